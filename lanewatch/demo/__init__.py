@@ -1,0 +1,1 @@
+"""The bundled clip and its site file."""

@@ -1,0 +1,251 @@
+"""The records that flow between the stages: frozen, versioned and small.
+
+Time is capture time everywhere: seconds since the Unix epoch, UTC, as float64. A slot is the instant of the UTC
+sampling grid that a frame stands for, in whole milliseconds, so that (camera, slot) is the same key whichever
+sampler took the frame and whatever its rate. Boxes are ``xyxy`` in pixels of the frame that is named beside them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NewType, TypeVar
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+T = TypeVar("T")
+
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+UInt8 = NDArray[np.uint8]
+Int64 = NDArray[np.int64]
+Bool = NDArray[np.bool_]
+Image = NDArray[np.uint8]
+"""(H, W, 3) uint8, BGR, as OpenCV has it."""
+
+Box = tuple[float, float, float, float]
+Label = NewType("Label", int)
+"""An index into ``LABELS``."""
+
+VERSION = 1
+
+LABELS = (
+    "unknown",  # it moved, and no detector named it
+    "person",
+    "bicycle",
+    "car",
+    "motorcycle",
+    "bus",
+    "truck",
+    "cat",
+    "dog",
+    "backpack",
+    "handbag",
+    "suitcase",
+)
+"""What Lanewatch can tell apart, whichever network told it. Appended to, never reordered: archives hold indices."""
+
+UNKNOWN, PERSON = Label(0), Label(1)
+
+Profile = Literal["day", "night", "infrared"]
+Gap = Literal["idle", "lost", "ended", "unreadable", "shed", "failed"]
+"""Why a record has no picture behind it: a tick of a still camera, a camera out of reach, the end of a recording,
+a frame that could not be decoded, one dropped under load, one that the detector failed on."""
+State = Literal["open", "updated", "closed", "expired"]
+
+
+class StillRegion(msgspec.Struct, frozen=True):
+    """Something that appeared and stays."""
+
+    box: Box
+    still_since: float
+
+
+class Scene(msgspec.Struct, frozen=True):
+    """What only the sampler can see, since it alone has a camera's pixels in order.
+
+    Attributes:
+        moved: Boxes of what moved, pixels of the frame.
+        still: What appeared and stays.
+        brightness: Mean luma, 0-255.
+        chroma: Mean distance of the colour planes from grey, 0-128; near 0 under infrared light.
+        sharpness: Variance of the Laplacian of the gate's picture.
+        shift: Movement of the whole picture against the background, in fractions of its width and height.
+        frozen: The picture is identical to the one before, to the bit.
+        warm: The background has been learned; before that ``moved`` and ``still`` are empty.
+    """
+
+    moved: tuple[Box, ...] = ()
+    still: tuple[StillRegion, ...] = ()
+    brightness: float = 0.0
+    chroma: float = 0.0
+    sharpness: float = 0.0
+    shift: tuple[float, float] = (0.0, 0.0)
+    frozen: bool = False
+    warm: bool = False
+
+
+class Crop(msgspec.Struct, frozen=True, eq=False):
+    """A part of the picture at the camera's native resolution, because something small moved in it."""
+
+    box: Box  # where it lies, in pixels of the frame
+    image: Image
+
+
+class Frame(msgspec.Struct, frozen=True, eq=False, kw_only=True):
+    """One sampled picture of a camera, or a pixel-less tick (``image`` is None and ``gap`` says why).
+
+    Masks are already applied. In one process the pixels are kept; JPEG is made when a frame leaves the process.
+    """
+
+    camera: str
+    epoch: int
+    slot: int
+    captured_at: float
+    received_at: float
+    width: int
+    height: int
+    image: Image | None = None
+    crops: tuple[Crop, ...] = ()
+    profile: Profile = "day"
+    scene: Scene = Scene()
+    gap: Gap | None = None
+
+
+class Detections(msgspec.Struct, frozen=True, eq=False, kw_only=True):
+    """What a detector saw in one frame; empty with a ``gap`` where no picture was scored.
+
+    Attributes:
+        xyxy: (N, 4) float32, pixels of a frame of ``width`` x ``height``.
+        scores: (N,) float32 in [0, 1].
+        labels: (N,) uint8, indices into ``LABELS``.
+        look: (N, K) uint8, a small colour descriptor (K may be 0).
+        keypoints: (N, 17, 3) float32 x, y in pixels and a score, COCO order; zeros where none were asked for.
+        asked: (N,) bool, whether keypoints were asked for.
+        received_at: when the sampler had the frame, wall clock; for latency only, never for judgement.
+    """
+
+    camera: str
+    epoch: int
+    slot: int
+    captured_at: float
+    received_at: float
+    width: int
+    height: int
+    xyxy: Float32
+    scores: Float32
+    labels: UInt8
+    look: UInt8
+    keypoints: Float32 | None = None
+    asked: Bool | None = None
+    profile: Profile = "day"
+    scene: Scene = Scene()
+    model: str = ""
+    gap: Gap | None = None
+    version: int = VERSION
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    @classmethod
+    def empty(cls, frame: Frame, *, model: str = "", gap: Gap | None = None, look: int = 0) -> Detections:
+        """The record of a frame in which nothing was seen, or of one that was not looked at (``gap``)."""
+        return cls(
+            camera=frame.camera,
+            epoch=frame.epoch,
+            slot=frame.slot,
+            captured_at=frame.captured_at,
+            received_at=frame.received_at,
+            width=frame.width,
+            height=frame.height,
+            xyxy=np.zeros((0, 4), np.float32),
+            scores=np.zeros(0, np.float32),
+            labels=np.zeros(0, np.uint8),
+            look=np.zeros((0, look), np.uint8),
+            profile=frame.profile,
+            scene=frame.scene,
+            model=model,
+            gap=gap or frame.gap,
+        )
+
+
+class Factor(msgspec.Struct, frozen=True):
+    """One part of a score. The parts add up to the score; ``detail`` holds what the sentence needs."""
+
+    name: str
+    value: float
+    detail: dict[str, float | str] = {}
+
+
+class Peak(msgspec.Struct, frozen=True):
+    """The frame in which an event is seen best."""
+
+    slot: int
+    captured_at: float
+    box: Box
+    width: int
+    height: int
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """A suspicious happening on one camera, in one of its revisions.
+
+    ``(run, id, revision)`` is its key. ``id`` is minted at the opening and carried in the fold's state;
+    ``revision`` is the capture time of the change in milliseconds; ``ended_at`` is never invented: an event
+    whose camera went away is ``expired`` and has none.
+
+    Attributes:
+        score: 0-1, the sum of the factors' values.
+        severity: 1 watch, 2 alert, 3 dispatch suggested.
+        thresholds: the ones that applied, by name.
+        sentence: why, in one sentence, by language (``ko``, ``en``).
+        onvif: the ONVIF topic of the kind; ``kisa``: the class of KISA's list, where there is one.
+    """
+
+    run: str
+    id: str
+    camera: str
+    kind: str
+    zone: str
+    started_at: float
+    updated_at: float
+    ended_at: float | None
+    revision: int
+    state: State
+    severity: int
+    score: float
+    factors: tuple[Factor, ...]
+    thresholds: dict[str, float]
+    sentence: dict[str, str]
+    tracks: tuple[int, ...]
+    peak: Peak
+    model: str
+    site: str
+    onvif: str = ""
+    kisa: str = ""
+    version: int = VERSION
+
+
+def _to_wire(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return (value.dtype.str, value.shape, value.tobytes())
+    raise TypeError(f"a record cannot hold a {type(value).__name__}")
+
+
+def _from_wire(kind: type, value: Any) -> Any:
+    dtype, shape, data = value
+    return np.frombuffer(data, dtype=np.dtype(dtype)).reshape(shape)
+
+
+def encode(record: msgspec.Struct) -> bytes:
+    """A record, or any part of the fold's state, as msgpack."""
+    return msgspec.msgpack.encode(record, enc_hook=_to_wire)
+
+
+def decode(data: bytes, kind: type[T]) -> T:
+    """The record back from msgpack.
+
+    Raises:
+        msgspec.ValidationError: the bytes are no such record.
+    """
+    return msgspec.msgpack.decode(data, type=kind, dec_hook=_from_wire)

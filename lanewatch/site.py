@@ -1,0 +1,203 @@
+"""The site file: a centre's cameras, their zones and schedules, and what is watched for where."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Literal
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field
+
+Fraction = Annotated[float, Field(title="Fraction", description="0 is the frame's left or top, 1 its right or bottom.")]
+Point = tuple[Fraction, Fraction]
+Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+Threshold = float | int | str | bool
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Name(_Part):
+    """A name in both of the languages that people use it in."""
+
+    ko: str = Field(title="Korean name", description="What operators read.", min_length=1)
+    en: str = Field(title="English name", description="What visitors and developers read.", min_length=1)
+
+
+class Rate(_Part):
+    """How often a camera is looked at."""
+
+    active: float = Field(5.0, gt=0, le=30, title="Active rate", description="Frames a second while something moves.")
+    idle: float = Field(
+        0.5,
+        gt=0,
+        le=30,
+        title="Idle rate",
+        description="Frames a second at most while nothing moves; key frames only.",
+    )
+
+
+class Zone(_Part):
+    """A part of a camera's picture in which something is watched for, or nothing is."""
+
+    id: Id = Field(title="Id", description="Unique on its camera.")
+    name: Name = Field(title="Name", description="Appears in the events' sentences.")
+    kind: Literal["watch", "closed", "produce", "lane", "ignore"] = Field(
+        title="Kind",
+        description="watch: staying long is suspicious; closed: being there at all is, during its schedule; "
+        "produce: a field, a drying place or a store, also watched; lane: where passing is normal; "
+        "ignore: nothing is looked at.",
+    )
+    polygon: tuple[Point, ...] = Field(
+        min_length=3, title="Polygon", description="Corners in fractions of the frame; not crossing itself."
+    )
+    schedule: str | None = Field(
+        None,
+        title="Schedule",
+        description="When the zone counts (a closed zone: when it is closed); always if absent.",
+    )
+
+
+class Line(_Part):
+    """A directed line that can be crossed, from its first point to its second."""
+
+    id: Id = Field(title="Id", description="Unique on its camera, among the zones too.")
+    name: Name = Field(title="Name", description="Appears in the events' sentences.")
+    points: tuple[Point, Point] = Field(title="Points", description="Two points in fractions of the frame.")
+    direction: Literal["both", "left_to_right", "right_to_left"] = Field(
+        "both",
+        title="Direction",
+        description="Which crossings count, seen by one who walks from the first point to the second.",
+    )
+    schedule: str | None = Field(None, title="Schedule", description="When the line counts; always if absent.")
+
+
+class Camera(_Part):
+    """A camera: where it is, where its pictures come from and what its picture is divided into."""
+
+    id: Id = Field(title="Id", description="Unique in the site; the key of all of its records.")
+    name: Name = Field(title="Name", description="What operators call it.")
+    url: str = Field(
+        min_length=1,
+        title="URL",
+        description="rtsp://, http(s)://, a file or a folder of images; file:// takes ?loop=1, clock=ISO time, "
+        "pace=live|fast and fps=.",
+    )
+    latitude: float = Field(ge=-90, le=90, title="Latitude", description="Degrees north; for the sun.")
+    longitude: float = Field(ge=-180, le=180, title="Longitude", description="Degrees east; for the sun.")
+    group: str = Field("", title="Group", description="The department or district that it belongs to.")
+    time_zone: str | None = Field(
+        None, title="Time zone", description="IANA name, if it is not the site's; for schedules."
+    )
+    rate: Rate = Field(Rate(), title="Rate", description="How often its picture is looked at.")
+    width: int = Field(
+        960,
+        ge=160,
+        le=3840,
+        title="Width",
+        description="Frames are scaled down to at most this width in pixels.",
+    )
+    zones: tuple[Zone, ...] = Field((), title="Zones", description="Parts of the picture with a meaning.")
+    lines: tuple[Line, ...] = Field((), title="Lines", description="Lines that can be crossed.")
+    masks: tuple[tuple[Point, ...], ...] = Field(
+        (), title="Privacy masks", description="Polygons blackened before a frame leaves the sampler."
+    )
+
+
+class Schedule(_Part):
+    """When something holds: during hours of the clock, below a height of the sun, or both."""
+
+    hours: tuple[str, ...] = Field(
+        (),
+        title="Hours",
+        description="HH:MM-HH:MM in the camera's time zone; may pass midnight. All day if empty.",
+    )
+    days: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...] = Field(
+        (), title="Days", description="Days on which the hours begin; every day if empty."
+    )
+    months: tuple[Annotated[int, Field(ge=1, le=12)], ...] = Field(
+        (), title="Months", description="1-12; the whole year if empty."
+    )
+    sun: Literal["any", "day", "dusk", "night", "dark"] = Field(
+        "any",
+        title="Sun",
+        description="By the sun's height at the camera, degrees: day above 0, dusk 0 to -6, night below -6, dark below 0.",
+    )
+
+
+class Rule(_Part):
+    """Other thresholds for some zones, classes or times. Of all rules that match, the last one wins."""
+
+    zones: tuple[str, ...] = Field((), title="Zones", description="Ids of zones or lines; all if empty.")
+    cameras: tuple[str, ...] = Field((), title="Cameras", description="Ids of cameras; all if empty.")
+    classes: tuple[str, ...] = Field((), title="Classes", description="Labels such as person or truck; all if empty.")
+    schedule: str | None = Field(None, title="Schedule", description="When it holds; always if absent.")
+    thresholds: dict[str, Threshold] = Field(title="Thresholds", description="The values that replace the usual ones.")
+
+
+class Watching(_Part):
+    """How one behaviour is watched for."""
+
+    enabled: bool = Field(True, title="Enabled", description="False switches the behaviour off.")
+    thresholds: dict[str, Threshold] = Field(
+        {}, title="Thresholds", description="The usual values; each behaviour documents its own."
+    )
+    rules: tuple[Rule, ...] = Field((), title="Rules", description="Exceptions by zone, class and schedule.")
+
+
+class Detector(_Part):
+    """The network that finds people and things."""
+
+    name: str = Field(
+        "nanodet-g",
+        title="Name",
+        description="A name that `lanewatch models` lists, or the path of an ultralytics model.",
+    )
+    device: str = Field("auto", title="Device", description="auto, cpu, cuda or cuda:N.")
+    score: float = Field(
+        0.2,
+        gt=0,
+        lt=1,
+        title="Score",
+        description="Boxes below it are not even recorded; tracks start higher.",
+    )
+
+
+class Site(_Part):
+    """All that a centre tells Lanewatch."""
+
+    version: Literal[1] = Field(1, title="Version", description="Of this file's format.")
+    id: Id = Field("site", title="Id", description="Names the site in events and topics.")
+    name: Name = Field(title="Name", description="The centre's name.")
+    time_zone: str = Field("Asia/Seoul", title="Time zone", description="IANA name.")
+    note: Name | None = Field(
+        None,
+        title="Note",
+        description="Shown at the head of the console, such as that a demo's night is simulated.",
+    )
+    detector: Detector = Field(Detector(), title="Detector", description="Which network looks at the frames.")
+    cameras: tuple[Camera, ...] = Field(min_length=1, title="Cameras", description="At least one.")
+    schedules: dict[Id, Schedule] = Field({}, title="Schedules", description="Named times, used by zones and rules.")
+    behaviours: dict[str, Watching] = Field(
+        {},
+        title="Behaviours",
+        description="What is watched for, by the behaviour's name; those not named use defaults.",
+    )
+
+    def camera(self, camera_id: str) -> Camera:
+        """The camera of that id.
+
+        Raises:
+            KeyError: the site has none.
+        """
+        for camera in self.cameras:
+            if camera.id == camera_id:
+                return camera
+        raise KeyError(f"site {self.id} has no camera {camera_id!r}")
+
+    @property
+    def digest(self) -> str:
+        """12 hex digits that change with the site's content; events carry them."""
+        canonical = msgspec.json.encode(self.model_dump(mode="json"), order="deterministic")
+        return hashlib.sha256(canonical).hexdigest()[:12]

@@ -1,0 +1,28 @@
+"""What every test may ask for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+CLIP = Path(__file__).parents[1] / "lanewatch" / "demo" / "clip.mp4"
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of research footage with ground truth, named by LANEWATCH_DATA."""
+    folder = os.environ.get("LANEWATCH_DATA")
+    if not folder:
+        pytest.skip("LANEWATCH_DATA is not set: research footage is not part of the repository")
+    path = Path(folder)
+    if not (path / "pets09-s2l1" / "gt.txt").is_file():
+        pytest.fail(f"LANEWATCH_DATA is {folder}, but {path / 'pets09-s2l1' / 'gt.txt'} is missing")
+    return path
+
+
+@pytest.fixture(scope="session")
+def clip() -> Path:
+    """The bundled clip: 795 frames of 768x576, H.264 at 7 frames a second."""
+    return CLIP
