@@ -1,0 +1,106 @@
+"""What somebody looks like, in few bytes: a colour histogram of the upper and of the lower half of a box.
+
+It tells people on one camera apart for some seconds, where their places do not: it ties clothes to a track, it is no
+face and no identity. Two looks are compared by ``similarity`` and by nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from lanewatch.records import Float32, Image, UInt8
+
+# Measured on pets09-s2l1 with ground-truth boxes jittered by 5 % of their size (same person or another, area under
+# the curve after .43 s and 3 s): 8 x 3 x 3 bins of CIELAB in two halves .99 / .93 with 144 bytes, HSV .97 / .91,
+# RGB .96 / .87-.90; twice the bins gain .003.
+_LIGHTNESS_BINS: Final = 8
+_COLOUR_BINS: Final = 3
+_COLOUR_WIDTH: Final = 8  # of the middle bin of a and b in OpenCV's 8-bit CIELAB: most clothes are nearly grey
+_HALVES: Final = 2
+_BINS: Final = _LIGHTNESS_BINS * _COLOUR_BINS * _COLOUR_BINS
+
+SIZE: Final = _HALVES * _BINS
+"""K, the number of bytes of a look."""
+
+_PATCH: Final = (12, 32)  # width and height that each box is brought to: 50 us a box, all boxes' histograms in one call
+_MARGIN: Final = (0.15, 0.05)  # of a box's width and height left out on each side: ground, not clothes
+
+
+def _bins_by_value() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    values = np.arange(256)
+    lightness = values * _LIGHTNESS_BINS // 256
+    colour = np.floor((values - 128) / _COLOUR_WIDTH + _COLOUR_BINS / 2).clip(0, _COLOUR_BINS - 1).astype(np.int64)
+    return lightness * _COLOUR_BINS * _COLOUR_BINS, colour
+
+
+_LIGHTNESS_OF, _COLOUR_OF = _bins_by_value()
+
+
+def describe(image: Image, xyxy: NDArray[Any]) -> UInt8:
+    """The looks of boxes of one picture.
+
+    Args:
+        image: (H, W, 3) uint8, BGR.
+        xyxy: (N, 4) pixels of the picture.
+
+    Returns:
+        (N, ``SIZE``) uint8, square roots of the histograms' shares, 255 for the whole of a half. A box that has no
+        area inside the picture, or is not finite, has zeros, which are similar to nothing.
+    """
+    patches, held = _patches(image, np.asarray(xyxy, np.float64).reshape(-1, 4))
+    count = len(patches)
+    if not count:
+        return np.zeros((0, SIZE), np.uint8)
+    width, height = _PATCH
+    lab = cv2.cvtColor(patches.reshape(count * height, width, 3), cv2.COLOR_BGR2LAB).reshape(count, _HALVES, -1, 3)
+    bins = _LIGHTNESS_OF[lab[..., 0]] + _COLOUR_OF[lab[..., 1]] * _COLOUR_BINS + _COLOUR_OF[lab[..., 2]]
+    bins += np.arange(count * _HALVES).reshape(count, _HALVES, 1) * _BINS
+    shares = np.bincount(bins.ravel(), minlength=count * SIZE).reshape(count, SIZE) / lab.shape[2]
+    return np.where(held[:, None], np.round(np.sqrt(shares) * 255), 0).astype(np.uint8)
+
+
+def similarity(looks: UInt8, others: UInt8) -> Float32:
+    """How alike looks are: Bhattacharyya's coefficient of the histograms.
+
+    On pets09-s2l1 the same person has .87 on average after half a second and .78 after three, two persons .50.
+
+    Args:
+        looks: (N, K) uint8.
+        others: (M, K) uint8.
+
+    Returns:
+        (N, M) float32 in [0, 1]; 0 where either has no look.
+    """
+    if not looks.size or not others.size:
+        return np.zeros((len(looks), len(others)), np.float32)
+    similar: Float32 = np.clip(_unit(looks) @ _unit(others).T, 0, 1)
+    return similar
+
+
+def _unit(looks: UInt8) -> Float32:
+    values = looks.astype(np.float32)
+    length = np.sqrt(np.einsum("ij,ij->i", values, values))[:, None]
+    unit: Float32 = np.divide(values, length, out=np.zeros_like(values), where=length > 0)
+    return unit
+
+
+def _patches(image: Image, xyxy: NDArray[np.float64]) -> tuple[Image, NDArray[np.bool_]]:
+    width, height = _PATCH
+    patches = np.zeros((len(xyxy), height, width, 3), np.uint8)
+    held = np.zeros(len(xyxy), np.bool_)
+    xyxy = np.where(np.isfinite(xyxy).all(axis=1, keepdims=True), xyxy, 0)
+    margin = (xyxy[:, 2:] - xyxy[:, :2]) * _MARGIN
+    rows, columns = image.shape[:2]
+    bounds = np.array((columns, rows, columns, rows), np.float64)
+    inner = np.concatenate((np.floor(xyxy[:, :2] + margin), np.ceil(xyxy[:, 2:] - margin)), axis=1)
+    inner = inner.clip(0, bounds)
+    for index, (left, top, right, bottom) in enumerate(inner.astype(np.int64).tolist()):
+        if right > left and bottom > top:
+            part = image[top:bottom, left:right]
+            cv2.resize(part, _PATCH, dst=patches[index], interpolation=cv2.INTER_AREA)
+            held[index] = True
+    return patches, held
