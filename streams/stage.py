@@ -38,8 +38,15 @@ class Watch(Protocol[S]):
     def step(self, state: S, detections: Detections) -> tuple[S, list[Event]]: ...
 
 
+class UnavailableError(Exception):
+    """Whatever takes events cannot take one just now, and can be asked again: a full disk, a database that is away."""
+
+
 class Serve(Protocol):
-    """Takes what the watcher found. ``advance`` tells how far a camera's capture time has come."""
+    """Takes what the watcher found. ``advance`` tells how far a camera's capture time has come.
+
+    ``upsert`` raises ``UnavailableError`` where it is worth asking again.
+    """
 
     def upsert(self, event: Event) -> None: ...
 

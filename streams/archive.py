@@ -1,0 +1,241 @@
+"""The detections archive: detect once, re-score for ever.
+
+Parquet files, one folder a camera and UTC day, one row a record, with plain columns that DuckDB and Polars read.
+Boxes, scores, labels and looks come back bit for bit, so that a re-scoring equals the first scoring to the letter.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lanewatch import telemetry
+from lanewatch.records import VERSION, Detections, Scene, StillRegion
+
+ROWS_PER_FILE = 4096
+"""Ten minutes of a camera at 7 frames a second: what a killed process may lose of the archive (never of the events),
+and small enough that a month of one camera is a few thousand files before compaction."""
+
+HELD_FILES = 4
+"""Files' worth of rows that are held while the disk is full, before they are dropped and counted."""
+
+_SCENE = pa.struct(
+    [
+        ("moved", pa.list_(pa.float64())),
+        ("still", pa.list_(pa.float64())),
+        ("brightness", pa.float64()),
+        ("chroma", pa.float64()),
+        ("sharpness", pa.float64()),
+        ("shift_x", pa.float64()),
+        ("shift_y", pa.float64()),
+        ("frozen", pa.bool_()),
+        ("warm", pa.bool_()),
+    ]
+)
+
+SCHEMA = pa.schema(
+    [
+        ("camera", pa.string()),
+        ("epoch", pa.int64()),
+        ("slot", pa.int64()),
+        ("captured_at", pa.float64()),
+        ("received_at", pa.float64()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("xyxy", pa.list_(pa.float32())),
+        ("scores", pa.list_(pa.float32())),
+        ("labels", pa.list_(pa.uint8())),
+        ("look", pa.list_(pa.uint8())),
+        ("keypoints", pa.list_(pa.float32())),
+        ("asked", pa.list_(pa.bool_())),
+        ("profile", pa.string()),
+        ("scene", _SCENE),
+        ("model", pa.string()),
+        ("gap", pa.string()),
+        ("version", pa.int32()),
+    ],
+    metadata={"lanewatch": f"detections {VERSION}"},
+)
+
+
+class ArchiveError(ValueError):
+    """A file that is not, or not wholly, a detections archive."""
+
+
+class Archive:
+    """Writes detections; a context manager.
+
+    A file appears under its name only when it is whole (Parquet's index is at its end), so that a reader never
+    meets half a file. ``append`` raises ``OSError`` where the disk is full; what was not written is held and tried
+    again a file's worth of rows later, up to ``HELD_FILES`` of them.
+    """
+
+    def __init__(self, folder: Path, *, rows_per_file: int = ROWS_PER_FILE) -> None:
+        self._folder = folder
+        self._rows_per_file = rows_per_file
+        self._rows: dict[tuple[str, str], list[Detections]] = {}
+
+    def __enter__(self) -> Archive:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def append(self, detections: Detections) -> None:
+        """Takes a record; rows go to disk by the file, and all at ``close``."""
+        day = datetime.fromtimestamp(detections.captured_at, UTC).date().isoformat()
+        rows = self._rows.setdefault((detections.camera, day), [])
+        rows.append(detections)
+        if len(rows) % self._rows_per_file == 0:
+            self._write(detections.camera, day)
+        elif len(rows) == 1:
+            for other in [key for key in self._rows if key[0] == detections.camera and key[1] != day]:
+                self._write(*other)
+
+    def close(self) -> None:
+        """Writes what is still held."""
+        for camera, day in list(self._rows):
+            self._write(camera, day)
+
+    def _write(self, camera: str, day: str) -> None:
+        rows = self._rows[camera, day]
+        folder = self._folder / f"camera={camera}" / f"day={day}"
+        folder.mkdir(parents=True, exist_ok=True)
+        target = folder / f"{rows[0].slot}-{rows[0].epoch}.parquet"
+        partial = target.with_suffix(".part")
+        try:
+            pq.write_table(_table(rows), partial, compression="zstd")
+            os.replace(partial, target)
+        except OSError:
+            partial.unlink(missing_ok=True)
+            if len(rows) >= HELD_FILES * self._rows_per_file:
+                telemetry.dropped("archive", camera, "disk", len(rows))
+                del self._rows[camera, day]
+            raise
+        del self._rows[camera, day]
+
+
+def is_archive(source: Path) -> bool:
+    """Whether a path holds kept detections rather than footage."""
+    if source.is_dir():
+        return next(source.rglob("*.parquet"), None) is not None
+    return source.suffix == ".parquet"
+
+
+def read(source: Path, *, cameras: Sequence[str] | None = None) -> Iterator[Detections]:
+    """Kept detections, camera by camera, each in the order in which it was watched.
+
+    Args:
+        source: A Parquet file, or a folder in which any number of them lie.
+        cameras: Only these.
+
+    Raises:
+        ArchiveError: a file is no detections archive, is damaged, or is of a version this program does not know.
+        FileNotFoundError: there is none.
+    """
+    files = sorted(source.rglob("*.parquet"), key=_order) if source.is_dir() else [source]
+    if not files:
+        raise FileNotFoundError(f"{source}: no kept detections (*.parquet) below this folder")
+    for file in files:
+        for record in _read_file(file):
+            if cameras is None or record.camera in cameras:
+                yield record
+
+
+def _order(file: Path) -> tuple[str, str, int, str]:
+    first = file.stem.split("-")[0]
+    return (file.parent.parent.name, file.parent.name, int(first) if first.isdigit() else 0, file.name)
+
+
+def _read_file(file: Path) -> Iterator[Detections]:
+    try:
+        table = pq.ParquetFile(file)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ArchiveError(f"{file}: cannot be read as Parquet ({error}); restore it, or take it out") from error
+    missing = [name for name in SCHEMA.names if name not in table.schema_arrow.names]
+    if missing:
+        raise ArchiveError(f"{file}: no detections archive: the columns {', '.join(missing)} are missing")
+    for batch in table.iter_batches(batch_size=1024, columns=SCHEMA.names):
+        yield from _records(batch.cast(SCHEMA), file)
+
+
+def _table(rows: Sequence[Detections]) -> pa.Table:
+    columns: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
+    for row in rows:
+        for name, value in _flat(row).items():
+            columns[name].append(value)
+    return pa.table(columns, schema=SCHEMA)
+
+
+def _flat(row: Detections) -> dict[str, Any]:
+    values = msgspec.structs.asdict(row)
+    for name in ("xyxy", "scores", "labels", "look", "keypoints", "asked"):
+        values[name] = None if values[name] is None else np.ascontiguousarray(values[name]).reshape(-1)
+    scene = row.scene
+    values["scene"] = {
+        "moved": [edge for box in scene.moved for edge in box],
+        "still": [value for region in scene.still for value in (*region.box, region.still_since)],
+        "brightness": scene.brightness,
+        "chroma": scene.chroma,
+        "sharpness": scene.sharpness,
+        "shift_x": scene.shift[0],
+        "shift_y": scene.shift[1],
+        "frozen": scene.frozen,
+        "warm": scene.warm,
+    }
+    return values
+
+
+def _records(batch: pa.RecordBatch, file: Path) -> Iterator[Detections]:
+    arrays = {name: _lists(batch.column(name)) for name in ("xyxy", "scores", "labels", "look", "keypoints", "asked")}
+    plain = batch.select(
+        ["camera", "epoch", "slot", "captured_at", "received_at", "width", "height", "profile", "scene", "model", "gap"]
+    ).to_pylist()
+    versions = batch.column("version").to_pylist()
+    for index, row in enumerate(plain):
+        if versions[index] != VERSION:
+            raise ArchiveError(
+                f"{file}: row {index} is of version {versions[index]}, this program reads {VERSION}: use a newer one"
+            )
+        values = {name: column[index] for name, column in arrays.items()}
+        count = len(values["scores"])
+        row["scene"] = _scene(row["scene"])
+        yield Detections(
+            **row,
+            xyxy=values["xyxy"].reshape(count, 4),
+            scores=values["scores"],
+            labels=values["labels"],
+            look=values["look"].reshape(count, -1) if count else np.zeros((0, 0), np.uint8),
+            keypoints=None if values["keypoints"] is None else values["keypoints"].reshape(count, 17, 3),
+            asked=values["asked"],
+        )
+
+
+def _lists(column: pa.ListArray) -> list[Any]:
+    """Each row's list as a numpy array, without a Python object for every number."""
+    values = column.values.to_numpy(zero_copy_only=False)
+    offsets = column.offsets.to_numpy()
+    valid = column.is_valid().to_pylist()
+    return [values[offsets[i] : offsets[i + 1]] if valid[i] else None for i in range(len(column))]
+
+
+def _scene(flat: dict[str, Any]) -> Scene:
+    moved, still = flat["moved"], flat["still"]
+    return Scene(
+        moved=tuple(tuple(moved[i : i + 4]) for i in range(0, len(moved), 4)),
+        still=tuple(StillRegion(tuple(still[i : i + 4]), still[i + 4]) for i in range(0, len(still), 5)),
+        brightness=flat["brightness"],
+        chroma=flat["chroma"],
+        sharpness=flat["sharpness"],
+        shift=(flat["shift_x"], flat["shift_y"]),
+        frozen=flat["frozen"],
+        warm=flat["warm"],
+    )

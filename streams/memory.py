@@ -1,0 +1,188 @@
+"""The runner that joins the stages within one process: threads and bounded queues."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+from lanewatch import telemetry
+from lanewatch.records import Detections, Event
+from streams.backlog import Backlog
+from streams.stage import Detect, Sample, Serve, UnavailableError, Watch
+
+S = TypeVar("S")
+
+BATCH = 8
+"""Frames in one call of the detector: enough to keep two CPU streams busy, 80 ms of work at 100 frames/s."""
+
+UNWATCHED = 64
+"""Detections that wait for the watcher. They are small; the bound only keeps a stuck store from filling memory."""
+
+_POLL_S = 0.2
+_RETRY_S = 1.0
+
+log = telemetry.log("memory")
+
+
+class MemoryRunner(Generic[S]):
+    """Carries frames, detections and events between the stages.
+
+    One thread for each camera, one for the detector, one for the watchers and what takes their events. What is
+    slower than what feeds it makes it wait; at the head of the line a recording waits and a live camera sheds its
+    oldest waiting pictures (see ``Backlog``). A camera that fails ends alone: its error is kept and the others
+    go on. While the store cannot take an event the watcher waits and tries again: no event is dropped.
+
+    Args:
+        samplers: One for each camera.
+        detect: The detect stage.
+        watch: The watch stage.
+        serve: Takes the events.
+        keep: Called with every ``Detections`` before it is watched, such as an archive's ``append``.
+    """
+
+    def __init__(
+        self,
+        samplers: Sequence[Sample],
+        detect: Detect,
+        watch: Watch[S],
+        serve: Serve,
+        *,
+        keep: Callable[[Detections], None] | None = None,
+        batch: int = BATCH,
+    ) -> None:
+        self.errors: dict[str, Exception] = {}
+        self.frames = 0
+        self._samplers = list(samplers)
+        self._detect = detect
+        self._watch = watch
+        self._serve = serve
+        self._keep = keep
+        self._batch = batch
+        self._backlog = Backlog()
+        self._detections: queue.Queue[Detections | None] = queue.Queue(UNWATCHED)
+        self._stopping = threading.Event()
+        self._fatal: Exception | None = None
+
+    def run(self) -> None:
+        """Runs until every camera has ended or ``stop`` is called.
+
+        Raises:
+            Exception: what broke the detector, the archive or the store; what breaks a camera is in ``errors``.
+        """
+        cameras = [
+            threading.Thread(target=self._sample, args=(sampler,), name=f"sample-{sampler.camera}", daemon=True)
+            for sampler in self._samplers
+        ]
+        stages = [
+            threading.Thread(target=self._guard, args=(work,), name=work.__name__.strip("_"), daemon=True)
+            for work in (self._detecting, self._watching)
+        ]
+        for thread in (*stages, *cameras):
+            thread.start()
+        for thread in cameras:
+            thread.join()
+        self._backlog.close()
+        for thread in stages:
+            thread.join()
+        if self._fatal is not None:
+            raise self._fatal
+
+    def stop(self) -> None:
+        """Ends the cameras; what they have already given is still scored. May be called from any thread."""
+        self._stopping.set()
+        for sampler in self._samplers:
+            sampler.close()
+
+    def _sample(self, sampler: Sample) -> None:
+        try:
+            for frame in sampler:
+                if not self._backlog.put(frame, live=sampler.live) or self._stopping.is_set():
+                    return
+        except Exception as error:  # noqa: BLE001 - whatever breaks one camera must not end the others
+            self.errors[sampler.camera] = error
+            telemetry.dropped("sample", sampler.camera, "failed")
+            log.error("camera %s ended: %s", sampler.camera, error)
+
+    def _guard(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - handed on by run()
+            self._fatal = self._fatal or error
+            self._backlog.close()
+            self.stop()
+
+    def _detecting(self) -> None:
+        try:
+            while not self._backlog.drained:
+                frames = self._backlog.take(self._batch, _POLL_S)
+                if not frames:
+                    continue
+                began = time.perf_counter()
+                found = self._detect(frames)
+                telemetry.STAGE_SECONDS.labels("detect").observe(time.perf_counter() - began)
+                for detections in found:
+                    self._hand_on(detections)
+        finally:
+            self._hand_on(None)
+
+    def _hand_on(self, detections: Detections | None) -> None:
+        while self._fatal is None:
+            try:
+                self._detections.put(detections, timeout=_POLL_S)
+            except queue.Full:
+                continue
+            return
+
+    def _watching(self) -> None:
+        states: dict[str, S] = {}
+        while (detections := self._next_detections()) is not None:
+            camera = detections.camera
+            self._archive(detections)
+            began = time.perf_counter()
+            state = states[camera] if camera in states else self._watch.start(camera)
+            try:
+                states[camera], events = self._watch.step(state, detections)
+            except Exception:  # a record that breaks one camera's fold must not end the others
+                telemetry.dropped("watch", camera, "failed")
+                log.exception("camera %s, slot %d: not judged", camera, detections.slot)
+                continue
+            telemetry.STAGE_SECONDS.labels("watch").observe(time.perf_counter() - began)
+            telemetry.FRAMES.labels("watch", camera).inc()
+            telemetry.BEHIND_SECONDS.labels(camera).set(time.time() - detections.captured_at)
+            for event in events:
+                self._deliver(event)
+            self._serve.advance(camera, detections.captured_at)
+            self.frames += detections.gap is None
+
+    def _archive(self, detections: Detections) -> None:
+        if self._keep is None:
+            return
+        try:
+            self._keep(detections)
+        except OSError as error:
+            telemetry.dropped("archive", detections.camera, "disk")
+            log.error("camera %s, slot %d: detections not kept: %s", detections.camera, detections.slot, error)
+
+    def _deliver(self, event: Event) -> None:
+        telemetry.EVENTS.labels(event.kind, event.state).inc()
+        while True:
+            try:
+                self._serve.upsert(event)
+            except UnavailableError as error:
+                if self._stopping.is_set():
+                    raise
+                log.error("event %s waits for the store: %s", event.id, error)
+                self._stopping.wait(_RETRY_S)
+            else:
+                return
+
+    def _next_detections(self) -> Detections | None:
+        while self._fatal is None:
+            try:
+                return self._detections.get(timeout=_POLL_S)
+            except queue.Empty:
+                continue
+        return None
