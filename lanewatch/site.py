@@ -12,6 +12,9 @@ Fraction = Annotated[float, Field(title="Fraction", description="0 is the frame'
 Point = tuple[Fraction, Fraction]
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 Threshold = float | int | str | bool
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+Hours = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d-(([01]\d|2[0-3]):[0-5]\d|24:00)$")]
 
 
 class _Part(BaseModel):
@@ -108,21 +111,20 @@ class Camera(_Part):
 class Schedule(_Part):
     """When something holds: during hours of the clock, below a height of the sun, or both."""
 
-    hours: tuple[str, ...] = Field(
+    hours: tuple[Hours, ...] = Field(
         (),
         title="Hours",
         description="HH:MM-HH:MM in the camera's time zone; may pass midnight. All day if empty.",
     )
-    days: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...] = Field(
-        (), title="Days", description="Days on which the hours begin; every day if empty."
-    )
+    days: tuple[Day, ...] = Field((), title="Days", description="Days on which the hours begin; every day if empty.")
     months: tuple[Annotated[int, Field(ge=1, le=12)], ...] = Field(
-        (), title="Months", description="1-12; the whole year if empty."
+        (), title="Months", description="1-12, those in which the hours begin; the whole year if empty."
     )
     sun: Literal["any", "day", "dusk", "night", "dark"] = Field(
         "any",
         title="Sun",
-        description="By the sun's height at the camera, degrees: day above 0, dusk 0 to -6, night below -6, dark below 0.",
+        description="By the sun's height at the camera in degrees: day above 0, dusk 0 to -6, night below -6, "
+        "dark below 0.",
     )
 
 
