@@ -1,0 +1,73 @@
+# Everything below sets itself up: python3, make, git and the package registries are all it needs.
+# Quick the second time: what is there is not installed again.
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check --no-input
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+# What opencv-python needs on a bare Debian, and what the tests need beside it: a browser with Korean type, and a
+# real RTSP server.
+SYSTEM_RUN := libgl1 libglib2.0-0
+SYSTEM_TEST := $(SYSTEM_RUN) chromium fonts-noto-cjk python3-gi gir1.2-gst-rtsp-server-1.0 \
+	gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly
+
+.PHONY: demo test soak lint bench clean
+.DEFAULT_GOAL := demo
+
+demo: $(VENV)/run.done ## play the bundled clip through the whole pipeline and show its events on a local page
+	$(PY) -m lanewatch demo $(ARGS)
+
+test: $(VENV)/test.done ## all tests but the slow proofs
+	$(PY) -m benchmarks.weights
+	$(PY) -m pytest -n 2 --dist worksteal $(ARGS)
+
+soak: $(VENV)/test.done ## the slow proof: four live cameras for 20 minutes in bounded, flat memory
+	$(PY) -m benchmarks.memory $(ARGS)
+
+lint: $(VENV)/test.done ## ruff and strict mypy
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+bench: $(VENV)/test.done ## the figures of the README, one table after the other (about 15 minutes)
+	$(PY) -m benchmarks.weights
+	$(PY) -m benchmarks.pipeline
+	$(PY) -m benchmarks.sampling
+	$(PY) -m benchmarks.latency
+	$(PY) -m benchmarks.gate
+	$(PY) -m benchmarks.tracking
+	$(PY) -m benchmarks.events
+
+clean: ## the environment and everything that the demo wrote
+	rm -rf $(VENV) var build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/bin/python:
+	@echo "== making $(VENV)"
+	python3 -m venv $(VENV) || { echo "python3 has no venv module; on Debian: apt-get install python3-venv"; exit 1; }
+
+$(VENV)/run.done: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@$(call system,$(SYSTEM_RUN))
+	@echo "== installing Lanewatch with its dependencies (torch is large: some minutes the first time)"
+	$(PIP) install --progress-bar off --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/test.done: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@$(call system,$(SYSTEM_TEST))
+	@echo "== installing Lanewatch with what its tests need (torch is large: some minutes the first time)"
+	$(PIP) install --progress-bar off --quiet --constraint constraints.txt --editable ".[test,notebooks]"
+	@touch $(VENV)/run.done $@
+
+# Installs the Debian packages that are missing, and says so; elsewhere it says what is wanted.
+define system
+missing=""; \
+if command -v dpkg-query >/dev/null; then \
+  for package in $(1); do \
+    dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; \
+  done; \
+  if [ -n "$$missing" ]; then \
+    echo "== installing from Debian:$$missing"; \
+    $(SUDO) apt-get update -qq && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+  fi; \
+else echo "== no Debian here: please see that these are installed: $(1)"; fi
+endef

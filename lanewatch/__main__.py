@@ -1,0 +1,5 @@
+"""``python -m lanewatch``: the command line."""
+
+from lanewatch.cli import main
+
+raise SystemExit(main())
