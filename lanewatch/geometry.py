@@ -51,10 +51,11 @@ def inside(polygon: Float64, points: Float64) -> Bool:
 
 def _inside_few(polygon: Float64, points: Float64) -> Bool:
     corners: list[list[float]] = polygon.tolist()
-    return np.array([_contains(corners, x, y) for x, y in points.tolist()], np.bool_)
+    return np.array([contains(corners, x, y) for x, y in points.tolist()], np.bool_)
 
 
-def _contains(corners: list[list[float]], x: float, y: float) -> bool:
+def contains(corners: list[list[float]], x: float, y: float) -> bool:
+    """``inside`` for one point and a polygon as a plain list of its corners: 1 us, for those who ask point by point."""
     within = False
     x0, y0 = corners[-1]
     for x1, y1 in corners:

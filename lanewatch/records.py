@@ -249,3 +249,12 @@ def decode(data: bytes, kind: type[T]) -> T:
         msgspec.ValidationError: the bytes are no such record.
     """
     return msgspec.msgpack.decode(data, type=kind, dec_hook=_from_wire)
+
+
+def restore(value: Any, kind: type[T]) -> T:
+    """A part of a record that was decoded without its type (lists, dicts) in the type that it had.
+
+    Raises:
+        msgspec.ValidationError: it is none of that type.
+    """
+    return msgspec.convert(value, type=kind, dec_hook=_from_wire)

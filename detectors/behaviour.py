@@ -1,0 +1,137 @@
+"""What a behaviour is: a pure fold over what one camera shows, which claims what is presently suspicious."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
+
+import msgspec
+
+from detectors import thresholds
+from detectors.thresholds import Resolver
+from detectors.view import Step, View
+from lanewatch.records import Box, Factor
+from lanewatch.site import Name
+
+GROUP = "lanewatch.behaviours"
+"""The entry points' group by which a package of somebody else's brings its behaviours."""
+
+
+class Account(NamedTuple):
+    """Why something is suspicious: the parts that add up to its score, and one sentence in each language."""
+
+    factors: tuple[Factor, ...]
+    sentence: dict[str, str]
+
+
+class Claim(NamedTuple):
+    """Something presently suspicious. Made anew at every record as long as it is; never kept.
+
+    Attributes:
+        key: Which happening it is among this kind's at this camera; the same at every record while it lasts.
+        zone: The id of the zone or line, or "".
+        since: When it began, capture time: the entry of one who loiters, not the end of his patience.
+        until: When it was last seen to be so; an episode that closes ends then.
+        tracks: Who takes part, the first one first.
+        born: The first track's birth and where its foot was then; the event's id is made from it.
+        box: Where to look, pixels.
+        clarity: How well the present frame shows it, any unit; the greatest becomes the event's peak.
+        severity: 1 watch, 2 alert, 3 dispatch suggested.
+        thresholds: Those that applied.
+        account: Gives the score's parts and the sentence; called only when they are published.
+        instant: Over as soon as it is claimed, such as a crossing.
+        cooldown_s: Seconds after its end in which the same key is not raised again.
+    """
+
+    key: str
+    zone: str
+    since: float
+    until: float
+    tracks: tuple[int, ...]
+    born: Step
+    box: Box
+    clarity: float
+    severity: int
+    thresholds: thresholds.Thresholds
+    account: Callable[[], Account]
+    instant: bool = False
+    cooldown_s: float = 0.0
+
+
+M = TypeVar("M", bound=msgspec.Struct)
+
+
+class Behaviour(Protocol[M]):
+    """One kind of suspicious happening at one camera.
+
+    The instance holds what is constant there; all that changes is in its memory, a frozen ``msgspec.Struct`` which
+    must come back from msgpack as it was. ``step`` must not change the memory that it is given, must depend on
+    nothing but its arguments, and returns the very same memory where nothing has changed.
+
+    Attributes:
+        kind: Names it in the site file and in events.
+        name: What people call it.
+        onvif: The ONVIF topic of its events, "" where there is none.
+        kisa: The class of KISA's list, "" where there is none.
+        wakes: It has something to do at records without tracks even when its memory is fresh (a camera's trouble,
+            a thing left behind). Those that only judge tracks say False and are not asked then.
+    """
+
+    kind: ClassVar[str]
+    name: ClassVar[Name]
+    onvif: ClassVar[str]
+    kisa: ClassVar[str]
+    wakes: ClassVar[bool]
+    Thresholds: ClassVar[type[thresholds.Thresholds]]
+    Memory: ClassVar[type[msgspec.Struct]]
+
+    def __init__(self, limits: Resolver[Any]) -> None: ...
+
+    def start(self) -> M:
+        """The memory before the first record."""
+        ...
+
+    def step(self, memory: M, view: View) -> tuple[M, Sequence[Claim]]:
+        """The memory after a record, and what is suspicious then."""
+        ...
+
+
+class BehaviourError(ValueError):
+    """A behaviour that is unknown, or that could not be loaded."""
+
+
+@cache
+def registry() -> dict[str, type[Behaviour[Any]]]:
+    """All behaviours that are installed, by kind: those of this project and those that entry points bring.
+
+    Raises:
+        BehaviourError: an entry point cannot be loaded, is no behaviour, or takes a kind that is taken.
+    """
+    from detectors.behaviours import BUILT_IN
+
+    found: dict[str, type[Behaviour[Any]]] = {one.kind: one for one in BUILT_IN}
+    for point in entry_points(group=GROUP):
+        try:
+            one = point.load()
+        except Exception as error:
+            raise BehaviourError(f"behaviour {point.name!r} ({point.value}) cannot be loaded: {error}") from error
+        if not all(hasattr(one, name) for name in ("kind", "Thresholds", "Memory", "step")):
+            raise BehaviourError(f"{point.value} is no behaviour: it lacks kind, Thresholds, Memory or step")
+        if one.kind in found:
+            raise BehaviourError(f"{point.value} takes the kind {one.kind!r}, which {found[one.kind].__name__} has")
+        found[one.kind] = one
+    return found
+
+
+def find(kind: str) -> type[Behaviour[Any]]:
+    """The behaviour of that kind.
+
+    Raises:
+        BehaviourError: there is none; the message lists those that there are.
+    """
+    try:
+        return registry()[kind]
+    except KeyError:
+        raise BehaviourError(f"no behaviour {kind!r}; there are {', '.join(sorted(registry()))}") from None

@@ -1,0 +1,160 @@
+"""Loitering: somebody stays in a watched zone for longer than one who has business there would.
+
+KISA's certification rule for intelligent CCTV takes 10 s in the zone; in operation that is every second person who
+waits for a bus, so the usual values are 30 s by day and 20 s by night. The dwell runs in capture time from the entry
+of the foot point on; leaving for a moment, being hidden for a moment and getting a new identity from the tracker do not
+end it. Passing by ten times does not add up.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import ClassVar
+
+import msgspec
+from pydantic import Field
+
+from detectors import score, thresholds, visits
+from detectors.behaviour import Account, Claim
+from detectors.thresholds import Resolver, VisitThresholds
+from detectors.view import View
+from detectors.visits import Visit
+from lanewatch.site import Name, Zone
+
+ZONES = frozenset({"watch", "produce"})
+
+REACHED = 0.3
+"""Score of one who has just reached the threshold by day in a watched zone, the detector's confidence aside."""
+LONGER = 0.1
+"""More for each threshold's length on top, up to three."""
+PRODUCE = 0.1
+"""More in a produce zone: there is something to take."""
+
+TOLERANCE_S = 1e-3
+"""Capture times are float seconds since 1970: 10 s between two of them may be 9.9999998."""
+
+
+class LoiteringThresholds(VisitThresholds):
+    """When staying becomes loitering."""
+
+    dwell_s: float = Field(
+        30.0,
+        ge=1,
+        le=3600,
+        title="Dwell",
+        description="Seconds in the zone. Raising it raises fewer and later events.",
+    )
+    night_dwell_s: float = Field(
+        20.0,
+        ge=1,
+        le=3600,
+        title="Dwell by night",
+        description="Seconds in the zone while the sun is 6 degrees below the horizon or the camera sees by infrared, "
+        "if that is less than the usual dwell. Raising it makes nights more like days.",
+    )
+    alert_at: float = Field(
+        2.0,
+        ge=1,
+        le=100,
+        title="Alert at",
+        description="Multiple of the dwell at which it becomes an alert. Raising it keeps events at watch for longer.",
+    )
+    dispatch_at: float = Field(
+        6.0,
+        ge=1,
+        le=1000,
+        title="Dispatch at",
+        description="Multiple of the dwell at which dispatch is suggested. Raising it suggests it less often.",
+    )
+    cooldown_s: float = Field(
+        60.0,
+        ge=0,
+        le=3600,
+        title="Cool-down",
+        description="Seconds after the end in which the same person at the same zone is not raised again.",
+    )
+
+
+class LoiteringMemory(msgspec.Struct, frozen=True):
+    """Who is in which zone since when."""
+
+    visits: tuple[Visit, ...] = ()
+
+
+class Loitering:
+    """Somebody stays in a watched or a produce zone. One event for each stay of each person."""
+
+    kind: ClassVar[str] = "loitering"
+    name: ClassVar[Name] = Name(ko="배회", en="Loitering")
+    onvif: ClassVar[str] = "RuleEngine/LoiteringDetector/ObjectIsLoitering"
+    kisa: ClassVar[str] = "Loitering"
+    wakes: ClassVar[bool] = False
+    Thresholds: ClassVar[type[thresholds.Thresholds]] = LoiteringThresholds
+    Memory: ClassVar[type[msgspec.Struct]] = LoiteringMemory
+
+    def __init__(self, limits: Resolver[LoiteringThresholds]) -> None:
+        self._limits = limits
+
+    def start(self) -> LoiteringMemory:
+        """Nobody is anywhere."""
+        return LoiteringMemory()
+
+    def step(self, memory: LoiteringMemory, view: View) -> tuple[LoiteringMemory, Sequence[Claim]]:
+        """The dwells after a record; a claim for each that has reached its threshold."""
+        now = visits.advance(memory.visits, view, ZONES, self._limits)
+        if now is memory.visits:
+            return memory, ()
+        claims = []
+        for visit in now:
+            limits = self._limits.at(view, visit.zone, visit.label)
+            needed_s = limits.dwell_s
+            if limits.night_dwell_s < needed_s and view.condition == "night":
+                needed_s = limits.night_dwell_s
+            if visit.dwell_s >= needed_s - TOLERANCE_S and visit.label in limits.labels:
+                claims.append(_claim(visit, view, limits, needed_s))
+        return LoiteringMemory(now), claims
+
+
+def _claim(visit: Visit, view: View, limits: LoiteringThresholds, needed_s: float) -> Claim:
+    times = visit.dwell_s / needed_s
+    return Claim(
+        key=f"{visit.zone}/{visit.tracks[0]}",
+        zone=visit.zone,
+        since=visit.since,
+        until=visit.until,
+        tracks=visit.tracks,
+        born=visit.born,
+        box=visit.box,
+        clarity=visit.clarity,
+        severity=1 + (times >= limits.alert_at) + (times >= limits.dispatch_at),
+        thresholds=limits.model_copy(update={"dwell_s": needed_s}) if needed_s != limits.dwell_s else limits,
+        account=lambda: _account(visit, view, needed_s),
+        cooldown_s=limits.cooldown_s,
+    )
+
+
+def _account(visit: Visit, view: View, needed_s: float) -> Account:
+    zone = view.ground.zone(visit.zone)
+    dwell_s = visit.dwell_s
+    longer = min(max(dwell_s / needed_s - 1, 0.0), 3.0)
+    factors = [
+        score.part(
+            "dwell", REACHED + LONGER * longer, seconds=round(dwell_s, 1), threshold_s=needed_s, since=visit.since
+        ),
+        *score.circumstances(view.condition, visit.label, visit.confidence),
+    ]
+    if zone.kind == "produce":
+        factors.append(score.part("place", PRODUCE, zone=zone.id, kind=zone.kind))
+    return Account(tuple(factors), _sentence(visit, view, zone, needed_s))
+
+
+def _sentence(visit: Visit, view: View, zone: Zone, needed_s: float) -> dict[str, str]:
+    who_ko, who_en = score.who(visit.label)
+    when_ko, when_en = score.WHEN[view.condition]
+    dwell_ko, dwell_en = score.duration(math.floor(visit.dwell_s + TOLERANCE_S))
+    limit_ko, limit_en = score.duration(needed_s)
+    return {
+        "ko": f"{when_ko} '{zone.name.ko}' 구역에서 {who_ko} {dwell_ko} 동안 배회 (기준 {limit_ko})",
+        "en": f"{who_en} loitering in '{zone.name.en}' for {dwell_en} {when_en} (threshold {limit_en})",
+    }

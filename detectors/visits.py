@@ -1,0 +1,186 @@
+"""Who is in which zone since when: dwell in capture time, which short absences and changes of identity do not end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import TypeVar
+
+import msgspec
+import numpy as np
+
+from detectors.thresholds import Resolver, VisitThresholds
+from detectors.view import Area, Followed, Step, View
+from lanewatch.records import Box
+from models.look import similarity
+
+REACH = 1.0
+"""Body heights from where somebody vanished within which a new track may be the same person."""
+HURRY = 0.5
+"""Body heights more for each second between, since one who stays does not run."""
+ALIKE = 0.8
+"""Lowest similarity of looks for that: the same person has .87 after half a second, two people .50."""
+YOUNG_S = 2.0
+"""A track older than this is somebody who came, not somebody found again under a new id."""
+STEADY_S = 2.0
+"""Time over which a visit's confidence is averaged."""
+
+
+V = TypeVar("V", bound=VisitThresholds)
+
+
+class Visit(msgspec.Struct, frozen=True):
+    """One stay of one person in one zone.
+
+    Attributes:
+        track: The track that it is now; ``tracks`` all that it has been, the first one first.
+        since: When the foot came in, between the two records.
+        until: When it was last seen inside.
+        missed_s: Seconds of looking since then.
+        born: The first track's birth and where its foot was.
+        confidence: The detector's score, averaged.
+    """
+
+    zone: str
+    track: int
+    tracks: tuple[int, ...]
+    since: float
+    until: float
+    missed_s: float
+    x: float
+    y: float
+    height: float
+    box: Box
+    look: bytes
+    label: int
+    score: float
+    confidence: float
+    born: Step
+
+    @property
+    def dwell_s(self) -> float:
+        """How long it has stayed so far, short absences counted in."""
+        return self.until - self.since
+
+    @property
+    def clarity(self) -> float:
+        """How well the present frame shows it: a sure detection of somebody large."""
+        return self.score * self.height
+
+
+def advance(visits: tuple[Visit, ...], view: View, kinds: frozenset[str], graces: Resolver[V]) -> tuple[Visit, ...]:
+    """The visits to the zones of those kinds after a record; the very same tuple where nothing has changed."""
+    if not visits and not view.followed:
+        return visits
+    result: list[Visit] = []
+    for area in view.ground.areas:
+        if area.zone.kind not in kinds or not view.holds(area.zone.schedule):
+            continue
+        mine = [visit for visit in visits if visit.zone == area.zone.id]
+        result += _in_area(area, mine, view, graces) if view.looked else [_wait(visit, view) for visit in mine]
+    return tuple(result) if result or visits else visits
+
+
+def _in_area(area: Area, visits: list[Visit], view: View, graces: Resolver[V]) -> list[Visit]:
+    inside = {one.id: one for one in view.followed if one.seen and area.contains(one.x, one.y)}
+    outside = {one.id for one in view.followed if one.seen and one.id not in inside}
+    stayed, absent = [], []
+    for visit in visits:
+        one = inside.pop(visit.track, None)
+        if one is None:
+            absent.append(visit)
+        else:
+            stayed.append(_stay(visit, one, view))
+    for one in inside.values():
+        before = _same_person(one, absent, view)
+        if before is not None:
+            absent.remove(before)
+            stayed.append(_stay(before, one, view))
+        else:
+            stayed.append(_enter(area, one, view))
+    for visit in absent:
+        limits = graces.at(view, visit.zone, visit.label)
+        missed_s = visit.missed_s + view.elapsed_s
+        if missed_s <= (limits.exit_grace_s if visit.track in outside else limits.occlusion_grace_s):
+            stayed.append(msgspec.structs.replace(visit, missed_s=missed_s))
+    return stayed
+
+
+def _wait(visit: Visit, view: View) -> Visit:
+    """At a still camera's tick: who was there at the last look is there still, who was missed is not counted."""
+    if visit.missed_s:
+        return msgspec.structs.replace(visit, missed_s=visit.missed_s + view.elapsed_s)
+    return msgspec.structs.replace(visit, until=view.captured_at)
+
+
+def _enter(area: Area, one: Followed, view: View) -> Visit:
+    return Visit(
+        zone=area.zone.id,
+        track=one.id,
+        tracks=(one.id,),
+        since=_entry(area, one, view.captured_at),
+        until=view.captured_at,
+        missed_s=0.0,
+        x=one.x,
+        y=one.y,
+        height=one.height,
+        box=one.box,
+        look=view.tracks.look[one.row].tobytes(),
+        label=one.label,
+        score=one.score,
+        confidence=one.score,
+        born=one.born,
+    )
+
+
+def _stay(visit: Visit, one: Followed, view: View) -> Visit:
+    share = 1 - math.exp(-view.elapsed_s / STEADY_S)
+    return Visit(
+        zone=visit.zone,
+        track=one.id,
+        tracks=visit.tracks if one.id in visit.tracks else (*visit.tracks, one.id),
+        since=visit.since,
+        until=view.captured_at,
+        missed_s=0.0,
+        x=one.x,
+        y=one.y,
+        height=one.height,
+        box=one.box,
+        look=view.tracks.look[one.row].tobytes(),
+        label=one.label,
+        score=one.score,
+        confidence=visit.confidence + (one.score - visit.confidence) * share,
+        born=visit.born,
+    )
+
+
+def _entry(area: Area, one: Followed, now: float) -> float:
+    """When the foot came in, on the straight way from where it was seen before; halving finds it to 1 %."""
+    before = one.before
+    if area.contains(before.x, before.y):
+        return before.at
+    outside, inside = 0.0, 1.0
+    for _ in range(7):
+        middle = (outside + inside) / 2
+        if area.contains(before.x + (one.x - before.x) * middle, before.y + (one.y - before.y) * middle):
+            inside = middle
+        else:
+            outside = middle
+    return before.at + (now - before.at) * inside
+
+
+def _same_person(one: Followed, absent: Iterable[Visit], view: View) -> Visit | None:
+    """The visitor that has vanished near where and shortly before this track was born, and looks like it."""
+    if view.captured_at - one.born.at > YOUNG_S:
+        return None
+    look = view.tracks.look[one.row]
+    best, best_distance = None, math.inf
+    for visit in absent:
+        apart_s = one.born.at - visit.until
+        distance = math.hypot(one.born.x - visit.x, one.born.y - visit.y) / max(visit.height, 1.0)
+        if distance >= best_distance or distance > REACH + HURRY * max(apart_s, 0.0):
+            continue
+        if look.size and visit.look and similarity(look[None], np.frombuffer(visit.look, np.uint8)[None])[0, 0] < ALIKE:
+            continue
+        best, best_distance = visit, distance
+    return best

@@ -1,0 +1,255 @@
+"""The watch stage: a pure fold over one camera's detections, from tracks by way of behaviours to events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from detectors import episode, view
+from detectors.behaviour import Behaviour, BehaviourError, registry
+from detectors.episode import Episodes, Origin
+from detectors.thresholds import Resolver
+from detectors.view import Ground, Step, View
+from lanewatch.records import Detections, Event, restore
+from lanewatch.schedule import Schedules
+from lanewatch.site import Camera, Site, Watching
+from models.tracker import Tracker, TrackerState
+
+CARRY_S = 3.0
+"""A new epoch that begins within this time of the last record goes on with tracks and dwell: a sampler was restarted
+or handed over. It is the time after which the tracker forgets somebody."""
+LOST_S = 30.0
+"""A camera out of reach for longer than this has its open events expired: whoever comes back may be anybody."""
+TRAIL_S = 5.0
+"""How long the last step of somebody who isn't seen is kept."""
+
+BLIND = frozenset({"lost", "unreadable", "shed", "failed"})
+"""Gaps at which nobody knows what happens in front of the camera; at "idle" nothing does."""
+
+
+class CameraState(msgspec.Struct, frozen=True, kw_only=True):
+    """All that the fold knows of one camera: it and the input's position make a checkpoint.
+
+    Attributes:
+        epoch: Of the last record, and ``slot``, ``captured_at`` likewise.
+        watched_at: When the camera was last not blind.
+        tracker: The tracker's.
+        trail: Where each track's foot was seen last.
+        memories: The behaviours', by kind; in the types of msgpack until first used after a decoding.
+        episodes: What is open, and what rests.
+        skipped: Records that were not taken, by reason.
+    """
+
+    camera: str
+    epoch: int = -1
+    slot: int = -1
+    captured_at: float = 0.0
+    watched_at: float = 0.0
+    tracker: TrackerState
+    trail: dict[int, Step] = {}
+    memories: dict[str, Any] = {}
+    episodes: Episodes = Episodes()
+    skipped: dict[str, int] = {}
+
+
+class Watcher:
+    """Implements ``streams.stage.Watch``. It holds what is constant: the site, and each camera's geometry in pixels.
+
+    The same state and record give the same state and events, in any process. The clock is the records' own.
+
+    Raises:
+        ThresholdError: the site gives a behaviour thresholds that it does not take.
+        BehaviourError: the site names a behaviour that is not installed.
+    """
+
+    def __init__(self, site: Site, *, run: str = "live", tracker: Tracker | None = None) -> None:
+        unknown = sorted(set(site.behaviours) - set(registry()))
+        if unknown:
+            raise BehaviourError(
+                f"behaviours.{unknown[0]}: no such behaviour; there are {', '.join(sorted(registry()))}"
+            )
+        self._tracker = tracker or Tracker()
+        self._posts = {camera.id: _Post(site, camera, run) for camera in site.cameras}
+
+    def start(self, camera: str) -> CameraState:
+        """The state before a camera's first record.
+
+        Raises:
+            KeyError: the site has no such camera.
+        """
+        self._posts[camera]
+        return CameraState(camera=camera, tracker=self._tracker.start())
+
+    def step(self, state: CameraState, detections: Detections) -> tuple[CameraState, list[Event]]:
+        """The state after a record, and the revisions of events that it causes, in the order of the behaviours.
+
+        Late and duplicate records change nothing but ``skipped``. A recording's end, a camera out of reach for half a
+        minute and a clock that jumps expire what is open and forget who was there.
+        """
+        post = self._posts[state.camera]
+        reason = _unwanted(state, detections)
+        if reason is not None:
+            counts = state.skipped | {reason: state.skipped.get(reason, 0) + 1}
+            epoch = max(state.epoch, detections.epoch) if reason == "duplicate" else state.epoch
+            return msgspec.structs.replace(state, skipped=counts, epoch=epoch), []
+        events: list[Event] = []
+        if _broken(state, detections):
+            state, events = self._forget(state, max(detections.captured_at, state.captured_at), post)
+        if detections.gap == "ended":
+            return _at(state, detections), events
+        if detections.gap in BLIND:
+            return _at(state, detections, watched_at=state.watched_at), events
+        after, more = self._look(state, detections, post)
+        return after, events + more
+
+    def _look(self, state: CameraState, detections: Detections, post: _Post) -> tuple[CameraState, list[Event]]:
+        ground = post.ground(detections.width, detections.height)
+        if ground.ignored and len(detections):
+            detections = _without_ignored(detections, ground)
+        tracker, tracks = self._tracker.update(state.tracker, detections)
+        elapsed_s = detections.captured_at - state.captured_at if state.slot >= 0 else 0.0
+        followed = view.follow(tracks, state.trail)
+        shown = View(detections, tracks, followed, ground, post.schedules, elapsed_s)
+        memories, claimed = post.judge(state.memories, shown)
+        episodes = state.episodes
+        events: list[Event] = []
+        if claimed or episodes.open or episodes.resting:
+            episodes, events = episode.advance(episodes, claimed, shown, post.origin)
+        after = CameraState(
+            camera=state.camera,
+            epoch=detections.epoch,
+            slot=detections.slot,
+            captured_at=detections.captured_at,
+            watched_at=detections.captured_at,
+            tracker=tracker,
+            trail=_trail(state.trail, shown),
+            memories=memories,
+            episodes=episodes,
+            skipped=state.skipped,
+        )
+        return after, events
+
+    def _forget(self, state: CameraState, now: float, post: _Post) -> tuple[CameraState, list[Event]]:
+        """Ends what is open and forgets everybody. Tracks' ids go on rising, so that none stands for two people."""
+        episodes, events = episode.expire(state.episodes, now, post.origin)
+        tracker = msgspec.structs.replace(self._tracker.start(), next_id=state.tracker.next_id)
+        return msgspec.structs.replace(state, tracker=tracker, trail={}, memories={}, episodes=episodes), events
+
+
+class _Post:
+    """What is constant at one camera."""
+
+    def __init__(self, site: Site, camera: Camera, run: str) -> None:
+        self.camera = camera
+        self.origin = Origin(run, camera.id, site.digest)
+        self.schedules = Schedules(site, camera)
+        self.behaviours: list[Behaviour[Any]] = [
+            one(Resolver(site, camera.id, kind, one.Thresholds))
+            for kind, one in registry().items()
+            if site.behaviours.get(kind, Watching()).enabled
+        ]
+        self._fresh = {one.kind: one.start() for one in self.behaviours}
+        self._grounds: dict[tuple[int, int], Ground] = {}
+
+    def ground(self, width: int, height: int) -> Ground:
+        """The geometry in pixels of frames of that size."""
+        made = self._grounds.get((width, height))
+        if made is None:
+            made = self._grounds[width, height] = Ground(self.camera, width, height)
+        return made
+
+    def judge(self, memories: dict[str, Any], shown: View) -> tuple[dict[str, Any], list[tuple[Behaviour[Any], Any]]]:
+        """The behaviours' memories after a record, and what they claim; those with nothing to judge are not asked."""
+        claimed = []
+        changed: dict[str, Any] = {}
+        for behaviour in self.behaviours:
+            kind = behaviour.kind
+            memory = memories.get(kind)
+            if memory is None:
+                if not shown.followed and not behaviour.wakes:
+                    continue
+                memory = self._fresh[kind]
+            elif not isinstance(memory, msgspec.Struct):
+                memory = restore(memory, behaviour.Memory)
+            try:
+                after, claims = behaviour.step(memory, shown)
+            except Exception as error:
+                error.add_note(f"behaviour {kind} at camera {self.camera.id}, capture time {shown.captured_at}")
+                raise
+            if claims:
+                claimed.append((behaviour, claims))
+            changed[kind] = None if after == self._fresh[kind] else after
+        if changed:
+            memories = {kind: one for kind, one in (memories | changed).items() if one is not None}
+        return memories, claimed
+
+
+def _unwanted(state: CameraState, detections: Detections) -> str | None:
+    """Why a record is not taken: it is of an epoch that has been followed by a newer one, or its slot has been.
+
+    A newer epoch whose slots lie just behind is a handover's overlap: its records are duplicates, its word counts from
+    then on. Further behind, the clock was set back, and it is taken.
+    """
+    if detections.epoch < state.epoch:
+        return "stale"
+    if detections.epoch == state.epoch:
+        if detections.slot == state.slot:
+            return "duplicate"
+        return "late" if detections.slot < state.slot or detections.captured_at <= state.captured_at else None
+    behind_s = (state.slot - detections.slot) / 1000
+    return "duplicate" if 0 <= behind_s <= OVERLAP_S else None
+
+
+OVERLAP_S = 2.0
+"""A jump of the clock by more than this opens a new epoch; an overlap of two samplers is less."""
+
+
+def _broken(state: CameraState, detections: Detections) -> bool:
+    """Whether who is there now has nothing to do with who was there before."""
+    if state.slot < 0:
+        return False
+    passed_s = detections.captured_at - state.captured_at
+    if detections.gap == "ended":
+        return True
+    if detections.epoch != state.epoch and not 0 < passed_s <= CARRY_S:
+        return True
+    return detections.captured_at - state.watched_at > LOST_S
+
+
+def _at(state: CameraState, detections: Detections, watched_at: float | None = None) -> CameraState:
+    return msgspec.structs.replace(
+        state,
+        epoch=detections.epoch,
+        slot=detections.slot,
+        captured_at=detections.captured_at,
+        watched_at=detections.captured_at if watched_at is None else watched_at,
+    )
+
+
+def _trail(trail: dict[int, Step], shown: View) -> dict[int, Step]:
+    if not trail and not shown.followed:
+        return trail
+    now = shown.captured_at
+    after = {track: step for track, step in trail.items() if now - step.at <= TRAIL_S}
+    for one in shown.followed:
+        if one.seen:
+            after[one.id] = Step(one.x, one.y, now)
+    return after
+
+
+def _without_ignored(detections: Detections, ground: Ground) -> Detections:
+    ignored = ground.ignores(detections)
+    if not any(ignored):
+        return detections
+    keep = [row for row, ignore in enumerate(ignored) if not ignore]
+    keypoints, asked = detections.keypoints, detections.asked
+    return msgspec.structs.replace(
+        detections,
+        xyxy=detections.xyxy[keep],
+        scores=detections.scores[keep],
+        labels=detections.labels[keep],
+        look=detections.look[keep],
+        keypoints=None if keypoints is None else keypoints[keep],
+        asked=None if asked is None else asked[keep],
+    )
