@@ -154,7 +154,7 @@ class MemoryRunner(Generic[S]):
             telemetry.BEHIND_SECONDS.labels(camera).set(time.time() - detections.captured_at)
             for event in events:
                 self._deliver(event)
-            self._serve.advance(camera, detections.captured_at)
+            self._serve.advance(camera, detections.captured_at, detections.gap)
             self.frames += detections.gap is None
 
     def _archive(self, detections: Detections) -> None:

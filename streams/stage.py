@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Protocol, TypeVar
 
-from lanewatch.records import Detections, Event, Frame
+from lanewatch.records import Detections, Event, Frame, Gap
 
 S = TypeVar("S")
 
@@ -43,14 +43,15 @@ class UnavailableError(Exception):
 
 
 class Serve(Protocol):
-    """Takes what the watcher found. ``advance`` tells how far a camera's capture time has come.
+    """Takes what the watcher found. ``advance`` tells how far a camera's capture time has come, and
+    the gap of the record that told so, if it had one.
 
     ``upsert`` raises ``UnavailableError`` where it is worth asking again.
     """
 
     def upsert(self, event: Event) -> None: ...
 
-    def advance(self, camera: str, captured_at: float) -> None: ...
+    def advance(self, camera: str, captured_at: float, gap: Gap | None = None) -> None: ...
 
 
 class FrameStore(Protocol):

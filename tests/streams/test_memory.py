@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pytest
 
-from lanewatch.records import Detections, Event, Factor, Frame, Peak
+from lanewatch.records import Detections, Event, Factor, Frame, Gap, Peak
 from streams.backlog import Backlog
 from streams.memory import MemoryRunner
 from streams.stage import UnavailableError
@@ -116,7 +116,7 @@ class ListServe:
             raise UnavailableError("the disk is full")
         self.events.append(event)
 
-    def advance(self, camera: str, captured_at: float) -> None:
+    def advance(self, camera: str, captured_at: float, gap: Gap | None = None) -> None:
         self.reached[camera] = captured_at
 
 
