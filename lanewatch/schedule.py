@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+import numpy as np
+
 from lanewatch import sun
+from lanewatch.records import Bool, Float64
 from lanewatch.site import DAYS, Camera, Schedule, Site
 
 DAY_MINUTES = 24 * 60
@@ -50,7 +56,7 @@ class Schedules:
 
     def _holds(self, schedule: Schedule, at: int) -> bool:
         local = datetime.fromtimestamp(at, UTC).astimezone(self._zone)
-        return by_clock(schedule, local) and by_sun(schedule, sun.elevation(self._latitude, self._longitude, at))
+        return by_clock(schedule, local) and by_sun(schedule.sun, sun.elevation(self._latitude, self._longitude, at))
 
 
 def by_clock(schedule: Schedule, local: datetime) -> bool:
@@ -67,13 +73,13 @@ def by_clock(schedule: Schedule, local: datetime) -> bool:
     return False
 
 
-def by_sun(schedule: Schedule, elevation: float) -> bool:
-    """Whether a schedule holds at that height of the sun (degrees), the clock left aside."""
-    if schedule.sun == "any":
+def by_sun(wanted: str, elevation: float) -> bool:
+    """Whether the sun stands as a schedule's ``sun`` wishes, at a height in degrees."""
+    if wanted == "any":
         return True
-    if schedule.sun == "dark":
+    if wanted == "dark":
         return elevation <= 0
-    return sun.condition(elevation) == schedule.sun
+    return sun.condition(elevation) == wanted
 
 
 def spans(schedule: Schedule) -> list[tuple[int, int]]:
@@ -92,3 +98,60 @@ def _on(schedule: Schedule, began: datetime) -> bool:
     return (not schedule.days or DAYS[began.weekday()] in schedule.days) and (
         not schedule.months or began.month in schedule.months
     )
+
+
+def longest(schedules: Sequence[Schedule], zone: ZoneInfo, latitude: float, longitude: float) -> float:
+    """The longest time in seconds for which schedules all hold together at a place; 0 for never, infinite for always.
+
+    Found by trying a week in each half month at steps of five minutes, with the sun of the week's first day: it may
+    be wrong by some minutes where the sun decides, and is meant for telling sense from nonsense.
+    """
+    clock = np.logical_and.reduce([_week(schedule) for schedule in schedules])
+    months = set.intersection(*(set(schedule.months or range(1, 13)) for schedule in schedules))
+    if not months or not clock.any():
+        return 0.0
+    if all(schedule.sun == "any" for schedule in schedules):
+        return _longest_run(clock) * 60.0
+    return max(
+        _longest_run(clock & _sunny([schedule.sun for schedule in schedules], heights)) * 60.0
+        for month, heights in _heights(zone.key, round(2 * latitude) / 2, round(2 * longitude) / 2)
+        if month in months
+    )
+
+
+def _week(schedule: Schedule) -> Bool:
+    """(10080,) bool: in which minutes of a week, from Monday on, its hours and days hold."""
+    held = np.zeros(7 * DAY_MINUTES, np.bool_)
+    for day, name in enumerate(DAYS):
+        for start, end in spans(schedule) if not schedule.days or name in schedule.days else ():
+            held[np.arange(day * DAY_MINUTES + start, day * DAY_MINUTES + end) % len(held)] = True
+    return held
+
+
+def _sunny(wanted: Sequence[str], heights: Float64) -> Bool:
+    """(10080,) bool: in which minutes of a week the sun stands as all wish."""
+    day = [all(by_sun(sun_wish, height) for sun_wish in wanted) for height in heights]
+    return np.tile(np.repeat(np.array(day, np.bool_), _SUN_STEP), 7)
+
+
+_SUN_STEP = 5
+
+
+@lru_cache(maxsize=256)
+def _heights(zone: str, latitude: float, longitude: float) -> list[tuple[int, Float64]]:
+    """For the 6th and 21st of each month: the sun's height over that local day, every five minutes."""
+    days = [datetime(2026, month, day, tzinfo=ZoneInfo(zone)) for month in range(1, 13) for day in (6, 21)]
+    steps = range(0, DAY_MINUTES * 60, _SUN_STEP * 60)
+    return [
+        (day.month, np.array([sun.elevation(latitude, longitude, day.timestamp() + step) for step in steps]))
+        for day in days
+    ]
+
+
+def _longest_run(held: Bool) -> float:
+    """The longest run of True in a week that goes round; infinite where all of it is."""
+    if held.all():
+        return math.inf
+    turned = np.roll(held, -int(np.argmin(held)))
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], turned, [False])).astype(np.int8)))
+    return float(np.max(edges[1::2] - edges[::2], initial=0))

@@ -8,7 +8,9 @@ from typing import Annotated, Literal
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
-Fraction = Annotated[float, Field(title="Fraction", description="0 is the frame's left or top, 1 its right or bottom.")]
+Fraction = Annotated[
+    float, Field(ge=0, le=1, title="Fraction", description="0 is the frame's left or top, 1 its right or bottom.")
+]
 Point = tuple[Fraction, Fraction]
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 Threshold = float | int | str | bool
@@ -18,7 +20,7 @@ Hours = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d-(([01]\d|2[0-3])
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Name(_Part):
@@ -83,9 +85,10 @@ class Camera(_Part):
     name: Name = Field(title="Name", description="What operators call it.")
     url: str = Field(
         min_length=1,
+        repr=False,  # it may hold a password
         title="URL",
         description="rtsp://, http(s)://, a file or a folder of images; file:// takes ?loop=1, clock=ISO time, "
-        "pace=live|fast and fps=.",
+        "pace=live|fast and fps=. ${NAME} is taken from the environment, a path starts from the site file's folder.",
     )
     latitude: float = Field(ge=-90, le=90, title="Latitude", description="Degrees north; for the sun.")
     longitude: float = Field(ge=-180, le=180, title="Longitude", description="Degrees east; for the sun.")
@@ -105,6 +108,18 @@ class Camera(_Part):
     lines: tuple[Line, ...] = Field((), title="Lines", description="Lines that can be crossed.")
     masks: tuple[tuple[Point, ...], ...] = Field(
         (), title="Privacy masks", description="Polygons blackened before a frame leaves the sampler."
+    )
+
+
+class Bell(_Part):
+    """An emergency bell that people press when they need help."""
+
+    id: Id = Field(title="Id", description="Unique in the site; the bell's controller calls it by this.")
+    name: Name = Field(title="Name", description="Where it is, as operators call it.")
+    latitude: float = Field(ge=-90, le=90, title="Latitude", description="Degrees north; for the nearest camera.")
+    longitude: float = Field(ge=-180, le=180, title="Longitude", description="Degrees east; for the nearest camera.")
+    camera: Id | None = Field(
+        None, title="Camera", description="The camera that sees it; the nearest one of the site if absent."
     )
 
 
@@ -180,6 +195,7 @@ class Site(_Part):
     )
     detector: Detector = Field(Detector(), title="Detector", description="Which network looks at the frames.")
     cameras: tuple[Camera, ...] = Field(min_length=1, title="Cameras", description="At least one.")
+    bells: tuple[Bell, ...] = Field((), title="Bells", description="Emergency bells, whose press is an event.")
     schedules: dict[Id, Schedule] = Field({}, title="Schedules", description="Named times, used by zones and rules.")
     behaviours: dict[str, Watching] = Field(
         {},
@@ -200,6 +216,10 @@ class Site(_Part):
 
     @property
     def digest(self) -> str:
-        """12 hex digits that change with the site's content; events carry them."""
-        canonical = msgspec.json.encode(self.model_dump(mode="json"), order="deterministic")
+        """12 hex digits that change with what events depend on, and are carried by them.
+
+        Where pictures come from is left out: neither a new password nor another folder makes another site.
+        """
+        content = self.model_dump(mode="json", exclude={"cameras": {"__all__": {"url"}}})
+        canonical = msgspec.json.encode(content, order="deterministic")
         return hashlib.sha256(canonical).hexdigest()[:12]
