@@ -75,6 +75,7 @@ class Behaviour(Protocol[M]):
         name: What people call it.
         onvif: The ONVIF topic of its events, "" where there is none.
         kisa: The class of KISA's list, "" where there is none.
+        places: The kinds of zones that it judges, "line" for lines; empty where it needs neither.
         wakes: It has something to do at records without tracks even when its memory is fresh (a camera's trouble,
             a thing left behind). Those that only judge tracks say False and are not asked then.
     """
@@ -83,6 +84,7 @@ class Behaviour(Protocol[M]):
     name: ClassVar[Name]
     onvif: ClassVar[str]
     kisa: ClassVar[str]
+    places: ClassVar[frozenset[str]]
     wakes: ClassVar[bool]
     Thresholds: ClassVar[type[thresholds.Thresholds]]
     Memory: ClassVar[type[msgspec.Struct]]
@@ -117,8 +119,8 @@ def registry() -> dict[str, type[Behaviour[Any]]]:
             one = point.load()
         except Exception as error:
             raise BehaviourError(f"behaviour {point.name!r} ({point.value}) cannot be loaded: {error}") from error
-        if not all(hasattr(one, name) for name in ("kind", "Thresholds", "Memory", "step")):
-            raise BehaviourError(f"{point.value} is no behaviour: it lacks kind, Thresholds, Memory or step")
+        if not all(hasattr(one, name) for name in ("kind", "places", "Thresholds", "Memory", "step")):
+            raise BehaviourError(f"{point.value} is no behaviour: it lacks kind, places, Thresholds, Memory or step")
         if one.kind in found:
             raise BehaviourError(f"{point.value} takes the kind {one.kind!r}, which {found[one.kind].__name__} has")
         found[one.kind] = one

@@ -110,6 +110,11 @@ class Camera(_Part):
         (), title="Privacy masks", description="Polygons blackened before a frame leaves the sampler."
     )
 
+    @property
+    def places(self) -> tuple[Zone | Line, ...]:
+        """Zones and lines: all that has an id within the picture."""
+        return (*self.zones, *self.lines)
+
 
 class Bell(_Part):
     """An emergency bell that people press when they need help."""

@@ -77,6 +77,7 @@ class Crossing:
     name: ClassVar[Name] = Name(ko="경계선 통과", en="Line crossing")
     onvif: ClassVar[str] = "RuleEngine/LineDetector/Crossed"
     kisa: ClassVar[str] = ""
+    places: ClassVar[frozenset[str]] = frozenset({"line"})
     wakes: ClassVar[bool] = False
     Thresholds: ClassVar[type[thresholds.Thresholds]] = CrossingThresholds
     Memory: ClassVar[type[msgspec.Struct]] = CrossingMemory

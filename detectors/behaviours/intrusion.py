@@ -72,6 +72,7 @@ class Intrusion:
     name: ClassVar[Name] = Name(ko="침입", en="Intrusion")
     onvif: ClassVar[str] = "RuleEngine/FieldDetector/ObjectsInside"
     kisa: ClassVar[str] = "Intrusion"
+    places: ClassVar[frozenset[str]] = ZONES
     wakes: ClassVar[bool] = False
     Thresholds: ClassVar[type[thresholds.Thresholds]] = IntrusionThresholds
     Memory: ClassVar[type[msgspec.Struct]] = IntrusionMemory
