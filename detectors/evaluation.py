@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import NamedTuple
+
+from ruamel.yaml import YAML
 
 from lanewatch.records import Event
 
@@ -93,3 +97,25 @@ def alarms(revisions: Iterable[Event]) -> list[Instant]:
         if known is None or event.revision < known.revision:
             first[event.id] = event
     return [Instant((event.camera, event.kind, event.zone), event.revision / 1000) for event in first.values()]
+
+
+def truths(file: Path) -> list[Instant]:
+    """What happens in a recording, from a YAML file of ``camera``, ``start`` and ``happenings`` (kind, zone, at_s).
+
+    Raises:
+        ValueError: the file says nothing of the kind, with its name and what is missing.
+    """
+    content = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
+    try:
+        start = content["start"]
+        moment = start if isinstance(start, datetime) else datetime.fromisoformat(start)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return [
+            Instant((content["camera"], one["kind"], one["zone"]), moment.timestamp() + one["at_s"])
+            for one in content["happenings"]
+        ]
+    except (KeyError, TypeError) as error:
+        raise ValueError(
+            f"{file}: {error}; a truth file has camera, start and happenings with kind, zone, at_s"
+        ) from error

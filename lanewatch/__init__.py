@@ -1,1 +1,38 @@
+"""Lanewatch: scored events from a city's cameras. What a data scientist needs is here by one ``import lanewatch``.
 
+Names are fetched from the package that they live in when they are first used, so that importing this is quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_NAMES = {
+    "DEMO": "lanewatch.demo:SITE",
+    "DEMO_TRUTH": "lanewatch.demo:TRUTH",
+    "load_site": "lanewatch.sitefile:load",
+    "detect": "detectors.study:detect",
+    "rescore": "detectors.engine:rescore",
+    "last": "detectors.engine:last",
+    "with_thresholds": "detectors.study:with_thresholds",
+    "pictures": "detectors.study:pictures",
+    "read": "streams.archive:read",
+    "Archive": "streams.archive:Archive",
+    "match": "detectors.evaluation:match",
+    "alarms": "detectors.evaluation:alarms",
+    "truths": "detectors.evaluation:truths",
+}
+
+__all__ = sorted(_NAMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _NAMES:
+        raise AttributeError(f"lanewatch has no {name!r}; it has {', '.join(sorted(_NAMES))}")
+    module, attribute = _NAMES[name].split(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_NAMES])

@@ -96,6 +96,15 @@ class MemoryRunner(Generic[S]):
         for sampler in self._samplers:
             sampler.close()
 
+    @property
+    def stopped(self) -> bool:
+        """Whether ``stop`` was called."""
+        return self._stopping.is_set()
+
+    def wait(self) -> None:
+        """Waits until ``stop`` is called, such as when recordings have been played and only their events are shown."""
+        self._stopping.wait()
+
     def _sample(self, sampler: Sample) -> None:
         try:
             for frame in sampler:

@@ -1,0 +1,80 @@
+"""A whole site in one process: its stages, its store and its evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+from api.cameras import Cameras
+from api.evidence import Evidence
+from api.intake import Intake
+from api.store import Store
+from detectors import engine
+from lanewatch.records import Detections
+from lanewatch.site import Site
+from models.detector import ObjectDetector
+from streams.archive import Archive
+from streams.ring import PacketRing
+
+
+class Centre:
+    """Puts a site's stages together; a context manager, which closes what it opened.
+
+    Below ``folder`` lie ``events.db``, ``evidence/`` and ``detections/``.
+
+    Args:
+        site: What to watch.
+        folder: Where everything is kept; made if it is not there.
+        run: The name of this scoring.
+        live: Whether cameras are live: then nothing waits for evidence, and the newest is written first.
+        network: The object detector; the site's if None.
+        also: Called with every ``Detections``, beside the archive.
+
+    Raises:
+        models.detector.ModelMissingError: the site's detector is not here.
+        OSError: the folder cannot be written.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        folder: Path,
+        *,
+        run: str,
+        live: bool,
+        network: ObjectDetector | None = None,
+        also: Callable[[Detections], None] | None = None,
+    ) -> None:
+        network = network or engine.load(site)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.site = site
+        self.store = Store(folder / "events.db")
+        ring = PacketRing()
+        self.evidence = Evidence(self.store, ring, folder / "evidence", live=live)
+        self.cameras = Cameras(site)
+        self._archive = Archive(folder / "detections")
+        self._also = also
+        self.runner = engine.runner(
+            site,
+            Intake(self.store, self.evidence, self.cameras),
+            run=run,
+            ring=ring,
+            keep=self._keep,
+            network=network,
+        )
+
+    def __enter__(self) -> Centre:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.evidence.close()
+        self._archive.close()
+        self.store.close()
+
+    def _keep(self, detections: Detections) -> None:
+        if self._also is not None:
+            self._also(detections)
+        self._archive.append(detections)

@@ -1,0 +1,132 @@
+"""The commands that run a site in one process: ``demo`` and ``run``."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from api import app, server
+from api.access import AccessError
+from api.centre import Centre
+from detectors import engine, listing
+from lanewatch import demo as bundled
+from lanewatch import sitefile
+from lanewatch.problem import SiteError
+from lanewatch.records import Event
+from lanewatch.site import Site
+from models.detector import DeviceMissingError, ModelMissingError
+from streams.address import SourceError
+
+
+def demo(argv: list[str]) -> int:
+    """Plays the bundled clip; what an earlier demo wrote is replaced."""
+    arguments = _parser("demo", "Plays the bundled clip through the whole pipeline and shows its events.").parse_args(
+        argv
+    )
+    folder: Path = arguments.data / "demo"
+    shutil.rmtree(folder, ignore_errors=True)
+    return _play(bundled.SITE, folder, arguments)
+
+
+def run(argv: list[str]) -> int:
+    """Runs any site file."""
+    parser = _parser("run", "Runs a whole site in one process: samples, detects, watches and serves.")
+    parser.add_argument("site", type=Path, help="the site file")
+    arguments = parser.parse_args(argv)
+    return _play(arguments.site, arguments.data, arguments)
+
+
+def _parser(name: str, description: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"lanewatch {name}", description=description)
+    parser.add_argument("--once", action="store_true", help="play recordings once at full speed, print the events, end")
+    parser.add_argument("--json", action="store_true", help="with --once: one event a line, as JSON")
+    parser.add_argument("--data", type=Path, default=Path("var"), help="folder for events and evidence (default: var)")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to serve on; off loopback LANEWATCH_TOKEN is demanded"
+    )
+    parser.add_argument("--port", type=int, default=8000, help="port to serve on; 0 takes a free one (default: 8000)")
+    parser.add_argument("--language", choices=("ko", "en"), default=_language(), help="of the printed table")
+    return parser
+
+
+def _language() -> str:
+    return "ko" if os.environ.get("LC_ALL", os.environ.get("LANG", "")).startswith("ko") else "en"
+
+
+def _play(file: Path, folder: Path, arguments: argparse.Namespace) -> int:
+    try:
+        site = sitefile.load(file)
+        if arguments.once:
+            return _once(engine.recorded(site), folder, arguments)
+        return _serve(site, folder, arguments)
+    except (SiteError, SourceError, ModelMissingError, DeviceMissingError, AccessError, server.ServerError) as error:
+        print(error, file=sys.stderr)
+    except (OSError, ValueError) as error:
+        print(f"lanewatch: {error}", file=sys.stderr)
+    return 1
+
+
+def _once(site: Site, folder: Path, arguments: argparse.Namespace) -> int:
+    began = time.perf_counter()
+    with Centre(site, folder, run="once", live=False) as centre:
+        revisions: list[Event] = []
+        centre.store.listen(lambda stored: revisions.append(stored.event))
+        with _stopping(centre):
+            centre.runner.run()
+    took = time.perf_counter() - began
+    events = engine.last(revisions)
+    if arguments.json:
+        sys.stdout.write(listing.lines(events))
+    else:
+        print(listing.table(revisions, site, arguments.language))
+        print(
+            f"\n{len(events)} events in {centre.runner.frames} frames, {took:.1f} s "
+            f"({centre.runner.frames / took:.0f} frames/s, start included). Evidence and detections: {folder}"
+        )
+    for camera, error in centre.runner.errors.items():
+        print(f"camera {camera}: {error}", file=sys.stderr)
+    return 1 if centre.runner.errors else 0
+
+
+def _serve(site: Site, folder: Path, arguments: argparse.Namespace) -> int:
+    token = os.environ.get("LANEWATCH_TOKEN") or None
+    with Centre(site, folder, run="live", live=True) as centre:
+        service = app.create(centre.store, centre.evidence, site, cameras=centre.cameras, token=token)
+        with server.serve(service, arguments.host, arguments.port, token=token) as running, _stopping(centre):
+            print(f"Lanewatch watches {site.name.en} ({site.name.ko}): {running.url}   (Ctrl-C ends it)", flush=True)
+            centre.runner.run()
+            if centre.runner.stopped:
+                return 0
+            for camera, error in centre.runner.errors.items():
+                print(f"camera {camera}: {error}", file=sys.stderr)
+            if len(centre.runner.errors) == len(site.cameras):
+                return 1
+            print("All recordings have been played; their events stay on the page until Ctrl-C.", flush=True)
+            centre.runner.wait()
+    return 0
+
+
+@contextlib.contextmanager
+def _stopping(centre: Centre) -> Iterator[None]:
+    """SIGINT and SIGTERM end the cameras, so that what they have given is scored and stored before the end."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        centre.runner.stop()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

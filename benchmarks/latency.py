@@ -1,0 +1,116 @@
+"""Latency: from the capture of the frame that caused a revision to that revision readable over the API.
+
+The demo's site runs live for the length of its clip, behind a real server; a client follows the feed and reads each
+revision's event as soon as the feed tells of it. A frame's capture is the moment at which the clip's clock showed it:
+the offset between that clock and this machine's is the least that any frame had, so that late frames count as late.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import numpy as np
+
+from api import app, server
+from api.centre import Centre
+from lanewatch import demo, sitefile
+from lanewatch.records import Detections
+from lanewatch.site import Site
+
+CLIP_S = 795 / 7
+
+
+def main() -> None:
+    """Prints the figures, or with ``--json`` the object."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="one object: p50_ms, p95_ms, max_ms, n, first_event_s")
+    parser.add_argument("--seconds", type=float, default=CLIP_S, help="how long to run")
+    parser.add_argument("--cameras", type=int, default=1, help="how many cameras play the clip at once")
+    arguments = parser.parse_args()
+    figures = measure(several(sitefile.load(demo.SITE), arguments.cameras), arguments.seconds)
+    if arguments.json:
+        print(json.dumps(figures))
+    else:
+        print(
+            f"capture to readable over the API, {arguments.cameras} camera(s), {figures['n']} revisions: "
+            f"median {figures['p50_ms']} ms, p95 {figures['p95_ms']} ms, longest {figures['max_ms']} ms; "
+            f"first event {figures['first_event_s']} s after the pipeline's start"
+        )
+
+
+def several(site: Site, count: int) -> Site:
+    """The site with its first camera so many times over."""
+    first = site.cameras[0]
+    cameras = tuple(first.model_copy(update={"id": f"{first.id}-{number}"}) for number in range(count))
+    return site.model_copy(update={"cameras": cameras})
+
+
+def serving(centre: Centre) -> server.Server:
+    """The centre's service on a free port of this machine."""
+    service = app.create(centre.store, centre.evidence, centre.site, cameras=centre.cameras)
+    return server.serve(service, "127.0.0.1", 0)
+
+
+def measure(site: Site, seconds: float) -> dict[str, float]:
+    """Runs the site for so long, and returns the figures."""
+    offsets: dict[str, float] = {}
+    read: list[tuple[str, float, float]] = []
+
+    def watch_clock(detections: Detections) -> None:
+        if detections.gap is None:
+            offset = detections.received_at - detections.captured_at
+            offsets[detections.camera] = min(offset, offsets.get(detections.camera, offset))
+
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Centre(site, Path(folder), run="live", live=True, also=watch_clock) as centre,
+        server.serve(
+            app.create(centre.store, centre.evidence, site, cameras=centre.cameras), "127.0.0.1", 0
+        ) as running,
+    ):
+        follower = threading.Thread(target=_follow, args=(running.url, read), daemon=True)
+        follower.start()
+        began = time.time()
+        threading.Timer(seconds, centre.runner.stop).start()
+        centre.runner.run()
+    if not read:
+        raise SystemExit("no event was raised in that time: run it for longer")
+    delays = np.array([arrived - (revision + offsets[camera]) for camera, revision, arrived in read]) * 1000
+    return {
+        "p50_ms": round(float(np.percentile(delays, 50)), 1),
+        "p95_ms": round(float(np.percentile(delays, 95)), 1),
+        "max_ms": round(float(delays.max()), 1),
+        "n": len(delays),
+        "first_event_s": round(read[0][2] - began, 1),
+    }
+
+
+def _follow(url: str, read: list[tuple[str, float, float]]) -> None:
+    """Follows the feed; notes the camera, the revision's capture time and when its event had been read."""
+    seen: set[tuple[str, int]] = set()
+    with httpx.Client(base_url=url, timeout=None) as client:
+        try:
+            with client.stream("GET", "/v1/events/stream") as stream:
+                for line in stream.iter_lines():
+                    if not line.startswith("data:"):
+                        continue
+                    told = json.loads(line.removeprefix("data:"))
+                    key = (told["id"], told["revision"])
+                    if key in seen:
+                        continue
+                    found = client.get(f"/v1/events/{told['id']}").json()
+                    if found["revision"] >= told["revision"]:
+                        seen.add(key)
+                        read.append((told["camera"], told["revision"] / 1000, time.time()))
+        except httpx.HTTPError:
+            return  # the service has ended
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""The one engine: the stages joined in one process, and the same fold over kept detections.
+
+Live cameras, archived footage and a notebook's clip all go through here; only where frames come from and where events
+go differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from streams.ring import PacketRing
+from streams.sampler import Sampler
+
+from detectors.watcher import CameraState, Watcher
+from detectors.worker import DetectWorker
+from lanewatch.records import Detections, Event, Gap
+from lanewatch.site import Site
+from models import detector
+from models.detector import ObjectDetector
+from streams.address import Address
+from streams.memory import MemoryRunner
+from streams.stage import Serve
+
+
+class Collector:
+    """Takes events into a list: every revision, in the order in which they were made."""
+
+    def __init__(self) -> None:
+        self.revisions: list[Event] = []
+
+    def upsert(self, event: Event) -> None:
+        """Keeps a revision."""
+        self.revisions.append(event)
+
+    def advance(self, camera: str, captured_at: float, gap: Gap | None = None) -> None:
+        """Needs no clock."""
+
+    @property
+    def events(self) -> list[Event]:
+        """The last revision of each event, in the order of their opening."""
+        return last(self.revisions)
+
+
+def last(revisions: Iterable[Event]) -> list[Event]:
+    """The last revision of each event, in the order of their opening."""
+    events: dict[str, Event] = {}
+    for event in revisions:
+        events[event.id] = event
+    return list(events.values())
+
+
+def load(site: Site) -> ObjectDetector:
+    """The detector that the site names.
+
+    Raises:
+        models.detector.ModelMissingError: it is not here, and how to get it.
+    """
+    return detector.load(site.detector.name, site.detector.device, site.detector.score)
+
+
+def runner(
+    site: Site,
+    serve: Serve,
+    *,
+    run: str,
+    ring: PacketRing | None = None,
+    keep: Callable[[Detections], None] | None = None,
+    network: ObjectDetector | None = None,
+) -> MemoryRunner[CameraState]:
+    """A whole site in one process, ready to ``run()``.
+
+    Args:
+        site: What to watch.
+        serve: Takes the events.
+        run: The name of this scoring; no run writes over another.
+        ring: Holds each camera's last packets, for evidence.
+        keep: Called with every ``Detections``, such as an archive's ``append``.
+        network: The object detector; the site's if None.
+    """
+    samplers = [Sampler(camera, time_zone=camera.time_zone or site.time_zone, ring=ring) for camera in site.cameras]
+    return MemoryRunner(samplers, DetectWorker(network or load(site)), Watcher(site, run=run), serve, keep=keep)
+
+
+def rescore(records: Iterable[Detections], site: Site, *, run: str = "rescore") -> Iterator[Event]:
+    """Kept detections, judged again: every revision of every event.
+
+    Equal to the letter to the first scoring where site and run are equal. Each camera's records must come in the
+    order in which they were watched; cameras may be interleaved.
+    """
+    watcher = Watcher(site, run=run)
+    states: dict[str, CameraState] = {}
+    known = {camera.id for camera in site.cameras}
+    for record in records:
+        if record.camera not in known:
+            raise KeyError(f"detections of camera {record.camera!r}, which site {site.id} does not have")
+        state = states.get(record.camera)
+        states[record.camera], events = watcher.step(watcher.start(record.camera) if state is None else state, record)
+        yield from events
+
+
+def recorded(site: Site) -> Site:
+    """The same site with its recordings played once and as fast as they go.
+
+    Raises:
+        ValueError: it has a network camera, which never ends.
+    """
+    cameras = []
+    for camera in site.cameras:
+        address = Address.parse(camera.url, time_zone=camera.time_zone or site.time_zone)
+        if address.kind not in {"file", "folder"}:
+            raise ValueError(
+                f"camera {camera.id} is live and never ends; only recordings can be played once"
+            )
+        cameras.append(camera.model_copy(update={"url": with_options(camera.url, loop="0", pace="fast")}))
+    return site.model_copy(update={"cameras": tuple(cameras)})
+
+
+def with_options(url: str, **options: str) -> str:
+    """A file's URL with some of its options replaced."""
+    path, _, query = url.partition("?")
+    pairs = dict(pair.split("=", 1) for pair in query.split("&") if "=" in pair)
+    return path + "?" + "&".join(f"{name}={value}" for name, value in (pairs | options).items())
+
+
+def footage(source: Path, site: Site, camera_id: str | None = None, clock: str | None = None) -> Site:
+    """The site reduced to one camera, whose pictures come from a recording.
+
+    Where the recording is the very file that the camera plays, its clock and rate are the camera's.
+
+    Args:
+        source: A video file or a folder of images.
+        site: The site.
+        camera_id: Which of its cameras took it; may be left out where there is only one.
+        clock: Capture time of the first picture, ISO 8601; the recording's own if None.
+
+    Raises:
+        KeyError: the site has no such camera.
+        ValueError: it has several, and none was named.
+    """
+    if camera_id is None and len(site.cameras) > 1:
+        names = ", ".join(camera.id for camera in site.cameras)
+        raise ValueError(f"which camera took {source}? The site has {names}: name one with --camera")
+    camera = site.camera(camera_id) if camera_id else site.cameras[0]
+    address = Address.parse(camera.url, time_zone=camera.time_zone or site.time_zone)
+    if address.kind in {"file", "folder"} and Path(address.target).resolve() == source.resolve():
+        url = with_options(camera.url, loop="0", pace="fast")
+    else:
+        url = f"{source}?pace=fast"
+    if clock:
+        url = with_options(url, clock=clock)
+    return site.model_copy(update={"cameras": (camera.model_copy(update={"url": url}),)})

@@ -1,0 +1,62 @@
+"""Events on a terminal: a table for people, or one event a line as JSON for programs."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from lanewatch.records import Event
+from lanewatch.site import Name, Site
+
+COLUMNS = ("raised", "camera", "event", "where", "severity", "score", "why")
+
+
+def table(revisions: Iterable[Event], site: Site, language: str) -> str:
+    """One row an event: when it was raised, in the camera's time zone, and what its last revision says.
+
+    Args:
+        revisions: Every revision, in the order in which they were made.
+        site: Whose cameras and zones they name.
+        language: ``ko`` or ``en``.
+    """
+    raised: dict[str, int] = {}
+    newest: dict[str, Event] = {}
+    for event in revisions:
+        raised.setdefault(event.id, event.revision)
+        newest[event.id] = event
+    rows = [COLUMNS, *(_row(event, raised[event.id], site, language) for event in newest.values())]
+    widths = [max(width(row[column]) for row in rows) for column in range(len(COLUMNS) - 1)]
+    lines = []
+    for row in rows:
+        cells = [cell + " " * (room - width(cell)) for cell, room in zip(row, widths, strict=False)]
+        lines.append("  ".join([*cells, row[-1]]))
+    return "\n".join(lines)
+
+
+def lines(events: Iterable[Event]) -> str:
+    """One event a line, as JSON with the fields of ``records.Event``; times in seconds UTC."""
+    return "".join(f"{msgspec.json.encode(event).decode()}\n" for event in events)
+
+
+def _row(event: Event, raised_ms: int, site: Site, language: str) -> tuple[str, ...]:
+    camera = site.camera(event.camera)
+    places: dict[str, Name] = {place.id: place.name for place in (*camera.zones, *camera.lines)}
+    local = datetime.fromtimestamp(raised_ms / 1000, ZoneInfo(camera.time_zone or site.time_zone))
+    return (
+        local.strftime("%Y-%m-%d %H:%M:%S"),
+        getattr(camera.name, language),
+        event.kind,
+        getattr(places[event.zone], language) if event.zone in places else "",
+        str(event.severity),
+        f"{event.score:.2f}",
+        event.sentence.get(language, ""),
+    )
+
+
+def width(text: str) -> int:
+    """Columns that a text takes on a terminal: Korean letters take two."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
