@@ -33,7 +33,9 @@ class Visit(msgspec.Struct, frozen=True):
     """One stay of one person in one zone.
 
     Attributes:
-        track: The track that it is now; ``tracks`` all that it has been, the first one first.
+        track: The track that it is now.
+        tracks: All that it has been, the first one first. Where an earlier one is seen again, the visit is that one's:
+            whoever took over was somebody else, whose own visit begins anew.
         since: When the foot came in, between the two records.
         until: When it was last seen inside.
         missed_s: Seconds of looking since then.
@@ -86,11 +88,11 @@ def _in_area(area: Area, visits: list[Visit], view: View, graces: Resolver[V]) -
     outside = {one.id for one in view.followed if one.seen and one.id not in inside}
     stayed, absent = [], []
     for visit in visits:
-        one = inside.pop(visit.track, None)
-        if one is None:
+        track = next((track for track in visit.tracks if track in inside), None)
+        if track is None:
             absent.append(visit)
         else:
-            stayed.append(_stay(visit, one, view))
+            stayed.append(_stay(visit, inside.pop(track), view))
     for one in inside.values():
         before = _same_person(one, absent, view)
         if before is not None:

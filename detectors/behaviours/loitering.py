@@ -21,6 +21,7 @@ from detectors.thresholds import Resolver, VisitThresholds
 from detectors.view import View
 from detectors.visits import Visit
 from lanewatch.site import Name, Zone
+from lanewatch.sun import Condition
 
 ZONES = frozenset({"watch", "produce"})
 
@@ -30,6 +31,9 @@ LONGER = 0.1
 """More for each threshold's length on top, up to three."""
 PRODUCE = 0.1
 """More in a produce zone: there is something to take."""
+
+NIGHT_DWELL_S = 20.0
+"""By night, where the site says nothing: fewer people have business there."""
 
 TOLERANCE_S = 1e-3
 """Capture times are float seconds since 1970: 10 s between two of them may be 9.9999998."""
@@ -45,13 +49,13 @@ class LoiteringThresholds(VisitThresholds):
         title="Dwell",
         description="Seconds in the zone. Raising it raises fewer and later events.",
     )
-    night_dwell_s: float = Field(
-        20.0,
+    night_dwell_s: float | None = Field(
+        None,
         ge=1,
         le=3600,
         title="Dwell by night",
-        description="Seconds in the zone while the sun is 6 degrees below the horizon or the camera sees by infrared, "
-        "if that is less than the usual dwell. Raising it makes nights more like days.",
+        description="Seconds in the zone while the sun is 6 degrees below the horizon or the camera sees by infrared. "
+        "If absent, the dwell where that is given, else 20. Raising it makes nights more like days.",
     )
     alert_at: float = Field(
         2.0,
@@ -75,6 +79,14 @@ class LoiteringThresholds(VisitThresholds):
         description="Seconds after the end in which the same person at the same zone is not raised again.",
     )
 
+    def needed_s(self, condition: Condition) -> float:
+        """The dwell that applies by day, at dusk or by night."""
+        if condition != "night":
+            return self.dwell_s
+        if self.night_dwell_s is not None:
+            return self.night_dwell_s
+        return self.dwell_s if "dwell_s" in self.model_fields_set else NIGHT_DWELL_S
+
 
 class LoiteringMemory(msgspec.Struct, frozen=True):
     """Who is in which zone since when."""
@@ -89,6 +101,7 @@ class Loitering:
     name: ClassVar[Name] = Name(ko="배회", en="Loitering")
     onvif: ClassVar[str] = "RuleEngine/LoiteringDetector/ObjectIsLoitering"
     kisa: ClassVar[str] = "Loitering"
+    places: ClassVar[frozenset[str]] = ZONES
     wakes: ClassVar[bool] = False
     Thresholds: ClassVar[type[thresholds.Thresholds]] = LoiteringThresholds
     Memory: ClassVar[type[msgspec.Struct]] = LoiteringMemory
@@ -108,9 +121,7 @@ class Loitering:
         claims = []
         for visit in now:
             limits = self._limits.at(view, visit.zone, visit.label)
-            needed_s = limits.dwell_s
-            if limits.night_dwell_s < needed_s and view.condition == "night":
-                needed_s = limits.night_dwell_s
+            needed_s = limits.needed_s(view.condition)
             if visit.dwell_s >= needed_s - TOLERANCE_S and visit.label in limits.labels:
                 claims.append(_claim(visit, view, limits, needed_s))
         return LoiteringMemory(now), claims
