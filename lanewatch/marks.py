@@ -76,10 +76,11 @@ def parse(data: bytes) -> tuple[Any, list[Flaw]]:
         raise MarkedError(line, "there is a control character", "remove the invisible character") from None
     except (RecursionError, YAMLError):
         raise MarkedError(1, "this can't be read as YAML", "compare it with the example in docs/site.md") from None
-    if root is None:
-        raise MarkedError(1, "the file is empty", "start from the example in docs/site.md")
     builder = _Builder()
-    return builder.build(root, 0), builder.flaws
+    value = None if root is None else builder.build(root, 0)
+    if value is None:
+        raise MarkedError(1, "the file is empty", "start from the example in docs/site.md")
+    return value, builder.flaws
 
 
 def locate(root: Any, location: Location) -> tuple[int, str]:
@@ -132,14 +133,17 @@ class _Builder:
     def __init__(self) -> None:
         self.flaws: list[Flaw] = []
         self._values = 0
+        self._top_line = 1  # of the file's own keys: an alias' value lies where it was defined
 
     def build(self, node: Node, depth: int) -> Any:
         line = node.start_mark.line + 1
         self._values += 1
         if self._values > MAX_VALUES:
-            raise MarkedError(line, f"there are more than {MAX_VALUES:,} values", "use fewer aliases (*name)")
+            raise MarkedError(self._top_line, f"there are more than {MAX_VALUES:,} values", "use fewer aliases (*name)")
         if depth > MAX_DEPTH:
-            raise MarkedError(line, "values are nested too deeply", "remove aliases (*name) that refer to themselves")
+            raise MarkedError(
+                self._top_line, "values are nested too deeply", "remove aliases (*name) that refer to themselves"
+            )
         if isinstance(node, MappingNode):
             return self._mapping(node, depth)
         if isinstance(node, SequenceNode):
@@ -166,6 +170,7 @@ class _Builder:
                 first = mapping.lines[key]
                 self.flaws.append((line, f"`{key}` is given twice, first in line {first}", "remove one of them"))
                 continue
+            self._top_line = line if depth == 0 else self._top_line
             mapping[key] = self.build(value_node, depth + 1)
             mapping.lines[key] = line
         return mapping

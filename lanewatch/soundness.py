@@ -43,6 +43,11 @@ def findings(site: Site, names: Names) -> list[Finding]:
     found += _time_zone(("time_zone",), site.time_zone)
     for number, camera in enumerate(site.cameras):
         found += _camera(site, camera, ("cameras", number), names)
+    found += _repeated((("bells", n), bell.id) for n, bell in enumerate(site.bells))
+    for number, bell in enumerate(site.bells):
+        if bell.camera is not None and bell.camera not in names.cameras:
+            at: Location = ("bells", number, "camera")
+            found.append(_unknown(at, "camera", bell.camera, names.cameras, "remove it"))
     for kind, watching in site.behaviours.items():
         for number, rule in enumerate(watching.rules):
             found += _rule(rule, ("behaviours", kind, "rules", number), names)

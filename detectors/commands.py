@@ -1,0 +1,102 @@
+"""The commands of this package: ``lanewatch check`` and ``lanewatch rescore``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+
+def check(argv: Sequence[str]) -> int:
+    """``lanewatch check SITE``: what is watched where, or all that is wrong in the file. 1 where there is something."""
+    parser = argparse.ArgumentParser(
+        prog="lanewatch check",
+        description="Validates a site file. Each problem names file, line, what is wrong and what to do.",
+    )
+    parser.add_argument("site", nargs="?", metavar="SITE", help="the site's YAML file")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
+    parser.add_argument("--schema", action="store_true", help="print the site file's JSON Schema, for editors")
+    options = parser.parse_args(argv)
+    if options.schema == (options.site is not None):
+        parser.error("give a site file, or --schema")
+    if options.schema:
+        return _print_schema()
+    return _check(options.site, as_json=options.json)
+
+
+def _print_schema() -> int:
+    from detectors.siteschema import schema
+
+    print(json.dumps(schema(), indent=2, ensure_ascii=False))
+    return 0
+
+
+def _check(path: str, *, as_json: bool) -> int:
+    from detectors import sitecheck, sitesummary
+
+    site, problems = sitecheck.examine(path)
+    sound = not problems and site is not None
+    if as_json:
+        answer = {"ok": sound, "site": site.id if sound and site else None, "problems": msgspec.to_builtins(problems)}
+        print(json.dumps(answer, indent=2, ensure_ascii=False))
+    elif sound and site is not None:
+        print(f"{path}: OK")
+        print(sitesummary.describe(site))
+    else:
+        for problem in problems:
+            print(problem)
+        print(f"{len(problems)} problem{'' if len(problems) == 1 else 's'}")
+    return 0 if sound else 1
+
+
+def rescore(argv: Sequence[str]) -> int:
+    """``lanewatch rescore SOURCE --site SITE``: the events of a recording, or of detections that were kept."""
+    parser = argparse.ArgumentParser(
+        prog="lanewatch rescore",
+        description="Scores recorded footage, or kept detections without touching video again, by a site file's rules.",
+    )
+    parser.add_argument("source", type=Path, help="a video, a folder of images, or kept detections (Parquet)")
+    parser.add_argument("--site", type=Path, required=True, help="the site file")
+    parser.add_argument("--camera", help="which of the site's cameras took the video; kept detections know")
+    parser.add_argument("--clock", help="capture time of the video's first picture, such as 2026-01-15T02:00:00+09:00")
+    parser.add_argument("--run", default="rescore", help="name of this scoring; no run writes over another")
+    parser.add_argument("--keep", type=Path, help="folder in which the detections of a video are kept")
+    parser.add_argument("--json", action="store_true", help="one event a line, as JSON")
+    parser.add_argument("--language", choices=("ko", "en"), default="en", help="of the printed table")
+    return _rescore(parser.parse_args(argv))
+
+
+def _rescore(options: argparse.Namespace) -> int:
+    from detectors import engine, listing
+    from detectors.behaviour import BehaviourError
+    from detectors.thresholds import ThresholdError
+    from lanewatch import sitefile
+    from lanewatch.problem import SiteError
+    from models.detector import DeviceMissingError, ModelMissingError
+    from streams import archive
+    from streams.address import SourceError
+
+    try:
+        site = sitefile.load(options.site)
+        if archive.is_archive(options.source):
+            cameras = [options.camera] if options.camera else None
+            revisions = list(engine.rescore(archive.read(options.source, cameras=cameras), site, run=options.run))
+        else:
+            revisions = engine.score(
+                engine.footage(options.source, site, options.camera, options.clock), run=options.run, keep=options.keep
+            )
+    except (SiteError, SourceError, BehaviourError, ThresholdError, ModelMissingError, DeviceMissingError) as error:
+        print(error, file=sys.stderr)
+    except (OSError, ValueError, KeyError) as error:
+        print(f"lanewatch: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
+    else:
+        print(
+            listing.lines(engine.last(revisions)) if options.json else listing.table(revisions, site, options.language),
+            end="" if options.json else "\n",
+        )
+        return 0
+    return 1
