@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -117,6 +117,15 @@ class ObjectDetector(Protocol):
 
     def __call__(self, images: Sequence[Image]) -> list[Boxes]:
         """What is in each picture, whatever their sizes; a batch of N gives what N single calls give."""
+        ...
+
+
+@runtime_checkable
+class Streaming(ObjectDetector, Protocol):
+    """A detector that hands out each picture's boxes as soon as it and those before it are done."""
+
+    def stream(self, images: Sequence[Image]) -> Iterator[Boxes]:
+        """As calling it, in the same order, while the later pictures are still being looked at."""
         ...
 
 

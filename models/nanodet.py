@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
@@ -92,7 +92,11 @@ class NanoDet:
 
     def __call__(self, images: Sequence[Image]) -> list[Boxes]:
         """See ``ObjectDetector``. Results come in the pictures' order, in whichever they were finished."""
-        return list(self._pool.map(self._look, images))
+        return list(self.stream(images))
+
+    def stream(self, images: Sequence[Image]) -> Iterator[Boxes]:
+        """See ``Streaming``."""
+        return self._pool.map(self._look, images)
 
     def _look(self, image: Image) -> Boxes:
         if not hasattr(self._own, "request"):
