@@ -100,7 +100,7 @@ def _serve(site: Site, folder: Path, arguments: argparse.Namespace) -> int:
     token = os.environ.get("LANEWATCH_TOKEN") or None
     with Centre(site, folder, run="live", live=True) as centre:
         service = app.create(centre.store, centre.evidence, site, cameras=centre.cameras, token=token)
-        with server.serve(service, arguments.host, arguments.port, token=token) as running, _stopping(centre):
+        with server.serve(service, arguments.host, arguments.port) as running, _stopping(centre):
             print(f"Lanewatch watches {site.name.en} ({site.name.ko}): {running.url}   (Ctrl-C ends it)", flush=True)
             centre.runner.run()
             if centre.runner.stopped:

@@ -41,7 +41,7 @@ def main() -> None:
     print(
         json.dumps(figures)
         if arguments.json
-        else f"{arguments.cameras} live cameras, {arguments.minutes:g} minutes: at most {figures['rss_gb']} GB resident, "
+        else f"{arguments.cameras} cameras, {arguments.minutes:g} minutes: at most {figures['rss_gb']} GB resident, "
         f"growth {figures['growth_gb']:+} GB from the second fifth of the time to the last"
     )
     if figures["rss_gb"] > LIMIT_GB or figures["growth_gb"] > FLAT_GB:

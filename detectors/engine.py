@@ -7,19 +7,20 @@ go differs.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
-
-from streams.ring import PacketRing
-from streams.sampler import Sampler
 
 from detectors.watcher import CameraState, Watcher
 from detectors.worker import DetectWorker
 from lanewatch.records import Detections, Event, Gap
-from lanewatch.site import Site
+from lanewatch.site import Camera, Site
 from models import detector
 from models.detector import ObjectDetector
 from streams.address import Address
+from streams.archive import Archive
 from streams.memory import MemoryRunner
+from streams.ring import PacketRing
+from streams.sampler import Sampler
 from streams.stage import Serve
 
 
@@ -59,6 +60,11 @@ def load(site: Site) -> ObjectDetector:
     return detector.load(site.detector.name, site.detector.device, site.detector.score)
 
 
+def sampler(camera: Camera, site: Site, ring: PacketRing | None = None) -> Sampler:
+    """A camera's sampler. One whose idle rate is its active rate has every slot looked at, moving or not."""
+    return Sampler(camera, time_zone=site.time_zone, ring=ring, gate=camera.rate.idle < camera.rate.active)
+
+
 def runner(
     site: Site,
     serve: Serve,
@@ -78,7 +84,7 @@ def runner(
         keep: Called with every ``Detections``, such as an archive's ``append``.
         network: The object detector; the site's if None.
     """
-    samplers = [Sampler(camera, time_zone=camera.time_zone or site.time_zone, ring=ring) for camera in site.cameras]
+    samplers = [sampler(camera, site, ring) for camera in site.cameras]
     return MemoryRunner(samplers, DetectWorker(network or load(site)), Watcher(site, run=run), serve, keep=keep)
 
 
@@ -99,6 +105,36 @@ def rescore(records: Iterable[Detections], site: Site, *, run: str = "rescore") 
         yield from events
 
 
+def score(
+    site: Site, *, run: str = "rescore", keep: Path | None = None, network: ObjectDetector | None = None
+) -> list[Event]:
+    """Every revision of every event in a site's recordings, played once and as fast as they go.
+
+    Args:
+        site: Its cameras play recordings.
+        run: The name of this scoring.
+        keep: A folder in which the detections are kept, so that the next scoring needs no video.
+        network: The object detector; the site's if None.
+
+    Raises:
+        ValueError: the site has a live camera.
+        Exception: what kept a recording from being played.
+    """
+    collector = Collector()
+    with Archive(keep) if keep is not None else nullcontext() as archive:
+        joined = runner(
+            recorded(site),
+            collector,
+            run=run,
+            keep=None if archive is None else archive.append,
+            network=network,
+        )
+        joined.run()
+    for error in joined.errors.values():
+        raise error
+    return collector.revisions
+
+
 def recorded(site: Site) -> Site:
     """The same site with its recordings played once and as fast as they go.
 
@@ -109,9 +145,7 @@ def recorded(site: Site) -> Site:
     for camera in site.cameras:
         address = Address.parse(camera.url, time_zone=camera.time_zone or site.time_zone)
         if address.kind not in {"file", "folder"}:
-            raise ValueError(
-                f"camera {camera.id} is live and never ends; only recordings can be played once"
-            )
+            raise ValueError(f"camera {camera.id} is live and never ends; only recordings can be played once")
         cameras.append(camera.model_copy(update={"url": with_options(camera.url, loop="0", pace="fast")}))
     return site.model_copy(update={"cameras": tuple(cameras)})
 

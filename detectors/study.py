@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from streams.sampler import Sampler
-
 from detectors import engine
 from lanewatch.records import Detections, Event, Image
 from lanewatch.site import Rule, Site, Watching
@@ -49,9 +47,7 @@ def pictures(site: Site, events: Iterable[Event]) -> dict[str, Image]:
         wanted.setdefault((event.camera, event.peak.slot), []).append(event.id)
     found: dict[str, Image] = {}
     for camera in engine.recorded(site).cameras:
-        if not any(name == camera.id for name, _ in wanted):
-            continue
-        for frame in Sampler(camera, time_zone=camera.time_zone or site.time_zone):
+        for frame in engine.sampler(camera, site):
             if frame.image is not None:
                 found.update(dict.fromkeys(wanted.get((camera.id, frame.slot), []), frame.image))
     return found

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+FOLDER = Path(__file__).parents[2] / "notebooks"
+
+
+def run(name: str) -> Any:
+    notebook = nbformat.read(FOLDER / name, as_version=4)
+    NotebookClient(notebook, timeout=90, kernel_name="python3", resources={"metadata": {"path": FOLDER}}).execute()
+    return notebook
+
+
+def texts(notebook: Any) -> str:
+    outputs = (output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs)
+    return "".join(output.get("text", "") for output in outputs)
+
+
+def pictures(notebook: Any) -> int:
+    outputs = (output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs)
+    return sum("image/png" in output.get("data", {}) for output in outputs)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the kernel's client, not ours
+def test_clip_to_events_finds_what_the_labels_say_and_a_longer_loitering_time_misses_loiterers() -> None:
+    notebook = run("01-clip-to-events.ipynb")
+    said = texts(notebook)
+    shipped = next(line for line in said.splitlines() if line.startswith("as shipped"))
+    patient = next(line for line in said.splitlines() if line.startswith("30 s"))
+    assert float(shipped.split()[-1]) >= 0.9
+    assert float(patient.split()[-1]) < float(shipped.split()[-1])
+    assert pictures(notebook) == 3
