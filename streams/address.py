@@ -1,0 +1,113 @@
+"""Where a camera's pictures come from: its URL, taken apart, and never printed with its password."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+from urllib.parse import parse_qs, unquote, urlsplit
+from zoneinfo import ZoneInfo
+
+Kind = Literal["rtsp", "http", "file", "folder"]
+
+_USERINFO = re.compile(r"(?<=://)[^/\s]*@")
+_SECRET = re.compile(r"(?i)([?&;](?:[a-z0-9_-]*(?:pass|pwd|token|secret|auth|key|sig)[a-z0-9_-]*)=)[^&;#\s'\"]+")
+_RECORDED = {".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm", ".ts", ".mpg", ".mpeg"}
+_OPTIONS = {"loop", "clock", "pace", "fps"}
+
+
+class SourceError(Exception):
+    """A source that cannot be played and that waiting will not mend: says which, what is wrong and what to do."""
+
+
+def redact(text: str) -> str:
+    """The text with the user and password of every URL in it, and secrets in queries, replaced by ``***``.
+
+    Everything between ``://`` and the last ``@`` before a slash goes, so that a password with an ``@`` in it does
+    not leave its tail behind.
+    """
+    return _SECRET.sub(r"\1***", _USERINFO.sub("***@", text))
+
+
+@dataclass(frozen=True)
+class Address:
+    """A camera's URL, taken apart.
+
+    Attributes:
+        kind: what opens it.
+        target: the URL for a network camera, the path for a file or folder.
+        live: what comes is now or never: a network camera, or a file played at its own pace.
+        loop: a file starts again when it has ended, its capture time going on.
+        clock: capture time of the first picture, seconds UTC; None: the source's own.
+        fps: pictures a second that replace what the container says; None: the container's.
+    """
+
+    kind: Kind
+    target: str
+    live: bool
+    loop: bool = False
+    clock: float | None = None
+    fps: float | None = None
+
+    def __repr__(self) -> str:
+        return f"Address({redact(self.target)!r})"
+
+    @classmethod
+    def parse(cls, url: str, *, time_zone: str = "UTC") -> Address:
+        """Takes a URL or a path apart.
+
+        A file is played as fast as it goes (``pace=fast``) unless ``pace=live`` is asked for. A ``clock`` without an
+        offset is in ``time_zone``. A recording over HTTP is known by its suffix; any other HTTP answer is a camera's.
+
+        Raises:
+            SourceError: no such scheme, option or value.
+        """
+        scheme = urlsplit(url).scheme.lower() if "://" in url else ""
+        if scheme in {"rtsp", "rtsps"}:
+            return cls("rtsp", url, live=True)
+        if scheme in {"http", "https"}:
+            return cls("http", url, live=Path(urlsplit(url).path).suffix.lower() not in _RECORDED)
+        if scheme not in {"", "file"}:
+            raise SourceError(f"{redact(url)}: cannot open {scheme}://; use rtsp, http, https, file or a path")
+        return cls._local(url, time_zone)
+
+    @classmethod
+    def _local(cls, url: str, time_zone: str) -> Address:
+        path, _, query = url.removeprefix("file://").partition("?")
+        path = unquote(path) if url.startswith("file://") else path
+        options = {name: values[-1] for name, values in parse_qs(query.replace("+", "%2B")).items()}
+        if unknown := sorted(set(options) - _OPTIONS):
+            raise SourceError(
+                f"{redact(url)}: unknown option {unknown[0]!r}; a file takes {', '.join(sorted(_OPTIONS))}"
+            )
+        pace = options.get("pace", "fast")
+        if pace not in {"live", "fast"}:
+            raise SourceError(f"{redact(url)}: pace={pace}; it is live or fast")
+        return cls(
+            "folder" if Path(path).is_dir() else "file",
+            path,
+            live=pace == "live",
+            loop=options.get("loop", "0").lower() in {"1", "true", "yes"},
+            clock=_instant(options["clock"], time_zone, url) if "clock" in options else None,
+            fps=_rate(options["fps"], url) if "fps" in options else None,
+        )
+
+
+def _instant(text: str, time_zone: str, url: str) -> float:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise SourceError(f"{redact(url)}: clock={text}; write it like 2026-01-15T02:00:00+09:00") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(time_zone))).timestamp()
+
+
+def _rate(text: str, url: str) -> float:
+    try:
+        fps = float(text)
+    except ValueError:
+        fps = 0.0
+    if not 0 < fps <= 1000:
+        raise SourceError(f"{redact(url)}: fps={text}; it is a number above 0, at most 1000")
+    return fps
