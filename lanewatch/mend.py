@@ -31,7 +31,9 @@ def findings(model: type[BaseModel], error: list[ErrorDetails], under: Location 
             continue  # pydantic doesn't count a list's wrong items
         location, field, inner = _resolve(model, detail["loc"])
         what, mend = _explain(detail, location, field, inner)
-        found.setdefault(location, Finding(under + location, what, mend))
+        # A polygon that was drawn in pixels is one mistake, not one for each coordinate.
+        mistake = location[:-2] if mend == _FRACTIONS else location
+        found.setdefault(mistake, Finding(under + location, what, mend))
     return list(found.values())
 
 
@@ -85,7 +87,7 @@ def _explain(
     value = detail["input"]
     if value is None:
         return f"{name} is empty", "give it a value or remove the key"
-    shown = "" if location[-1:] == ("url",) or isinstance(value, dict | list) else f" {_show(value)}"
+    shown = "" if location[-1:] in ((), ("url",)) or isinstance(value, dict | list) else f" {_show(value)}"
     for words in _PATTERNS if kind == "string_pattern_mismatch" else ():
         if words[0] in str(context.get("pattern")):
             return f"{name}{shown} is not {words[1]}", _suggestion(value) if words[1] == "an id" else words[2]
@@ -93,7 +95,8 @@ def _explain(
         return f"{name}{shown} lies outside of the frame", _FRACTIONS
     if kind in _KINDS:
         return _KINDS[kind](f"{name}{shown}", value, context)
-    return f"{name}{shown}: {detail['msg']}", "see docs/site.md"
+    what, _, advice = detail["msg"].removeprefix("Value error, ").partition("; ")  # a validator's words may hold both
+    return f"{name}{shown}: {what}", advice or "see docs/site.md"
 
 
 def _coordinate(location: Location) -> str | None:

@@ -106,6 +106,12 @@ def longest(schedules: Sequence[Schedule], zone: ZoneInfo, latitude: float, long
     Found by trying a week in each half month at steps of five minutes, with the sun of the week's first day: it may
     be wrong by some minutes where the sun decides, and is meant for telling sense from nonsense.
     """
+    # half degrees: neighbours share what is found, at two minutes of the sun's time at most
+    return _longest(tuple(schedules), zone.key, round(2 * latitude) / 2, round(2 * longitude) / 2)
+
+
+@lru_cache(maxsize=4096)
+def _longest(schedules: tuple[Schedule, ...], zone: str, latitude: float, longitude: float) -> float:
     clock = np.logical_and.reduce([_week(schedule) for schedule in schedules])
     months = set.intersection(*(set(schedule.months or range(1, 13)) for schedule in schedules))
     if not months or not clock.any():
@@ -114,7 +120,7 @@ def longest(schedules: Sequence[Schedule], zone: ZoneInfo, latitude: float, long
         return _longest_run(clock) * 60.0
     return max(
         _longest_run(clock & _sunny([schedule.sun for schedule in schedules], heights)) * 60.0
-        for month, heights in _heights(zone.key, round(2 * latitude) / 2, round(2 * longitude) / 2)
+        for month, heights in _heights(zone, latitude, longitude)
         if month in months
     )
 

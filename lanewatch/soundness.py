@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import NamedTuple
@@ -165,10 +166,10 @@ def _repeated(ids: Iterable[tuple[Location, str]]) -> Iterator[Finding]:
 
 def _time_zone(at: Location, name: str) -> Iterator[Finding]:
     if name not in _zones():
-        near = choose(name.rpartition("/")[2], {zone.rpartition("/")[2].lower() for zone in _zones()}, none="")
-        city = near.removeprefix("did you mean `").removesuffix("`?")
-        meant = [zone for zone in sorted(_zones()) if zone.rpartition("/")[2].lower() == city]
-        advice = f"did you mean `{meant[0]}`?" if meant else "use an IANA name such as `Asia/Seoul`"
+        city = name.rpartition("/")[2].lower()
+        meant = [zone for zone in _zones() if zone.rpartition("/")[2].lower() == city]
+        near = meant or difflib.get_close_matches(name, _zones(), n=1, cutoff=0.8)
+        advice = f"did you mean `{near[0]}`?" if near else "use an IANA name such as `Asia/Seoul`"
         yield Finding(at, f"time zone {name} is unknown", advice)
 
 

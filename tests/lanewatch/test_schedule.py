@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from lanewatch.schedule import Schedules
-from lanewatch.site import Camera, Name, Site
+from lanewatch.schedule import Schedules, longest
+from lanewatch.site import Camera, Name, Schedule, Site
 
 NAME = Name(ko="서산", en="Seosan")
 
@@ -134,3 +136,41 @@ def test_answers_do_not_depend_on_what_was_asked_before() -> None:
 def test_condition_is_that_at_the_camera(latitude: float, expected: str) -> None:
     """At midsummer's midnight the sun shines in the far north."""
     assert schedules({}, latitude=latitude).condition(at("2026-06-21T00:30+09:00")) == expected
+
+
+DARK, DAY = {"sun": "dark"}, {"sun": "day"}
+H = 3600.0
+
+
+@pytest.mark.parametrize(
+    ("asked", "at_least", "at_most"),
+    [
+        ([{}], math.inf, math.inf),
+        ([NIGHT], 7 * H, 7 * H),
+        ([{"hours": ["22:00-24:00", "00:00-05:00"]}], 7 * H, 7 * H),  # they touch at midnight
+        ([LUNCH_AND_EVENING], 6 * H, 6 * H),
+        ([{"hours": ["12:00-12:00"], "days": ["fri"]}], 24 * H, 24 * H),
+        ([{"days": ["sat", "sun"]}], 48 * H, 48 * H),
+        ([{"days": ["sun", "mon"]}], 48 * H, 48 * H),  # over the week's end
+        ([NIGHT, {"hours": ["04:00-06:00"]}], 1 * H, 1 * H),  # what both have
+        ([NIGHT, {"hours": ["05:00-22:00"]}], 0, 0),
+        ([{"months": [3]}, {"months": [4]}], 0, 0),
+        ([DARK], 14 * H, 14.8 * H),  # the longest of Seosan's nights, sunset to sunrise 14 h 23 min
+        ([DAY], 14.4 * H, 14.8 * H),  # and its longest day, 14 h 41 min with the sun's edge and the air
+        ([{"sun": "night", "months": [6]}], 7.9 * H, 8.7 * H),  # without civil twilight at midsummer: 8 h 20 min
+        ([{"sun": "dusk"}], 0.5 * H, 0.7 * H),  # 36 minutes at midsummer
+        ([{"sun": "night", "hours": ["12:00-13:00"]}], 0, 0),
+        ([{"sun": "day", "hours": ["19:00-20:00"]}], 0.7 * H, 1 * H),  # in June only
+        ([{"sun": "day", "hours": ["19:00-20:00"], "months": [12]}], 0, 0),
+    ],
+)
+def test_longest(asked: list[dict[str, Any]], at_least: float, at_most: float) -> None:
+    found = longest([Schedule(**one) for one in asked], ZoneInfo("Asia/Seoul"), 36.78, 126.45)
+    assert at_least <= found <= at_most
+
+
+def test_longest_where_the_sun_never_sets() -> None:
+    june = {"months": [6]}
+    seoul = ZoneInfo("Asia/Seoul")
+    assert longest([Schedule(sun="day", **june)], seoul, 75.0, 126.45) == math.inf
+    assert longest([Schedule(sun="night", **june)], seoul, 75.0, 126.45) == 0
