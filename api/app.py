@@ -1,0 +1,80 @@
+"""The control centre's service, put together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.responses import FileResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from api import audit, bells, errors, events, health, media, overview, schema, session
+from api.access import Access, Keys
+from api.cameras import Cameras
+from api.events import Said
+from api.evidence import Evidence
+from api.feed import Feed
+from api.intake import Intake
+from api.store import PREFERRED_RUN, Store
+from lanewatch.site import Site
+
+CONSOLE = Path(__file__).parent / "console"
+
+
+def create(
+    store: Store,
+    evidence: Evidence | None,
+    site: Site,
+    *,
+    cameras: Cameras | None = None,
+    token: str | None = None,
+    hosts: Iterable[str] = (),
+    run: str = PREFERRED_RUN,
+) -> FastAPI:
+    """The service over a store.
+
+    Args:
+        store: The events.
+        evidence: Their pictures; without it none are shown.
+        site: Names for people, bells, the time zone.
+        cameras: How the cameras are; without it all of them are waiting.
+        token: Demanded of everyone where it is set; without it only this machine's own names are answered to.
+        hosts: Other names by which the service may be called without a token, such as a local proxy's.
+        run: The run that a bell's press belongs to.
+
+    Raises:
+        AccessError: the token is too short.
+    """
+    keys = Keys(token)
+    board = cameras or Cameras(site)
+    feed = Feed(store)
+
+    @asynccontextmanager
+    async def life(_: FastAPI) -> AsyncIterator[None]:
+        feed.start()
+        yield
+        feed.close()
+
+    app = FastAPI(title="Lanewatch", version=version("lanewatch"), lifespan=life, docs_url=None, redoc_url=None)
+    app.state.feed = feed
+    app.state.guarded = keys.needed
+    app.add_middleware(Access, keys, hosts)
+    errors.install(app)
+    app.include_router(session.routes(keys))
+    app.include_router(events.routes(store, feed))
+    app.include_router(media.routes(store, None if evidence is None else evidence.path))
+    app.include_router(audit.routes(store))
+    app.include_router(bells.routes(site, store, Intake(store, evidence), board, run=run))
+    app.include_router(overview.routes(site, board))
+    app.include_router(health.routes(store, evidence))
+    app.mount("/console", StaticFiles(directory=CONSOLE), name="console")
+    app.add_api_route("/", _page, include_in_schema=False)
+    schema.install(app, Said, bells.Press)
+    return app
+
+
+async def _page() -> Response:
+    return FileResponse(CONSOLE / "index.html", media_type="text/html; charset=utf-8")

@@ -1,0 +1,170 @@
+// What the console says, in both of its languages. Names of cameras and zones come from the site.
+
+const WORDS = {
+  ko: {
+    skip: "이벤트 목록으로 건너뛰기",
+    language: "언어",
+    cameras: "카메라",
+    events: "이벤트",
+    detail: "선택한 이벤트",
+    count: (n) => `${n}건`,
+    quiet: "아직 이벤트가 없습니다",
+    quiet_more: "카메라를 지켜보고 있습니다. 의심스러운 일이 생기면 여기에 바로 나타납니다.",
+    older: "이전 이벤트 더 보기",
+    choose: "이벤트를 선택하면 영상과 근거가 여기에 나타납니다.",
+    close: "닫기",
+    door: "접근 토큰 입력",
+    door_more: "이 서비스는 토큰이 있는 사람만 볼 수 있습니다. 영상을 보면 열람 기록이 남습니다.",
+    token: "토큰",
+    enter: "들어가기",
+    wrong_token: "토큰이 맞지 않습니다.",
+    link: { on: "실시간 연결됨", off: "연결이 끊겨 다시 연결하는 중", wait: "연결하는 중" },
+    site_time: "현장 시각",
+    camera: "카메라",
+    zone: "구역",
+    started: "시작",
+    opened: "경보",
+    ended: "종료",
+    lasted: "지속",
+    none_ended: "진행 중",
+    lost_end: "알 수 없음",
+    score: "점수",
+    why: "점수 근거",
+    thresholds: "적용된 기준값",
+    severity: { 1: "주의", 2: "경보", 3: "출동 권고" },
+    state: { open: "진행 중", updated: "진행 중", closed: "종료", expired: "카메라 끊김" },
+    camera_state: { waiting: "대기", live: "정상", idle: "움직임 없음", lost: "연결 끊김", ended: "재생 끝", silent: "응답 없음" },
+    rate: (n) => `초당 ${n}장`,
+    picture_of: (kind, camera) => `${kind}, ${camera} 카메라 화면`,
+    play: "영상 재생",
+    pending: "화면을 저장하는 중입니다",
+    no_picture: "화면이 없습니다",
+    no_clip: "영상이 없습니다",
+    clip_going_on: "이벤트가 진행 중이라 영상이 이어집니다",
+    reasons: {
+      disk_full: "디스크가 가득 찼습니다", queue_full: "저장할 것이 밀려 건너뛰었습니다", out_of_reach: "그 시각의 화면이 남아 있지 않습니다",
+      interrupted: "저장 중에 서비스가 멈췄습니다", unreadable: "화면을 읽을 수 없었습니다", not_written: "디스크에 쓸 수 없었습니다",
+      failed: "저장하지 못했습니다",
+    },
+    verdict: "판정",
+    verdicts: { true: "실제 상황", false: "오탐", unsure: "판단 보류" },
+    verdict_question: "실제 상황이었습니까?",
+    reason: "사유 (선택)",
+    saved: "저장했습니다",
+    not_saved: "저장하지 못했습니다. 다시 시도해 주십시오.",
+    arrived: (kind, camera) => `새 이벤트: ${kind}, ${camera}`,
+    audited: "영상 열람은 기록됩니다.",
+    kinds: {
+      loitering: "배회", intrusion: "침입", line_crossing: "경계선 통과", emergency_bell: "비상벨",
+    },
+    factors: {
+      dwell: "머문 시간", night: "야간", dark: "어두움", revisit: "재방문", returns: "재방문", presence: "출입", zone: "구역", crossing: "통과",
+      direction: "방향", hours: "시간대", schedule: "시간대", closed: "폐쇄 시간", label: "대상", class: "대상", detector: "검출 신뢰도",
+      confidence: "검출 신뢰도", group: "여러 명", press: "비상벨", depth: "들어간 깊이", base: "기본", escalation: "지속", severity: "심각도",
+    },
+  },
+  en: {
+    skip: "Skip to the events",
+    language: "Language",
+    cameras: "Cameras",
+    events: "Events",
+    detail: "Chosen event",
+    count: (n) => (n === "1" ? "1 event" : `${n} events`),
+    quiet: "No events yet",
+    quiet_more: "The cameras are being watched. What is suspicious appears here at once.",
+    older: "Show older events",
+    choose: "Choose an event to see its footage and why it was raised.",
+    close: "Close",
+    door: "Enter the access token",
+    door_more: "Only those who have the token may look. Every look at footage is written down.",
+    token: "Token",
+    enter: "Enter",
+    wrong_token: "This is not the token.",
+    link: { on: "Live", off: "Connection lost, trying again", wait: "Connecting" },
+    site_time: "Time on site",
+    camera: "Camera",
+    zone: "Zone",
+    started: "Started",
+    opened: "Raised",
+    ended: "Ended",
+    lasted: "Lasted",
+    none_ended: "Going on",
+    lost_end: "Unknown",
+    score: "Score",
+    why: "Why this score",
+    thresholds: "Thresholds that applied",
+    severity: { 1: "Watch", 2: "Alert", 3: "Dispatch" },
+    state: { open: "Going on", updated: "Going on", closed: "Over", expired: "Camera lost" },
+    camera_state: { waiting: "waiting", live: "live", idle: "still", lost: "out of reach", ended: "played", silent: "silent" },
+    rate: (n) => `${n} pictures/s`,
+    picture_of: (kind, camera) => `${kind}, picture of camera ${camera}`,
+    play: "Play the clip",
+    pending: "The picture is being written",
+    no_picture: "No picture",
+    no_clip: "No clip",
+    clip_going_on: "The event goes on, and so will the clip",
+    reasons: {
+      disk_full: "the disk is full", queue_full: "too much was to be written at once", out_of_reach: "that time's pictures are not held any more",
+      interrupted: "the service was stopped while it was written", unreadable: "the pictures could not be read",
+      not_written: "the disk could not be written", failed: "it could not be written",
+    },
+    verdict: "Verdict",
+    verdicts: { true: "True event", false: "False alarm", unsure: "Unsure" },
+    verdict_question: "Was it a true event?",
+    reason: "Reason (optional)",
+    saved: "Saved",
+    not_saved: "It could not be saved. Please try again.",
+    arrived: (kind, camera) => `New event: ${kind}, ${camera}`,
+    audited: "Looks at footage are written down.",
+    kinds: {
+      loitering: "Loitering", intrusion: "Intrusion", line_crossing: "Line crossing", emergency_bell: "Emergency bell",
+    },
+    factors: {
+      dwell: "Time stayed", night: "Night", dark: "Darkness", revisit: "Came back", returns: "Came back", presence: "Presence", zone: "Zone",
+      crossing: "Crossing", direction: "Direction", hours: "Hours", schedule: "Hours", closed: "Closed hours", label: "What it is",
+      class: "What it is", detector: "Detection", confidence: "Detection", group: "Several people", press: "Bell pressed",
+      depth: "Depth", base: "Base", escalation: "Goes on", severity: "Severity",
+    },
+  },
+};
+
+const KEPT = "lanewatch.language";
+let chosen = first();
+
+function first() {
+  const asked = new URLSearchParams(location.search).get("lang");
+  if (asked in WORDS) return asked;
+  try {
+    const kept = localStorage.getItem(KEPT);
+    if (kept in WORDS) return kept;
+  } catch { /* a browser without storage starts with its own language */ }
+  return navigator.language.toLowerCase().startsWith("ko") ? "ko" : "en";
+}
+
+export const language = () => chosen;
+export const languages = Object.keys(WORDS);
+
+export function choose(name) {
+  chosen = name;
+  try {
+    localStorage.setItem(KEPT, name);
+  } catch { /* it is then asked anew the next time */ }
+}
+
+/** A word by its key, and by one of its kinds: say("severity", 2). What has no word is shown as it is called. */
+export function say(key, kind) {
+  const word = WORDS[chosen][key];
+  if (kind === undefined) return word ?? key;
+  if (typeof word === "function") return word(kind);
+  return Object.hasOwn(word, kind) ? word[kind] : readable(String(kind));
+}
+
+export const tell = (key, ...things) => WORDS[chosen][key](...things);
+
+/** A name in the chosen language: { ko, en } as the site has it. */
+export const named = (name, otherwise) => name?.[chosen] ?? name?.en ?? otherwise;
+
+const readable = (name) => {
+  const spaced = name.replaceAll("_", " ");
+  return spaced.charAt(0).toUpperCase() + spaced.slice(1);
+};

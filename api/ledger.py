@@ -1,0 +1,54 @@
+"""What there is to see of each event, kept in the store as soon as the store can take it."""
+
+from __future__ import annotations
+
+import threading
+from typing import Literal
+
+import msgspec
+
+from api.store import Store
+from api.wire import Exhibits, Medium
+from lanewatch import telemetry
+from streams.stage import UnavailableError
+
+log = telemetry.log("evidence")
+
+
+class Ledger:
+    """Notes how pictures came out. A store that cannot be written is asked again at the next occasion."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._unsaved: dict[tuple[str, str], Exhibits] = {}
+
+    def note(self, run: str, id: str, what: Literal["snapshot", "clip"], medium: Medium) -> None:
+        """Notes a picture. One that failed does not take the place of one that is there; it leaves its reason."""
+        key = (run, id)
+        with self._lock:
+            try:
+                known = self._unsaved.get(key) or self._store.exhibits(run, id)
+                self._unsaved[key] = msgspec.structs.replace(known, **{what: _after(getattr(known, what), medium)})
+            except UnavailableError as error:
+                log.error("event %s: how its %s came out could not be noted: %s", id, what, error)
+                self._unsaved[key] = msgspec.structs.replace(Exhibits(), **{what: medium})
+        self.save()
+
+    def save(self) -> None:
+        """Brings to the store what it could not take before."""
+        with self._lock:
+            for run, id in list(self._unsaved):
+                try:
+                    self._store.exhibit(run, id, self._unsaved[run, id])
+                except UnavailableError as error:
+                    log.error("the state of %d events' evidence waits for the store: %s", len(self._unsaved), error)
+                    return
+                del self._unsaved[run, id]
+
+
+def _after(known: Medium, medium: Medium) -> Medium:
+    if medium.status == "failed" and known.file:
+        reason = known.reason if known.status == "ready" else medium.reason
+        return msgspec.structs.replace(known, reason=reason)
+    return medium

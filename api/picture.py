@@ -1,0 +1,51 @@
+"""A snapshot as JPEG, and the box drawn on it for those who look."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from lanewatch.records import Box, Image
+
+QUALITY = 90
+"""JPEG quality of evidence: no visible loss on a face twenty pixels wide, at a third of the bytes of 98."""
+
+_COLOUR = (60, 170, 255)  # BGR of the console's amber, which stays visible on grey concrete and in green leaves
+_SHADOW = (20, 20, 20)
+
+
+def encode(image: Image) -> bytes:
+    """An (H, W, 3) BGR picture as JPEG.
+
+    Raises:
+        ValueError: it is no picture that can be encoded.
+    """
+    done, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    if not done:
+        raise ValueError(f"a picture of shape {image.shape} cannot be encoded as JPEG")
+    return data.tobytes()
+
+
+def with_box(jpeg: bytes, box: Box, width: int, height: int) -> bytes:
+    """The JPEG with a box drawn on it; as it is, where the box is empty.
+
+    Args:
+        box: xyxy in pixels of a frame of ``width`` x ``height``, which the picture may have been scaled from.
+
+    Raises:
+        ValueError: the bytes are no picture.
+    """
+    if width <= 0 or height <= 0 or box[2] <= box[0] or box[3] <= box[1]:
+        return jpeg
+    decoded = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    if decoded is None:
+        raise ValueError("the snapshot is no readable picture")
+    image = np.asarray(decoded, np.uint8)
+    rows, columns = image.shape[:2]
+    scale = np.array([columns / width, rows / height] * 2)
+    limit = (columns - 1, rows - 1) * 2
+    left, top, right, bottom = (int(value) for value in np.clip(np.round(np.array(box) * scale), 0, limit))
+    thickness = max(2, round(columns / 400))
+    for colour, extra in ((_SHADOW, 2), (_COLOUR, 0)):
+        cv2.rectangle(image, (left, top), (right, bottom), colour, thickness + extra, cv2.LINE_AA)
+    return encode(image)

@@ -1,0 +1,96 @@
+"""The store's tables. Events are kept whole as JSON; the columns beside them are what lists are filtered by."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+
+feed = Table(
+    "feed",
+    metadata,
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("what", String(16), nullable=False),
+    Column("run", String(128), nullable=False),
+    Column("id", String(128), nullable=False),
+    Column("revision", BigInteger),
+    Column("body", Text),
+    UniqueConstraint("run", "id", "revision"),
+)
+"""All that subscribers are told, in the order of its commits: revisions of events (``what`` = event, with a body),
+and that an event's evidence or verdicts changed. Positions are given by the one writer and never used twice."""
+
+events = Table(
+    "events",
+    metadata,
+    Column("run", String(128), primary_key=True),
+    Column("id", String(128), primary_key=True),
+    Column("revision", BigInteger, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("opened", BigInteger, nullable=False),
+    Column("started_at", Float(53), nullable=False),
+    Column("camera", String(64), nullable=False),
+    Column("kind", String(64), nullable=False),
+    Column("zone", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("severity", Integer, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("events_by_time", "started_at", "run", "id"),
+    Index("events_by_camera", "camera", "started_at", "run", "id"),
+    Index("events_by_kind", "kind", "started_at", "run", "id"),
+    Index("events_by_severity", "severity", "started_at", "run", "id"),
+    Index("events_by_id", "id"),
+)
+"""The newest revision of each event. ``opened`` and ``started_at`` are those of the revision that came first and never
+change, so that a page's cursor stays true while events go on."""
+
+evidence = Table(
+    "evidence",
+    metadata,
+    Column("run", String(128), primary_key=True),
+    Column("id", String(128), primary_key=True),
+    Column("body", Text, nullable=False),
+    Column("settled", Boolean, nullable=False, index=True),
+)
+"""What there is to see of an event; ``settled`` when no more is to come."""
+
+verdicts = Table(
+    "verdicts",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("run", String(128), nullable=False),
+    Column("id", String(128), nullable=False),
+    Column("verdict", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("who", String(128), nullable=False),
+    Column("given_at", Float(53), nullable=False),
+    Index("verdicts_by_event", "run", "id"),
+)
+"""What operators said, in order. Nothing is overwritten: the last one counts, the others are how it came to it."""
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("looked_at", Float(53), nullable=False),
+    Column("who", String(128), nullable=False),
+    Column("address", String(64), nullable=False),
+    Column("what", String(32), nullable=False),
+    Column("run", String(128), nullable=False),
+    Column("id", String(128), nullable=False),
+    Column("camera", String(64), nullable=False),
+    Column("detail", String(256), nullable=False),
+)
+"""Every look at footage: who, from where, when, at what."""
