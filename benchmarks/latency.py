@@ -101,9 +101,9 @@ def _follow(url: str, read: list[tuple[str, float, float]]) -> None:
                     if not line.startswith("data:"):
                         continue
                     told = json.loads(line.removeprefix("data:"))
-                    key = (told["id"], told["revision"])
-                    if key in seen:
-                        continue
+                    key = (told["id"], told.get("revision", 0))
+                    if "revision" not in told or key in seen:
+                        continue  # news of its evidence
                     found = client.get(f"/v1/events/{told['id']}").json()
                     if found["revision"] >= told["revision"]:
                         seen.add(key)
