@@ -1,0 +1,65 @@
+"""Ultralytics models: real YOLOv8n weights, alone and in batches, by path and as an OpenVINO folder."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from benchmarks import weights
+from lanewatch.records import LABELS, Image
+from models import detector, offline
+from models.detector import Boxes, ModelMissingError, ObjectDetector
+
+
+@pytest.fixture(scope="module")
+def yolov8n() -> Path:
+    return weights.fetch()
+
+
+@pytest.fixture(scope="module")
+def street(clip: Path) -> list[Image]:
+    with av.open(str(clip)) as container:
+        frames = enumerate(container.decode(video=0))
+        return [frame.to_ndarray(format="bgr24").astype(np.uint8) for number, frame in frames if number % 250 == 9]
+
+
+@pytest.fixture(scope="module")
+def network(yolov8n: Path) -> ObjectDetector:
+    return detector.load(str(yolov8n), "cpu", 0.25)
+
+
+def people(seen: Boxes) -> int:
+    return int((seen.labels == LABELS.index("person")).sum())
+
+
+def test_a_batch_gives_what_single_pictures_give_in_their_order(network: ObjectDetector, street: list[Image]) -> None:
+    mixed = [street[0], street[1][:300, :400], street[2], street[3][:, 100:500], street[0][:300, :400]]
+    together, alone = network(mixed), [network([image])[0] for image in mixed]
+    assert sum(map(people, together)) > 10
+    for one, other in zip(together, alone, strict=True):
+        np.testing.assert_allclose(one.xyxy, other.xyxy, atol=0.05)
+        np.testing.assert_allclose(one.scores, other.scores, atol=1e-3)
+        np.testing.assert_array_equal(one.labels, other.labels)
+    assert network([]) == []
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.trace:FutureWarning", "ignore::torch.jit.TracerWarning")  # its exporter
+def test_an_openvino_folder_sees_what_its_weights_see(
+    yolov8n: Path, network: ObjectDetector, street: list[Image], tmp_path: Path
+) -> None:
+    own = shutil.copy(yolov8n, tmp_path / "own.pt")
+    offline.ultralytics().YOLO(own).export(format="openvino", imgsz=640, verbose=False)
+    folder = detector.load(str(tmp_path / "own_openvino_model"), "cpu", 0.25)
+    for seen, expected in zip(folder(street), network(street), strict=True):
+        assert abs(people(seen) - people(expected)) <= 1
+
+
+@pytest.mark.parametrize("name", ["broken.pt", "broken.onnx", "broken.engine"])
+def test_a_file_that_is_no_model_is_said_to_be_none(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"no model at all")
+    with pytest.raises(ModelMissingError, match=name):
+        detector.load(str(tmp_path / name), "cpu")
