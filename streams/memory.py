@@ -32,8 +32,8 @@ class MemoryRunner(Generic[S]):
 
     One thread for each camera, one for the detector, one for the watchers and what takes their events. What is
     slower than what feeds it makes it wait; at the head of the line a recording waits and a live camera sheds its
-    oldest waiting pictures (see ``Backlog``). A camera that fails ends alone: its error is kept and the others
-    go on. While the store cannot take an event the watcher waits and tries again: no event is dropped.
+    oldest waiting pictures (see ``Backlog``). A camera that fails ends alone, and a record that cannot be judged is
+    skipped alone: the first error of each camera is in ``errors``, and the others go on. While the store cannot take an event the watcher waits and tries again: no event is dropped.
 
     Args:
         samplers: One for each camera.
@@ -154,9 +154,8 @@ class MemoryRunner(Generic[S]):
             state = states[camera] if camera in states else self._watch.start(camera)
             try:
                 states[camera], events = self._watch.step(state, detections)
-            except Exception:  # a record that breaks one camera's fold must not end the others
-                telemetry.dropped("watch", camera, "failed")
-                log.exception("camera %s, slot %d: not judged", camera, detections.slot)
+            except Exception as error:  # noqa: BLE001 - a record that breaks one camera's fold must not end the others
+                self._unjudged(detections, error)
                 continue
             telemetry.STAGE_SECONDS.labels("watch").observe(time.perf_counter() - began)
             telemetry.FRAMES.labels("watch", camera).inc()
@@ -165,6 +164,13 @@ class MemoryRunner(Generic[S]):
                 self._deliver(event)
             self._serve.advance(camera, detections.captured_at, detections.gap)
             self.frames += detections.gap is None
+
+    def _unjudged(self, detections: Detections, error: Exception) -> None:
+        """Counts every record that could not be judged; tells of a camera's first, since the next may be the same."""
+        telemetry.dropped("watch", detections.camera, "failed")
+        if detections.camera not in self.errors:
+            self.errors[detections.camera] = error
+            log.error("camera %s, slot %d: not judged", detections.camera, detections.slot, exc_info=error)
 
     def _archive(self, detections: Detections) -> None:
         if self._keep is None:

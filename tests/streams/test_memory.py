@@ -174,8 +174,10 @@ def test_a_camera_that_breaks_ends_alone() -> None:
 
 def test_a_record_that_breaks_the_fold_is_skipped_alone() -> None:
     serve = ListServe()
-    MemoryRunner([ListCamera("a", range(10))], GatedDetector(), CountingWatch(breaks_on=[4]), serve).run()
-    assert [e.revision for e in serve.events] == [0, 1, 2, 3, 5, 6, 7, 8, 9]
+    runner = MemoryRunner([ListCamera("a", range(10))], GatedDetector(), CountingWatch(breaks_on=[4, 6]), serve)
+    runner.run()
+    assert [e.revision for e in serve.events] == [0, 1, 2, 3, 5, 7, 8, 9]
+    assert str(runner.errors["a"]) == "a plug-in broke"
 
 
 def test_a_store_that_is_away_loses_no_event() -> None:
