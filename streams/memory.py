@@ -33,7 +33,8 @@ class MemoryRunner(Generic[S]):
     One thread for each camera, one for the detector, one for the watchers and what takes their events. What is
     slower than what feeds it makes it wait; at the head of the line a recording waits and a live camera sheds its
     oldest waiting pictures (see ``Backlog``). A camera that fails ends alone, and a record that cannot be judged is
-    skipped alone: the first error of each camera is in ``errors``, and the others go on. While the store cannot take an event the watcher waits and tries again: no event is dropped.
+    skipped alone: the first error of each camera is in ``errors``, and the others go on. While the store cannot take
+    an event the watcher waits and tries again: no event is dropped.
 
     Args:
         samplers: One for each camera.
