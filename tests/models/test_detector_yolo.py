@@ -1,4 +1,4 @@
-"""Ultralytics models: real YOLOv8n weights, alone and in batches, by path and as an OpenVINO folder."""
+"""Ultralytics models: real YOLOv8n weights, alone and in batches, exported, listed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks import weights
 from lanewatch.records import LABELS, Image
-from models import detector, offline
+from models import commands, detector
 from models.detector import Boxes, ModelMissingError, ObjectDetector
 
 
@@ -47,15 +47,36 @@ def test_a_batch_gives_what_single_pictures_give_in_their_order(network: ObjectD
     assert network([]) == []
 
 
-@pytest.mark.filterwarnings("ignore:.torch.jit.trace:FutureWarning", "ignore::torch.jit.TracerWarning")  # its exporter
-def test_an_openvino_folder_sees_what_its_weights_see(
-    yolov8n: Path, network: ObjectDetector, street: list[Image], tmp_path: Path
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
+@pytest.mark.parametrize(("kind", "made"), [("openvino", "own_openvino_model"), ("onnx", "own.onnx")])
+def test_an_exported_model_sees_what_its_weights_see(
+    kind: str,
+    made: str,
+    yolov8n: Path,
+    network: ObjectDetector,
+    street: list[Image],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    own = shutil.copy(yolov8n, tmp_path / "own.pt")
-    offline.ultralytics().YOLO(own).export(format="openvino", imgsz=640, verbose=False)
-    folder = detector.load(str(tmp_path / "own_openvino_model"), "cpu", 0.25)
-    for seen, expected in zip(folder(street), network(street), strict=True):
+    shutil.copy(yolov8n, tmp_path / "own.pt")
+    assert commands.models(["export", str(tmp_path / "own.pt"), "--format", kind]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == str(tmp_path / made)
+    exported = detector.load(str(tmp_path / made), "cpu", 0.25)
+    assert exported.name == made
+    for seen, expected in zip(exported(street), network(street), strict=True):
         assert abs(people(seen) - people(expected)) <= 1
+
+
+def test_the_list_says_what_is_here_and_how_the_rest_is_had(
+    yolov8n: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(detector.WEIGHTS_VARIABLE, str(yolov8n.parent))
+    assert commands.models([]) == 0
+    said = capsys.readouterr().out
+    for part in ("nanodet-g", "built in", "cpu", "yolov8n.pt", str(yolov8n.parent), "var/weights", "closed"):
+        assert part in said
+    assert commands.models(["export", "yolov8z"]) == 1
+    assert "carry it over" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["broken.pt", "broken.onnx", "broken.engine"])

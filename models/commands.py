@@ -1,0 +1,79 @@
+"""`lanewatch models`: which detectors are here, where they can run, and how the missing ones are had."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Final
+
+from models import detector, devices, offline
+
+_FORMATS: Final = {"onnx": ".onnx", "openvino": detector.OPENVINO_SUFFIX}
+_HOW: Final = f"""\
+A site names its detector (detector.name) by a name of this list or by the path of an ultralytics model: a .pt, .onnx
+or .engine file, or a folder *{detector.OPENVINO_SUFFIX}. Lanewatch downloads none, since a centre's network is closed.
+To get one:
+  1. on a machine with Internet access, take the weights, such as yolo11n.pt or yolov8n.pt, from
+     github.com/ultralytics/assets/releases (AGPL-3.0: see NOTICE), or train your own;
+  2. carry the file over and put it into var/weights, or into a folder that {detector.WEIGHTS_VARIABLE} names;
+  3. for a CPU, make it faster: lanewatch models export NAME --format openvino
+Other networks come as plug-ins: an entry point of the group {detector.GROUP}."""
+
+
+def models(arguments: Sequence[str]) -> int:
+    """Runs the command; 0, or 1 where a model is missing or cannot be exported."""
+    parser = argparse.ArgumentParser(prog="lanewatch models", description=__doc__)
+    actions = parser.add_subparsers(dest="action", metavar="ACTION")
+    actions.add_parser("list", help="what is here (the default)")
+    export = actions.add_parser("export", help="turn an ultralytics .pt file into another kind, for speed")
+    export.add_argument("name", help="its name or path")
+    export.add_argument("--format", choices=sorted(_FORMATS), default="openvino", help="onnx or openvino (the default)")
+    export.add_argument("--size", type=int, default=640, help="side of the network's input, pixels")
+    chosen = parser.parse_args(arguments)
+    try:
+        if chosen.action == "export":
+            print(_export(chosen.name, chosen.format, chosen.size))
+        else:
+            print("\n".join([*_rows(), "", _HOW]))
+    except (detector.ModelMissingError, offline.DownloadRefusedError) as error:
+        print(f"lanewatch models: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _rows() -> Iterator[str]:
+    here = ", ".join(devices.available())
+    yield f"{'NAME':<24}{'WHERE':<40}{'RUNS ON':<20}"
+    for name in detector.BUILT_IN:
+        yield f"{name:<24}{'built in':<40}{here:<20}"
+    for plugin in sorted(entry_points(group=detector.GROUP), key=lambda entry: entry.name):
+        yield f"{plugin.name:<24}{f'plug-in {plugin.value}':<40}{'as it says':<20}"
+    for path in _weights():
+        where = here if path.suffix != ".engine" else ", ".join(devices.available()[1:]) or "no CUDA device here"
+        yield f"{path.name:<24}{path.parent!s:<40}{where:<20}"
+
+
+def _weights() -> list[Path]:
+    found = {path for folder in detector.folders() if folder.is_dir() for path in folder.iterdir()}
+    return sorted(path for path in found if detector.is_model(path))
+
+
+def _export(name: str, kind: str, size: int) -> Path:
+    path = detector.find(name)
+    if path.suffix != ".pt":
+        raise detector.ModelMissingError(f"{path} cannot be exported: only a .pt file can")
+    target = path.with_name(path.stem + _FORMATS[kind])
+    ultralytics = offline.ultralytics()
+    try:
+        made = Path(ultralytics.YOLO(str(path)).export(format=kind, imgsz=size, dynamic=True, verbose=False))
+    except Exception as error:
+        raise detector.ModelMissingError(
+            f"{path} could not be exported to {kind}: {error}. Nothing is installed for it behind your back"
+        ) from error
+    if made.resolve() != target.resolve():
+        shutil.move(made, target)
+    return target
