@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import NamedTuple
 
+import msgspec
+
 from lanewatch import geometry
 from lanewatch.records import Box, Detections, Float64
 from lanewatch.schedule import Schedules
@@ -21,6 +23,19 @@ class Step(NamedTuple):
     at: float
 
 
+class Trail(msgspec.Struct, frozen=True):
+    """What is kept of a track from record to record.
+
+    Attributes:
+        last: Where it was seen last.
+        steady: It was seen at two looks in a row, once. What never was is no evidence: a box that jumps about may hit
+            by chance where one was before.
+    """
+
+    last: Step
+    steady: bool
+
+
 class Followed(NamedTuple):
     """One track at one record.
 
@@ -33,7 +48,7 @@ class Followed(NamedTuple):
         seen: Matched in this very record; False while it coasts.
         born: The first foot point.
         before: The foot point when it was last seen before this record; ``born`` when this is the first time.
-        newborn: It was not there at the record before, nor at any within the last seconds.
+        steady: It has been seen at two looks in a row; what never was is no evidence of anything.
         row: Its row in ``View.tracks``.
     """
 
@@ -47,7 +62,7 @@ class Followed(NamedTuple):
     seen: bool
     born: Step
     before: Step
-    newborn: bool
+    steady: bool
     row: int
 
 
@@ -149,8 +164,14 @@ class View:
         return self._schedules.condition(self.captured_at)
 
 
-def follow(tracks: Tracks, trail: dict[int, Step]) -> tuple[Followed, ...]:
-    """The tracks one by one, each with its step from where the trail saw it last."""
+def follow(tracks: Tracks, trails: dict[int, Trail], looked_at: float) -> tuple[Followed, ...]:
+    """The tracks one by one, each with its step from where it was seen last.
+
+    Args:
+        tracks: Those that are alive.
+        trails: What was kept of them.
+        looked_at: Capture time of the look before this one.
+    """
     if not len(tracks.ids):
         return ()
     columns = zip(
@@ -168,7 +189,8 @@ def follow(tracks: Tracks, trail: dict[int, Step]) -> tuple[Followed, ...]:
     result = []
     for row, (track, (x, y), height, box, label, score, seen, born_at, (born_x, born_y)) in enumerate(columns):
         born = Step(born_x, born_y, born_at)
-        before = trail.get(track)
-        newborn = before is None
-        result.append(Followed(track, x, y, height, tuple(box), label, score, seen, born, before or born, newborn, row))
+        trail = trails.get(track)
+        before = born if trail is None else trail.last
+        steady = (trail is not None and trail.steady) or (seen and before.at >= looked_at)
+        result.append(Followed(track, x, y, height, tuple(box), label, score, seen, born, before, steady, row))
     return tuple(result)

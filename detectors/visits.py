@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 import msgspec
@@ -38,7 +38,8 @@ class Visit(msgspec.Struct, frozen=True):
             whoever took over was somebody else, whose own visit begins anew.
         since: When the foot came in, between the two records.
         until: When it was last seen inside.
-        missed_s: Seconds of looking since then.
+        missed_s: Seconds of looking since the first look at which it was missed, None while it is there. (Not since
+            ``until``: at a low rate it may have been there for most of a second after it.)
         born: The first track's birth and where its foot was.
         confidence: The detector's score, averaged.
     """
@@ -48,7 +49,7 @@ class Visit(msgspec.Struct, frozen=True):
     tracks: tuple[int, ...]
     since: float
     until: float
-    missed_s: float
+    missed_s: float | None
     x: float
     y: float
     height: float
@@ -79,12 +80,12 @@ def advance(visits: tuple[Visit, ...], view: View, kinds: frozenset[str], graces
         if area.zone.kind not in kinds or not view.holds(area.zone.schedule):
             continue
         mine = [visit for visit in visits if visit.zone == area.zone.id]
-        result += _in_area(area, mine, view, graces) if view.looked else [_wait(visit, view) for visit in mine]
+        result += _in_area(area, mine, view, graces) if view.looked else _wait(mine, view, graces)
     return tuple(result) if result or visits else visits
 
 
 def _in_area(area: Area, visits: list[Visit], view: View, graces: Resolver[V]) -> list[Visit]:
-    inside = {one.id: one for one in view.followed if one.seen and area.contains(one.x, one.y)}
+    inside = {one.id: one for one in view.followed if one.seen and one.steady and area.contains(one.x, one.y)}
     outside = {one.id for one in view.followed if one.seen and one.id not in inside}
     stayed, absent = [], []
     for visit in visits:
@@ -101,18 +102,22 @@ def _in_area(area: Area, visits: list[Visit], view: View, graces: Resolver[V]) -
         else:
             stayed.append(_enter(area, one, view))
     for visit in absent:
+        missed_s = 0.0 if visit.missed_s is None else visit.missed_s + view.elapsed_s
         limits = graces.at(view, visit.zone, visit.label)
-        missed_s = visit.missed_s + view.elapsed_s
         if missed_s <= (limits.exit_grace_s if visit.track in outside else limits.occlusion_grace_s):
             stayed.append(msgspec.structs.replace(visit, missed_s=missed_s))
     return stayed
 
 
-def _wait(visit: Visit, view: View) -> Visit:
-    """At a still camera's tick: who was there at the last look is there still, who was missed is not counted."""
-    if visit.missed_s:
-        return msgspec.structs.replace(visit, missed_s=visit.missed_s + view.elapsed_s)
-    return msgspec.structs.replace(visit, until=view.captured_at)
+def _wait(visits: list[Visit], view: View, graces: Resolver[V]) -> Iterator[Visit]:
+    """At a still camera's tick: who was there at the last look is there still, who was missed comes back no more."""
+    for visit in visits:
+        if visit.missed_s is None:
+            yield msgspec.structs.replace(visit, until=view.captured_at)
+        else:
+            missed_s = visit.missed_s + view.elapsed_s
+            if missed_s <= graces.at(view, visit.zone, visit.label).occlusion_grace_s:
+                yield msgspec.structs.replace(visit, missed_s=missed_s)
 
 
 def _enter(area: Area, one: Followed, view: View) -> Visit:
@@ -122,7 +127,7 @@ def _enter(area: Area, one: Followed, view: View) -> Visit:
         tracks=(one.id,),
         since=_entry(area, one, view.captured_at),
         until=view.captured_at,
-        missed_s=0.0,
+        missed_s=None,
         x=one.x,
         y=one.y,
         height=one.height,
@@ -143,7 +148,7 @@ def _stay(visit: Visit, one: Followed, view: View) -> Visit:
         tracks=visit.tracks if one.id in visit.tracks else (*visit.tracks, one.id),
         since=visit.since,
         until=view.captured_at,
-        missed_s=0.0,
+        missed_s=None,
         x=one.x,
         y=one.y,
         height=one.height,

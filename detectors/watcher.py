@@ -10,7 +10,7 @@ from detectors import episode, view
 from detectors.behaviour import Behaviour, BehaviourError, registry
 from detectors.episode import Episodes, Origin
 from detectors.thresholds import Resolver
-from detectors.view import Ground, Step, View
+from detectors.view import Ground, Step, Trail, View
 from lanewatch.records import Detections, Event, restore
 from lanewatch.schedule import Schedules
 from lanewatch.site import Camera, Site, Watching
@@ -35,7 +35,8 @@ class CameraState(msgspec.Struct, frozen=True, kw_only=True):
         epoch: Of the last record, and ``slot``, ``captured_at`` likewise.
         watched_at: When the camera was last not blind.
         tracker: The tracker's.
-        trail: Where each track's foot was seen last.
+        looked_at: Capture time of the last record with a picture.
+        trails: Where each track was seen last.
         memories: The behaviours', by kind; in the types of msgpack until first used after a decoding.
         episodes: What is open, and what rests.
         skipped: Records that were not taken, by reason.
@@ -46,8 +47,9 @@ class CameraState(msgspec.Struct, frozen=True, kw_only=True):
     slot: int = -1
     captured_at: float = 0.0
     watched_at: float = 0.0
+    looked_at: float = 0.0
     tracker: TrackerState
-    trail: dict[int, Step] = {}
+    trails: dict[int, Trail] = {}
     memories: dict[str, Any] = {}
     episodes: Episodes = Episodes()
     skipped: dict[str, int] = {}
@@ -109,7 +111,7 @@ class Watcher:
             detections = _without_ignored(detections, ground)
         tracker, tracks = self._tracker.update(state.tracker, detections)
         elapsed_s = detections.captured_at - state.captured_at if state.slot >= 0 else 0.0
-        followed = view.follow(tracks, state.trail)
+        followed = view.follow(tracks, state.trails, state.looked_at)
         shown = View(detections, tracks, followed, ground, post.schedules, elapsed_s)
         memories, claimed = post.judge(state.memories, shown)
         episodes = state.episodes
@@ -122,8 +124,9 @@ class Watcher:
             slot=detections.slot,
             captured_at=detections.captured_at,
             watched_at=detections.captured_at,
+            looked_at=detections.captured_at if shown.looked else state.looked_at,
             tracker=tracker,
-            trail=_trail(state.trail, shown),
+            trails=_trails(state.trails, shown),
             memories=memories,
             episodes=episodes,
             skipped=state.skipped,
@@ -134,7 +137,7 @@ class Watcher:
         """Ends what is open and forgets everybody. Tracks' ids go on rising, so that none stands for two people."""
         episodes, events = episode.expire(state.episodes, now, post.origin)
         tracker = msgspec.structs.replace(self._tracker.start(), next_id=state.tracker.next_id)
-        return msgspec.structs.replace(state, tracker=tracker, trail={}, memories={}, episodes=episodes), events
+        return msgspec.structs.replace(state, tracker=tracker, trails={}, memories={}, episodes=episodes), events
 
 
 class _Post:
@@ -227,14 +230,14 @@ def _at(state: CameraState, detections: Detections, watched_at: float | None = N
     )
 
 
-def _trail(trail: dict[int, Step], shown: View) -> dict[int, Step]:
-    if not trail and not shown.followed:
-        return trail
+def _trails(trails: dict[int, Trail], shown: View) -> dict[int, Trail]:
+    if not trails and not shown.followed:
+        return trails
     now = shown.captured_at
-    after = {track: step for track, step in trail.items() if now - step.at <= TRAIL_S}
+    after = {track: trail for track, trail in trails.items() if now - trail.last.at <= TRAIL_S}
     for one in shown.followed:
         if one.seen:
-            after[one.id] = Step(one.x, one.y, now)
+            after[one.id] = Trail(Step(one.x, one.y, now), one.steady)
     return after
 
 

@@ -42,6 +42,12 @@ TOLERANCE_S = 1e-3
 class LoiteringThresholds(VisitThresholds):
     """When staying becomes loitering."""
 
+    classes: str = Field(
+        "person unknown",
+        title="Classes",
+        description="What is judged, separated by blanks; unknown is what moves and has no name. Vehicles are left "
+        "out: they park. Naming more raises more events.",
+    )
     dwell_s: float = Field(
         30.0,
         ge=1,
