@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from detectors.behaviour import GROUP, Behaviour, BehaviourError, registry
 from lanewatch import mend
-from lanewatch.problem import Finding, Location, Problem, choose
+from lanewatch.problem import Finding, Location, Problem, SiteError, choose
 from lanewatch.schedule import longest
 from lanewatch.site import Camera, Rule, Schedule, Site, Watching, Zone
 from lanewatch.sitefile import SiteFile
@@ -36,6 +36,18 @@ def examine(path: Path | str) -> tuple[Site | None, list[Problem]]:
     return file.site, file.problems
 
 
+def load(path: Path | str) -> Site:
+    """The site that a file describes, fit for use by all that is installed here.
+
+    Raises:
+        SiteError: with a line for every problem that ``lanewatch check`` would name.
+    """
+    site, problems = examine(path)
+    if problems or site is None:
+        raise SiteError(problems)
+    return site
+
+
 def findings(site: Site) -> list[Finding]:
     """What is wrong in a site with its behaviours, their thresholds and rules, and with where pictures come from."""
     found = [finding for number, camera in enumerate(site.cameras) for finding in _source(site, camera, number)]
@@ -54,7 +66,7 @@ def findings(site: Site) -> list[Finding]:
         found += wrong
         if not wrong and watching.enabled:
             found += _waits(site, known[kind], watching, at)
-            found += _rules(site, watching, at)
+            found += _rules(site, known[kind], watching, at)
     return found
 
 
@@ -140,12 +152,12 @@ def _window(site: Site, camera: Camera, *names: str | None) -> float:
     schedules = [site.schedules.get(name, Schedule()) for name in names if name is not None]
     try:
         zone = ZoneInfo(camera.time_zone or site.time_zone)
-    except (ValueError, LookupError):
+    except (ValueError, LookupError, OSError):  # it is none, and has its finding
         return math.inf
     return longest(schedules, zone, camera.latitude, camera.longitude) if schedules else math.inf
 
 
-def _rules(site: Site, watching: Watching, at: Location) -> Iterator[Finding]:
+def _rules(site: Site, behaviour: type[Behaviour[Any]], watching: Watching, at: Location) -> Iterator[Finding]:
     for number, rule in enumerate(watching.rules):
         place: Location = (*at, "rules", number)
         later = next((n for n in range(number + 1, len(watching.rules)) if _hides(watching.rules[n], rule)), None)
@@ -155,7 +167,8 @@ def _rules(site: Site, watching: Watching, at: Location) -> Iterator[Finding]:
         if not _meets(site, rule):
             what = "the rule never applies: its zones, cameras and schedules have nothing in common"
             yield Finding(place, what, "name zones of those cameras, and a time at which they are watched")
-        judged = str((watching.thresholds | rule.thresholds).get("classes", "")).split()
+        applying = behaviour.Thresholds.model_validate(watching.thresholds | rule.thresholds)
+        judged = str(getattr(applying, "classes", "")).split()
         if judged and rule.classes and not set(judged) & set(rule.classes):
             what = f"the rule is for {', '.join(rule.classes)}, which `classes` leaves out"
             yield Finding((*place, "classes"), what, "name them in `classes` too, or remove the rule")

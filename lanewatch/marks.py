@@ -180,9 +180,17 @@ class _Builder:
         text = str(node.value)
         try:
             return _SCALARS[kind](text)
+        except UnicodeEncodeError:
+            self.flaws.append((line, "half a character is written with \\u", "write the character itself"))
+            return "?"
         except (KeyError, ValueError):
             self.flaws.append((line, f"YAML's !{kind} isn't used in a site file", "write plain text or a number"))
             return text
+
+
+def _string(text: str) -> str:
+    text.encode()  # a lone surrogate could be kept, but never be printed or sent
+    return text
 
 
 def _integer(text: str) -> int:
@@ -195,7 +203,7 @@ def _floating(text: str) -> float:
 
 
 _SCALARS: dict[str, Callable[[str], Any]] = {
-    "str": str,
+    "str": _string,
     "timestamp": str,
     "null": lambda text: None,
     "bool": lambda text: text.lower() == "true",

@@ -12,6 +12,7 @@ Fraction = Annotated[
     float, Field(ge=0, le=1, title="Fraction", description="0 is the frame's left or top, 1 its right or bottom.")
 ]
 Point = tuple[Fraction, Fraction]
+Polygon = Annotated[tuple[Point, ...], Field(min_length=3)]
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 Threshold = float | int | str | bool
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -54,9 +55,7 @@ class Zone(_Part):
         "produce: a field, a drying place or a store, also watched; lane: where passing is normal; "
         "ignore: nothing is looked at.",
     )
-    polygon: tuple[Point, ...] = Field(
-        min_length=3, title="Polygon", description="Corners in fractions of the frame; not crossing itself."
-    )
+    polygon: Polygon = Field(title="Polygon", description="Corners in fractions of the frame; not crossing itself.")
     schedule: str | None = Field(
         None,
         title="Schedule",
@@ -106,7 +105,7 @@ class Camera(_Part):
     )
     zones: tuple[Zone, ...] = Field((), title="Zones", description="Parts of the picture with a meaning.")
     lines: tuple[Line, ...] = Field((), title="Lines", description="Lines that can be crossed.")
-    masks: tuple[tuple[Point, ...], ...] = Field(
+    masks: tuple[Polygon, ...] = Field(
         (), title="Privacy masks", description="Polygons blackened before a frame leaves the sampler."
     )
 

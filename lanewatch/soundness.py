@@ -66,29 +66,28 @@ def _camera(site: Site, camera: Camera, at: Location, names: Names) -> Iterator[
     if camera.rate.idle > camera.rate.active:
         what = f"the idle rate {camera.rate.idle:g} is above the active rate {camera.rate.active:g}"
         yield Finding((*at, "rate"), what, "a still picture is looked at less often: exchange them")
-    sound_masks = []
+    hiding = [zone.polygon for zone in camera.zones if zone.kind == "ignore" and _is_sound(zone.polygon)]
     for number, mask in enumerate(camera.masks):
         wrong = [*_polygon((*at, "masks", number), "the mask", mask, smallest=0.0)]
-        sound_masks += [] if wrong else [mask]
+        hiding += [] if wrong else [mask]
         yield from wrong
     for place, part in parts:
         if isinstance(part, Zone):
-            yield from _zone(camera, part, place, sound_masks)
+            yield from _zone(part, place, hiding)
         else:
-            yield from _line(part, place)
+            yield from _line(part, place, hiding)
         yield from _schedule(site, camera, part, place, names)
 
 
-def _zone(camera: Camera, zone: Zone, at: Location, masks: Sequence[Sequence[Point]]) -> Iterator[Finding]:
+def _zone(zone: Zone, at: Location, hiding: Sequence[Sequence[Point]]) -> Iterator[Finding]:
     wrong = [*_polygon((*at, "polygon"), f"zone {zone.id}", zone.polygon, smallest=TINY)]
     yield from wrong
-    if wrong or zone.kind == "ignore":
-        return
-    ignored = [other.polygon for other in camera.zones if other.kind == "ignore" and _is_sound(other.polygon)]
-    hiding = [*masks, *ignored]
-    if hiding and geometry.uncovered(zone.polygon, hiding) < COVERED:
-        what = f"zone {zone.id} lies wholly under privacy masks or zones that are ignored"
-        yield Finding((*at, "polygon"), what, "nothing can be seen there: move it, or make them smaller")
+    if not wrong and zone.kind != "ignore" and hiding and geometry.uncovered(zone.polygon, hiding) < COVERED:
+        yield Finding((*at, "polygon"), f"zone {zone.id} {_HIDDEN}", _UNCOVER)
+
+
+_HIDDEN = "lies wholly under privacy masks or zones that are ignored"
+_UNCOVER = "nothing can be seen there: move it, or make them smaller"
 
 
 def _polygon(at: Location, what: str, polygon: Sequence[Point], smallest: float) -> Iterator[Finding]:
@@ -108,7 +107,7 @@ def _is_sound(polygon: Sequence[Point]) -> bool:
     return geometry.self_crossing(polygon) is None and geometry.area(polygon) > 0
 
 
-def _line(line: Line, at: Location) -> Iterator[Finding]:
+def _line(line: Line, at: Location, hiding: Sequence[Sequence[Point]]) -> Iterator[Finding]:
     (x0, y0), (x1, y1) = line.points
     length = ((x1 - x0) ** 2 + (y1 - y0) ** 2) ** 0.5
     if length < SHORT:
@@ -116,6 +115,10 @@ def _line(line: Line, at: Location) -> Iterator[Finding]:
         yield Finding((*at, "points"), what, f"put its points at least {SHORT:.0%} of the frame apart")
         return
     across = ((y0 - y1) / length * EDGE, (x1 - x0) / length * EDGE)
+    (dx, dy), ends = across, line.points
+    ground = [(x + way * dx, y + way * dy) for way, pair in ((1, ends), (-1, ends[::-1])) for x, y in pair]
+    if hiding and geometry.uncovered(ground, hiding) < COVERED:
+        yield Finding((*at, "points"), f"line {line.id} {_HIDDEN}", _UNCOVER)
     for way in (1, -1):
         steps = [k / 10 for k in range(11)]
         beside = [(x0 + (x1 - x0) * k + way * across[0], y0 + (y1 - y0) * k + way * across[1]) for k in steps]

@@ -56,9 +56,7 @@ def test_every_threshold_is_in_the_table_with_its_usual_value(kind: str) -> None
         behaviour = first or behaviour
         table[behaviour, name] = usual
     for name, field in registry()[kind].Thresholds.model_fields.items():
-        usual = next(
-            value for (what, key), value in table.items() if key == name and what in (kind, "all three", "both of them")
-        )
+        usual = next(value for (what, key), value in table.items() if key == name and what in (kind, "both of them"))
         if field.default is not None:
             shown = str(field.default).lower() if isinstance(field.default, bool) else field.default
             assert usual == (f"{shown:g}" if isinstance(shown, float) else shown)

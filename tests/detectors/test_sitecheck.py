@@ -11,6 +11,7 @@ import pytest
 from detectors import sitecheck
 from detectors.commands import check
 from detectors.siteschema import schema
+from lanewatch.problem import SiteError
 
 GOOD = """\
 id: seosan
@@ -71,6 +72,12 @@ def test_a_good_site_passes(tmp_path: Path) -> None:
     assert problems == []
     assert site is not None
     assert site.id == "seosan"
+    assert sitecheck.load(tmp_path / "site.yaml") == site
+
+
+def test_a_site_with_problems_is_not_loaded(tmp_path: Path) -> None:
+    with pytest.raises(SiteError, match="unknown key `dwel_s`"):
+        sitecheck.load(written(tmp_path, GOOD.replace("dwell_s: 30", "dwel_s: 30")))
 
 
 # what is replaced, by what (HERE marks the line that has to be named), words of what is wrong, words of the mend
@@ -88,6 +95,7 @@ WRONG = [
     # what can never fire
     (LANE, "kind: watch\n        schedule: minute\n", "`dwell_s` 90 s can never be reached in zone lane", "lengthen"),
     (LAST_RULE, "- {classes: [cat], thresholds: {classes: person}}", "`classes` leaves out", "name them"),
+    (LAST_RULE, "- {classes: [cat], thresholds: {dwell_s: 60}}", "cat, which `classes` leaves out", "name them"),
     (LAST_RULE, "- {thresholds: {dwell_s: 40}}", "rule 1 is hidden by rule 2", "general rule before"),
     (LAST_RULE, "- {schedule: night, thresholds: {dwell_s: 40}}", "rule 1 is hidden by rule 2", "general rule"),
     (LAST_RULE, "- {zones: [lane], cameras: [lane-2], thresholds: {dwell_s: 40}}", "never applies", "of those cameras"),

@@ -92,6 +92,7 @@ def test_a_byte_order_mark_is_no_content() -> None:
     [
         ("a: 1\nb: 2\na: 3\n", 3, "`a` is given twice, first in line 1", "remove one"),
         ("a: 1\nb: !!python/object:os.system x\n", 2, "python/object", "plain text"),
+        ('a: 1\nb: "\\ud800"\n', 2, "half a character", "itself"),
         ("a: 1\n? [x]\n: 2\n", 2, "a key must be a word", "brackets"),
     ],
 )

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
 from lanewatch.problem import SiteError
 from lanewatch.sitefile import SiteFile, load
@@ -122,7 +127,10 @@ WRONG = [
     (CORNERS, "[[0.1, 0.3], [0.5], [0.1, 0.9]]", "y of point 2 is missing", "add it"),
     (CORNERS, "[[0.1, 0.3], [0.5, 0.3, 0.1], [0.1, 0.9]]", "item 2 of `polygon` is too long", "at most 2"),
     (CORNERS, "[[0.01, 0.01], [0.15, 0.01], [0.15, 0.14]]", "wholly under privacy masks", "move it"),
+    (GATE, "[[0.14, 0.04], [0.17, 0.07]]", "line gate lies wholly under privacy masks", "move it"),
     ("[[0.0, 0.0], [0.2, 0.0], [0.2, 0.2]]", "[[0.0, 0.0], [0.2, 0.2], [0.2, 0.0], [0, 0.2]]", "the mask", "order"),
+    ("[[0.0, 0.0], [0.2, 0.0], [0.2, 0.2]]", "[[0.0, 0.0]]", "item 1 of `masks` is too short", "at least 3 items"),
+    ("[[0.0, 0.0], [0.2, 0.0], [0.2, 0.2]]", "[[0.0, 0.0], [0, 1.5], [1, 1]]", "y of point 2 1.5 lies outside", "not"),
     (GATE, "[[0.1, 0.99], [0.9, 0.99]]", "too near the frame's edge", "leave 3%"),
     (GATE, "[[0.1, 0.01], [0.9, 0.01]]", "too near the frame's edge", "leave 3%"),
     (GATE, "[[0.985, 0.1], [0.985, 0.9]]", "too near the frame's edge", "leave 3%"),
@@ -283,3 +291,38 @@ def test_a_village_of_cameras_is_read_in_one_go(tmp_path: Path) -> None:
     assert [problem.pointer for problem in file.problems] == ["cameras[99].zones[0].kind"]
     assert file.site is not None
     assert len(file.site.cameras) == 100
+
+
+STRANGE: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def holders(node: Any) -> list[tuple[Any, Any]]:
+    """Every place of a file's content: what holds it and under which key."""
+    keys: list[Any] = list(node) if isinstance(node, dict) else list(range(len(node))) if isinstance(node, list) else []
+    return [place for key in keys for place in [(node, key), *holders(node[key])]]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_whatever_is_in_the_file_it_is_a_site_or_has_problems_with_lines(tmp_path: Path, data: st.DataObject) -> None:
+    """JSON is YAML, so any value can be put in any place of the good file."""
+    content = YAML(typ="safe").load(GOOD)
+    for _ in range(data.draw(st.integers(1, 3))):
+        places = holders(content)
+        holder, key = places[data.draw(st.integers(0, len(places) - 1))]
+        if data.draw(st.booleans()):
+            holder[key] = data.draw(STRANGE)
+        else:
+            del holder[key]
+    text = json.dumps(content, indent=1).replace("NaN", ".nan").replace("Infinity", ".inf")
+    file = SiteFile(written(tmp_path, text), ENVIRONMENT)
+    assert file.site is not None or file.problems
+    for problem in file.problems:
+        assert 1 <= problem.line <= text.count("\n") + 1
+        assert problem.what
+        assert problem.mend
+    assert SECRET not in str(file.problems)
