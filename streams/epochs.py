@@ -73,7 +73,9 @@ class ArrivalClock:
         """
         if realtime_s is not None and abs(realtime_s + stream_s - arrived_at) < SANE_S:
             self._offset = None
-            self._last = realtime_s + stream_s
+            told = realtime_s + stream_s
+            # The first report may differ a little from what arrival said until then.
+            self._last = self._last + 0.001 if self._last - REORDER_S < told <= self._last else told
             return self._last
         seen = arrived_at - stream_s
         if self._offset is None or abs(seen - self._offset) > JUMP_S:

@@ -84,11 +84,13 @@ class NetworkCamera:
         A call that hangs ends by its deadline, so it takes up to that long to notice ``stop``.
         """
         while not stop.is_set():
-            reason = "ended"
+            reason, begun = "ended", time.monotonic()
             try:
                 yield from self._stream(stop)
             except (av.error.FFmpegError, OSError) as error:
-                reason = _reason(error, self.state)
+                # libav calls an answer that never came invalid data; the deadline knows better.
+                late = self.state == "connecting" and time.monotonic() - begun >= self._deadlines.connect_s
+                reason = "timeout" if late else _reason(error, self.state)
                 log.warning("camera %s: %s: %s: %s", self._camera, self._address, reason, redact(str(error)))
             if stop.is_set():
                 break

@@ -138,7 +138,8 @@ def padded(data: bytes) -> av.Packet[Stream]:
 
 def captured_at(picture: VideoFrame) -> float:
     """A decoded picture's capture time, seconds UTC."""
-    return (picture.pts or 0) / 1e6
+    shown = picture.pts if picture.pts is not None else picture.dts
+    return (shown or 0) / 1e6
 
 
 def pictures(packets: Iterator[Packet]) -> Iterator[VideoFrame]:

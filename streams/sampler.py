@@ -125,14 +125,15 @@ class Sampler:
             self._feed.close()
         while True:
             try:
-                item = self._feed.get(TICK_S)
+                item = self._feed.get(TICK_S / 4)
             except FeedClosedError:
                 return
             if isinstance(item, Packet):
                 heard = time.monotonic()
             if item is not None:
                 yield from self._take(item)
-            elif time.monotonic() - heard >= LOST_S - 0.01:
+            silent = time.monotonic()
+            if silent - heard >= LOST_S and silent - self._told_mono >= TICK_S:
                 yield from self._lost()
 
     def _keep(self, packet: Packet) -> None:
@@ -145,9 +146,7 @@ class Sampler:
             return
         if item.epoch != self._epoch:
             yield from self._pictures(self._attention.rest())
-            self._epoch, self._slot = item.epoch, -1
-            if self._told_at is not None and item.captured_at < self._told_at:
-                self._told_at = None
+            self._epoch, self._slot, self._told_at = item.epoch, -1, None
         yield from self._pictures(self._attention(item))
 
     def _pictures(self, pictures: Iterator[VideoFrame | Mark]) -> Iterator[Frame]:

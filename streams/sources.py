@@ -26,8 +26,9 @@ _MAGIC = ((b"\xff\xd8", "mjpeg"), (b"\x89PNG", "png"), (b"BM", "bmp"), (b"II*\0"
 
 _STREAM_OPTIONS = {
     # UDP loses packets on the way through a city's switches, and what is lost smears until the next key frame.
-    "rtsp": {"rtsp_transport": "tcp", "analyzeduration": "2000000"},
-    "http": {"analyzeduration": "2000000"},
+    # Probing is cut short: what is read by it arrives here as one burst, whose times of arrival mean nothing.
+    "rtsp": {"rtsp_transport": "tcp", "analyzeduration": "100000", "fpsprobesize": "0"},
+    "http": {"analyzeduration": "500000", "fpsprobesize": "0"},
 }
 
 
@@ -77,7 +78,7 @@ class Opened:
 
     def __iter__(self) -> Iterator[Sample]:
         base = float(self._stream.time_base or 0)
-        dts = 0.0
+        dts = -1.0 / self.codec.rate
         for packet in self._container.demux(self._stream):
             if not packet.size:
                 continue
