@@ -16,9 +16,8 @@ from pathlib import Path
 from api import app, server
 from api.access import AccessError
 from api.centre import Centre
-from detectors import engine, listing
+from detectors import engine, listing, sitecheck
 from lanewatch import demo as bundled
-from lanewatch import sitefile
 from lanewatch.problem import SiteError
 from lanewatch.records import Event
 from lanewatch.site import Site
@@ -63,7 +62,7 @@ def _language() -> str:
 
 def _play(file: Path, folder: Path, arguments: argparse.Namespace) -> int:
     try:
-        site = sitefile.load(file)
+        site = sitecheck.load(file)
         if arguments.once:
             return _once(engine.recorded(site), folder, arguments)
         return _serve(site, folder, arguments)

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from lanewatch.records import Event
-from lanewatch.site import Name, Site
+from lanewatch.site import Site
 
 COLUMNS = ("raised", "camera", "event", "where", "severity", "score", "why")
 
@@ -44,7 +44,7 @@ def lines(events: Iterable[Event]) -> str:
 
 def _row(event: Event, raised_ms: int, site: Site, language: str) -> tuple[str, ...]:
     camera = site.camera(event.camera)
-    places: dict[str, Name] = {place.id: place.name for place in (*camera.zones, *camera.lines)}
+    places = {place.id: place.name for place in camera.places}
     local = datetime.fromtimestamp(raised_ms / 1000, ZoneInfo(camera.time_zone or site.time_zone))
     return (
         local.strftime("%Y-%m-%d %H:%M:%S"),
