@@ -161,6 +161,8 @@ def test_one_person_seen_in_the_frame_and_in_a_crop_is_one() -> None:
         ((300, 100, 340, 200), 1),  # nobody has a name there
         ((52, 52, 80, 148), 0),  # the person's own movement
         ((60, 120, 78, 150), 0),  # a pair of legs
+        ((56, 60, 64, 68), 1),  # far too small to be all of that person: somebody behind
+        ((300, 100, 306, 110), 0),  # leaves
         ((40, 60, 100, 170), 0),  # the person and a shadow
         ((78, 100, 140, 160), 1),  # beside
         ((0, 0, 640, 360), 0),  # the light
