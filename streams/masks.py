@@ -15,11 +15,13 @@ Polygon = Sequence[tuple[float, float]]
 class Masks:
     """Polygons in fractions of the frame, rasterised once for each size of picture.
 
-    A pixel that a polygon only touches is masked too, and one pixel more around it, because scaling mixes neighbours.
+    A pixel that a polygon only touches is masked too, and ``margin`` pixels more around it, because scaling mixes
+    neighbours.
     """
 
-    def __init__(self, polygons: Sequence[Polygon]) -> None:
+    def __init__(self, polygons: Sequence[Polygon], margin: int = 1) -> None:
         self._polygons = polygons
+        self._brush = np.ones((2 * margin + 1, 2 * margin + 1), np.uint8)
         self._kept: dict[tuple[int, ...], tuple[slice, slice, UInt8]] = {}
 
     def __bool__(self) -> bool:
@@ -44,7 +46,7 @@ class Masks:
         for polygon in self._polygons:
             corners = np.asarray(polygon, np.float64) * (width, height)
             cv2.fillPoly(drawn, [np.round(corners).astype(np.int32)], 255)
-        drawn = np.asarray(cv2.dilate(drawn, np.ones((3, 3), np.uint8)), np.uint8)
+        drawn = np.asarray(cv2.dilate(drawn, self._brush), np.uint8)
         left, top, across, down = cv2.boundingRect(drawn)
         rows, columns = slice(top, top + down), slice(left, left + across)
         keep = np.ascontiguousarray(~drawn[rows, columns])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from lanewatch.records import Box, UInt8
-from streams.masks import Masks
+from streams.masks import Masks, Polygon
 
 GATE_WIDTH = 400
 """The gate's picture is halved until it is at most this wide (320x180 of 640x360, 384x288 of 768x576): halving is the
@@ -17,7 +18,7 @@ one reduction that OpenCV does in a tenth of a millisecond, and a person 40 px h
 
 FAST_S, SLOW_S = 1.0, 60.0
 """Time constants of the two running averages. What moves differs from both: from the fast one, so that what has come to
-rest is quiet after a second and leaves no ghost when it goes; from the slow one, so that a walker has no trail."""
+rest is quiet within three seconds, as is its ghost when it goes; from the slow one, so that a walker has no trail."""
 
 LEAST = 12.0
 """Grey levels below which a difference is noise, compression or a passing of the light, in any picture."""
@@ -31,6 +32,10 @@ WARM_S = 2.0
 FLOOD = 0.4
 """Where more of the picture than this changed at once, it is the light or the camera, and the background is learned
 anew: nothing that walks or drives covers it within a frame."""
+
+LEAP = 8.0
+"""Grey levels by which the whole picture is lighter or darker than the last second: a lamp or the exposure, which
+stretch the picture as well as lift it, so that it is learned anew too."""
 
 _BLOCK = 4
 _FILLED = 255 * 3 // 16  # of a block's 16 pixels, 3 have to have moved: single ones are noise
@@ -57,8 +62,9 @@ class Motion:
 class Gate:
     """One camera's background, and what differs from it. Not thread-safe."""
 
-    def __init__(self, masks: Masks) -> None:
-        self._masks = masks
+    def __init__(self, polygons: Sequence[Polygon] = ()) -> None:
+        # Halving and blurring carry what is masked up to three pixels beyond its edge.
+        self._masks = Masks(polygons, margin=3)
         self._at: float | None = None
         self._begun = 0.0
         self._looks = 0
@@ -81,23 +87,21 @@ class Gate:
         return self._slow8
 
     def small(self, luma: UInt8) -> UInt8:
-        """The gate's picture of a luma plane (H, W): halved, masked, slightly blurred."""
+        """The gate's picture of a luma plane (H, W): halved and slightly blurred. Not masked: it never leaves."""
         small = luma
         while small.shape[1] > GATE_WIDTH:
             height, width = small.shape[0] // 2, small.shape[1] // 2
             even = small[: height * 2, : width * 2]
             small = np.asarray(cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-        if self._masks:
-            small = small.copy()
-            self._masks.apply(small)
         return np.asarray(cv2.blur(small, (3, 3)), np.uint8)
 
     def differs(self, small: UInt8) -> bool:
         """Whether something moved in this picture, without learning from it."""
         if not self._warm or small.shape != self.fast.shape:
             return True
-        moved = self._moved(_shifted(small, -self._light(small)))
-        return self._flooded(_blocks(moved)) or bool(_regions(moved, 1.0))
+        light = self._light(small)
+        moved = self._moved(_shifted(small, -light))
+        return abs(light) >= LEAP or self._flooded(_blocks(moved)) or bool(_regions(moved, 1.0))
 
     def look(self, small: UInt8, captured_at: float, scale: float = 1.0, keep: UInt8 | None = None) -> Motion:
         """What moved in this picture; then learns from it.
@@ -111,9 +115,10 @@ class Gate:
         if self._at is None or small.shape != self.fast.shape:
             self._learn(small, captured_at)
             return Motion((), active=True, warm=False)
-        self._follow_light(small)
+        light = self._light(small)
+        self._follow_light(light)
         moved = self._moved(small)
-        flooded = self._flooded(_blocks(moved))
+        flooded = abs(light) >= LEAP or self._flooded(_blocks(moved))
         if flooded:
             self._relearn(small)
         else:
@@ -139,23 +144,21 @@ class Gate:
         thin.partition(thin.size // 2)
         return float(thin[thin.size // 2])
 
-    def _follow_light(self, small: UInt8) -> None:
-        shift = self._light(small)
+    def _follow_light(self, shift: float) -> None:
         if abs(shift) >= 1.0:
             self.fast += np.float32(shift)
             self.slow += np.float32(shift)
             cv2.convertScaleAbs(self.fast, dst=self._fast8)
             cv2.convertScaleAbs(self.slow, dst=self._slow8)
-            if self._masks:
-                self._masks.apply(self._fast8)
-                self._masks.apply(self._slow8)
 
     def _moved(self, small: UInt8) -> UInt8:
         """(h, w) 255 where the picture differs from both averages."""
         self._recent = np.asarray(cv2.absdiff(small, self._fast8), np.uint8)
         both = cv2.min(self._recent, cv2.absdiff(small, self._slow8))
         threshold = max(LEAST, NOISE * self._noise)
-        return np.asarray(cv2.threshold(both, threshold, 255, cv2.THRESH_BINARY)[1], np.uint8)
+        moved = np.asarray(cv2.threshold(both, threshold, 255, cv2.THRESH_BINARY)[1], np.uint8)
+        self._masks.apply(moved)
+        return moved
 
     def _average(self, small: UInt8, elapsed_s: float, keep: UInt8 | None) -> None:
         self._looks += 1

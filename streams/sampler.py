@@ -18,7 +18,6 @@ from streams.attention import Attention
 from streams.crops import Cropper
 from streams.feed import Feed, FeedClosedError
 from streams.grid import slot_of
-from streams.masks import Masks
 from streams.motion import Gate, Motion
 from streams.network import NetworkCamera
 from streams.packet import Mark, Packet, captured_at
@@ -85,8 +84,8 @@ class Sampler:
         self._stop = threading.Event()
         self._feed: Feed | None = None
         self._attention = Attention(camera.rate, gate, self._differs)
-        self._gate = Gate(Masks(camera.masks))
-        self._still = Still()
+        self._gate = Gate(camera.masks)
+        self._still = Still(camera.masks)
         self._look = Look(camera)
         self._cropper = Cropper()
         self._painter = Painter(camera)

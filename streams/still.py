@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from lanewatch.records import Box, StillRegion, UInt8
+from streams.masks import Masks, Polygon
 
 EVERY_S = 1.0
 STAYS_S = 3.0
@@ -40,7 +42,8 @@ class Still:
     background within a minute.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, polygons: Sequence[Polygon] = ()) -> None:
+        self._masks = Masks(polygons, margin=3)
         self.keep: UInt8 | None = None
         self._candidates: list[_Candidate] = []
         self._next = 0.0
@@ -49,7 +52,7 @@ class Still:
         """The regions that have stayed long enough, boxes times ``scale``."""
         if captured_at >= self._next or captured_at < self._next - 2 * EVERY_S:
             self._next = captured_at + EVERY_S
-            self._match(_found(small, fast, slow), captured_at)
+            self._match(_found(small, fast, slow, self._masks), captured_at)
             self._freeze(small.shape)
         return tuple(
             StillRegion(_scaled(candidate.box, scale), candidate.since)
@@ -83,12 +86,13 @@ class Still:
         self.keep = keep
 
 
-def _found(small: UInt8, fast: UInt8, slow: UInt8) -> list[tuple[int, int, int, int]]:
+def _found(small: UInt8, fast: UInt8, slow: UInt8, masks: Masks) -> list[tuple[int, int, int, int]]:
     apart = cv2.threshold(cv2.absdiff(fast, slow), DIFFERS, 255, cv2.THRESH_BINARY)[1]
     if not cv2.countNonZero(apart):
         return []
     rests = cv2.threshold(cv2.absdiff(small, fast), RESTS - 1, 255, cv2.THRESH_BINARY_INV)[1]
-    both = cv2.morphologyEx(cv2.bitwise_and(apart, rests), cv2.MORPH_OPEN, _SPOT)
+    both = np.asarray(cv2.morphologyEx(cv2.bitwise_and(apart, rests), cv2.MORPH_OPEN, _SPOT), np.uint8)
+    masks.apply(both)
     boxes = []
     for outline in cv2.findContours(both, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]:
         left, top, width, height = cv2.boundingRect(outline)

@@ -7,11 +7,13 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any, cast
 
 import av
 import numpy as np
 import pytest
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 from lanewatch.records import Image
 from lanewatch.site import Camera, Name, Rate
@@ -28,10 +30,10 @@ MakeClip = Callable[..., Path]
 def make_camera() -> MakeCamera:
     """A camera of a URL; ``active`` and ``idle`` are its rates."""
 
-    def make(url: str, active: float = 5.0, idle: float = 0.5, **fields: object) -> Camera:
+    def make(url: str, active: float = 5.0, idle: float = 0.5, **fields: Any) -> Camera:
         rate = Rate(active=active, idle=idle)
         name = Name(ko="시험", en="test")
-        return Camera(id="cam", name=name, url=url, latitude=37.5, longitude=127.0, rate=rate, **fields)  # type: ignore[arg-type]
+        return Camera(id="cam", name=name, url=url, latitude=37.5, longitude=127.0, rate=rate, **fields)
 
     return make
 
@@ -39,7 +41,10 @@ def make_camera() -> MakeCamera:
 def write_clip(path: Path, images: Sequence[Image], fps: int = 25, gop: int = 25, codec: str = "libx264") -> Path:
     """Writes images as a video without reordering."""
     with av.open(str(path), "w") as out:
-        stream = out.add_stream(codec, rate=fps, options={"g": str(gop), "bf": "0", "preset": "veryfast", "crf": "20"})
+        stream = cast(
+            VideoStream,
+            out.add_stream(codec, rate=fps, options={"g": str(gop), "bf": "0", "preset": "veryfast", "crf": "20"}),
+        )
         stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = Fraction(1, fps)
@@ -52,7 +57,7 @@ def write_clip(path: Path, images: Sequence[Image], fps: int = 25, gop: int = 25
 
 
 def scene(seconds: float, walk: tuple[float, float] | None = None, fps: int = 25, noise: float = 2.0) -> list[Image]:
-    """A noisy wall of 320x180, and a dark figure of 16x48 that walks over it from ``walk[0]`` to ``walk[1]`` seconds."""
+    """A noisy wall of 320x180; a dark figure of 16x48 walks over it from ``walk[0]`` to ``walk[1]`` seconds."""
     rng = np.random.default_rng(7)
     wall = rng.integers(90, 170, (18, 32, 3)).repeat(10, axis=0).repeat(10, axis=1).astype(np.float64)
     images = []
@@ -74,7 +79,7 @@ def still_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def walk_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """20 s; someone walks through from 12.3 s to 16.3 s, when the scene has long been still; a key frame each second."""
+    """20 s; someone walks through from 12.3 s to 16.3 s, long after the scene went idle; a key frame each second."""
     return write_clip(tmp_path_factory.mktemp("clips") / "walk.mp4", scene(20.0, (12.3, 16.3)))
 
 
@@ -136,7 +141,7 @@ def access_units(tmp_path_factory: pytest.TempPathFactory, clip: Path) -> Path:
     return folder
 
 
-@pytest.fixture()
+@pytest.fixture
 def rtsp(access_units: Path) -> Iterator[RtspServer]:
     """A running RTSP server."""
     server = RtspServer(access_units)
@@ -145,7 +150,7 @@ def rtsp(access_units: Path) -> Iterator[RtspServer]:
     server.kill()
 
 
-@pytest.fixture()
+@pytest.fixture
 def rtsp_login(access_units: Path) -> Iterator[RtspServer]:
     """A running RTSP server that wants a user and password."""
     server = RtspServer(access_units, ("operator", "s3cr3t-lane"))

@@ -4,6 +4,8 @@ Usage: rtsp_server.py FOLDER PORT FPS [USER PASSWORD]. The folder holds one acce
 Prints ``ready PORT`` when it listens, on loopback; port 0 lets the system choose one.
 """
 
+# mypy: ignore-errors
+
 import sys
 from pathlib import Path
 

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -62,9 +63,9 @@ def test_streams_with_rising_capture_times_near_the_wall_clock(rtsp) -> None:  #
     now = time.time()
     times = [packet.captured_at for packet in packets if isinstance(packet, Packet)]
     assert len(times) == 45
-    assert all(later > earlier for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later > earlier for earlier, later in pairwise(times))
     assert now - 1.0 < times[-1] <= now + 0.05
-    assert 40 / 14 == pytest.approx(times[43] - times[3], rel=0.15)
+    assert times[43] - times[3] == pytest.approx(40 / 14, rel=0.15)
     assert camera.state == "streaming"
     assert len({packet.epoch for packet in packets if isinstance(packet, Packet)}) == 1
 
