@@ -38,7 +38,7 @@ class CrossingThresholds(MoverThresholds):
     """When stepping over a line counts."""
 
     clear: float = Field(
-        0.25,
+        0.1,
         ge=0,
         le=3,
         title="Clear of the line",

@@ -51,7 +51,7 @@ class IntrusionThresholds(VisitThresholds):
         description="Seconds inside after which dispatch is suggested. Raising it suggests it less often.",
     )
     cooldown_s: float = Field(
-        10.0,
+        3.0,
         ge=0,
         le=3600,
         title="Cool-down",

@@ -78,7 +78,7 @@ class LoiteringThresholds(VisitThresholds):
         description="Multiple of the dwell at which dispatch is suggested. Raising it suggests it less often.",
     )
     cooldown_s: float = Field(
-        60.0,
+        10.0,
         ge=0,
         le=3600,
         title="Cool-down",
