@@ -1,296 +1,261 @@
-"""The tracker's arithmetic, compiled: motion, gate, cost and assignment of one camera's boxes to its tracks.
-
-A track is a row of float64; positions are pixels, variances are in squared body heights, times are capture times.
-"""
+"""Which box goes to which track, and who goes on as whom: one record's work for the tracker, compiled."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, Final
 
 import numpy as np
-from numba import njit
 
-from lanewatch.records import LABELS, Float32, Float64, Int64, UInt8
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-X, Y, VX, VY = 0, 1, 2, 3  # the foot point and its velocity, pixels and pixels a second
-PXX, PXV, PVV = 4, 5, 6  # their variances, body heights and seconds; the same for x and y
-HEIGHT, WIDTH = 7, 8  # smoothed size of the box, pixels
-LEFT, TOP, RIGHT, BOTTOM = 9, 10, 11, 12  # the last box
-FOOT_X, FOOT_Y = 13, 14  # the foot point, filtered for those who judge by it
-BORN_AT, BORN_X, BORN_Y = 15, 16, 17
-SEEN_AT, UNSEEN_S = 18, 19
-SINCE = 20  # seconds since the last hit, whatever happened
-HITS, SCORE = 21, 22
-COLUMNS = 23
-
-START, KEEP, SPEED, COAST_S, LOST_S, NOISE, REACH, SIZE, LOOK, LIMIT, WALK, ACCELERATION, CONFIRM_S = range(13)
-
-FOOT_S, SIZE_S, LOOK_S = 0.4, 1.0, 2.0
-
-GROUPS = np.array(
-    [
-        0
-        if n == "unknown"
-        else 1
-        if n == "person"
-        else 3
-        if n in ("cat", "dog")
-        else 4
-        if n in ("backpack", "handbag", "suitcase")
-        else 2
-        for n in LABELS
-    ],
-    np.int64,
+from lanewatch.records import Bool, Float32, Float64, Int64
+from models.assignment import FAR, assign
+from models.kernels import compiled, fingerprint, kept
+from models.track import (
+    BORDER,
+    BORN_AT,
+    BORN_BORDER,
+    BORN_X,
+    BORN_Y,
+    COLUMNS,
+    CONFIRMED,
+    HIDDEN,
+    HITS,
+    LABEL,
+    LAST_X,
+    LAST_Y,
+    NOISE,
+    PXX,
+    SCALE,
+    SEEN_AT,
+    SINCE_S,
+    STRONG_S,
+    UNSEEN_S,
+    Boxes,
+    Limits,
+    Rows,
+    X,
+    Y,
+    begin,
+    correct,
+    foot_y,
+    name,
+    predict,
+    scale,
+    stays,
 )
-"""Labels that a detector takes for each other are one group; 0 may become any."""
 
-FAR = 1e9
-
-
-def compiled(function: F) -> F:
-    """Compiles a kernel, keeping the machine code on disk where a folder for it can be written."""
-    try:
-        return cast(F, njit(cache=True)(function))
-    except RuntimeError:  # numba found no folder for its cache
-        return cast(F, njit(function))
-
-
-@compiled
-def assign(cost: Float64, limit: float) -> Int64:
-    """For each row its column or -1, so that the sum of costs is least, where leaving a row out costs ``limit``.
-
-    Shortest augmenting paths (Jonker and Volgenant 1987). Ties go to the lower index.
-    """
-    rows, columns = cost.shape
-    wide = columns + rows  # a column of its own for each row that stays out
-    potential_row = np.zeros(rows + 1)
-    potential_column = np.zeros(wide + 1)
-    owner = np.zeros(wide + 1, np.int64)
-    way = np.zeros(wide + 1, np.int64)
-    for row in range(1, rows + 1):
-        owner[0] = row
-        column = 0
-        least = np.full(wide + 1, np.inf)
-        used = np.zeros(wide + 1, np.bool_)
-        while True:
-            used[column] = True
-            at = owner[column]
-            delta = np.inf
-            following = 0
-            for j in range(1, wide + 1):
-                if used[j]:
-                    continue
-                price = cost[at - 1, j - 1] if j <= columns else (limit if j - columns == at else FAR)
-                reduced = price - potential_row[at] - potential_column[j]
-                if reduced < least[j]:
-                    least[j] = reduced
-                    way[j] = column
-                if least[j] < delta:
-                    delta = least[j]
-                    following = j
-            for j in range(wide + 1):
-                if used[j]:
-                    potential_row[owner[j]] += delta
-                    potential_column[j] -= delta
-                else:
-                    least[j] -= delta
-            column = following
-            if owner[column] == 0:
-                break
-        while column:
-            before = way[column]
-            owner[column] = owner[before]
-            column = before
-    matched = np.full(rows, -1)
-    for j in range(1, columns + 1):
-        if owner[j] and cost[owner[j] - 1, j - 1] < limit:
-            matched[owner[j] - 1] = j - 1
-    return matched
+BLIND_S: Final = 0.5  # the gate stops growing after so long unseen: who runs is not hidden for long
+WEAK_REACH: Final = 0.1  # body heights that a weak box may lie off: NanoDet has 20 false boxes of .1-.2 in a frame
+SIZE_RANGE: Final = 0.5  # log of scales that may differ
+LOOK_COST: Final = 20.0  # of looks without any likeness
+LIKE: Final = 0.87  # one person's mean likeness after half a second; taken where a box or track has no look
+COST_LIMIT: Final = 8.0  # four standard deviations of place
+COVERED: Final = 0.5  # share of a box inside another one from which it starts nobody
+UNKNOWN_HITS: Final = 3  # that confirm what has no name: leaves and rain move too
+RELINK_REACH: Final = 1.0  # body heights between the end of a track and the start of one that goes on from it
+RELINK_LIKE: Final = 0.8
+LOOK_S: Final = 2.0  # time constant of the look
 
 
 @compiled
-def predict(motion: Float64, seconds: float, acceleration: float) -> None:
-    """Moves tracks on in time at constant velocity; white acceleration in body heights/s^2 widens them."""
-    q = acceleration * acceleration
-    for t in range(len(motion)):
-        row = motion[t]
-        row[X] += row[VX] * seconds
-        row[Y] += row[VY] * seconds
-        row[FOOT_X] += row[VX] * seconds
-        row[FOOT_Y] += row[VY] * seconds
-        row[SINCE] += seconds
-        row[PXX] += 2 * seconds * row[PXV] + seconds * seconds * row[PVV] + q * seconds**4 / 4
-        row[PXV] += seconds * row[PVV] + q * seconds**3 / 2
-        row[PVV] += q * seconds * seconds
+def likeness(a: Any, b: Any) -> float:
+    """``models.look.similarity`` of two looks; ``LIKE``, which speaks for and against none, where one says nothing."""
+    both, ones, others = 0.0, 0.0, 0.0
+    for k in range(min(len(a), len(b))):
+        both += float(a[k]) * float(b[k])
+        ones += float(a[k]) * float(a[k])
+        others += float(b[k]) * float(b[k])
+    return both / float(np.sqrt(ones * others)) if ones > 0 and others > 0 else LIKE
+
+
+@compiled
+def covered(a: Float64, b: Float64) -> float:
+    """The share of box ``a`` that lies in box ``b``."""
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    return float(width * height / ((a[2] - a[0]) * (a[3] - a[1]))) if width > 0 and height > 0 else 0.0
 
 
 @compiled
 def usable(box: Float64, score: float) -> bool:
-    """Whether a box has a place and a size."""
-    return bool(np.isfinite(box).all() and np.isfinite(score) and box[2] - box[0] >= 1 and box[3] - box[1] >= 1)
+    """Whether a box has a place and a size. NaN compares false, and infinite boxes have infinite sizes."""
+    sized = 1 <= box[2] - box[0] < 1e6 and 1 <= box[3] - box[1] < 1e6
+    return bool(sized and abs(box[0]) < 1e6 and abs(box[1]) < 1e6 and 0 <= score <= 1)
 
 
 @compiled
-def likeness(a: Float32, b: UInt8) -> float:
-    """Bhattacharyya coefficient of two histograms of any scale, 1 where either says nothing."""
-    total_a, total_b, shared = 0.0, 0.0, 0.0
-    for k in range(len(a)):
-        total_a += a[k]
-        total_b += b[k]
-        shared += np.sqrt(a[k] * b[k])
-    return shared / np.sqrt(total_a * total_b) if total_a > 0 and total_b > 0 else 1.0
+def price(row: Float64, look: Float32, boxes: Boxes, n: int, hidden: float, reach: float) -> float:
+    """What it costs a track to take a box, or ``FAR``: place (half of Mahalanobis' square), size and look."""
+    box = boxes.xyxy[n]
+    away = np.hypot((box[0] + box[2]) / 2 - row[X], foot_y(row, box, hidden) - row[Y]) / row[SCALE]
+    size = abs(np.log(scale(box[2] - box[0], box[3] - box[1]) / row[SCALE]))
+    if away > reach or size > SIZE_RANGE:
+        return FAR
+    place = away * away / (row[PXX] + NOISE * NOISE) / 2
+    return float(place + (size / SIZE_RANGE) ** 2 + LOOK_COST * (1 - likeness(look, boxes.look[n])))
 
 
 @compiled
-def costs(
-    limits: Float64,
-    tracks: Int64,
-    boxes: Int64,
-    motion: Float64,
-    votes: Float64,
-    look: Float32,
-    xyxy: Float64,
-    labels: UInt8,
-    colours: UInt8,
-) -> Float64:
-    """(T, N) what it costs to take each of these boxes for each of these tracks; ``FAR`` where it cannot be."""
-    cost = np.full((len(tracks), len(boxes)), FAR)
-    seen_colours = look.shape[1] > 0 and look.shape[1] == colours.shape[1]
-    noise = limits[NOISE]
-    for i in range(len(tracks)):
-        row = motion[tracks[i]]
-        group = GROUPS[votes[tracks[i]].argmax()]
-        reach = min(limits[SPEED] * row[SINCE] + 3 * noise, limits[REACH])
-        spread = row[PXX] + noise * noise
-        for j in range(len(boxes)):
-            n = boxes[j]
-            other = GROUPS[labels[n]]
-            if group != other and group and other:
+def match(
+    limits: Limits, passed: float, strong: bool, rows: Rows, boxes: Boxes, free: Bool, hidden: Float64, found: Int64
+) -> None:
+    """One pass: gives boxes that are free to tracks that have none, all the strong ones or all the weak."""
+    cost = np.full((len(rows.ids), len(free)), FAR)
+    some = False
+    for t in range(len(rows.ids)):
+        row = rows.motion[t]
+        label = int(row[LABEL])
+        lively = row[CONFIRMED] > 0 and row[STRONG_S] <= limits.weak_s and row[SINCE_S] <= 1.0
+        wide = limits.speed * min(row[SINCE_S], max(passed, BLIND_S)) + 3 * NOISE
+        for n in range(len(free)):
+            other = int(boxes.labels[n])
+            if found[t] >= 0 or not free[n] or strong != (other > 0 and boxes.scores[n] >= limits.start_score):
                 continue
-            away = np.hypot((xyxy[n, 0] + xyxy[n, 2]) / 2 - row[X], xyxy[n, 3] - row[Y]) / row[HEIGHT]
-            size = abs(np.log((xyxy[n, 3] - xyxy[n, 1]) / row[HEIGHT]))
-            if away > reach or size > limits[SIZE]:
+            if label and other and limits.groups[label] != limits.groups[other]:
                 continue
-            cost[i, j] = away * away / spread / 2 + (size / limits[SIZE]) ** 2
-            if seen_colours:
-                cost[i, j] += limits[LOOK] * (1 - likeness(look[tracks[i]], colours[n]))
-    return cost
+            unnamed = label == 0 and other == 0
+            if strong or unnamed or lively:
+                cost[t, n] = price(row, rows.look[t], boxes, n, hidden[n], wide if strong or unnamed else WEAK_REACH)
+                some = some or cost[t, n] < COST_LIMIT
+    if some:
+        given = assign(cost, COST_LIMIT)
+        for t in range(len(rows.ids)):
+            if given[t] >= 0:
+                found[t] = given[t]
+                free[given[t]] = False
 
 
 @compiled
-def begin(now: float, box: Float64, score: float, limits: Float64) -> Float64:
-    """The row of a track that was first seen as this box."""
-    row = np.zeros(COLUMNS)
-    x, y = (box[0] + box[2]) / 2, box[3]
-    row[X], row[Y], row[FOOT_X], row[FOOT_Y], row[BORN_X], row[BORN_Y] = x, y, x, y, x, y
-    row[PXX] = limits[NOISE] ** 2
-    row[PVV] = limits[WALK] ** 2
-    row[HEIGHT], row[WIDTH] = box[3] - box[1], box[2] - box[0]
-    row[LEFT : BOTTOM + 1] = box
-    row[BORN_AT], row[SEEN_AT] = now, now
-    row[HITS], row[SCORE] = 1, score
-    return row
+def take(limits: Limits, now: float, rows: Rows, t: int, boxes: Boxes, n: int, hidden: float) -> bool:
+    """Gives track ``t`` its box ``n``; true where that confirmed it."""
+    row, look, label = rows.motion[t], rows.look[t], int(boxes.labels[n])
+    if hidden <= HIDDEN and (label or row[LABEL] == 0):
+        renew = np.float32(0.5 if row[HITS] < 2 else 1 - np.exp(-row[SINCE_S] / LOOK_S))
+        for k in range(len(look)):
+            look[k] += renew * (np.float32(boxes.look[n, k]) - look[k])
+    correct(limits, now, row, boxes, n, hidden)
+    rows.votes[t, label] += boxes.scores[n]
+    name(row, rows.votes[t])
+    if row[CONFIRMED] or row[HITS] < (2 if row[LABEL] else UNKNOWN_HITS):
+        return False
+    row[CONFIRMED] = 1
+    return True
 
 
 @compiled
-def hit(row: Float64, now: float, box: Float64, score: float, limits: Float64) -> None:
-    """Corrects a predicted track by the box that it was seen as."""
-    x, y = (box[0] + box[2]) / 2, box[3]
-    spread = row[PXX] + limits[NOISE] ** 2
-    gain, gain_v = row[PXX] / spread, row[PXV] / spread
-    off_x, off_y = x - row[X], y - row[Y]
-    row[X] += gain * off_x
-    row[Y] += gain * off_y
-    row[VX] += gain_v * off_x
-    row[VY] += gain_v * off_y
-    row[PVV] -= gain_v * row[PXV]
-    row[PXX] *= 1 - gain
-    row[PXV] *= 1 - gain
-    follow = 1 - np.exp(-row[SINCE] / FOOT_S)
-    row[FOOT_X] += follow * (x - row[FOOT_X])
-    row[FOOT_Y] += follow * (y - row[FOOT_Y])
-    grow = 1 - np.exp(-row[SINCE] / SIZE_S)
-    row[HEIGHT] += grow * (box[3] - box[1] - row[HEIGHT])
-    row[WIDTH] += grow * (box[2] - box[0] - row[WIDTH])
-    row[LEFT : BOTTOM + 1] = box
-    row[SEEN_AT], row[UNSEEN_S], row[SINCE], row[SCORE] = now, 0.0, 0.0, score
-    row[HITS] += 1
+def relink(limits: Limits, rows: Rows, t: int, found: Int64) -> None:
+    """Lets a newly confirmed track go on as a lost one, if one ended near where it began and looked alike."""
+    row = rows.motion[t]
+    best, least = -1, FAR
+    for o in range(len(rows.ids)):
+        other = rows.motion[o]
+        if found[o] >= 0 or not other[CONFIRMED] or other[HITS] == 0 or other[BORDER] or row[BORN_BORDER]:
+            continue
+        if other[SEEN_AT] >= row[BORN_AT] or limits.groups[int(other[LABEL])] != limits.groups[int(row[LABEL])]:
+            continue
+        away = np.hypot(row[BORN_X] - other[LAST_X], row[BORN_Y] - other[LAST_Y]) / other[SCALE]
+        like = likeness(rows.look[o], rows.look[t])
+        if away > RELINK_REACH or like < RELINK_LIKE or abs(np.log(row[SCALE] / other[SCALE])) > SIZE_RANGE:
+            continue
+        if away + 5 * (1 - like) < least:
+            best, least = o, away + 5 * (1 - like)
+    if best >= 0:
+        other = rows.motion[best]
+        rows.ids[t] = rows.ids[best]
+        for at in (BORN_X, BORN_Y, BORN_AT):
+            row[at] = other[at]
+        row[HITS] += other[HITS]
+        for label in range(rows.votes.shape[1]):
+            rows.votes[t, label] += rows.votes[best, label]
+        other[HITS] = 0
 
 
 @compiled
-def step(
-    limits: Float64,
-    now: float,
-    passed: float,
-    looked: bool,
-    next_id: int,
-    ids: Int64,
-    motion: Float64,
-    votes: Float64,
-    look: Float32,
-    xyxy: Float64,
-    scores: Float64,
-    labels: UInt8,
-    colours: UInt8,
-) -> tuple[int, Int64, Float64, Float64, Float32, Int64]:
-    """One record: the tracks after it, and for each its box or -1. Writes to ``motion`` and ``look``."""
-    predict(motion, passed, limits[ACCELERATION])
-    count = len(ids)
-    found = np.full(count, -1)
-    free = np.full(len(xyxy), True)
-    born = np.zeros(0, np.int64)
-    if looked:
-        for n in range(len(xyxy)):
-            free[n] = usable(xyxy[n], scores[n]) and scores[n] >= limits[KEEP]
-        for strong in (True, False):
-            tracks = np.flatnonzero(found < 0)
-            boxes = np.flatnonzero(free & ((scores >= limits[START]) == strong))
-            if len(tracks) and len(boxes):
-                cost = costs(limits, tracks, boxes, motion, votes, look, xyxy, labels, colours)
-                match = assign(cost, limits[LIMIT])
-                for i in range(len(tracks)):
-                    if match[i] >= 0:
-                        found[tracks[i]] = boxes[match[i]]
-                        free[boxes[match[i]]] = False
-        for t in range(count):
-            n = found[t]
-            if n >= 0:
-                renew = 1 - np.exp(-motion[t, SINCE] / LOOK_S)
-                hit(motion[t], now, xyxy[n], scores[n], limits)
-                votes[t, labels[n]] += scores[n]
-                if look.shape[1] == colours.shape[1]:
-                    for k in range(look.shape[1]):
-                        look[t, k] += np.float32(renew) * (np.float32(colours[n, k]) - look[t, k])
-            else:
-                motion[t, UNSEEN_S] += passed
-        born = np.flatnonzero(free & (scores >= limits[START]))
-    kept = np.full(count, True)
-    for t in range(count):
-        if motion[t, HITS] < 2:
-            kept[t] = motion[t, UNSEEN_S] <= limits[CONFIRM_S]
-        else:
-            kept[t] = motion[t, UNSEEN_S] <= limits[LOST_S]
-    old = np.flatnonzero(kept)
-    total = len(old) + len(born)
-    new_ids = np.empty(total, np.int64)
-    new_motion = np.empty((total, COLUMNS))
-    new_votes = np.zeros((total, votes.shape[1]))
-    new_look = np.zeros((total, colours.shape[1] if looked and len(xyxy) else look.shape[1]), np.float32)
-    detection = np.full(total, -1)
-    for i in range(len(old)):
-        t = old[i]
-        new_ids[i], new_motion[i], new_votes[i], detection[i] = ids[t], motion[t], votes[t], found[t]
-        if look.shape[1] == new_look.shape[1]:
-            new_look[i] = look[t]
-    for i in range(len(born)):
-        n, t = born[i], len(old) + i
-        new_ids[t], detection[t] = next_id, n
-        next_id += 1
-        new_motion[t] = begin(now, xyxy[n], scores[n], limits)
-        new_votes[t, labels[n]] = scores[n]
-        for k in range(new_look.shape[1]):
-            new_look[t, k] = colours[n, k]
-    return next_id, new_ids, new_motion, new_votes, new_look, detection
+def look_at(limits: Limits, now: float, passed: float, rows: Rows, boxes: Boxes, free: Bool, found: Int64) -> None:
+    """One look: writes each track's box to ``found``, and which boxes nobody took to ``free``."""
+    hidden = np.zeros(len(free))
+    for n in range(len(free)):
+        box, score = boxes.xyxy[n], boxes.scores[n]
+        free[n] = usable(box, score) and (boxes.labels[n] == 0 or score >= limits.keep_score)
+        for m in range(len(free)):
+            nearer = boxes.xyxy[m]
+            if free[n] and nearer[3] > box[3] and boxes.scores[m] >= 0.8 * limits.start_score and usable(nearer, 0.0):
+                hidden[n] = max(hidden[n], covered(box, nearer))
+    for strong in (True, False):
+        match(limits, passed, strong, rows, boxes, free, hidden, found)
+    for t in range(len(found)):
+        if found[t] < 0:
+            rows.motion[t, UNSEEN_S] += passed
+        elif take(limits, now, rows, t, boxes, found[t], hidden[found[t]]):
+            relink(limits, rows, t, found)
+
+
+@compiled
+def starts(limits: Limits, boxes: Boxes, n: int, free: Bool) -> bool:
+    """Whether a box that nobody took starts a track: it is strong, or has no name, and is no part of another."""
+    label, score = int(boxes.labels[n]), boxes.scores[n]
+    if not free[n] or (label and score < limits.start_score):
+        return False
+    for m in range(len(free)):
+        other = int(boxes.labels[m])
+        if m == n or (label and limits.groups[other] != limits.groups[label]) or not usable(boxes.xyxy[m], 0.0):
+            continue
+        ahead = not free[m] or boxes.scores[m] > score or (boxes.scores[m] == score and m < n)
+        if ahead and boxes.scores[m] >= limits.keep_score and covered(boxes.xyxy[n], boxes.xyxy[m]) > COVERED:
+            return False
+    return True
+
+
+@compiled
+def gather(rows: Rows, chosen: Int64, found: Int64, births: Int64) -> tuple[Rows, Int64]:
+    """The chosen tracks in their order, and empty rows for births after them."""
+    total, labels, k = len(chosen) + len(births), rows.votes.shape[1], rows.look.shape[1]
+    ids, boxes, look = np.zeros(total, np.int64), np.zeros(total, np.int64), np.zeros((total, k), np.float32)
+    after = Rows(ids, np.zeros((total, COLUMNS)), np.zeros((total, labels)), look)
+    for i in range(len(chosen)):
+        t = chosen[i]
+        ids[i], boxes[i] = rows.ids[t], found[t]
+        for c in range(COLUMNS):
+            after.motion[i, c] = rows.motion[t, c]
+        for c in range(labels):
+            after.votes[i, c] = rows.votes[t, c]
+        for c in range(k):
+            look[i, c] = rows.look[t, c]
+    return after, boxes
+
+
+def _step(sources: int) -> Callable[[Limits, float, float, bool, int, Rows, Boxes], tuple[Rows, Int64]]:
+    @kept
+    def step(
+        limits: Limits, now: float, passed: float, looked: bool, next_id: int, rows: Rows, boxes: Boxes
+    ) -> tuple[Rows, Int64]:
+        """One record: the tracks after it, by rising id, and for each its box or -1. The given rows are used up."""
+        assert sources  # so that it belongs to the kernel's key on disk
+        predict(rows.motion, passed)
+        free, found = np.zeros(len(boxes.scores), np.bool_), np.full(len(rows.ids), -1)
+        if looked:
+            look_at(limits, now, passed, rows, boxes, free, found)
+        chosen, kept = np.zeros(len(rows.ids), np.int64), 0
+        for t in range(len(rows.ids)):
+            if stays(limits, rows.motion[t]):
+                at = kept
+                while at and rows.ids[chosen[at - 1]] > rows.ids[t]:  # a re-linked track has gone back to its older id
+                    chosen[at] = chosen[at - 1]
+                    at -= 1
+                chosen[at] = t
+                kept += 1
+        births, born = np.zeros(len(free), np.int64), 0
+        for n in range(len(free)):
+            if starts(limits, boxes, n, free):
+                births[born] = n
+                born += 1
+        after, taken = gather(rows, chosen[:kept], found, births[:born])
+        for i in range(born):
+            after.ids[kept + i], taken[kept + i] = next_id + i, births[i]
+            begin(now, after, kept + i, boxes, births[i])
+        return after, taken
+
+    return step
+
+
+step = _step(fingerprint())

@@ -10,25 +10,36 @@ import msgspec
 import numpy as np
 
 from lanewatch.records import LABELS, Bool, Detections, Float32, Float64, Int64, UInt8
-from models import association as kernel
+from models import track
+from models.association import step
 
 
 class TrackerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the tracker takes for possible.
 
     Attributes:
-        start_score: Lowest score of a box that may start a track; raising it starts fewer false tracks, later ones.
-        keep_score: Lowest score of a box that may keep one; raising it loses people that are half hidden or lie.
-        speed: Fastest movement, body heights a second (2.5 is a run); raising it survives lower rates, switches more.
-        coast_s: Seconds that a track is still alive without being seen.
-        lost_s: Seconds unseen after which a track is forgotten and its id not used again.
+        start_score: Lowest score of a named box that may start a track; raising it starts fewer false ones, and
+            misses people of whom the detector is never sure.
+        keep_score: Lowest score of a named box that may keep one going; raising it loses people who lie or are half
+            hidden, lowering it keeps tracks on what is no longer there.
+        weak_s: Seconds for which boxes below ``start_score`` alone may keep a track; raising it follows people who
+            lie or are half hidden for longer, and false boxes of the background too.
+        speed: Fastest movement, body heights a second (1.4 m/s are .8, a run is 2.5); raising it follows faster
+            things at low rates and switches identities more.
+        coast_s: Seconds of looks for which an unseen track counts as alive and its box is carried on; raising it
+            bridges misses and lets boxes run on after people who have gone.
+        lost_s: Seconds of looks after which an unseen track is forgotten; raising it finds people again behind
+            things, and may take another one for them.
+        foot_s: Time constant of the foot point's filter; raising it takes away jitter, and turns are seen later.
     """
 
-    start_score: float = 0.4
-    keep_score: float = 0.1
+    start_score: float = 0.55
+    keep_score: float = 0.2
+    weak_s: float = 1.5
     speed: float = 2.5
-    coast_s: float = 1.0
+    coast_s: float = 0.5
     lost_s: float = 3.0
+    foot_s: float = 0.4
 
 
 class TrackerState(msgspec.Struct, frozen=True, eq=False, kw_only=True):
@@ -38,7 +49,7 @@ class TrackerState(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         clock: Capture time of the last record, NaN before the first.
         next_id: The id that the next new track gets.
         ids: (T,) int64.
-        motion: (T, C) float64, columns as ``models.association`` names them.
+        motion: (T, C) float64, columns as ``models.track`` names them.
         votes: (T, L) float64, the summed scores of each label.
         look: (T, K) float32, the running mean of the boxes' colour descriptors.
     """
@@ -98,9 +109,7 @@ class Tracker:
     def __init__(self, settings: TrackerSettings | None = None) -> None:
         self.settings = settings or TrackerSettings()
         s = self.settings
-        self._limits = np.array(
-            [s.start_score, s.keep_score, s.speed, s.coast_s, s.lost_s, 0.07, 1.0, 0.5, 15.0, 8.0, 0.8, 0.8, 1.0]
-        )
+        self._limits = track.Limits(s.start_score, s.keep_score, s.weak_s, s.speed, s.lost_s, s.foot_s, track.GROUPS)
 
     def start(self) -> TrackerState:
         """The state before the first record."""
@@ -108,7 +117,7 @@ class Tracker:
             clock=float("nan"),
             next_id=1,
             ids=np.zeros(0, np.int64),
-            motion=np.zeros((0, kernel.COLUMNS)),
+            motion=np.zeros((0, track.COLUMNS)),
             votes=np.zeros((0, len(LABELS))),
             look=np.zeros((0, 0), np.float32),
         )
@@ -117,40 +126,42 @@ class Tracker:
         """The state after a record, and the tracks that are alive then. Records come in the order of capture."""
         now = detections.captured_at
         passed = max(now - state.clock, 0.0) if state.clock == state.clock else 0.0
-        next_id, ids, motion, votes, look, detection = kernel.step(
-            self._limits,
-            now,
-            passed,
-            detections.gap is None,
-            state.next_id,
-            state.ids.copy(),
-            state.motion.copy(),
-            state.votes.copy(),
-            state.look.copy(),
+        look = state.look
+        if len(detections) and look.shape[1] != detections.look.shape[1]:  # another descriptor: nothing to compare with
+            look = np.zeros((len(look), detections.look.shape[1]), np.float32)
+        # The kernel writes to copies, which also spares it a second compilation for the read-only arrays of a record
+        rows = track.Rows(state.ids.copy(), state.motion.copy(), state.votes.copy(), look.copy())
+        boxes = track.Boxes(
             detections.xyxy.astype(np.float64),
             detections.scores.astype(np.float64),
             detections.labels.copy(),
             detections.look.copy(),
+            float(detections.width),
+            float(detections.height),
         )
-        after = TrackerState(clock=now, next_id=next_id, ids=ids, motion=motion, votes=votes, look=look)
-        return after, self._tracks(after, detection)
+        rows, found = step(self._limits, now, passed, detections.gap is None, state.next_id, rows, boxes)
+        next_id = max(state.next_id, int(rows.ids[-1]) + 1) if len(rows.ids) else state.next_id
+        after = TrackerState(clock=now, next_id=next_id, **rows._asdict())
+        return after, self._tracks(after, found)
 
-    def _tracks(self, state: TrackerState, detection: Int64) -> Tracks:
+    def _tracks(self, state: TrackerState, found: Int64) -> Tracks:
         rows = state.motion
-        alive = np.flatnonzero((rows[:, kernel.HITS] >= 2) & (rows[:, kernel.UNSEEN_S] <= self.settings.coast_s))
-        rows, detection = rows[alive], detection[alive]
+        unseen = rows[:, track.UNSEEN_S]
+        stays = (unseen <= self.settings.coast_s) & (rows[:, track.BORDER] == 0)
+        alive = np.flatnonzero((rows[:, track.CONFIRMED] > 0) & ((unseen == 0) | stays))
+        rows, found = rows[alive], found[alive]
         return Tracks(
             ids=state.ids[alive],
-            xyxy=rows[:, kernel.LEFT : kernel.BOTTOM + 1],
-            foot=rows[:, kernel.FOOT_X : kernel.FOOT_Y + 1],
-            height=rows[:, kernel.HEIGHT],
-            velocity=rows[:, kernel.VX : kernel.VY + 1],
-            labels=state.votes[alive].argmax(1).astype(np.uint8),
-            scores=rows[:, kernel.SCORE].astype(np.float32),
-            born_at=rows[:, kernel.BORN_AT],
-            born_foot=rows[:, kernel.BORN_X : kernel.BORN_Y + 1],
-            seen_at=rows[:, kernel.SEEN_AT],
-            seen=detection >= 0,
-            detection=detection,
+            xyxy=rows[:, track.LEFT : track.BOTTOM + 1],
+            foot=rows[:, track.FOOT_X : track.FOOT_Y + 1],
+            height=rows[:, track.SCALE],
+            velocity=rows[:, track.VX : track.VY + 1],
+            labels=rows[:, track.LABEL].astype(np.uint8),
+            scores=rows[:, track.SCORE].astype(np.float32),
+            born_at=rows[:, track.BORN_AT],
+            born_foot=rows[:, track.BORN_X : track.BORN_Y + 1],
+            seen_at=rows[:, track.SEEN_AT],
+            seen=found >= 0,
+            detection=found,
             look=state.look[alive].astype(np.uint8),
         )
