@@ -24,8 +24,8 @@ SUFFIXES: Final = (".pt", ".onnx", ".engine")
 OPENVINO_SUFFIX: Final = "_openvino_model"
 
 # Two boxes of one thing, or two things? By the intersection over the union, within a kind of thing: a car and a truck
-# on one spot are one vehicle. People on pets09-s2l1, average precision: .904 at .40, .915 at .55, .917 at .60, with twice
-# as many second boxes at low scores; dropping a box that lies within another one besides: .908 at best.
+# on one spot are one vehicle. People on pets09-s2l1, average precision: .904 at .40, .915 at .55, .917 at .60, which
+# leaves more second boxes at low scores; dropping a box that lies within another one as well: .913 at best.
 OVERLAP: Final = 0.55
 _KINDS: Final = (
     ("unknown",),
