@@ -33,6 +33,7 @@ def create(
     token: str | None = None,
     hosts: Iterable[str] = (),
     run: str = PREFERRED_RUN,
+    feed: Feed | None = None,
 ) -> FastAPI:
     """The service over a store.
 
@@ -44,13 +45,14 @@ def create(
         token: Demanded of everyone where it is set; without it only this machine's own names are answered to.
         hosts: Other names by which the service may be called without a token, such as a local proxy's.
         run: The run that a bell's press belongs to.
+        feed: The live feed, where it is not to be as usual.
 
     Raises:
         AccessError: the token is too short.
     """
     keys = Keys(token)
     board = cameras or Cameras(site)
-    feed = Feed(store)
+    feed = feed or Feed(store)
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:

@@ -16,7 +16,7 @@ from api.wire import Look
 from lanewatch.records import Event
 
 
-def look(store: Store, request: Request, event: Event, what: str) -> None:
+def look(store: Store, request: Request, event: Event, what: str, detail: str = "") -> None:
     """Writes down who looks at what, before it is shown.
 
     Raises:
@@ -31,7 +31,7 @@ def look(store: Store, request: Request, event: Event, what: str) -> None:
         run=event.run,
         id=event.id,
         camera=event.camera,
-        detail=request.headers.get("range", "")[:256],
+        detail=detail or request.headers.get("range", "")[:256],
     )
     store.looked(row)
 

@@ -118,8 +118,11 @@ def routes(store: Store, feed: Feed) -> APIRouter:
             position = begin(request, after)
         except ValueError as error:
             raise ProblemError(422, "bad_position", str(error)) from error
+        now = await run_in_threadpool(feed.position)
         if position is None:
-            position = await run_in_threadpool(feed.position)
+            position = now
+        elif position > now:
+            position = 0  # it was another database's, before this one took its place: nothing of this one is known
         return Stream(feed, position)
 
     @router.get("/{id}", summary="An event", responses=says("StoredEvent", "Its newest revision"))

@@ -115,12 +115,16 @@ class Evidence:
                 self._finish(plan)
         self._ledger.save()
 
+    def wait(self, timeout_s: float = 60.0) -> bool:
+        """Waits until all is written that was to be by now; whether it was in time."""
+        return self._cutter.settle(timeout_s)
+
     def settle(self, timeout_s: float = 60.0) -> bool:
         """Cuts what is still open with what there is, and waits until all is written; whether it was in time."""
         with self._lock:
             for plan in list(self._plans.values()):
                 self._finish(plan)
-        settled = self._cutter.settle(timeout_s)
+        settled = self.wait(timeout_s)
         self._ledger.save()
         return settled
 

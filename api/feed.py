@@ -46,8 +46,11 @@ class Feed:
     other.
     """
 
-    def __init__(self, store: Store, *, heartbeat_s: float = HEARTBEAT_S, tail: int = TAIL) -> None:
+    def __init__(
+        self, store: Store, *, heartbeat_s: float = HEARTBEAT_S, patience_s: float = PATIENCE_S, tail: int = TAIL
+    ) -> None:
         self.heartbeat_s = heartbeat_s
+        self.patience_s = patience_s
         self._store = store
         self._tail: deque[tuple[int, bytes]] = deque(maxlen=tail)
         self._bell = asyncio.Event()
@@ -120,12 +123,11 @@ class Stream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, feed: Feed, position: int, *, patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, feed: Feed, position: int) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._feed = feed
         self._position = position
-        self._patience_s = patience_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         SUBSCRIBERS.inc()
@@ -150,7 +152,7 @@ class Stream(Response):
     async def _send(self, send: Callable[[Message], Awaitable[None]], data: bytes) -> None:
         try:
             await asyncio.wait_for(
-                send({"type": "http.response.body", "body": data, "more_body": True}), self._patience_s
+                send({"type": "http.response.body", "body": data, "more_body": True}), self._feed.patience_s
             )
         except TimeoutError:
             CUT_OFF.inc()

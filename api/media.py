@@ -39,7 +39,7 @@ def routes(store: Store, path: Callable[[Medium], Path] | None) -> APIRouter:
     ) -> Response:
         stored = find(store, id, run)
         file = ready(stored, "snapshot")
-        audit.look(store, request, stored.event, "snapshot")
+        audit.look(store, request, stored.event, "snapshot", "plain" if plain else "")
         jpeg, peak = file.read_bytes(), stored.evidence.snapshot.peak
         if not plain and peak is not None:
             jpeg = picture.with_box(jpeg, peak.box, peak.width, peak.height)

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import socket
 import threading
+from contextlib import suppress
 from types import TracebackType
 
 import uvicorn
@@ -17,6 +18,10 @@ GRACE_S = 3.0
 """How long answers under way may take to end; a clip of some MB takes less on any network that shows it at all."""
 
 _START_S = 10.0
+
+_UNACKNOWLEDGED_MS = 60_000
+"""After this the kernel gives up on a client that takes nothing: a cut-off subscriber's connection would otherwise
+stay, with what could not be sent, for as long as the client likes."""
 
 
 class ServerError(OSError):
@@ -63,7 +68,8 @@ class Server:
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._server.serve(sockets=[self._socket]))
+            with suppress(SystemExit):  # uvicorn's way to say that the app did not start; its log has said why
+                asyncio.run(self._server.serve(sockets=[self._socket]))
         finally:
             self._server.up.set()
             self._socket.close()
@@ -99,6 +105,8 @@ def _listen(host: str, port: int) -> socket.socket:
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; accepted connections inherit it
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKNOWLEDGED_MS)
         listening.bind((host, port))
         listening.listen(128)
     except OSError as error:

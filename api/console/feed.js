@@ -14,7 +14,9 @@ export class Feed {
     this.source.onerror = () => this.broken();
     for (const what of ["message", "evidence", "verdict"]) {
       this.source.addEventListener(what, (message) => {
-        this.position = Number(message.lastEventId);
+        const position = Number(message.lastEventId);
+        if (position <= this.position) location.reload();  // another database has taken the place of the one that is shown
+        this.position = position;
         this.changed(what, JSON.parse(message.data));
       });
     }

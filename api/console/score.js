@@ -12,24 +12,37 @@ export function bar(event) {
   const words = parts.map((factor) => `${say("factors", factor.name)} ${factor.value.toFixed(2)}`).join(", ");
   const row = make("div", { class: "bar", role: "img", "aria-label": `${say("score")} ${event.score.toFixed(2)}: ${words}` });
   parts.forEach((factor, index) => {
-    const part = make("span", { class: `part shade-${index % SHADES}` });
-    part.style.width = `${Math.max(0, Math.min(1, factor.value)) * 100}%`;
-    row.append(part);
+    if (factor.value > 0) row.append(part(index, factor.value));
   });
+  const taken = parts.reduce((sum, factor) => sum + Math.max(0, -factor.value), 0);
+  if (taken > 0) {
+    const less = make("span", { class: "part less" });
+    less.style.width = percent(taken);
+    less.style.marginLeft = `-${percent(taken)}`;  // over the end of what the other parts add up to
+    row.append(less);
+  }
   return row;
 }
+
+function part(index, value) {
+  const element = make("span", { class: `part shade-${index % SHADES}` });
+  element.style.width = percent(Math.abs(value));
+  return element;
+}
+
+const percent = (share) => `${Math.min(1, share) * 100}%`;
+
+const signed = (value) => `${value < 0 ? "−" : ""}${Math.abs(value).toFixed(2)}`;
 
 export function legend(event) {
   return make("ul", { class: "legend", "aria-hidden": "true" }, ...sorted(event).map((factor, index) =>
     make("li", {}, make("span", { class: `dot shade-${index % SHADES}` }), say("factors", factor.name),
-      make("b", {}, factor.value.toFixed(2)))));
+      make("b", {}, signed(factor.value)))));
 }
 
 export function table(event) {
-  return make("dl", { class: "parts" }, ...sorted(event).map((factor, index) => {
-    const part = make("span", { class: `part shade-${index % SHADES}` });
-    part.style.width = `${Math.max(0, Math.min(1, factor.value)) * 100}%`;
-    const track = make("span", { class: "bar thin", "aria-hidden": "true" }, part);
-    return make("div", {}, make("dt", {}, say("factors", factor.name)), make("dd", {}, track, make("b", {}, `${factor.value < 0 ? "−" : "+"}${Math.abs(factor.value).toFixed(2)}`)));
-  }));
+  return make("dl", { class: "parts" }, ...sorted(event).map((factor, index) =>
+    make("div", {}, make("dt", {}, say("factors", factor.name)), make("dd", {},
+      make("span", { class: "bar thin", "aria-hidden": "true" }, part(index, factor.value)),
+      make("b", {}, factor.value > 0 ? `+${signed(factor.value)}` : signed(factor.value))))));
 }

@@ -58,9 +58,8 @@ const WORDS = {
       loitering: "배회", intrusion: "침입", line_crossing: "경계선 통과", emergency_bell: "비상벨",
     },
     factors: {
-      dwell: "머문 시간", night: "야간", dark: "어두움", revisit: "재방문", returns: "재방문", presence: "출입", zone: "구역", crossing: "통과",
-      direction: "방향", hours: "시간대", schedule: "시간대", closed: "폐쇄 시간", label: "대상", class: "대상", detector: "검출 신뢰도",
-      confidence: "검출 신뢰도", group: "여러 명", press: "비상벨", depth: "들어간 깊이", base: "기본", escalation: "지속", severity: "심각도",
+      dwell: "머문 시간", place: "장소", inside: "들어감", stay: "머문 시간", hours: "시간대", crossing: "통과", direction: "방향",
+      night: "야간", sureness: "검출 신뢰도", unnamed: "미확인 물체", class: "대상 종류", press: "비상벨",
     },
   },
   en: {
@@ -120,10 +119,8 @@ const WORDS = {
       loitering: "Loitering", intrusion: "Intrusion", line_crossing: "Line crossing", emergency_bell: "Emergency bell",
     },
     factors: {
-      dwell: "Time stayed", night: "Night", dark: "Darkness", revisit: "Came back", returns: "Came back", presence: "Presence", zone: "Zone",
-      crossing: "Crossing", direction: "Direction", hours: "Hours", schedule: "Hours", closed: "Closed hours", label: "What it is",
-      class: "What it is", detector: "Detection", confidence: "Detection", group: "Several people", press: "Bell pressed",
-      depth: "Depth", base: "Base", escalation: "Goes on", severity: "Severity",
+      dwell: "Time stayed", place: "Place", inside: "Inside", stay: "Time stayed", hours: "Hours", crossing: "Crossed",
+      direction: "Direction", night: "Night", sureness: "Sureness", unnamed: "Not identified", class: "What it is", press: "Bell pressed",
     },
   },
 };

@@ -1,0 +1,360 @@
+from __future__ import annotations
+
+import errno
+import resource
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import av
+import cv2
+import msgspec
+import numpy as np
+import pytest
+
+from api.cutter import Cutter, Job
+from api.evidence import AFTER_OPENING_S, Evidence
+from api.intake import Intake
+from api.store import Store
+from api.wire import Exhibits, Medium
+from lanewatch import telemetry
+from lanewatch.records import Event, Image, Peak
+from lanewatch.site import Camera, Site
+from streams.ring import PacketRing
+from tests.api.happenings import BEGIN, FPS, Feeder, after, make_event
+
+
+def kept(store: Store, id: str = "e-1") -> Exhibits:
+    return store.exhibits("live", id)
+
+
+def pictures(path: Path) -> list[Image]:
+    """A video's pictures, decoded by PyAV from its first byte to its last."""
+    with av.open(str(path)) as container:
+        return [np.asarray(frame.to_ndarray(format="bgr24"), np.uint8) for frame in container.decode(video=0)]
+
+
+def difference(one: Image, other: Image) -> float:
+    return float(np.abs(one.astype(np.int16) - other.astype(np.int16)).mean())
+
+
+def closed(event: Event, ended: float) -> Event:
+    return after(event, ended - event.updated_at + 2, state="closed", ended_at=ended)
+
+
+def test_a_clip_has_its_pre_roll_and_its_post_roll(
+    intake: Intake, evidence: Evidence, store: Store, feeder: Feeder, clip: Path
+) -> None:
+    feeder.until(20.5)
+    event = make_event(at=BEGIN + 20, lasted=6)
+    intake.upsert(event)
+    feeder.until(40)
+    intake.upsert(closed(event, BEGIN + 24))
+    intake.advance("lane", BEGIN + 28.9)
+    assert evidence.wait()
+    assert kept(store).clip.status == "partial"
+    intake.advance("lane", BEGIN + 29.0)
+    assert evidence.wait()
+    found = kept(store).clip
+    assert found.started_at is not None
+    assert found.ended_at is not None
+    assert (found.status, found.reason) == ("ready", "")
+    assert found.started_at == pytest.approx(BEGIN + 9, abs=1 / FPS)  # five seconds before 14
+    assert found.ended_at == pytest.approx(BEGIN + 29, abs=1 / FPS)  # five seconds after 24
+    source = pictures(clip)
+    first, last = round((found.started_at - BEGIN) * FPS), round((found.ended_at - BEGIN) * FPS)
+    written = pictures(evidence.path(found))
+    assert difference(written[-1], source[last]) < 3
+    assert any(difference(picture, source[first]) < 3 for picture in written[:15])  # a copy begins at a key frame
+
+
+def test_a_snapshot_is_the_peaks_frame(
+    intake: Intake, evidence: Evidence, store: Store, feeder: Feeder, clip: Path
+) -> None:
+    feeder.until(20.5)
+    at = BEGIN + 118 / FPS
+    intake.upsert(make_event(at=BEGIN + 20, peak=Peak(0, at, (10.0, 10.0, 50.0, 90.0), 768, 576)))
+    evidence.settle()
+    snapshot = kept(store).snapshot
+    picture = cv2.imread(str(evidence.path(snapshot)))
+    assert picture is not None
+    source = pictures(clip)
+    differences = [difference(np.asarray(picture, np.uint8), source[index]) for index in (117, 118, 119)]
+    assert min(differences) == differences[1]
+    assert snapshot.started_at == pytest.approx(at, abs=1e-4)
+    assert snapshot.peak is not None
+
+
+def test_there_is_something_to_see_while_the_event_goes_on(
+    intake: Intake, evidence: Evidence, store: Store, feeder: Feeder
+) -> None:
+    feeder.until(20.5)
+    intake.upsert(make_event())
+    assert evidence.wait()
+    found = kept(store)
+    assert (found.status, found.clip.status, found.clip.reason) == ("partial", "partial", "going_on")
+    assert pictures(evidence.path(found.clip))
+
+
+def test_a_better_picture_takes_the_place_of_the_first(
+    intake: Intake, evidence: Evidence, store: Store, feeder: Feeder
+) -> None:
+    feeder.until(40)
+    event = make_event(at=BEGIN + 20)
+    better = Peak(1, BEGIN + 26, (10.0, 10.0, 50.0, 90.0), 768, 576)
+    intake.upsert(event)
+    intake.upsert(after(event, 2, peak=better))  # too soon after the first
+    assert evidence.wait()
+    assert kept(store).snapshot.peak == event.peak
+    intake.upsert(after(event, 6, peak=better))
+    assert evidence.wait()
+    assert kept(store).snapshot.peak == better
+
+
+def test_a_long_events_clip_is_capped_around_its_opening(
+    intake: Intake, evidence: Evidence, store: Store, feeder: Feeder
+) -> None:
+    feeder.until(60)
+    event = make_event(at=BEGIN + 60, lasted=58)
+    intake.upsert(event)
+    feeder.until(81)
+    intake.upsert(after(event, 20))
+    intake.advance("lane", BEGIN + 60 + AFTER_OPENING_S)
+    evidence.settle()
+    clip = kept(store).clip
+    assert clip.status == "ready"
+    assert clip.started_at == pytest.approx(BEGIN + 35, abs=1 / FPS)
+    assert clip.ended_at == pytest.approx(BEGIN + 80, abs=1 / FPS)
+
+
+def test_an_expired_event_has_what_was_there(intake: Intake, evidence: Evidence, store: Store, feeder: Feeder) -> None:
+    feeder.until(25)
+    event = make_event(at=BEGIN + 20)
+    intake.upsert(event)
+    intake.upsert(after(event, 5, state="expired"))
+    evidence.settle()
+    clip = kept(store).clip
+    assert clip.ended_at == pytest.approx(BEGIN + 25, abs=1 / FPS)
+    assert clip.status == "ready"
+
+
+def test_pictures_that_are_not_held_any_more_are_said_to_be_out_of_reach(
+    intake: Intake, evidence: Evidence, store: Store, feeder: Feeder
+) -> None:
+    feeder.until(110)  # the ring holds a minute
+    event = make_event(at=BEGIN + 20)
+    before = telemetry.DROPPED.labels("evidence", "lane", "out_of_reach")._value.get()
+    intake.upsert(event)
+    intake.upsert(closed(event, BEGIN + 22))
+    evidence.settle()
+    found = kept(store)
+    assert (found.status, found.snapshot.reason, found.clip.reason) == ("failed", "out_of_reach", "out_of_reach")
+    assert telemetry.DROPPED.labels("evidence", "lane", "out_of_reach")._value.get() > before
+
+
+def test_a_camera_of_another_process_has_no_evidence_here(intake: Intake, evidence: Evidence, store: Store) -> None:
+    intake.upsert(make_event(camera="elsewhere", state="closed", ended_at=BEGIN + 20))
+    evidence.settle()
+    assert kept(store).reason == "out_of_reach"
+
+
+def test_an_event_told_again_after_a_restart_keeps_its_evidence(
+    intake: Intake, evidence: Evidence, store: Store, feeder: Feeder, site: Site
+) -> None:
+    feeder.until(30)
+    event = make_event(at=BEGIN + 20)
+    over = closed(event, BEGIN + 22)
+    intake.upsert(event)
+    intake.upsert(over)
+    evidence.settle()
+    before = kept(store)
+    assert before.status == "ready"
+    empty = PacketRing([site.camera("lane")])
+    anew = Evidence(store, empty, evidence.folder)
+    for revision in (event, over):
+        store.upsert(revision)
+        anew.upsert(revision)
+    anew.close()
+    assert kept(store).snapshot.file == before.snapshot.file
+    assert (kept(store).snapshot.status, kept(store).clip.status) == ("ready", "ready")
+
+
+def test_half_written_pictures_of_a_killed_process_are_removed(store: Store, feeder: Feeder, tmp_path: Path) -> None:
+    left = tmp_path / "evidence" / "2026-01-14" / "abc.part.mp4"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half")
+    Evidence(store, feeder.ring, tmp_path / "evidence").close()
+    assert not left.exists()
+
+
+def test_masks_are_in_the_evidence(store: Store, site: Site, packets: list[object], tmp_path: Path, clip: Path) -> None:
+    corner = ((0.0, 0.0), (0.25, 0.0), (0.25, 0.25), (0.0, 0.25))
+    camera: Camera = site.camera("lane").model_copy(update={"masks": (corner,)})
+    feeder = Feeder(camera, packets)  # type: ignore[arg-type]
+    evidence = Evidence(store, feeder.ring, tmp_path / "masked")
+    feeder.until(26)
+    event = make_event(at=BEGIN + 20, lasted=1, state="closed", ended_at=BEGIN + 20)
+    store.upsert(event)
+    evidence.upsert(event)
+    evidence.close()
+    found = kept(store)
+    snapshot = cv2.imread(str(evidence.path(found.snapshot)))
+    assert snapshot is not None
+    inside = (slice(4, 136), slice(4, 184))
+    assert np.asarray(snapshot)[inside].max() < 24
+    assert all(picture[inside].max() < 24 for picture in pictures(evidence.path(found.clip)))
+    assert pictures(clip)[140][inside].max() > 100
+
+
+@pytest.fixture
+def file_limit() -> Iterator[Callable[[int], None]]:
+    """Makes files that grow beyond a size fail, as a full disk does: by the kernel, in the middle of a write."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def limit(size: int) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+
+    yield limit
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_that_fills_up_while_a_clip_is_written_takes_nothing_along(
+    intake: Intake, evidence: Evidence, store: Store, feeder: Feeder, file_limit: Callable[[int], None]
+) -> None:
+    feeder.until(20.5)
+    first = make_event("first", at=BEGIN + 20, lasted=2)
+    intake.upsert(first)
+    evidence.settle()
+    good = kept(store, "first")
+    whole = evidence.path(good.clip).read_bytes()
+    before = telemetry.DROPPED.labels("evidence", "lane", "disk_full")._value.get()
+
+    file_limit(300_000)  # pictures and the database fit, clips don't
+    second = make_event("second", at=BEGIN + 20, lasted=12)
+    intake.upsert(second)
+    intake.upsert(closed(first, BEGIN + 20))
+    evidence.settle()
+    found = kept(store, "second")
+    assert (found.snapshot.status, found.clip.status, found.clip.reason) == ("ready", "failed", "disk_full")
+    assert found.status == "partial"
+    assert telemetry.DROPPED.labels("evidence", "lane", "disk_full")._value.get() > before
+    assert evidence.path(good.clip).read_bytes() == whole  # what was there is there
+    assert list(evidence.folder.glob("**/*.part.*")) == []
+
+    file_limit(resource.RLIM_INFINITY)
+    intake.upsert(make_event("third", at=BEGIN + 20, lasted=12))
+    evidence.settle()
+    assert kept(store, "third").clip.file
+
+
+def test_the_last_of_the_disk_is_kept_for_events(store: Store, feeder: Feeder, tmp_path: Path) -> None:
+    evidence = Evidence(store, feeder.ring, tmp_path / "evidence", reserve=1 << 60)
+    feeder.until(21)
+    event = make_event(state="closed", ended_at=BEGIN + 20)
+    store.upsert(event)
+    evidence.upsert(event)
+    evidence.close()
+    assert (kept(store).status, kept(store).reason) == ("failed", "disk_full")
+    assert not evidence.room
+    assert store.upsert(make_event("e-2")) > 0
+
+
+class Stuck:
+    """A double for a disk that takes its time: the first job waits until it is let go."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+        self.released = threading.Event()
+
+    def __call__(self) -> Medium:
+        self.begun.set()
+        assert self.released.wait(20)
+        return Medium("ready")
+
+
+def job(id: str, work: Callable[[], Medium] = lambda: Medium("ready")) -> Job:
+    return Job("live", id, "lane", "clip", work)
+
+
+def test_live_the_newest_evidence_wins(store: Store) -> None:
+    stuck, told = Stuck(), list[tuple[str, str]]()
+    cutter = Cutter(lambda job, medium: told.append((job.id, medium.reason)), newest_wins=True, limit=2)
+    cutter.submit(job("writing", stuck))
+    assert stuck.begun.wait(20)
+    for id in ("a", "b", "c"):
+        cutter.submit(job(id))
+    assert told == [("a", "queue_full")]
+    stuck.released.set()
+    cutter.close()
+    assert told[1:] == [("writing", ""), ("b", ""), ("c", "")]
+
+
+def test_a_recording_waits_for_its_evidence() -> None:
+    stuck, told = Stuck(), list[str]()
+    cutter = Cutter(lambda job, medium: told.append(job.id), newest_wins=False, limit=1)
+    cutter.submit(job("writing", stuck))
+    assert stuck.begun.wait(20)
+    cutter.submit(job("a"))
+    waited = threading.Thread(target=lambda: cutter.submit(job("b")))
+    waited.start()
+    assert not cutter.settle(0.05)
+    assert waited.is_alive()
+    stuck.released.set()
+    waited.join(20)
+    cutter.close()
+    assert told == ["writing", "a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(errno.ENOSPC, "no space left on device"), "disk_full"),
+        (OSError(errno.EIO, "input/output error"), "not_written"),
+        (av.error.InvalidDataError(1, "invalid data"), "unreadable"),
+        (ValueError("nothing is held"), "failed"),  # whatever it is, the next is written
+    ],
+)
+def test_whatever_one_picture_breaks_on_the_next_is_written(error: Exception, reason: str) -> None:
+    told: list[str] = []
+
+    def broken() -> Medium:
+        raise error
+
+    cutter = Cutter(lambda job, medium: told.append(medium.reason), newest_wins=True)
+    cutter.submit(job("broken", broken))
+    cutter.submit(job("next"))
+    cutter.close()
+    assert told == [reason, ""]
+
+
+def test_a_status_that_the_store_could_not_take_is_brought_later(store: Store, feeder: Feeder, tmp_path: Path) -> None:
+    class Away(Store):
+        """A double for a store whose disk is full for a while."""
+
+        away = True
+
+        def exhibit(self, run: str, id: str, exhibits: Exhibits) -> None:
+            if self.away:
+                self.url = "double"
+                with self._guard("written"):
+                    self._engine.connect().exec_driver_sql("insert into nowhere values (1)")
+            super().exhibit(run, id, exhibits)
+
+    away = Away(tmp_path / "away.db")
+    evidence = Evidence(away, feeder.ring, tmp_path / "evidence")
+    feeder.until(21)
+    event = make_event()
+    away.upsert(event)
+    evidence.upsert(event)
+    evidence.settle()
+    assert away.exhibits("live", "e-1").status == "pending"
+    away.away = False
+    evidence.advance("lane", BEGIN + 21)
+    assert away.exhibits("live", "e-1").snapshot.status == "ready"
+    evidence.close()
+    away.close()
+
+
+def test_a_medium_is_encoded_as_it_was() -> None:
+    medium = Exhibits(Medium("ready", file="a", peak=Peak(1, 2.0, (0, 0, 1, 1), 3, 4)))
+    assert msgspec.json.decode(msgspec.json.encode(medium), type=Exhibits) == medium
