@@ -40,7 +40,9 @@ def main() -> None:
     arguments = parser.parse_args()
     site = engine.recorded(sitefile.load(demo.SITE))
     network = engine.load(site)
-    rates, revisions, frames = [], [], 0
+    rates: list[float] = []
+    revisions: list[Event] = []
+    frames = 0
     for _ in range(arguments.runs + 1):  # the first warms the caches up and does not count
         seconds, frames, revisions = _ours(site, network)
         rates.append(frames / seconds)
@@ -106,11 +108,12 @@ class _GivenTracks(Tracker):
 
 
 def _loop(site: Site) -> tuple[float, int, list[Event]]:
-    from models.yolo import quiet_ultralytics
+    from models import offline
 
-    model = quiet_ultralytics().YOLO(weights.fetch())
+    model = offline.ultralytics().YOLO(str(weights.fetch()))
     names = {index: name for index, name in model.names.items() if name in LABELS}
-    camera, frames, ids, records = site.cameras[0].id, 0, {}, []
+    ids: dict[int, list[int]] = {}
+    camera, frames, records = site.cameras[0].id, 0, []
     clock = _clock(site)
     began = time.perf_counter()
     for result in model.track(str(demo.CLIP), stream=True, imgsz=640, verbose=False):
@@ -141,7 +144,8 @@ def _loop(site: Site) -> tuple[float, int, list[Event]]:
             )
         )
     watcher = Watcher(site, run="loop", tracker=_GivenTracks(ids))
-    state, revisions = watcher.start(camera), []
+    state = watcher.start(camera)
+    revisions: list[Event] = []
     for record in watched:
         state, events = watcher.step(state, record)
         revisions += events
