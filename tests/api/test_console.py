@@ -1,0 +1,292 @@
+"""The console in a real browser, over a real port."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from api.app import create
+from api.cameras import Cameras
+from api.evidence import Evidence
+from api.intake import Intake
+from api.server import Server, serve
+from api.store import Store
+from lanewatch.records import Event, Factor
+from lanewatch.site import Name, Site
+from tests.api.happenings import BEGIN, Feeder, after, make_event
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+TOKEN = "correct-horse-battery"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium here: install it, or name it in CHROMIUM")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+class Desk:
+    """An operator's place: the console in a page, and what went wrong in it."""
+
+    def __init__(self, page: Page, server: Server) -> None:
+        self.page = page
+        self.url = server.url
+        self.errors: list[str] = []
+        self.asked: list[str] = []
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
+        page.on("request", lambda request: self.asked.append(request.url))
+
+    def open(self, query: str = "?lang=en") -> Page:
+        self.page.goto(f"{self.url}/{query}")
+        expect(self.page.locator(".link-on")).to_be_visible()
+        return self.page
+
+
+@pytest.fixture
+def server(store: Store, evidence: Evidence, site: Site, cameras: Cameras) -> Iterator[Server]:
+    with serve(create(store, evidence, site, cameras=cameras), port=0) as server:
+        yield server
+
+
+@pytest.fixture
+def desk(browser: Browser, server: Server) -> Iterator[Desk]:
+    context = browser.new_context(locale="ko-KR", viewport={"width": 1440, "height": 900})
+    desk = Desk(context.new_page(), server)
+    yield desk
+    context.close()
+    assert desk.errors == []
+
+
+def raise_and_end(intake: Intake, feeder: Feeder, evidence: Evidence) -> Event:
+    """An event from its opening to its whole evidence."""
+    feeder.until(31)
+    event = make_event()
+    intake.upsert(event)
+    over = after(event, 2, state="closed", ended_at=BEGIN + 21)
+    intake.upsert(over)
+    intake.advance("lane", BEGIN + 30)
+    assert evidence.wait()
+    return over
+
+
+PLAYED = """
+video => new Promise((played, failed) => {
+  const tell = () => {
+    const {readyState, videoWidth, duration, paused} = video;
+    if (video.currentTime > 0.3) played({readyState, videoWidth, duration, paused});
+  };
+  video.addEventListener("timeupdate", tell);
+  video.addEventListener("error", () => failed(new Error(video.error.message)));
+  setTimeout(() => failed(new Error(`at ${video.currentTime} s after 15 s`)), 15000);
+  tell();
+})
+"""
+
+
+def playing(page: Page) -> dict[str, Any]:
+    """The video's state once it has played a third of a second."""
+    state: dict[str, Any] = page.locator("video").evaluate(PLAYED)
+    return state
+
+
+def test_an_event_that_comes_is_shown_with_its_footage(
+    desk: Desk, intake: Intake, feeder: Feeder, evidence: Evidence
+) -> None:
+    page = desk.open()
+    expect(page.get_by_text("No events yet")).to_be_visible()
+    expect(page.locator("#note")).to_have_text("A simulated night")
+    raise_and_end(intake, feeder, evidence)
+    card = page.locator(".card")
+    expect(card).to_have_count(1)
+    expect(card.get_by_text("A person stayed in the yard for 12 s.")).to_be_visible()
+    expect(card.get_by_text("Time stayed")).to_be_visible()
+    expect(card.locator("time")).to_have_text("02:00:20")  # Seoul's, whatever the browser's
+    expect(card.get_by_text("Lane · Yard")).to_be_visible()
+    expect(page.locator(".card img")).to_have_js_property("naturalWidth", 768)
+    page.get_by_role("button", name="Play the clip").click()
+    state = playing(page)
+    assert state["readyState"] >= 2
+    assert state["videoWidth"] == 768
+    assert 20 < state["duration"] < 27  # 8 - 5 to 21 + 5, from the key frame before
+    assert all(url.startswith(desk.url) for url in desk.asked)  # nothing from elsewhere
+
+
+def test_a_clip_that_plays_goes_on_while_its_event_does(
+    desk: Desk, intake: Intake, feeder: Feeder, evidence: Evidence
+) -> None:
+    feeder.until(24)
+    event = make_event()
+    intake.upsert(event)
+    assert evidence.wait()
+    page = desk.open()
+    page.get_by_role("button", name="Play the clip").click()
+    playing(page)
+    page.get_by_label("Reason (optional)").fill("half a sen")
+    intake.upsert(after(event, 5, score=0.91))
+    expect(page.locator(".why .score")).to_have_text("0.91")
+    assert page.evaluate("document.querySelector('video').paused") is False
+    expect(page.get_by_label("Reason (optional)")).to_have_value("half a sen")
+
+
+def test_korean_and_english(desk: Desk, intake: Intake, feeder: Feeder, evidence: Evidence) -> None:
+    raise_and_end(intake, feeder, evidence)
+    page = desk.open("")  # the browser's own language
+    card = page.locator(".card")
+    expect(card.get_by_text("한 사람이 마당에 12초 머물렀습니다.")).to_be_visible()
+    expect(card.get_by_text("배회")).to_be_visible()
+    expect(page.locator("#note")).to_have_text("시연용 밤")
+    page.get_by_role("button", name="English").click()
+    expect(card.get_by_text("Loitering")).to_be_visible()
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    page.goto(desk.url)
+    expect(card.get_by_text("Loitering")).to_be_visible()  # the choice is kept
+
+
+def test_a_verdict_is_kept_and_seen_by_others(
+    desk: Desk, browser: Browser, server: Server, store: Store, intake: Intake, feeder: Feeder, evidence: Evidence
+) -> None:
+    raise_and_end(intake, feeder, evidence)
+    page = desk.open()
+    context = browser.new_context()
+    other = Desk(context.new_page(), server).open()
+    page.get_by_label("Reason (optional)").fill("the neighbour")
+    page.get_by_role("button", name="False alarm", exact=True).click()
+    expect(page.get_by_text("Saved")).to_be_visible()
+    expect(page.get_by_role("button", name="False alarm", exact=True)).to_have_attribute("aria-pressed", "true")
+    expect(other.locator(".card .judged")).to_have_text("False alarm")
+    context.close()
+    stored = store.event("e-1")
+    assert stored is not None
+    assert [(said.verdict, said.reason) for said in stored.verdicts] == [("false", "the neighbour")]
+
+
+def test_the_newest_comes_first_and_an_older_revision_does_not_come_back(
+    desk: Desk, intake: Intake, store: Store
+) -> None:
+    page = desk.open()
+    first = make_event("first", at=BEGIN + 10)
+    intake.upsert(after(first, 5, severity=3))
+    intake.upsert(make_event("second", at=BEGIN + 30, kind="intrusion"))
+    intake.upsert(first)  # told late
+    intake.upsert(make_event("third", at=BEGIN + 40, kind="line_crossing"))
+    expect(page.locator(".card strong")).to_have_text(["Line crossing", "Intrusion", "Loitering"])
+    expect(page.locator(".card .severity").last).to_have_text("Dispatch")
+
+
+def test_names_from_the_site_file_are_text(browser: Browser, store: Store, site: Site, intake: Intake) -> None:
+    evil = "<img src=x onerror=\"document.title='owned'\">"
+    cameras = tuple(camera.model_copy(update={"name": Name(ko=evil, en=evil)}) for camera in site.cameras)
+    hostile = site.model_copy(
+        update={"cameras": cameras, "name": Name(ko=evil, en=evil), "note": Name(ko=evil, en=evil)}
+    )
+    event = make_event(sentence={"ko": evil, "en": evil}, kind=evil, zone=evil, factors=(Factor(evil, 0.7),))
+    with serve(create(store, None, hostile), port=0) as server:
+        intake.upsert(msgspec.structs.replace(event, thresholds={evil: 1.0}))
+        context = browser.new_context()
+        page = Desk(context.new_page(), server).open()
+        expect(page.locator(".card .sentence")).to_have_text(evil)
+        assert page.locator("img[src=x]").count() == 0
+        assert page.title() == "Lanewatch"
+        context.close()
+
+
+def test_the_door_asks_for_the_token(
+    browser: Browser, store: Store, evidence: Evidence, site: Site, intake: Intake, feeder: Feeder
+) -> None:
+    raise_and_end(intake, feeder, evidence)
+    with serve(create(store, evidence, site, token=TOKEN), port=0) as server:
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(f"{server.url}/?lang=en")
+        page.get_by_label("Token", exact=True).fill("wrong")
+        page.get_by_role("button", name="Enter").click()
+        expect(page.get_by_text("This is not the token.")).to_be_visible()
+        page.get_by_label("Token", exact=True).fill(TOKEN)
+        page.get_by_role("button", name="Enter").click()
+        expect(page.locator(".link-on")).to_be_visible()
+        expect(page.locator(".card img")).to_have_js_property("naturalWidth", 768)  # by the cookie alone
+        page.get_by_role("button", name="Play the clip").click()
+        playing(page)
+        assert page.evaluate("document.cookie") == ""
+        assert store.looks()[0].who.startswith("session ")
+        context.close()
+
+
+def test_the_console_comes_back_when_the_service_does(
+    browser: Browser, store: Store, site: Site, intake: Intake
+) -> None:
+    context = browser.new_context()
+    with serve(create(store, None, site), port=0) as first:
+        port = int(first.url.rsplit(":", 1)[1])
+        page = Desk(context.new_page(), first).open()
+    expect(page.locator(".link-off")).to_be_visible()
+    intake.upsert(make_event())  # while nobody was told
+    with serve(create(store, None, site), port=port):
+        expect(page.locator(".card")).to_have_count(1, timeout=15_000)
+        expect(page.locator(".link-on")).to_be_visible()
+        context.close()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_is_cut_off_on_a_narrow_screen(
+    desk: Desk, intake: Intake, feeder: Feeder, evidence: Evidence, width: int
+) -> None:
+    raise_and_end(intake, feeder, evidence)
+    desk.page.set_viewport_size({"width": width, "height": 800})
+    page = desk.open()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.locator(".card").click()
+    expect(page.locator("#detail")).to_be_visible()
+    expect(page.get_by_role("button", name="True event")).to_be_visible()
+    if width < 900:
+        page.get_by_role("button", name="Close").click()
+        expect(page.locator("#detail")).to_be_hidden()
+
+
+def test_the_list_is_worked_by_keys(desk: Desk, intake: Intake) -> None:
+    for number in range(3):
+        intake.upsert(make_event(f"e-{number}", at=BEGIN + 10 * number))
+    page = desk.open()
+    expect(page.locator(".card")).to_have_count(3)
+    page.keyboard.press("j")
+    expect(page.locator(".card").nth(1)).to_be_focused()
+    expect(page.locator(".card").nth(1)).to_have_attribute("aria-current", "true")
+    page.keyboard.press("ArrowDown")
+    expect(page.locator(".card").nth(2)).to_be_focused()
+    page.keyboard.press("k")
+    expect(page.locator(".card").nth(1)).to_be_focused()
+
+
+def test_no_look_is_made_that_nobody_asked_for(
+    desk: Desk, store: Store, intake: Intake, feeder: Feeder, evidence: Evidence
+) -> None:
+    """A clip is fetched when somebody plays it, and a picture once however often its event changes."""
+    over = raise_and_end(intake, feeder, evidence)
+    page = desk.open()
+    expect(page.locator(".card img")).to_have_js_property("naturalWidth", 768)
+    intake.upsert(msgspec.structs.replace(over, revision=over.revision + 1, score=0.55))
+    expect(page.locator(".card .score")).to_have_text("0.55")
+    pictures = [url for url in desk.asked if "snapshot.jpg" in url]
+    assert len(set(pictures)) == 1
+    assert [look.what for look in store.looks()].count("clip") == 0
+
+
+def test_the_page_is_in_the_package() -> None:
+    folder = Path(__file__).parents[2] / "api" / "console"
+    text = (folder / "index.html").read_text(encoding="utf-8")
+    assert "http" not in text.replace("https://www.w3.org", "")
+    assert "<script>" not in text
+    assert "style=" not in text
