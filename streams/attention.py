@@ -40,6 +40,7 @@ class Attention:
         self._differs = differs
         self._decoder: Decoder | None = None
         self._epoch = 0
+        self._headless = True
         self._kept: list[Packet] = []
         self._kept_bytes = 0
         self._key_at: float | None = None
@@ -49,15 +50,20 @@ class Attention:
 
     def __call__(self, packet: Packet) -> Iterator[VideoFrame | Mark]:
         """The pictures to look at, in the order of their capture, and a mark for each that could not be decoded."""
-        if self._decoder is None or packet.epoch != self._epoch or packet.codec != self._decoder.codec:
+        if self._decoder is None or self._breaks(packet):
             yield from self.rest()
             self._begin(packet)
+        if self._headless and not packet.key:
+            yield Mark("unreadable", packet.captured_at)
+            return
+        self._headless = False
         if packet.key:
             if self._key_at is not None:
                 self._gop_s = packet.captured_at - self._key_at
             self._key_at = packet.captured_at
             if self.awake:
                 self._keep_none()
+        self._epoch = packet.epoch
         self._keep(packet)
         if self.awake:
             yield from self._decode(packet)
@@ -82,11 +88,21 @@ class Attention:
             self.awake = False
             self._look_at = captured_at + self._idle_s
 
+    def catch_up(self) -> Iterator[VideoFrame | Mark]:
+        """What was kept undecoded, because nothing may come for long; the decoder can go on from there."""
+        if not self.awake:
+            yield from self._wake()
+
+    def _breaks(self, packet: Packet) -> bool:
+        """Whether decoding must begin anew; to a jump of the clock between key frames the decoder is blind."""
+        assert self._decoder is not None
+        return packet.codec != self._decoder.codec or (packet.epoch != self._epoch and packet.key)
+
     def _begin(self, packet: Packet) -> None:
         self._decoder = Decoder(packet.codec)
         self._epoch = packet.epoch
         self._key_at = self._gop_s = self._moved_at = None
-        self.awake = True
+        self.awake = self._headless = True
         self._keep_none()
 
     def _keep(self, packet: Packet) -> None:

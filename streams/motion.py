@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from lanewatch.records import Box, UInt8
 from streams.masks import Masks, Polygon
@@ -52,11 +53,13 @@ class Motion:
         boxes: what moved, xyxy in pixels of the frame; empty until the background is warm, and in a flood.
         active: something moved, or nothing is known yet: the scene must not be left to the idle rate.
         warm: the background is learned.
+        relearned: the background was learned anew from this picture.
     """
 
     boxes: tuple[Box, ...]
     active: bool
     warm: bool
+    relearned: bool = False
 
 
 class Gate:
@@ -71,6 +74,7 @@ class Gate:
         self._noise = 1.0
         self._warm = False
         self._recent = np.zeros((0, 0), np.uint8)
+        self._thin = np.zeros((0, 0), np.int16)
         self.fast = np.zeros((0, 0), np.float32)
         self.slow = np.zeros((0, 0), np.float32)
         self._fast8 = np.zeros((0, 0), np.uint8)
@@ -126,7 +130,7 @@ class Gate:
         self._at = captured_at
         warm = self._warm = self._looks >= 3 and captured_at - self._begun >= WARM_S
         boxes = _regions(moved, scale) if warm and not flooded else ()
-        return Motion(boxes, active=flooded or not warm or bool(boxes), warm=warm)
+        return Motion(boxes, active=flooded or not warm or bool(boxes), warm=warm, relearned=flooded)
 
     def _learn(self, small: UInt8, captured_at: float) -> None:
         self._relearn(small)
@@ -137,19 +141,19 @@ class Gate:
         self._looks = 1
         self.fast, self.slow = small.astype(np.float32), small.astype(np.float32)
         self._fast8, self._slow8 = small.copy(), small.copy()
+        self._thin = _thin(small)
 
     def _light(self, small: UInt8) -> float:
         """How much lighter the picture has become: the median difference, which nothing smaller than half moves."""
-        thin = (small[4::8, 4::8].astype(np.int16) - self._fast8[4::8, 4::8]).ravel()
-        thin.partition(thin.size // 2)
-        return float(thin[thin.size // 2])
+        lighter = (_thin(small) - self._thin).ravel()
+        lighter.partition(lighter.size // 2)
+        return float(lighter[lighter.size // 2])
 
     def _follow_light(self, shift: float) -> None:
         if abs(shift) >= 1.0:
             self.fast += np.float32(shift)
             self.slow += np.float32(shift)
-            cv2.convertScaleAbs(self.fast, dst=self._fast8)
-            cv2.convertScaleAbs(self.slow, dst=self._slow8)
+            self._round()
 
     def _moved(self, small: UInt8) -> UInt8:
         """(h, w) 255 where the picture differs from both averages."""
@@ -167,12 +171,22 @@ class Gate:
         first = 1.0 / self._looks  # a plain mean at first: the first picture must not weigh for a minute
         cv2.accumulateWeighted(small, self.fast, max(1.0 - math.exp(-elapsed_s / FAST_S), first))
         cv2.accumulateWeighted(small, self.slow, max(1.0 - math.exp(-elapsed_s / SLOW_S), first), keep)
+        self._round()
+
+    def _round(self) -> None:
         cv2.convertScaleAbs(self.fast, dst=self._fast8)
         cv2.convertScaleAbs(self.slow, dst=self._slow8)
+        self._thin = _thin(self._fast8)
 
     @staticmethod
     def _flooded(blocks: UInt8) -> bool:
         return cv2.countNonZero(blocks) > FLOOD * blocks.size
+
+
+def _thin(small: UInt8) -> NDArray[np.int16]:
+    """One pixel in 64, enough for a median."""
+    size = (small.shape[1] // 8, small.shape[0] // 8)
+    return cv2.resize(small, size, interpolation=cv2.INTER_NEAREST).astype(np.int16)
 
 
 def _shifted(small: UInt8, by: float) -> UInt8:

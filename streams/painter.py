@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
-
+import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
@@ -33,6 +32,14 @@ class Painter:
         width, height = size if native else frame_size(*size, self._most)
         # swscale's own threads cost more than they bring at these sizes.
         painted = self._reformatter.reformat(picture, width=width, height=height, format="bgr24", threads=1)
-        image = cast(Image, painted.to_ndarray())
+        image = _pixels(painted)
         self._masks.apply(image)
         return image
+
+
+def _pixels(painted: VideoFrame) -> Image:
+    """A BGR picture's pixels as an array of its own, without a copy where its rows lie next to each other."""
+    plane = painted.planes[0]
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: painted.height]
+    image: Image = rows[:, : painted.width * 3].reshape(painted.height, painted.width, 3)
+    return image

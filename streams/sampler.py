@@ -17,7 +17,7 @@ from streams.address import Address
 from streams.attention import Attention
 from streams.crops import Cropper
 from streams.feed import Feed, FeedClosedError
-from streams.grid import slot_of
+from streams.grid import index_of, slot_of
 from streams.motion import Gate, Motion
 from streams.network import NetworkCamera
 from streams.packet import Mark, Packet, captured_at
@@ -91,7 +91,7 @@ class Sampler:
         self._painter = Painter(camera)
         self._size = (0, 0)
         self._epoch = 0
-        self._slot = -1
+        self._index = -1
         self._told_at: float | None = None
         self._told_mono = 0.0
         self._frames = telemetry.FRAMES.labels("sample", camera.id)
@@ -144,16 +144,18 @@ class Sampler:
             yield from self._mark(item)
             return
         if item.epoch != self._epoch:
-            yield from self._pictures(self._attention.rest())
-            self._epoch, self._slot, self._told_at = item.epoch, -1, None
+            yield from self._pictures(self._attention.rest() if item.key else self._attention.catch_up())
+            self._epoch, self._index, self._told_at = item.epoch, -1, None
         yield from self._pictures(self._attention(item))
 
     def _pictures(self, pictures: Iterator[VideoFrame | Mark]) -> Iterator[Frame]:
         for picture in pictures:
             if isinstance(picture, Mark):
                 yield from self._mark(picture, counted=False)
-            else:
-                yield from self._picture(picture)
+                continue
+            at = captured_at(picture)
+            if index_of(at, self._fps) > self._index:
+                yield from self._picture(picture, at)
 
     def _mark(self, mark: Mark, *, counted: bool = True) -> Iterator[Frame]:
         if mark.gap in {"ended", "lost"}:
@@ -164,12 +166,12 @@ class Sampler:
             if not counted:
                 telemetry.dropped("sample", self.camera, "unreadable")
             at = mark.captured_at if mark.captured_at is not None else self._after()
-            if slot_of(at, self._fps) > self._slot:
+            if index_of(at, self._fps) > self._index:
                 yield self._tick(at, "unreadable")
 
     def _lost(self) -> Iterator[Frame]:
         """A camera that gives nothing: time goes on by the wall clock."""
-        yield from self._pictures(self._attention.rest())
+        yield from self._pictures(self._attention.catch_up())
         if self._told_at is None:
             at = self._now()
         else:
@@ -180,7 +182,7 @@ class Sampler:
         """The grid's instant after the last record."""
         if self._told_at is None:
             return self._now()
-        return max(self._slot / 1000 + 1.0 / self._fps, self._told_at)
+        return max((self._index + 1) / self._fps, self._told_at)
 
     def _tick(self, at: float, gap: Gap) -> Frame:
         self._tell(at)
@@ -188,13 +190,9 @@ class Sampler:
 
     def _tell(self, at: float) -> None:
         self._told_at, self._told_mono = at, time.monotonic()
-        self._slot = slot_of(at, self._fps)
+        self._index = index_of(at, self._fps)
 
-    def _picture(self, picture: VideoFrame) -> Iterator[Frame]:
-        at = captured_at(picture)
-        slot = slot_of(at, self._fps)
-        if slot <= self._slot:
-            return
+    def _picture(self, picture: VideoFrame, at: float) -> Iterator[Frame]:
         # Half a second of room: a frame and a tick must not meet in one slot.
         while self._told_at is not None and at - self._told_at > TICK_S * 1.5:
             yield self._tick(self._told_at + TICK_S, "idle")
@@ -207,6 +205,8 @@ class Sampler:
         scale = image.shape[1] / small.shape[1]
         motion = self._gate.look(small, at, scale, self._still.keep)
         self._attention.looked(at, motion.active)
+        if motion.relearned:
+            self._still.reset()
         self._look.read(picture, small, self._gate.background, at)
         still = self._still.look(small, self._gate.foreground, self._gate.background, at, scale) if motion.warm else ()
         self._tell(at)
@@ -246,7 +246,7 @@ class Sampler:
         return Frame(
             camera=self.camera,
             epoch=self._epoch,
-            slot=self._slot,
+            slot=slot_of(at, self._fps),
             captured_at=at,
             received_at=self._now(),
             width=self._size[0],

@@ -10,10 +10,10 @@ from lanewatch.records import Profile, UInt8
 from lanewatch.site import Camera
 from lanewatch.sun import condition, elevation
 
-EVERY_S = 1.0
+EVERY_S = 2.0
 """How often colour and sharpness are read: they change by the hour, and camera trouble has a minute to be noticed."""
 
-SHIFT_EVERY_S = 2.0
+SHIFT_EVERY_S = 4.0
 INFRARED, COLOUR = 2.0, 4.0
 """Mean distance from grey below which the camera has gone to infrared, and above which it is back in colour."""
 
@@ -26,7 +26,7 @@ _SHIFT_SIZE = (160, 90)
 
 
 class Look:
-    """Reads one camera's pictures as a whole. The dear values are read every second and kept in between."""
+    """Reads one camera's pictures as a whole. The dear values are read every two seconds and kept in between."""
 
     def __init__(self, camera: Camera) -> None:
         self.brightness = 0.0

@@ -41,10 +41,8 @@ def make_camera() -> MakeCamera:
 def write_clip(path: Path, images: Sequence[Image], fps: int = 25, gop: int = 25, codec: str = "libx264") -> Path:
     """Writes images as a video without reordering."""
     with av.open(str(path), "w") as out:
-        stream = cast(
-            VideoStream,
-            out.add_stream(codec, rate=fps, options={"g": str(gop), "bf": "0", "preset": "veryfast", "crf": "20"}),
-        )
+        options = {"g": str(gop), "bf": "0", "preset": "veryfast", "crf": "20"}
+        stream = cast(VideoStream, out.add_stream(codec, rate=fps, options=options))
         stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = Fraction(1, fps)
