@@ -18,6 +18,7 @@ from api.errors import ProblemError
 from api.events import find, json
 from api.schema import says, takes
 from api.store import Store
+from lanewatch import telemetry
 from lanewatch.records import Event, Factor, Peak
 from lanewatch.site import Bell, Camera, Site
 from streams.stage import Serve
@@ -128,6 +129,7 @@ def routes(
         at = cameras.now(nearest(site, bell)[0].id)
         event = press(site, bell, clock() if at is None else at, store.bell(run, id), run=run, note=said.note)
         serve.upsert(event)
+        telemetry.EVENTS.labels(event.kind, event.state).inc()
         return json(wire.stored(find(store, event.id, event.run)), 201)
 
     return router

@@ -18,6 +18,8 @@ from starlette.types import Receive, Scope, Send
 from api import wire
 from api.store import Store
 from api.wire import Stored
+from lanewatch import telemetry
+from streams.stage import UnavailableError
 
 SUBSCRIBERS = Gauge("lanewatch_subscribers", "Subscribers of the live feed.")
 CUT_OFF = Counter("lanewatch_subscribers_cut_off", "Subscribers who stopped reading and were cut off.")
@@ -34,6 +36,8 @@ HEARTBEAT_S = 15.0
 
 PATIENCE_S = 30.0
 """A subscriber whose connection takes no byte for so long is cut off; its browser comes back with Last-Event-ID."""
+
+log = telemetry.log("feed")
 
 Message = MutableMapping[str, Any]
 
@@ -139,7 +143,9 @@ class Stream(Response):
             SUBSCRIBERS.dec()
             for task in (telling, leaving):
                 task.cancel()
-            await asyncio.gather(telling, leaving, return_exceptions=True)
+            how, _ = await asyncio.gather(telling, leaving, return_exceptions=True)
+        if isinstance(how, UnavailableError):
+            log.error("a subscriber was let go, and will be back: %s", how)
 
     async def _tell(self, send: Callable[[Message], Awaitable[None]]) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})

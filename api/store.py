@@ -23,7 +23,6 @@ from sqlalchemy import (
     insert,
     literal,
     make_url,
-    or_,
     select,
     tuple_,
     update,
@@ -410,7 +409,8 @@ def _attach(connection: Connection, rows: Sequence[RowMapping]) -> list[Stored]:
 
 
 def _among(table: Any, keys: set[tuple[str, str]]) -> Any:
-    return or_(*(and_(table.c.run == run, table.c.id == id) for run, id in keys))
+    """Holds for all of the keys and some more, since SQLite does not look pairs up in an index."""
+    return and_(table.c.run.in_(sorted({run for run, _ in keys})), table.c.id.in_(sorted({id for _, id in keys})))
 
 
 def _cursor(row: RowMapping) -> str:

@@ -51,6 +51,8 @@ events = Table(
     Index("events_by_camera", "camera", "started_at", "run", "id"),
     Index("events_by_kind", "kind", "started_at", "run", "id"),
     Index("events_by_severity", "severity", "started_at", "run", "id"),
+    Index("events_by_state", "state", "started_at", "run", "id"),
+    Index("events_by_zone", "zone", "started_at", "run", "id"),
     Index("events_by_id", "id"),
 )
 """The newest revision of each event. ``opened`` and ``started_at`` are those of the revision that came first and never

@@ -6,7 +6,7 @@
 import { badge, judged, stateOf, versioned } from "./card.js";
 import { keyOf, make } from "./dom.js";
 import { bar, table } from "./score.js";
-import { day, lasted, time, zoneName } from "./times.js";
+import { day, time, zoneName } from "./times.js";
 import { named, say, tell } from "./words.js";
 
 const VERDICTS = ["true", "false", "unsure"];
@@ -90,7 +90,8 @@ export class Detail {
     }
     this.frame.querySelector("video")?.setAttribute("aria-label", words);
     this.frame.querySelector("img")?.setAttribute("alt", words);
-    this.frame.querySelector(".play")?.setAttribute("aria-label", say("play"));
+    const play = this.frame.querySelector(".play");
+    if (play) play.textContent = say("play");
     const nothing = this.frame.querySelector(".nothing");
     if (nothing) nothing.textContent = snapshot.status === "pending" ? say("pending") : this.why("no_picture", snapshot);
   }
@@ -127,12 +128,12 @@ export class Detail {
     const facts = [
       ["camera", named(camera.name, event.camera)],
       ["zone", this.site.zoneName(event)],
-      ["started", `${day(event.started_at, zone)} ${time(event.started_at, zone)} ${zoneName(event.started_at, zone)}`],
-      ["opened", time(event.opened_at, zone)],
+      ["opened", `${day(event.opened_at, zone)} ${time(event.opened_at, zone)} ${zoneName(event.opened_at, zone)}`],
+      ["started", time(event.started_at, zone)],
       ["ended", ended],
-      ["lasted", lasted(event.started_at, event.ended_at ?? event.updated_at)],
+      ["model", event.model],
     ];
-    return facts.map(([key, value]) => make("div", {}, make("dt", {}, say(key)), make("dd", {}, value)));
+    return facts.filter(([, value]) => value).map(([key, value]) => make("div", {}, make("dt", {}, say(key)), make("dd", {}, value)));
   }
 
   limits(entries) {

@@ -21,10 +21,3 @@ export const day = (instant, zone) =>
 
 export const zoneName = (instant, zone) =>
   format(zone, "zone", { timeZoneName: "short" }).formatToParts(new Date(instant)).find((part) => part.type === "timeZoneName").value;
-
-export function lasted(from, to) {
-  const seconds = Math.max(0, Math.round((new Date(to) - new Date(from)) / 1000));
-  const [minutes, rest] = [Math.floor(seconds / 60), seconds % 60];
-  if (language() === "ko") return minutes ? `${minutes}분 ${rest}초` : `${rest}초`;
-  return minutes ? `${minutes} min ${rest} s` : `${rest} s`;
-}
