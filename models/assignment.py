@@ -65,7 +65,7 @@ def _widen(
     for j in range(1, len(least)):
         if used[j]:
             continue
-        price = cost[row - 1, j - 1] if j <= columns else (limit if j - columns == row else FAR)
+        price = cost[row - 1, j - 1] if j <= columns else (limit if j == len(least) - row else FAR)
         reduced = price - row_price[row] - column_price[j]
         if reduced < least[j]:
             least[j], way[j] = reduced, column

@@ -16,6 +16,7 @@ from models.track import (
     BORN_BORDER,
     BORN_X,
     BORN_Y,
+    BOTTOM,
     COLUMNS,
     CONFIRMED,
     HIDDEN,
@@ -23,6 +24,7 @@ from models.track import (
     LABEL,
     LAST_X,
     LAST_Y,
+    LEFT,
     NOISE,
     PXX,
     SCALE,
@@ -35,6 +37,7 @@ from models.track import (
     Rows,
     X,
     Y,
+    at_border,
     begin,
     correct,
     foot_y,
@@ -50,6 +53,7 @@ SIZE_RANGE: Final = 0.5  # log of scales that may differ
 LOOK_COST: Final = 20.0  # of looks without any likeness
 LIKE: Final = 0.87  # one person's mean likeness after half a second; taken where a box or track has no look
 COST_LIMIT: Final = 8.0  # four standard deviations of place
+BESIDE: Final = 0.1  # of a box's height that may lie between it and who hides it
 COVERED: Final = 0.5  # share of a box inside another one from which it starts nobody
 UNKNOWN_HITS: Final = 3  # that confirm what has no name: leaves and rain move too
 RELINK_REACH: Final = 1.0  # body heights between the end of a track and the start of one that goes on from it
@@ -74,6 +78,14 @@ def covered(a: Float64, b: Float64) -> float:
     width = min(a[2], b[2]) - max(a[0], b[0])
     height = min(a[3], b[3]) - max(a[1], b[1])
     return float(width * height / ((a[2] - a[0]) * (a[3] - a[1]))) if width > 0 and height > 0 else 0.0
+
+
+@compiled
+def below(box: Float64, nearer: Float64) -> float:
+    """The share of a box's width under which another one goes on, which stands nearer to the camera."""
+    if nearer[3] <= box[3] or nearer[1] > box[3] + BESIDE * (box[3] - box[1]):
+        return 0.0
+    return float(max(min(box[2], nearer[2]) - max(box[0], nearer[0]), 0.0) / (box[2] - box[0]))
 
 
 @compiled
@@ -179,13 +191,15 @@ def look_at(limits: Limits, now: float, passed: float, rows: Rows, boxes: Boxes,
         free[n] = usable(box, score) and (boxes.labels[n] == 0 or score >= limits.keep_score)
         for m in range(len(free)):
             nearer = boxes.xyxy[m]
-            if free[n] and nearer[3] > box[3] and boxes.scores[m] >= 0.8 * limits.start_score and usable(nearer, 0.0):
-                hidden[n] = max(hidden[n], covered(box, nearer))
+            if free[n] and boxes.scores[m] >= 0.8 * limits.start_score and usable(nearer, 0.0):
+                hidden[n] = max(hidden[n], below(box, nearer))
     for strong in (True, False):
         match(limits, passed, strong, rows, boxes, free, hidden, found)
     for t in range(len(found)):
         if found[t] < 0:
             rows.motion[t, UNSEEN_S] += passed
+            if at_border(rows.motion[t, LEFT : BOTTOM + 1], boxes):
+                rows.motion[t, BORDER] = 1
         elif take(limits, now, rows, t, boxes, found[t], hidden[found[t]]):
             relink(limits, rows, t, found)
 

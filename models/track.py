@@ -36,7 +36,7 @@ WEAK_NOISE: Final = 0.18  # of a weak box's
 ACCELERATION: Final = 0.8  # body heights/s^2: a walker stops within a second
 WALK: Final = 0.8  # speed of somebody just seen, body heights/s: 1.4 m/s
 DAMP_S: Final = 1.5  # an unseen track's velocity fades: people stop and turn behind things
-HIDDEN: Final = 0.3  # share of a box behind a nearer one from which it shows neither its feet nor only its own colours
+HIDDEN: Final = 0.5  # share of a box's width under which a nearer one goes on: it may show no feet, and foreign colours
 CONFIRM_S: Final = 1.0  # somebody not seen a second time by then was nobody
 BORDER_S: Final = 0.4  # who was last seen at the picture's border has left after this
 BORDER_WIDTH: Final = 0.1  # body heights
@@ -92,9 +92,10 @@ def at_border(box: Float64, boxes: Boxes) -> bool:
 
 @compiled
 def foot_y(row: Float64, box: Float64, hidden: float) -> float:
-    """Where a box stands: of one that is hidden from below the head is trusted."""
-    if hidden > HIDDEN and box[3] - box[1] < row[HEIGHT]:
-        return float(box[1] + row[HEIGHT])
+    """Where a box stands: of one that may be hidden from below, under the head if that fits the track better."""
+    under_head = box[1] + row[HEIGHT]
+    if hidden > HIDDEN and box[3] < under_head and abs(under_head - row[Y]) < abs(box[3] - row[Y]):
+        return float(under_head)
     return float(box[3])
 
 
@@ -148,7 +149,7 @@ def correct(limits: Limits, now: float, row: Float64, boxes: Boxes, n: int, hidd
         row[STRONG_S] = 0
     place(limits, row, x, y, NOISE if strong else WEAK_NOISE)
     width, height = box[2] - box[0], box[3] - box[1]
-    grow = (0.5 if row[HITS] < 2 else 1 - np.exp(-row[SINCE_S] / SIZE_S)) * (0.2 if cut else 1.0)
+    grow = 0.0 if cut else 0.5 if row[HITS] < 2 else 1 - np.exp(-row[SINCE_S] / SIZE_S)
     row[WIDTH] += grow * (width - row[WIDTH])
     row[HEIGHT] += grow * (height - row[HEIGHT])
     row[SCALE] = scale(row[WIDTH], row[HEIGHT])
