@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 import shapely
+import shapely.affinity
 from numpy.typing import NDArray
 
 BRIDGE_S = 1.0
@@ -141,21 +142,27 @@ def _zone(
 ) -> shapely.Polygon:
     for _ in range(10_000):
         x, y = feet[source.randrange(len(feet))]
-        across = heights * float(np.polyval(tall, y))
-        corners = source.randint(6, 9)
-        turn = source.uniform(0, 2 * np.pi)
-        angles = [turn + 2 * np.pi * (i + source.uniform(-0.2, 0.2)) / corners for i in range(corners)]
-        radii = [source.uniform(0.9, 1.1) for _ in angles]
-        shape = shapely.Polygon(
-            [(r * np.cos(a), r * np.sin(a)) for r, a in zip(radii, angles, strict=True)]
-        ).convex_hull
-        size = across / _narrowest(shape)
-        middle = shapely.affinity.scale(shape, size, size, origin=(0, 0))
-        zone = shapely.affinity.translate(middle, x, y)
-        zone = _shifted_into(zone, frame)
-        if frame.contains(zone):
+        shape = _shape(source)
+        zone = shape
+        for _ in range(5):  # moving it into the picture changes how tall people are in its middle
+            size = heights * float(np.polyval(tall, y)) / _narrowest(shape)
+            zone = shapely.affinity.scale(shape, size, size, origin=(0, 0))
+            zone = _shifted_into(shapely.affinity.translate(zone, x, y), frame)
+            x, y = zone.centroid.x, zone.centroid.y
+        if frame.contains(zone) and _narrowest(zone) >= heights * float(np.polyval(tall, y)) * 0.99:
             return zone
     raise ValueError(f"no zone of {heights} body heights fits into the picture")
+
+
+def _shape(source: random.Random) -> shapely.Polygon:
+    """A convex polygon around the origin, of no particular size."""
+    corners = source.randint(6, 9)
+    turn = source.uniform(0, 2 * np.pi)
+    angles = [turn + 2 * np.pi * (i + source.uniform(-0.2, 0.2)) / corners for i in range(corners)]
+    radii = [source.uniform(0.9, 1.1) for _ in angles]
+    points = [(r * np.cos(a), r * np.sin(a)) for r, a in zip(radii, angles, strict=True)]
+    hull = shapely.Polygon(shapely.get_coordinates(shapely.Polygon(points).convex_hull))
+    return shapely.affinity.translate(hull, -hull.centroid.x, -hull.centroid.y)
 
 
 def _shifted_into(zone: shapely.Polygon, frame: shapely.Polygon) -> shapely.Polygon:

@@ -35,8 +35,9 @@ class Visit(msgspec.Struct, frozen=True):
     Attributes:
         track: The track that it is now.
         tracks: All that it has been, the first one first. Where an earlier one is seen again, the visit is that one's:
-            whoever took over was somebody else, whose own visit begins anew.
+            whoever took over was somebody else, whose own visit goes on from its own entry.
         since: When the foot came in, between the two records.
+        own_since: When the present track's did.
         until: When it was last seen inside.
         missed_s: Seconds of looking since the first look at which it was missed, None while it is there. (Not since
             ``until``: at a low rate it may have been there for most of a second after it.)
@@ -48,6 +49,7 @@ class Visit(msgspec.Struct, frozen=True):
     track: int
     tracks: tuple[int, ...]
     since: float
+    own_since: float
     until: float
     missed_s: float | None
     x: float
@@ -85,22 +87,26 @@ def advance(visits: tuple[Visit, ...], view: View, kinds: frozenset[str], graces
 
 
 def _in_area(area: Area, visits: list[Visit], view: View, graces: Resolver[V]) -> list[Visit]:
-    inside = {one.id: one for one in view.followed if one.seen and one.steady and area.contains(one.x, one.y)}
+    inside = {one.id: one for one in view.followed if one.seen and one.credible and area.contains(one.x, one.y)}
     outside = {one.id for one in view.followed if one.seen and one.id not in inside}
     stayed, absent = [], []
+    in_place: dict[int, float] = {}
     for visit in visits:
         track = next((track for track in visit.tracks if track in inside), None)
         if track is None:
             absent.append(visit)
-        else:
-            stayed.append(_stay(visit, inside.pop(track), view))
+            continue
+        if track != visit.track:
+            in_place[visit.track] = visit.own_since
+        stayed.append(_stay(visit, inside.pop(track), view))
     for one in inside.values():
-        before = _same_person(one, absent, view)
-        if before is not None:
-            absent.remove(before)
-            stayed.append(_stay(before, one, view))
+        since = in_place.get(one.id)
+        before = _same_person(one, absent, view) if since is None else None
+        if before is None:
+            stayed.append(_enter(area, one, view, since))
         else:
-            stayed.append(_enter(area, one, view))
+            absent.remove(before)
+            stayed.append(_stay(before, one, view, own_since=_entry(area, one, view.captured_at)))
     for visit in absent:
         missed_s = 0.0 if visit.missed_s is None else visit.missed_s + view.elapsed_s
         limits = graces.at(view, visit.zone, visit.label)
@@ -120,12 +126,14 @@ def _wait(visits: list[Visit], view: View, graces: Resolver[V]) -> Iterator[Visi
                 yield msgspec.structs.replace(visit, missed_s=missed_s)
 
 
-def _enter(area: Area, one: Followed, view: View) -> Visit:
+def _enter(area: Area, one: Followed, view: View, since: float | None) -> Visit:
+    entered_at = _entry(area, one, view.captured_at) if since is None else since
     return Visit(
         zone=area.zone.id,
         track=one.id,
         tracks=(one.id,),
-        since=_entry(area, one, view.captured_at),
+        since=entered_at,
+        own_since=entered_at,
         until=view.captured_at,
         missed_s=None,
         x=one.x,
@@ -140,13 +148,14 @@ def _enter(area: Area, one: Followed, view: View) -> Visit:
     )
 
 
-def _stay(visit: Visit, one: Followed, view: View) -> Visit:
+def _stay(visit: Visit, one: Followed, view: View, own_since: float | None = None) -> Visit:
     share = 1 - math.exp(-view.elapsed_s / STEADY_S)
     return Visit(
         zone=visit.zone,
         track=one.id,
-        tracks=visit.tracks if one.id in visit.tracks else (*visit.tracks, one.id),
+        tracks=_as_far_as(one.id, visit.tracks),
         since=visit.since,
+        own_since=visit.own_since if own_since is None else own_since,
         until=view.captured_at,
         missed_s=None,
         x=one.x,
@@ -159,6 +168,12 @@ def _stay(visit: Visit, one: Followed, view: View) -> Visit:
         confidence=visit.confidence + (one.score - visit.confidence) * share,
         born=visit.born,
     )
+
+
+def _as_far_as(track: int, tracks: tuple[int, ...]) -> tuple[int, ...]:
+    if track == tracks[-1]:
+        return tracks
+    return tracks[: tracks.index(track) + 1] if track in tracks else (*tracks, track)
 
 
 def _entry(area: Area, one: Followed, now: float) -> float:

@@ -111,7 +111,7 @@ class Watcher:
             detections = _without_ignored(detections, ground)
         tracker, tracks = self._tracker.update(state.tracker, detections)
         elapsed_s = detections.captured_at - state.captured_at if state.slot >= 0 else 0.0
-        followed = view.follow(tracks, state.trails, state.looked_at)
+        followed = view.follow(tracks, state.trails, state.looked_at, detections.captured_at)
         shown = View(detections, tracks, followed, ground, post.schedules, elapsed_s)
         memories, claimed = post.judge(state.memories, shown)
         episodes = state.episodes
@@ -237,7 +237,7 @@ def _trails(trails: dict[int, Trail], shown: View) -> dict[int, Trail]:
     after = {track: trail for track, trail in trails.items() if now - trail.last.at <= TRAIL_S}
     for one in shown.followed:
         if one.seen:
-            after[one.id] = Trail(Step(one.x, one.y, now), one.steady)
+            after[one.id] = Trail(Step(one.x, one.y, now), one.credible)
     return after
 
 

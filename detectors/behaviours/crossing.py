@@ -91,7 +91,7 @@ class Crossing:
 
     def step(self, memory: CrossingMemory, view: View) -> tuple[CrossingMemory, Sequence[Claim]]:
         """Who crosses at this record."""
-        movers = [one for one in view.followed if one.seen and one.steady]
+        movers = [one for one in view.followed if one.seen and one.credible]
         if not movers or not view.ground.borders:
             return memory, ()
         deaf = {(one.line, one.track): one for one in memory.deaf if view.captured_at - one.heard_at <= FORGET_S}
