@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import msgspec
+import numpy as np
 
 from lanewatch import geometry
 from lanewatch.records import LABELS, UNKNOWN, Box, Detections, Float64
@@ -90,10 +91,27 @@ class Area(NamedTuple):
 
 
 class Border(NamedTuple):
-    """A line in pixels, (2, 2)."""
+    """A line in pixels, (2, 2), and the box around it."""
 
     line: Line
     points: Float64
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def crossed(self, one: Followed) -> int:
+        """Which way somebody's last step crosses it: 1 from left to right, -1 from right to left, 0 not."""
+        x, y = one.before.x, one.before.y
+        if (one.x < self.left and x < self.left) or (one.x > self.right and x > self.right):
+            return 0
+        if (one.y < self.top and y < self.top) or (one.y > self.bottom and y > self.bottom):
+            return 0
+        return int(geometry.crosses(self.points, np.array([[x, y]]), np.array([[one.x, one.y]]))[0])
+
+    def distance(self, one: Followed) -> float:
+        """How far somebody stands from the line, prolonged without end, pixels."""
+        return abs(float(geometry.side(self.points, np.array([[one.x, one.y]]))[0]))
 
 
 class Ground:
@@ -106,11 +124,19 @@ class Ground:
         self.areas = tuple(area for area in areas if area.zone.kind != "ignore")
         self._zones = {area.zone.id: area.zone for area in self.areas}
         self.ignored = tuple(area for area in areas if area.zone.kind == "ignore")
-        self.borders = tuple(Border(line, geometry.pixels(line.points, width, height)) for line in camera.lines)
+        self.borders = tuple(_border(line, width, height) for line in camera.lines)
+        self._by_kinds: dict[frozenset[str], tuple[Area, ...]] = {}
 
     def zone(self, zone: str) -> Zone:
         """The zone of that id, of those that are not ignored."""
         return self._zones[zone]
+
+    def areas_of(self, kinds: frozenset[str]) -> tuple[Area, ...]:
+        """The zones of those kinds."""
+        found = self._by_kinds.get(kinds)
+        if found is None:
+            found = self._by_kinds[kinds] = tuple(area for area in self.areas if area.zone.kind in kinds)
+        return found
 
     def ignores(self, detections: Detections) -> list[bool]:
         """Which of the record's boxes stand in a zone of which nothing is looked at."""
@@ -125,6 +151,13 @@ def _area(zone: Zone, width: int, height: int) -> Area:
     left, top = polygon.min(axis=0).tolist()
     right, bottom = polygon.max(axis=0).tolist()
     return Area(zone, polygon.tolist(), left, top, right, bottom)
+
+
+def _border(line: Line, width: int, height: int) -> Border:
+    points = geometry.pixels(line.points, width, height)
+    left, top = points.min(axis=0).tolist()
+    right, bottom = points.max(axis=0).tolist()
+    return Border(line, points, left, top, right, bottom)
 
 
 class View:

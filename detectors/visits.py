@@ -77,19 +77,26 @@ def advance(visits: tuple[Visit, ...], view: View, kinds: frozenset[str], graces
     """The visits to the zones of those kinds after a record; the very same tuple where nothing has changed."""
     if not visits and not view.followed:
         return visits
+    here = [one for one in view.followed if one.seen and one.credible]
     result: list[Visit] = []
-    for area in view.ground.areas:
-        if area.zone.kind not in kinds or not view.holds(area.zone.schedule):
+    for area in view.ground.areas_of(kinds):
+        if not view.holds(area.zone.schedule):
             continue
         mine = [visit for visit in visits if visit.zone == area.zone.id]
-        result += _in_area(area, mine, view, graces) if view.looked else _wait(mine, view, graces)
+        if view.looked:
+            inside = {one.id: one for one in here if area.contains(one.x, one.y)}
+            if mine or inside:
+                result += _look(area, mine, inside, view, graces)
+        else:
+            result += _wait(mine, view, graces)
     return tuple(result) if result or visits else visits
 
 
-def _in_area(area: Area, visits: list[Visit], view: View, graces: Resolver[V]) -> list[Visit]:
-    inside = {one.id: one for one in view.followed if one.seen and one.credible and area.contains(one.x, one.y)}
-    outside = {one.id for one in view.followed if one.seen and one.id not in inside}
-    stayed, absent = [], []
+def _look(
+    area: Area, visits: list[Visit], inside: dict[int, Followed], view: View, graces: Resolver[V]
+) -> Iterator[Visit]:
+    """The visits to one zone after a look at it. ``inside`` is emptied."""
+    absent = []
     in_place: dict[int, float] = {}
     for visit in visits:
         track = next((track for track in visit.tracks if track in inside), None)
@@ -98,21 +105,21 @@ def _in_area(area: Area, visits: list[Visit], view: View, graces: Resolver[V]) -
             continue
         if track != visit.track:
             in_place[visit.track] = visit.own_since
-        stayed.append(_stay(visit, inside.pop(track), view))
+        yield _stay(visit, inside.pop(track), view)
     for one in inside.values():
         since = in_place.get(one.id)
         before = _same_person(one, absent, view) if since is None else None
         if before is None:
-            stayed.append(_enter(area, one, view, since))
+            yield _enter(area, one, view, since)
         else:
             absent.remove(before)
-            stayed.append(_stay(before, one, view, own_since=_entry(area, one, view.captured_at)))
+            yield _stay(before, one, view, own_since=_entry(area, one, view.captured_at))
     for visit in absent:
         missed_s = 0.0 if visit.missed_s is None else visit.missed_s + view.elapsed_s
         limits = graces.at(view, visit.zone, visit.label)
-        if missed_s <= (limits.exit_grace_s if visit.track in outside else limits.occlusion_grace_s):
-            stayed.append(msgspec.structs.replace(visit, missed_s=missed_s))
-    return stayed
+        outside = any(one.id == visit.track and one.seen for one in view.followed)
+        if missed_s <= (limits.exit_grace_s if outside else limits.occlusion_grace_s):
+            yield msgspec.structs.replace(visit, missed_s=missed_s)
 
 
 def _wait(visits: list[Visit], view: View, graces: Resolver[V]) -> Iterator[Visit]:

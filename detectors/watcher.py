@@ -101,7 +101,7 @@ class Watcher:
         if detections.gap == "ended":
             return _at(state, detections), events
         if detections.gap in BLIND:
-            return _at(state, detections, watched_at=state.watched_at), events
+            return _at(state, detections, blind=True), events
         after, more = self._look(state, detections, post)
         return after, events + more
 
@@ -109,6 +109,9 @@ class Watcher:
         ground = post.ground(detections.width, detections.height)
         if ground.ignored and len(detections):
             detections = _without_ignored(detections, ground)
+        if not len(detections) and not post.wakes and _nobody(state):
+            looked_at = detections.captured_at if detections.gap is None else state.looked_at
+            return _at(state, detections, looked_at=looked_at), []
         tracker, tracks = self._tracker.update(state.tracker, detections)
         elapsed_s = detections.captured_at - state.captured_at if state.slot >= 0 else 0.0
         followed = view.follow(tracks, state.trails, state.looked_at, detections.captured_at)
@@ -152,6 +155,7 @@ class _Post:
             for kind, one in registry().items()
             if site.behaviours.get(kind, Watching()).enabled
         ]
+        self.wakes = any(one.wakes for one in self.behaviours)
         self._fresh = {one.kind: one.start() for one in self.behaviours}
         self._grounds: dict[tuple[int, int], Ground] = {}
 
@@ -220,13 +224,28 @@ def _broken(state: CameraState, detections: Detections) -> bool:
     return detections.captured_at - state.watched_at > LOST_S
 
 
-def _at(state: CameraState, detections: Detections, watched_at: float | None = None) -> CameraState:
-    return msgspec.structs.replace(
-        state,
+def _nobody(state: CameraState) -> bool:
+    """Whether there is nothing that a record without boxes could change but the time: most records of most cameras."""
+    episodes = state.episodes
+    return not (len(state.tracker.ids) or state.trails or state.memories or episodes.open or episodes.resting)
+
+
+def _at(
+    state: CameraState, detections: Detections, *, blind: bool = False, looked_at: float | None = None
+) -> CameraState:
+    """The state with nothing but the time gone on."""
+    return CameraState(
+        camera=state.camera,
         epoch=detections.epoch,
         slot=detections.slot,
         captured_at=detections.captured_at,
-        watched_at=detections.captured_at if watched_at is None else watched_at,
+        watched_at=state.watched_at if blind else detections.captured_at,
+        looked_at=state.looked_at if looked_at is None else looked_at,
+        tracker=state.tracker,
+        trails=state.trails,
+        memories=state.memories,
+        episodes=state.episodes,
+        skipped=state.skipped,
     )
 
 

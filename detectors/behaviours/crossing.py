@@ -11,14 +11,12 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import msgspec
-import numpy as np
 from pydantic import Field
 
 from detectors import score, thresholds
 from detectors.behaviour import Account, Claim
 from detectors.thresholds import MoverThresholds, Resolver
 from detectors.view import Border, Followed, View
-from lanewatch import geometry
 from lanewatch.site import Line, Name
 
 CROSSED = 0.45
@@ -96,37 +94,30 @@ class Crossing:
             return memory, ()
         deaf = {(one.line, one.track): one for one in memory.deaf if view.captured_at - one.heard_at <= FORGET_S}
         claims = []
-        before = np.array([one.before[:2] for one in movers])
-        after = np.array([(one.x, one.y) for one in movers])
         for border in view.ground.borders:
             if not view.holds(border.line.schedule):
                 continue
-            ways = geometry.crosses(border.points, before, after)
-            if not deaf and not ways.any():
-                continue
-            for one, way in zip(movers, ways.tolist(), strict=True):
-                claim = self._hear(border, one, way, deaf, view)
+            for one in movers:
+                claim = self._hear(border, one, deaf, view)
                 if claim is not None:
                     claims.append(claim)
         after_deaf = tuple(deaf.values())
         return (memory if after_deaf == memory.deaf else CrossingMemory(after_deaf)), claims
 
-    def _hear(
-        self, border: Border, one: Followed, way: int, deaf: dict[tuple[str, int], Deaf], view: View
-    ) -> Claim | None:
+    def _hear(self, border: Border, one: Followed, deaf: dict[tuple[str, int], Deaf], view: View) -> Claim | None:
         line = border.line
         place = (line.id, one.id)
-        limits = self._limits.at(view, line.id, one.label)
         if place in deaf:
-            distance = abs(float(geometry.side(border.points, np.array([[one.x, one.y]]))[0]))
-            if distance >= limits.clear * one.height:
+            if border.distance(one) >= self._limits.at(view, line.id, one.label).clear * one.height:
                 del deaf[place]
             else:
                 deaf[place] = Deaf(line.id, one.id, view.captured_at)
             return None
+        way = border.crossed(one)
         if not way:
             return None
         deaf[place] = Deaf(line.id, one.id, view.captured_at)
+        limits = self._limits.at(view, line.id, one.label)
         if line.direction not in ("both", WAYS[way]) or one.label not in limits.labels:
             return None
         return _claim(line, one, way, view, limits)
