@@ -21,7 +21,7 @@ from streams.grid import index_of, slot_of
 from streams.motion import Gate, Motion
 from streams.network import NetworkCamera
 from streams.packet import Mark, Packet, captured_at
-from streams.painter import Painter
+from streams.painter import Painter, frame_size
 from streams.recording import Recording
 from streams.ring import PacketRing
 from streams.scene import Look, luma
@@ -90,6 +90,7 @@ class Sampler:
         self._cropper = Cropper()
         self._painter = Painter(camera)
         self._size = (0, 0)
+        self._most = camera.width
         self._epoch = 0
         self._index = -1
         self._told_at: float | None = None
@@ -146,6 +147,8 @@ class Sampler:
         if item.epoch != self._epoch:
             yield from self._pictures(self._attention.rest() if item.key else self._attention.catch_up())
             self._epoch, self._index, self._told_at = item.epoch, -1, None
+            if item.codec.width:  # so that a tick before the first picture knows its size
+                self._size = frame_size(item.codec.width, item.codec.height, self._most)
         yield from self._pictures(self._attention(item))
 
     def _pictures(self, pictures: Iterator[VideoFrame | Mark]) -> Iterator[Frame]:

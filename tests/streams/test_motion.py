@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from benchmarks import gate as gate_benchmark
 from lanewatch.records import Box, UInt8
 from streams.masks import Polygon
 from streams.motion import Gate
@@ -151,6 +153,12 @@ def test_a_bag_set_down_becomes_a_still_region_and_is_not_absorbed() -> None:
     assert (left, top, right, bottom) == pytest.approx((400, 240, 428, 268), abs=6)
     assert regions[-1][0].still_since == regions[first][0].still_since
     assert 10.0 <= regions[-1][0].still_since <= 13.5
+
+
+def test_people_who_move_are_seen_on_real_footage(data: Path) -> None:
+    row = gate_benchmark.measure("pets09-s2l1", [gate_benchmark.pets(data)])
+    assert row["unsampled"] == 0.0
+    assert float(row["unseen"]) <= 0.01
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def test_fps_replaces_the_containers_rate(data: Path, make_camera: MakeCamera) -
     assert frames[-1].captured_at - frames[0].captured_at == pytest.approx(794 / 7, abs=1e-3)
 
 
-@pytest.mark.parametrize("fps", [1.0, 2.0, 5.0])
+@pytest.mark.parametrize("fps", [2.0, 5.0])
 def test_slots_do_not_depend_on_where_a_sampler_began(clip: Path, make_camera: MakeCamera, fps: float) -> None:
     early = Sampler(make_camera(f"file://{clip}?clock=2026-01-15T02:00:00Z&fps=7", active=fps), gate=False)
     late = Sampler(make_camera(f"file://{clip}?clock=2026-01-15T02:00:03Z&fps=7", active=fps), gate=False)
@@ -125,8 +125,8 @@ def test_crops_are_masked_and_at_native_resolution(tmp_path: Path, make_camera: 
         image[320:512] = np.where(image[320:512] < 60, 128, image[320:512])  # no walker of 192 px
     rng = np.random.default_rng(3)
     for index, image in enumerate(images):
-        left = 200 + index * 12
-        image[400:440, left : left + 16] = rng.integers(0, 40, (40, 16, 3))  # one of 40 px in 720
+        x = 200 + index * 12
+        image[400:440, x : x + 16] = rng.integers(0, 40, (40, 16, 3))  # one of 40 px in 720
     path = write_clip(tmp_path / "far.mp4", images, fps=5, gop=5)
     mask = ((0.0, 0.0), (1.0, 0.0), (1.0, 0.54), (0.0, 0.54))  # down to 388 px: it cuts every crop of the walker
     frames = looked_at(list(Sampler(make_camera(f"file://{path}?clock={CLOCK}", width=640, masks=(mask,)))))
