@@ -11,12 +11,10 @@ from lanewatch.records import Bool, Float32, Float64, Int64
 from models.assignment import FAR, assign
 from models.kernels import compiled, fingerprint, kept
 from models.track import (
-    BORDER,
     BORN_AT,
     BORN_BORDER,
     BORN_X,
     BORN_Y,
-    BOTTOM,
     COLUMNS,
     CONFIRMED,
     HIDDEN,
@@ -24,7 +22,7 @@ from models.track import (
     LABEL,
     LAST_X,
     LAST_Y,
-    LEFT,
+    LEAVING,
     NOISE,
     PXX,
     SCALE,
@@ -37,10 +35,10 @@ from models.track import (
     Rows,
     X,
     Y,
-    at_border,
     begin,
     correct,
     foot_y,
+    leaving,
     name,
     predict,
     scale,
@@ -161,7 +159,7 @@ def relink(limits: Limits, rows: Rows, t: int, found: Int64) -> None:
     best, least = -1, FAR
     for o in range(len(rows.ids)):
         other = rows.motion[o]
-        if found[o] >= 0 or not other[CONFIRMED] or other[HITS] == 0 or other[BORDER] or row[BORN_BORDER]:
+        if found[o] >= 0 or not other[CONFIRMED] or other[HITS] == 0 or other[LEAVING] or row[BORN_BORDER]:
             continue
         if other[SEEN_AT] >= row[BORN_AT] or limits.groups[int(other[LABEL])] != limits.groups[int(row[LABEL])]:
             continue
@@ -198,8 +196,7 @@ def look_at(limits: Limits, now: float, passed: float, rows: Rows, boxes: Boxes,
     for t in range(len(found)):
         if found[t] < 0:
             rows.motion[t, UNSEEN_S] += passed
-            if at_border(rows.motion[t, LEFT : BOTTOM + 1], boxes):
-                rows.motion[t, BORDER] = 1
+            rows.motion[t, LEAVING] = rows.motion[t, LEAVING] or leaving(rows.motion[t], boxes)
         elif take(limits, now, rows, t, boxes, found[t], hidden[found[t]]):
             relink(limits, rows, t, found)
 

@@ -23,7 +23,7 @@ BORN_X, BORN_Y, BORN_AT = 16, 17, 18
 LAST_X, LAST_Y, SEEN_AT, SCORE = 19, 20, 21, 22  # the last hit
 SINCE_S, UNSEEN_S = 23, 24  # since then: all seconds, and those of looks that missed it
 STRONG_S = 25  # seconds since the last strong box
-HITS, CONFIRMED, BORDER, BORN_BORDER, LABEL = 26, 27, 28, 29, 30
+HITS, CONFIRMED, LEAVING, BORN_BORDER, LABEL = 26, 27, 28, 29, 30
 COLUMNS: Final = 31
 
 GROUPS: Final = np.array(
@@ -38,8 +38,9 @@ WALK: Final = 0.8  # speed of somebody just seen, body heights/s: 1.4 m/s
 DAMP_S: Final = 1.5  # an unseen track's velocity fades: people stop and turn behind things
 HIDDEN: Final = 0.5  # share of a box's width under which a nearer one goes on: it may show no feet, and foreign colours
 CONFIRM_S: Final = 1.0  # somebody not seen a second time by then was nobody
-BORDER_S: Final = 0.4  # who was last seen at the picture's border has left after this
+BORDER_S: Final = 0.4  # who was leaving over the picture's border has left after this
 BORDER_WIDTH: Final = 0.1  # body heights
+OUTWARD: Final = 0.1  # body heights/s: slower, and somebody stands there
 FORGET_S: Final = 60.0  # without any look
 STEADY: Final = 0.5  # share of a box's size that comes from the track: half-hidden people's boxes are cut (MOTA +.01)
 SIZE_S: Final = 1.0  # time constant of the size
@@ -88,6 +89,15 @@ def at_border(box: Float64, boxes: Boxes) -> bool:
     """Whether a box reaches the left, right or lower border, where people come and go."""
     near = BORDER_WIDTH * scale(box[2] - box[0], box[3] - box[1])
     return bool(box[0] < near or box[2] > boxes.width - near or box[3] > boxes.height - near)
+
+
+@compiled
+def leaving(row: Float64, boxes: Boxes) -> bool:
+    """Whether a track is at a border and moves out over it; who stands there, cut by the picture, does not."""
+    near, out = BORDER_WIDTH * row[SCALE], OUTWARD * row[SCALE]
+    left = row[LEFT] < near and row[VX] < -out
+    right = row[RIGHT] > boxes.width - near and row[VX] > out
+    return bool(left or right or (row[BOTTOM] > boxes.height - near and row[VY] > out))
 
 
 @compiled
@@ -159,7 +169,7 @@ def correct(limits: Limits, now: float, row: Float64, boxes: Boxes, n: int, hidd
     row[TOP] = box[1] if cut else (box[1] + box[3] - height) / 2
     row[BOTTOM] = row[TOP] + height
     row[LAST_X], row[LAST_Y], row[SEEN_AT], row[SINCE_S], row[UNSEEN_S] = x, y, now, 0, 0
-    row[BORDER], row[SCORE] = at_border(box, boxes), boxes.scores[n]
+    row[LEAVING], row[SCORE] = leaving(row, boxes), boxes.scores[n]
     row[HITS] += 1
 
 
@@ -187,7 +197,7 @@ def begin(now: float, rows: Rows, t: int, boxes: Boxes, n: int) -> None:
     for k in range(4):
         row[LEFT + k] = box[k]
     row[BORN_AT], row[SEEN_AT], row[SCORE], row[HITS], row[LABEL] = now, now, boxes.scores[n], 1, boxes.labels[n]
-    row[BORDER] = row[BORN_BORDER] = at_border(box, boxes)
+    row[BORN_BORDER] = at_border(box, boxes)
     rows.votes[t, boxes.labels[n]] = boxes.scores[n]
     for k in range(rows.look.shape[1]):
         rows.look[t, k] = boxes.look[n, k]
@@ -196,5 +206,5 @@ def begin(now: float, rows: Rows, t: int, boxes: Boxes, n: int) -> None:
 @compiled
 def stays(limits: Limits, row: Float64) -> bool:
     """Whether a track is remembered."""
-    limit = (BORDER_S if row[BORDER] else limits.lost_s) if row[CONFIRMED] else CONFIRM_S
+    limit = (BORDER_S if row[LEAVING] else limits.lost_s) if row[CONFIRMED] else CONFIRM_S
     return bool(row[HITS] > 0 and row[UNSEEN_S] <= limit and row[SINCE_S] <= FORGET_S)

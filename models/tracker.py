@@ -147,7 +147,7 @@ class Tracker:
     def _tracks(self, state: TrackerState, found: Int64) -> Tracks:
         rows = state.motion
         unseen = rows[:, track.UNSEEN_S]
-        stays = (unseen <= self.settings.coast_s) & (rows[:, track.BORDER] == 0)
+        stays = (unseen <= self.settings.coast_s) & (rows[:, track.LEAVING] == 0)
         alive = np.flatnonzero((rows[:, track.CONFIRMED] > 0) & ((unseen == 0) | stays))
         rows, found = rows[alive], found[alive]
         return Tracks(

@@ -247,6 +247,13 @@ def test_who_leaves_over_the_border_is_gone_at_once_and_not_taken_up_again() -> 
     assert ids(history) == {1, 2}
 
 
+def test_who_stands_at_the_border_cut_by_the_picture_has_not_left() -> None:
+    scene = between(lambda _: [Sight(300, 599)], 3, 4.2)
+    history = follow(frames(scene, 5, 7))
+    assert len(history[16])
+    assert ids(history) == {1}
+
+
 @pytest.mark.parametrize("fps", [15.0, 5.0, 3.5])
 def test_the_foot_point_does_not_lag_behind_a_steady_walker(fps: float) -> None:
     history = follow(frames(walker(STEP), fps, 5))
