@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from api.centre import Centre
 
+from api.centre import Centre
 from benchmarks import weights
 from detectors import engine
 from detectors.evaluation import alarms, match, truths
