@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from typing import ClassVar
 
 import msgspec
@@ -85,6 +86,11 @@ class LoiteringThresholds(VisitThresholds):
         description="Seconds after the end in which the same person at the same zone is not raised again.",
     )
 
+    @cached_property
+    def least_s(self) -> float:
+        """The shortest dwell that may apply, so that the sun is asked for only when it matters."""
+        return min(self.needed_s(condition) for condition in ("day", "dusk", "night"))
+
     def needed_s(self, condition: Condition) -> float:
         """The dwell that applies by day, at dusk or by night."""
         if condition != "night":
@@ -127,8 +133,10 @@ class Loitering:
         claims = []
         for visit in now:
             limits = self._limits.at(view, visit.zone, visit.label)
+            if visit.dwell_s < limits.least_s - TOLERANCE_S or visit.label not in limits.labels:
+                continue
             needed_s = limits.needed_s(view.condition)
-            if visit.dwell_s >= needed_s - TOLERANCE_S and visit.label in limits.labels:
+            if visit.dwell_s >= needed_s - TOLERANCE_S:
                 claims.append(_claim(visit, view, limits, needed_s))
         return LoiteringMemory(now), claims
 
