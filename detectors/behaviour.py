@@ -10,8 +10,9 @@ from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 import msgspec
 
 from detectors import thresholds
+from detectors.followed import Step
 from detectors.thresholds import Resolver
-from detectors.view import Step, View
+from detectors.view import View
 from lanewatch.records import Box, Factor
 from lanewatch.site import Name
 

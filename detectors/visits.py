@@ -9,8 +9,10 @@ from typing import TypeVar
 import msgspec
 import numpy as np
 
+from detectors.followed import Followed, Step
+from detectors.ground import Area
 from detectors.thresholds import Resolver, VisitThresholds
-from detectors.view import Area, Followed, Step, View
+from detectors.view import View
 from lanewatch.records import Box
 from models.look import similarity
 

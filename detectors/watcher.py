@@ -6,11 +6,13 @@ from typing import Any
 
 import msgspec
 
-from detectors import episode, view
+from detectors import episode, followed
 from detectors.behaviour import Behaviour, BehaviourError, registry
 from detectors.episode import Episodes, Origin
+from detectors.followed import Step, Trail
+from detectors.ground import Ground
 from detectors.thresholds import Resolver
-from detectors.view import Ground, Step, Trail, View
+from detectors.view import View
 from lanewatch.records import Detections, Event, restore
 from lanewatch.schedule import Schedules
 from lanewatch.site import Camera, Site, Watching
@@ -114,8 +116,8 @@ class Watcher:
             return _at(state, detections, looked_at=looked_at), []
         tracker, tracks = self._tracker.update(state.tracker, detections)
         elapsed_s = detections.captured_at - state.captured_at if state.slot >= 0 else 0.0
-        followed = view.follow(tracks, state.trails, state.looked_at, detections.captured_at)
-        shown = View(detections, tracks, followed, ground, post.schedules, elapsed_s)
+        people = followed.follow(tracks, state.trails, state.looked_at, detections.captured_at)
+        shown = View(detections, tracks, people, ground, post.schedules, elapsed_s)
         memories, claimed = post.judge(state.memories, shown)
         episodes = state.episodes
         events: list[Event] = []

@@ -15,8 +15,10 @@ from pydantic import Field
 
 from detectors import score, thresholds
 from detectors.behaviour import Account, Claim
+from detectors.followed import Followed
+from detectors.ground import Border
 from detectors.thresholds import MoverThresholds, Resolver
-from detectors.view import Border, Followed, View
+from detectors.view import View
 from lanewatch.site import Line, Name
 
 CROSSED = 0.45

@@ -11,8 +11,9 @@ import pytest
 from detectors.behaviour import Account, BehaviourError, Claim, find, registry
 from detectors.behaviours import BUILT_IN
 from detectors.behaviours.loitering import Loitering
+from detectors.followed import Step
 from detectors.thresholds import Resolver
-from detectors.view import Step, View
+from detectors.view import View
 from detectors.watcher import CameraState, Watcher
 from lanewatch import records
 from lanewatch.records import Factor

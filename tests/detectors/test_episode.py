@@ -11,8 +11,10 @@ from detectors import episode
 from detectors.behaviour import Account, Claim
 from detectors.behaviours.loitering import Loitering, LoiteringThresholds
 from detectors.episode import Episodes, Origin
+from detectors.followed import Step
+from detectors.ground import Ground
 from detectors.thresholds import Resolver
-from detectors.view import Ground, Step, View
+from detectors.view import View
 from lanewatch.records import Event, Factor
 from lanewatch.schedule import Schedules
 from models.tracker import Tracker

@@ -1,0 +1,99 @@
+"""A camera's zones and lines in pixels of its frames."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from detectors.followed import Followed
+from lanewatch import geometry
+from lanewatch.records import Detections, Float64
+from lanewatch.site import Camera, Line, Zone
+
+
+class Area(NamedTuple):
+    """A zone in pixels: its corners and the box around them."""
+
+    zone: Zone
+    corners: list[list[float]]
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def contains(self, x: float, y: float) -> bool:
+        """Whether a point lies in it."""
+        if x < self.left or x > self.right or y < self.top or y > self.bottom:
+            return False
+        return geometry.contains(self.corners, x, y)
+
+
+class Border(NamedTuple):
+    """A line in pixels, (2, 2), and the box around it."""
+
+    line: Line
+    points: Float64
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def crossed(self, one: Followed) -> int:
+        """Which way somebody's last step crosses it: 1 from left to right, -1 from right to left, 0 not."""
+        x, y = one.before.x, one.before.y
+        if (one.x < self.left and x < self.left) or (one.x > self.right and x > self.right):
+            return 0
+        if (one.y < self.top and y < self.top) or (one.y > self.bottom and y > self.bottom):
+            return 0
+        return int(geometry.crosses(self.points, np.array([[x, y]]), np.array([[one.x, one.y]]))[0])
+
+    def distance(self, one: Followed) -> float:
+        """How far somebody stands from the line, prolonged without end, pixels."""
+        return abs(float(geometry.side(self.points, np.array([[one.x, one.y]]))[0]))
+
+
+class Ground:
+    """A camera's zones and lines in pixels of one frame size. Constant, so made once and kept beside the fold."""
+
+    def __init__(self, camera: Camera, width: int, height: int) -> None:
+        self.camera = camera
+        self.width, self.height = width, height
+        areas = [_area(zone, width, height) for zone in camera.zones]
+        self.areas = tuple(area for area in areas if area.zone.kind != "ignore")
+        self._zones = {area.zone.id: area.zone for area in self.areas}
+        self.ignored = tuple(area for area in areas if area.zone.kind == "ignore")
+        self.borders = tuple(_border(line, width, height) for line in camera.lines)
+        self._by_kinds: dict[frozenset[str], tuple[Area, ...]] = {}
+
+    def zone(self, zone: str) -> Zone:
+        """The zone of that id, of those that are not ignored."""
+        return self._zones[zone]
+
+    def areas_of(self, kinds: frozenset[str]) -> tuple[Area, ...]:
+        """The zones of those kinds."""
+        found = self._by_kinds.get(kinds)
+        if found is None:
+            found = self._by_kinds[kinds] = tuple(area for area in self.areas if area.zone.kind in kinds)
+        return found
+
+    def ignores(self, detections: Detections) -> list[bool]:
+        """Which of the record's boxes stand in a zone of which nothing is looked at."""
+        return [
+            any(area.contains((left + right) / 2, bottom) for area in self.ignored)
+            for left, _, right, bottom in detections.xyxy.tolist()
+        ]
+
+
+def _area(zone: Zone, width: int, height: int) -> Area:
+    polygon = geometry.pixels(zone.polygon, width, height)
+    left, top = polygon.min(axis=0).tolist()
+    right, bottom = polygon.max(axis=0).tolist()
+    return Area(zone, polygon.tolist(), left, top, right, bottom)
+
+
+def _border(line: Line, width: int, height: int) -> Border:
+    points = geometry.pixels(line.points, width, height)
+    left, top = points.min(axis=0).tolist()
+    right, bottom = points.max(axis=0).tolist()
+    return Border(line, points, left, top, right, bottom)
