@@ -94,6 +94,13 @@ def usable(box: Float64, score: float) -> bool:
 
 
 @compiled
+def kin(limits: Limits, label: float, other: float) -> bool:
+    """Whether two labels can be of one thing."""
+    group, another = limits.groups[int(label)], limits.groups[int(other)]
+    return bool(group == another or group == 0 or another == 0)
+
+
+@compiled
 def price(row: Float64, look: Float32, boxes: Boxes, n: int, hidden: float, reach: float) -> float:
     """What it costs a track to take a box, or ``FAR``: place (half of Mahalanobis' square), size and look."""
     box = boxes.xyxy[n]
@@ -114,16 +121,15 @@ def match(
     some = False
     for t in range(len(rows.ids)):
         row = rows.motion[t]
-        label = int(row[LABEL])
-        lively = row[CONFIRMED] > 0 and row[STRONG_S] <= limits.weak_s and row[SINCE_S] <= 1.0
+        lively = row[CONFIRMED] > 0 and row[STRONG_S] - passed <= limits.weak_s
         wide = limits.speed * min(row[SINCE_S], max(passed, BLIND_S)) + 3 * NOISE
         for n in range(len(free)):
             other = int(boxes.labels[n])
             if found[t] >= 0 or not free[n] or strong != (other > 0 and boxes.scores[n] >= limits.start_score):
                 continue
-            if label and other and limits.groups[label] != limits.groups[other]:
+            if not kin(limits, row[LABEL], other):
                 continue
-            unnamed = label == 0 and other == 0
+            unnamed = row[LABEL] == 0 and other == 0
             if strong or unnamed or lively:
                 cost[t, n] = price(row, rows.look[t], boxes, n, hidden[n], wide if strong or unnamed else WEAK_REACH)
                 some = some or cost[t, n] < COST_LIMIT
@@ -161,7 +167,7 @@ def relink(limits: Limits, rows: Rows, t: int, found: Int64) -> None:
         other = rows.motion[o]
         if found[o] >= 0 or not other[CONFIRMED] or other[HITS] == 0 or other[LEAVING] or row[BORN_BORDER]:
             continue
-        if other[SEEN_AT] >= row[BORN_AT] or limits.groups[int(other[LABEL])] != limits.groups[int(row[LABEL])]:
+        if other[SEEN_AT] >= row[BORN_AT] or not kin(limits, row[LABEL], other[LABEL]):
             continue
         away = np.hypot(row[BORN_X] - other[LAST_X], row[BORN_Y] - other[LAST_Y]) / other[SCALE]
         like = likeness(rows.look[o], rows.look[t])
@@ -246,24 +252,24 @@ def _step(sources: int) -> Callable[[Limits, float, float, bool, int, Rows, Boxe
         free, found = np.zeros(len(boxes.scores), np.bool_), np.full(len(rows.ids), -1)
         if looked:
             look_at(limits, now, passed, rows, boxes, free, found)
-        chosen, kept = np.zeros(len(rows.ids), np.int64), 0
+        chosen, old = np.zeros(len(rows.ids), np.int64), 0
         for t in range(len(rows.ids)):
             if stays(limits, rows.motion[t]):
-                at = kept
+                at = old
                 while at and rows.ids[chosen[at - 1]] > rows.ids[t]:  # a re-linked track has gone back to its older id
                     chosen[at] = chosen[at - 1]
                     at -= 1
                 chosen[at] = t
-                kept += 1
+                old += 1
         births, born = np.zeros(len(free), np.int64), 0
         for n in range(len(free)):
             if starts(limits, boxes, n, free):
                 births[born] = n
                 born += 1
-        after, taken = gather(rows, chosen[:kept], found, births[:born])
+        after, taken = gather(rows, chosen[:old], found, births[:born])
         for i in range(born):
-            after.ids[kept + i], taken[kept + i] = next_id + i, births[i]
-            begin(now, after, kept + i, boxes, births[i])
+            after.ids[old + i], taken[old + i] = next_id + i, births[i]
+            begin(now, after, old + i, boxes, births[i])
         return after, taken
 
     return step
