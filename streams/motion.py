@@ -42,6 +42,8 @@ _BLOCK = 4
 _FILLED = 255 * 3 // 16  # of a block's 16 pixels, 3 have to have moved: single ones are noise
 _LEAST_PIXELS = 10  # of a region: a person 20 px high and 5 wide in the gate's picture, half of whom is seen to move
 _MOST_REGIONS = 32
+_EAGER = 10  # looks at first, each of which the slow average learns from
+_SLOW_EVERY_S = 1.0  # and how often later: a minute's average need not see all of it
 _LOUD = 16.0  # grey levels at which a difference stops to weigh in the noise: a bus is not noise
 
 
@@ -71,6 +73,8 @@ class Gate:
         self._at: float | None = None
         self._begun = 0.0
         self._looks = 0
+        self._slow_looks = 2
+        self._unlearned_s = 0.0
         self._noise = 1.0
         self._warm = False
         self._recent = np.zeros((0, 0), np.uint8)
@@ -138,7 +142,7 @@ class Gate:
         self._warm = False
 
     def _relearn(self, small: UInt8) -> None:
-        self._looks = 1
+        self._looks, self._slow_looks, self._unlearned_s = 1, 2, 0.0
         self.fast, self.slow = small.astype(np.float32), small.astype(np.float32)
         self._fast8, self._slow8 = small.copy(), small.copy()
         self._thin = _thin(small)
@@ -170,8 +174,15 @@ class Gate:
         self._noise += (quiet - self._noise) * 0.05
         first = 1.0 / self._looks  # a plain mean at first: the first picture must not weigh for a minute
         cv2.accumulateWeighted(small, self.fast, max(1.0 - math.exp(-elapsed_s / FAST_S), first))
-        cv2.accumulateWeighted(small, self.slow, max(1.0 - math.exp(-elapsed_s / SLOW_S), first), keep)
-        self._round()
+        cv2.convertScaleAbs(self.fast, dst=self._fast8)
+        self._thin = _thin(self._fast8)
+        self._unlearned_s += elapsed_s
+        if self._unlearned_s >= _SLOW_EVERY_S or self._looks <= _EAGER:
+            weight = max(1.0 - math.exp(-self._unlearned_s / SLOW_S), 1.0 / self._slow_looks)
+            cv2.accumulateWeighted(small, self.slow, weight, keep)
+            cv2.convertScaleAbs(self.slow, dst=self._slow8)
+            self._slow_looks += 1
+            self._unlearned_s = 0.0
 
     def _round(self) -> None:
         cv2.convertScaleAbs(self.fast, dst=self._fast8)
