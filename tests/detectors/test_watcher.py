@@ -70,15 +70,15 @@ def test_the_same_intruder_at_any_rate(begin: float, y: float, pace: float) -> N
 @settings(max_examples=8, deadline=None)
 @given(begin=st.floats(0, 3), y=st.floats(250, 750), pace=st.floats(60, 90), back=st.booleans())
 def test_the_same_crossing_at_any_rate(begin: float, y: float, pace: float, back: bool) -> None:
-    first, last = (980, 720) if back else (720, 980)
-    path = along((begin, first, y), (begin + 260 / pace, last, y))
+    first, last = (980, 620) if back else (620, 980)
+    path = along((begin, first, y), (begin + 360 / pace, last, y))
     crossed = begin + abs(800 - first) / pace
     raised = {}
     for fps in RATES:
         events = opened(watch(detections([path], fps=fps, seconds=12), SITE))
         assert [(event.kind, event.zone) for event in events] == [("line_crossing", "gate")]
         raised[fps] = events[0].started_at - NOON
-        assert 0 <= raised[fps] - crossed <= 1 / fps + FOOT_FILTER_S
+        assert -0.1 <= raised[fps] - crossed <= 1 / fps + FOOT_FILTER_S
     for fps in RATES:
         assert abs(raised[fps] - raised[15.0]) <= 1 / fps + 1 / 15
 
