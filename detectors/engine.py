@@ -10,11 +10,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
+import msgspec
+import numpy as np
+
 from detectors.watcher import CameraState, Watcher
 from detectors.worker import DetectWorker
-from lanewatch.records import Detections, Event, Gap
+from lanewatch.records import PERSON, Detections, Event, Frame, Gap
 from lanewatch.site import Camera, Site
-from models import detector
+from models import detector, look
 from models.detector import ObjectDetector
 from streams.address import Address
 from streams.archive import Archive
@@ -85,7 +88,22 @@ def runner(
         network: The object detector; the site's if None.
     """
     samplers = [sampler(camera, site, ring) for camera in site.cameras]
-    return MemoryRunner(samplers, DetectWorker(network or load(site)), Watcher(site, run=run), serve, keep=keep)
+    watcher = Watcher(site, run=run)
+    _warm(watcher, site.cameras[0].id)
+    return MemoryRunner(samplers, DetectWorker(network or load(site)), watcher, serve, keep=keep)
+
+
+def _warm(watcher: Watcher, camera: str) -> None:
+    """Has the tracker's kernel compiled (seconds, on a machine that never ran it) before the first frame waits."""
+    tick = Frame(camera=camera, epoch=0, slot=0, captured_at=0.0, received_at=0.0, width=640, height=360)
+    seen = msgspec.structs.replace(
+        Detections.empty(tick),
+        xyxy=np.array([[0, 0, 10, 20]], np.float32),
+        scores=np.ones(1, np.float32),
+        labels=np.array([PERSON], np.uint8),
+        look=np.zeros((1, look.SIZE), np.uint8),
+    )
+    watcher.step(watcher.start(camera), seen)
 
 
 def rescore(records: Iterable[Detections], site: Site, *, run: str = "rescore") -> Iterator[Event]:
