@@ -50,9 +50,22 @@ OVERLAP: Final = 0.5
 ROUNDS: Final = 400
 BATCH: Final = 12  # pictures at a time; all rates divide it
 
-# Best mean of MOTA and IDF1 over the three rates, of track_high_thresh .4-.6, new_track_thresh .5-.7, match_thresh .9
-# and .95 and fuse_score: each tracker's own.
-OTHERS: Final[dict[str, dict[str, Any]]] = {}
+_FITTED: Final[dict[str, Any]] = {
+    "track_high_thresh": 0.4,
+    "new_track_thresh": 0.7,
+    "match_thresh": 0.95,
+    "fuse_score": False,
+}
+# Each tracker's best mean of MOTA and IDF1 over the three rates, of track_high_thresh .4, .5, .6, new_track_thresh .5,
+# .6, .7, track_low_thresh .1, .25, .35, match_thresh .9, .95 and fuse_score on and off.
+OTHERS: Final[dict[str, dict[str, Any]]] = {
+    "bytetrack": _FITTED | {"track_low_thresh": 0.25},
+    "botsort": _FITTED | {"track_low_thresh": 0.35},
+    "ocsort": _FITTED,
+    "deepocsort": _FITTED,
+    "fasttrack": _FITTED | {"track_high_thresh": 0.6, "new_track_thresh": 0.6, "track_low_thresh": 0.25},
+    "tracktrack": _FITTED | {"track_high_thresh": 0.5, "track_low_thresh": 0.35},
+}
 
 
 class Seen(NamedTuple):
@@ -228,7 +241,7 @@ def other(name: str, fps: float) -> Track:
     home = Path(str(offline.ultralytics().__file__)).parent
     utils, trackers = import_module("ultralytics.utils"), import_module("ultralytics.trackers.track")
     settings = utils.YAML.load(home / "cfg" / "trackers" / f"{name}.yaml") | OTHERS[name]
-    settings |= {"track_low_thresh": SCORE, "track_buffer": round(3 * fps), "gmc_method": "none", "with_reid": False}
+    settings |= {"track_buffer": round(3 * fps), "gmc_method": "none", "with_reid": False}
     tracker = trackers.TRACKER_MAP[name](args=utils.IterableSimpleNamespace(**settings, device="cpu"))
 
     def track(detections: Detections) -> Seen:
