@@ -35,10 +35,12 @@ class OutOfReachError(Exception):
 
 
 class NoRoomError(OSError):
-    """The disk is filled up to the reserve."""
+    """The disk is filled up to the reserve, or would be."""
 
-    def __init__(self, folder: Path, reserve: int) -> None:
-        super().__init__(errno.ENOSPC, f"{folder}: less than {reserve >> 20} MiB left, which are kept for events")
+    def __init__(self, folder: Path, room: int) -> None:
+        super().__init__(
+            errno.ENOSPC, f"{folder}: less than {room / 2**20:.1f} MiB left, the reserve for events counted"
+        )
 
 
 def reason(error: Exception) -> str:
@@ -79,7 +81,7 @@ def snapshot(held: Segment | None, peak: Peak, folder: Path, name: str, reserve:
     if best is None or best.image is None or abs(best.captured_at - peak.captured_at) > NEAR_S:
         raise OutOfReachError(f"no frame within {NEAR_S:g} s of the peak")
     data = picture.encode(best.image)
-    _write(folder, name, reserve, lambda path: path.write_bytes(data))
+    _write(folder, name, reserve + len(data), lambda path: path.write_bytes(data))
     same = abs(best.captured_at - peak.captured_at) <= SAME_S
     return Medium("ready", "", best.captured_at, best.captured_at, name, peak if same else None)
 
@@ -97,19 +99,21 @@ def clip(
     if held is None or covered is None:
         raise OutOfReachError("the camera's packets of that time are not held")
     first, last = covered
-    _write(folder, name, reserve, held.write)
+    # A copy is as large as its packets; one that is encoded anew is hardly larger than the camera's own.
+    size = sum(len(packet.data) for packet in held.packets)
+    _write(folder, name, reserve + size, held.write)
     if going_on:
         return Medium("partial", GOING_ON, first, last, name)
     whole = first <= begins + SLACK_S and last >= ends - SLACK_S
     return Medium("ready" if whole else "partial", "" if whole else "out_of_reach", first, last, name)
 
 
-def _write(folder: Path, name: str, reserve: int, write: Callable[[Path], object]) -> None:
-    """Writes beside the place and moves it there when it is whole, so that nobody ever sees a half."""
+def _write(folder: Path, name: str, room: int, write: Callable[[Path], object]) -> None:
+    """Writes beside the place, if there is so much room, and moves it there when it is whole: nobody sees a half."""
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    if shutil.disk_usage(folder).free < reserve:
-        raise NoRoomError(folder, reserve)
+    if shutil.disk_usage(folder).free < room:
+        raise NoRoomError(folder, room)
     part = path.with_name(f"{path.stem}.part{path.suffix}")
     try:
         write(part)

@@ -43,6 +43,10 @@ class _Plan:
     shot_at: float
 
 
+RESERVE = 64 * 2**20
+"""Room for some 50,000 revisions of events: a night on which somebody sees the counter and makes room."""
+
+
 class Evidence:
     """Sees to each event's snapshot and clip.
 
@@ -56,20 +60,21 @@ class Evidence:
         folder: Where pictures are written; made if it is not there.
         live: Whether, when more is asked for than can be written, the newest is written and the oldest given up; for
             recordings the watcher waits instead.
-        reserve: Bytes of the disk that are left free, so that a disk filled by clips still takes events and the audit.
+        reserve: Bytes of the disk that are left free, so that a disk filled by clips still takes events and the audit;
+            64 MiB, or a twentieth of a small disk, if None.
     """
 
     def __init__(
-        self, store: Store, frames: PacketRing, folder: Path, *, live: bool = True, reserve: int = 64 * 2**20
+        self, store: Store, frames: PacketRing, folder: Path, *, live: bool = True, reserve: int | None = None
     ) -> None:
         self.folder = folder
         self._store = store
         self._frames = frames
-        self._reserve = reserve
         self._lock = threading.RLock()
         self._plans: dict[tuple[str, str], _Plan] = {}
         self._ledger = Ledger(store)
         folder.mkdir(parents=True, exist_ok=True)
+        self._reserve = min(RESERVE, shutil.disk_usage(folder).total // 20) if reserve is None else reserve
         for left in folder.glob("**/*.part.*"):
             left.unlink()
         store.forsake()

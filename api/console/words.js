@@ -40,7 +40,7 @@ const WORDS = {
     pending: "화면을 저장하는 중입니다",
     no_picture: "화면이 없습니다",
     no_clip: "영상이 없습니다",
-    clip_going_on: "이벤트가 진행 중이라 영상이 이어집니다",
+    clip_going_on: "영상의 뒷부분을 이어서 저장하는 중입니다",
     reasons: {
       disk_full: "디스크가 가득 찼습니다", queue_full: "저장할 것이 밀려 건너뛰었습니다", out_of_reach: "그 시각의 화면이 남아 있지 않습니다",
       interrupted: "저장 중에 서비스가 멈췄습니다", unreadable: "화면을 읽을 수 없었습니다", not_written: "디스크에 쓸 수 없었습니다",
@@ -101,7 +101,7 @@ const WORDS = {
     pending: "The picture is being written",
     no_picture: "No picture",
     no_clip: "No clip",
-    clip_going_on: "The event goes on, and so will the clip",
+    clip_going_on: "The rest of the clip is still to come",
     reasons: {
       disk_full: "the disk is full", queue_full: "too much was to be written at once", out_of_reach: "that time's pictures are not held any more",
       interrupted: "the service was stopped while it was written", unreadable: "the pictures could not be read",
