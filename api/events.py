@@ -14,8 +14,9 @@ from starlette.responses import Response
 from api import audit, body, wire
 from api.errors import ProblemError
 from api.feed import Feed, Stream, begin
+from api.pages import CursorError, Filter
 from api.schema import says, takes
-from api.store import CursorError, Filter, Store
+from api.store import Store
 from api.wire import Opinion, Stored, Verdict
 from lanewatch.records import State
 

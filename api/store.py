@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +28,7 @@ from sqlalchemy import (
 from sqlalchemy import event as signals
 from sqlalchemy.exc import SQLAlchemyError
 
+from api.pages import Filter, Page, cursor_of, read_cursor
 from api.tables import audit, events, evidence, feed, metadata, verdicts
 from api.wire import Exhibits, Look, Medium, Opinion, Stored
 from lanewatch import telemetry
@@ -41,54 +40,6 @@ PREFERRED_RUN = "live"
 
 _BUSY_S = 5.0
 """How long a writer waits for another process that writes to the same SQLite file."""
-
-
-class CursorError(ValueError):
-    """A cursor that this API did not give."""
-
-
-class Filter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which events a list holds; what is empty or None does not filter.
-
-    ``since`` and ``until`` are capture time in epoch seconds, and hold for the event's start:
-    ``since <= started_at < until``. ``severity`` is the least.
-    """
-
-    cameras: tuple[str, ...] = ()
-    kinds: tuple[str, ...] = ()
-    zones: tuple[str, ...] = ()
-    states: tuple[str, ...] = ()
-    runs: tuple[str, ...] = ()
-    severity: int | None = None
-    since: float | None = None
-    until: float | None = None
-
-    def conditions(self) -> Iterator[Any]:
-        """The filter in SQL."""
-        columns = (
-            (events.c.camera, self.cameras),
-            (events.c.kind, self.kinds),
-            (events.c.zone, self.zones),
-            (events.c.state, self.states),
-            (events.c.run, self.runs),
-        )
-        for column, wanted in columns:
-            if wanted:
-                yield column.in_(wanted)
-        if self.severity is not None:
-            yield events.c.severity >= self.severity
-        if self.since is not None:
-            yield events.c.started_at >= self.since
-        if self.until is not None:
-            yield events.c.started_at < self.until
-
-
-class Page(msgspec.Struct, frozen=True):
-    """A part of a list, the newest first; ``position`` is how far the feed had come when it was read."""
-
-    events: tuple[Stored, ...]
-    next: str | None
-    position: int
 
 
 class Store:
@@ -250,12 +201,12 @@ class Store:
         query = _shown().where(*wanted.conditions())
         query = query.order_by(*(column.desc() for column in key)).limit(limit + 1)
         if cursor is not None:
-            query = query.where(tuple_(*key) < tuple_(*map(literal, _read_cursor(cursor))))
+            query = query.where(tuple_(*key) < tuple_(*map(literal, read_cursor(cursor))))
         with self._read() as connection:
             position = _last(connection)  # first: what comes between the two is then told twice, and not never
             rows = connection.execute(query).mappings().all()
             found = _attach(connection, rows[:limit])
-        more = _cursor(rows[limit - 1]) if len(rows) > limit else None
+        more = cursor_of(rows[limit - 1]) if len(rows) > limit else None
         return Page(tuple(found), more, position)
 
     def since(self, position: int, limit: int = 100) -> list[Stored]:
@@ -411,16 +362,3 @@ def _attach(connection: Connection, rows: Sequence[RowMapping]) -> list[Stored]:
 def _among(table: Any, keys: set[tuple[str, str]]) -> Any:
     """Holds for all of the keys and some more, since SQLite does not look pairs up in an index."""
     return and_(table.c.run.in_(sorted({run for run, _ in keys})), table.c.id.in_(sorted({id for _, id in keys})))
-
-
-def _cursor(row: RowMapping) -> str:
-    place = msgspec.json.encode((row["started_at"], row["run"], row["id"]))
-    return base64.urlsafe_b64encode(place).decode().rstrip("=")
-
-
-def _read_cursor(cursor: str) -> tuple[float, str, str]:
-    try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        return msgspec.json.decode(base64.b64decode(padded, b"-_", validate=True), type=tuple[float, str, str])
-    except (binascii.Error, msgspec.DecodeError, ValueError) as error:
-        raise CursorError("the cursor is none that this API gave: take `next` of the page before, as it is") from error

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api.store import CursorError, Filter, Store
+from api.pages import CursorError, Filter
+from api.store import Store
 from api.wire import Exhibits, Look, Medium, Opinion
 from lanewatch.records import Event
 from streams.stage import UnavailableError
