@@ -147,7 +147,7 @@ class Evidence:
             run=event.run,
             id=event.id,
             camera=event.camera,
-            begins=max(event.started_at - PRE_ROLL_S, opened - BEFORE_OPENING_S),
+            begins=max(event.began_at - PRE_ROLL_S, opened - BEFORE_OPENING_S),
             until=opened + AFTER_OPENING_S,
             shot=event.peak,
             shot_at=event.updated_at,

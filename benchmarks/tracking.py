@@ -9,8 +9,8 @@ Ultralytics' six run with the thresholds that suit these boxes best, found by a 
 own defaults they take many weak boxes for people), and remember for as long as Lanewatch does; without camera motion
 compensation, since the camera is fixed, and without re-identification networks, which are not on a closed network.
 
-``--all`` adds what nothing was tuned on: tud-stadtmitte with its public detections, and caviar's labelled boxes with
-3 % of noise; neither has colours here.
+``--all`` adds other scenes, which were looked at but not fitted to: tud-stadtmitte with its public detections, and
+caviar's labelled boxes with 3 % of noise; neither has colours here.
 
     LANEWATCH_DATA=... python -m benchmarks.tracking [--json] [--all]
 """
@@ -56,8 +56,8 @@ _FITTED: Final[dict[str, Any]] = {
     "match_thresh": 0.95,
     "fuse_score": False,
 }
-# Each tracker's best mean of MOTA and IDF1 over the three rates, of track_high_thresh .4, .5, .6, new_track_thresh .5,
-# .6, .7, track_low_thresh .1, .25, .35, match_thresh .9, .95 and fuse_score on and off.
+# Each tracker's best mean of MOTA and IDF1 over the three rates on these very boxes: of match_thresh .9 and .95 with
+# fuse_score on and off, then of track_high_thresh .4-.6, new_track_thresh .5-.7 and track_low_thresh .1-.35.
 OTHERS: Final[dict[str, dict[str, Any]]] = {
     "bytetrack": _FITTED | {"track_low_thresh": 0.25},
     "botsort": _FITTED | {"track_low_thresh": 0.35},
@@ -296,7 +296,7 @@ def main() -> None:
     """Prints the table, or with ``--json`` the object."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="one object: rows, update_ms_3, update_ms_10")
-    parser.add_argument("--all", action="store_true", help="with the sets that nothing was tuned on")
+    parser.add_argument("--all", action="store_true", help="with the other scenes")
     arguments = parser.parse_args()
     if not (folder := os.environ.get("LANEWATCH_DATA")):
         sys.exit("LANEWATCH_DATA is not set: the labelled footage is not part of the repository")

@@ -224,6 +224,7 @@ def _event(one: Episode, state: State, now: float, origin: Origin, ended_at: flo
         camera=origin.camera,
         kind=one.kind,
         zone=one.zone,
+        began_at=one.since,
         started_at=one.started_at,
         updated_at=now,
         ended_at=ended_at,

@@ -195,8 +195,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     whose camera went away is ``expired`` and has none.
 
     Attributes:
+        began_at: when what it is about began, such as a loiterer's entry into the zone.
         started_at: when its definition was met, which is when the alarm was raised: a loiterer's thirtieth second.
-            When it began, such as the entry into the zone, is ``since`` in the detail of its first factor.
         ended_at: when it was last seen to be so.
         score: 0-1, the sum of the factors' values.
         severity: 1 watch, 2 alert, 3 dispatch suggested.
@@ -210,6 +210,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     camera: str
     kind: str
     zone: str
+    began_at: float
     started_at: float
     updated_at: float
     ended_at: float | None

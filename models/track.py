@@ -1,8 +1,8 @@
 """A track as a row of numbers, compiled: how it moves on, what a box tells of it, and when it is forgotten.
 
 Positions are pixels, variances squared body heights, times capture times in seconds. Constants are measured on
-pets09-s2l1 at 7, 3.5 and 2.33 fps and held against tud-stadtmitte and caviar; they lie on plateaus (a third more or
-less moves the mean IDF1 by less than .02), and none depends on the frame rate.
+pets09-s2l1 at 7, 3.5 and 2.33 fps and held against tud-stadtmitte and caviar; most lie on
+plateaus (a third more or less moves the mean IDF1 by less than .02), and none depends on the frame rate.
 """
 
 from __future__ import annotations

@@ -32,7 +32,6 @@ ROOMS = {
     "ray": {"streams"},
     "shapely": {"lanewatch"},
     "sqlalchemy": {"api"},
-    "sse_starlette": {"api"},
     "starlette": {"api"},
     "torch": {"models"},
     "torchvision": {"models"},

@@ -129,7 +129,7 @@ export class Detail {
       ["camera", named(camera.name, event.camera)],
       ["zone", this.site.zoneName(event)],
       ["opened", `${day(event.opened_at, zone)} ${time(event.opened_at, zone)} ${zoneName(event.opened_at, zone)}`],
-      ["started", time(event.started_at, zone)],
+      ["started", time(event.began_at, zone)],
       ["ended", ended],
       ["model", event.model],
     ];

@@ -118,7 +118,7 @@ def _account(visit: Visit, view: View, limits: IntrusionThresholds) -> Account:
     zone = view.ground.zone(visit.zone)
     share = min(visit.dwell_s / limits.dispatch_s, 1.0)
     factors = [
-        score.part("inside", ENTERED, zone=zone.id, kind=zone.kind, since=visit.since),
+        score.part("inside", ENTERED, zone=zone.id, kind=zone.kind),
         score.part("stay", LONGER * share, seconds=round(visit.dwell_s, 1), threshold_s=limits.stay_s),
         *score.circumstances(view.condition, visit.label, visit.confidence),
     ]

@@ -164,9 +164,7 @@ def _account(visit: Visit, view: View, needed_s: float) -> Account:
     dwell_s = visit.dwell_s
     longer = min(max(dwell_s / needed_s - 1, 0.0), 3.0)
     factors = [
-        score.part(
-            "dwell", REACHED + LONGER * longer, seconds=round(dwell_s, 1), threshold_s=needed_s, since=visit.since
-        ),
+        score.part("dwell", REACHED + LONGER * longer, seconds=round(dwell_s, 1), threshold_s=needed_s),
         *score.circumstances(view.condition, visit.label, visit.confidence),
     ]
     if zone.kind == "produce":

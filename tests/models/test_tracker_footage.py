@@ -18,7 +18,7 @@ def test_pets_at_three_and_a_half_frames_a_second(data: Path) -> None:
 
 
 def test_labelled_boxes_of_a_lobby_at_three_frames_a_second(data: Path) -> None:
-    # seen from above, nothing was tuned on it, and there are no looks to go by
+    # seen from above, our constants were not fitted to it, and there are no looks to go by
     clips = list(islice(tracking.caviar(data), 4))
     found = [tracking.quality(tracking.lanewatch(), tracking.run(clip, 8, 0), clip.truth) for clip in clips]
     assert np.mean([one.mota for one in found]) >= 0.85

@@ -51,7 +51,9 @@ def test_what_was_kept_comes_back_to_the_bit(
             keypoints=np.full((count, 17, 3), 0.1, np.float32) if index % 2 else None,
             asked=np.ones(count, bool) if index % 2 else None,
             scene=Scene(
-                moved=((1.5, 2.5, 3.5, 4.5),) * count, still=(StillRegion((0.5, 1.0, 2.0, 3.0), 4.25),), shift=(0.1, 0.2)
+                moved=((1.5, 2.5, 3.5, 4.5),) * count,
+                still=(StillRegion((0.5, 1.0, 2.0, 3.0), 4.25),),
+                shift=(0.1, 0.2),
             ),
         )
         for index, count in enumerate(counts)

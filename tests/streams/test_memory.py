@@ -85,6 +85,7 @@ def event(detections: Detections, number: int) -> Event:
         camera=detections.camera,
         kind="loitering",
         zone="z",
+        began_at=0,
         started_at=0,
         updated_at=0,
         ended_at=None,
