@@ -11,8 +11,11 @@ import msgspec
 from lanewatch import telemetry
 from lanewatch.records import Frame
 
-PICTURES_PER_CAMERA = 8
-"""Pictures that wait for the detector, a camera. At 768x576 each is 1.3 MB, and one batch of the detector is eight."""
+LIVE_PICTURES = 8
+"""Pictures of a live camera that wait for the detector: what is older than a second or two helps nobody."""
+
+RECORDED_PICTURES = 24
+"""Pictures of a recording that wait. At 768x576 each is 1.3 MB; 24 are one batch, so that the next is there in time."""
 
 RECORDS_PER_CAMERA = 120
 """Pictures and pixel-less records together: two minutes of ticks, should the detector stand still that long."""
@@ -26,8 +29,7 @@ class Backlog:
     knows that nobody looked, and the drop is counted.
     """
 
-    def __init__(self, pictures: int = PICTURES_PER_CAMERA, records: int = RECORDS_PER_CAMERA) -> None:
-        self._pictures = pictures
+    def __init__(self, records: int = RECORDS_PER_CAMERA) -> None:
         self._records = records
         self._waiting: dict[str, deque[Frame]] = {}
         self._turns: deque[str] = deque()
@@ -89,11 +91,11 @@ class Backlog:
             return self._closed and not any(self._waiting.values())
 
     def _full(self, waiting: deque[Frame]) -> bool:
-        return sum(frame.image is not None for frame in waiting) >= self._pictures or len(waiting) >= self._records
+        return sum(frame.image is not None for frame in waiting) >= RECORDED_PICTURES or len(waiting) >= self._records
 
     def _shed(self, waiting: deque[Frame]) -> None:
         pictures = [index for index, frame in enumerate(waiting) if frame.image is not None]
-        for index in pictures[: -self._pictures]:
+        for index in pictures[:-LIVE_PICTURES]:
             waiting[index] = msgspec.structs.replace(waiting[index], image=None, crops=(), gap="shed")
             telemetry.dropped("detect", waiting[index].camera, "shed")
         while len(waiting) > self._records:
