@@ -14,7 +14,7 @@ import av
 
 from api import picture
 from api.wire import GOING_ON, Medium
-from lanewatch.records import Frame, Peak
+from lanewatch.records import Peak
 from streams.segment import Segment
 
 SLACK_S = 2.5
@@ -70,14 +70,7 @@ def snapshot(held: Segment | None, peak: Peak, folder: Path, name: str, reserve:
         OutOfReachError: no frame near the peak is held.
         OSError: it cannot be written.
     """
-    best: Frame | None = None
-    for frame in held.frames() if held is not None else ():
-        if frame.image is None:
-            continue
-        if best is None or abs(frame.captured_at - peak.captured_at) < abs(best.captured_at - peak.captured_at):
-            best = frame
-        if frame.captured_at >= peak.captured_at:
-            break
+    best = None if held is None else held.nearest(peak.captured_at)
     if best is None or best.image is None or abs(best.captured_at - peak.captured_at) > NEAR_S:
         raise OutOfReachError(f"no frame within {NEAR_S:g} s of the peak")
     data = picture.encode(best.image)

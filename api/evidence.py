@@ -27,6 +27,9 @@ AFTER_OPENING_S = 20.0
 """A long event's clip is capped to so much around its opening, the moment that the alarm is about. The ring holds 60 s
 of packets: cut 20 s after the opening, the beginning 25 s before it is still there with 15 s to spare for a backlog."""
 
+RECORDED_SHOT_S = 20.0
+"""The same for recordings, at which nobody looks meanwhile: just so often that no peak leaves the ring untaken."""
+
 NEW_SHOT_S = 5.0
 """A snapshot follows an event's peak at most so often: a peak may move with every frame of a slow walk towards the
 camera."""
@@ -51,7 +54,8 @@ class Evidence:
     """Sees to each event's snapshot and clip.
 
     At the opening the packets around the peak and since the pre-roll are held at once and written by a worker, so that
-    there is something to see within the second; when the post-roll has come (``advance``) the clip is cut again, whole.
+    there is something to see within the second (of a recording the picture alone); when the post-roll has come
+    (``advance``) the clip is cut, whole.
     What cannot be written is said in the event's evidence, by a reason, and counted; nothing waits for it.
 
     Args:
@@ -78,6 +82,8 @@ class Evidence:
         for left in folder.glob("**/*.part.*"):
             left.unlink()
         store.forsake()
+        self._live = live
+        self._new_shot_s = NEW_SHOT_S if live else RECORDED_SHOT_S
         self._cutter = Cutter(self._done, newest_wins=live)
 
     @property
@@ -104,7 +110,7 @@ class Evidence:
                 plan = self._open(event, over)
                 if plan is None:
                     return
-            elif event.peak.slot != plan.shot.slot and (over or event.updated_at - plan.shot_at >= NEW_SHOT_S):
+            elif event.peak.slot != plan.shot.slot and (over or event.updated_at - plan.shot_at >= self._new_shot_s):
                 plan.shot, plan.shot_at = event.peak, event.updated_at
                 self._shoot(plan)
             if over:
@@ -154,7 +160,7 @@ class Evidence:
         )
         self._plans[plan.run, plan.id] = plan
         self._shoot(plan)
-        if not over:
+        if not over and self._live:
             self._cut(plan, event.updated_at, going_on=True)
         return plan
 

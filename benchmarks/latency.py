@@ -2,7 +2,8 @@
 
 The demo's site runs live for the length of its clip, behind a real server; a client follows the feed and reads each
 revision's event as soon as the feed tells of it. A frame's capture is the moment at which the clip's clock showed it:
-the offset between that clock and this machine's is the least that any frame had, so that late frames count as late.
+the offset between that clock and this machine's is the least that any frame of the epoch had, so that late frames count
+as late. Revisions that no frame caused (the end of a loop) are left out.
 """
 
 from __future__ import annotations
@@ -59,13 +60,16 @@ def serving(centre: Centre) -> server.Server:
 
 def measure(site: Site, seconds: float) -> dict[str, float]:
     """Runs the site for so long, and returns the figures."""
-    offsets: dict[str, float] = {}
-    read: list[tuple[str, float, float]] = []
+    offsets: dict[tuple[str, int], float] = {}
+    epochs: dict[tuple[str, int], int] = {}
+    read: list[tuple[str, int, float]] = []
 
     def watch_clock(detections: Detections) -> None:
         if detections.gap is None:
+            key = (detections.camera, detections.epoch)
             offset = detections.received_at - detections.captured_at
-            offsets[detections.camera] = min(offset, offsets.get(detections.camera, offset))
+            offsets[key] = min(offset, offsets.get(key, offset))
+            epochs[detections.camera, round(detections.captured_at * 1000)] = detections.epoch
 
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -81,7 +85,13 @@ def measure(site: Site, seconds: float) -> dict[str, float]:
         centre.runner.run()
     if not read:
         raise SystemExit("no event was raised in that time: run it for longer")
-    delays = np.array([arrived - (revision + offsets[camera]) for camera, revision, arrived in read]) * 1000
+    caused = [(camera, revision, arrived) for camera, revision, arrived in read if (camera, revision) in epochs]
+    delays = np.array(
+        [
+            arrived * 1000 - revision - offsets[camera, epochs[camera, revision]] * 1000
+            for camera, revision, arrived in caused
+        ]
+    )
     return {
         "p50_ms": round(float(np.percentile(delays, 50)), 1),
         "p95_ms": round(float(np.percentile(delays, 95)), 1),
@@ -91,7 +101,7 @@ def measure(site: Site, seconds: float) -> dict[str, float]:
     }
 
 
-def _follow(url: str, read: list[tuple[str, float, float]]) -> None:
+def _follow(url: str, read: list[tuple[str, int, float]]) -> None:
     """Follows the feed; notes the camera, the revision's capture time and when its event had been read."""
     seen: set[tuple[str, int]] = set()
     with httpx.Client(base_url=url, timeout=None) as client:
@@ -107,7 +117,7 @@ def _follow(url: str, read: list[tuple[str, float, float]]) -> None:
                     found = client.get(f"/v1/events/{told['id']}").json()
                     if found["revision"] >= told["revision"]:
                         seen.add(key)
-                        read.append((told["camera"], told["revision"] / 1000, time.time()))
+                        read.append((told["camera"], told["revision"], time.time()))
         except httpx.HTTPError:
             return  # the service has ended
 

@@ -16,7 +16,7 @@ SIDE = 208
 """Native pixels of a crop at least: the detector's 416 then doubles what is in it."""
 
 MOST = 4
-SHARE = 0.1
+SHARE = 0.07
 """Crops a frame on average: a crop costs the detector as much as a frame, and a tree in the wind has many small parts.
 Unspent ones add up to ``MOST``."""
 

@@ -69,6 +69,16 @@ class Segment:
             last = index
             yield self._frame(painter.image(picture), at)
 
+    def nearest(self, at: float) -> Frame | None:
+        """The masked frame whose capture time is nearest to ``at``; None where none can be decoded."""
+        best: VideoFrame | None = None
+        for picture in pictures(iter(self.packets)):
+            if best is None or abs(captured_at(picture) - at) < abs(captured_at(best) - at):
+                best = picture
+            if captured_at(picture) >= at:
+                break
+        return None if best is None else self._frame(Painter(self.camera).image(best), captured_at(best))
+
     def _frame(self, image: Image, at: float) -> Frame:
         return Frame(
             camera=self.camera.id,

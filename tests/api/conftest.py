@@ -81,7 +81,7 @@ def feeder(site: Site, packets: list[Packet]) -> Feeder:
 
 @pytest.fixture
 def evidence(store: Store, feeder: Feeder, tmp_path: Path) -> Iterator[Evidence]:
-    evidence = Evidence(store, feeder.ring, tmp_path / "evidence", live=False)
+    evidence = Evidence(store, feeder.ring, tmp_path / "evidence")
     yield evidence
     evidence.close()
 

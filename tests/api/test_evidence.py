@@ -96,6 +96,22 @@ def test_there_is_something_to_see_while_the_event_goes_on(
     assert pictures(evidence.path(found.clip))
 
 
+def test_of_a_recording_the_clip_is_written_once_it_is_whole(store: Store, feeder: Feeder, tmp_path: Path) -> None:
+    evidence = Evidence(store, feeder.ring, tmp_path / "recorded", live=False)
+    intake = Intake(store, evidence)
+    feeder.until(40)
+    event = make_event()
+    intake.upsert(event)
+    assert evidence.wait()
+    found = kept(store)
+    assert (found.snapshot.status, found.clip.status) == ("ready", "pending")
+    intake.upsert(after(event, 2, state="closed", ended_at=BEGIN + 22))
+    intake.advance("lane", BEGIN + 27)
+    assert evidence.wait()
+    assert kept(store).clip.status == "ready"
+    evidence.close()
+
+
 def test_a_better_picture_takes_the_place_of_the_first(
     intake: Intake, evidence: Evidence, store: Store, feeder: Feeder
 ) -> None:
