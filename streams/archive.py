@@ -20,9 +20,9 @@ import pyarrow.parquet as pq
 from lanewatch import telemetry
 from lanewatch.records import VERSION, Detections, Scene, StillRegion
 
-ROWS_PER_FILE = 4096
-"""Ten minutes of a camera at 7 frames a second: what a killed process may lose of the archive (never of the events),
-and small enough that a month of one camera is a few thousand files before compaction."""
+ROWS_PER_FILE = 2048
+"""Five minutes of a camera at 7 frames a second: what a killed process may lose of the archive (never of the events),
+held as 20 MB of records meanwhile; a month of one camera is a few thousand files before compaction."""
 
 HELD_FILES = 4
 """Files' worth of rows that are held while the disk is full, before they are dropped and counted."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
@@ -27,6 +28,7 @@ UNWATCHED = 64
 
 _POLL_S = 0.2
 _RETRY_S = 1.0
+_TELL_S = 60.0
 
 log = telemetry.log("memory")
 
@@ -190,13 +192,16 @@ class MemoryRunner(Generic[S]):
 
     def _deliver(self, event: Event) -> None:
         telemetry.EVENTS.labels(event.kind, event.state).inc()
+        told = -math.inf
         while True:
             try:
                 self._serve.upsert(event)
             except UnavailableError as error:
                 if self._stopping.is_set():
                     raise
-                log.error("event %s waits for the store: %s", event.id, error)
+                if time.monotonic() - told >= _TELL_S:
+                    told = time.monotonic()
+                    log.error("event %s and all after it wait for the store: %s", event.id, error)
                 self._stopping.wait(_RETRY_S)
             else:
                 return
