@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 import msgspec
 import numpy as np
 
+from detectors.behaviour import Account, Claim
 from detectors.followed import Followed, Step
 from detectors.ground import Area
 from detectors.thresholds import Resolver, VisitThresholds
@@ -27,6 +28,9 @@ YOUNG_S = 2.0
 STEADY_S = 2.0
 """Time over which a visit's confidence is averaged."""
 
+
+TOLERANCE_S = 1e-3
+"""Capture times are float seconds since 1970: 10 s between two of them may be 9.9999998."""
 
 V = TypeVar("V", bound=VisitThresholds)
 
@@ -73,6 +77,32 @@ class Visit(msgspec.Struct, frozen=True):
     def clarity(self) -> float:
         """How well the present frame shows it: a sure detection of somebody large."""
         return self.score * self.height
+
+
+class Visits(msgspec.Struct, frozen=True):
+    """The memory of a behaviour that judges stays: who is in which zone since when."""
+
+    visits: tuple[Visit, ...] = ()
+
+
+def claim(
+    visit: Visit, severity: int, limits: VisitThresholds, cooldown_s: float, account: Callable[[], Account]
+) -> Claim:
+    """That a stay is suspicious now; one happening for each zone and person."""
+    return Claim(
+        key=f"{visit.zone}/{visit.tracks[0]}",
+        zone=visit.zone,
+        since=visit.since,
+        until=visit.until,
+        tracks=visit.tracks,
+        born=visit.born,
+        box=visit.box,
+        clarity=visit.clarity,
+        severity=severity,
+        thresholds=limits,
+        account=account,
+        cooldown_s=cooldown_s,
+    )
 
 
 def advance(visits: tuple[Visit, ...], view: View, kinds: frozenset[str], graces: Resolver[V]) -> tuple[Visit, ...]:

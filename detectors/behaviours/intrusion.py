@@ -18,7 +18,7 @@ from detectors import score, thresholds, visits
 from detectors.behaviour import Account, Claim
 from detectors.thresholds import Resolver, VisitThresholds
 from detectors.view import View
-from detectors.visits import Visit
+from detectors.visits import TOLERANCE_S, Visit, Visits
 from lanewatch.site import Name, Zone
 
 ZONES = frozenset({"closed"})
@@ -29,8 +29,6 @@ LONGER = 0.1
 """More for staying until dispatch is suggested, in proportion."""
 BY_HOURS = 0.1
 """More for a zone that is closed at this hour and open at others: one who comes then knows what he does."""
-
-TOLERANCE_S = 1e-3
 
 
 class IntrusionThresholds(VisitThresholds):
@@ -59,12 +57,6 @@ class IntrusionThresholds(VisitThresholds):
     )
 
 
-class IntrusionMemory(msgspec.Struct, frozen=True):
-    """Who is in which closed zone since when."""
-
-    visits: tuple[Visit, ...] = ()
-
-
 class Intrusion:
     """Somebody is in a closed zone. One event for each stay of each person."""
 
@@ -75,16 +67,16 @@ class Intrusion:
     places: ClassVar[frozenset[str]] = ZONES
     wakes: ClassVar[bool] = False
     Thresholds: ClassVar[type[thresholds.Thresholds]] = IntrusionThresholds
-    Memory: ClassVar[type[msgspec.Struct]] = IntrusionMemory
+    Memory: ClassVar[type[msgspec.Struct]] = Visits
 
     def __init__(self, limits: Resolver[IntrusionThresholds]) -> None:
         self._limits = limits
 
-    def start(self) -> IntrusionMemory:
+    def start(self) -> Visits:
         """Nobody is anywhere."""
-        return IntrusionMemory()
+        return Visits()
 
-    def step(self, memory: IntrusionMemory, view: View) -> tuple[IntrusionMemory, Sequence[Claim]]:
+    def step(self, memory: Visits, view: View) -> tuple[Visits, Sequence[Claim]]:
         """The stays after a record; a claim for each that is long enough."""
         now = visits.advance(memory.visits, view, ZONES, self._limits)
         if now is memory.visits:
@@ -94,24 +86,12 @@ class Intrusion:
             limits = self._limits.at(view, visit.zone, visit.label)
             if visit.dwell_s >= limits.stay_s - TOLERANCE_S and visit.label in limits.labels:
                 claims.append(_claim(visit, view, limits))
-        return IntrusionMemory(now), claims
+        return Visits(now), claims
 
 
 def _claim(visit: Visit, view: View, limits: IntrusionThresholds) -> Claim:
-    return Claim(
-        key=f"{visit.zone}/{visit.tracks[0]}",
-        zone=visit.zone,
-        since=visit.since,
-        until=visit.until,
-        tracks=visit.tracks,
-        born=visit.born,
-        box=visit.box,
-        clarity=visit.clarity,
-        severity=3 if visit.dwell_s >= limits.dispatch_s else 2,
-        thresholds=limits,
-        account=lambda: _account(visit, view, limits),
-        cooldown_s=limits.cooldown_s,
-    )
+    severity = 3 if visit.dwell_s >= limits.dispatch_s else 2
+    return visits.claim(visit, severity, limits, limits.cooldown_s, lambda: _account(visit, view, limits))
 
 
 def _account(visit: Visit, view: View, limits: IntrusionThresholds) -> Account:

@@ -20,7 +20,7 @@ from detectors import score, thresholds, visits
 from detectors.behaviour import Account, Claim
 from detectors.thresholds import Resolver, VisitThresholds
 from detectors.view import View
-from detectors.visits import Visit
+from detectors.visits import TOLERANCE_S, Visit, Visits
 from lanewatch.site import Name, Zone
 from lanewatch.sun import Condition
 
@@ -35,9 +35,6 @@ PRODUCE = 0.1
 
 NIGHT_DWELL_S = 20.0
 """By night, where the site says nothing: fewer people have business there."""
-
-TOLERANCE_S = 1e-3
-"""Capture times are float seconds since 1970: 10 s between two of them may be 9.9999998."""
 
 
 class LoiteringThresholds(VisitThresholds):
@@ -100,12 +97,6 @@ class LoiteringThresholds(VisitThresholds):
         return self.dwell_s if "dwell_s" in self.model_fields_set else NIGHT_DWELL_S
 
 
-class LoiteringMemory(msgspec.Struct, frozen=True):
-    """Who is in which zone since when."""
-
-    visits: tuple[Visit, ...] = ()
-
-
 class Loitering:
     """Somebody stays in a watched or a produce zone. One event for each stay of each person."""
 
@@ -116,16 +107,16 @@ class Loitering:
     places: ClassVar[frozenset[str]] = ZONES
     wakes: ClassVar[bool] = False
     Thresholds: ClassVar[type[thresholds.Thresholds]] = LoiteringThresholds
-    Memory: ClassVar[type[msgspec.Struct]] = LoiteringMemory
+    Memory: ClassVar[type[msgspec.Struct]] = Visits
 
     def __init__(self, limits: Resolver[LoiteringThresholds]) -> None:
         self._limits = limits
 
-    def start(self) -> LoiteringMemory:
+    def start(self) -> Visits:
         """Nobody is anywhere."""
-        return LoiteringMemory()
+        return Visits()
 
-    def step(self, memory: LoiteringMemory, view: View) -> tuple[LoiteringMemory, Sequence[Claim]]:
+    def step(self, memory: Visits, view: View) -> tuple[Visits, Sequence[Claim]]:
         """The dwells after a record; a claim for each that has reached its threshold."""
         now = visits.advance(memory.visits, view, ZONES, self._limits)
         if now is memory.visits:
@@ -138,25 +129,14 @@ class Loitering:
             needed_s = limits.needed_s(view.condition)
             if visit.dwell_s >= needed_s - TOLERANCE_S:
                 claims.append(_claim(visit, view, limits, needed_s))
-        return LoiteringMemory(now), claims
+        return Visits(now), claims
 
 
 def _claim(visit: Visit, view: View, limits: LoiteringThresholds, needed_s: float) -> Claim:
     times = visit.dwell_s / needed_s
-    return Claim(
-        key=f"{visit.zone}/{visit.tracks[0]}",
-        zone=visit.zone,
-        since=visit.since,
-        until=visit.until,
-        tracks=visit.tracks,
-        born=visit.born,
-        box=visit.box,
-        clarity=visit.clarity,
-        severity=1 + (times >= limits.alert_at) + (times >= limits.dispatch_at),
-        thresholds=limits.model_copy(update={"dwell_s": needed_s}) if needed_s != limits.dwell_s else limits,
-        account=lambda: _account(visit, view, needed_s),
-        cooldown_s=limits.cooldown_s,
-    )
+    severity = 1 + (times >= limits.alert_at) + (times >= limits.dispatch_at)
+    applied = limits.model_copy(update={"dwell_s": needed_s}) if needed_s != limits.dwell_s else limits
+    return visits.claim(visit, severity, applied, limits.cooldown_s, lambda: _account(visit, view, needed_s))
 
 
 def _account(visit: Visit, view: View, needed_s: float) -> Account:
