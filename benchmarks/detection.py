@@ -22,7 +22,7 @@ from lanewatch import demo
 from lanewatch.records import Image
 from models import detector, devices
 from models.detector import ObjectDetector
-from streams.memory import BATCH
+from streams.memory import RECORDED_BATCH
 
 CLIP = demo.SITE.parent / "clip.mp4"
 
@@ -61,18 +61,18 @@ def measure(network: ObjectDetector, device: str, runs: int) -> dict[str, Any]:
         "device": device,
         "frames_per_s": round(statistics.median(rates), 1),
         "cpu_ms": round(statistics.median(costs), 2),
-        "batch": BATCH,
+        "batch": RECORDED_BATCH,
     }
 
 
 def _play(network: ObjectDetector) -> int:
-    decoded: queue.Queue[Image | None] = queue.Queue(2 * BATCH)
+    decoded: queue.Queue[Image | None] = queue.Queue(2 * RECORDED_BATCH)
     thread = threading.Thread(target=_decode, args=(decoded,), daemon=True)
     thread.start()
     frames, ended = 0, False
     while not ended:
         batch: list[Image] = []
-        while len(batch) < BATCH and not ended:
+        while len(batch) < RECORDED_BATCH and not ended:
             image = decoded.get()
             if image is None:
                 ended = True
