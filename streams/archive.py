@@ -22,7 +22,11 @@ from lanewatch.records import VERSION, Detections, Scene, StillRegion
 
 ROWS_PER_FILE = 2048
 """Five minutes of a camera at 7 frames a second: what a killed process may lose of the archive (never of the events),
-held as 20 MB of records meanwhile; a month of one camera is a few thousand files before compaction."""
+held as 7 MB of columns meanwhile; a month of one camera is a few thousand files before compaction."""
+
+RECORDS_HELD = 128
+"""Records that are held as objects, three times the size of their columns: a file's worth of them at once cost four
+cameras 300 MB."""
 
 HELD_FILES = 4
 """Files' worth of rows that are held while the disk is full, before they are dropped and counted."""
@@ -81,7 +85,7 @@ class Archive:
     def __init__(self, folder: Path, *, rows_per_file: int = ROWS_PER_FILE) -> None:
         self._folder = folder
         self._rows_per_file = rows_per_file
-        self._rows: dict[tuple[str, str], list[Detections]] = {}
+        self._parts: dict[tuple[str, str], _Part] = {}
 
     def __enter__(self) -> Archive:
         return self
@@ -92,35 +96,61 @@ class Archive:
     def append(self, detections: Detections) -> None:
         """Takes a record; rows go to disk by the file, and all at ``close``."""
         day = datetime.fromtimestamp(detections.captured_at, UTC).date().isoformat()
-        rows = self._rows.setdefault((detections.camera, day), [])
-        rows.append(detections)
-        if len(rows) % self._rows_per_file == 0:
+        part = self._parts.setdefault((detections.camera, day), _Part(f"{detections.slot}-{detections.epoch}"))
+        part.append(detections)
+        if part.count % self._rows_per_file == 0:
             self._write(detections.camera, day)
-        elif len(rows) == 1:
-            for other in [key for key in self._rows if key[0] == detections.camera and key[1] != day]:
+        elif part.count == 1:
+            for other in [key for key in self._parts if key[0] == detections.camera and key[1] != day]:
                 self._write(*other)
 
     def close(self) -> None:
         """Writes what is still held."""
-        for camera, day in list(self._rows):
+        for camera, day in list(self._parts):
             self._write(camera, day)
 
     def _write(self, camera: str, day: str) -> None:
-        rows = self._rows[camera, day]
+        part = self._parts[camera, day]
         folder = self._folder / f"camera={camera}" / f"day={day}"
         folder.mkdir(parents=True, exist_ok=True)
-        target = folder / f"{rows[0].slot}-{rows[0].epoch}.parquet"
+        target = folder / f"{part.name}.parquet"
         partial = target.with_suffix(".part")
         try:
-            pq.write_table(_table(rows), partial, compression="zstd")
+            pq.write_table(part.table(), partial, compression="zstd")
             os.replace(partial, target)
         except OSError:
             partial.unlink(missing_ok=True)
-            if len(rows) >= HELD_FILES * self._rows_per_file:
-                telemetry.dropped("archive", camera, "disk", len(rows))
-                del self._rows[camera, day]
+            if part.count >= HELD_FILES * self._rows_per_file:
+                telemetry.dropped("archive", camera, "disk", part.count)
+                del self._parts[camera, day]
             raise
-        del self._rows[camera, day]
+        del self._parts[camera, day]
+
+
+class _Part:
+    """What is held for one file: columns, and the last records that are not columns yet."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.count = 0
+        self._batches: list[pa.RecordBatch] = []
+        self._records: list[Detections] = []
+
+    def append(self, detections: Detections) -> None:
+        self._records.append(detections)
+        self.count += 1
+        if len(self._records) >= RECORDS_HELD:
+            self._settle()
+
+    def table(self) -> pa.Table:
+        """All of it."""
+        self._settle()
+        return pa.Table.from_batches(self._batches, schema=SCHEMA)
+
+    def _settle(self) -> None:
+        if self._records:
+            self._batches.append(_columns(self._records))
+            self._records = []
 
 
 def is_archive(source: Path) -> bool:
@@ -167,12 +197,12 @@ def _read_file(file: Path) -> Iterator[Detections]:
         yield from _records(batch.cast(SCHEMA), file)
 
 
-def _table(rows: Sequence[Detections]) -> pa.Table:
+def _columns(rows: Sequence[Detections]) -> pa.RecordBatch:
     columns: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
     for row in rows:
         for name, value in _flat(row).items():
             columns[name].append(value)
-    return pa.table(columns, schema=SCHEMA)
+    return pa.record_batch(columns, schema=SCHEMA)
 
 
 def _flat(row: Detections) -> dict[str, Any]:
