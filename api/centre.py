@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
+
+import msgspec
 
 from api.cameras import Cameras
 from api.evidence import Evidence
 from api.intake import Intake
+from api.pages import Filter
 from api.store import Store
 from detectors import engine
 from lanewatch.records import Detections
@@ -49,11 +53,16 @@ class Centre:
         network = network or engine.load(site)
         folder.mkdir(parents=True, exist_ok=True)
         self.site = site
+        self._closing = ExitStack()
         self.store = Store(folder / "events.db")
+        self._closing.callback(self.store.close)
+        self._expire(run)
+        self._archive = Archive(folder / "detections")
+        self._closing.callback(self._archive.close)
         ring = PacketRing()
         self.evidence = Evidence(self.store, ring, folder / "evidence", live=live)
+        self._closing.callback(self.evidence.close)
         self.cameras = Cameras(site)
-        self._archive = Archive(folder / "detections")
         self._also = also
         self.runner = engine.runner(
             site,
@@ -70,9 +79,15 @@ class Centre:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.evidence.close()
-        self._archive.close()
-        self.store.close()
+        self._closing.close()
+
+    def _expire(self, run: str) -> None:
+        """What an earlier process left open nobody has watched since: it expires, and nobody knows when it ended."""
+        left = Filter(states=("open", "updated"), runs=(run,))
+        while events := self.store.page(left, limit=100).events:
+            for stored in events:
+                event = stored.event
+                self.store.upsert(msgspec.structs.replace(event, state="expired", revision=event.revision + 1))
 
     def _keep(self, detections: Detections) -> None:
         if self._also is not None:

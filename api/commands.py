@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import shutil
 import signal
 import sys
 import threading
@@ -16,6 +15,7 @@ from pathlib import Path
 from api import app, server
 from api.access import AccessError
 from api.centre import Centre
+from api.folder import Folder, FolderTakenError
 from detectors import engine, listing, sitecheck
 from lanewatch import demo as bundled
 from lanewatch.problem import SiteError
@@ -23,6 +23,7 @@ from lanewatch.records import Event
 from lanewatch.site import Site
 from models.detector import DeviceMissingError, ModelMissingError
 from streams.address import SourceError
+from streams.stage import UnavailableError
 
 
 def demo(argv: list[str]) -> int:
@@ -30,9 +31,7 @@ def demo(argv: list[str]) -> int:
     arguments = _parser("demo", "Plays the bundled clip through the whole pipeline and shows its events.").parse_args(
         argv
     )
-    folder: Path = arguments.data / "demo"
-    shutil.rmtree(folder, ignore_errors=True)
-    return _play(bundled.SITE, folder, arguments)
+    return _play(bundled.SITE, arguments.data / "demo", arguments, anew=True)
 
 
 def run(argv: list[str]) -> int:
@@ -60,22 +59,25 @@ def _language() -> str:
     return "ko" if os.environ.get("LC_ALL", os.environ.get("LANG", "")).startswith("ko") else "en"
 
 
-def _play(file: Path, folder: Path, arguments: argparse.Namespace) -> int:
+def _play(file: Path, place: Path, arguments: argparse.Namespace, *, anew: bool = False) -> int:
     try:
         site = sitecheck.load(file)
-        if arguments.once:
-            return _once(engine.recorded(site), folder, arguments)
-        return _serve(site, folder, arguments)
+        with Folder(place) as folder:
+            if arguments.once:
+                return _once(engine.recorded(site), folder, arguments, anew=anew)
+            return _serve(site, folder, arguments, anew=anew)
     except (SiteError, SourceError, ModelMissingError, DeviceMissingError, AccessError, server.ServerError) as error:
         print(error, file=sys.stderr)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, UnavailableError, FolderTakenError) as error:
         print(f"lanewatch: {error}", file=sys.stderr)
     return 1
 
 
-def _once(site: Site, folder: Path, arguments: argparse.Namespace) -> int:
+def _once(site: Site, folder: Folder, arguments: argparse.Namespace, *, anew: bool) -> int:
     began = time.perf_counter()
-    with Centre(site, folder, run="once", live=False) as centre:
+    if anew:
+        folder.empty()
+    with Centre(site, folder.path, run="once", live=False) as centre:
         revisions: list[Event] = []
         centre.store.listen(lambda stored: revisions.append(stored.event))
         with _stopping(centre):
@@ -88,28 +90,37 @@ def _once(site: Site, folder: Path, arguments: argparse.Namespace) -> int:
         print(listing.table(revisions, site, arguments.language))
         print(
             f"\n{len(events)} events in {centre.runner.frames} frames, {took:.1f} s "
-            f"({centre.runner.frames / took:.0f} frames/s, start included). Evidence and detections: {folder}"
+            f"({centre.runner.frames / took:.0f} frames/s, start included). Evidence and detections: {folder.path}"
         )
     for camera, error in centre.runner.errors.items():
         print(f"camera {camera}: {error}", file=sys.stderr)
     return 1 if centre.runner.errors else 0
 
 
-def _serve(site: Site, folder: Path, arguments: argparse.Namespace) -> int:
+def _serve(site: Site, folder: Folder, arguments: argparse.Namespace, *, anew: bool) -> int:
     token = os.environ.get("LANEWATCH_TOKEN") or None
-    with Centre(site, folder, run="live", live=True) as centre:
-        service = app.create(centre.store, centre.evidence, site, cameras=centre.cameras, token=token)
-        with server.serve(service, arguments.host, arguments.port) as running, _stopping(centre):
-            print(f"Lanewatch watches {site.name.en} ({site.name.ko}): {running.url}   (Ctrl-C ends it)", flush=True)
-            centre.runner.run()
-            if centre.runner.stopped:
-                return 0
-            for camera, error in centre.runner.errors.items():
-                print(f"camera {camera}: {error}", file=sys.stderr)
-            if len(centre.runner.errors) == len(site.cameras):
-                return 1
-            print("All recordings have been played; their events stay on the page until Ctrl-C.", flush=True)
-            centre.runner.wait()
+    with server.listen(arguments.host, arguments.port, guarded=token is not None) as listening:
+        if anew:
+            folder.empty()  # now that nothing is in the way of putting something in its place
+        with Centre(site, folder.path, run="live", live=True) as centre:
+            service = app.create(centre.store, centre.evidence, site, cameras=centre.cameras, token=token)
+            with server.Server(service, listening) as running, _stopping(centre):
+                print(
+                    f"Lanewatch watches {site.name.en} ({site.name.ko}): {running.url}   (Ctrl-C ends it)", flush=True
+                )
+                return _watch(centre)
+
+
+def _watch(centre: Centre) -> int:
+    centre.runner.run()
+    if centre.runner.stopped:
+        return 0
+    for camera, error in centre.runner.errors.items():
+        print(f"camera {camera}: {error}", file=sys.stderr)
+    if len(centre.runner.errors) == len(centre.site.cameras):
+        return 1
+    print("All recordings have been played; their events stay on the page until Ctrl-C.", flush=True)
+    centre.runner.wait()
     return 0
 
 
@@ -121,7 +132,8 @@ def _stopping(centre: Centre) -> Iterator[None]:
         return
 
     def stop(*_: object) -> None:
-        centre.runner.stop()
+        # From a thread of its own: the one that was interrupted may hold what stopping has to wait for.
+        threading.Thread(target=centre.runner.stop, name="stop", daemon=True).start()
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

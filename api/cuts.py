@@ -55,7 +55,7 @@ def reason(error: Exception) -> str:
 
 
 def file_name(run: str, id: str, at: float, suffix: str) -> str:
-    """A path within the evidence folder: by day, since footage is destroyed by day.
+    """A path within the evidence folder: by day, so that footage can be destroyed by day.
 
     The name is a digest: neither a run nor an id, which may come from outside, ever becomes part of a path.
     """

@@ -84,6 +84,8 @@ class Cutter:
             began = time.perf_counter()
             try:
                 self._tell(job, self._outcome(job))
+            except Exception:  # this thread must outlive whatever a store answers
+                log.exception("event %s: how its %s came out could not be told", job.id, job.what)
             finally:
                 telemetry.STAGE_SECONDS.labels("evidence").observe(time.perf_counter() - began)
                 with self._changed:

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from api.store import Store
-from api.wire import Exhibits, Medium
+from api.wire import Medium
 from lanewatch import telemetry
 from streams.stage import UnavailableError
 
@@ -21,18 +21,13 @@ class Ledger:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._lock = threading.Lock()
-        self._unsaved: dict[tuple[str, str], Exhibits] = {}
+        self._unsaved: dict[tuple[str, str], dict[str, Medium]] = {}
 
     def note(self, run: str, id: str, what: Literal["snapshot", "clip"], medium: Medium) -> None:
         """Notes a picture. One that failed does not take the place of one that is there; it leaves its reason."""
-        key = (run, id)
         with self._lock:
-            try:
-                known = self._unsaved.get(key) or self._store.exhibits(run, id)
-                self._unsaved[key] = msgspec.structs.replace(known, **{what: _after(getattr(known, what), medium)})
-            except UnavailableError as error:
-                log.error("event %s: how its %s came out could not be noted: %s", id, what, error)
-                self._unsaved[key] = msgspec.structs.replace(Exhibits(), **{what: medium})
+            media = self._unsaved.setdefault((run, id), {})
+            media[what] = _after(media[what], medium) if what in media else medium
         self.save()
 
     def save(self) -> None:
@@ -40,7 +35,9 @@ class Ledger:
         with self._lock:
             for run, id in list(self._unsaved):
                 try:
-                    self._store.exhibit(run, id, self._unsaved[run, id])
+                    known = self._store.exhibits(run, id)
+                    told = {what: _after(getattr(known, what), one) for what, one in self._unsaved[run, id].items()}
+                    self._store.exhibit(run, id, msgspec.structs.replace(known, **told))
                 except UnavailableError as error:
                     log.error("the state of %d events' evidence waits for the store: %s", len(self._unsaved), error)
                     return

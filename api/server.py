@@ -92,15 +92,24 @@ def serve(app: FastAPI, host: str = "127.0.0.1", port: int = 8000) -> Server:
         AccessError: it would be open to the network without a token.
         ServerError: the port is taken, or the address is not this machine's.
     """
-    if not is_loopback(host) and not app.state.guarded:
+    return Server(app, listen(host, port, guarded=app.state.guarded))
+
+
+def listen(host: str, port: int, *, guarded: bool) -> socket.socket:
+    """Takes a port, so that a service may be made for it.
+
+    Args:
+        guarded: Whether the service will demand a token.
+
+    Raises:
+        AccessError: it would be open to the network without a token.
+        ServerError: the port is taken, or the address is not this machine's.
+    """
+    if not is_loopback(host) and not guarded:
         raise AccessError(
             f"{host} can be reached from other machines, and footage may not be open to all of them: "
             "set LANEWATCH_TOKEN (at least 16 characters), or serve on 127.0.0.1"
         )
-    return Server(app, _listen(host, port))
-
-
-def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Named TCP, since asyncio else doesn't take it for that and leaves Nagle's algorithm on: 40 ms on every answer.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)

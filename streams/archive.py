@@ -105,17 +105,23 @@ class Archive:
                 self._write(*other)
 
     def close(self) -> None:
-        """Writes what is still held."""
+        """Writes what is still held; one camera's failure does not keep another's from the disk."""
+        failed: OSError | None = None
         for camera, day in list(self._parts):
-            self._write(camera, day)
+            try:
+                self._write(camera, day)
+            except OSError as error:
+                failed = error
+        if failed is not None:
+            raise failed
 
     def _write(self, camera: str, day: str) -> None:
         part = self._parts[camera, day]
         folder = self._folder / f"camera={camera}" / f"day={day}"
-        folder.mkdir(parents=True, exist_ok=True)
         target = folder / f"{part.name}.parquet"
         partial = target.with_suffix(".part")
         try:
+            folder.mkdir(parents=True, exist_ok=True)
             pq.write_table(part.table(), partial, compression="zstd")
             os.replace(partial, target)
         except OSError:
@@ -180,9 +186,11 @@ def read(source: Path, *, cameras: Sequence[str] | None = None) -> Iterator[Dete
                 yield record
 
 
-def _order(file: Path) -> tuple[str, str, int, str]:
-    first = file.stem.split("-")[0]
-    return (file.parent.parent.name, file.parent.name, int(first) if first.isdigit() else 0, file.name)
+def _order(file: Path) -> tuple[str, int, int, str]:
+    """By camera, epoch and slot: after a clock was set back, what came later has the earlier slots."""
+    slot, _, epoch = file.stem.partition("-")
+    numbers = (int(epoch), int(slot)) if slot.isdigit() and epoch.isdigit() else (0, 0)
+    return (file.parent.parent.name, *numbers, file.name)
 
 
 def _read_file(file: Path) -> Iterator[Detections]:

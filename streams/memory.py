@@ -9,8 +9,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
+import msgspec
+
 from lanewatch import telemetry
-from lanewatch.records import Detections, Event
+from lanewatch.records import Detections, Event, Frame
 from streams.backlog import Backlog
 from streams.stage import Detect, Sample, Serve, UnavailableError, Watch
 
@@ -29,6 +31,7 @@ UNWATCHED = 64
 _POLL_S = 0.2
 _RETRY_S = 1.0
 _TELL_S = 60.0
+_LAST_S = 5.0
 
 log = telemetry.log("memory")
 
@@ -40,7 +43,7 @@ class MemoryRunner(Generic[S]):
     slower than what feeds it makes it wait; at the head of the line a recording waits and a live camera sheds its
     oldest waiting pictures (see ``Backlog``). A camera that fails ends alone, and a record that cannot be judged is
     skipped alone: the first error of each camera is in ``errors``, and the others go on. While the store cannot take
-    an event the watcher waits and tries again: no event is dropped.
+    an event the watcher waits and tries again; told to stop meanwhile, it gives up after some seconds, and says so.
 
     Args:
         samplers: One for each camera.
@@ -115,14 +118,21 @@ class MemoryRunner(Generic[S]):
         self._stopping.wait()
 
     def _sample(self, sampler: Sample) -> None:
+        last: Frame | None = None
         try:
             for frame in sampler:
+                last = frame
                 if not self._backlog.put(frame, live=sampler.live) or self._stopping.is_set():
                     return
         except Exception as error:  # noqa: BLE001 - whatever breaks one camera must not end the others
             self.errors[sampler.camera] = error
             telemetry.dropped("sample", sampler.camera, "failed")
             log.error("camera %s ended: %s", sampler.camera, error)
+            if last is not None and last.gap != "ended":  # so that what is open there expires, and does not stay so
+                end = msgspec.structs.replace(
+                    last, slot=last.slot + 1, captured_at=last.captured_at + 0.001, image=None, crops=(), gap="ended"
+                )
+                self._backlog.put(end, live=sampler.live)
 
     def _guard(self, work: Callable[[], None]) -> None:
         try:
@@ -193,12 +203,17 @@ class MemoryRunner(Generic[S]):
     def _deliver(self, event: Event) -> None:
         telemetry.EVENTS.labels(event.kind, event.state).inc()
         told = -math.inf
+        gives_up: float | None = None
         while True:
             try:
                 self._serve.upsert(event)
             except UnavailableError as error:
                 if self._stopping.is_set():
-                    raise
+                    gives_up = time.monotonic() + _LAST_S if gives_up is None else gives_up
+                    if time.monotonic() >= gives_up:
+                        raise
+                    time.sleep(_POLL_S)
+                    continue
                 if time.monotonic() - told >= _TELL_S:
                     told = time.monotonic()
                     log.error("event %s and all after it wait for the store: %s", event.id, error)

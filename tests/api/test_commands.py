@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -15,8 +16,13 @@ from typing import Any
 import httpx
 import pytest
 
+from api.centre import Centre
+from api.folder import Folder
+from api.store import Store
+from detectors import engine, sitecheck
 from detectors.evaluation import Instant, match, truths
 from lanewatch import demo
+from tests.api.happenings import BEGIN, make_event
 
 START_S = 15.0
 """The first event is to be on the page within this time of the pipeline's start."""
@@ -140,13 +146,46 @@ def test_what_cannot_be_played_once_is_said(tmp_path: Path, urls: list[str], say
     assert "Traceback" not in done.stderr
 
 
-def test_a_port_in_use_is_said(tmp_path: Path) -> None:
+def test_a_port_in_use_is_said_and_nothing_is_lost(tmp_path: Path) -> None:
+    earlier = tmp_path / "demo" / "events.db"
+    earlier.parent.mkdir()
+    earlier.write_text("what an earlier demo found")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = lanewatch("demo", "--port", str(port), "--data", tmp_path)
     assert done.returncode == 1
     assert str(port) in done.stderr
     assert "Traceback" not in done.stderr
+    assert earlier.read_text() == "what an earlier demo found"
+
+
+def test_a_folder_is_one_processs_at_the_time(tmp_path: Path) -> None:
+    with Folder(tmp_path / "demo"):
+        done = lanewatch("demo", "--once", "--data", tmp_path)
+    assert done.returncode == 1
+    assert str(tmp_path / "demo") in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_database_that_is_none_is_said(tmp_path: Path) -> None:
+    (tmp_path / "events.db").write_bytes(b"no database" * 1000)
+    done = lanewatch("run", demo.SITE, "--once", "--data", tmp_path)
+    assert done.returncode == 1
+    assert "events.db" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_what_an_earlier_process_left_open_expires_without_an_end(tmp_path: Path) -> None:
+    with contextlib.closing(Store(tmp_path / "events.db")) as store:
+        store.upsert(make_event("left", state="updated"))
+        store.upsert(make_event("over", state="closed", ended_at=BEGIN + 21))
+    site = engine.recorded(sitecheck.load(demo.SITE))
+    with Centre(site, tmp_path, run="live", live=True) as centre:
+        left, over = centre.store.event("left"), centre.store.event("over")
+    assert left is not None
+    assert over is not None
+    assert (left.event.state, left.event.ended_at) == ("expired", None)
+    assert (over.event.state, over.event.ended_at) == ("closed", BEGIN + 21)
 
 
 def test_off_loopback_without_a_token_is_refused(tmp_path: Path) -> None:

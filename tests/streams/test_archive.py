@@ -101,6 +101,26 @@ def test_a_full_disk_holds_the_rows_and_tries_again(tmp_path: Path, monkeypatch:
     assert not list(tmp_path.rglob("*.part"))
 
 
+def test_after_a_clock_was_set_back_the_order_is_that_of_watching(tmp_path: Path) -> None:
+    hour = 3_600_000
+    watched = [(7, 12 * hour), (7, 12 * hour + 1000), (8, 11 * hour), (8, 11 * hour + 1000), (9, -13 * hour)]
+    with Archive(tmp_path, rows_per_file=2) as writer:
+        for epoch, slot in watched:
+            writer.append(detections(slot + 100 * hour, epoch=epoch))
+    assert [(r.epoch, r.slot - 100 * hour) for r in archive.read(tmp_path)] == watched
+
+
+def test_a_camera_whose_rows_cannot_be_written_does_not_keep_anothers(tmp_path: Path) -> None:
+    writer = Archive(tmp_path)
+    for camera in ("a", "b", "c"):
+        writer.append(detections(0, camera=camera))
+    (tmp_path / "camera=b").write_text("a file where a folder should be")
+    with pytest.raises(OSError, match="camera=b"):
+        writer.close()
+    (tmp_path / "camera=b").unlink()
+    assert [r.camera for r in archive.read(tmp_path)] == ["a", "c"]
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [
