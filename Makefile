@@ -33,6 +33,7 @@ lint: $(VENV)/test.done ## ruff and strict mypy
 bench: $(VENV)/test.done ## the figures of the README, one table after the other (about 15 minutes)
 	$(PY) -m benchmarks.weights
 	$(PY) -m benchmarks.pipeline
+	$(PY) -m benchmarks.detection
 	$(PY) -m benchmarks.sampling
 	$(PY) -m benchmarks.latency
 	$(PY) -m benchmarks.gate
