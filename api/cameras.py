@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from lanewatch.records import Gap
+from lanewatch.records import Gap, Reached
 from lanewatch.site import Camera, Site
 
 CameraState = Literal["waiting", "live", "idle", "lost", "ended", "silent"]
@@ -46,7 +46,7 @@ class _Seen:
         self.captured_at: float | None = None
         self.heard_at = 0.0
         self.gap: Gap | None = None
-        self.times: deque[float] = deque(maxlen=1024)
+        self.pictures: deque[tuple[float, int]] = deque(maxlen=1024)
 
 
 class Cameras:
@@ -58,17 +58,17 @@ class Cameras:
         self._lock = threading.Lock()
         self._seen = {camera.id: _Seen() for camera in site.cameras}
 
-    def advance(self, camera: str, captured_at: float, gap: Gap | None = None) -> None:
-        """Notes that a record of that capture time has come, and the gap it had for a picture."""
+    def advance(self, camera: str, reached: Reached) -> None:
+        """Notes how far a camera has been judged."""
         with self._lock:
             seen = self._seen.get(camera)
             if seen is None:
                 return
-            if seen.captured_at is not None and captured_at < seen.captured_at:
-                seen.times.clear()  # the clock went back, or a recording began anew
-            seen.captured_at, seen.heard_at, seen.gap = captured_at, self._clock(), gap
-            if gap is None:
-                seen.times.append(captured_at)
+            if seen.captured_at is not None and reached.captured_at < seen.captured_at:
+                seen.pictures.clear()  # the clock went back, or a recording began anew
+            seen.captured_at, seen.heard_at, seen.gap = reached.captured_at, self._clock(), reached.gap
+            if reached.pictures:
+                seen.pictures.append((reached.captured_at, reached.pictures))
 
     def now(self, camera: str) -> float | None:
         """The camera's capture time at this moment: its last record's, and what has passed since. None before one.
@@ -118,7 +118,7 @@ class Cameras:
 def _rate(seen: _Seen) -> float:
     if seen.captured_at is None:
         return 0.0
-    recent = [at for at in seen.times if at > seen.captured_at - WINDOW_S]
-    if len(recent) < 2 or recent[-1] == recent[0]:
+    recent = [(at, count) for at, count in seen.pictures if at > seen.captured_at - WINDOW_S]
+    if len(recent) < 2 or recent[-1][0] == recent[0][0]:
         return 0.0
-    return round((len(recent) - 1) / (seen.captured_at - recent[0]), 2)
+    return round(sum(count for _, count in recent[1:]) / (seen.captured_at - recent[0][0]), 2)

@@ -15,7 +15,7 @@ import av
 from api import picture
 from api.wire import GOING_ON, Medium
 from lanewatch.records import Peak
-from streams.segment import Segment
+from streams.stage import Held
 
 SLACK_S = 2.5
 """A clip that begins or ends so much off what was asked for still counts as whole: it can only begin at a key frame and
@@ -63,7 +63,7 @@ def file_name(run: str, id: str, at: float, suffix: str) -> str:
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}/{digest}.{suffix}"
 
 
-def snapshot(held: Segment | None, peak: Peak, folder: Path, name: str, reserve: int) -> Medium:
+def snapshot(held: Held | None, peak: Peak, folder: Path, name: str, reserve: int) -> Medium:
     """Writes the frame nearest to the peak as JPEG.
 
     Raises:
@@ -80,7 +80,7 @@ def snapshot(held: Segment | None, peak: Peak, folder: Path, name: str, reserve:
 
 
 def clip(
-    held: Segment | None, begins: float, ends: float, folder: Path, name: str, reserve: int, *, going_on: bool
+    held: Held | None, begins: float, ends: float, folder: Path, name: str, reserve: int, *, going_on: bool
 ) -> Medium:
     """Writes a segment as MP4; ``partial`` while its event goes on, or where what is held covers less than was asked.
 
@@ -93,8 +93,7 @@ def clip(
         raise OutOfReachError("the camera's packets of that time are not held")
     first, last = covered
     # A copy is as large as its packets; one that is encoded anew is hardly larger than the camera's own.
-    size = sum(len(packet.data) for packet in held.packets)
-    _write(folder, name, reserve + size, held.write)
+    _write(folder, name, reserve + held.size, held.write)
     if going_on:
         return Medium("partial", GOING_ON, first, last, name)
     whole = first <= begins + SLACK_S and last >= ends - SLACK_S

@@ -15,8 +15,7 @@ from api.ledger import Ledger
 from api.store import Store
 from api.wire import Medium
 from lanewatch.records import Event, Peak
-from streams.ring import PacketRing
-from streams.segment import Segment
+from streams.stage import FrameStore, Held
 
 PRE_ROLL_S = 5.0
 POST_ROLL_S = 5.0
@@ -60,7 +59,7 @@ class Evidence:
 
     Args:
         store: Keeps the status of each event's evidence.
-        frames: The cameras' last packets.
+        frames: The cameras' last pictures.
         folder: Where pictures are written; made if it is not there.
         live: Whether, when more is asked for than can be written, the newest is written and the oldest given up; for
             recordings the watcher waits instead.
@@ -69,7 +68,7 @@ class Evidence:
     """
 
     def __init__(
-        self, store: Store, frames: PacketRing, folder: Path, *, live: bool = True, reserve: int | None = None
+        self, store: Store, frames: FrameStore, folder: Path, *, live: bool = True, reserve: int | None = None
     ) -> None:
         self.folder = folder
         self._store = store
@@ -182,7 +181,7 @@ class Evidence:
             plan, "clip", lambda: clip(held, begins, ends, self.folder, name, self._reserve, going_on=going_on)
         )
 
-    def _hold(self, plan: _Plan, start: float, end: float) -> Segment | None:
+    def _hold(self, plan: _Plan, start: float, end: float) -> Held | None:
         try:
             return self._frames.hold(plan.camera, start, end)
         except KeyError:  # an event of a camera that is not this process's: its status says out_of_reach

@@ -5,7 +5,7 @@ from __future__ import annotations
 from api.cameras import Cameras
 from api.evidence import Evidence
 from api.store import Store
-from lanewatch.records import Event, Gap
+from lanewatch.records import Event, Reached
 
 
 class Intake:
@@ -26,12 +26,9 @@ class Intake:
         if self._evidence is not None:
             self._evidence.upsert(event)
 
-    def advance(self, camera: str, captured_at: float, gap: Gap | None = None) -> None:
-        """Notes how far a camera has come: its state, and the post-roll of its events.
-
-        ``gap`` is that of the record, if it had one; without it a camera is taken to be live.
-        """
+    def advance(self, camera: str, reached: Reached) -> None:
+        """Notes how far a camera has come: its state, and the post-roll of its events."""
         if self._cameras is not None:
-            self._cameras.advance(camera, captured_at, gap)
+            self._cameras.advance(camera, reached)
         if self._evidence is not None:
-            self._evidence.advance(camera, captured_at)
+            self._evidence.advance(camera, reached.captured_at)

@@ -15,7 +15,7 @@ import numpy as np
 
 from detectors.watcher import CameraState, Watcher
 from detectors.worker import DetectWorker
-from lanewatch.records import PERSON, Detections, Event, Frame, Gap
+from lanewatch.records import PERSON, Detections, Event, Frame, Reached
 from lanewatch.site import Camera, Site
 from models import detector, look
 from models.detector import ObjectDetector
@@ -37,7 +37,7 @@ class Collector:
         """Keeps a revision."""
         self.revisions.append(event)
 
-    def advance(self, camera: str, captured_at: float, gap: Gap | None = None) -> None:
+    def advance(self, camera: str, reached: Reached) -> None:
         """Needs no clock."""
 
     @property

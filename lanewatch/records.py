@@ -92,10 +92,23 @@ class Crop(msgspec.Struct, frozen=True, eq=False):
     image: Image
 
 
-class Frame(msgspec.Struct, frozen=True, eq=False, kw_only=True):
-    """One sampled picture of a camera, or a pixel-less tick (``image`` is None and ``gap`` says why).
+class Packed(msgspec.Struct, frozen=True, eq=False):
+    """A frame's pixels as they travel between processes: JPEG files, the whole picture and its crops."""
 
-    Masks are already applied. In one process the pixels are kept; JPEG is made when a frame leaves the process.
+    jpeg: bytes
+    crops: tuple[tuple[Box, bytes], ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Bytes in all."""
+        return len(self.jpeg) + sum(len(jpeg) for _, jpeg in self.crops)
+
+
+class Frame(msgspec.Struct, frozen=True, eq=False, kw_only=True):
+    """One sampled picture of a camera, or a pixel-less tick (no picture, and ``gap`` says why).
+
+    Masks are already applied. In one process the pixels are kept (``image``, ``crops``); JPEG (``packed``) is made when
+    a frame leaves the process, and decoded where it is looked at (``streams.jpeg``).
     """
 
     camera: str
@@ -107,6 +120,7 @@ class Frame(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     height: int
     image: Image | None = None
     crops: tuple[Crop, ...] = ()
+    packed: Packed | None = None
     profile: Profile = "day"
     scene: Scene = Scene()
     gap: Gap | None = None
@@ -167,6 +181,18 @@ class Detections(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             model=model,
             gap=gap or frame.gap,
         )
+
+
+class Reached(msgspec.Struct, frozen=True):
+    """How far a camera has been judged: its last record, and how many pictures came since this was last told.
+
+    ``captured_at`` and ``received_at`` are that record's; ``gap`` is why it had no picture, if it had none.
+    """
+
+    captured_at: float
+    received_at: float
+    gap: Gap | None = None
+    pictures: int = 0
 
 
 class Factor(msgspec.Struct, frozen=True):

@@ -185,6 +185,71 @@ class Detector(_Part):
     )
 
 
+class Security(_Part):
+    """How the stages prove to the broker who they are, and it to them."""
+
+    protocol: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = Field(
+        "plaintext",
+        title="Protocol",
+        description="ssl and sasl_ssl encrypt; sasl_* ask for a user and password; ssl with our own certificate is "
+        "mutual TLS.",
+    )
+    mechanism: Literal["SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN"] = Field(
+        "SCRAM-SHA-512", title="Mechanism", description="How the password is proved, with sasl_*."
+    )
+    username: str | None = Field(None, title="User", description="With sasl_*; ${NAME} is taken from the environment.")
+    password: str | None = Field(
+        None, repr=False, title="Password", description="With sasl_*; ${NAME} is taken from the environment."
+    )
+    ca: str | None = Field(
+        None, title="CA", description="PEM file of the authority that signed the broker's certificate."
+    )
+    certificate: str | None = Field(None, title="Certificate", description="PEM file of our own, for mutual TLS.")
+    key: str | None = Field(None, title="Key", description="PEM file of its private key.")
+
+
+class Retention(_Part):
+    """How long a topic keeps its records: what comes first, minutes or bytes."""
+
+    minutes: float = Field(gt=0, title="Minutes", description="Records older than this may go.")
+    gigabytes: float = Field(gt=0, title="Gigabytes", description="Of all partitions together; the oldest go first.")
+
+
+class Kafka(_Part):
+    """The broker that joins the stages where they are processes of their own."""
+
+    brokers: tuple[str, ...] = Field(
+        ("127.0.0.1:9092",),
+        min_length=1,
+        title="Brokers",
+        description="host:port of some of the cluster; LANEWATCH_KAFKA in the environment replaces them.",
+    )
+    prefix: str | None = Field(
+        None,
+        pattern=r"^[a-zA-Z0-9._-]{1,200}$",
+        title="Prefix",
+        description="Of the topics' names; lanewatch.ID, with the site's id, if absent.",
+    )
+    partitions: int = Field(
+        24,
+        ge=1,
+        le=1000,
+        title="Partitions",
+        description="Of frames, detections, site and checkpoints: no stage can have more processes at work than this.",
+    )
+    replication: int = Field(1, ge=1, le=5, title="Replication", description="Copies of each topic; 3 in a cluster.")
+    frames: Retention = Field(
+        Retention(minutes=10, gigabytes=64), title="Frames", description="Pictures, from which evidence is cut."
+    )
+    detections: Retention = Field(
+        Retention(minutes=1440, gigabytes=32), title="Detections", description="What a watcher can be replayed from."
+    )
+    events: Retention = Field(
+        Retention(minutes=10080, gigabytes=16), title="Events", description="Until every service has stored them."
+    )
+    security: Security = Field(Security(), title="Security", description="TLS and passwords.")
+
+
 class Site(_Part):
     """All that a centre tells Lanewatch."""
 
@@ -198,6 +263,7 @@ class Site(_Part):
         description="Shown at the head of the console, such as that a demo's night is simulated.",
     )
     detector: Detector = Field(Detector(), title="Detector", description="Which network looks at the frames.")
+    kafka: Kafka = Field(Kafka(), title="Kafka", description="The broker, where the stages are processes.")
     cameras: tuple[Camera, ...] = Field(min_length=1, title="Cameras", description="At least one.")
     bells: tuple[Bell, ...] = Field((), title="Bells", description="Emergency bells, whose press is an event.")
     schedules: dict[Id, Schedule] = Field({}, title="Schedules", description="Named times, used by zones and rules.")
@@ -222,8 +288,9 @@ class Site(_Part):
     def digest(self) -> str:
         """12 hex digits that change with what events depend on, and are carried by them.
 
-        Where pictures come from is left out: neither a new password nor another folder makes another site.
+        Where pictures come from and how they travel is left out: neither a new password nor another broker makes
+        another site.
         """
-        content = self.model_dump(mode="json", exclude={"cameras": {"__all__": {"url"}}})
+        content = self.model_dump(mode="json", exclude={"kafka": True, "cameras": {"__all__": {"url"}}})
         canonical = msgspec.json.encode(content, order="deterministic")
         return hashlib.sha256(canonical).hexdigest()[:12]

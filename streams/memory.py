@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from lanewatch import telemetry
-from lanewatch.records import Detections, Event, Frame
+from lanewatch.records import Detections, Event, Frame, Reached
 from streams.backlog import Backlog
 from streams.stage import Detect, Sample, Serve, UnavailableError, Watch
 
@@ -181,7 +181,10 @@ class MemoryRunner(Generic[S]):
             telemetry.BEHIND_SECONDS.labels(camera).set(time.time() - detections.captured_at)
             for event in events:
                 self._deliver(event)
-            self._serve.advance(camera, detections.captured_at, detections.gap)
+            self._serve.advance(
+                camera,
+                Reached(detections.captured_at, detections.received_at, detections.gap, int(detections.gap is None)),
+            )
             self.frames += detections.gap is None
 
     def _unjudged(self, detections: Detections, error: Exception) -> None:

@@ -45,6 +45,11 @@ class Segment:
         return (min(times), max(times)) if times else None
 
     @property
+    def size(self) -> int:
+        """Bytes of the packets."""
+        return sum(len(packet.data) for packet in self.packets)
+
+    @property
     def can_remux(self) -> bool:
         """Whether ``write`` can copy the stream as it is: H.264 that browsers play, nothing to mask, no break in it."""
         if not self.packets or self.camera.masks:

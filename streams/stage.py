@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Protocol, TypeVar
 
-from lanewatch.records import Detections, Event, Frame, Gap
+from lanewatch.records import Detections, Event, Frame, Reached
 
 S = TypeVar("S")
 
@@ -42,21 +43,60 @@ class UnavailableError(Exception):
     """Whatever takes events cannot take one just now, and can be asked again: a full disk, a database that is away."""
 
 
+class Correlate(Protocol[S]):
+    """A pure fold over the events of all cameras, of the watcher's shape: what spans cameras.
+
+    The cameras' events come in any interleaving; ``advance`` tells how far each has been judged, so that the fold can
+    put them in the order of capture time before it looks at them: the same events give the same result.
+    """
+
+    def start(self) -> S: ...
+
+    def step(self, state: S, event: Event) -> tuple[S, list[Event]]: ...
+
+    def advance(self, state: S, reached: Mapping[str, Reached]) -> tuple[S, list[Event]]: ...
+
+
 class Serve(Protocol):
-    """Takes what the watcher found. ``advance`` tells how far a camera's capture time has come, and
-    the gap of the record that told so, if it had one.
+    """Takes what the watcher and the correlation found. ``advance`` tells how far a camera has been judged.
 
     ``upsert`` raises ``UnavailableError`` where it is worth asking again.
     """
 
     def upsert(self, event: Event) -> None: ...
 
-    def advance(self, camera: str, captured_at: float, gap: Gap | None = None) -> None: ...
+    def advance(self, camera: str, reached: Reached) -> None: ...
+
+
+class Held(Protocol):
+    """A piece of a camera's footage that is to be looked at or written down; it may be read only when it is asked."""
+
+    @property
+    def covered(self) -> tuple[float, float] | None:
+        """Capture times of the first and last picture that are there within what was asked for; None: none."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Bytes of its pictures as they are held."""
+        ...
+
+    def nearest(self, at: float) -> Frame | None:
+        """The masked frame whose capture time is nearest to ``at``, with its pixels."""
+        ...
+
+    def write(self, path: Path | str) -> None:
+        """Writes an MP4 that browsers play."""
+        ...
 
 
 class FrameStore(Protocol):
     """The last frames of each camera, from which evidence is cut."""
 
-    def read(self, camera: str, start: float, end: float) -> Iterator[Frame]:
-        """Masked frames with ``start <= captured_at <= end``, as far as they are still held."""
+    def hold(self, camera: str, start: float, end: float) -> Held:
+        """The footage with ``start <= captured_at <= end``, as far as it is still held.
+
+        Raises:
+            KeyError: there is no such camera.
+        """
         ...

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from deploy.broker import BrokerProcess
 
 CLIP = Path(__file__).parents[1] / "lanewatch" / "demo" / "clip.mp4"
 
@@ -26,3 +29,14 @@ def data() -> Path:
 def clip() -> Path:
     """The bundled clip: 795 frames of 768x576, H.264 at 7 frames a second."""
     return CLIP
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[str]:
+    """The address of a real Apache Kafka: the one of ``LANEWATCH_KAFKA``, or one that is started for the tests."""
+    told = os.environ.get("LANEWATCH_KAFKA")
+    if told:
+        yield told
+        return
+    with BrokerProcess() as process:
+        yield process.address

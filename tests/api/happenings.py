@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import msgspec
 
-from lanewatch.records import Event, Factor, Peak
+from lanewatch.records import Event, Factor, Gap, Peak, Reached
 from lanewatch.site import Camera
 from streams.packet import Codec, Packet
 from streams.ring import PacketRing
@@ -55,6 +55,11 @@ def after(event: Event, seconds: float, **changes: object) -> Event:
     return msgspec.structs.replace(
         event, **{"updated_at": at, "revision": round(at * 1000), "state": "updated"} | changes
     )
+
+
+def reached(captured_at: float, gap: Gap | None = None) -> Reached:
+    """That a camera has been judged up to a capture time, by one record."""
+    return Reached(captured_at, captured_at, gap, int(gap is None))
 
 
 def packets_of(clip: Path) -> list[Packet]:

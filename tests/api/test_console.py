@@ -20,7 +20,7 @@ from api.server import Server, serve
 from api.store import Store
 from lanewatch.records import Event, Factor
 from lanewatch.site import Name, Site
-from tests.api.happenings import BEGIN, Feeder, after, make_event
+from tests.api.happenings import BEGIN, Feeder, after, make_event, reached
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -77,7 +77,7 @@ def raise_and_end(intake: Intake, feeder: Feeder, evidence: Evidence) -> Event:
     intake.upsert(event)
     over = after(event, 2, state="closed", ended_at=BEGIN + 21)
     intake.upsert(over)
-    intake.advance("lane", BEGIN + 30)
+    intake.advance("lane", reached(BEGIN + 30))
     assert evidence.wait()
     return over
 

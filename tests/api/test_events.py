@@ -17,7 +17,7 @@ from api.store import Store
 from lanewatch.records import Event
 from lanewatch.site import Site
 from tests.api.conftest import Serving, make_site
-from tests.api.happenings import BEGIN, after, make_event
+from tests.api.happenings import BEGIN, after, make_event, reached
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +195,7 @@ def test_presses_within_a_minute_are_one_call_for_help(site: Site) -> None:
 
 def test_a_press_is_told_in_the_cameras_own_time(store: Store, site: Site, cameras: Cameras, serving: Serving) -> None:
     """A clip with a simulated clock has its own now; the picture is sought in it."""
-    cameras.advance("gate", BEGIN + 5)
+    cameras.advance("gate", reached(BEGIN + 5))
     event = serving(cameras=cameras).post("/v1/bells/b-1", json={}).json()
     assert event["started_at"].startswith("2026-01-14T17:00:0")
 
@@ -205,14 +205,14 @@ def test_cameras_say_how_they_are(site: Site) -> None:
     cameras = Cameras(site, clock=lambda: now[0])
     assert [view.state for view in cameras.views()] == ["waiting", "waiting"]
     for number in range(50):
-        cameras.advance("lane", BEGIN + number / 5)
+        cameras.advance("lane", reached(BEGIN + number / 5))
     lane = cameras.views()[0]
     assert (lane.state, lane.rate) == ("live", 5.0)
     assert lane.captured_at == BEGIN + 49 / 5
     for gap in ("idle", "lost", "ended"):
-        cameras.advance("lane", BEGIN + 10, gap)
+        cameras.advance("lane", reached(BEGIN + 10, gap))
         assert cameras.views()[0].state == gap
-    cameras.advance("lane", BEGIN + 11)
+    cameras.advance("lane", reached(BEGIN + 11))
     now[0] += 60
     assert cameras.views()[0].state == "silent"
 

@@ -21,7 +21,7 @@ from lanewatch import telemetry
 from lanewatch.records import Event, Image, Peak
 from lanewatch.site import Camera, Site
 from streams.ring import PacketRing
-from tests.api.happenings import BEGIN, FPS, Feeder, after, make_event
+from tests.api.happenings import BEGIN, FPS, Feeder, after, make_event, reached
 
 
 def kept(store: Store, id: str = "e-1") -> Exhibits:
@@ -50,10 +50,10 @@ def test_a_clip_has_its_pre_roll_and_its_post_roll(
     intake.upsert(event)
     feeder.until(40)
     intake.upsert(closed(event, BEGIN + 24))
-    intake.advance("lane", BEGIN + 28.9)
+    intake.advance("lane", reached(BEGIN + 28.9))
     assert evidence.wait()
     assert kept(store).clip.status == "partial"
-    intake.advance("lane", BEGIN + 29.0)
+    intake.advance("lane", reached(BEGIN + 29.0))
     assert evidence.wait()
     found = kept(store).clip
     assert found.started_at is not None
@@ -106,7 +106,7 @@ def test_of_a_recording_the_clip_is_written_once_it_is_whole(store: Store, feede
     found = kept(store)
     assert (found.snapshot.status, found.clip.status) == ("ready", "pending")
     intake.upsert(after(event, 2, state="closed", ended_at=BEGIN + 22))
-    intake.advance("lane", BEGIN + 27)
+    intake.advance("lane", reached(BEGIN + 27))
     assert evidence.wait()
     assert kept(store).clip.status == "ready"
     evidence.close()
@@ -135,7 +135,7 @@ def test_a_long_events_clip_is_capped_around_its_opening(
     intake.upsert(event)
     feeder.until(81)
     intake.upsert(after(event, 20))
-    intake.advance("lane", BEGIN + 60 + AFTER_OPENING_S)
+    intake.advance("lane", reached(BEGIN + 60 + AFTER_OPENING_S))
     evidence.settle()
     clip = kept(store).clip
     assert clip.status == "ready"

@@ -9,7 +9,7 @@ from api.evidence import Evidence
 from api.intake import Intake
 from api.store import Store
 from tests.api.conftest import Serving
-from tests.api.happenings import BEGIN, Feeder, after, make_event
+from tests.api.happenings import BEGIN, Feeder, after, make_event, reached
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def shown(intake: Intake, evidence: Evidence, feeder: Feeder, serving: Serving) 
     event = make_event()
     intake.upsert(event)
     intake.upsert(after(event, 2, state="closed", ended_at=BEGIN + 21))
-    intake.advance("lane", BEGIN + 30)
+    intake.advance("lane", reached(BEGIN + 30))
     assert evidence.wait()
     return serving(evidence)
 
@@ -128,7 +128,7 @@ def test_a_bells_picture_is_of_the_moment_of_the_press(
     feeder.until(20)
     cameras = intake._cameras
     assert cameras is not None
-    cameras.advance("lane", BEGIN + 20)
+    cameras.advance("lane", reached(BEGIN + 20))
     event = serving(evidence, cameras=cameras).post("/v1/bells/b-2", json={}).json()
     assert evidence.wait()
     snapshot = store.exhibits("live", event["id"]).snapshot

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pytest
 
-from lanewatch.records import Detections, Event, Factor, Frame, Gap, Peak
+from lanewatch.records import Detections, Event, Factor, Frame, Peak, Reached
 from streams.backlog import Backlog
 from streams.memory import MemoryRunner
 from streams.stage import UnavailableError
@@ -117,8 +117,8 @@ class ListServe:
             raise UnavailableError("the disk is full")
         self.events.append(event)
 
-    def advance(self, camera: str, captured_at: float, gap: Gap | None = None) -> None:
-        self.reached[camera] = captured_at
+    def advance(self, camera: str, reached: Reached) -> None:
+        self.reached[camera] = reached.captured_at
 
 
 def test_recordings_lose_nothing_and_keep_their_order() -> None:

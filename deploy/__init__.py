@@ -1,0 +1,1 @@
+"""What runs Lanewatch and its broker on one machine; the shipped packages know nothing of it."""
