@@ -88,8 +88,8 @@ def score(
     wide, tight, chance = ({kind: Count() for kind in KINDS} for _ in range(3))
     draw = random.Random(0)
     for layout in layouts:
-        raised = alarms(records, _site("file:none", _zones(layout, width, height), _lines(layout, width, height)))
-        for kind, happenings in _truths(paths, layout).items():
+        raised = alarms(records, _site("file:none", zones_of(layout, width, height), lines_of(layout, width, height)))
+        for kind, happenings in truths_of(paths, layout).items():
             own = [at - begin for at in raised[kind]]
             wide[kind] = wide[kind].plus(count(own, happenings, KISA))
             tight[kind] = tight[kind].plus(count(own, happenings, TIGHT))
@@ -123,7 +123,8 @@ def count(alarm_times: Sequence[float], happenings: Sequence[Happening], window:
     return Count(len(met.pairs), len(forgiven.false), len(met.missed))
 
 
-def _truths(paths: list[Path2D], layout: Layout) -> dict[str, list[Happening]]:
+def truths_of(paths: list[Path2D], layout: Layout) -> dict[str, list[Happening]]:
+    """What happens in a layout, by kind."""
     return {
         "loitering": truth.loiterings(paths, layout.watch),
         "intrusion": truth.intrusions(paths, layout.closed),
@@ -146,14 +147,16 @@ def _site(url: str, zones: tuple[Zone, ...] = (), lines: tuple[Line, ...] = ()) 
     return Site(name=NAME, cameras=(camera,), behaviours=behaviours)
 
 
-def _zones(layout: Layout, width: int, height: int) -> tuple[Zone, ...]:
+def zones_of(layout: Layout, width: int, height: int) -> tuple[Zone, ...]:
+    """A layout's zones as a site has them."""
     return (
         Zone(id="watch", name=NAME, kind="watch", polygon=_fractions(layout.watch.exterior, width, height)[:-1]),
         Zone(id="closed", name=NAME, kind="closed", polygon=_fractions(layout.closed.exterior, width, height)[:-1]),
     )
 
 
-def _lines(layout: Layout, width: int, height: int) -> tuple[Line, ...]:
+def lines_of(layout: Layout, width: int, height: int) -> tuple[Line, ...]:
+    """A layout's line as a site has it."""
     first, second = _fractions(layout.line, width, height)
     return (Line(id="line", name=NAME, points=(first, second)),)
 
