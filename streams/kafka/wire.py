@@ -43,11 +43,16 @@ Headers = list[tuple[str, bytes]]
 
 
 class Message(NamedTuple):
-    """What a producer sends."""
+    """What a producer sends; no value at all makes a compacted topic forget the key."""
 
     key: bytes
-    value: bytes
+    value: bytes | None
     headers: Headers
+
+    @property
+    def size(self) -> int:
+        """Bytes in all."""
+        return len(self.key) + len(self.value or b"") + sum(len(name) + len(value) for name, value in self.headers)
 
 
 class WireError(ValueError):

@@ -1,0 +1,41 @@
+"""The clients' settings, where throughput and delay are decided."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from streams.kafka.topics import MAX_FRAME_BYTES
+
+ROOM_BYTES = MAX_FRAME_BYTES + 65_536
+"""The largest record with its headers, and a batch with nothing else in it."""
+
+FRAME_SEND: dict[str, Any] = {
+    "acks": 1,  # a lost picture is no harm, a slow one is
+    "enable_idempotence": False,  # asks for acks of all copies; what a second try doubles falls out by camera and slot
+    "compression_type": None,  # JPEG does not shrink
+    "batch_size": 1 << 20,  # with the usual 16 KB each picture is a request of its own: half the throughput
+    "linger_ms": 5,
+    "max_request_size": ROOM_BYTES,
+    "max_in_flight_requests_per_connection": 1,  # with more, a request tried again lands behind its successor
+    "delivery_timeout_ms": 120_000,
+    "max_block_ms": 50,  # a sampler's thread does not wait for a broker that is away
+}
+"""Of what sends frames: the newest matters, and none waits long."""
+
+RECORD_SEND: dict[str, Any] = {
+    "compression_type": "zstd",
+    "batch_size": 256 << 10,
+    "linger_ms": 2,
+    "max_request_size": ROOM_BYTES,
+    "delivery_timeout_ms": 120_000,
+    "max_block_ms": 5_000,
+}
+"""Of what sends detections, events and states: acknowledged by all copies, once, in order."""
+
+FRAME_FETCH: dict[str, Any] = {
+    "fetch_max_bytes": 16 << 20,
+    "max_partition_fetch_bytes": 4 << 20,
+    "max_poll_records": 64,
+    "fetch_max_wait_ms": 100,
+}
+"""Of what reads frames."""
