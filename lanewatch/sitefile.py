@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -29,6 +29,12 @@ _STAND_INS: dict[str, Any] = {
     "kind": "watch",
 }
 """What a required value that is missing or wrong is taken for, so that the rest of its camera can be looked at."""
+_SETTLED = "unknown"
+"""What a text is taken for whose variable is missing: it is said once, and the rest can be looked at."""
+_WORDS = ("protocol", "mechanism")
+"""Texts of the broker's part that are words of ours, so that no variable is looked for in them."""
+_FILES = ("ca", "certificate", "key")
+"""Paths of the broker's security."""
 _ROUNDS = 10
 """Repairs that a broken site gets; each may take out what encloses a wrong value, and values lie 8 deep."""
 
@@ -43,7 +49,7 @@ class SiteFile:
         problems: all that was found, in the file's order.
     """
 
-    def __init__(self, path: Path | str, environment: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, path: Path | str, environment: Mapping[str, str] = os.environ, *, resolve: bool = True) -> None:
         self.path = Path(path)
         self.site: Site | None = None
         self.problems: list[Problem] = []
@@ -55,7 +61,8 @@ class SiteFile:
         self.problems = [Problem(str(path), line, "", what, advice) for line, what, advice in flaws]
         if self._root is not None:
             written = _names(self._root)
-            self._settle_urls(environment)
+            self._settle_urls(environment, resolve)
+            self._settle_kafka(environment)
             self.site = self._validate()
             if self.site is not None:
                 self.add(soundness.findings(self.site, written))
@@ -67,24 +74,45 @@ class SiteFile:
             self.problems.append(Problem(str(self.path), line, pointer, finding.what, finding.mend))
         self.problems.sort(key=lambda problem: problem.line)
 
-    def _settle_urls(self, environment: Mapping[str, str]) -> None:
+    def _settle_urls(self, environment: Mapping[str, str], resolve: bool) -> None:
         cameras = self._root.get("cameras") if isinstance(self._root, MarkedMap) else None
         for number, camera in enumerate(cameras if isinstance(cameras, MarkedList) else ()):
             if not isinstance(camera, MarkedMap) or not isinstance(camera.get("url"), str):
                 continue
-            missing = [name for name in _VARIABLE.findall(camera["url"]) if name not in environment]
-            for name in missing:
-                self.add(
-                    [
-                        Finding(
-                            ("cameras", number, "url"),
-                            f"the environment has no {name}, which the URL asks for",
-                            f"set it before the start: export {name}=…",
-                        )
-                    ]
-                )
-            whole = _VARIABLE.sub(lambda match: environment.get(match[1], ""), camera["url"])
-            camera["url"] = "unknown" if missing else _absolute(whole, self.path.parent)
+            if resolve:
+                whole = self._settled(camera["url"], ("cameras", number, "url"), "the URL", environment)
+            else:
+                whole = camera["url"]
+            camera["url"] = _SETTLED if whole is None else _absolute(whole, self.path.parent)
+
+    def _settle_kafka(self, environment: Mapping[str, str]) -> None:
+        """Variables and paths of the broker's part; its files must be there."""
+        kafka = self._root.get("kafka") if isinstance(self._root, MarkedMap) else None
+        for location, holder, key in list(_texts(kafka, ("kafka",))):
+            if key in _WORDS:
+                continue
+            name = next(str(step) for step in reversed(location) if isinstance(step, str))
+            whole = self._settled(holder[key], location, f"`{name}`", environment)
+            if name in _FILES and whole is not None:
+                whole = str(self.path.parent.absolute() / whole)
+                self._demand_file(whole, name, location)
+            holder[key] = whole if whole is not None else f"{_SETTLED}:9092" if name == "brokers" else _SETTLED
+
+    def _settled(self, text: str, location: Location, what: str, environment: Mapping[str, str]) -> str | None:
+        """A text with its variables replaced; None where the environment lacks one, which is then said."""
+        missing = [name for name in _VARIABLE.findall(text) if name not in environment]
+        for name in missing:
+            says = f"the environment has no {name}, which {what} asks for"
+            self.add([Finding(location, says, f"set it before the start: export {name}=…")])
+        return None if missing else resolved(text, environment)
+
+    def _demand_file(self, path: str, name: str, location: Location) -> None:
+        try:
+            with open(path, "rb"):
+                return
+        except OSError as error:
+            what = f"the file of `{name}` can't be read: {error.strerror or error}"
+            self.add([Finding(location, what, "give the path of a PEM file; it starts from this file's folder")])
 
     def _validate(self) -> Site | None:
         """Says what is no site, and takes it out until the rest is one."""
@@ -103,22 +131,34 @@ class SiteFile:
         return None
 
 
-def load(path: Path | str, environment: Mapping[str, str] = os.environ) -> Site:
+def load(path: Path | str, environment: Mapping[str, str] = os.environ, *, resolve: bool = True) -> Site:
     """The site that a file describes.
 
-    ``${NAME}`` in a camera's URL is replaced from the environment; a path in it starts from the file's folder.
+    ``${NAME}`` in a camera's URL and in the broker's part is replaced from the environment; a path in them starts
+    from the file's folder.
 
     Args:
         path: the YAML file.
-        environment: where the URLs' variables are looked up.
+        environment: where the variables are looked up.
+        resolve: whether the variables of the cameras' URLs are replaced; False leaves them as they are written, for
+            who hands the site on to others: passwords stay out of what they get.
 
     Raises:
         SiteError: the file can't be read, or holds something wrong; it has a line for every problem.
     """
-    file = SiteFile(path, environment)
+    file = SiteFile(path, environment, resolve=resolve)
     if file.problems or file.site is None:
         raise SiteError(file.problems)
     return file.site
+
+
+def resolved(text: str, environment: Mapping[str, str] = os.environ) -> str:
+    """A text whose ``${NAME}`` are replaced from the environment, such as the URL of a camera.
+
+    Raises:
+        KeyError: the environment lacks one; with its name.
+    """
+    return _VARIABLE.sub(lambda match: environment[match[1]], text)
 
 
 def _read(path: Path) -> bytes:
@@ -134,9 +174,22 @@ def _absolute(url: str, folder: Path) -> str:
     """A file's URL or path, from the site file's folder on; any other URL as it is."""
     if url.startswith("file:"):
         path, _, query = url.removeprefix("file:").removeprefix("//").partition("?")
-        path = quote(str(folder.absolute() / unquote(path)))
+        if path.startswith("${"):
+            return url
+        path = quote(str(folder.absolute() / unquote(path)), safe="/${}")
         return f"file://{path}{'?' if query else ''}{query}"
-    return url if "://" in url else str(folder.absolute() / url)
+    return url if "://" in url or url.startswith("${") else str(folder.absolute() / url)
+
+
+def _texts(part: Any, at: Location) -> Iterator[tuple[Location, Any, str | int]]:
+    """Every text within a part: where it is in the file, what holds it, and under which key."""
+    if not isinstance(part, MarkedMap | MarkedList):
+        return
+    for key, value in part.items() if isinstance(part, MarkedMap) else enumerate(part):
+        if isinstance(value, str):
+            yield (*at, key), part, key
+        else:
+            yield from _texts(value, (*at, key))
 
 
 def _names(root: Any) -> soundness.Names:
