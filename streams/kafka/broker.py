@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+from kafka.errors import KafkaError, RetriableError
 from kafka.record import util as checksums
 
 from lanewatch.site import Kafka, Site
@@ -21,6 +23,10 @@ CONNECT_MS = 10_000
 
 class BrokerError(Exception):
     """The broker or a topic is not as it must be: says which, what is wrong and what to do."""
+
+
+class BrokerAwayError(BrokerError):
+    """The broker can't be reached just now: waiting may mend it."""
 
 
 class Broker:
@@ -78,6 +84,37 @@ class Broker:
     def admin(self) -> KafkaAdminClient:
         """An administrator."""
         return KafkaAdminClient(**self._common)
+
+    @contextmanager
+    def administering(self) -> Iterator[KafkaAdminClient]:
+        """An administrator that is closed afterwards.
+
+        Raises:
+            BrokerAwayError: the broker can't be reached.
+            BrokerError: it refuses.
+        """
+        try:
+            admin = self.admin()
+            try:
+                yield admin
+            finally:
+                admin.close()
+        except KafkaError as error:
+            raise self.explained(error) from error
+
+    @property
+    def where(self) -> str:
+        """The addresses, for messages."""
+        return ", ".join(self.addresses)
+
+    def explained(self, error: KafkaError) -> BrokerError:
+        """What the client library raised, in words: which broker, what is wrong, what to do.
+
+        Returns:
+            A ``BrokerAwayError`` where waiting may mend it, else a plain ``BrokerError``.
+        """
+        kind = BrokerAwayError if isinstance(error, RetriableError) else BrokerError
+        return kind(f"broker {self.where}: {error}")
 
 
 def _checked() -> None:

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.errors import TopicAuthorizationFailedError, for_code
 
 from lanewatch.site import Retention, Site
+from streams.kafka.broker import Broker, BrokerError
+
+_log = logging.getLogger("lanewatch.kafka")
 
 Stream = Literal["frames", "detections", "events", "site", "checkpoints", "holders"]
 
@@ -96,3 +105,138 @@ def _compacted() -> dict[str, str]:
         "segment.ms": str(SEGMENT_S * 1000),
         "delete.retention.ms": "3600000",
     }
+
+
+DEMANDED = ("cleanup.policy", "message.timestamp.type", "max.message.bytes")
+"""Settings without which records are lost or refused; others only keep more or less than was asked for."""
+
+READY_MS = 10_000
+"""How long a new topic may take until every partition of it has a leader."""
+
+_CREATED = ("NoError", "TopicAlreadyExistsError")
+_NEEDED = {
+    "InvalidReplicationFactorError": "there are fewer brokers than `kafka.replication` of the site file asks for"
+}
+
+
+def ensure(broker: Broker, topics: Topics, *, alter: bool = False) -> None:
+    """Creates the topics that are missing, and looks at those that are there. Several stages may do so at once.
+
+    Args:
+        broker: where.
+        topics: what must be there.
+        alter: whether retention and the like are changed to what the site file says; else a line in the log says
+            where they differ.
+
+    Raises:
+        BrokerAwayError: the broker can't be reached just now.
+        BrokerError: a topic can't be created, or one is there that must be another.
+    """
+    with broker.administering() as admin:
+        found = _described(admin, topics)
+        missing = [topic for topic in topics.all if topic.name not in found]
+        if missing:
+            _create(broker, admin, missing, topics.replication)
+            found = _described(admin, topics)
+        for topic in topics.all:
+            _check_partitions(broker, topic, len(found[topic.name]["partitions"]))
+        _check_config(broker, admin, topics.all, alter)
+
+
+def _described(admin: KafkaAdminClient, topics: Topics) -> dict[str, Mapping[str, Any]]:
+    """The topics that are there."""
+    found = {}
+    for one in admin.describe_topics([topic.name for topic in topics.all]):
+        error = for_code(one["error_code"])
+        if error.__name__ == "NoError":
+            found[one["name"]] = one
+        elif error.__name__ not in ("UnknownTopicOrPartitionError", "LeaderNotAvailableError"):
+            raise error(f"topic {one['name']}")
+    return found
+
+
+def _create(broker: Broker, admin: KafkaAdminClient, missing: Iterable[Topic], replication: int) -> None:
+    wanted = {
+        topic.name: {
+            "num_partitions": topic.partitions,
+            "replication_factor": replication,
+            "configs": topic.config,
+        }
+        for topic in missing
+    }
+    for one in admin.create_topics(wanted, raise_errors=False)["topics"]:
+        error = for_code(one["error_code"])
+        if error.__name__ in _CREATED:
+            continue
+        why = _NEEDED.get(error.__name__) or one["error_message"] or error.__name__
+        command = _command(broker, "kafka-topics.sh", _creation(wanted[one["name"]], one["name"]))
+        raise BrokerError(
+            f"topic {one['name']} is missing at {broker.where} and can't be created: {why}; create it as an "
+            f"administrator: {command}"
+        )
+    admin.wait_for_topics(list(wanted), timeout_ms=READY_MS)
+
+
+def _creation(wanted: Mapping[str, Any], name: str) -> str:
+    configs = " ".join(f"--config {key}={value}" for key, value in wanted["configs"].items())
+    return (
+        f"--create --topic {name} --partitions {wanted['num_partitions']} "
+        f"--replication-factor {wanted['replication_factor']} {configs}"
+    )
+
+
+def _check_partitions(broker: Broker, topic: Topic, has: int) -> None:
+    if has == topic.partitions:
+        return
+    what = f"topic {topic.name} at {broker.where} has {has} partitions, and the site file asks for {topic.partitions}"
+    more = (
+        ""
+        if has > topic.partitions
+        else (f" (`{_command(broker, 'kafka-topics.sh', f'--delete --topic {topic.name}')}` drops what it holds)")
+    )
+    raise BrokerError(
+        f"{what}; a camera's records would be torn apart. Set `kafka.partitions: {has}` if all four topics have as "
+        f"many, or give another `kafka.prefix`, or let the topic be made anew{more}"
+    )
+
+
+def _check_config(broker: Broker, admin: KafkaAdminClient, all: Iterable[Topic], alter: bool) -> None:
+    wanted = {topic.name: topic.config for topic in all}
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name, list(config)) for name, config in wanted.items()]
+    has = admin.describe_configs(resources, config_filter="all")["topic"]
+    for name, config in wanted.items():
+        if not has.get(name):
+            raise TopicAuthorizationFailedError(f"the settings of topic {name} may not be read")
+        differs = {key: value for key, value in config.items() if not _fits(key, has[name][key]["value"], value)}
+        for key in (key for key in DEMANDED if key in differs):
+            change = _command(
+                broker,
+                "kafka-configs.sh",
+                f"--alter --entity-type topics --entity-name {name} --add-config {key}={config[key]}",
+            )
+            raise BrokerError(
+                f"topic {name} at {broker.where} has {key}={has[name][key]['value']}, and it must be {config[key]}; "
+                f"change it ({change}), or give another `kafka.prefix`"
+            )
+        if differs and alter:
+            admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, differs)])
+            _log.info("topic %s has now %s", name, _pairs(differs))
+        elif differs:
+            _log.warning(
+                "topic %s has %s, and the site file asks for %s; `lanewatch publish` changes it",
+                name,
+                _pairs({key: has[name][key]["value"] for key in differs}),
+                _pairs(differs),
+            )
+
+
+def _fits(key: str, has: str, wanted: str) -> bool:
+    return int(has) >= int(wanted) if key == "max.message.bytes" else has == wanted
+
+
+def _pairs(config: Mapping[str, str]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in config.items())
+
+
+def _command(broker: Broker, tool: str, arguments: str) -> str:
+    return f"{tool} --bootstrap-server {broker.addresses[0]} {arguments}"
