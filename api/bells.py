@@ -130,7 +130,7 @@ def routes(
         at = cameras.now(nearest(site, bell)[0].id)
         event = press(site, bell, clock() if at is None else at, store.bell(run, id), run=run, note=said.note)
         serve.upsert(event)
-        telemetry.EVENTS.labels(event.kind, event.state).inc()
+        telemetry.event(event.kind, event.state)
         return json(wire.stored(find(store, event.id, event.run)), 201)
 
     return router

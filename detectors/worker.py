@@ -65,8 +65,7 @@ class DetectWorker:
             except Exception:  # whatever a network raises: each frame is tried alone then, so that one costs one
                 log.exception("a batch of %d frames failed", len(frames))
                 seen = [self._alone(frame) for frame in frames]
-        for frame in frames:
-            telemetry.FRAMES.labels("detect", frame.camera).inc()
+        telemetry.batch("detect", len(frames))
         return seen
 
     def _alone(self, frame: Frame) -> Detections:

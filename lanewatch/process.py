@@ -14,6 +14,38 @@ from contextlib import contextmanager
 from prometheus_client import start_http_server
 from pythonjsonlogger.json import JsonFormatter
 
+FIELDS = ("camera", "topic", "partition", "offset", "stage", "reason", "unsaid")
+"""What a log's line may be about, by ``extra``: fields of their own as JSON, in brackets behind the text otherwise."""
+
+
+class TextFormatter(logging.Formatter):
+    """One line for people: the message, and in brackets what it is about and doesn't say itself."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
+        line = super().formatMessage(record)
+        about = ((name, getattr(record, name, None)) for name in FIELDS if name != "unsaid")
+        more = [
+            f"{name}={value}"
+            for name, value in about
+            if value is not None and not (isinstance(value, str) and value in record.message)
+        ]
+        return f"{line} [{' '.join(more)}]" if more else line
+
+
+def formatter(kind: str) -> logging.Formatter:
+    """How a log is written: ``text``, or ``json`` with one object a line, times in UTC."""
+    if kind == "text":
+        return TextFormatter()
+    return JsonFormatter(
+        ["levelname", "name", "message"],
+        timestamp="time",
+        rename_fields={"levelname": "level", "name": "logger"},
+        json_ensure_ascii=False,
+    )
+
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Adds what every stage's command takes."""
@@ -31,12 +63,9 @@ def node(arguments: argparse.Namespace) -> str:
 
 @contextmanager
 def running(arguments: argparse.Namespace) -> Iterator[threading.Event]:
-    """Sets up log and metrics; SIGINT and SIGTERM set the event, upon which the stage is to end as planned."""
+    """Sets up log, metrics and traces; SIGINT and SIGTERM set the event, upon which the stage is to end as planned."""
     handler = logging.StreamHandler(sys.stderr)
-    if arguments.log == "json":
-        handler.setFormatter(JsonFormatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(formatter(arguments.log))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("lanewatch").setLevel(logging.INFO)
     if arguments.metrics_port is not None:

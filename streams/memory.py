@@ -148,10 +148,8 @@ class MemoryRunner(Generic[S]):
                 frames = self._backlog.take(self._batch, _POLL_S)
                 if not frames:
                     continue
-                began = time.perf_counter()
-                found = self._detect(frames)
-                telemetry.STAGE_SECONDS.labels("detect").observe(time.perf_counter() - began)
-                for detections in found:
+                telemetry.taken("detect", len(frames))
+                for detections in self._detect(frames):
                     self._hand_on(detections)
         finally:
             self._hand_on(None)
@@ -177,8 +175,8 @@ class MemoryRunner(Generic[S]):
                 self._unjudged(detections, error)
                 continue
             telemetry.STAGE_SECONDS.labels("watch").observe(time.perf_counter() - began)
-            telemetry.FRAMES.labels("watch", camera).inc()
-            telemetry.BEHIND_SECONDS.labels(camera).set(time.time() - detections.captured_at)
+            telemetry.taken("watch")
+            telemetry.judged(camera, detections.captured_at)
             for event in events:
                 self._deliver(event)
             self._serve.advance(
@@ -204,7 +202,7 @@ class MemoryRunner(Generic[S]):
             log.error("camera %s, slot %d: detections not kept: %s", detections.camera, detections.slot, error)
 
     def _deliver(self, event: Event) -> None:
-        telemetry.EVENTS.labels(event.kind, event.state).inc()
+        telemetry.event(event.kind, event.state)
         told = -math.inf
         gives_up: float | None = None
         while True:

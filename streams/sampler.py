@@ -95,7 +95,7 @@ class Sampler:
         self._index = -1
         self._told_at: float | None = None
         self._told_mono = 0.0
-        self._frames = telemetry.FRAMES.labels("sample", camera.id)
+        self._frames = telemetry.CAMERA_FRAMES.labels(camera.id)
         if ring is not None:
             ring.add(camera)
 
