@@ -14,6 +14,7 @@ from detectors.ground import Ground
 from detectors.thresholds import Resolver
 from detectors.view import View
 from lanewatch.records import Detections, Event, restore
+from lanewatch.revisions import Revisions
 from lanewatch.schedule import Schedules
 from lanewatch.site import Camera, Site, Watching
 from models.tracker import Tracker, TrackerState
@@ -60,29 +61,38 @@ class CameraState(msgspec.Struct, frozen=True, kw_only=True):
 class Watcher:
     """Implements ``streams.stage.Watch``. It holds what is constant: the site, and each camera's geometry in pixels.
 
-    The same state and record give the same state and events, in any process. The clock is the records' own.
+    The same state and record give the same state and events, in any process. The clock is the records' own. A record
+    is judged by the revision of the site that holds at its capture time, and a state goes on over the change: who is
+    there stays there, and what is open in a zone that is no more closes. A record of a camera that the site does not
+    have then expires what is open there, and is counted (``removed``).
+
+    Args:
+        site: One site, or its revisions.
+        run: The name of this scoring.
+        tracker: The usual one if None.
 
     Raises:
         ThresholdError: the site gives a behaviour thresholds that it does not take.
         BehaviourError: the site names a behaviour that is not installed.
     """
 
-    def __init__(self, site: Site, *, run: str = "live", tracker: Tracker | None = None) -> None:
-        unknown = sorted(set(site.behaviours) - set(registry()))
-        if unknown:
-            raise BehaviourError(
-                f"behaviours.{unknown[0]}: no such behaviour; there are {', '.join(sorted(registry()))}"
-            )
+    def __init__(self, site: Site | Revisions, *, run: str = "live", tracker: Tracker | None = None) -> None:
+        revisions = site if isinstance(site, Revisions) else Revisions.of(site)
+        for one in revisions.all:
+            _check(one.site)
+        self._run = run
         self._tracker = tracker or Tracker()
-        self._posts = {camera.id: _Post(site, camera, run) for camera in site.cameras}
+        self._revisions = revisions
+        self._posts: dict[tuple[int, str], _Post | None] = {}
 
     def start(self, camera: str) -> CameraState:
         """The state before a camera's first record.
 
         Raises:
-            KeyError: the site has no such camera.
+            KeyError: no revision of the site has such a camera.
         """
-        self._posts[camera]
+        if all(self._made(one.site, camera) is None for one in self._revisions.all):
+            raise KeyError(f"site {self._revisions.latest.id} has no camera {camera!r}")
         return CameraState(camera=camera, tracker=self._tracker.start())
 
     def step(self, state: CameraState, detections: Detections) -> tuple[CameraState, list[Event]]:
@@ -91,12 +101,14 @@ class Watcher:
         Late and duplicate records change nothing but ``skipped``. A recording's end, a camera out of reach for half a
         minute and a clock that jumps expire what is open and forget who was there.
         """
-        post = self._posts[state.camera]
         reason = _unwanted(state, detections)
         if reason is not None:
             counts = state.skipped | {reason: state.skipped.get(reason, 0) + 1}
             epoch = max(state.epoch, detections.epoch) if reason == "duplicate" else state.epoch
             return msgspec.structs.replace(state, skipped=counts, epoch=epoch), []
+        post = self._made(self._revisions.at(detections.captured_at), state.camera)
+        if post is None:
+            return self._removed(state, detections)
         events: list[Event] = []
         if _broken(state, detections):
             state, events = self._forget(state, max(detections.captured_at, state.captured_at), post)
@@ -106,6 +118,24 @@ class Watcher:
             return _at(state, detections, blind=True), events
         after, more = self._look(state, detections, post)
         return after, events + more
+
+    def _removed(self, state: CameraState, detections: Detections) -> tuple[CameraState, list[Event]]:
+        """What was open at a camera that the site has no more is in nobody's sight."""
+        before = (self._made(one.site, state.camera) for one in reversed(self._revisions.all))
+        post = next((one for one in before if one is not None), None)
+        if post is None:
+            raise KeyError(f"site {self._revisions.latest.id} has no camera {state.camera!r}")
+        counts = state.skipped | {"removed": state.skipped.get("removed", 0) + 1}
+        state, events = self._forget(state, max(detections.captured_at, state.captured_at), post)
+        return msgspec.structs.replace(_at(state, detections), skipped=counts), events
+
+    def _made(self, site: Site, camera: str) -> _Post | None:
+        """A camera's post by one revision, made when it is first asked for; None where that has no such camera."""
+        key = (id(site), camera)  # the revisions hold their sites, so that no other takes this one's place
+        if key not in self._posts:
+            found = next((one for one in site.cameras if one.id == camera), None)
+            self._posts[key] = None if found is None else _Post(site, found, self._run)
+        return self._posts[key]
 
     def _look(self, state: CameraState, detections: Detections, post: _Post) -> tuple[CameraState, list[Event]]:
         ground = post.ground(detections.width, detections.height)
@@ -145,6 +175,14 @@ class Watcher:
         return msgspec.structs.replace(state, tracker=tracker, trails={}, memories={}, episodes=episodes), events
 
 
+def _check(site: Site) -> None:
+    unknown = sorted(set(site.behaviours) - set(registry()))
+    if unknown:
+        raise BehaviourError(f"behaviours.{unknown[0]}: no such behaviour; there are {', '.join(sorted(registry()))}")
+    for kind, one in registry().items():
+        Resolver(site, site.cameras[0].id, kind, one.Thresholds)
+
+
 class _Post:
     """What is constant at one camera."""
 
@@ -159,6 +197,7 @@ class _Post:
         ]
         self.wakes = any(one.wakes for one in self.behaviours)
         self._fresh = {one.kind: one.start() for one in self.behaviours}
+        self._watched = frozenset(self._fresh)
         self._grounds: dict[tuple[int, int], Ground] = {}
 
     def ground(self, width: int, height: int) -> Ground:
@@ -172,6 +211,8 @@ class _Post:
         """The behaviours' memories after a record, and what they claim; those with nothing to judge are not asked."""
         claimed = []
         changed: dict[str, Any] = {}
+        if not memories.keys() <= self._watched:  # a revision has switched something off
+            memories = {kind: one for kind, one in memories.items() if kind in self._watched}
         for behaviour in self.behaviours:
             kind = behaviour.kind
             memory = memories.get(kind)
