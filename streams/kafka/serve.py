@@ -1,0 +1,146 @@
+"""The serve stage over Kafka: events, and how far the cameras have been judged, to the store in the topic's order."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
+from kafka.consumer.fetcher import ConsumerRecord
+from kafka.errors import KafkaError
+
+from lanewatch import telemetry
+from lanewatch.records import Event
+from streams.kafka import wire
+from streams.kafka.broker import Broker
+from streams.kafka.patience import Patience
+from streams.kafka.pulse import Pulse
+from streams.kafka.topics import Topics
+from streams.stage import Serve, UnavailableError
+
+COMMIT_S = 1.0
+"""A service that is killed is told so much again; the store takes each revision once."""
+
+RETRY_S = 1.0
+
+_POLL_MS = 200
+_CLOSE_MS = 5_000
+
+log = telemetry.log("serve")
+
+
+class ServeLoop:
+    """Hands the events topic to what serves it, and commits what has been stored.
+
+    A store that is away is asked again, and keeps its place. Of several services of one site one is at work, the others
+    wait for its end; one that comes back under its name goes on at once.
+
+    Args:
+        broker: the site's.
+        topics: the site's.
+        serve: the stage.
+        node: what this process is called; its name in the group.
+        anew: whether to begin with all that the topic still has, such as for a store that is empty.
+    """
+
+    def __init__(self, broker: Broker, topics: Topics, serve: Serve, *, node: str, anew: bool = False) -> None:
+        self.node = node
+        self._broker = broker
+        self._topics = topics
+        self._serve = serve
+        self._anew = anew
+        self._partition = TopicPartition(topics.events.name, 0)
+        self._patience = Patience("serve", f"reading {topics.events.name}")
+        self._position: int | None = None
+        self._committed: int | None = None
+
+    def run(self, stop: threading.Event) -> None:
+        """Works until ``stop`` is set.
+
+        Raises:
+            BrokerError: something that waiting does not mend.
+        """
+        consumer = self._broker.member(self._topics.group("serve"), instance=f"serve-{self.node}")
+        consumer.subscribe([self._topics.events.name])
+        try:
+            self._reading(consumer, stop)
+            self._commit(consumer)
+        finally:
+            try:
+                consumer.close(timeout_ms=_CLOSE_MS)
+            except KafkaError as error:
+                log.warning("left without a word to the group: %r", error)
+
+    def _reading(self, consumer: KafkaConsumer, stop: threading.Event) -> None:
+        commit_at = time.monotonic() + COMMIT_S
+        pulse = Pulse("serve", self._topics.events.name)
+        while not stop.is_set():
+            try:
+                polled = consumer.poll(timeout_ms=_POLL_MS)
+                records = polled.get(self._partition, [])
+                if self._anew and self._partition in consumer.assignment():
+                    self._anew = False
+                    consumer.seek_to_beginning(self._partition)
+                    continue
+                for record in records:
+                    if not self._take(record, consumer, stop):
+                        return
+                if time.monotonic() >= commit_at:
+                    commit_at = time.monotonic() + COMMIT_S
+                    self._commit(consumer)
+                pulse.beat(consumer, polled)
+            except KafkaError as error:
+                self._patience.bear(error, stop)
+            else:
+                self._patience.relieved()
+
+    def _take(self, record: ConsumerRecord, consumer: KafkaConsumer, stop: threading.Event) -> bool:
+        """Hands a record on; False where it could not be before the end."""
+        telemetry.taken("serve")
+        try:
+            told = wire.told(record)
+        except wire.WireError as error:
+            telemetry.refused("serve", error)
+        else:
+            if isinstance(told, Event):
+                if not self._store(told, record, stop):
+                    return False
+            else:
+                for camera, reached in told.items():
+                    self._serve.advance(camera, reached)
+        self._position = record.offset + 1
+        return True
+
+    def _store(self, event: Event, record: ConsumerRecord, stop: threading.Event) -> bool:
+        while True:
+            try:
+                self._serve.upsert(event)
+            except UnavailableError as error:
+                telemetry.repeated(
+                    log,
+                    "store",
+                    "%s-%d at offset %d: event %s and all after it wait for the store: %s",
+                    record.topic,
+                    record.partition,
+                    record.offset,
+                    event.id,
+                    error,
+                )
+                if stop.wait(RETRY_S):
+                    return False
+            else:
+                telemetry.unsay(log, ["store"])
+                telemetry.event(event.kind, event.state)
+                telemetry.given("serve")
+                return True
+
+    def _commit(self, consumer: KafkaConsumer) -> None:
+        position = self._position
+        if position is None or position == self._committed or self._partition not in consumer.assignment():
+            return
+        try:
+            consumer.commit({self._partition: OffsetAndMetadata(position, "", -1)}, timeout_ms=_CLOSE_MS)
+        except KafkaError as error:
+            telemetry.repeated(log, "commit", "the offset was not committed, it is told again: %r", error)
+        else:
+            self._committed = position

@@ -1,0 +1,123 @@
+"""The partitions that a member of a group has, and how far it has come in each: what may be committed, and when."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
+from kafka.errors import KafkaError
+
+from lanewatch import telemetry
+from streams.kafka.progress import Progress
+
+log = telemetry.log("kafka")
+
+Offsets = dict[TopicPartition, OffsetAndMetadata]
+
+
+@dataclass(eq=False)
+class Share:
+    """A partition for as long as it is ours. One that comes back is another share: what is still in hand of the first
+    never moves the offset of the second."""
+
+    partition: TopicPartition
+    progress: Progress = field(default_factory=Progress)
+    committed: int | None = None
+    live: bool = True
+
+
+class Shares(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Told by the group what comes and goes, from the client's own thread; asked by the loop.
+
+    Args:
+        consumer: a member of a group, not yet subscribed.
+        gone: told of each share that went.
+    """
+
+    def __init__(self, consumer: KafkaConsumer, gone: Callable[[Share], None]) -> None:
+        self._consumer = consumer
+        self._gone = gone
+        self._lock = threading.Lock()
+        self._shares: dict[TopicPartition, Share] = {}
+
+    def of(self, partition: TopicPartition) -> Share | None:
+        """The share of a partition; None where it has been taken away meanwhile."""
+        with self._lock:
+            return self._shares.get(partition)
+
+    @property
+    def partitions(self) -> frozenset[int]:
+        """The numbers of those that are here."""
+        with self._lock:
+            return frozenset(partition.partition for partition in self._shares)
+
+    def commit_soon(self) -> None:
+        """Has committed what is finished, without waiting for it. One that fails is made up for by the next."""
+        offsets = self._finished()
+        if offsets:
+            self._consumer.commit_async(offsets, callback=self._committed)
+
+    def commit_now(self, timeout_s: float) -> None:
+        """Commits what is finished, and says so where that is not to be had."""
+        offsets = self._finished()
+        if not offsets:
+            return
+        try:
+            self._consumer.commit(offsets, timeout_ms=int(timeout_s * 1000))
+        except KafkaError as error:
+            log.warning("the last offsets were not committed, the work is done again by who is next: %r", error)
+        else:
+            self._committed(offsets, None)
+
+    def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
+        """Partitions have come."""
+        with self._lock:
+            for partition in assigned:
+                self._shares[partition] = Share(partition)
+        self._say()
+
+    def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
+        """Partitions go: what is finished of them is committed, the rest is left to who has them next."""
+        offsets = {partition: offset for partition, offset in self._finished().items() if partition in revoked}
+        if offsets:
+            # The request goes out before this member asks to join again, after which it would be refused.
+            self._consumer.commit_async(offsets, callback=self._committed)
+        self._let_go(revoked)
+
+    def on_partitions_lost(self, lost: Sequence[TopicPartition]) -> None:
+        """Partitions have been given to others already."""
+        self._let_go(lost)
+
+    def _let_go(self, partitions: Sequence[TopicPartition]) -> None:
+        for partition in partitions:
+            with self._lock:
+                share = self._shares.pop(partition, None)
+            if share is not None:
+                share.live = False
+                self._gone(share)
+        self._say()
+
+    def _finished(self) -> Offsets:
+        with self._lock:
+            positions = {share.partition: (share.progress.position, share.committed) for share in self._shares.values()}
+        return {
+            partition: OffsetAndMetadata(position, "", -1)
+            for partition, (position, committed) in positions.items()
+            if position is not None and position != committed
+        }
+
+    def _committed(self, offsets: Offsets, answer: object) -> None:
+        if isinstance(answer, Exception):
+            telemetry.repeated(log, "commit", "offsets were not committed, it is tried again: %r", answer)
+            return
+        with self._lock:
+            for partition, offset in offsets.items():
+                if partition in self._shares:
+                    self._shares[partition].committed = offset.offset
+
+    def _say(self) -> None:
+        with self._lock:
+            here = sorted(f"{partition.topic}-{partition.partition}" for partition in self._shares)
+        log.info("partitions here now: %s", ", ".join(here) or "none")
