@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from prometheus_client import start_http_server
 from pythonjsonlogger.json import JsonFormatter
 
+from lanewatch import tracing
+
 FIELDS = ("camera", "topic", "partition", "offset", "stage", "reason", "unsaid")
 """What a log's line may be about, by ``extra``: fields of their own as JSON, in brackets behind the text otherwise."""
 
@@ -62,8 +64,13 @@ def node(arguments: argparse.Namespace) -> str:
 
 
 @contextmanager
-def running(arguments: argparse.Namespace) -> Iterator[threading.Event]:
-    """Sets up log, metrics and traces; SIGINT and SIGTERM set the event, upon which the stage is to end as planned."""
+def running(arguments: argparse.Namespace, stage: str = "stage") -> Iterator[threading.Event]:
+    """Sets up log, metrics and traces; SIGINT and SIGTERM set the event, upon which the stage is to end as planned.
+
+    Args:
+        arguments: with what ``options`` has added.
+        stage: what traces call it.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter(arguments.log))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
@@ -71,6 +78,7 @@ def running(arguments: argparse.Namespace) -> Iterator[threading.Event]:
     if arguments.metrics_port is not None:
         server, _ = start_http_server(arguments.metrics_port, addr="127.0.0.1")
         logging.getLogger("lanewatch").info("metrics on http://127.0.0.1:%d/metrics", server.server_port)
+    tracing.configure(stage)
     ended = threading.Event()
     before = {number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

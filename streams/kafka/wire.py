@@ -49,6 +49,10 @@ class Message(NamedTuple):
     value: bytes | None
     headers: Headers
 
+    def traced(self, trace: bytes | None) -> Message:
+        """This one with a trace context to travel with it; as it is where there is none."""
+        return self if trace is None else Message(self.key, self.value, [*self.headers, (TRACE, trace)])
+
     @property
     def size(self) -> int:
         """Bytes in all."""
@@ -61,6 +65,7 @@ class WireError(ValueError):
     def __init__(self, record: ConsumerRecord, what: str, reason: str = "foreign") -> None:
         super().__init__(f"{record.topic}-{record.partition} at offset {record.offset}: {what}")
         self.reason = reason
+        self.topic, self.partition, self.offset = record.topic, record.partition, record.offset
 
 
 class _Meta(msgspec.Struct, frozen=True, array_like=True):
@@ -85,6 +90,11 @@ _DETECTIONS = f"detections/{VERSION}".encode()
 _meta_out = msgspec.msgpack.Encoder()
 _meta_in = msgspec.msgpack.Decoder(_Meta)
 _crop_in = msgspec.msgpack.Decoder(_Crop)
+
+
+def trace(record: ConsumerRecord) -> bytes | None:
+    """The trace context that came with a record."""
+    return _header(record.headers, TRACE)
 
 
 def of_frame(frame: Frame) -> Message:
