@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
-from kafka.errors import KafkaError, RetriableError
+from kafka.errors import AuthorizationError, KafkaError, RetriableError
 from kafka.record import util as checksums
 
 from lanewatch.site import Kafka, Site
+from streams.kafka.errors import BrokerAwayError, BrokerError
+from streams.kafka.probe import endpoint, probe
+from streams.kafka.security import settings as secured
+
+__all__ = ["CONNECT_MS", "SESSION_S", "Broker", "BrokerAwayError", "BrokerError"]
 
 SESSION_S = 6.0
 """How long a process may be silent before its share goes to others: the least that a broker allows by default."""
 
 CONNECT_MS = 10_000
 """How long a start waits for a broker before it says that there is none."""
-
-
-class BrokerError(Exception):
-    """The broker or a topic is not as it must be: says which, what is wrong and what to do."""
-
-
-class BrokerAwayError(BrokerError):
-    """The broker can't be reached just now: waiting may mend it."""
 
 
 class Broker:
@@ -37,7 +35,8 @@ class Broker:
         client: names this process to the broker, such as ``detect-gpu1``.
 
     Raises:
-        BrokerError: the checksum library is not the compiled one, or a file of the security settings is missing.
+        BrokerError: the checksum library is not the compiled one, an address is none, or a file of the security
+            settings is missing or no such thing.
     """
 
     def __init__(self, site: Site, client: str, environment: Mapping[str, str] = os.environ) -> None:
@@ -45,13 +44,16 @@ class Broker:
         self.kafka: Kafka = site.kafka
         told = environment.get("LANEWATCH_KAFKA", "")
         self.addresses = [one.strip() for one in told.split(",") if one.strip()] or list(site.kafka.brokers)
+        for address in self.addresses:
+            endpoint(address)
         self.client = client
+        self._security = secured(site.kafka.security)
         self._common: dict[str, Any] = {
             "bootstrap_servers": self.addresses,
             "client_id": client,
             "bootstrap_timeout_ms": CONNECT_MS,
             "reconnect_backoff_max_ms": 1000,  # not the usual 30 s blind after a broker is back
-        }
+        } | self._security
 
     def producer(self, **settings: Any) -> KafkaProducer:
         """A producer; without ``settings`` one whose records are acknowledged by all copies, in order, once."""
@@ -85,14 +87,38 @@ class Broker:
         """An administrator."""
         return KafkaAdminClient(**self._common)
 
+    def check(self) -> None:
+        """Greets the brokers until one answers as it should: what is wrong is said at once, where the client
+        library would try on in silence.
+
+        Raises:
+            BrokerAwayError: nobody answers just now.
+            BrokerError: what answers is no broker or does not let us in; names the address and the mend.
+        """
+        until = time.monotonic() + CONNECT_MS / 1000
+        troubles: list[BrokerError] = []
+        for address in self.addresses:
+            try:
+                probe(address, self._security)
+            except BrokerError as error:
+                troubles.append(error)
+            else:
+                return
+            if time.monotonic() > until:
+                break
+        final = [one for one in troubles if not isinstance(one, BrokerAwayError)]
+        kind = BrokerError if final else BrokerAwayError
+        raise kind("; ".join(dict.fromkeys(str(one) for one in final or troubles)))
+
     @contextmanager
     def administering(self) -> Iterator[KafkaAdminClient]:
         """An administrator that is closed afterwards.
 
         Raises:
             BrokerAwayError: the broker can't be reached.
-            BrokerError: it refuses.
+            BrokerError: it is none, or refuses.
         """
+        self.check()
         try:
             admin = self.admin()
             try:
@@ -107,14 +133,36 @@ class Broker:
         """The addresses, for messages."""
         return ", ".join(self.addresses)
 
+    @property
+    def user(self) -> str | None:
+        """The name that this process gives, with a password."""
+        return self.kafka.security.username if "sasl_mechanism" in self._security else None
+
+    @property
+    def who(self) -> str:
+        """This process as the broker knows it, for messages."""
+        if self.user:
+            return f"user {self.user}"
+        return "the holder of our certificate" if self.kafka.security.certificate else "nobody in particular"
+
     def explained(self, error: KafkaError) -> BrokerError:
         """What the client library raised, in words: which broker, what is wrong, what to do.
 
         Returns:
             A ``BrokerAwayError`` where waiting may mend it, else a plain ``BrokerError``.
         """
-        kind = BrokerAwayError if isinstance(error, RetriableError) else BrokerError
-        return kind(f"broker {self.where}: {error}")
+        if isinstance(error, RetriableError):
+            try:
+                self.check()
+            except BrokerError as found:
+                return found
+            return BrokerAwayError(f"broker {self.where} did not answer in time: {error}")
+        if isinstance(error, AuthorizationError):
+            return BrokerError(
+                f"broker {self.where}: {self.who} may not do this ({error}); the access rules must allow it, see the "
+                "table in docs/kafka.md"
+            )
+        return BrokerError(f"broker {self.where}: {error}")
 
 
 def _checked() -> None:
