@@ -65,7 +65,6 @@ class DetectWorker:
             except Exception:  # whatever a network raises: each frame is tried alone then, so that one costs one
                 log.exception("a batch of %d frames failed", len(frames))
                 seen = [self._alone(frame) for frame in frames]
-        telemetry.batch("detect", len(frames))
         return seen
 
     def _alone(self, frame: Frame) -> Detections:

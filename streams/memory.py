@@ -149,6 +149,7 @@ class MemoryRunner(Generic[S]):
                 if not frames:
                     continue
                 telemetry.taken("detect", len(frames))
+                telemetry.batch("detect", sum(frame.image is not None for frame in frames))
                 for detections in self._detect(frames):
                     self._hand_on(detections)
         finally:

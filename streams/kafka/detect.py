@@ -14,7 +14,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError
 
-from lanewatch import telemetry
+from lanewatch import telemetry, tracing
 from lanewatch.records import Detections, Frame
 from streams import jpeg
 from streams.kafka import wire
@@ -121,7 +121,7 @@ class DetectLoop:
         self._fatal: BaseException | None = None
         self._told_clock = False
         self._consumer: KafkaConsumer
-        self._shares: Shares
+        self._shares: Shares | None = None
         self._sender: Sender
         self._pool: ThreadPoolExecutor
 
@@ -201,8 +201,7 @@ class DetectLoop:
             frame = msgspec.structs.replace(frame, packed=None, gap="unreadable")
             telemetry.dropped("detect", frame.camera, "too_large")
             _say(record, frame, f"{size} bytes, at most {MAX_FRAME_BYTES}; passed on as not looked at")
-        trace = next((value for name, value in record.headers if name == wire.TRACE), None)
-        self._prefetch.put(Waiting(share, record.offset, appended_at, frame, trace))
+        self._prefetch.put(Waiting(share, record.offset, appended_at, frame, wire.trace(record)))
 
     def _tell(self) -> None:
         error = self._clock.error
@@ -253,14 +252,15 @@ class DetectLoop:
     def _look(self, jobs: list[_Job]) -> None:
         looked = [job for job in jobs if not job.shed]
         telemetry.batch("detect", sum(job.picture for job in looked))
-        found = iter(self._detect([job.frame() for job in looked]) if looked else ())
+        with tracing.batch("detect", [job.waiting.trace for job in looked]) as traces:
+            found = self._detect([job.frame() for job in looked]) if looked else []
+        seen = zip(found, traces, strict=True)
         for job in jobs:
-            self._send(job.waiting, _shed(job.waiting.frame) if job.shed else next(found))
+            detections, trace = (_shed(job.waiting.frame), job.waiting.trace) if job.shed else next(seen)
+            self._send(job.waiting, detections, trace)
 
-    def _send(self, waiting: Waiting[Share], detections: Detections) -> None:
-        message = wire.of_detections(detections)
-        if waiting.trace is not None:
-            message.headers.append((wire.TRACE, waiting.trace))
+    def _send(self, waiting: Waiting[Share], detections: Detections, trace: bytes | None) -> None:
+        message = wire.of_detections(detections).traced(trace)
         while waiting.share.live and self._fatal is None:
             if self._sender.pending >= MOST_UNACKNOWLEDGED:
                 if self._ending.wait(_POLL_MS / 1000):
@@ -281,6 +281,7 @@ class DetectLoop:
         self._clock.heard(metadata.timestamp / 1000)
         waiting.share.progress.end(waiting.offset)
         telemetry.given("detect")
+        telemetry.latency("detect", waiting.frame.received_at)
 
     def _refused(self, waiting: Waiting[Share], error: BaseException) -> None:
         if self._ending.is_set():
