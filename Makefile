@@ -12,7 +12,7 @@ SYSTEM_RUN := libgl1 libglib2.0-0
 SYSTEM_TEST := $(SYSTEM_RUN) chromium fonts-noto-cjk python3-gi gir1.2-gst-rtsp-server-1.0 \
 	gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly
 
-.PHONY: demo test soak lint bench clean
+.PHONY: demo test soak chaos lint bench clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/run.done ## play the bundled clip through the whole pipeline and show its events on a local page
@@ -24,6 +24,9 @@ test: $(VENV)/test.done ## all tests but the slow proofs
 
 soak: $(VENV)/test.done ## the slow proof: four live cameras for 20 minutes in bounded, flat memory
 	$(PY) -m benchmarks.memory $(ARGS)
+
+chaos: $(VENV)/test.done ## the slow proofs of the Kafka runner: kill -9, a broker that stops, cameras that misbehave (about an hour)
+	$(PY) -m benchmarks.chaos $(ARGS)
 
 lint: $(VENV)/test.done ## ruff and strict mypy
 	$(VENV)/bin/ruff check .

@@ -1,0 +1,123 @@
+"""The slow proofs of the Kafka runner, each against a real broker and real processes.
+
+    LANEWATCH_DATA=... python -m benchmarks.chaos [--only stages sampler broker restart camera outage] [--json]
+
+- ``stages``: kill -9 of detect, watch, correlate or serve at seeded random moments, shedding off: the events must equal
+  those of an undisturbed run, ids and revisions included.
+- ``sampler``: kill -9 of one of two samplers; ``broker``: the broker is stopped for a minute; ``restart``: it is killed
+  and started again during a batch: what is still found within KISA's window, beside an undisturbed run.
+- ``camera``: a camera stalls, sends garbage, changes its size, jumps its clock: the rate of the others.
+- ``outage``: the broker is out of reach for ten minutes: memory, spool, drops.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.chaos import live, stages, trouble
+from benchmarks.chaos.town import CLIP
+from deploy.broker import BrokerProcess
+
+PROOFS = ("stages", "sampler", "broker", "restart", "camera", "outage")
+AWAY_S = 60.0
+OUTAGE_S = 600.0
+
+
+def run(only: Sequence[str], rounds: int, seed: int, outage_s: float) -> dict[str, Any]:
+    """The proofs' results by name; ``failed`` lists what was not as it must be."""
+    folder = Path(tempfile.mkdtemp(prefix="lanewatch-chaos-"))
+    results: dict[str, Any] = {}
+    failed: list[str] = []
+    calm: dict[str, Any] | None = None
+    with BrokerProcess(heap="768m") as process:
+        proofs: dict[str, Callable[[], dict[str, Any]]] = {
+            "stages": lambda: stages.rounds(folder, CLIP, process.address, rounds, seed),
+            "sampler": lambda: _scene(folder, process, 1).play("sampler", live.killed_sampler),
+            "broker": lambda: _scene(folder, process, 2).play("broker", live.stopped_broker(process, AWAY_S)),
+            "restart": lambda: _scene(folder, process, 1).play("restart", live.restarted_broker(process, 3)),
+            "camera": lambda: trouble.measure(folder, CLIP, process.address),
+            "outage": lambda: _scene(folder, process, 1).play("outage", live.stopped_broker(process, outage_s)),
+        }
+        for name in only:
+            begun = time.monotonic()
+            print(f"== {name}", file=sys.stderr, flush=True)
+            if name in {"sampler", "broker", "restart", "outage"} and calm is None:
+                calm = results["calm"] = _scene(folder, process, 1).play("calm")
+            results[name] = proofs[name]() | {"took_s": round(time.monotonic() - begun, 1)}
+            failed += [f"{name}: {what}" for what in JUDGES[name](results[name], calm or {})]
+    shutil.rmtree(folder, ignore_errors=True)
+    return results | {"failed": failed}
+
+
+def _scene(folder: Path, process: BrokerProcess, loops: int) -> live.Scene:
+    return live.Scene(folder, CLIP, process.address, live.PERIOD_S, loops=loops)
+
+
+def _stages(result: dict[str, Any], _: dict[str, Any]) -> list[str]:
+    wrong = []
+    for number, one in enumerate(result["rounds"]):
+        if not one["equal"] or one["doubled"]:
+            wrong.append(f"round {number + 1} ({one['stage']}): lost {one['lost']}, more {one['more']}")
+        if one["takeover_s"] > stages.TAKEOVER_S:
+            wrong.append(f"round {number + 1} ({one['stage']}): taken over after {one['takeover_s']:.1f} s")
+    return wrong
+
+
+def _found(result: dict[str, Any], calm: dict[str, Any]) -> list[str]:
+    share = result["found"] / result["truths"] - calm["found"] / calm["truths"]
+    more = len(result["false"]) / result["truths"] - len(calm["false"]) / calm["truths"]
+    wrong = [f"{-share:.1%} of the true events fewer than undisturbed"] if share < 0 else []
+    return wrong + ([f"{more:.1%} more false or doubled ones than undisturbed"] if more > 0 else [])
+
+
+def _camera(result: dict[str, Any], _: dict[str, Any]) -> list[str]:
+    wrong = [] if result["worst"] <= trouble.WITHIN else [f"a rate changed by {result['worst']:.1%}"]
+    missing = set(trouble.TROUBLES) - set(result["seen"])
+    return wrong + ([f"never tried: {', '.join(sorted(missing))}"] if missing else [])
+
+
+def _outage(result: dict[str, Any], _: dict[str, Any]) -> list[str]:
+    return [] if result["most_gb"] <= live.MOST_GB else [f"a process had {result['most_gb']:.2f} GB"]
+
+
+JUDGES: dict[str, Callable[[dict[str, Any], dict[str, Any]], list[str]]] = {
+    "stages": _stages,
+    "sampler": _found,
+    "broker": _found,
+    "restart": _found,
+    "camera": _camera,
+    "outage": _outage,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--only", nargs="+", choices=PROOFS, default=list(PROOFS), help="some of the proofs")
+    parser.add_argument("--rounds", type=int, default=20, help="of kill -9 (%(default)s)")
+    parser.add_argument("--seed", type=int, default=2026, help="of the moments (%(default)s)")
+    parser.add_argument("--outage-s", type=float, default=OUTAGE_S, help="how long the outage lasts (%(default)s)")
+    parser.add_argument("--json", action="store_true", help="one object instead of lines")
+    options = parser.parse_args(arguments)
+    if not os.environ.get("LANEWATCH_DATA"):
+        print("LANEWATCH_DATA names no folder: the labels of pets09-s2l1 (gt.txt) are wanted", file=sys.stderr)
+        return 2
+    results = run(options.only, options.rounds, options.seed, options.outage_s)
+    if options.json:
+        print(json.dumps(results))
+    else:
+        for name, result in results.items():
+            print(f"{name}: {json.dumps(result, ensure_ascii=False)}")
+    return 1 if results["failed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,155 @@
+"""Live cameras while samplers are killed, brokers stopped and neighbours misbehave: what is still found, and when."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks.chaos.town import FPS, Listener, Town, fresh, site, town, truths, waited
+from deploy.broker import BrokerProcess
+from detectors.evaluation import AFTER_S, BEFORE_S, Instant, alarms, match
+
+CAMERAS = 4
+LAG_S = 5.0
+"""After a camera's last instant until its events are stored, on a busy machine."""
+
+MOST_AGE_S = "300"
+"""Frames that waited in a sampler while the broker was away are looked at late rather than shed: nothing is lost."""
+
+PERIOD_S = 113.571 + 2 / 7
+"""The clip, and what lies between its end and its next beginning."""
+
+MOST_GB = 1.2
+"""Of any one process, whatever the broker does."""
+
+Disturb = Callable[[Town, Listener], dict[str, Any]]
+
+
+class Scene:
+    """The clip in a loop before live cameras, and the round of it that counts.
+
+    Capture time is wall time, so that what is found can be told while it is.
+    """
+
+    def __init__(self, folder: Path, clip: Path, address: str, period_s: float, *, loops: int = 1) -> None:
+        self._folder = folder
+        self._address = address
+        self._clip = clip
+        self._period_s = period_s
+        self._loops = loops
+
+    def play(self, name: str, disturb: Disturb | None = None, *, cameras: int = CAMERAS) -> dict[str, Any]:
+        """Plays the clip's loops before the cameras; the first, in which everything starts, does not count.
+
+        Args:
+            name: of the run, and its folder.
+            disturb: called at the beginning of what counts; what it returns is in the result.
+        """
+        since = time.time()
+        stamp = datetime.fromtimestamp(since, UTC).isoformat()
+        url = f"file:{self._clip}?loop=1&pace=live&fps={FPS:g}&clock={stamp}&since={stamp}"
+        what = site(fresh(), url.replace("+", "%2B"), cameras)
+        begin, end = since + self._period_s, since + self._period_s * (1 + self._loops)
+        with town(self._folder / name, what, self._address) as here:
+            start(here)
+            with Listener(here) as listener:
+                waited(lambda: len(listener.reached) == cameras, 90, "every camera is judged")
+                if time.time() > begin:
+                    raise TimeoutError("the stages were not up within the first loop")
+                time.sleep(begin - time.time())
+                told = {} if disturb is None else disturb(here, listener)
+                last = end + AFTER_S + LAG_S
+                waited(
+                    lambda: all(marks[-1][1].captured_at >= last for marks in listener.reached.values()),
+                    max(1.0, last - time.time()) + 180.0,
+                    "every camera is judged to the end",
+                )
+                here.settled()
+            revisions = here.revisions()
+            here.fleet.end()
+        wanted = [one for loop in range(self._loops) for one in truths(cameras, begin + loop * self._period_s)]
+        raised = [one for one in alarms(revisions) if begin - BEFORE_S <= one.at <= end + AFTER_S]
+        raised = [one for one in raised if isinstance(one.key, tuple) and one.key[1] in KINDS]
+        return told | scored(raised, wanted, begin)
+
+
+KINDS = ("loitering", "intrusion", "line_crossing")
+
+
+def start(here: Town) -> None:
+    """Two of each stage, and the service."""
+    for number in (1, 2):
+        here.start("sample", f"sample-{number}")
+        here.start("detect", f"detect-{number}", "--max-age", MOST_AGE_S)
+        here.start("watch", f"watch-{number}")
+    here.start("correlate", "correlate-1")
+    here.start("serve", "serve-1")
+    here.serving()
+
+
+def scored(raised: list[Instant], wanted: list[Instant], begin: float) -> dict[str, Any]:
+    """What was found within KISA's window, and what was raised besides."""
+    met = match(raised, wanted)
+    return {
+        "truths": len(wanted),
+        "found": len(met.pairs),
+        "missed": [(wanted[index].key, round(wanted[index].at - begin, 1)) for index in met.missed],
+        "false": [(raised[index].key, round(raised[index].at - begin, 1)) for index in met.false],
+    }
+
+
+def killed_sampler(here: Town, listener: Listener) -> dict[str, Any]:
+    """Kills one of two samplers; its cameras are the other's after a while. Later it comes back."""
+    time.sleep(20.0)
+    holes = {camera: marks[-1][1].captured_at for camera, marks in listener.reached.items()}
+    here.fleet["sample-1"].kill()
+    killed = time.monotonic()
+    waited(
+        lambda: all(marks[-1][1].captured_at > holes[camera] + 16.0 for camera, marks in listener.reached.items()),
+        90,
+        "all cameras are sampled again",
+    )
+    longest = max(_hole(listener, camera) for camera in listener.reached)
+    here.again("sample-1")
+    return {"hole_s": longest, "waited_s": time.monotonic() - killed}
+
+
+def _hole(listener: Listener, camera: str) -> float:
+    """The longest time between two tellings of how far a camera was judged, capture time."""
+    times = [one.captured_at for _, one in listener.reached[camera]]
+    return max((after - before for before, after in itertools.pairwise(times)), default=0.0)
+
+
+def stopped_broker(process: BrokerProcess, away_s: float) -> Disturb:
+    """Stops the broker for a time."""
+
+    def disturb(here: Town, listener: Listener) -> dict[str, Any]:
+        time.sleep(20.0)
+        process.stop()
+        most = 0.0
+        until = time.monotonic() + away_s
+        while time.monotonic() < until:
+            most = max(most, *(here.resident(name) for name in here.fleet.processes))
+            time.sleep(1.0)
+        before = {name: here.resident(name) for name in here.fleet.processes}
+        process.start()
+        return {"away_s": away_s, "resident_gb": {name: round(gb, 3) for name, gb in before.items()}, "most_gb": most}
+
+    return disturb
+
+
+def restarted_broker(process: BrokerProcess, times: int) -> Disturb:
+    """Kills the broker in the middle of its work and starts it again at once."""
+
+    def disturb(here: Town, listener: Listener) -> dict[str, Any]:
+        for _ in range(times):
+            time.sleep(15.0)
+            process.kill()
+            process.start()
+        return {"restarts": times}
+
+    return disturb

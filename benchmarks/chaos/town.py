@@ -1,0 +1,274 @@
+"""A small town for the proofs: a broker, a site of cameras with ground truth, and its stages as processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from kafka import TopicPartition
+
+from api.store import Store
+from benchmarks import events as layouts
+from benchmarks import truth
+from deploy.broker import free_port
+from deploy.fleet import Fleet
+from detectors.evaluation import Instant
+from lanewatch.demo import SITE
+from lanewatch.records import Event, Reached
+from lanewatch.site import Camera, Kafka, Name, Rate, Site, Watching
+from streams.kafka import wire
+from streams.kafka.broker import Broker
+from streams.kafka.topics import Topics
+
+CLIP = SITE.parent / "clip.mp4"
+FPS = 7.0
+"""At which the clip was recorded; its labels are given for each frame."""
+
+WIDTH, HEIGHT = 768, 576
+SEED = 31
+"""Of the layouts: neither that of the events benchmark nor those that the behaviours were written with."""
+
+PARTITIONS = 4
+POLL_MS = 200
+
+
+def site(prefix: str, url: str, cameras: int, *, fps: float = FPS) -> Site:
+    """Cameras that all see the clip, each with zones and a line of its own.
+
+    Raises:
+        KeyError: LANEWATCH_DATA is not set; it holds the labels that the layouts are drawn by.
+    """
+    drawn = truth.layouts(people(), WIDTH, HEIGHT, layouts.HEIGHTS, SEED, cameras)
+    return Site(
+        id="chaos",
+        name=Name(ko="시험 마을", en="Trial town"),
+        time_zone="Asia/Seoul",
+        cameras=tuple(
+            Camera(
+                id=f"cam-{number}",
+                name=Name(ko=f"시험 {number}", en=f"Trial {number}"),
+                url=url,
+                latitude=36.78,
+                longitude=126.45 + number * 0.001,
+                rate=Rate(active=fps, idle=fps),
+                zones=layouts.zones_of(layout, WIDTH, HEIGHT),
+                lines=layouts.lines_of(layout, WIDTH, HEIGHT),
+            )
+            for number, layout in enumerate(drawn)
+        ),
+        behaviours={kind: Watching(thresholds=dict(values)) for kind, values in layouts.THRESHOLDS.items()},
+        kafka=Kafka(prefix=prefix, partitions=PARTITIONS),
+    )
+
+
+def people() -> list[truth.Path2D]:
+    """The labelled people of the clip."""
+    return truth.people(Path(os.environ["LANEWATCH_DATA"]) / "pets09-s2l1" / "gt.txt", FPS)
+
+
+def truths(cameras: int, begin: float) -> list[Instant]:
+    """What happens before the cameras while the clip is played once from ``begin`` on, capture time.
+
+    Those that the events benchmark sets aside are left out here too.
+    """
+    paths = people()
+    drawn = truth.layouts(paths, WIDTH, HEIGHT, layouts.HEIGHTS, SEED, cameras)
+    zones = {"loitering": "watch", "intrusion": "closed", "line_crossing": "line"}
+    return [
+        Instant((f"cam-{number}", kind, zones[kind]), begin + one.at)
+        for number, layout in enumerate(drawn)
+        for kind, happenings in layouts.truths_of(paths, layout).items()
+        for one in happenings
+        if not one.aside
+    ]
+
+
+def fresh() -> str:
+    """A prefix that no other run has."""
+    return f"chaos-{uuid.uuid4().hex[:8]}"
+
+
+class Town:
+    """A site, its stages as processes and what they have told so far.
+
+    Args:
+        folder: where its site file, logs and store lie.
+        what: the site.
+        address: of the broker.
+    """
+
+    def __init__(self, folder: Path, what: Site, address: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.site = what
+        self.folder = folder
+        self.file = folder / "site.yaml"  # JSON is YAML
+        self.file.write_text(json.dumps(what.model_dump(mode="json", exclude_none=True), ensure_ascii=False))
+        environment = {"LANEWATCH_KAFKA": address, "OMP_NUM_THREADS": "1"}
+        self.fleet = Fleet(folder / "logs", environment=environment)
+        self.broker = Broker(what, "chaos", environment)
+        self.topics = Topics(what)
+        self.port = free_port()
+        self._metrics: dict[str, int] = {}
+
+    def start(self, stage: str, name: str, *more: str) -> None:
+        """Starts a stage under a name."""
+        port = self._metrics.setdefault(name, free_port())
+        common = ("--node", name, "--metrics-port", str(port))
+        if stage == "serve":
+            more = ("--port", str(self.port), "--data", str(self.folder / "served"), *more)
+        self.fleet.start(name, stage, str(self.file), *common, *more)
+
+    def again(self, name: str) -> None:
+        """Starts a stage that was killed, as it was started before."""
+        self.fleet[name].start()
+
+    def metrics(self, name: str) -> dict[str, float]:
+        """A process's Prometheus samples by ``name{labels}``; empty where it does not answer."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._metrics[name]}/metrics", timeout=2) as answer:
+                text = answer.read().decode()
+        except OSError:
+            return {}
+        samples = (line.rsplit(" ", 1) for line in text.splitlines() if line and not line.startswith("#"))
+        return {key: float(value) for key, value in samples}
+
+    def resident(self, name: str) -> float:
+        """A process's resident memory in GB; 0 where it does not run."""
+        try:
+            pages = int(Path(f"/proc/{self.fleet[name].pid}/statm").read_text().split()[1])
+        except (OSError, IndexError):
+            return 0.0
+        return pages * os.sysconf("SC_PAGE_SIZE") / 1e9
+
+    def serving(self, timeout_s: float = 60.0) -> None:
+        """Waits until the service answers."""
+        waited(lambda: _answers(self.port), timeout_s, "the service answers")
+
+    def revisions(self) -> list[Event]:
+        """Every revision in the store, in the order in which they were stored."""
+        store = Store(self.folder / "served" / "events.db")
+        try:
+            found: list[Event] = []
+            position = 0
+            while entries := store.since(position, 500):
+                found += [entry.event for entry in entries if entry.what == "event"]
+                position = entries[-1].position
+            return found
+        finally:
+            store.close()
+
+    def behind(self, stage: str, topic: str, partitions: int) -> int:
+        """Records of a topic that a stage's group has not done with."""
+        places = [TopicPartition(topic, number) for number in range(partitions)]
+        with self.broker.consumer(group_id=self.topics.group(stage)) as consumer:
+            ends = consumer.end_offsets(places)
+            return sum(ends[place] - (consumer.committed(place) or 0) for place in places)
+
+    def settled(self, timeout_s: float = 120.0) -> None:
+        """Waits until all that was told has been correlated and stored."""
+        name = self.topics.events.name
+        waited(
+            lambda: self.behind("serve", name, 1) == 0 and self.behind("correlate", name, 1) == 0,
+            timeout_s,
+            "all events are stored",
+        )
+
+
+class Listener:
+    """Follows a town's events topic from its beginning: what was told, and when it came here."""
+
+    def __init__(self, town: Town) -> None:
+        self.reached: dict[str, list[tuple[float, Reached]]] = {}
+        self.events: list[tuple[float, Event]] = []
+        self._town = town
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="listener", daemon=True)
+
+    def __enter__(self) -> Listener:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def silence_s(self, since: float, cameras: Sequence[str]) -> float:
+        """The longest time from ``since`` on (monotonic) until a camera's judging went on: a takeover's duration."""
+        longest = 0.0
+        for camera in cameras:
+            marks = self.reached.get(camera, [])
+            before = max((one.captured_at for came, one in marks if came < since), default=0.0)
+            after = [came for came, one in marks if came >= since and one.captured_at > before]
+            longest = max(longest, (after[0] if after else time.monotonic()) - since)
+        return longest
+
+    def over(self, cameras: Sequence[str]) -> bool:
+        """Whether the last word of each camera was its end."""
+        return all(camera in self.reached and self.reached[camera][-1][1].gap == "ended" for camera in cameras)
+
+    def _follow(self) -> None:
+        place = TopicPartition(self._town.topics.events.name, 0)
+        with self._town.broker.consumer() as consumer:
+            consumer.assign([place])
+            consumer.seek_to_beginning(place)
+            while not self._ended.is_set():
+                for record in consumer.poll(POLL_MS).get(place, []):
+                    what = wire.told(record)
+                    came = time.monotonic()
+                    if isinstance(what, Event):
+                        self.events.append((came, what))
+                    else:
+                        for camera, one in what.items():
+                            self.reached.setdefault(camera, []).append((came, one))
+
+
+def waited(holds: Callable[[], bool], timeout_s: float, what: str) -> float:
+    """Waits until something holds; how long it took.
+
+    Raises:
+        TimeoutError: it did not in time.
+    """
+    begun = time.monotonic()
+    while not holds():
+        if time.monotonic() - begun > timeout_s:
+            raise TimeoutError(f"not within {timeout_s:g} s: {what}")
+        time.sleep(0.1)
+    return time.monotonic() - begun
+
+
+def _answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 0.5).close()
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def town(folder: Path, what: Site, address: str) -> Iterator[Town]:
+    """A town whose processes end with it."""
+    made = Town(folder, what, address)
+    try:
+        yield made
+    finally:
+        made.fleet.kill()
+
+
+def content(revisions: Sequence[Event]) -> Mapping[tuple[str, int], Any]:
+    """Revisions by id and number; told twice with other content, both count as different."""
+    found: dict[tuple[str, int], Any] = {}
+    for event in revisions:
+        key = (event.id, event.revision)
+        if key in found and found[key] != event:
+            raise AssertionError(f"event {event.id}, revision {event.revision} was stored with two contents")
+        found[key] = event
+    return found
