@@ -121,14 +121,14 @@ class DetectLoop:
         self._fatal: BaseException | None = None
         self._told_clock = False
         self._consumer: KafkaConsumer
-        self._shares: Shares | None = None
+        self._shares: Shares
         self._sender: Sender
         self._pool: ThreadPoolExecutor
 
     @property
     def partitions(self) -> frozenset[int]:
         """Those of the frames topic that this worker has now."""
-        return self._shares.partitions
+        return self._shares.partitions if hasattr(self, "_shares") else frozenset()
 
     def run(self, stop: threading.Event) -> None:
         """Works until ``stop`` is set; what is in hand then is finished and committed.
@@ -143,7 +143,7 @@ class DetectLoop:
         looking = threading.Thread(target=self._looking, name="detect", daemon=True)
         looking.start()
         try:
-            self._consumer.subscribe([self._topics.frames.name], listener=self._shares)
+            self._shares.join(self._topics.frames.name)
             self._reading(stop)
         finally:
             self._ending.set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
+from kafka import KafkaConsumer, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError
 
@@ -15,6 +15,7 @@ from streams.kafka import wire
 from streams.kafka.broker import Broker
 from streams.kafka.patience import Patience
 from streams.kafka.pulse import Pulse
+from streams.kafka.shares import Shares
 from streams.kafka.topics import Topics
 from streams.stage import Serve, UnavailableError
 
@@ -51,8 +52,6 @@ class ServeLoop:
         self._anew = anew
         self._partition = TopicPartition(topics.events.name, 0)
         self._patience = Patience("serve", f"reading {topics.events.name}")
-        self._position: int | None = None
-        self._committed: int | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Works until ``stop`` is set.
@@ -61,17 +60,18 @@ class ServeLoop:
             BrokerError: something that waiting does not mend.
         """
         consumer = self._broker.member(self._topics.group("serve"), instance=f"serve-{self.node}")
-        consumer.subscribe([self._topics.events.name])
+        shares = Shares(consumer)
         try:
-            self._reading(consumer, stop)
-            self._commit(consumer)
+            shares.join(self._topics.events.name)
+            self._reading(consumer, shares, stop)
         finally:
+            shares.commit_now(_CLOSE_MS / 1000)
             try:
                 consumer.close(timeout_ms=_CLOSE_MS)
             except KafkaError as error:
                 log.warning("left without a word to the group: %r", error)
 
-    def _reading(self, consumer: KafkaConsumer, stop: threading.Event) -> None:
+    def _reading(self, consumer: KafkaConsumer, shares: Shares, stop: threading.Event) -> None:
         commit_at = time.monotonic() + COMMIT_S
         pulse = Pulse("serve", self._topics.events.name)
         while not stop.is_set():
@@ -83,18 +83,23 @@ class ServeLoop:
                     consumer.seek_to_beginning(self._partition)
                     continue
                 for record in records:
-                    if not self._take(record, consumer, stop):
+                    share = shares.of(self._partition)
+                    if share is None:
+                        break  # somebody else's by now
+                    share.progress.begin(record.offset)
+                    if not self._take(record, stop):
                         return
+                    share.progress.end(record.offset)
                 if time.monotonic() >= commit_at:
                     commit_at = time.monotonic() + COMMIT_S
-                    self._commit(consumer)
+                    shares.commit_soon()
                 pulse.beat(consumer, polled)
             except KafkaError as error:
                 self._patience.bear(error, stop)
             else:
                 self._patience.relieved()
 
-    def _take(self, record: ConsumerRecord, consumer: KafkaConsumer, stop: threading.Event) -> bool:
+    def _take(self, record: ConsumerRecord, stop: threading.Event) -> bool:
         """Hands a record on; False where it could not be before the end."""
         telemetry.taken("serve")
         try:
@@ -108,7 +113,6 @@ class ServeLoop:
             else:
                 for camera, reached in told.items():
                     self._serve.advance(camera, reached)
-        self._position = record.offset + 1
         return True
 
     def _store(self, event: Event, record: ConsumerRecord, stop: threading.Event) -> bool:
@@ -133,14 +137,3 @@ class ServeLoop:
                 telemetry.event(event.kind, event.state)
                 telemetry.given("serve")
                 return True
-
-    def _commit(self, consumer: KafkaConsumer) -> None:
-        position = self._position
-        if position is None or position == self._committed or self._partition not in consumer.assignment():
-            return
-        try:
-            consumer.commit({self._partition: OffsetAndMetadata(position, "", -1)}, timeout_ms=_CLOSE_MS)
-        except KafkaError as error:
-            telemetry.repeated(log, "commit", "the offset was not committed, it is told again: %r", error)
-        else:
-            self._committed = position

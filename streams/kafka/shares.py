@@ -36,11 +36,23 @@ class Shares(ConsumerRebalanceListener):  # type: ignore[misc]
         gone: told of each share that went.
     """
 
-    def __init__(self, consumer: KafkaConsumer, gone: Callable[[Share], None]) -> None:
+    def __init__(self, consumer: KafkaConsumer, gone: Callable[[Share], None] | None = None) -> None:
         self._consumer = consumer
         self._gone = gone
         self._lock = threading.Lock()
         self._shares: dict[TopicPartition, Share] = {}
+
+    def join(self, topic: str) -> None:
+        """Subscribes to a topic.
+
+        Whoever leads a group assigns from what its client knows of the topic, and a client that knows nothing yet
+        assigns nothing; so it is asked for first.
+
+        Raises:
+            kafka.errors.KafkaError: the broker does not answer.
+        """
+        self._consumer.partitions_for_topic(topic)
+        self._consumer.subscribe([topic], listener=self)
 
     def of(self, partition: TopicPartition) -> Share | None:
         """The share of a partition; None where it has been taken away meanwhile."""
@@ -60,7 +72,7 @@ class Shares(ConsumerRebalanceListener):  # type: ignore[misc]
             self._consumer.commit_async(offsets, callback=self._committed)
 
     def commit_now(self, timeout_s: float) -> None:
-        """Commits what is finished, and says so where that is not to be had."""
+        """Commits what is finished at the end, and says so where that is not to be had."""
         offsets = self._finished()
         if not offsets:
             return
@@ -96,7 +108,8 @@ class Shares(ConsumerRebalanceListener):  # type: ignore[misc]
                 share = self._shares.pop(partition, None)
             if share is not None:
                 share.live = False
-                self._gone(share)
+                if self._gone is not None:
+                    self._gone(share)
         self._say()
 
     def _finished(self) -> Offsets:
