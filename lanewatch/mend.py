@@ -84,7 +84,7 @@ def _explain(
     if kind == "extra_forbidden":
         known = list(owner.model_fields) if owner else []
         return f"unknown key {name}", choose(str(location[-1]), known, none="remove it")
-    value = detail["input"]
+    value = "…" if location[-1:] == ("password",) and not isinstance(detail["input"], dict | list) else detail["input"]
     if value is None:
         return f"{name} is empty", "give it a value or remove the key"
     shown = "" if location[-1:] in ((), ("url",)) or isinstance(value, dict | list) else f" {_show(value)}"

@@ -35,6 +35,8 @@ _WORDS = ("protocol", "mechanism")
 """Texts of the broker's part that are words of ours, so that no variable is looked for in them."""
 _FILES = ("ca", "certificate", "key")
 """Paths of the broker's security."""
+_WHOLE = ("kafka", "security")
+"""A part whose values say nothing one by one: without a wrong `protocol` a password would be called needless."""
 _ROUNDS = 10
 """Repairs that a broken site gets; each may take out what encloses a wrong value, and values lie 8 deep."""
 
@@ -214,6 +216,8 @@ def _target(root: Any, location: Location) -> Location:
 
     A list goes as a whole, unless it is one of parts with keys: a polygon without one of its corners is another.
     """
+    if location[:2] == _WHOLE:
+        return _WHOLE
     while location:
         parent, key = _at(root, location[:-1]), location[-1]
         if isinstance(parent, MarkedMap) and (key in parent or key in _STAND_INS):

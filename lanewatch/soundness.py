@@ -8,7 +8,7 @@ from functools import cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
-from lanewatch import geometry
+from lanewatch import brokers, geometry
 from lanewatch.problem import Finding, Location, choose
 from lanewatch.records import LABELS
 from lanewatch.schedule import longest
@@ -52,6 +52,7 @@ def findings(site: Site, names: Names) -> list[Finding]:
     for kind, watching in site.behaviours.items():
         for number, rule in enumerate(watching.rules):
             found += _rule(rule, ("behaviours", kind, "rules", number), names)
+    found += brokers.findings(site.kafka, ("kafka",))
     return found
 
 

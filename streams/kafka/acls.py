@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -9,10 +10,10 @@ from typing import Literal, get_args
 
 from kafka import KafkaAdminClient
 from kafka.admin import ACL, ACLOperation, ACLPermissionType, ACLResourcePatternType, ResourcePattern, ResourceType
-from kafka.errors import GroupAuthorizationFailedError, GroupIdNotFoundError
+from kafka.errors import AuthorizationError, GroupAuthorizationFailedError, RetriableError
 
 from streams.kafka.broker import Broker, BrokerError
-from streams.kafka.topics import Stream, Topics
+from streams.kafka.topics import Stream, Topics, ensure
 
 Stage = Literal["admin", "sample", "detect", "watch", "correlate", "serve", "keep", "status"]
 Operation = Literal["READ", "WRITE", "DESCRIBE", "CREATE", "DELETE", "ALTER", "ALTER_CONFIGS", "DESCRIBE_CONFIGS"]
@@ -21,6 +22,9 @@ STAGES: tuple[Stage, ...] = get_args(Stage)
 
 EVERYWHERE: tuple[Operation, ...] = ("DESCRIBE", "DESCRIBE_CONFIGS")
 """On all topics of the prefix, for every stage: it looks at its start whether they are as they must be."""
+
+_SETTLING_S = 10.0
+"""How long a new broker may take until it answers for groups."""
 
 _MANAGING: tuple[Operation, ...] = ("CREATE", "ALTER", "ALTER_CONFIGS")
 
@@ -130,6 +134,22 @@ def rules(topics: Topics, stage: Stage, principal: str) -> list[ACL]:
     ]
 
 
+def ready(broker: Broker, topics: Topics, stage: Stage) -> None:
+    """That a stage can begin: the broker answers, the topics are as they must be, and all that it does is allowed.
+
+    Raises:
+        BrokerAwayError: the broker can't be reached.
+        BrokerError: it can't begin; says what to do.
+    """
+    try:
+        ensure(broker, topics)
+    except BrokerError as error:
+        if isinstance(error.__cause__, AuthorizationError):
+            demand(broker, topics, stage)  # says all that is missing, with the commands
+        raise
+    demand(broker, topics, stage)
+
+
 def demand(broker: Broker, topics: Topics, stage: Stage) -> None:
     """Asks the broker whether this process may do what its stage does, before it begins.
 
@@ -149,7 +169,7 @@ def _lacking(admin: KafkaAdminClient, topics: Topics, stage: Stage) -> dict[str,
     rights = RIGHTS[stage]
     lacking: dict[str, set[str]] = {}
     allowed: dict[str, set[str]] = {
-        one["name"]: set(one.get("topic_authorized_operations") or ())
+        one["name"]: set(one.get("authorized_operations") or ())
         for one in admin.describe_topics([topic.name for topic in topics.all])
     }
     for stream, what in rights.topics.items():
@@ -161,13 +181,20 @@ def _lacking(admin: KafkaAdminClient, topics: Topics, stage: Stage) -> dict[str,
 
 
 def _group_lacks(admin: KafkaAdminClient, group: str) -> set[str]:
-    try:
-        admin.describe_groups([group])
-    except GroupAuthorizationFailedError:
-        return {"READ"}
-    except GroupIdNotFoundError:  # nobody has joined yet: the right was looked at before
-        return set()
-    return set()
+    until = time.monotonic() + _SETTLING_S
+    while True:
+        try:
+            told = admin.describe_groups([group])[group]
+        except GroupAuthorizationFailedError:
+            return {"READ"}
+        except RetriableError:  # a new broker makes the topic of the groups when it is first asked for one
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.2)
+        else:
+            # Of a group that nobody has joined yet the broker tells no rights: that it may be looked at is all.
+            allowed = told["authorized_operations"]
+            return set() if allowed is None or "READ" in allowed else {"READ"}
 
 
 def _words(operation: Operation) -> str:

@@ -12,7 +12,9 @@ from typing import Any, NoReturn
 from kafka.errors import KafkaError
 from kafka.net.sasl import get_sasl_mechanism
 
+from lanewatch.brokers import is_address
 from streams.kafka.errors import BrokerAwayError, BrokerError
+from streams.kafka.stranger import identify
 
 PATIENCE_S = 3.0
 """For each step; on a loaded machine a broker takes its time, and all of it stays under ten seconds."""
@@ -56,11 +58,10 @@ def endpoint(address: str) -> tuple[str, int]:
     Raises:
         BrokerError: it is none.
     """
-    host, _, port = address.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536 or "/" in host:
+    if not is_address(address):
         raise BrokerError(f"{address!r} is no address of a broker; write host:port, such as 127.0.0.1:9092")
-    return host, int(port)
+    host, _, port = address.rpartition(":")
+    return host.removeprefix("[").removesuffix("]"), int(port)
 
 
 class _Probe:
@@ -124,12 +125,9 @@ class _Probe:
             self._fail(f"its certificate is not to be trusted: {error.verify_message}; {_certificate(error)}")
         except (OSError, ValueError) as error:  # ValueError: a host that can't be in a certificate
             raw.close()
-            if isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or ""):
-                self._fail(f"it refuses us ({error.reason}): {_CERTIFICATE_WANTED}")
-            self._fail(
-                f"it speaks no TLS ({error}); set kafka.security.protocol to plaintext or sasl_plaintext, or use the "
-                "port that speaks TLS"
-            )
+            if "ALERT" in (getattr(error, "reason", None) or ""):
+                self._fail(f"it refuses us ({error}): {_CERTIFICATE_WANTED}")
+            self.stranger()
         return wrapped
 
     def _ask(self, what: int, version: int, body: bytes) -> bytes:
@@ -140,7 +138,7 @@ class _Probe:
             size = self._read(4)
             (length,) = struct.unpack(">i", size)
             if not 4 <= length <= LARGEST:
-                self.stranger(size)
+                self.stranger()
             answer = self._read(length)
         except ssl.SSLError as error:
             self._fail(f"it refuses us ({error.reason}): {_CERTIFICATE_WANTED}")
@@ -149,7 +147,7 @@ class _Probe:
         except OSError as error:
             self._closed(what, error)
         if struct.unpack_from(">i", answer) != (self._asked,):
-            self.stranger(answer)
+            self.stranger()
         return answer[4:]
 
     def _read(self, length: int) -> bytes:
@@ -181,22 +179,27 @@ class _Probe:
     def _closed(self, what: int, error: OSError) -> NoReturn:
         if what == _METADATA and "sasl_mechanism" not in self._settings:
             self._fail(_PASSWORD_WANTED)
-        if "ssl_context" in self._settings:
+        if "ssl_context" in self._settings and what == _VERSIONS:
             self._fail(f"it closed the connection after the TLS handshake; either {_CERTIFICATE_WANTED}, or it is none")
         if what == _VERSIONS:
             self.stranger()
         raise BrokerAwayError(f"broker {self._address} closed the connection: {error}; it may be starting or ending")
 
-    def stranger(self, said: bytes = b"") -> NoReturn:
-        """Something answers, and not as a broker does."""
-        if said.startswith(b"\x15\x03") or (
-            "ssl_context" not in self._settings and _speaks_tls(self._host, self._port)
-        ):
+    def stranger(self) -> NoReturn:
+        """Something is there, and did not answer as it should: says what it is."""
+        found = identify(self._host, self._port)
+        if found == "kafka" and "ssl_context" in self._settings:
+            self._fail(
+                "it speaks no TLS; set kafka.security.protocol to plaintext or sasl_plaintext, or use another port"
+            )
+        if found == "tls":
             self._fail("it speaks TLS; set kafka.security.protocol to ssl or sasl_ssl, and ca")
-        secure = self._settings.get("ssl_context")
-        if said.startswith(b"HTTP") or (secure is None and _speaks_http(self._host, self._port)):
+        if found == "http":
             self._fail(f"that is a web server and no Kafka broker; {_ELSE}")
-        self._fail(f"what listens there does not answer as a Kafka broker; {_ELSE}")
+        raise BrokerAwayError(
+            f"broker {self._address}: something listens there and does not answer as a Kafka broker; it may be "
+            f"starting or overloaded, else {_ELSE}"
+        )
 
     def _fail(self, what: str) -> NoReturn:
         raise BrokerError(f"broker {self._address}: {what}")
@@ -229,29 +232,6 @@ def _reach(address: str, host: str, port: int) -> None:
             f"reached from here ({error.strerror or error}); start that one, or set its advertised.listeners to an "
             "address that this machine knows"
         ) from None
-
-
-def _speaks_tls(host: str, port: int) -> bool:
-    anything = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    anything.check_hostname = False
-    anything.verify_mode = ssl.CERT_NONE  # only whether there is one; nothing is sent
-    try:
-        with socket.create_connection((host, port), PATIENCE_S) as raw, anything.wrap_socket(raw):
-            return True
-    except ssl.SSLError as error:
-        return "ALERT" in (error.reason or "")
-    except OSError:
-        return False
-
-
-def _speaks_http(host: str, port: int) -> bool:
-    try:
-        with socket.create_connection((host, port), PATIENCE_S) as raw:
-            raw.settimeout(PATIENCE_S / 3)
-            raw.sendall(f"GET / HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())
-            return raw.recv(5) == b"HTTP/"
-    except OSError:
-        return False
 
 
 def _certificate(error: ssl.SSLCertVerificationError) -> str:
