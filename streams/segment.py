@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
 
 import av
-import cv2
 from av.video.frame import VideoFrame
 
 from lanewatch.records import Frame, Image
 from lanewatch.site import Camera
+from streams import clip
+from streams.clip import TIME_BASE
 from streams.grid import index_of, slot_of
 from streams.h264 import annexb, parameter_sets
 from streams.packet import Packet, captured_at, padded, pictures
 from streams.painter import Painter
 
-TIME_BASE = Fraction(1, 90_000)
 _PLAYABLE = {"yuv420p", "yuvj420p", ""}
 
 
@@ -109,7 +108,7 @@ class Segment:
         if self.can_remux:
             self._remux(str(path))
         else:
-            self._encode(str(path))
+            clip.encode(path, self.frames(), self.packets[0].codec.rate)
 
     def _remux(self, path: str) -> None:
         codec = self.packets[0].codec
@@ -126,27 +125,3 @@ class Segment:
                 copy.pts = round((packet.captured_at - begin) / TIME_BASE)
                 copy.is_keyframe = packet.key
                 out.mux(copy)
-
-    def _encode(self, path: str) -> None:
-        rate = Fraction(self.packets[0].codec.rate).limit_denominator(1001)
-        with av.open(path, "w", format="mp4", options={"movflags": "faststart"}) as out:
-            stream = None
-            begin = 0.0
-            for frame in self.frames():
-                assert frame.image is not None
-                image = frame.image[: frame.height // 2 * 2, : frame.width // 2 * 2]
-                if stream is None:
-                    begin = frame.captured_at
-                    stream = out.add_stream("libx264", rate=rate, options={"preset": "veryfast", "crf": "23"})
-                    stream.height, stream.width = image.shape[:2]
-                    stream.pix_fmt = "yuv420p"
-                    stream.codec_context.time_base = TIME_BASE
-                if image.shape[:2] != (stream.height, stream.width):  # the camera changed its resolution on the way
-                    image = cv2.resize(image, (stream.width, stream.height))  # type: ignore[assignment]
-                picture = VideoFrame.from_ndarray(image, format="bgr24")
-                picture.time_base = TIME_BASE
-                picture.pts = round((frame.captured_at - begin) / TIME_BASE)
-                out.mux(stream.encode(picture))
-            if stream is None:
-                raise ValueError(f"camera {self.camera.id}: no picture could be decoded")
-            out.mux(stream.encode())
