@@ -6,6 +6,7 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
@@ -33,6 +34,7 @@ MOST_TICKS = 64
 _AGAIN_S = 1.0
 _POLL_S = 0.2
 _TELL_S = 60.0
+_ACQUAINT_S = 5.0
 
 log = telemetry.log("kafka")
 
@@ -90,6 +92,7 @@ class FrameSender:
         self._again_at = 0.0
         self._told_at = -_TELL_S
         self._producer = broker.producer(**FRAME_SEND)
+        _acquaint(self._producer, self._topic)
 
     @property
     def in_flight_bytes(self) -> int:
@@ -318,6 +321,15 @@ def close(producer: Any) -> None:
     except KafkaTimeoutError:  # raised before it has ended its thread, which would try on for ever
         producer._sender.force_close()
         producer._closed = True
+
+
+def _acquaint(producer: Any, topic: str) -> None:
+    """Lets a producer ask for a topic's partitions before the first record waits for them; a broker may be away."""
+    until = time.monotonic() + _ACQUAINT_S
+    while time.monotonic() < until:
+        with suppress(KafkaTimeoutError):
+            producer.partitions_for(topic)
+            return
 
 
 def _reason(error: BaseException) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from streams.kafka.pacing import PacedClient
 from streams.kafka.topics import MAX_FRAME_BYTES
 
 ROOM_BYTES = MAX_FRAME_BYTES + 65_536
@@ -14,10 +15,11 @@ FRAME_SEND: dict[str, Any] = {
     "enable_idempotence": False,  # asks for acks of all copies; what a second try doubles falls out by camera and slot
     "compression_type": None,  # JPEG does not shrink
     "batch_size": 1 << 20,  # with the usual 16 KB each picture is a request of its own: half the throughput
-    "linger_ms": 5,
+    "linger_ms": 10,
     "max_request_size": ROOM_BYTES,
     "max_in_flight_requests_per_connection": 1,  # with more, a request tried again lands behind its successor
     "delivery_timeout_ms": 120_000,
+    "kafka_client": PacedClient,
     "max_block_ms": 50,  # a sampler's thread does not wait for a broker that is away
 }
 """Of what sends frames: the newest matters, and none waits long."""
