@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import base64
+import contextlib
+import fcntl
+import hashlib
+import os
+import secrets
 import shutil
 import signal
 import socket
@@ -12,9 +18,11 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
+
+from deploy import leash
 
 HOUSE = Path(__file__).parent.parent
 POM = HOUSE / "deploy" / "kafka" / "pom.xml"
@@ -22,6 +30,12 @@ JARS = HOUSE / "build" / "kafka"
 
 START_S = 60.0
 """A loaded machine's; an idle one has it up in three."""
+
+TRIES = 3
+"""Of other ports, where somebody was quicker to take the one that was free."""
+
+_FOLDER = "lanewatch-kafka-"
+_LOWEST_PORT = 15_000
 
 PROPERTIES = {
     "process.roles": "broker,controller",
@@ -59,12 +73,22 @@ class BrokerProcess:
         self, folder: Path | None = None, *, port: int = 0, properties: Mapping[str, str] = {}, heap: str = "512m"
     ) -> None:
         self._temporary = folder is None
-        self.folder = folder or Path(tempfile.mkdtemp(prefix="lanewatch-kafka-"))
+        self.folder = folder or _temporary()
         self.port = port or free_port()
-        self.address = f"127.0.0.1:{self.port}"
+        self._may_move = not port
         self._heap = heap
-        self._properties = PROPERTIES | self._listeners() | dict(properties)
+        self._added = dict(properties)
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        """``host:port`` for clients; it stays the same from the first start on."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def running(self) -> bool:
+        """Whether the Java process lives."""
+        return self._process is not None and self._process.poll() is None
 
     @property
     def pid(self) -> int:
@@ -78,30 +102,42 @@ class BrokerProcess:
         return self._process.pid
 
     def start(self) -> None:
-        """Starts it and waits until it answers.
+        """Starts it and waits until it answers. It ends with this process, however that ends.
 
         Raises:
-            RuntimeError: it did not come up; with the end of its log.
+            RuntimeError: it runs already, or did not come up; with the end of its log.
         """
+        if self.running:
+            raise RuntimeError(f"the broker on {self.address} is running already")
+        for left in reversed(range(TRIES)):
+            said = self._start()
+            if said is None:
+                self._may_move = False
+                return
+            if not (left and self._may_move and "Address already in use" in said):
+                raise RuntimeError(f"the broker did not start on {self.address}:\n{said}")
+            self.port = free_port()
+
+    def _start(self) -> str | None:
+        """None where it is up, else the end of its log."""
         settings = self._settings()
-        log = (self.folder / "server.log").open("ab")
-        command = ["java", f"-Xmx{self._heap}", f"-Xms{self._heap}", "-XX:+UseG1GC", "-cp", f"{jars()}/*"]
-        command += [f"-Dlog4j2.configurationFile={HOUSE / 'deploy' / 'kafka' / 'log4j2.yaml'}"]
-        self._process = subprocess.Popen([*command, "kafka.Kafka", str(settings)], stdout=log, stderr=log)
-        log.close()
+        with (self.folder / "server.log").open("ab") as log:
+            begun = log.tell()
+            self._process = leash.popen([*self._java(), "kafka.Kafka", str(settings)], log)
         until = time.monotonic() + START_S
-        while time.monotonic() < until:
-            if self._process.poll() is not None:
-                break
+        while self.running and time.monotonic() < until:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 0.5).close()
             except OSError:
                 time.sleep(0.1)
             else:
-                return
-        tail = (self.folder / "server.log").read_text(errors="replace")[-2000:]
+                return None
         self.kill()
-        raise RuntimeError(f"the broker did not start on {self.address}:\n{tail}")
+        return (self.folder / "server.log").read_bytes()[begun:].decode(errors="replace")[-4000:]
+
+    def _java(self) -> list[str]:
+        logging = f"-Dlog4j2.configurationFile={HOUSE / 'deploy' / 'kafka' / 'log4j2.yaml'}"
+        return ["java", f"-Xmx{self._heap}", f"-Xms{self._heap}", "-XX:+UseG1GC", logging, "-cp", f"{jars()}/*"]
 
     def stop(self, timeout_s: float = 30.0) -> None:
         """Ends it as an administrator would."""
@@ -129,9 +165,11 @@ class BrokerProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
-        if self._temporary:
+        if self._temporary:  # nobody will read its log again
+            self.kill()
             shutil.rmtree(self.folder, ignore_errors=True)
+        else:
+            self.stop()
 
     def _listeners(self) -> dict[str, str]:
         controller = free_port()
@@ -145,60 +183,109 @@ class BrokerProcess:
     def _settings(self) -> Path:
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / "server.properties"
-        path.write_text("".join(f"{name}={value}\n" for name, value in self._properties.items()))
+        properties = PROPERTIES | self._listeners() | self._added
+        path.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
+        path.chmod(0o600)  # there may be passwords in it
         if not (self.folder / "log" / "meta.properties").exists():
-            command = ["java", "-cp", f"{jars()}/*", "kafka.tools.StorageTool", "format", "-c", str(path)]
-            command += ["-t", uuid.uuid4().hex[:22], *self._formatting()]
+            command = ["java", "-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp", f"{jars()}/*", "kafka.tools.StorageTool"]
+            command += ["format", "-c", str(path), "-t", _cluster_id()]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 raise RuntimeError(f"the broker's folder cannot be formatted: {done.stdout}{done.stderr}")
         return path
 
-    def _formatting(self) -> list[str]:
-        """More arguments of the formatting, such as the first users of a broker that demands passwords."""
-        return []
-
 
 def free_port() -> int:
-    """A loopback port that nobody uses just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A loopback port that nobody uses just now, of those that the system gives to nobody by itself.
+
+    A client that tries to reach a broker that is away would else be given that very port as its own some day, and
+    be connected to itself.
+    """
+    for _ in range(100):
+        port = _LOWEST_PORT + secrets.randbelow(_lowest_given() - _LOWEST_PORT)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("no loopback port is free")
+
+
+def _lowest_given() -> int:
+    try:
+        lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except OSError:  # no Linux; elsewhere they begin at 49152
+        lowest = 32_768
+    return max(lowest, _LOWEST_PORT + 1000)
 
 
 def jars() -> Path:
-    """The folder with the broker's jars; fetched by Maven the first time.
+    """The folder with the broker's jars; fetched by Maven the first time, and after a change of what is wanted.
 
     Raises:
         RuntimeError: Java or Maven is missing, or Maven failed.
     """
-    done = JARS / ".complete"
-    if done.exists():
+    wanted = hashlib.sha256(POM.read_bytes()).hexdigest()
+    if _complete() == wanted:
         return JARS
     for tool in ("java", "mvn"):
         if shutil.which(tool) is None:
             raise RuntimeError(f"{tool} is missing; on Debian: apt-get install openjdk-17-jre-headless maven")
-    print("== fetching Apache Kafka's jars with Maven (43 MB)", file=sys.stderr, flush=True)
-    part = Path(tempfile.mkdtemp(prefix="kafka-", dir=_made(JARS.parent)))
-    command = ["mvn", "-q", "-B", "-f", str(POM), "dependency:copy-dependencies"]
-    fetched = subprocess.run(
-        [*command, "-DincludeScope=runtime", f"-DoutputDirectory={part}"], capture_output=True, text=True, check=False
-    )
-    if fetched.returncode:
-        shutil.rmtree(part, ignore_errors=True)
-        raise RuntimeError(f"Maven could not fetch the broker: {fetched.stdout[-2000:]}{fetched.stderr[-2000:]}")
-    (part / ".complete").touch()
-    try:
-        part.rename(JARS)
-    except OSError:  # somebody else was quicker
-        shutil.rmtree(part, ignore_errors=True)
+    with _alone(JARS.with_suffix(".lock")):
+        if _complete() != wanted:  # somebody else was quicker
+            _fetch(wanted)
     return JARS
 
 
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+def _complete() -> str:
+    """What the jars are that are there; nothing while they are not."""
+    try:
+        return (JARS / ".complete").read_text()
+    except OSError:
+        return ""
+
+
+def _fetch(wanted: str) -> None:
+    print("== fetching Apache Kafka's jars with Maven (43 MB)", file=sys.stderr, flush=True)
+    shutil.rmtree(JARS, ignore_errors=True)
+    command = ["mvn", "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", "-DincludeScope=runtime"]
+    done = subprocess.run([*command, f"-DoutputDirectory={JARS}"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"Maven could not fetch the broker: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+    (JARS / ".complete").write_text(wanted)
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """One process after the other."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _temporary() -> Path:
+    """A new folder, named after this process; those of processes that were killed are removed."""
+    for old in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*-*"):
+        owner = old.name.removeprefix(_FOLDER).partition("-")[0]
+        if owner.isdecimal() and not _lives(int(owner)):
+            shutil.rmtree(old, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-"))
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
+
+
+def _cluster_id() -> str:
+    """As Kafka makes them: 22 letters that do not begin with a hyphen, which would be taken for an option."""
+    while (made := base64.urlsafe_b64encode(uuid.uuid4().bytes)[:22].decode()).startswith("-"):
+        pass
+    return made
 
 
 def main() -> int:
