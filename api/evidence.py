@@ -43,6 +43,7 @@ class _Plan:
     until: float
     shot: Peak
     shot_at: float
+    whole: bool = False  # its clip is there already, and a look at the picture is all that is left to do
 
 
 RESERVE = 64 * 2**20
@@ -65,10 +66,19 @@ class Evidence:
             recordings the watcher waits instead.
         reserve: Bytes of the disk that are left free, so that a disk filled by clips still takes events and the audit;
             64 MiB, or a twentieth of a small disk, if None.
+        lasting: Whether the pictures outlive this process: then what a former one had still to write is written, and
+            what this one leaves open at its end is left to the next; else it is said that it will not come.
     """
 
     def __init__(
-        self, store: Store, frames: FrameStore, folder: Path, *, live: bool = True, reserve: int | None = None
+        self,
+        store: Store,
+        frames: FrameStore,
+        folder: Path,
+        *,
+        live: bool = True,
+        reserve: int | None = None,
+        lasting: bool = False,
     ) -> None:
         self.folder = folder
         self._store = store
@@ -80,10 +90,14 @@ class Evidence:
         self._reserve = min(RESERVE, shutil.disk_usage(folder).total // 20) if reserve is None else reserve
         for left in folder.glob("**/*.part.*"):
             left.unlink()
-        store.forsake()
+        self._lasting = lasting
         self._live = live
         self._new_shot_s = NEW_SHOT_S if live else RECORDED_SHOT_S
+        if not lasting:
+            store.forsake()
         self._cutter = Cutter(self._done, newest_wins=live)
+        if lasting:
+            self._resume()
 
     @property
     def alive(self) -> bool:
@@ -113,10 +127,7 @@ class Evidence:
                 plan.shot, plan.shot_at = event.peak, event.updated_at
                 self._shoot(plan)
             if over:
-                ended = event.updated_at if event.ended_at is None else event.ended_at + POST_ROLL_S
-                plan.until = min(plan.until, ended)
-                if event.state == "expired":
-                    self._finish(plan)
+                self._over(plan, event)
 
     def advance(self, camera: str, captured_at: float) -> None:
         """Cuts the clips whose post-roll has come, now that a camera's records have come so far."""
@@ -139,33 +150,48 @@ class Evidence:
         return settled
 
     def close(self) -> None:
-        """Settles and ends the worker."""
-        self.settle()
+        """Ends the worker when all is written: what is still open too, where nobody could do so later."""
+        if self._lasting:
+            self.wait()
+            self._ledger.save()
+        else:
+            self.settle()
         self._cutter.close()
+
+    def _resume(self) -> None:
+        for stored in self._store.unsettled():
+            event, plan = stored.event, _plan(stored.event, stored.opened_at)
+            self._plans[plan.run, plan.id] = plan
+            if not stored.evidence.snapshot.settled:
+                self._shoot(plan)
+            if event.state in ("closed", "expired"):
+                self._over(plan, event)
+            elif not stored.evidence.clip.file:
+                self._cut(plan, event.updated_at, going_on=True)
 
     def _open(self, event: Event, over: bool) -> _Plan | None:
         stored = self._store.event(event.id, event.run)
         opened = event.revision / 1000 if stored is None else stored.opened_at
         if stored is not None and over and stored.evidence.clip.file:
             return None  # told again after a restart, and long done
-        plan = _Plan(
-            run=event.run,
-            id=event.id,
-            camera=event.camera,
-            begins=max(event.began_at - PRE_ROLL_S, opened - BEFORE_OPENING_S),
-            until=opened + AFTER_OPENING_S,
-            shot=event.peak,
-            shot_at=event.updated_at,
-        )
+        plan = _plan(event, opened)
+        plan.whole = stored is not None and bool(stored.evidence.clip.file) and stored.evidence.clip.settled
         self._plans[plan.run, plan.id] = plan
         self._shoot(plan)
-        if not over and self._live:
+        if not over and self._live and not plan.whole:
             self._cut(plan, event.updated_at, going_on=True)
         return plan
 
+    def _over(self, plan: _Plan, event: Event) -> None:
+        ended = event.updated_at if event.ended_at is None else event.ended_at + POST_ROLL_S
+        plan.until = min(plan.until, ended)
+        if event.state == "expired":
+            self._finish(plan)
+
     def _finish(self, plan: _Plan) -> None:
         del self._plans[plan.run, plan.id]
-        self._cut(plan, plan.until, going_on=False)
+        if not plan.whole:
+            self._cut(plan, plan.until, going_on=False)
 
     def _shoot(self, plan: _Plan) -> None:
         peak = plan.shot
@@ -192,3 +218,15 @@ class Evidence:
 
     def _done(self, job: Job, medium: Medium) -> None:
         self._ledger.note(job.run, job.id, job.what, medium)
+
+
+def _plan(event: Event, opened_at: float) -> _Plan:
+    return _Plan(
+        run=event.run,
+        id=event.id,
+        camera=event.camera,
+        begins=max(event.began_at - PRE_ROLL_S, opened_at - BEFORE_OPENING_S),
+        until=opened_at + AFTER_OPENING_S,
+        shot=event.peak,
+        shot_at=event.updated_at,
+    )

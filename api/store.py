@@ -21,6 +21,7 @@ from sqlalchemy import (
     insert,
     literal,
     make_url,
+    or_,
     select,
     tuple_,
     update,
@@ -148,6 +149,13 @@ class Store:
                 here = and_(evidence.c.run == row.run, evidence.c.id == row.id)
                 body = msgspec.json.encode(ended).decode()
                 connection.execute(update(evidence).where(here).values(body=body, settled=True))
+
+    def unsettled(self) -> list[Stored]:
+        """The events of whose evidence something is still to come, the oldest first."""
+        joined = events.outerjoin(evidence, and_(events.c.run == evidence.c.run, events.c.id == evidence.c.id))
+        query = _shown().select_from(joined).where(or_(evidence.c.id.is_(None), evidence.c.settled.is_(False)))
+        with self._read() as connection:
+            return _attach(connection, connection.execute(query.order_by(events.c.opened)).mappings().all())
 
     def judge(self, run: str, id: str, opinion: Opinion) -> None:
         """Adds what an operator said of an event, and tells of it.

@@ -195,6 +195,61 @@ def test_an_event_told_again_after_a_restart_keeps_its_evidence(
     assert (kept(store).snapshot.status, kept(store).clip.status) == ("ready", "ready")
 
 
+@pytest.mark.parametrize("told", ["open", "closed", "nothing written"])
+def test_what_a_killed_process_had_still_to_write_is_written_where_the_pictures_last(
+    store: Store, feeder: Feeder, tmp_path: Path, told: str
+) -> None:
+    folder = tmp_path / "evidence"
+    feeder.until(31)
+    event = make_event(at=BEGIN + 20)
+    over = closed(event, BEGIN + 22)
+    killed = Evidence(store, feeder.ring, folder, lasting=True)
+    for revision in (event,) if told == "open" else (event, over):
+        store.upsert(revision)
+        if told != "nothing written":
+            killed.upsert(revision)
+    killed.wait()
+    del killed  # as a power cut leaves it: nothing is settled
+    assert not kept(store).settled
+    anew = Evidence(store, feeder.ring, folder, lasting=True)
+    if told == "open":
+        store.upsert(over)
+        anew.upsert(over)
+    anew.advance("lane", BEGIN + 27)
+    anew.close()
+    assert (kept(store).snapshot.status, kept(store).clip.status) == ("ready", "ready")
+    assert kept(store).clip.ended_at == pytest.approx(BEGIN + 27, abs=1 / FPS)
+
+
+def test_where_the_pictures_last_an_end_leaves_what_is_open_to_the_next(
+    store: Store, feeder: Feeder, tmp_path: Path
+) -> None:
+    feeder.until(21)
+    event = make_event(at=BEGIN + 20)
+    store.upsert(event)
+    evidence = Evidence(store, feeder.ring, tmp_path / "evidence", lasting=True)
+    evidence.upsert(event)
+    evidence.close()
+    assert (kept(store).clip.status, kept(store).clip.reason) == ("partial", "going_on")
+
+
+def test_a_clip_that_is_whole_is_not_cut_again_while_its_event_goes_on(
+    intake: Intake, evidence: Evidence, store: Store, feeder: Feeder
+) -> None:
+    feeder.until(41)
+    event = make_event(at=BEGIN + 20)
+    intake.upsert(event)
+    intake.advance("lane", reached(BEGIN + 20 + AFTER_OPENING_S))
+    assert evidence.wait()
+    assert kept(store).clip.status == "ready"
+    written = evidence.path(kept(store).clip).stat().st_mtime_ns
+    intake.upsert(after(event, 21))
+    intake.advance("lane", reached(BEGIN + 42))
+    assert evidence.wait()
+    assert kept(store).clip.status == "ready"
+    assert evidence.path(kept(store).clip).stat().st_mtime_ns == written
+
+
 def test_half_written_pictures_of_a_killed_process_are_removed(store: Store, feeder: Feeder, tmp_path: Path) -> None:
     left = tmp_path / "evidence" / "2026-01-14" / "abc.part.mp4"
     left.parent.mkdir(parents=True)
