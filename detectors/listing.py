@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import msgspec
 
+from lanewatch.columns import columns
 from lanewatch.records import Event
 from lanewatch.site import Site
 
@@ -29,12 +29,7 @@ def table(revisions: Iterable[Event], site: Site, language: str) -> str:
         raised.setdefault(event.id, event.revision)
         newest[event.id] = event
     rows = [COLUMNS, *(_row(event, raised[event.id], site, language) for event in newest.values())]
-    widths = [max(width(row[column]) for row in rows) for column in range(len(COLUMNS) - 1)]
-    lines = []
-    for row in rows:
-        cells = [cell + " " * (room - width(cell)) for cell, room in zip(row, widths, strict=False)]
-        lines.append("  ".join([*cells, row[-1]]))
-    return "\n".join(lines)
+    return "\n".join(columns(rows))
 
 
 def lines(events: Iterable[Event]) -> str:
@@ -55,8 +50,3 @@ def _row(event: Event, raised_ms: int, site: Site, language: str) -> tuple[str, 
         f"{event.score:.2f}",
         event.sentence.get(language, ""),
     )
-
-
-def width(text: str) -> int:
-    """Columns that a text takes on a terminal: Korean letters take two."""
-    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
