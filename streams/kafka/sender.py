@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 
-from lanewatch import telemetry
+from lanewatch import telemetry, tracing
 from lanewatch.records import Frame
 from streams.kafka import wire
 from streams.kafka.broker import Broker, BrokerError
@@ -111,14 +111,15 @@ class FrameSender:
         Args:
             frame: the pixels as JPEG, or none.
             partition: of the frames topic.
-            trace: the trace context that travels with it, as in a ``traceparent`` header.
+            trace: the trace context that travels with it, as in a ``traceparent`` header; None begins one for one
+                picture in a hundred.
 
         Returns:
             Whether it was taken; what is too large is not, and is counted.
         """
-        message = wire.of_frame(frame)
-        if trace is not None:
-            message.headers.append((wire.TRACE, trace))
+        if trace is None and frame.packed is not None:
+            trace = tracing.sampled("sample", frame.received_at, camera=frame.camera, slot=frame.slot)
+        message = wire.of_frame(frame).traced(trace)
         size = message.size
         if size > MAX_FRAME_BYTES:
             self._lost(frame.camera, "too_large", f"slot {frame.slot}: {size} bytes, at most {MAX_FRAME_BYTES}")

@@ -9,10 +9,11 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError
 
-from lanewatch import telemetry
+from lanewatch import telemetry, tracing
 from lanewatch.records import Event
 from streams.kafka import wire
 from streams.kafka.broker import Broker
+from streams.kafka.footage import KafkaFootage
 from streams.kafka.patience import Patience
 from streams.kafka.pulse import Pulse
 from streams.kafka.shares import Shares
@@ -42,14 +43,25 @@ class ServeLoop:
         serve: the stage.
         node: what this process is called; its name in the group.
         anew: whether to begin with all that the topic still has, such as for a store that is empty.
+        footage: from which the stage cuts evidence; it is told how late the cameras' records come.
     """
 
-    def __init__(self, broker: Broker, topics: Topics, serve: Serve, *, node: str, anew: bool = False) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        topics: Topics,
+        serve: Serve,
+        *,
+        node: str,
+        anew: bool = False,
+        footage: KafkaFootage | None = None,
+    ) -> None:
         self.node = node
         self._broker = broker
         self._topics = topics
         self._serve = serve
         self._anew = anew
+        self._footage = footage
         self._partition = TopicPartition(topics.events.name, 0)
         self._patience = Patience("serve", f"reading {topics.events.name}")
 
@@ -112,10 +124,13 @@ class ServeLoop:
                     return False
             else:
                 for camera, reached in told.items():
+                    if self._footage is not None:
+                        self._footage.advance(camera, reached)
                     self._serve.advance(camera, reached)
         return True
 
     def _store(self, event: Event, record: ConsumerRecord, stop: threading.Event) -> bool:
+        began = time.perf_counter()
         while True:
             try:
                 self._serve.upsert(event)
@@ -134,6 +149,6 @@ class ServeLoop:
                     return False
             else:
                 telemetry.unsay(log, ["store"])
-                telemetry.event(event.kind, event.state)
                 telemetry.given("serve")
+                tracing.follow("serve", wire.trace(record), time.perf_counter() - began, camera=event.camera)
                 return True

@@ -12,7 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError
 
-from lanewatch import telemetry
+from lanewatch import telemetry, tracing
 from lanewatch.revisions import Revisions
 from streams.kafka import wire
 from streams.kafka.broker import SESSION_S, Broker, BrokerError
@@ -200,9 +200,13 @@ class WatchLoop(Generic[S]):
             if fold is None or partition.partition in come:
                 continue  # no longer ours; or it comes again from where its states ask for
             for record in records:
-                for event in fold.take(record):
+                began = time.perf_counter()
+                events = fold.take(record)
+                trace = tracing.follow(STAGE, wire.trace(record), time.perf_counter() - began)
+                for event in events:
                     telemetry.event(event.kind, event.state)
-                    clients.outbox.send(wire.of_event(event))
+                    begun = trace or tracing.begin(STAGE, camera=event.camera)
+                    clients.outbox.send(wire.of_event(event).traced(begun))
 
     def _follow_site(self) -> None:
         revisions = self._site.revisions
