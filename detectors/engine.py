@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from detectors.correlate import Correlator
 from detectors.watcher import CameraState, Watcher
 from detectors.worker import DetectWorker
 from lanewatch.records import PERSON, Detections, Event, Frame, Reached
@@ -21,6 +22,7 @@ from models import detector, look
 from models.detector import ObjectDetector
 from streams.address import Address
 from streams.archive import Archive
+from streams.correlating import correlated
 from streams.memory import MemoryRunner
 from streams.ring import PacketRing
 from streams.sampler import Sampler
@@ -90,7 +92,14 @@ def runner(
     samplers = [sampler(camera, site, ring) for camera in site.cameras]
     watcher = Watcher(site, run=run)
     _warm(watcher, site.cameras[0].id)
-    return MemoryRunner(samplers, DetectWorker(network or load(site)), watcher, serve, keep=keep)
+    return MemoryRunner(
+        samplers,
+        DetectWorker(network or load(site)),
+        watcher,
+        serve,
+        correlate=Correlator(site, run=run),
+        keep=keep,
+    )
 
 
 def _warm(watcher: Watcher, camera: str) -> None:
@@ -110,17 +119,20 @@ def rescore(records: Iterable[Detections], site: Site, *, run: str = "rescore") 
     """Kept detections, judged again: every revision of every event.
 
     Equal to the letter to the first scoring where site and run are equal. Each camera's records must come in the
-    order in which they were watched; cameras may be interleaved.
+    order in which they were watched; cameras may be interleaved. What spans cameras comes last.
     """
     watcher = Watcher(site, run=run)
     states: dict[str, CameraState] = {}
     known = {camera.id for camera in site.cameras}
+    told: list[Event] = []
     for record in records:
         if record.camera not in known:
             raise KeyError(f"detections of camera {record.camera!r}, which site {site.id} does not have")
         state = states.get(record.camera)
         states[record.camera], events = watcher.step(watcher.start(record.camera) if state is None else state, record)
         yield from events
+        told += events
+    yield from correlated(Correlator(site, run=run), told, known)
 
 
 def score(

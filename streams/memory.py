@@ -7,14 +7,15 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from lanewatch import telemetry
 from lanewatch.records import Detections, Event, Frame, Reached
 from streams.backlog import Backlog
-from streams.stage import Detect, Sample, Serve, UnavailableError, Watch
+from streams.correlating import Correlating
+from streams.stage import Correlate, Detect, Sample, Serve, UnavailableError, Watch
 
 S = TypeVar("S")
 
@@ -50,6 +51,7 @@ class MemoryRunner(Generic[S]):
         detect: The detect stage.
         watch: The watch stage.
         serve: Takes the events.
+        correlate: What spans cameras; None: nothing does.
         keep: Called with every ``Detections`` before it is watched, such as an archive's ``append``.
         batch: Frames in one call of the detector; if None, fewer where a camera is live.
     """
@@ -61,6 +63,7 @@ class MemoryRunner(Generic[S]):
         watch: Watch[S],
         serve: Serve,
         *,
+        correlate: Correlate[Any] | None = None,
         keep: Callable[[Detections], None] | None = None,
         batch: int | None = None,
     ) -> None:
@@ -70,6 +73,8 @@ class MemoryRunner(Generic[S]):
         self._detect = detect
         self._watch = watch
         self._serve = serve
+        cameras = [sampler.camera for sampler in self._samplers]
+        self._correlating = None if correlate is None else Correlating(correlate, cameras)
         self._keep = keep
         live = any(sampler.live for sampler in self._samplers)
         self._batch = batch or (LIVE_BATCH if live else RECORDED_BATCH)
@@ -178,6 +183,8 @@ class MemoryRunner(Generic[S]):
             telemetry.STAGE_SECONDS.labels("watch").observe(time.perf_counter() - began)
             telemetry.taken("watch")
             telemetry.judged(camera, detections.captured_at)
+            if self._correlating is not None:
+                events = [*events, *self._correlating.take(detections, events)]
             for event in events:
                 self._deliver(event)
             self._serve.advance(
@@ -185,6 +192,8 @@ class MemoryRunner(Generic[S]):
                 Reached(detections.captured_at, detections.received_at, detections.gap, int(detections.gap is None)),
             )
             self.frames += detections.gap is None
+        for event in () if self._correlating is None or self._fatal else self._correlating.finish():
+            self._deliver(event)
 
     def _unjudged(self, detections: Detections, error: Exception) -> None:
         """Counts every record that could not be judged; tells of a camera's first, since the next may be the same."""

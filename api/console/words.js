@@ -56,10 +56,12 @@ const WORDS = {
     audited: "영상 열람은 기록됩니다.",
     kinds: {
       loitering: "배회", intrusion: "침입", line_crossing: "경계선 통과", emergency_bell: "비상벨",
+      roaming: "배회 연속",
     },
     factors: {
       dwell: "머문 시간", place: "장소", inside: "들어감", stay: "머문 시간", hours: "시간대", crossing: "통과", direction: "방향",
       night: "야간", sureness: "검출 신뢰도", unnamed: "미확인 물체", class: "대상 종류", press: "비상벨",
+      roaming: "이어진 배회",
     },
   },
   en: {
@@ -117,10 +119,12 @@ const WORDS = {
     audited: "Looks at footage are written down.",
     kinds: {
       loitering: "Loitering", intrusion: "Intrusion", line_crossing: "Line crossing", emergency_bell: "Emergency bell",
+      roaming: "Roaming",
     },
     factors: {
       dwell: "Time stayed", place: "Place", inside: "Inside", stay: "Time stayed", hours: "Hours", crossing: "Crossed",
       direction: "Direction", night: "Night", sureness: "Sureness", unnamed: "Not identified", class: "What it is", press: "Bell pressed",
+      roaming: "Seen again",
     },
   },
 };
