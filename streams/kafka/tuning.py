@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from streams.kafka.pacing import PacedClient
+from streams.kafka.client import PacedClient, WideClient
 from streams.kafka.topics import MAX_FRAME_BYTES
 
 ROOM_BYTES = MAX_FRAME_BYTES + 65_536
@@ -35,9 +35,10 @@ RECORD_SEND: dict[str, Any] = {
 """Of what sends detections, events and states: acknowledged by all copies, once, in order."""
 
 FRAME_FETCH: dict[str, Any] = {
-    "fetch_max_bytes": 16 << 20,
-    "max_partition_fetch_bytes": 4 << 20,
-    "max_poll_records": 64,
+    "fetch_max_bytes": 4 << 20,  # what lies in the processor's cache is parsed at once: 16 MB cost half as much again
+    "max_partition_fetch_bytes": 1 << 20,  # one record comes whole, however large it is
+    "max_poll_records": 100,
     "fetch_max_wait_ms": 100,
+    "kafka_client": WideClient,
 }
 """Of what reads frames."""
