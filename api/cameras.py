@@ -58,6 +58,12 @@ class Cameras:
         self._lock = threading.Lock()
         self._seen = {camera.id: _Seen() for camera in site.cameras}
 
+    def change(self, site: Site) -> None:
+        """Takes another revision of the site: cameras come and go, and are called otherwise."""
+        with self._lock:
+            self.site = site
+            self._seen = {camera.id: self._seen.get(camera.id) or _Seen() for camera in site.cameras}
+
     def advance(self, camera: str, reached: Reached) -> None:
         """Notes how far a camera has been judged."""
         with self._lock:

@@ -9,11 +9,8 @@ from types import TracebackType
 
 import msgspec
 
-from api.cameras import Cameras
-from api.evidence import Evidence
-from api.intake import Intake
+from api.desk import Desk
 from api.pages import Filter
-from api.store import Store
 from detectors import engine
 from lanewatch.records import Detections
 from lanewatch.site import Site
@@ -51,22 +48,18 @@ class Centre:
         also: Callable[[Detections], None] | None = None,
     ) -> None:
         network = network or engine.load(site)
-        folder.mkdir(parents=True, exist_ok=True)
         self.site = site
+        ring = PacketRing()
         self._closing = ExitStack()
-        self.store = Store(folder / "events.db")
-        self._closing.callback(self.store.close)
+        desk = self._closing.enter_context(Desk(site, folder, ring, live=live))
+        self.store, self.evidence, self.cameras = desk.store, desk.evidence, desk.cameras
         self._expire(run)
         self._archive = Archive(folder / "detections")
         self._closing.callback(self._archive.close)
-        ring = PacketRing()
-        self.evidence = Evidence(self.store, ring, folder / "evidence", live=live)
-        self._closing.callback(self.evidence.close)
-        self.cameras = Cameras(site)
         self._also = also
         self.runner = engine.runner(
             site,
-            Intake(self.store, self.evidence, self.cameras),
+            desk.intake,
             run=run,
             ring=ring,
             keep=self._keep,

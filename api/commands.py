@@ -1,4 +1,4 @@
-"""The commands that run a site in one process: ``demo`` and ``run``."""
+"""The commands with a console: ``demo`` and ``run``, a site in one process; ``serve``, a city's service."""
 
 from __future__ import annotations
 
@@ -15,14 +15,20 @@ from pathlib import Path
 from api import app, server
 from api.access import AccessError
 from api.centre import Centre
+from api.desk import Desk
 from api.folder import Folder, FolderTakenError
 from detectors import engine, listing, sitecheck
 from lanewatch import demo as bundled
+from lanewatch import process
 from lanewatch.problem import SiteError
 from lanewatch.records import Event
 from lanewatch.site import Site
 from models.detector import DeviceMissingError, ModelMissingError
 from streams.address import SourceError
+from streams.kafka import opening
+from streams.kafka.broker import BrokerError
+from streams.kafka.footage import KafkaFootage
+from streams.kafka.serve import ServeLoop
 from streams.stage import UnavailableError
 
 
@@ -42,17 +48,66 @@ def run(argv: list[str]) -> int:
     return _play(arguments.site, arguments.data, arguments)
 
 
+def serve(argv: list[str]) -> int:
+    """Serves a city's events: the store, their evidence, the API and the console."""
+    parser = argparse.ArgumentParser(
+        prog="lanewatch serve",
+        description="Stores a city's events as they come over Kafka, cuts their evidence and serves both. One service "
+        "owns a store; a second one of the same site waits for its end.",
+    )
+    opening.options(parser)
+    _place(parser)
+    arguments = parser.parse_args(argv)
+    try:
+        with process.running(arguments, "serve") as stop, Folder(arguments.data) as folder:
+            return _serve_city(folder, arguments, stop)
+    except (SiteError, AccessError, server.ServerError, BrokerError) as error:
+        print(error, file=sys.stderr)
+    except (OSError, ValueError, UnavailableError, FolderTakenError) as error:
+        print(f"lanewatch: {error}", file=sys.stderr)
+    return 1
+
+
+def _serve_city(folder: Folder, arguments: argparse.Namespace, stop: threading.Event) -> int:
+    token = os.environ.get("LANEWATCH_TOKEN") or None
+    with (
+        server.listen(arguments.host, arguments.port, guarded=token is not None) as listening,
+        opening.opened(arguments, "serve") as city,
+        contextlib.closing(KafkaFootage(city.broker, city.topics, city.log.partition)) as footage,
+        Desk(city.log.revisions.latest, folder.path, footage, lasting=True) as desk,
+    ):
+        site = city.log.revisions.latest
+        city.log.listen(lambda log: desk.cameras.change(log.revisions.latest))
+        service = app.create(desk.store, desk.evidence, site, cameras=desk.cameras, token=token)
+        loop = ServeLoop(
+            city.broker,
+            city.topics,
+            desk.intake,
+            node=city.node,
+            anew=desk.store.position() == 0,
+            footage=footage,
+        )
+        with server.Server(service, listening) as running:
+            print(f"Lanewatch serves {site.name.en} ({site.name.ko}): {running.url}   (Ctrl-C ends it)", flush=True)
+            loop.run(stop)
+    return 0
+
+
 def _parser(name: str, description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"lanewatch {name}", description=description)
     parser.add_argument("--once", action="store_true", help="play recordings once at full speed, print the events, end")
     parser.add_argument("--json", action="store_true", help="with --once: one event a line, as JSON")
+    _place(parser)
+    parser.add_argument("--language", choices=("ko", "en"), default=_language(), help="of the printed table")
+    return parser
+
+
+def _place(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, default=Path("var"), help="folder for events and evidence (default: var)")
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to serve on; off loopback LANEWATCH_TOKEN is demanded"
     )
     parser.add_argument("--port", type=int, default=8000, help="port to serve on; 0 takes a free one (default: 8000)")
-    parser.add_argument("--language", choices=("ko", "en"), default=_language(), help="of the printed table")
-    return parser
 
 
 def _language() -> str:

@@ -1,4 +1,4 @@
-"""The commands of this package: ``lanewatch check`` and ``lanewatch rescore``."""
+"""The commands of this package: ``lanewatch check``, ``rescore`` and ``detect``."""
 
 from __future__ import annotations
 
@@ -100,3 +100,68 @@ def _rescore(options: argparse.Namespace) -> int:
         )
         return 0
     return 1
+
+
+def detect(argv: Sequence[str]) -> int:
+    """``lanewatch detect SITE``: looks at a city's frames, together with all others that do."""
+    from streams.kafka import opening
+
+    parser = argparse.ArgumentParser(
+        prog="lanewatch detect",
+        description="Looks at the frames that come over Kafka and sends on what is in them. Start more of it, one for "
+        "each GPU, and they share the work.",
+    )
+    opening.options(parser)
+    parser.add_argument("--model", metavar="NAME", help="the detector; the site's if absent")
+    parser.add_argument("--device", help="auto, cpu, cuda or cuda:N; the site's if absent")
+    parser.add_argument("--batch", type=int, help="pictures in one call (default: 8, on a GPU 32)")
+    parser.add_argument(
+        "--max-age",
+        type=float,
+        default=10.0,
+        metavar="S",
+        help="frames that have waited longer are not looked at, but counted as shed (default: 10; 0: never)",
+    )
+    options = parser.parse_args(argv)
+    if options.batch is not None and options.batch < 1:
+        parser.error("--batch must be at least 1")
+    if options.max_age < 0:
+        parser.error("--max-age must be 0 or more seconds")
+    return _detect(options)
+
+
+GPU_BATCH = 32
+"""A GPU is busy only with many pictures at once; at 1,000 a second they are there within the 40 ms."""
+
+
+def _detect(options: argparse.Namespace) -> int:
+    from detectors.worker import DetectWorker
+    from lanewatch import process, telemetry
+    from lanewatch.problem import SiteError
+    from models import detector, devices
+    from streams.kafka.broker import BrokerError
+    from streams.kafka.detect import BATCH, DetectLoop
+    from streams.kafka.opening import opened
+
+    try:
+        with process.running(options, "detect") as stop, opened(options, "detect") as city:
+            wanted = city.log.revisions.latest.detector
+            device = devices.choose(options.device or wanted.device)
+            network = detector.load(options.model or wanted.name, device, wanted.score)
+            batch = options.batch or (BATCH if device == "cpu" else GPU_BATCH)
+            telemetry.log("detect").info("%s on %s, batches of %d", network.name, device, batch)
+            DetectLoop(
+                city.broker,
+                city.topics,
+                DetectWorker(network),
+                node=city.node,
+                batch=batch,
+                most_age_s=options.max_age or None,
+            ).run(stop)
+    except (SiteError, BrokerError, detector.ModelMissingError, detector.DeviceMissingError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"lanewatch: {error}", file=sys.stderr)
+        return 1
+    return 0

@@ -11,6 +11,8 @@ COMMANDS = {
     "demo": ("api.commands:demo", "play the bundled clip through the whole pipeline and show its events"),
     "run": ("api.commands:run", "run a whole site in one process"),
     "status": ("streams.commands:status", "show a city's stages, their lag and its cameras, what is wrong first"),
+    "detect": ("detectors.commands:detect", "look at a city's frames, as one of any number of workers"),
+    "serve": ("api.commands:serve", "serve a city's events: store, evidence, API and console"),
     "rescore": ("detectors.commands:rescore", "score recorded footage or kept detections again"),
     "check": ("detectors.commands:check", "validate a site file, with file, line and the mend"),
     "models": ("models.commands:models", "list the detectors, and say how to get those that are missing"),

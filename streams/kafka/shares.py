@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, RebalanceInProgressError
 
 from lanewatch import telemetry
 from streams.kafka.progress import Progress
@@ -73,15 +74,26 @@ class Shares(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def commit_now(self, timeout_s: float) -> None:
         """Commits what is finished at the end, and says so where that is not to be had."""
-        offsets = self._finished()
-        if not offsets:
-            return
-        try:
-            self._consumer.commit(offsets, timeout_ms=int(timeout_s * 1000))
-        except KafkaError as error:
-            log.warning("the last offsets were not committed, the work is done again by who is next: %r", error)
-        else:
-            self._committed(offsets, None)
+        until = time.monotonic() + timeout_s
+        while offsets := self._finished():
+            left_ms = int((until - time.monotonic()) * 1000)
+            try:
+                self._consumer.commit(offsets, timeout_ms=max(1, left_ms))
+            except RebalanceInProgressError as error:
+                if left_ms <= 0:
+                    self._say_uncommitted(error)
+                    return
+                # The group is just being shared out anew: that goes on only while this member polls. What comes with
+                # it is nobody's business any more, and not committed.
+                self._consumer.poll(timeout_ms=100, max_records=1)
+            except KafkaError as error:
+                self._say_uncommitted(error)
+                return
+            else:
+                self._committed(offsets, None)
+
+    def _say_uncommitted(self, error: KafkaError) -> None:
+        log.warning("the last offsets were not committed, the work is done again by who is next: %r", error)
 
     def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
         """Partitions have come."""

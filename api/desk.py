@@ -1,0 +1,53 @@
+"""What a site's service keeps: the events, their evidence, and how the cameras are."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+
+from api.cameras import Cameras
+from api.evidence import Evidence
+from api.intake import Intake
+from api.store import Store
+from lanewatch.site import Site
+from streams.stage import FrameStore
+
+
+class Desk:
+    """Store, evidence and cameras of a site, and the stage that takes events to them; a context manager.
+
+    Below ``folder`` lie ``events.db`` and ``evidence/``.
+
+    Args:
+        site: whose.
+        folder: where everything is kept; made if it is not there.
+        frames: the cameras' last pictures.
+        live: whether, when more evidence is asked for than can be written, the newest is written.
+        lasting: whether the pictures outlive this process, so that the next one can go on with what is unfinished.
+
+    Raises:
+        OSError: the folder cannot be written.
+        streams.stage.UnavailableError: the store cannot be opened.
+    """
+
+    def __init__(
+        self, site: Site, folder: Path, frames: FrameStore, *, live: bool = True, lasting: bool = False
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as opening:
+            self.store = Store(folder / "events.db")
+            opening.callback(self.store.close)
+            self.evidence = Evidence(self.store, frames, folder / "evidence", live=live, lasting=lasting)
+            opening.callback(self.evidence.close)
+            self.cameras = Cameras(site)
+            self.intake = Intake(self.store, self.evidence, self.cameras)
+            self._closing = opening.pop_all()
+
+    def __enter__(self) -> Desk:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closing.close()
