@@ -1,14 +1,20 @@
-"""The commands of this package: ``lanewatch check``, ``rescore`` and ``detect``."""
+"""The commands of this package: ``lanewatch check``, ``rescore``, ``detect``, ``watch`` and ``correlate``."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import sqlite3
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
+
+if TYPE_CHECKING:
+    from streams.kafka.opening import Opened
 
 
 def check(argv: Sequence[str]) -> int:
@@ -165,3 +171,93 @@ def _detect(options: argparse.Namespace) -> int:
         print(f"lanewatch: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+NAMED = "With --node, a process that is back within 10 s has its share still, and nobody else's moves."
+
+
+def watch(argv: Sequence[str]) -> int:
+    """``lanewatch watch SITE``: judges what was seen, together with all others that do."""
+    options = _fold_options(
+        "watch", f"Judges what is seen at a city's cameras; start more of it and they share them. {NAMED}", argv
+    )
+
+    def run(city: Opened, stop: threading.Event) -> None:
+        from detectors.watcher import CameraState, Watcher
+        from streams.kafka.watch import WatchLoop
+
+        WatchLoop(
+            city.broker,
+            city.topics,
+            lambda revisions: Watcher(revisions, run=options.run),
+            city.log,
+            node=city.node,
+            state_type=CameraState,
+            instance=options.node is not None,
+            folder=options.spool,
+        ).run(stop)
+
+    return _fold("watch", options, run)
+
+
+def correlate(argv: Sequence[str]) -> int:
+    """``lanewatch correlate SITE``: finds what spans cameras in the events of all of them."""
+    options = _fold_options(
+        "correlate",
+        "Finds what spans cameras, in the events of all of them. One is at work; another one that is started stands "
+        f"by. {NAMED}",
+        argv,
+    )
+
+    def run(city: Opened, stop: threading.Event) -> None:
+        from detectors.correlate import Correlator, CorrelatorState
+        from streams.kafka.correlate import CorrelateLoop
+
+        CorrelateLoop(
+            city.broker,
+            city.topics,
+            lambda revisions: Correlator(revisions, run=options.run),
+            city.log,
+            node=city.node,
+            state_type=CorrelatorState,
+            instance=options.node is not None,
+            folder=options.spool,
+        ).run(stop)
+
+    return _fold("correlate", options, run)
+
+
+def _fold_options(stage: str, description: str, argv: Sequence[str]) -> argparse.Namespace:
+    from streams.kafka import opening
+
+    parser = argparse.ArgumentParser(prog=f"lanewatch {stage}", description=description)
+    opening.options(parser)
+    parser.add_argument("--run", default="live", help="name of the scoring to which the events belong (default: live)")
+    parser.add_argument(
+        "--spool",
+        type=Path,
+        default=Path("var") / stage,
+        metavar="FOLDER",
+        help=f"where events wait while the broker is away (default: var/{stage})",
+    )
+    return parser.parse_args(argv)
+
+
+def _fold(stage: str, options: argparse.Namespace, run: Callable[[Opened, threading.Event], None]) -> int:
+    from detectors.behaviour import BehaviourError
+    from detectors.thresholds import ThresholdError
+    from lanewatch import process
+    from lanewatch.problem import SiteError
+    from streams.kafka.broker import BrokerError
+    from streams.kafka.opening import opened
+
+    try:
+        with process.running(options, stage) as stop, opened(options, stage) as city:
+            run(city, stop)
+    except (SiteError, BrokerError, BehaviourError, ThresholdError) as error:
+        print(error, file=sys.stderr)
+    except (OSError, sqlite3.Error) as error:
+        print(f"lanewatch: {error}", file=sys.stderr)
+    else:
+        return 0
+    return 1

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
-from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
+from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError
 
 from lanewatch import telemetry, tracing
 from lanewatch.revisions import Revisions
 from streams.kafka import wire
 from streams.kafka.broker import SESSION_S, Broker, BrokerError
-from streams.kafka.checkpoint import Checkpoints
 from streams.kafka.fold import STAGE, Fold
-from streams.kafka.outbox import Outbox
+from streams.kafka.folding import (
+    CHECKPOINT_S,
+    MOST,
+    NAMED_SESSION_S,
+    POLL_MS,
+    SETTLE_S,
+    Changes,
+    Clients,
+    Sited,
+    patiently,
+)
 from streams.kafka.patience import Patience
 from streams.kafka.pulse import Pulse
 from streams.kafka.spool import Spool
@@ -27,58 +36,10 @@ from streams.stage import Watch
 
 S = TypeVar("S")
 
-CHECKPOINT_S = 10.0
-"""What is judged again after a crash; a thousand records take a tenth of a second."""
-
 TELL_S = 1.0
 """How often it is told how far the cameras have been judged."""
 
-NAMED_SESSION_S = 10.0
-"""A process with a name of its own may be away for so long and has its cameras still: a restart takes 3 s. Taking over
-from one that is gone for good takes this and a few seconds."""
-
-SETTLE_S = 5.0
-"""How long a planned end waits for the broker to take the last events; then they wait on disk."""
-
-_POLL_MS = 100
-_MOST = 500
-
 log = telemetry.log(STAGE)
-
-
-class Sited(Protocol):
-    """What knows the site's revisions, such as the site topic's reader; another object each time they change."""
-
-    @property
-    def revisions(self) -> Revisions: ...
-
-
-class Changes(ConsumerRebalanceListener):  # type: ignore[misc]
-    """What the group took and gave since it was last asked. Told in the client's own thread, asked by the loop."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._gone: set[int] = set()
-        self._come: set[int] = set()
-
-    def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        """Some belong to others from now on."""
-        numbers = {one.partition for one in revoked}
-        with self._lock:
-            self._gone |= numbers
-            self._come -= numbers
-
-    def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """Some are ours."""
-        with self._lock:
-            self._come |= {one.partition for one in assigned}
-
-    def taken(self) -> tuple[set[int], set[int]]:
-        """Those that went and those that came; one that went and came back is in both."""
-        with self._lock:
-            gone, self._gone = self._gone, set()
-            come, self._come = self._come, set()
-        return gone, come
 
 
 class WatchLoop(Generic[S]):
@@ -147,7 +108,9 @@ class WatchLoop(Generic[S]):
         """
         with ExitStack() as stack:
             spool = stack.enter_context(Spool(self._folder, f"{self._topics.prefix}.{STAGE}.{self._node}"))
-            clients = self._patiently(lambda: _Clients(self._broker, self._topics, spool, self._consumer), stop)
+            clients = patiently(
+                lambda: Clients(STAGE, self._broker, self._topics, spool, self._consumer), self._patience, stop
+            )
             if clients is None:
                 return
             stack.callback(clients.close)
@@ -161,24 +124,16 @@ class WatchLoop(Generic[S]):
                     self._patience.relieved()
             self._end(clients)
 
-    def _patiently(self, make: Callable[[], _Clients], stop: threading.Event) -> _Clients | None:
-        while not stop.is_set():
-            try:
-                return make()
-            except KafkaError as error:
-                self._patience.bear(error, stop)
-        return None
-
     def _consumer(self) -> KafkaConsumer:
         consumer = self._broker.member(
-            self._topics.group(STAGE), instance=self._instance, session_s=self._session_s, max_poll_records=_MOST
+            self._topics.group(STAGE), instance=self._instance, session_s=self._session_s, max_poll_records=MOST
         )
         consumer.subscribe([self._topic], listener=self._changes)
         return consumer
 
-    def _turn(self, clients: _Clients, pulse: Pulse) -> None:
+    def _turn(self, clients: Clients, pulse: Pulse) -> None:
         if clients.outbox.full:
-            time.sleep(_POLL_MS / 1000)  # the broker is away, and the detections wait there
+            time.sleep(POLL_MS / 1000)  # the broker is away, and the detections wait there
         else:
             self._take(clients, pulse)
         clients.outbox.tend()
@@ -190,8 +145,8 @@ class WatchLoop(Generic[S]):
             self._written_at = now
             self._checkpoint(clients)
 
-    def _take(self, clients: _Clients, pulse: Pulse) -> None:
-        polled = clients.consumer.poll(timeout_ms=_POLL_MS)
+    def _take(self, clients: Clients, pulse: Pulse) -> None:
+        polled = clients.consumer.poll(timeout_ms=POLL_MS)
         self._follow_site()
         come = self._rebalance(clients)
         pulse.beat(clients.consumer, polled)
@@ -221,7 +176,7 @@ class WatchLoop(Generic[S]):
         for fold in self._folds.values():
             fold.judges_by(self._watch)
 
-    def _rebalance(self, clients: _Clients) -> set[int]:
+    def _rebalance(self, clients: Clients) -> set[int]:
         """Drops what went and restores what came. Who has what we had may have begun from our last checkpoint."""
         gone, come = self._changes.taken()
         if gone and clients.outbox.clear:
@@ -247,7 +202,7 @@ class WatchLoop(Generic[S]):
         )
         return come
 
-    def _restore(self, clients: _Clients, come: set[int]) -> None:
+    def _restore(self, clients: Clients, come: set[int]) -> None:
         there = clients.consumer.assignment()
         mine = [one for one in (TopicPartition(self._topic, number) for number in sorted(come)) if one in there]
         checkpoints = clients.checkpoints.restore([one.partition for one in mine])
@@ -276,13 +231,13 @@ class WatchLoop(Generic[S]):
                 self._watch, checkpoint, position, self._state_type, end=end if end > position else 0
             )
 
-    def _tell(self, clients: _Clients) -> None:
+    def _tell(self, clients: Clients) -> None:
         for partition, fold in self._folds.items():
             reached = fold.told()
             if reached:
                 clients.outbox.send(wire.of_reached(f"{self._node}/{partition}", fold.position, reached))
 
-    def _checkpoint(self, clients: _Clients) -> None:
+    def _checkpoint(self, clients: Clients) -> None:
         """Writes down what has changed. What could not be written is with the next."""
         offsets: dict[TopicPartition, Any] = {}
         for partition, fold in self._folds.items():
@@ -298,7 +253,7 @@ class WatchLoop(Generic[S]):
         if offsets:
             clients.consumer.commit_async(offsets)  # so that everybody's tools see the lag; nothing begins there
 
-    def _end(self, clients: _Clients) -> None:
+    def _end(self, clients: Clients) -> None:
         try:
             if clients.outbox.settle(SETTLE_S):
                 self._tell(clients)
@@ -307,18 +262,3 @@ class WatchLoop(Generic[S]):
         except KafkaError as error:
             log.warning("ended without a last checkpoint, the next one judges some records again: %s", error)
         self._folds.clear()
-
-
-class _Clients:
-    def __init__(self, broker: Broker, topics: Topics, spool: Spool, consumer: Callable[[], KafkaConsumer]) -> None:
-        with ExitStack() as stack:  # what was made is closed where the next one fails
-            self.outbox = Outbox(broker, topics.events, spool, STAGE)
-            stack.callback(self.outbox.close)
-            self.checkpoints = Checkpoints(broker, topics)
-            stack.callback(self.checkpoints.close)
-            self.consumer = consumer()
-            stack.callback(self.consumer.close, autocommit=False, timeout_ms=2000)
-            self._stack = stack.pop_all()
-
-    def close(self) -> None:
-        self._stack.close()

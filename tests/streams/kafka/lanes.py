@@ -44,9 +44,9 @@ class Lanes(Shop):
 
     def loop(self, node: str, folder: Any, **settings: Any) -> WatchLoop[CameraState]:
         """A watch loop on these topics; this object is its site log."""
-        settings = {"watch_of": lambda revisions: Watcher(revisions, run="live"), "checkpoint_s": 0.3} | settings
+        usual: dict[str, Any] = {"watch_of": lambda revisions: Watcher(revisions, run="live"), "checkpoint_s": 0.3}
         return WatchLoop(
-            self.broker, self.topics, site=self, node=node, state_type=CameraState, folder=folder, **settings
+            self.broker, self.topics, site=self, node=node, state_type=CameraState, folder=folder, **usual | settings
         )
 
     def put(self, records: Iterable[Detections]) -> None:
@@ -60,7 +60,8 @@ class Lanes(Shop):
         """The events topic's events and how far each camera has been judged, read until it is enough."""
 
         def parted(records: list[Any]) -> tuple[list[Event], dict[str, Reached]]:
-            events, reached = [], {}
+            events: list[Event] = []
+            reached: dict[str, Reached] = {}
             for record in records:
                 one = wire.told(record)
                 if isinstance(one, Event):

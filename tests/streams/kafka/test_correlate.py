@@ -1,0 +1,135 @@
+"""The correlation over a real broker: killed at any record, it says what it would have said undisturbed."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from detectors.correlate import Correlator, CorrelatorState
+from lanewatch.records import Event, Reached
+from lanewatch.revisions import Revisions
+from streams.kafka import wire
+from streams.kafka.checkpoint import Checkpoints
+from streams.kafka.correlate import KEY, CorrelateLoop
+from streams.kafka.wire import Message
+from tests.detectors.test_correlate import any_way, in_order, stay, street
+from tests.streams.kafka.lanes import keys
+from tests.streams.kafka.shop import Shop, running, until
+
+WATCHED = street(0, 150, 300, 450)
+EVENTS = stay(0, 0, 40) + stay(1, 100, 130) + stay(2, 200, 230) + stay(3, 260, 290)
+END_S = 300
+
+
+class Street(Shop):
+    """Topics of its own; this object is its site log."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(address, [camera.id for camera in WATCHED.cameras], 2)
+        self.revisions = Revisions.of(WATCHED)
+
+    def loop(self, folder: Path, **settings: Any) -> CorrelateLoop[CorrelatorState]:
+        usual: dict[str, Any] = {"correlate_of": Correlator, "checkpoint_s": 0.05, "node": "c"}
+        return CorrelateLoop(
+            self.broker, self.topics, site=self, state_type=CorrelatorState, folder=folder, **usual | settings
+        )
+
+    def put(self, seed: int, first: int = 0, last: int | None = None) -> None:
+        """Some of what the watchers told, in one of its ways to come."""
+        told = list(any_way(WATCHED, EVENTS, END_S, random.Random(seed)))[first:last]
+        for number, (camera, one) in enumerate(told):
+            message = wire.of_event(one) if isinstance(one, Event) else wire.of_reached(camera, number, {camera: one})
+            self.send(self.topics.events.name, 0, message)
+        self.flush()
+
+    def said(self, enough: int) -> list[Event]:
+        """What was said about several cameras."""
+
+        def events(records: list[Any]) -> list[Event]:
+            told = [wire.told(one) for one in records if one.headers and one.key != b"junk"]
+            return [one for one in told if isinstance(one, Event) and one.kind == "roaming"]
+
+        return events(
+            self.records(self.topics.events.name, lambda records: len({e.revision for e in events(records)}) >= enough)
+        )
+
+
+@pytest.fixture
+def shop(broker: str) -> Iterator[Street]:
+    shop = Street(broker)
+    yield shop
+    shop.close()
+
+
+def test_it_says_what_the_fold_says_and_ignores_itself_and_what_is_none_of_ours(shop: Street, tmp_path: Path) -> None:
+    shop.send(shop.topics.events.name, 0, Message(b"junk", b"?", [])).get(10)
+    shop.put(1)
+    wanted = in_order(WATCHED, EVENTS, END_S)
+    with running(shop.loop(tmp_path)):
+        said = shop.said(len(wanted))
+    assert keys(said) == keys(wanted)
+    assert len(said) == len(wanted)
+
+
+class Dying:
+    """A correlation that is no more at its n-th record, as a process that is killed."""
+
+    def __init__(self, revisions: Revisions, after: int) -> None:
+        self._real = Correlator(revisions)
+        self._left = after
+        self.start = self._real.start
+
+    def step(self, state: CorrelatorState, event: Event) -> tuple[CorrelatorState, list[Event]]:
+        self._count()
+        return self._real.step(state, event)
+
+    def advance(self, state: CorrelatorState, reached: dict[str, Reached]) -> tuple[CorrelatorState, list[Event]]:
+        self._count()
+        return self._real.advance(state, reached)
+
+    def _count(self) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise Killed
+
+
+class Killed(BaseException):
+    """Nothing catches it."""
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_another_goes_on_where_one_was_killed(shop: Street, tmp_path: Path, seed: int) -> None:
+    wanted = in_order(WATCHED, EVENTS, END_S)
+    chance = random.Random(seed)
+    shop.put(seed)
+    dead = shop.loop(
+        tmp_path / "1", correlate_of=lambda revisions: Dying(revisions, chance.randint(50, 1000)), instance=True
+    )
+    dead._end = lambda clients: None  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        dead.run(threading.Event())
+    with running(shop.loop(tmp_path / "2", instance=True)):
+        said = shop.said(len(wanted))
+    assert keys(said) == keys(wanted)
+
+
+def test_one_is_at_work_and_the_next_stands_by(shop: Street, tmp_path: Path) -> None:
+    first, second = shop.loop(tmp_path / "1", node="one"), shop.loop(tmp_path / "2", node="two")
+    with running(second):
+        until(lambda: second.at_work, "the second at work")
+        with running(first):
+            shop.put(1)
+            wanted = in_order(WATCHED, EVENTS, END_S)
+            assert keys(shop.said(len(wanted))) == keys(wanted)
+            assert first.at_work != second.at_work
+    checkpoints = Checkpoints(shop.broker, shop.topics)
+    try:
+        kept = checkpoints.read(0, KEY)
+    finally:
+        checkpoints.close()
+    assert kept is not None
