@@ -1,4 +1,4 @@
-"""The commands of this package: ``lanewatch status``."""
+"""The commands of this package: ``lanewatch status`` and ``keep``."""
 
 from __future__ import annotations
 
@@ -45,3 +45,30 @@ def _status(options: argparse.Namespace) -> int:
     else:
         print(panel.table(found, site, options.language, all=options.all))
     return 1 if found.problems else 0
+
+
+def keep(argv: Sequence[str]) -> int:
+    """``lanewatch keep SITE``: keeps a city's detections as Parquet, together with all others that do."""
+    from lanewatch import process
+    from lanewatch.problem import SiteError
+    from streams.kafka import opening
+    from streams.kafka.broker import BrokerError
+    from streams.kafka.keep import KeepLoop
+
+    parser = argparse.ArgumentParser(
+        prog="lanewatch keep",
+        description="Keeps what a city's detectors saw, for `lanewatch rescore`. Several share the work; one that is "
+        "away for less than the detections' retention loses nothing.",
+    )
+    opening.options(parser)
+    parser.add_argument(
+        "--data", type=Path, default=Path("var"), help="folder in which detections/ is written (default: var)"
+    )
+    options = parser.parse_args(argv)
+    try:
+        with process.running(options, "keep") as stop, opening.opened(options, "keep") as city:
+            KeepLoop(city.broker, city.topics, options.data / "detections", node=city.node).run(stop)
+    except (SiteError, BrokerError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
