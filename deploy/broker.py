@@ -26,7 +26,7 @@ from deploy import leash
 
 HOUSE = Path(__file__).parent.parent
 POM = HOUSE / "deploy" / "kafka" / "pom.xml"
-JARS = HOUSE / "build" / "kafka"
+BUILD = HOUSE / "build"
 
 START_S = 60.0
 """A loaded machine's; an idle one has it up in three."""
@@ -34,6 +34,7 @@ START_S = 60.0
 TRIES = 3
 """Of other ports, where somebody was quicker to take the one that was free."""
 
+_UP = "Kafka Server started"
 _FOLDER = "lanewatch-kafka-"
 _LOWEST_PORT = 15_000
 
@@ -126,14 +127,17 @@ class BrokerProcess:
             self._process = leash.popen([*self._java(), "kafka.Kafka", str(settings)], log)
         until = time.monotonic() + START_S
         while self.running and time.monotonic() < until:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 0.5).close()
-            except OSError:
-                time.sleep(0.1)
-            else:
+            if _UP in self._said(begun):
                 return None
+            time.sleep(0.05)
         self.kill()
-        return (self.folder / "server.log").read_bytes()[begun:].decode(errors="replace")[-4000:]
+        return self._said(begun)[-4000:]
+
+    def _said(self, begun: int) -> str:
+        """Its log from a place on. That its port answers is not enough: it might be somebody else's by now."""
+        with (self.folder / "server.log").open("rb") as log:
+            log.seek(begun)
+            return log.read().decode(errors="replace")
 
     def _java(self) -> list[str]:
         logging = f"-Dlog4j2.configurationFile={HOUSE / 'deploy' / 'kafka' / 'log4j2.yaml'}"
@@ -191,7 +195,7 @@ class BrokerProcess:
             command += ["format", "-c", str(path), "-t", _cluster_id()]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
-                raise RuntimeError(f"the broker's folder cannot be formatted: {done.stdout}{done.stderr}")
+                raise RuntimeError(f"the broker's folder can not be formatted: {done.stdout}{done.stderr}")
         return path
 
 
@@ -223,34 +227,28 @@ def jars() -> Path:
     Raises:
         RuntimeError: Java or Maven is missing, or Maven failed.
     """
-    wanted = hashlib.sha256(POM.read_bytes()).hexdigest()
-    if _complete() == wanted:
-        return JARS
+    # A folder for each set of jars: brokers that run have those of the old one open.
+    folder = BUILD / f"kafka-{hashlib.sha256(POM.read_bytes()).hexdigest()[:12]}"
+    if folder.exists():
+        return folder
     for tool in ("java", "mvn"):
         if shutil.which(tool) is None:
             raise RuntimeError(f"{tool} is missing; on Debian: apt-get install openjdk-17-jre-headless maven")
-    with _alone(JARS.with_suffix(".lock")):
-        if _complete() != wanted:  # somebody else was quicker
-            _fetch(wanted)
-    return JARS
+    with _alone(BUILD / "kafka.lock"):
+        if not folder.exists():  # else somebody was quicker
+            _fetch(folder)
+    return folder
 
 
-def _complete() -> str:
-    """What the jars are that are there; nothing while they are not."""
-    try:
-        return (JARS / ".complete").read_text()
-    except OSError:
-        return ""
-
-
-def _fetch(wanted: str) -> None:
+def _fetch(folder: Path) -> None:
     print("== fetching Apache Kafka's jars with Maven (43 MB)", file=sys.stderr, flush=True)
-    shutil.rmtree(JARS, ignore_errors=True)
+    part = folder.with_suffix(".part")
+    shutil.rmtree(part, ignore_errors=True)
     command = ["mvn", "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", "-DincludeScope=runtime"]
-    done = subprocess.run([*command, f"-DoutputDirectory={JARS}"], capture_output=True, text=True, check=False)
+    done = subprocess.run([*command, f"-DoutputDirectory={part}"], capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"Maven could not fetch the broker: {done.stdout[-2000:]}{done.stderr[-2000:]}")
-    (JARS / ".complete").write_text(wanted)
+    part.rename(folder)
 
 
 @contextlib.contextmanager
@@ -297,9 +295,13 @@ def main() -> int:
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    with BrokerProcess(arguments.folder, port=arguments.port) as broker:
-        print(f"Apache Kafka answers on {broker.address}   (Ctrl-C ends it)", flush=True)
-        ended.wait()
+    try:
+        with BrokerProcess(arguments.folder, port=arguments.port) as broker:
+            print(f"Apache Kafka answers on {broker.address}   (Ctrl-C ends it)", flush=True)
+            ended.wait()
+    except RuntimeError as error:
+        print(error, file=sys.stderr)
+        return 1
     return 0
 
 

@@ -21,6 +21,9 @@ Stream = Literal["frames", "detections", "events", "site", "checkpoints", "holde
 SEGMENT_S = 60
 """A segment is the unit that retention deletes: with larger ones a minute's retention keeps hours."""
 
+DELETE_S = 10
+"""From a segment's deletion to its file's; a broker's own is a minute."""
+
 MAX_FRAME_BYTES = 4 << 20
 """Of one record. A frame 960 wide is 40-150 KB, with four crops twice that; a broker's own bound is 1 MB."""
 
@@ -85,6 +88,8 @@ def _kept(retention: Retention, partitions: int) -> dict[str, str]:
         "retention.bytes": str(each),
         "segment.ms": str(SEGMENT_S * 1000),
         "segment.bytes": str(max(1 << 20, min(256 << 20, each // 4))),
+        # A deleted segment stays on the disk for so long, for who is reading it: a minute of frames is gigabytes.
+        "file.delete.delay.ms": str(DELETE_S * 1000),
     }
 
 
