@@ -11,8 +11,11 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 SYSTEM_RUN := libgl1 libglib2.0-0
 SYSTEM_TEST := $(SYSTEM_RUN) chromium fonts-noto-cjk python3-gi gir1.2-gst-rtsp-server-1.0 \
 	gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly
+# What a broker of our own needs, as command:package, since there may be another Java than Debian's.
+TOOLS_KAFKA := java:default-jre-headless mvn:maven
+TOOLS_TEST := $(TOOLS_KAFKA) openssl:openssl
 
-.PHONY: demo test soak chaos lint bench clean
+.PHONY: demo test soak chaos kafka lint bench clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/run.done ## play the bundled clip through the whole pipeline and show its events on a local page
@@ -27,6 +30,10 @@ soak: $(VENV)/test.done ## the slow proof: four live cameras for 20 minutes in b
 
 chaos: $(VENV)/test.done ## the slow proofs of the Kafka runner: kill -9, a broker that stops, cameras that misbehave (about an hour)
 	$(PY) -m benchmarks.chaos $(ARGS)
+
+kafka: $(VENV)/bin/python ## a broker on this machine, Apache Kafka, for trying things out: ARGS="--port 9092"
+	@$(call system,,$(TOOLS_KAFKA))
+	$(PY) -m deploy.broker $(ARGS)
 
 lint: $(VENV)/test.done ## ruff and strict mypy
 	$(VENV)/bin/ruff check .
@@ -57,7 +64,7 @@ $(VENV)/run.done: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/test.done: pyproject.toml constraints.txt | $(VENV)/bin/python
-	@$(call system,$(SYSTEM_TEST))
+	@$(call system,$(SYSTEM_TEST),$(TOOLS_TEST))
 	@echo "== installing Lanewatch with what its tests need (torch is large: some minutes the first time)"
 	$(PIP) install --progress-bar off --quiet --constraint constraints.txt --editable ".[test,notebooks]"
 	@touch $(VENV)/run.done $@
@@ -69,9 +76,12 @@ if command -v dpkg-query >/dev/null; then \
   for package in $(1); do \
     dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; \
   done; \
+  for tool in $(2); do \
+    command -v $${tool%%:*} >/dev/null || missing="$$missing $${tool##*:}"; \
+  done; \
   if [ -n "$$missing" ]; then \
     echo "== installing from Debian:$$missing"; \
     $(SUDO) apt-get update -qq && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
   fi; \
-else echo "== no Debian here: please see that these are installed: $(1)"; fi
+else echo "== no Debian here: please see that these are installed: $(1) $(2)"; fi
 endef

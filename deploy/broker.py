@@ -233,7 +233,7 @@ def jars() -> Path:
         return folder
     for tool in ("java", "mvn"):
         if shutil.which(tool) is None:
-            raise RuntimeError(f"{tool} is missing; on Debian: apt-get install openjdk-17-jre-headless maven")
+            raise RuntimeError(f"{tool} is missing; on Debian: apt-get install default-jre-headless maven")
     with _alone(BUILD / "kafka.lock"):
         if not folder.exists():  # else somebody was quicker
             _fetch(folder)
