@@ -74,6 +74,7 @@ class StageProcess:
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
             env=self._environment,
+            start_new_session=True,  # the terminal's Ctrl-C is for who started it, who ends all in order
             preexec_fn=_die_with_parent,
         )
         self._reader = threading.Thread(target=self._read, args=(self._process,), name=self.name, daemon=True)
