@@ -72,10 +72,12 @@ class Cutter:
         with self._changed:
             return self._changed.wait_for(lambda: not self._jobs and not self._busy, timeout_s)
 
-    def close(self) -> None:
-        """Ends the thread after the jobs that wait."""
+    def close(self, *, leave: bool = False) -> None:
+        """Ends the thread after the jobs that wait; with ``leave`` after the one at hand, the others are forgotten."""
         with self._changed:
             self._closed = True
+            if leave:
+                self._jobs.clear()
             self._changed.notify_all()
         self._thread.join()
 

@@ -34,6 +34,10 @@ NEW_SHOT_S = 5.0
 camera."""
 
 
+LAST_S = 3.0
+"""How long an end waits for evidence that the next service could write as well."""
+
+
 @dataclass
 class _Plan:
     run: str
@@ -150,13 +154,17 @@ class Evidence:
         return settled
 
     def close(self) -> None:
-        """Ends the worker when all is written: what is still open too, where nobody could do so later."""
+        """Ends the worker when all is written: what is still open too, where nobody could do so later.
+
+        Where the next service can, this one writes for some seconds only: nobody waits long for an end.
+        """
         if self._lasting:
-            self.wait()
+            self.wait(LAST_S)
+            self._cutter.close(leave=True)
             self._ledger.save()
         else:
             self.settle()
-        self._cutter.close()
+            self._cutter.close()
 
     def _resume(self) -> None:
         for stored in self._store.unsettled():
