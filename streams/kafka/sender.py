@@ -9,12 +9,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
+from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError, RetriableError
 
 from lanewatch import telemetry, tracing
 from lanewatch.records import Frame
 from streams.kafka import wire
-from streams.kafka.broker import Broker, BrokerError
+from streams.kafka.broker import Broker
+from streams.kafka.errors import BrokerAwayError, BrokerError
 from streams.kafka.topics import MAX_FRAME_BYTES, Topics
 from streams.kafka.tuning import FRAME_SEND, RECORD_SEND
 from streams.kafka.wire import Message
@@ -255,7 +256,7 @@ class Sender:
     def __init__(self, broker: Broker, **settings: Any) -> None:
         self._settled = threading.Condition()
         self._pending = 0
-        self._error: str | None = None
+        self._error: BrokerError | None = None
         self._producer = broker.producer(**RECORD_SEND | settings)
 
     @property
@@ -284,16 +285,17 @@ class Sender:
         """Waits until the broker has all that was sent.
 
         Raises:
-            BrokerError: something was not acknowledged since the last call, or not in time; says which and why.
+            BrokerAwayError: something was not acknowledged in time, now or since the last call; waiting may mend it.
+            BrokerError: something was refused since the last call; says where and why.
         """
         with self._settled:
             done = self._settled.wait_for(lambda: not self._pending, timeout_s)
             error, self._error = self._error, None
             pending = self._pending
         if error is not None:
-            raise BrokerError(error)
+            raise error
         if not done:
-            raise BrokerError(f"{pending} records were not acknowledged within {timeout_s:g} s: is the broker away?")
+            raise BrokerAwayError(f"{pending} records are not acknowledged after {timeout_s:g} s: is the broker away?")
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Ends it; what is not acknowledged by then is given up, and its futures fail."""
@@ -305,9 +307,10 @@ class Sender:
         self._settle(None)
 
     def _failed(self, where: str, error: BaseException) -> None:
-        self._settle(f"a record for {where} was not acknowledged: {type(error).__name__}: {error}")
+        kind = BrokerAwayError if isinstance(error, RetriableError) else BrokerError
+        self._settle(kind(f"{where}: a record was not acknowledged: {type(error).__name__}: {error}"))
 
-    def _settle(self, error: str | None) -> None:
+    def _settle(self, error: BrokerError | None) -> None:
         with self._settled:
             self._pending -= 1
             self._error = self._error or error

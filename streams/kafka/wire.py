@@ -7,9 +7,11 @@ can read them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import msgspec
 from kafka.consumer.fetcher import ConsumerRecord
@@ -87,6 +89,9 @@ class _Crop(msgspec.Struct, frozen=True, array_like=True):
 
 _FRAME = f"frame/{VERSION}".encode()
 _DETECTIONS = f"detections/{VERSION}".encode()
+_UNREADABLE = (msgspec.DecodeError, ValueError, TypeError, RecursionError)
+"""What the decoders raise for whatever others have written: also a header or a value that is null."""
+
 _meta_out = msgspec.msgpack.Encoder()
 _meta_in = msgspec.msgpack.Decoder(_Meta)
 _crop_in = msgspec.msgpack.Decoder(_Crop)
@@ -135,7 +140,8 @@ def frame(record: ConsumerRecord) -> Frame:
         meta = _meta_in.decode(next(value for name, value in headers if name == META))
         crops = tuple((one.box, one.jpeg) for one in (_crop_in.decode(v) for n, v in headers if n == CROP))
         camera = record.key.decode()
-    except (StopIteration, msgspec.DecodeError, UnicodeDecodeError, AttributeError) as error:
+        _expect_time(meta.captured_at, meta.received_at)
+    except (StopIteration, AttributeError, *_UNREADABLE) as error:
         raise WireError(record, f"a frame's headers cannot be read ({error})", "unreadable") from error
     return Frame(
         camera=camera,
@@ -165,9 +171,11 @@ def detections(record: ConsumerRecord) -> Detections:
     """
     _expect(record, record.headers, _DETECTIONS)
     try:
-        return decode(record.value, Detections)
-    except (msgspec.DecodeError, TypeError, ValueError) as error:
+        found = decode(record.value, Detections)
+        _expect_time(found.captured_at, found.received_at)
+    except _UNREADABLE as error:
         raise WireError(record, f"detections cannot be read ({error})", "unreadable") from error
+    return found
 
 
 def of_event(event: Event) -> Message:
@@ -181,7 +189,7 @@ def of_reached(source: str, number: int, reached: Mapping[str, Reached]) -> Mess
     """How far a watcher has judged its cameras; ``source`` and ``number`` name this telling of it."""
     latest = max(one.received_at for one in reached.values())
     told_at = datetime.fromtimestamp(latest, UTC).isoformat()
-    headers = _cloud(REACHED_TYPE, f"{source}/{number}", f"/watchers/{source}", told_at)
+    headers = _cloud(REACHED_TYPE, f"{source}/{number}", f"/watchers/{quote(source, safe='')}", told_at)
     return Message(source.encode(), msgspec.json.encode(reached), headers)
 
 
@@ -197,7 +205,7 @@ def told(record: ConsumerRecord) -> Event | dict[str, Reached]:
         raise WireError(record, f"ce_type {kind!r} is neither {EVENT_TYPE} nor {REACHED_TYPE}")
     try:
         value: Event | dict[str, Reached] = msgspec.json.decode(record.value, type=types[kind])
-    except msgspec.DecodeError as error:
+    except _UNREADABLE as error:
         raise WireError(record, f"{kind.decode()} cannot be read ({error})", "unreadable") from error
     return value
 
@@ -215,6 +223,11 @@ def _cloud(kind: str, id: str, source: str, time: str) -> Headers:
 
 def _header(headers: Headers, name: str) -> bytes | None:
     return next((value for key, value in headers if key == name), None)
+
+
+def _expect_time(*times: float) -> None:
+    if not all(map(math.isfinite, times)):  # it would be a camera's last time for ever
+        raise ValueError(f"times of {times} are none")
 
 
 def _expect(record: ConsumerRecord, headers: Headers, kind: bytes) -> None:

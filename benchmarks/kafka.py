@@ -1,0 +1,102 @@
+"""Frames of 40 KB through the Kafka runner on this machine: how many a second, beside librdkafka, and how late.
+
+A real broker, a producer and a consumer, each a process of its own, share the machine's cores. Ours is the path that a
+sampler and a detect worker have: ``FrameSender`` and ``wire.frame``; librdkafka, through confluent-kafka, carries the
+same records. The runs alternate: librdkafka before and after ours, half as long each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from benchmarks.carriers import QUALITY, SIZE, Carrier, Load, carry
+from deploy.broker import BrokerProcess
+from streams.kafka.broker import Broker
+from streams.kafka.topics import Topics, ensure
+from streams.kafka.tuning import FRAME_FETCH, FRAME_SEND
+
+CAMERAS = 700
+PARTITIONS = 8
+PACE = 700.0
+PACED_SHARE = 0.5
+
+
+def main() -> None:
+    """Prints the figures, or with ``--json`` the object."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="one object: frames_per_s, librdkafka_ratio, p95_ms, ...")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long the sustained run is")
+    parser.add_argument("--partitions", type=int, default=PARTITIONS, help="of the frames topic")
+    arguments = parser.parse_args()
+    with _broker() as address:
+        figures = measure(address, arguments.seconds, arguments.partitions)
+    if arguments.json:
+        print(json.dumps(figures))
+        return
+    print(
+        f"{CAMERAS} cameras, JPEG {SIZE[0]}x{SIZE[1]} at quality {QUALITY} ({figures['mean_bytes'] / 1000:.1f} KB), "
+        f"{arguments.partitions} partitions, {os.cpu_count()} cores, broker included\n"
+        f"send: acks 1, batches of {FRAME_SEND['batch_size'] >> 10} KB, linger {FRAME_SEND['linger_ms']} ms; "
+        f"fetch: {FRAME_FETCH['fetch_max_bytes'] >> 20} MB, checksums on\n"
+        f"as fast as it goes, {arguments.seconds:g} s: {figures['frames_per_s']:.0f} frames/s "
+        f"(slowest five seconds {figures['least_per_s']:.0f}); lost {figures['dropped']:.0f}\n"
+        f"librdkafka before and after: {figures['librdkafka_per_s']:.0f} frames/s; "
+        f"ratio {figures['librdkafka_ratio']:.2f}\n"
+        f"resident at most: producer {figures['producer_mb']:.0f} MB, consumer {figures['consumer_mb']:.0f} MB\n"
+        f"cores: producer {figures['producer_cores']:.2f}, consumer {figures['consumer_cores']:.2f}\n"
+        f"at a paced {PACE:.0f} frames/s, send to Frame in hand: median {figures['p50_ms']} ms, "
+        f"p95 {figures['p95_ms']} ms, longest {figures['max_ms']} ms"
+    )
+
+
+def measure(address: str, seconds: float, partitions: int) -> dict[str, float]:
+    """All runs, one after the other, on topics of their own.
+
+    Returns:
+        the names of ``--json``.
+    """
+    half = seconds / 2
+    before = _run("librdkafka", address, partitions, None, half)
+    ours = _run("lanewatch", address, partitions, None, seconds)
+    after = _run("librdkafka", address, partitions, None, half)
+    paced = _run("lanewatch", address, partitions, PACE, seconds * PACED_SHARE)
+    theirs = float(np.mean([before["frames_per_s"], after["frames_per_s"]]))
+    names = ("frames_per_s", "least_per_s", "producer_mb", "consumer_mb", "producer_cores", "consumer_cores")
+    return (
+        {name: ours[name] for name in (*names, "mean_bytes", "dropped")}
+        | {"librdkafka_per_s": round(theirs), "librdkafka_ratio": round(ours["frames_per_s"] / theirs, 3)}
+        | {name: paced[name] for name in ("p50_ms", "p95_ms", "max_ms")}
+    )
+
+
+def _run(carrier: Carrier, address: str, partitions: int, rate: float | None, seconds: float) -> dict[str, float]:
+    load = Load(address, f"benchmark-{uuid.uuid4().hex[:8]}", partitions, CAMERAS, rate, seconds)
+    broker, topics = Broker(load.site, "benchmark", {}), Topics(load.site)
+    ensure(broker, topics)
+    try:
+        return carry(carrier, load)
+    finally:
+        with broker.administering() as admin:
+            admin.delete_topics([topic.name for topic in topics.all])
+
+
+@contextmanager
+def _broker() -> Iterator[str]:
+    """The address of the broker that ``LANEWATCH_KAFKA`` names, or of one that is started here."""
+    told = os.environ.get("LANEWATCH_KAFKA")
+    if told:
+        yield told
+        return
+    with BrokerProcess() as process:
+        yield process.address
+
+
+if __name__ == "__main__":
+    main()
