@@ -56,9 +56,11 @@ class Cutter:
         return self._thread.is_alive()
 
     def submit(self, job: Job) -> None:
-        """Queues a job."""
+        """Queues a job, in place of one for the same picture that still waits."""
         given_up = None
+        key = (job.run, job.id, job.what)
         with self._changed:
+            self._jobs = deque(one for one in self._jobs if (one.run, one.id, one.what) != key)
             if len(self._jobs) >= self._limit and self._newest_wins:
                 given_up = self._jobs.popleft()
             self._changed.wait_for(lambda: len(self._jobs) < self._limit or self._closed)
@@ -100,7 +102,10 @@ class Cutter:
             if not self._jobs:
                 return None
             self._busy = True
-            job = self._jobs.popleft()
+            # A snapshot is written in a hundredth of a second and is what people look at first; a clip takes a second
+            # where it has to be encoded.
+            job = next((one for one in self._jobs if one.what == "snapshot"), self._jobs[0])
+            self._jobs.remove(job)
             self._changed.notify_all()
             return job
 

@@ -5,6 +5,7 @@ import resource
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import av
 import cv2
@@ -345,8 +346,24 @@ class Stuck:
         return Medium("ready")
 
 
-def job(id: str, work: Callable[[], Medium] = lambda: Medium("ready")) -> Job:
-    return Job("live", id, "lane", "clip", work)
+def job(
+    id: str, work: Callable[[], Medium] = lambda: Medium("ready"), what: Literal["snapshot", "clip"] = "clip"
+) -> Job:
+    return Job("live", id, "lane", what, work)
+
+
+def test_snapshots_come_first_and_what_is_asked_for_anew_is_written_once() -> None:
+    stuck, told = Stuck(), list[tuple[str, str, str]]()
+    cutter = Cutter(lambda job, medium: told.append((job.id, job.what, medium.status)), newest_wins=True)
+    cutter.submit(job("writing", stuck))
+    assert stuck.begun.wait(20)
+    cutter.submit(job("a"))
+    cutter.submit(job("b"))
+    cutter.submit(job("b", what="snapshot"))
+    cutter.submit(job("a", lambda: Medium("partial")))
+    stuck.released.set()
+    cutter.close()
+    assert told[1:] == [("b", "snapshot", "ready"), ("b", "clip", "ready"), ("a", "clip", "partial")]
 
 
 def test_live_the_newest_evidence_wins(store: Store) -> None:
