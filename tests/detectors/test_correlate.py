@@ -55,7 +55,7 @@ def stay(
         thresholds={},
         sentence={},
         tracks=(1,),
-        peak=Peak(1, opened, (0, 0, 1, 1), 10, 10),
+        peak=Peak(1, opened, (0.0, 0.0, 1.0, 1.0), 10, 10),
         model="m",
         site="s",
     )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -37,8 +40,10 @@ def lanes(cameras: Iterable[str] = CAMERAS) -> Site:
 class Lanes(Shop):
     """Topics of its own, and a site of lanes."""
 
-    def __init__(self, address: str, cameras: Iterable[str] = CAMERAS, partitions: int = 3) -> None:
-        super().__init__(address, tuple(cameras), partitions)
+    def __init__(
+        self, address: str, cameras: Iterable[str] = CAMERAS, partitions: int = 3, prefix: str | None = None
+    ) -> None:
+        super().__init__(address, tuple(cameras), partitions, prefix)
         self.watched = lanes(cameras)
         self.revisions = Revisions.of(self.watched)
 
@@ -96,7 +101,7 @@ def footage(
     return sorted(records, key=lambda one: (one.captured_at, one.camera))
 
 
-def undisturbed(site: Site, records: Iterable[Detections]) -> list[Event]:
+def undisturbed(site: Site | Revisions, records: Iterable[Detections]) -> list[Event]:
     """What one watcher makes of them in one go."""
     watcher = Watcher(site, run="live")
     states: dict[str, CameraState] = {}
@@ -109,5 +114,16 @@ def undisturbed(site: Site, records: Iterable[Detections]) -> list[Event]:
 
 
 def keys(events: Iterable[Event]) -> set[Key]:
-    """Identity, revision and the whole body."""
-    return {(one.id, one.revision, msgspec.json.encode(one)) for one in events}
+    """Identity, revision and the whole body, as it is after a way over the wire."""
+    bodies = (msgspec.json.decode(msgspec.json.encode(one), type=Event) for one in events)
+    return {(one.id, one.revision, msgspec.json.encode(one)) for one in bodies}
+
+
+def main() -> None:
+    """``python -m tests.streams.kafka.lanes ADDRESS PREFIX NODE FOLDER``: a watcher that can be killed."""
+    address, prefix, node, folder = sys.argv[1:]
+    Lanes(address, prefix=prefix).loop(node, Path(folder), instance=True).run(threading.Event())
+
+
+if __name__ == "__main__":
+    main()

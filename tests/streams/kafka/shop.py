@@ -38,15 +38,26 @@ class Shop:
     Args:
         address: the broker's.
         cameras: their ids; their seats are their places.
+        prefix: of the topics, where they are another's.
     """
 
-    def __init__(self, address: str, cameras: Sequence[str] = ("a", "b", "c"), partitions: int = PARTITIONS) -> None:
+    def __init__(
+        self,
+        address: str,
+        cameras: Sequence[str] = ("a", "b", "c"),
+        partitions: int = PARTITIONS,
+        prefix: str | None = None,
+    ) -> None:
         name = {"ko": "시험", "en": "test"}
         self.site = Site.model_validate(
             {
                 "id": "test",
                 "name": name,
-                "kafka": {"brokers": [address], "prefix": f"t{uuid.uuid4().hex[:10]}", "partitions": partitions},
+                "kafka": {
+                    "brokers": [address],
+                    "prefix": prefix or f"t{uuid.uuid4().hex[:10]}",
+                    "partitions": partitions,
+                },
                 "cameras": [
                     {"id": camera, "name": name, "url": "rtsp://127.0.0.1/1", "latitude": 36, "longitude": 127}
                     for camera in cameras
