@@ -15,7 +15,7 @@ Kind = Literal["rtsp", "http", "file", "folder"]
 _USERINFO = re.compile(r"(?<=://)[^/\s]*@")
 _SECRET = re.compile(r"(?i)([?&;](?:[a-z0-9_-]*(?:pass|pwd|token|secret|auth|key|sig)[a-z0-9_-]*)=)[^&;#\s'\"]+")
 _RECORDED = {".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm", ".ts", ".mpg", ".mpeg"}
-_OPTIONS = {"loop", "clock", "pace", "fps"}
+_OPTIONS = {"loop", "clock", "pace", "fps", "since"}
 
 
 class SourceError(Exception):
@@ -32,6 +32,27 @@ def redact(text: str) -> str:
 
 
 @dataclass(frozen=True)
+class Anchor:
+    """Ties a recording that is played live to the wall clock: whoever opens it, and when, is at the same place.
+
+    Attributes:
+        since: wall time at which the first picture was shown, seconds UTC.
+        clock: capture time of that picture, seconds UTC.
+    """
+
+    since: float
+    clock: float
+
+    def capture(self, wall: float) -> float:
+        """Capture time of what is shown at a wall time."""
+        return self.clock + wall - self.since
+
+    def wall(self, captured_at: float) -> float:
+        """When it is shown."""
+        return self.since + captured_at - self.clock
+
+
+@dataclass(frozen=True)
 class Address:
     """A camera's URL, taken apart.
 
@@ -42,6 +63,7 @@ class Address:
         loop: a file starts again when it has ended, its capture time going on.
         clock: capture time of the first picture, seconds UTC; None: the source's own.
         fps: pictures a second that replace what the container says; None: the container's.
+        since: wall time at which a file played live showed its first picture, seconds UTC; None: when it is opened.
     """
 
     kind: Kind
@@ -50,6 +72,14 @@ class Address:
     loop: bool = False
     clock: float | None = None
     fps: float | None = None
+    since: float | None = None
+
+    @property
+    def anchor(self) -> Anchor | None:
+        """What ties a file to the wall clock; None unless it is played live and ``since`` is given."""
+        if self.since is None or not self.live:
+            return None
+        return Anchor(self.since, self.since if self.clock is None else self.clock)
 
     def __repr__(self) -> str:
         return f"Address({redact(self.target)!r})"
@@ -58,8 +88,9 @@ class Address:
     def parse(cls, url: str, *, time_zone: str = "UTC") -> Address:
         """Takes a URL or a path apart.
 
-        A file is played as fast as it goes (``pace=fast``) unless ``pace=live`` is asked for. A ``clock`` without an
-        offset is in ``time_zone``. A recording over HTTP is known by its suffix; any other HTTP answer is a camera's.
+        A file is played as fast as it goes (``pace=fast``) unless ``pace=live`` is asked for. A ``clock`` or ``since``
+        without an offset is in ``time_zone``. A recording over HTTP is known by its suffix; any other HTTP answer is
+        a camera's.
 
         Raises:
             SourceError: no such scheme, option or value.
@@ -90,16 +121,17 @@ class Address:
             path,
             live=pace == "live",
             loop=options.get("loop", "0").lower() in {"1", "true", "yes"},
-            clock=_instant(options["clock"], time_zone, url) if "clock" in options else None,
+            clock=_instant("clock", options["clock"], time_zone, url) if "clock" in options else None,
             fps=_rate(options["fps"], url) if "fps" in options else None,
+            since=_instant("since", options["since"], time_zone, url) if "since" in options else None,
         )
 
 
-def _instant(text: str, time_zone: str, url: str) -> float:
+def _instant(option: str, text: str, time_zone: str, url: str) -> float:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise SourceError(f"{redact(url)}: clock={text}; write it like 2026-01-15T02:00:00+09:00") from None
+        raise SourceError(f"{redact(url)}: {option}={text}; write it like 2026-01-15T02:00:00+09:00") from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(time_zone))).timestamp()
 
 

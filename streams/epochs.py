@@ -31,9 +31,13 @@ class Epochs:
         self._camera = camera
         self._last: float | None = None
 
-    def open(self, captured_at: float, reason: str) -> int:
-        """Begins a new epoch; ``reason`` is one of start, reconnect, loop, ahead, back."""
-        self.current = max(round(captured_at * 1000), self.current + 1)
+    def open(self, captured_at: float, reason: str, *, joined: float = 0.0) -> int:
+        """Begins a new epoch; ``reason`` is one of start, reconnect, loop, ahead, back.
+
+        Where playing begins before what is shown by now, ``joined`` is the capture time of now: the number is that of
+        who came last.
+        """
+        self.current = max(round(max(captured_at, joined) * 1000), self.current + 1)
         self._last = captured_at
         BREAKS.labels(self._camera, reason).inc()
         return self.current

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,10 +13,13 @@ import av.error
 import msgspec
 
 from lanewatch import telemetry
-from streams.address import Address, redact
+from streams.address import Address, Anchor, redact
 from streams.epochs import Epochs
 from streams.packet import Codec, Mark, Packet
 from streams.sources import FOLDER_FPS, Deadlines, Opened, image_codec, images, open_recording
+
+CATCHING_UP = 20.0
+"""Times its own pace at which a recording is read from the key frame before what is shown by now: a decoder follows."""
 
 log = telemetry.log("sample")
 
@@ -27,6 +31,10 @@ class Recording:
     container's creation time, else when the file was last written, which for a copy is when it was copied. ``fps``
     in the URL replaces the container's rate and so stretches all of its times. When a loop wraps, a mark says that it
     ended, and a new epoch goes on ``pause_s`` later.
+
+    With ``since`` in the URL it is as if a camera had been running all along: it begins in whatever loop and at
+    whatever place it must be at by now, from the key frame before, and shows each picture when it is due; whoever plays
+    it gives the same capture times.
 
     Args:
         camera: whose pictures these are.
@@ -57,6 +65,10 @@ class Recording:
         Raises:
             SourceError: the file is missing or no video, the folder holds no image.
         """
+        anchor = self._address.anchor
+        if anchor is not None:
+            yield from self._running(anchor, stop)
+            return
         start, reason = self._address.clock, "start"
         while not stop.is_set():
             last = None
@@ -71,6 +83,45 @@ class Recording:
             if not self._address.loop or last is None:
                 return
             start, reason = last + self._pause_s, "loop"
+
+    def _running(self, anchor: Anchor, stop: threading.Event) -> Iterator[Packet | Mark]:
+        """What a camera that has been running since the anchor gives from now on."""
+        period = self._span() + self._pause_s
+        joined = anchor.capture(self._now())
+        turn = max(0, math.floor((joined - anchor.clock) / period)) if self._address.loop else 0
+        reason = "start"
+        while not stop.is_set():
+            start = anchor.clock + turn * period
+            last = None
+            for item in self._due(_joined(self._play(start), joined), anchor, stop):
+                if isinstance(item, Packet):
+                    if last is None:
+                        self._epochs.open(item.captured_at, reason, joined=joined)
+                    item = msgspec.structs.replace(item, epoch=self._epochs.of(item.decode_at))
+                    last = max(last or 0.0, item.captured_at)
+                yield item
+            yield Mark("ended", last)
+            if not self._address.loop or last is None:
+                return
+            turn, reason = turn + 1, "loop"
+
+    def _due(self, items: Iterator[Packet | Mark], anchor: Anchor, stop: threading.Event) -> Iterator[Packet | Mark]:
+        before = None
+        for item in items:
+            if isinstance(item, Packet):
+                late = self._now() - anchor.wall(item.decode_at)
+                step = 0.0 if before is None else (item.decode_at - before) / CATCHING_UP
+                before = item.decode_at
+                if stop.wait(max(0.0, min(step, late) if late > 0 else -late)):
+                    return
+            if stop.is_set():
+                return
+            yield item
+
+    def _span(self) -> float:
+        """Seconds of capture time from the first picture to the last."""
+        times = [item.captured_at for item in self._play(0.0) if isinstance(item, Packet)]
+        return max(times, default=0.0) - min(times, default=0.0)
 
     def _play(self, start: float | None) -> Iterator[Packet | Mark]:
         if self._address.kind == "folder":
@@ -143,3 +194,20 @@ class Recording:
             else:
                 captured_at = start + index / fps
                 yield Packet(captured_at, captured_at, data, True, replace(codec, rate=fps))
+
+
+def _joined(items: Iterator[Packet | Mark], at: float) -> Iterator[Packet | Mark]:
+    """What is played from the last key frame before a capture time on."""
+    kept: list[Packet | Mark] | None = []
+    for item in items:
+        if kept is not None and isinstance(item, Packet):
+            if item.decode_at >= at:
+                yield from kept
+                kept = None
+            elif item.key:
+                kept = []
+        if kept is None:
+            yield item
+        else:
+            kept.append(item)
+    yield from kept or ()

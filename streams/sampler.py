@@ -81,6 +81,8 @@ class Sampler:
         self._source = source or _source(camera, address, now)
         self._ring = ring
         self._now = now
+        self._anchor = address.anchor if source is None else None
+        self._joined = 0.0
         self._stop = threading.Event()
         self._feed: Feed | None = None
         self._attention = Attention(camera.rate, gate, self._differs)
@@ -106,6 +108,8 @@ class Sampler:
             self._feed.close()
 
     def __iter__(self) -> Iterator[Frame]:
+        if self._anchor is not None:  # what it gives from the key frame before has been seen by others
+            self._joined = self._anchor.capture(self._now())
         for frame in self._live() if self.live else self._recorded():
             if frame.image is not None:
                 self._frames.inc()
@@ -157,7 +161,7 @@ class Sampler:
                 yield from self._mark(picture, counted=False)
                 continue
             at = captured_at(picture)
-            if index_of(at, self._fps) > self._index:
+            if index_of(at, self._fps) > self._index and at >= self._joined:
                 yield from self._picture(picture, at)
 
     def _mark(self, mark: Mark, *, counted: bool = True) -> Iterator[Frame]:
@@ -176,7 +180,7 @@ class Sampler:
         """A camera that gives nothing: time goes on by the wall clock."""
         yield from self._pictures(self._attention.catch_up())
         if self._told_at is None:
-            at = self._now()
+            at = self._shown()
         else:
             at = max(self._told_at + time.monotonic() - self._told_mono, self._after())
         yield self._tick(at, "lost")
@@ -184,8 +188,12 @@ class Sampler:
     def _after(self) -> float:
         """The grid's instant after the last record."""
         if self._told_at is None:
-            return self._now()
+            return self._shown()
         return max((self._index + 1) / self._fps, self._told_at)
+
+    def _shown(self) -> float:
+        """Capture time of what the camera shows now."""
+        return self._now() if self._anchor is None else self._anchor.capture(self._now())
 
     def _tick(self, at: float, gap: Gap) -> Frame:
         self._tell(at)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from streams.address import Address, SourceError, redact
+from streams.address import Address, Anchor, SourceError, redact
 
 SEOUL_2AM = datetime(2026, 1, 14, 17, 0, tzinfo=UTC).timestamp()
 
@@ -45,6 +45,13 @@ def test_redact(text: str, expected: str) -> None:
             nullcontext(),
         ),
         ("file:///a.mp4?clock=2026-01-15T02:00:00", {"clock": SEOUL_2AM}, nullcontext()),  # in the site's time zone
+        (
+            "file:///a.mp4?since=2026-01-15T02:00:00&pace=live",
+            {"since": SEOUL_2AM, "anchor": Anchor(SEOUL_2AM, SEOUL_2AM)},
+            nullcontext(),
+        ),
+        ("file:///a.mp4?since=2026-01-15T02:00:00&pace=fast", {"anchor": None}, nullcontext()),  # played at once
+        ("file:///a.mp4?since=now", {}, pytest.raises(SourceError, match="since=now; write it like")),
         ("ftp://cam/1", {}, pytest.raises(SourceError, match="cannot open ftp")),
         ("file:///a.mp4?speed=2", {}, pytest.raises(SourceError, match="unknown option 'speed'")),
         ("file:///a.mp4?pace=slow", {}, pytest.raises(SourceError, match="live or fast")),
