@@ -158,6 +158,12 @@ class Fleet:
             if process.wait(max(0.1, until - time.monotonic())) is None:
                 process.kill()
 
+    def signal(self, number: int) -> None:
+        """Sends a signal to all that run."""
+        for process in self.processes.values():
+            if process.running:
+                os.kill(process.pid, number)
+
     def kill(self) -> None:
         """Ends all at once."""
         for process in self.processes.values():

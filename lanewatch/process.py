@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import logging
 import signal
 import socket
@@ -81,6 +82,7 @@ def running(arguments: argparse.Namespace, stage: str = "stage") -> Iterator[thr
         server, _ = start_http_server(arguments.metrics_port, addr="127.0.0.1")
         logging.getLogger("lanewatch").info("metrics on http://127.0.0.1:%d/metrics", server.server_port)
     tracing.configure(stage)
+    faulthandler.register(signal.SIGUSR1)  # where every thread of a process that hangs is, on stderr
     ended = threading.Event()
     before = {number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

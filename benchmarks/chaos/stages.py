@@ -65,6 +65,8 @@ def rounds(folder: Path, clip: Path, address: str, count: int, seed: int) -> dic
         "undisturbed_events": len({event.id for event in whole["revisions"]}),
         "undisturbed_revisions": len(whole["revisions"]),
         "seconds": whole["seconds"],
+        "up_s": whole["up_s"],
+        "end_s": whole["end_s"],
         "rounds": rows,
     }
 
@@ -108,38 +110,45 @@ def _round(
             feeder.start()
             waited(lambda: all(camera in listener.reached for camera in cameras), 90, "every camera is judged")
             feeder.go()
+            up_s = time.monotonic() - begun
             takeover_s = 0.0
             if stage is not None:
                 time.sleep(moment * feeder.lasts_s)
-                takeover_s = _disturbed(here, listener, stage, cameras)
+                killed = time.monotonic()
+                takeover_s = _killed(here, stage)
             feeder.join()
             waited(lambda: listener.over(cameras), 120, "every camera has ended")
+            if stage in {"detect", "watch"}:
+                takeover_s = listener.silence_s(killed)
         here.settled()
+        fed_s = time.monotonic() - begun - up_s
         here.fleet.end()
-        return {"revisions": here.revisions(), "takeover_s": takeover_s, "seconds": time.monotonic() - begun}
+        whole_s = time.monotonic() - begun
+        return {
+            "revisions": here.revisions(),
+            "takeover_s": takeover_s,
+            "seconds": whole_s,
+            "up_s": up_s,
+            "end_s": whole_s - up_s - fed_s,
+        }
 
 
-def _disturbed(here: Town, listener: Listener, stage: str, cameras: Sequence[str]) -> float:
-    """Kills the process of a stage that is at work; how long until its work went on."""
+def _killed(here: Town, stage: str) -> float:
+    """Kills the process of a stage that is at work; the service is started again, others have a standby.
+
+    Returns:
+        How long until its work went on, by its group's place in the events topic; 0 where another measure is wanted.
+    """
     victim = _at_work(here, stage)
     here.fleet[victim].kill()
     killed = time.monotonic()
     if stage == "serve":
         here.again(victim)
-        here.serving()
-        return time.monotonic() - killed
-    if stage == "correlate":
-        # It only speaks when there is something to correlate: its place in the topic moves on with every mark.
-        place = here.behind("correlate", here.topics.events.name, 1)
-        waited(lambda: here.behind("correlate", here.topics.events.name, 1) < max(place, 1), 60, "correlate goes on")
-        return time.monotonic() - killed
-    waited(lambda: all(_went_on(listener, camera, killed) for camera in cameras), 60, f"{stage} goes on")
-    return listener.silence_s(killed, cameras)
-
-
-def _went_on(listener: Listener, camera: str, since: float) -> bool:
-    marks = listener.reached[camera]
-    return marks[-1][1].gap == "ended" or marks[-1][0] > since
+    if stage in {"detect", "watch"}:
+        return 0.0
+    place = here.place(stage)
+    waited(lambda: here.place(stage) > place, 60, f"{stage} goes on")
+    return time.monotonic() - killed
 
 
 def _at_work(here: Town, stage: str) -> str:

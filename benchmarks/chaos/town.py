@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import signal
 import socket
 import threading
 import time
@@ -37,12 +39,11 @@ WIDTH, HEIGHT = 768, 576
 SEED = 31
 """Of the layouts: neither that of the events benchmark nor those that the behaviours were written with."""
 
-PARTITIONS = 4
 POLL_MS = 200
 
 
 def site(prefix: str, url: str, cameras: int, *, fps: float = FPS) -> Site:
-    """Cameras that all see the clip, each with zones and a line of its own.
+    """Cameras that all see the clip, each with zones, a line and a partition of its own.
 
     Raises:
         KeyError: LANEWATCH_DATA is not set; it holds the labels that the layouts are drawn by.
@@ -66,7 +67,7 @@ def site(prefix: str, url: str, cameras: int, *, fps: float = FPS) -> Site:
             for number, layout in enumerate(drawn)
         ),
         behaviours={kind: Watching(thresholds=dict(values)) for kind, values in layouts.THRESHOLDS.items()},
-        kafka=Kafka(prefix=prefix, partitions=PARTITIONS),
+        kafka=Kafka(prefix=prefix, partitions=cameras),
     )
 
 
@@ -111,7 +112,7 @@ class Town:
         self.site = what
         self.folder = folder
         self.file = folder / "site.yaml"  # JSON is YAML
-        self.file.write_text(json.dumps(what.model_dump(mode="json", exclude_none=True), ensure_ascii=False))
+        self.file.write_text(json.dumps(what.model_dump(mode="json", exclude_defaults=True), ensure_ascii=False))
         environment = {"LANEWATCH_KAFKA": address, "OMP_NUM_THREADS": "1"}
         self.fleet = Fleet(folder / "logs", environment=environment)
         self.broker = Broker(what, "chaos", environment)
@@ -151,7 +152,14 @@ class Town:
 
     def serving(self, timeout_s: float = 60.0) -> None:
         """Waits until the service answers."""
-        waited(lambda: _answers(self.port), timeout_s, "the service answers")
+        waited(lambda: _answers(self.port) or self._dead(), timeout_s, "the service answers")
+
+    def _dead(self) -> bool:
+        """Raises where a process has ended by itself."""
+        for process in self.fleet.processes.values():
+            if process.status not in (None, -9):
+                raise RuntimeError(f"{process.name} ended: {process.log.read_text(errors='replace')[-800:]}")
+        return False
 
     def revisions(self) -> list[Event]:
         """Every revision in the store, in the order in which they were stored."""
@@ -172,6 +180,11 @@ class Town:
         with self.broker.consumer(group_id=self.topics.group(stage)) as consumer:
             ends = consumer.end_offsets(places)
             return sum(ends[place] - (consumer.committed(place) or 0) for place in places)
+
+    def place(self, stage: str) -> int:
+        """How far a stage's group has come in the events topic."""
+        with self.broker.consumer(group_id=self.topics.group(stage)) as consumer:
+            return consumer.committed(TopicPartition(self.topics.events.name, 0)) or 0
 
     def settled(self, timeout_s: float = 120.0) -> None:
         """Waits until all that was told has been correlated and stored."""
@@ -201,14 +214,12 @@ class Listener:
         self._ended.set()
         self._thread.join()
 
-    def silence_s(self, since: float, cameras: Sequence[str]) -> float:
-        """The longest time from ``since`` on (monotonic) until a camera's judging went on: a takeover's duration."""
+    def silence_s(self, since: float) -> float:
+        """The longest time from ``since`` on (monotonic) in which a camera's judging stood still: a takeover's."""
         longest = 0.0
-        for camera in cameras:
-            marks = self.reached.get(camera, [])
-            before = max((one.captured_at for came, one in marks if came < since), default=0.0)
-            after = [came for came, one in marks if came >= since and one.captured_at > before]
-            longest = max(longest, (after[0] if after else time.monotonic()) - since)
+        for marks in self.reached.values():
+            times = [since, *(came for came, _ in marks if came >= since)]
+            longest = max(longest, *(after - before for before, after in itertools.pairwise(times)), 0.0)
         return longest
 
     def over(self, cameras: Sequence[str]) -> bool:
@@ -259,6 +270,10 @@ def town(folder: Path, what: Site, address: str) -> Iterator[Town]:
     made = Town(folder, what, address)
     try:
         yield made
+    except TimeoutError:
+        made.fleet.signal(signal.SIGUSR1)  # where each of them is, into its log
+        time.sleep(2.0)
+        raise
     finally:
         made.fleet.kill()
 
