@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from pathlib import Path
 from typing import Any
@@ -34,12 +35,19 @@ def settings(security: Security) -> dict[str, Any]:
                 f"kafka.security.protocol is {security.protocol}, which wants a username and a password; give both, "
                 "such as password: ${KAFKA_PASSWORD}"
             )
+        _hush()
         told |= {
             "sasl_mechanism": security.mechanism,
             "sasl_plain_username": security.username,
             "sasl_plain_password": Secret(security.password),
         }
     return told
+
+
+def _hush() -> None:
+    """The client library writes every byte that it sends to its debugging log, and PLAIN sends the password."""
+    library = logging.getLogger("kafka")
+    library.setLevel(max(library.level, logging.WARNING))
 
 
 def context(security: Security) -> ssl.SSLContext:

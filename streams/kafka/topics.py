@@ -33,11 +33,13 @@ class Topic:
     """A topic as it should be.
 
     Attributes:
+        stream: what lies in it.
         name: in the broker.
         partitions: how many.
         config: the broker's settings for it, by name.
     """
 
+    stream: Stream
     name: str
     partitions: int
     config: dict[str, str]
@@ -76,7 +78,7 @@ class Topics:
 
     def _topic(self, stream: Stream, partitions: int, config: dict[str, str]) -> Topic:
         return Topic(
-            f"{self.prefix}.{stream}", partitions, config | {"max.message.bytes": str(MAX_FRAME_BYTES + 65_536)}
+            stream, f"{self.prefix}.{stream}", partitions, config | {"max.message.bytes": str(MAX_FRAME_BYTES + 65_536)}
         )
 
 

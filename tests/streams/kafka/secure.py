@@ -17,8 +17,9 @@ JAAS = "org.apache.kafka.common.security"
 
 
 class SecureBroker:
-    """One broker with four doors: ``mutual`` (TLS, both sides have a certificate), ``secret`` (TLS and a password),
-    ``bare`` (a password without TLS) and the administrator's, who needs nothing."""
+    """One broker with five doors: ``mutual`` (TLS, both sides have a certificate), ``secret`` (TLS and a password),
+    ``bare`` (a password without TLS), ``astray`` (which names an address where nobody is) and the
+    administrator's, who needs nothing."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -27,16 +28,17 @@ class SecureBroker:
         self.ports = {name: free_port() for name in ("mutual", "secret", "bare")}
         admin, controller = free_port(), free_port()
         doors = {"PLAINTEXT": admin, **{name.upper(): port for name, port in self.ports.items()}}
+        doors["ASTRAY"] = self.ports["astray"] = free_port()
         listeners = [f"{name}://127.0.0.1:{port}" for name, port in doors.items()]
         self.process = BrokerProcess(
             folder / "broker",
             port=admin,
             properties={
                 "listeners": ",".join([*listeners, f"CONTROLLER://127.0.0.1:{controller}"]),
-                "advertised.listeners": ",".join(listeners),
+                "advertised.listeners": ",".join([*listeners[:-1], "ASTRAY://127.0.0.1:1"]),
                 "controller.quorum.voters": f"1@127.0.0.1:{controller}",
                 "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,MUTUAL:SSL,"
-                "SECRET:SASL_SSL,BARE:SASL_PLAINTEXT",
+                "SECRET:SASL_SSL,BARE:SASL_PLAINTEXT,ASTRAY:PLAINTEXT",
                 "ssl.keystore.type": "PEM",
                 "ssl.keystore.location": str(folder / "server.both.pem"),
                 "ssl.truststore.type": "PEM",
@@ -52,27 +54,14 @@ class SecureBroker:
 
     def address(self, door: str) -> str:
         """Of a door."""
-        return f"127.0.0.1:{self.ports[door]}"
+        return self.process.address if door == "admin" else f"127.0.0.1:{self.ports[door]}"
 
-    def admin(self) -> KafkaAdminClient:
-        """An administrator, who may do anything."""
-        return KafkaAdminClient(bootstrap_servers=self.process.address)
-
-    def add_user(self, name: str, password: str = PASSWORD) -> None:
-        """Makes a user who proves a password by SCRAM-SHA-512."""
-        admin = self.admin()
-        told = admin.alter_user_scram_credentials(
-            [UserScramCredentialUpsertion(name, ScramMechanism.SCRAM_SHA_512, password, iterations=4096)]
-        )
-        admin.close()
-        assert told == {name: None}
-
-    def allow(self, rules: Sequence[ACL]) -> None:
-        """Adds access rules."""
-        admin = self.admin()
-        told = admin.create_acls(rules)
-        admin.close()
-        assert not told["failed"]
+    def admit(self, users: Sequence[str], rules: Sequence[ACL]) -> None:
+        """Makes users, who prove ``PASSWORD`` by SCRAM-SHA-512, and adds access rules."""
+        made = [UserScramCredentialUpsertion(name, ScramMechanism.SCRAM_SHA_512, PASSWORD) for name in users]
+        with KafkaAdminClient(bootstrap_servers=self.process.address) as admin:
+            assert admin.alter_user_scram_credentials(made) == dict.fromkeys(users)
+            assert not admin.create_acls(rules)["failed"]
 
     def certified(self, name: str) -> Security:
         """What one needs who comes with a certificate."""
