@@ -144,9 +144,9 @@ def _detect(options: argparse.Namespace) -> int:
     from detectors.worker import DetectWorker
     from lanewatch import process, telemetry
     from lanewatch.problem import SiteError
-    from models import detector, devices
+    from models import cores, detector, devices
     from streams.kafka.broker import BrokerError
-    from streams.kafka.detect import BATCH, DetectLoop
+    from streams.kafka.detect import BATCH, DECODERS, DetectLoop
     from streams.kafka.opening import opened
 
     try:
@@ -163,6 +163,7 @@ def _detect(options: argparse.Namespace) -> int:
                 node=city.node,
                 batch=batch,
                 most_age_s=options.max_age or None,
+                decoders=max(DECODERS, cores.usable() // 2),
             ).run(stop)
     except (SiteError, BrokerError, detector.ModelMissingError, detector.DeviceMissingError) as error:
         print(error, file=sys.stderr)

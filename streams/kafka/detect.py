@@ -48,7 +48,8 @@ COMMIT_S = 1.0
 """A worker that is killed has so much of its work done again by its successor, at most."""
 
 DECODERS = 2
-"""Threads that unpack JPEG: 3 ms for a picture of 960x540, so that two of them feed 600 frames/s."""
+"""Threads that unpack JPEG: 3 ms for a picture of 960x540, so that two of them feed 600 frames/s on cores of their
+own."""
 
 _POLL_MS = 50
 _FLUSH_S = 5.0
@@ -89,6 +90,7 @@ class DetectLoop:
         most_age_s: frames that the broker has had for longer are shed: passed on as not looked at, and counted. None:
             none is, whatever the delay.
         prefetch_bytes: of frames that are read ahead.
+        decoders: threads that unpack JPEG.
         clock: tells a frame's age.
     """
 
@@ -103,6 +105,7 @@ class DetectLoop:
         wait_s: float = WAIT_S,
         most_age_s: float | None = MOST_AGE_S,
         prefetch_bytes: int = PREFETCH_BYTES,
+        decoders: int = DECODERS,
         clock: BrokerClock | None = None,
     ) -> None:
         self.node = node
@@ -113,12 +116,14 @@ class DetectLoop:
         self._wait_s = wait_s
         self._most_age_s = most_age_s
         self._prefetch_bytes = prefetch_bytes
+        self._decoders = decoders
         self._clock = clock or BrokerClock()
         self._patience = Patience("detect", f"reading {topics.frames.name}")
         self._prefetch: Prefetch[Share] = Prefetch()
         self._ahead: list[_Job] = []
         self._ending = threading.Event()
         self._fatal: BaseException | None = None
+        self._heard = False  # an acknowledgement: of a clock that has only seen a backlog nothing is known yet
         self._told_clock = False
         self._consumer: KafkaConsumer
         self._shares: Shares
@@ -139,7 +144,7 @@ class DetectLoop:
         self._consumer = self._broker.member(self._topics.group("detect"), **FRAME_FETCH)
         self._shares = Shares(self._consumer, lambda share: self._prefetch.drop(share))
         self._sender = Sender(self._broker, delivery_timeout_ms=_FOR_EVER_MS)
-        self._pool = ThreadPoolExecutor(DECODERS, thread_name_prefix="jpeg")
+        self._pool = ThreadPoolExecutor(self._decoders, thread_name_prefix="jpeg")
         looking = threading.Thread(target=self._looking, name="detect", daemon=True)
         looking.start()
         try:
@@ -205,7 +210,7 @@ class DetectLoop:
 
     def _tell(self) -> None:
         error = self._clock.error
-        if error is not None:
+        if error is not None and self._heard:
             telemetry.drift("detect", error)
             if abs(error) > WRONG_S and not self._told_clock:
                 self._told_clock = True
@@ -279,6 +284,7 @@ class DetectLoop:
 
     def _acknowledged(self, waiting: Waiting[Share], metadata: Any) -> None:
         self._clock.heard(metadata.timestamp / 1000)
+        self._heard = True
         waiting.share.progress.end(waiting.offset)
         telemetry.given("detect")
         telemetry.latency("detect", waiting.frame.received_at)

@@ -142,13 +142,33 @@ def test_a_clock_two_hours_off_sheds_nothing_and_is_told_once(
 ) -> None:
     monkeypatch.setattr(detect, "COMMIT_S", 0.05)
     clock = BrokerClock(wall=lambda: time.time() + 7200)
-    with caplog.at_level(logging.WARNING, "lanewatch"), running(loop_of(shop, Seeing(), most_age_s=1.0, clock=clock)):
+    with caplog.at_level(logging.WARNING, "lanewatch"), running(loop_of(shop, Seeing(), most_age_s=60.0, clock=clock)):
         for slot in range(60):
             shop.frame(picture("a", slot)).get(timeout=5)
         found = shop.detections(60)
         until(lambda: "7200 s ahead" in caplog.text, "the log says so")
     assert {d.gap for d in found} == {None}
     assert caplog.text.count("7200 s ahead of the broker's") == 1
+
+
+def test_a_worker_that_begins_with_a_backlog_does_not_take_it_for_its_clock(
+    shop: Shop, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detect, "COMMIT_S", 0.05)
+    monkeypatch.setattr(detect, "WRONG_S", 0.4)
+    for slot in range(4):
+        shop.frame(picture("a", slot))
+    shop.flush()
+    sent_at = time.monotonic()
+    until(lambda: time.monotonic() - sent_at > 0.8, "they are old")
+    seeing = Seeing(holds=True)
+    with caplog.at_level(logging.WARNING, "lanewatch"), running(loop_of(shop, seeing)):
+        until(lambda: seeing.batches, "a first batch")
+        told_at = time.monotonic()
+        until(lambda: time.monotonic() - told_at > 0.2, "it has had time to tell")
+        seeing.go_on.set()
+        shop.detections(4)
+    assert "broker's" not in caplog.text
 
 
 def test_what_is_none_of_ours_is_skipped_and_what_cannot_be_seen_goes_on_with_a_gap(
