@@ -216,29 +216,32 @@ def _check_config(broker: Broker, admin: KafkaAdminClient, all: Iterable[Topic],
             raise TopicAuthorizationFailedError(f"the settings of topic {name} may not be read")
         differs = {key: value for key, value in config.items() if not _fits(key, has[name][key]["value"], value)}
         for key in (key for key in DEMANDED if key in differs):
-            change = _command(
-                broker,
-                "kafka-configs.sh",
-                f"--alter --entity-type topics --entity-name {name} --add-config {key}={config[key]}",
-            )
             raise BrokerError(
                 f"topic {name} at {broker.where} has {key}={has[name][key]['value']}, and it must be {config[key]}; "
-                f"change it ({change}), or give another `kafka.prefix`"
+                f"change it ({_change(broker, name, {key: config[key]})}), or give another `kafka.prefix`"
             )
         if differs and alter:
             admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, differs)])
             _log.info("topic %s has now %s", name, _pairs(differs))
         elif differs:
             _log.warning(
-                "topic %s has %s, and the site file asks for %s; `lanewatch publish` changes it",
+                "topic %s has %s, and the site file asks for %s; this changes it: %s",
                 name,
                 _pairs({key: has[name][key]["value"] for key in differs}),
                 _pairs(differs),
+                _change(broker, name, differs),
             )
 
 
 def _fits(key: str, has: str, wanted: str) -> bool:
     return int(has) >= int(wanted) if key == "max.message.bytes" else has == wanted
+
+
+def _change(broker: Broker, name: str, config: Mapping[str, str]) -> str:
+    pairs = ",".join(f"{key}={value}" for key, value in config.items())
+    return _command(
+        broker, "kafka-configs.sh", f"--alter --entity-type topics --entity-name {name} --add-config {pairs}"
+    )
 
 
 def _pairs(config: Mapping[str, str]) -> str:
