@@ -1,11 +1,20 @@
-"""The commands of this package: ``lanewatch status`` and ``keep``."""
+"""The commands of this package: ``lanewatch status``, ``keep``, ``sample``, ``publish`` and ``drain``."""
 
 from __future__ import annotations
 
 import argparse
+import math
+import re
 import sys
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from streams.kafka.opening import Opened
 
 
 def status(argv: Sequence[str]) -> int:
@@ -72,3 +81,130 @@ def keep(argv: Sequence[str]) -> int:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def sample(argv: Sequence[str]) -> int:
+    """``lanewatch sample SITE``: samples a city's cameras, together with all others that do."""
+    from streams.kafka import opening
+
+    parser = argparse.ArgumentParser(
+        prog="lanewatch sample",
+        description="Samples a city's cameras as one of any number of nodes, which share them. A planned end (SIGTERM) "
+        "or `lanewatch drain` hands them over without a gap.",
+    )
+    opening.options(parser)
+    options = parser.parse_args(argv)
+
+    def run(city: Opened, stop: threading.Event) -> None:
+        from streams.kafka.sample import SampleLoop
+
+        SampleLoop(city.broker, city.topics, city.log, node=city.node).run(stop)
+
+    return _in(options, "sample", run)
+
+
+def publish(argv: Sequence[str]) -> int:
+    """``lanewatch publish SITE``: makes a site file hold in the city, from now or from a stated time on."""
+    from streams.kafka import opening
+
+    parser = argparse.ArgumentParser(
+        prog="lanewatch publish",
+        description="Makes a site file hold in the city: samplers, watchers and correlation take it up by themselves.",
+    )
+    opening.options(parser)
+    parser.add_argument(
+        "--from",
+        dest="valid_from",
+        type=_instant,
+        metavar="TIME",
+        help="capture time from which it holds: 2026-01-15T02:00:00+09:00, or +10s from now (default: now)",
+    )
+    options = parser.parse_args(argv)
+
+    def run(city: Opened, stop: threading.Event) -> None:
+        if city.log.empty:
+            revision = city.log.publish(city.file, options.valid_from)
+        elif city.log.revisions.latest == city.file and options.valid_from is None:
+            print(f"site {city.file.id} ({city.file.digest}) holds already")
+            return
+        else:
+            revision = city.log.publish(city.file, options.valid_from)
+        since = "from ever" if math.isinf(revision.valid_from) else f"from {_told(revision.valid_from)} on"
+        print(f"site {city.file.id} ({city.file.digest}), {len(city.file.cameras)} cameras, holds {since}")
+
+    return _in(options, "publish", run, first=False)
+
+
+def drain(argv: Sequence[str]) -> int:
+    """``lanewatch drain SITE NODE``: has a sampler hand its cameras over and end. 1 where some have no successor."""
+    from streams.kafka import opening
+
+    parser = argparse.ArgumentParser(
+        prog="lanewatch drain",
+        description="Has a sampler hand its cameras over to the others, without a gap, and end.",
+    )
+    opening.options(parser)
+    parser.add_argument("drained", metavar="NODE", help="the sampler's --node")
+    options = parser.parse_args(argv)
+    left: list[str] = []
+
+    def run(city: Opened, stop: threading.Event) -> None:
+        from streams.kafka.holders import Holders
+
+        with Holders(city.broker, city.topics) as holders:
+            holders.read()
+            present = {camera.id for camera in city.log.revisions.at(time.time()).cameras}
+            his = {c: one.process for c, one in holders.all.items() if one.node == options.drained and c in present}
+            if not his:
+                print(f"{options.drained} samples nothing")
+                return
+            holders.ask(options.drained)
+            until = time.monotonic() + DRAIN_S
+            while time.monotonic() < until and not stop.wait(0.1):
+                left[:] = [c for c, process in his.items() if (now := holders.of(c)) and now.process == process]
+                if not left:
+                    break
+            print(f"{len(his) - len(left)} of {len(his)} cameras of {options.drained} are sampled by others")
+            for camera in left:
+                print(f"{camera}: nobody has taken it within {DRAIN_S:.0f} s", file=sys.stderr)
+
+    return _in(options, "drain", run, first=False) or int(bool(left))
+
+
+DRAIN_S = 20.0
+"""The group settles in three to six seconds, a camera shows its first picture within five."""
+
+
+def _in(
+    options: argparse.Namespace, stage: str, run: Callable[[Opened, threading.Event], None], *, first: bool = True
+) -> int:
+    from lanewatch import process
+    from lanewatch.problem import SiteError
+    from streams.kafka.broker import BrokerError
+    from streams.kafka.opening import opened
+
+    try:
+        with process.running(options, stage) as stop, opened(options, stage, first=first) as city:
+            run(city, stop)
+    except (SiteError, BrokerError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _instant(text: str) -> float:
+    """A time as people give it, seconds UTC."""
+    relative = re.fullmatch(r"\+(\d+(?:\.\d+)?)s", text)
+    if relative:
+        return time.time() + float(relative[1])
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text}: write it like 2026-01-15T02:00:00+09:00, or +10s") from None
+    if moment.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"{text}: say which time zone it is in, such as {text}+09:00")
+    return moment.timestamp()
+
+
+def _told(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")

@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+
+import msgspec
+import pytest
+from kafka import TopicPartition
+
+from deploy.fleet import Fleet
+from lanewatch.records import Frame
+from lanewatch.site import Site
+from streams.kafka import wire
+from streams.kafka.broker import Broker
+from streams.kafka.holders import Holders
+from streams.kafka.sample import SampleLoop
+from streams.kafka.sitelog import SiteLog
+from streams.kafka.topics import Topics
+from tests.streams.kafka.sites import followed, site, until
+
+FPS = 3.5
+"""Every second picture of the clip's seven a second."""
+
+CAMERAS = ("gate", "lane", "barn", "shop")
+
+
+def clip_url(clip: Path, ago_s: float = 10.0, name: str = "") -> str:
+    since = datetime.fromtimestamp(time.time() - ago_s, UTC).isoformat()
+    return f"file://{clip}?loop=1&pace=live&fps=7&since={since}{name}"
+
+
+class Node:
+    """A sampler in this process, with a log of its own."""
+
+    def __init__(self, of: Site, name: str) -> None:
+        broker, topics = Broker(of, f"sample-{name}", {}), Topics(of)
+        self.log = SiteLog(broker, topics)
+        self.loop = SampleLoop(broker, topics, self.log, node=name)
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.error: Exception | None = None
+
+    def _run(self) -> None:
+        try:
+            with self.log:
+                self.loop.run(self.stop)
+        except Exception as error:  # noqa: BLE001 - asserted at the end
+            self.error = error
+
+    def end(self) -> None:
+        self.stop.set()
+        self.thread.join(20)
+        assert not self.thread.is_alive()
+        assert self.error is None
+
+
+@contextmanager
+def node(of: Site, name: str) -> Iterator[Node]:
+    one = Node(of, name)
+    one.thread.start()
+    try:
+        yield one
+    finally:
+        one.end()
+
+
+class Watched:
+    """All that comes to the frames topic: records by camera in the topic's order, with when they were appended."""
+
+    def __init__(self, of: Site) -> None:
+        self.frames: dict[str, list[tuple[Frame, float]]] = {}
+        self._topics = Topics(of)
+        self._consumer = Broker(of, "watched", {}).consumer()
+        self._consumer.assign([TopicPartition(self._topics.frames.name, one) for one in range(self._topics.partitions)])
+
+    def read(self) -> None:
+        for records in self._consumer.poll(100).values():
+            for record in records:
+                frame = wire.frame(record)
+                small = msgspec.structs.replace(frame, packed=None)
+                self.frames.setdefault(frame.camera, []).append((small, record.timestamp / 1000))
+
+    def until(self, wanted: object, timeout_s: float = 30.0) -> None:
+        def so() -> bool:
+            self.read()
+            assert callable(wanted)
+            return bool(wanted())
+
+        until(so, timeout_s)
+
+    def more(self, count: int, cameras: tuple[str, ...] = CAMERAS) -> None:
+        """Waits for so many more records of each camera."""
+        self.read()
+        have = {camera: len(self.frames.get(camera, ())) for camera in cameras}
+        self.until(lambda: all(len(self.frames.get(camera, ())) >= have[camera] + count for camera in cameras))
+
+    def epochs(self, camera: str) -> list[int]:
+        return sorted({frame.epoch for frame, _ in self.frames.get(camera, ())})
+
+    def longest(self, camera: str) -> float:
+        """Seconds between the capture of consecutive slots, at most; the topic may hold each of them twice."""
+        slots = sorted({frame.slot for frame, _ in self.frames[camera]})
+        return max((after - before) / 1000 for before, after in pairwise(slots))
+
+    def close(self) -> None:
+        self._consumer.close(autocommit=False, timeout_ms=500)
+
+
+@contextmanager
+def watched(of: Site) -> Iterator[Watched]:
+    one = Watched(of)
+    try:
+        yield one
+    finally:
+        one.close()
+
+
+INTERVAL_S = 1 / FPS + 0.002
+"""Slots are whole milliseconds."""
+
+
+def test_nodes_share_the_cameras_and_what_moves_moves_without_a_gap(broker: str, clip: Path) -> None:
+    of = site(dict.fromkeys(CAMERAS, clip_url(clip)), broker, fps=FPS)
+    with followed(of) as log, watched(of) as seen:
+        log.publish(of)
+        with node(of, "north") as north:
+            seen.more(3)
+            assert north.loop.cameras == sorted(CAMERAS)
+            with node(of, "south") as south:
+                until(lambda: len(north.loop.cameras) == len(south.loop.cameras) == 2)
+                assert sorted(north.loop.cameras + south.loop.cameras) == sorted(CAMERAS)
+                moved = south.loop.cameras
+                seen.until(lambda: all(len(seen.epochs(camera)) == 2 for camera in moved))
+                until(lambda: not north.loop._succession.leaving)
+                seen.more(2)
+                stayed = north.loop.cameras
+                with Holders(Broker(of, "drain", {}), Topics(of)) as holders:
+                    holders.read()
+                    holders.ask("north")  # what `lanewatch drain` does
+                    north.thread.join(20)
+                    assert not north.thread.is_alive()
+                    until(lambda: all((one := holders.of(camera)) and one.node == "south" for camera in CAMERAS))
+                seen.more(2)
+                assert all(len(seen.epochs(camera)) == 2 for camera in stayed)  # each has changed hands once
+                assert south.loop.cameras == sorted(CAMERAS)
+        for camera in CAMERAS:
+            assert seen.longest(camera) <= INTERVAL_S
+            assert {frame.gap for frame, _ in seen.frames[camera]} == {None}
+
+
+def test_a_revision_changes_adds_and_removes_cameras_without_a_gap(broker: str, clip: Path) -> None:
+    url = clip_url(clip)
+    of = site({"gate": url, "lane": url}, broker, partitions=2, fps=FPS)
+    with followed(of) as log, watched(of) as seen, node(of, "north") as north:
+        log.publish(of)
+        seen.more(3, ("gate", "lane"))
+        log.redirect("gate", url + "&loop=1")  # the same pictures by another URL
+        seen.until(lambda: len(seen.epochs("gate")) == 2)
+        seen.more(3, ("gate", "lane"))
+        gate, _ = log.revisions.latest.cameras
+        log.publish(of.model_copy(update={"cameras": (gate, gate.model_copy(update={"id": "barn"}))}))
+        seen.more(3, ("barn",))
+        assert north.loop.cameras == ["barn", "gate"]
+        seen.read()
+        lane = len(seen.frames["lane"])
+        seen.more(4, ("barn", "gate"))
+        assert len(seen.frames["lane"]) == lane
+        assert len(seen.epochs("gate")) == 2  # what did not change was left alone
+        assert seen.longest("gate") <= INTERVAL_S
+
+
+def test_a_camera_that_cannot_be_sampled_leaves_the_others_alone_and_begins_again(
+    broker: str, clip: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    late = tmp_path / "late.mp4"
+    of = site(
+        {"gate": clip_url(clip), "lane": clip_url(late), "barn": "rtsp://${LANEWATCH_NOBODY}@h/1"}, broker, fps=FPS
+    )
+    with followed(of) as log, watched(of) as seen, node(of, "north"):
+        log.publish(of)
+        seen.more(3, ("gate",))
+        until(lambda: "the environment has no 'LANEWATCH_NOBODY'" in caplog.text)
+        until(lambda: "camera lane begins again" in caplog.text)
+        late.symlink_to(clip)
+        seen.more(3, ("gate", "lane"))
+        assert "barn" not in seen.frames
+
+
+def test_a_killed_node_s_cameras_are_sampled_again_within_15_s(
+    broker: str, clip: Path, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    of = site(dict.fromkeys(CAMERAS, clip_url(clip)), broker, fps=FPS)
+    path = written(of, tmp_path)
+    with Fleet(tmp_path) as fleet, watched(of) as seen, followed(of) as log:
+        fleet.start("north", "sample", str(path), "--node", "north")
+        fleet.start("south", "sample", str(path), "--node", "south")
+        with Holders(Broker(of, "test", {}), Topics(of)) as holders:
+            until(lambda: {one.node for one in holders.all.values()} == {"north", "south"}, 45)
+            until(lambda: len(holders.all) == 4)
+            seen.more(2)
+            assert not log.empty  # whoever came first has published it
+            his = [camera for camera, one in holders.all.items() if one.node == "north"]
+            fleet["north"].kill()
+            killed = time.time()
+            until(lambda: all((one := holders.of(camera)) and one.node == "south" for camera in his))
+            took = max(one.told_at - killed for camera in his if (one := holders.of(camera)))
+            record_property("takeover_s", round(took, 1))
+            assert took < 15.0
+            seen.more(2)
+        fleet["south"].end()
+        assert fleet["south"].wait() == 0
+
+
+def written(of: Site, folder: Path) -> Path:
+    path = folder / "site.yaml"
+    path.write_bytes(msgspec.json.encode(of.model_dump(mode="json", exclude_defaults=True)))  # JSON is YAML
+    return path
