@@ -2,7 +2,8 @@
 
 A real broker, a producer and a consumer, each a process of its own, share the machine's cores. Ours is the path that a
 sampler and a detect worker have: ``FrameSender`` and ``wire.frame``; librdkafka, through confluent-kafka, carries the
-same records. The runs alternate: librdkafka before and after ours, half as long each.
+same records. The runs alternate: librdkafka before and after ours, half as long each. With ``--city`` the stages as
+processes follow: how late a revision is in the store, and how workers share (``benchmarks.city``).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from benchmarks import city
 from benchmarks.carriers import QUALITY, SIZE, Carrier, Load, carry
 from deploy.broker import BrokerProcess
 from streams.kafka.broker import Broker
@@ -26,6 +28,7 @@ CAMERAS = 700
 PARTITIONS = 8
 PACE = 700.0
 PACED_SHARE = 0.5
+CITY_S, SHARING_S = 110.0, 20.0
 
 
 def main() -> None:
@@ -34,9 +37,12 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one object: frames_per_s, librdkafka_ratio, p95_ms, ...")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long the sustained run is")
     parser.add_argument("--partitions", type=int, default=PARTITIONS, help="of the frames topic")
+    parser.add_argument("--city", action="store_true", help="the stages too: revision_p95_s, spread, second_worker")
     arguments = parser.parse_args()
     with _broker() as address:
         figures = measure(address, arguments.seconds, arguments.partitions)
+        if arguments.city:
+            figures |= city.revision(address, CITY_S) | city.sharing(address, SHARING_S)
     if arguments.json:
         print(json.dumps(figures))
         return
@@ -54,6 +60,16 @@ def main() -> None:
         f"at a paced {PACE:.0f} frames/s, send to Frame in hand: median {figures['p50_ms']} ms, "
         f"p95 {figures['p95_ms']} ms, longest {figures['max_ms']} ms"
     )
+    if arguments.city:
+        print(
+            f"{city.CAMERAS} cameras at {city.FPS} frames/s, bundled detector, capture to readable over the API, "
+            f"{figures['revisions']} revisions: "
+            f"median {figures['revision_p50_s']} s, p95 {figures['revision_p95_s']} s, "
+            f"longest {figures['revision_max_s']} s; shed {figures['shed']:.0f}\n"
+            f"{city.SIMULATED} cameras, a double of {city.PICTURE_S * 1000:g} ms a picture: one worker "
+            f"{figures['one_per_s']}/s, two {figures['two_per_s']}/s, {figures['second_worker']} times; load of two "
+            f"workers apart by {figures['spread']:.0%}, of two watchers by {figures['watch_spread']:.0%}"
+        )
 
 
 def measure(address: str, seconds: float, partitions: int) -> dict[str, float]:

@@ -78,7 +78,7 @@ def measure(site: Site, seconds: float) -> dict[str, float]:
             app.create(centre.store, centre.evidence, site, cameras=centre.cameras), "127.0.0.1", 0
         ) as running,
     ):
-        follower = threading.Thread(target=_follow, args=(running.url, read), daemon=True)
+        follower = threading.Thread(target=follow, args=(running.url, read), daemon=True)
         follower.start()
         began = time.time()
         threading.Timer(seconds, centre.runner.stop).start()
@@ -101,7 +101,7 @@ def measure(site: Site, seconds: float) -> dict[str, float]:
     }
 
 
-def _follow(url: str, read: list[tuple[str, int, float]]) -> None:
+def follow(url: str, read: list[tuple[str, int, float]]) -> None:
     """Follows the feed; notes the camera, the revision's capture time and when its event had been read."""
     seen: set[tuple[str, int]] = set()
     with httpx.Client(base_url=url, timeout=None) as client:

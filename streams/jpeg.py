@@ -9,8 +9,11 @@ import numpy as np
 from lanewatch import telemetry
 from lanewatch.records import Crop, Frame, Image, Packed
 
-QUALITY = 90
-"""At 80 the detector's boxes on the demo's clip begin to differ from those on the decoded video by more than noise."""
+QUALITY = 80
+"""Measured on 100 pictures of the demo's clip, 768 x 576, with the bundled detector, against the decoded video: of 811
+boxes above .4 all but one are found again at 80, and at 50 all but two. Scores differ by .011 on average at 80 (.008 at
+90, .016 at 50, .023 at 30), overlaps are .969 (.976, .958, .947): less than where the picture is shifted by a pixel
+(.021, .920). So it is for the eyes of who looks at the evidence, at 75 KB a picture; 90 takes 107 KB, 50 45 KB."""
 
 
 def pack(frame: Frame, quality: int = QUALITY) -> Frame:

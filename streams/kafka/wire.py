@@ -189,7 +189,7 @@ def of_reached(source: str, number: int, reached: Mapping[str, Reached]) -> Mess
     """How far a watcher has judged its cameras; ``source`` and ``number`` name this telling of it."""
     latest = max(one.received_at for one in reached.values())
     told_at = datetime.fromtimestamp(latest, UTC).isoformat()
-    headers = _cloud(REACHED_TYPE, f"{source}/{number}", f"/watchers/{quote(source, safe='')}", told_at)
+    headers = _cloud(REACHED_TYPE, f"{source}/{number}", f"/watchers/{quote(source)}", told_at)
     return Message(source.encode(), msgspec.json.encode(reached), headers)
 
 
