@@ -137,7 +137,8 @@ def _killed(here: Town, stage: str) -> float:
     """Kills the process of a stage that is at work; the service is started again, others have a standby.
 
     Returns:
-        How long until its work went on, by its group's place in the events topic; 0 where another measure is wanted.
+        How long until its work went on: until the standby of the correlation has its partition, restored, until the
+        service's place in the events topic has moved; 0 for those that the cameras' silence tells of.
     """
     victim = _at_work(here, stage)
     here.fleet[victim].kill()
@@ -147,16 +148,24 @@ def _killed(here: Town, stage: str) -> float:
     if stage in {"detect", "watch"}:
         return 0.0
     place = here.place(stage)
-    waited(lambda: here.place(stage) > place, 60, f"{stage} goes on")
+    if stage == "correlate":
+        standby = next(name for name in NAMES[stage] if name != victim)
+        waited(lambda: _has_any(here, standby), 60, f"{standby} goes on")
+    else:
+        waited(lambda: here.place(stage) > place, 60, f"{stage} goes on")
     return time.monotonic() - killed
 
 
 def _at_work(here: Town, stage: str) -> str:
     """One of a stage's processes that has partitions, as its metrics tell; the first one where both have."""
     for name in NAMES[stage]:
-        if stage == "serve" or any("_partitions{" in key and value > 0 for key, value in here.metrics(name).items()):
+        if stage == "serve" or _has_any(here, name):
             return name
     raise RuntimeError(f"no process of {stage} has any partition")
+
+
+def _has_any(here: Town, name: str) -> bool:
+    return any(key.startswith("lanewatch_partitions{") and value > 0 for key, value in here.metrics(name).items())
 
 
 class _Feeder(threading.Thread):
