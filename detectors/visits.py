@@ -21,6 +21,9 @@ REACH = 1.0
 """Body heights from where somebody vanished within which a new track may be the same person."""
 HURRY = 0.5
 """Body heights more for each second between, since one who stays does not run."""
+AWAY_S = 4.0
+"""That goes on for so long, as people are hidden: after a longer time in which nobody looked, such as a sampler's
+restart, one who stays is no farther, and one who is farther is somebody else."""
 ALIKE = 0.8
 """Lowest similarity of looks for that: the same person has .87 after half a second, two people .50."""
 YOUNG_S = 2.0
@@ -239,7 +242,7 @@ def _same_person(one: Followed, absent: Iterable[Visit], view: View) -> Visit | 
     for visit in absent:
         apart_s = one.born.at - visit.until
         distance = math.hypot(one.born.x - visit.x, one.born.y - visit.y) / max(visit.height, 1.0)
-        if distance >= best_distance or distance > REACH + HURRY * max(apart_s, 0.0):
+        if distance >= best_distance or distance > REACH + HURRY * min(max(apart_s, 0.0), AWAY_S):
             continue
         if look.size and visit.look and similarity(look[None], np.frombuffer(visit.look, np.uint8)[None])[0, 0] < ALIKE:
             continue

@@ -20,10 +20,11 @@ from lanewatch.site import Camera, Site, Watching
 from models.tracker import Tracker, TrackerState
 
 CARRY_S = 3.0
-"""A new epoch that begins within this time of the last record goes on with tracks and dwell: a sampler was restarted
-or handed over. It is the time after which the tracker forgets somebody."""
+"""Where nobody watched for longer all tracks end, as by the tracker's own limit: it cannot know where people went. Who
+stayed is found again by place and look (``detectors.visits``)."""
 LOST_S = 30.0
-"""A camera out of reach for longer than this has its open events expired: whoever comes back may be anybody."""
+"""A camera that nobody watched for longer than this has its open events expired: whoever comes back may be anybody. A
+sampler that is killed is replaced within 15 s, and its successor's epoch is a new one."""
 TRAIL_S = 5.0
 """How long the last step of somebody who isn't seen is kept."""
 
@@ -99,7 +100,8 @@ class Watcher:
         """The state after a record, and the revisions of events that it causes, in the order of the behaviours.
 
         Late and duplicate records change nothing but ``skipped``. A recording's end, a camera out of reach for half a
-        minute and a clock that jumps expire what is open and forget who was there.
+        minute and a clock that is set back expire what is open and forget who was there. Over a shorter time without
+        records, such as that between a sampler that was killed and its successor, stays go on.
         """
         reason = _unwanted(state, detections)
         if reason is not None:
@@ -116,7 +118,10 @@ class Watcher:
             return _at(state, detections), events
         if detections.gap in BLIND:
             return _at(state, detections, blind=True), events
-        after, more = self._look(state, detections, post)
+        unwatched = _unwatched(state, detections)
+        if unwatched:
+            state = msgspec.structs.replace(state, tracker=self._nobody(state), trails={})
+        after, more = self._look(state, detections, post, unwatched)
         return after, events + more
 
     def _removed(self, state: CameraState, detections: Detections) -> tuple[CameraState, list[Event]]:
@@ -137,7 +142,9 @@ class Watcher:
             self._posts[key] = None if found is None else _Post(site, found, self._run)
         return self._posts[key]
 
-    def _look(self, state: CameraState, detections: Detections, post: _Post) -> tuple[CameraState, list[Event]]:
+    def _look(
+        self, state: CameraState, detections: Detections, post: _Post, unwatched: bool
+    ) -> tuple[CameraState, list[Event]]:
         ground = post.ground(detections.width, detections.height)
         if ground.ignored and len(detections):
             detections = _without_ignored(detections, ground)
@@ -145,7 +152,7 @@ class Watcher:
             looked_at = detections.captured_at if detections.gap is None else state.looked_at
             return _at(state, detections, looked_at=looked_at), []
         tracker, tracks = self._tracker.update(state.tracker, detections)
-        elapsed_s = detections.captured_at - state.captured_at if state.slot >= 0 else 0.0
+        elapsed_s = 0.0 if state.slot < 0 or unwatched else detections.captured_at - state.captured_at
         people = followed.follow(tracks, state.trails, state.looked_at, detections.captured_at)
         shown = View(detections, tracks, people, ground, post.schedules, elapsed_s)
         memories, claimed = post.judge(state.memories, shown)
@@ -171,8 +178,12 @@ class Watcher:
     def _forget(self, state: CameraState, now: float, post: _Post) -> tuple[CameraState, list[Event]]:
         """Ends what is open and forgets everybody. Tracks' ids go on rising, so that none stands for two people."""
         episodes, events = episode.expire(state.episodes, now, post.origin)
-        tracker = msgspec.structs.replace(self._tracker.start(), next_id=state.tracker.next_id)
+        tracker = self._nobody(state)
         return msgspec.structs.replace(state, tracker=tracker, trails={}, memories={}, episodes=episodes), events
+
+    def _nobody(self, state: CameraState) -> TrackerState:
+        """A tracker that follows nobody and gives no id again."""
+        return msgspec.structs.replace(self._tracker.start(), next_id=state.tracker.next_id)
 
 
 def _check(site: Site) -> None:
@@ -262,9 +273,14 @@ def _broken(state: CameraState, detections: Detections) -> bool:
     passed_s = detections.captured_at - state.captured_at
     if detections.gap == "ended":
         return True
-    if detections.epoch != state.epoch and not 0 < passed_s <= CARRY_S:
+    if passed_s <= 0:  # the clock was set back
         return True
     return detections.captured_at - state.watched_at > LOST_S
+
+
+def _unwatched(state: CameraState, detections: Detections) -> bool:
+    """Whether nobody knows what happened just before: no records came, or blind ones. It uses up nobody's graces."""
+    return state.slot >= 0 and detections.captured_at - state.watched_at > CARRY_S
 
 
 def _nobody(state: CameraState) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from itertools import pairwise
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -274,7 +275,8 @@ def test_a_still_cameras_ticks_let_time_pass() -> None:
     [
         (0.2, 1),  # a sampler was restarted, or handed over
         (2.9, 1),
-        (3.5, 2),  # whoever is there now may be anybody
+        (15.0, 1),  # one was killed, and another one has taken over
+        (31.0, 2),  # whoever is there now may be anybody
         (-3600.0, 2),  # the clock was set back by an hour
         (3600.0, 2),
     ],
@@ -437,3 +439,29 @@ def test_a_behaviour_that_is_switched_on_again_remembers_nobody() -> None:
         state, more = watcher.step(state, one)
         events += more
     assert opened(events)[0].started_at == pytest.approx(NOON + 28, abs=0.21)
+
+
+@pytest.mark.parametrize("hole_s", [5, 10, 15])
+@pytest.mark.parametrize("begin", range(2, 44, 8))
+def test_a_hole_in_a_stay_loses_and_doubles_nothing(hole_s: int, begin: int) -> None:
+    """A sampler is killed at any moment of a loiterer's and an intruder's stay; the threshold is half a minute."""
+    usual = site(behaviours={"loitering": {"thresholds": {"dwell_s": 30}}})
+    paths = [along((0, 500, 500), (55, 500, 500)), along((0, 100, 500), (55, 100, 500))]
+    whole = detections(paths, fps=5, seconds=60)
+    holed = [one for one in whole if one.captured_at - NOON < begin]
+    holed += [msgspec.structs.replace(one, epoch=2) for one in whole if one.captured_at - NOON >= begin + hole_s]
+    wanted, found = opened(watch(whole, usual)), opened(watch(holed, usual))
+    for kind in ("loitering", "intrusion"):
+        times = [one.started_at for one in wanted if one.kind == kind]
+        late = [one.started_at - times[0] for one in found if one.kind == kind]
+        assert len(late) == 1
+        assert late[0] <= 10.0 or begin <= times[0] - NOON <= begin + hole_s
+
+
+def test_somebody_else_inherits_no_stay_over_a_hole() -> None:
+    came = [one for one in loiterer(8) if one.captured_at - NOON < 8]
+    after = detections([lambda _: (330, 320)], fps=5, seconds=8, start=NOON + 20, epoch=2)
+    moved = detections([lambda _: (500, 500)], fps=5, seconds=8, start=NOON + 20, epoch=2)
+    assert opened(watch([*came, *moved], SITE))
+    other = [msgspec.structs.replace(one, look=one.look[:, ::-1].copy()) for one in after]
+    assert not opened(watch([*came, *other], SITE))
