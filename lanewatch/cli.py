@@ -19,6 +19,7 @@ COMMANDS = {
     "keep": ("streams.commands:keep", "keep a city's detections, to be scored again later"),
     "publish": ("streams.commands:publish", "make a site file hold in the city"),
     "drain": ("streams.commands:drain", "have a sampler hand its cameras over and end"),
+    "migrate": ("streams.commands:migrate", "move a camera to another source without a gap, after a comparison"),
     "rescore": ("detectors.commands:rescore", "score recorded footage or kept detections again"),
     "check": ("detectors.commands:check", "validate a site file, with file, line and the mend"),
     "models": ("models.commands:models", "list the detectors, and say how to get those that are missing"),

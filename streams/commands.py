@@ -208,3 +208,67 @@ def _instant(text: str) -> float:
 
 def _told(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+
+
+def migrate(argv: Sequence[str]) -> int:
+    """``lanewatch migrate SITE CAMERA URL``: moves a camera to another source without a gap. 1 where it may not be."""
+    from streams.kafka import opening
+
+    parser = argparse.ArgumentParser(
+        prog="lanewatch migrate",
+        description="Runs a camera's old and new source side by side, compares them, and moves the camera to the new "
+        "one without a gap; the old one is kept for --roll-back.",
+    )
+    opening.options(parser)
+    parser.add_argument("camera", metavar="CAMERA", help="the camera's id")
+    parser.add_argument("url", metavar="URL", nargs="?", help="its new URL; ${NAME} is left to the samplers")
+    parser.add_argument(
+        "--for", dest="seconds", type=float, default=60.0, metavar="SECONDS", help="compare for so long"
+    )
+    parser.add_argument("--yes", action="store_true", help="move it without asking, if it may be moved")
+    parser.add_argument("--roll-back", action="store_true", help="give it the URL back that it had before")
+    options = parser.parse_args(argv)
+    if (options.url is None) != options.roll_back:
+        parser.error("give the new URL, or --roll-back")
+    moved: list[bool] = []
+
+    def run(city: Opened, stop: threading.Event) -> None:
+        moved.append(_migrate(city, options, stop))
+
+    return _in(options, "migrate", run, first=False) or int(moved != [True])
+
+
+def _migrate(city: Opened, options: argparse.Namespace, stop: threading.Event) -> bool:
+    from streams import migration
+    from streams.address import SourceError, redact
+    from streams.kafka.turn import player
+
+    site = city.log.revisions.at(time.time())
+    try:
+        camera = site.camera(options.camera)
+        url = city.log.former(camera.id) if options.roll_back else options.url
+        if url is None:
+            print(f"{camera.id} has never had another URL", file=sys.stderr)
+            return False
+        if not options.roll_back:
+            old, new = (player(camera.model_copy(update={"url": one}), site.time_zone) for one in (camera.url, url))
+            found = migration.compare(old, new, options.seconds, 1 / camera.rate.active, stop)
+            print(migration.table(found))
+            if found.refusals or stop.is_set() or not (options.yes or _agreed(f"move {camera.id}?")):
+                return False
+    except KeyError as error:
+        print(f"lanewatch: {error.args[0]}", file=sys.stderr)
+        return False
+    except SourceError as error:
+        print(error, file=sys.stderr)
+        return False
+    city.log.redirect(camera.id, url)
+    print(f"{camera.id} is sampled from {redact(url)} now; `--roll-back` gives it {redact(camera.url)} back")
+    return True
+
+
+def _agreed(question: str) -> bool:
+    try:
+        return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
+    except EOFError:
+        return False

@@ -112,3 +112,29 @@ class Turn:
 def sampler(camera: Camera, time_zone: str) -> Sampler:
     """A camera's sampler. One whose idle rate is its active rate has every slot looked at, moving or not."""
     return Sampler(camera, time_zone=time_zone, gate=camera.rate.idle < camera.rate.active)
+
+
+def player(
+    camera: Camera, time_zone: str, environment: Mapping[str, str] = os.environ
+) -> Callable[[threading.Event, HandOn], None]:
+    """Plays a camera's source until an event is set; every slot is looked at, moving or not.
+
+    Raises:
+        KeyError: the environment lacks what the URL asks for.
+        SourceError: the URL cannot be understood.
+    """
+    url = sitefile.resolved(camera.url, environment)
+    played = Sampler(camera.model_copy(update={"url": url}), time_zone=time_zone, gate=False)
+
+    def play(stop: threading.Event, hand_on: HandOn) -> None:
+        def close() -> None:
+            stop.wait()
+            played.close()
+
+        threading.Thread(target=close, name=f"close-{camera.id}", daemon=True).start()
+        for frame in played:
+            if stop.is_set():
+                return
+            hand_on(frame)
+
+    return play

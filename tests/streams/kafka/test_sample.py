@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -191,9 +192,7 @@ def test_a_camera_that_cannot_be_sampled_leaves_the_others_alone_and_begins_agai
         assert "barn" not in seen.frames
 
 
-def test_a_killed_node_s_cameras_are_sampled_again_within_15_s(
-    broker: str, clip: Path, tmp_path: Path, record_property: Callable[[str, object], None]
-) -> None:
+def test_a_killed_node_s_cameras_are_sampled_again_within_15_s(broker: str, clip: Path, tmp_path: Path) -> None:
     of = site(dict.fromkeys(CAMERAS, clip_url(clip)), broker, fps=FPS)
     path = written(of, tmp_path)
     with Fleet(tmp_path) as fleet, watched(of) as seen, followed(of) as log:
@@ -209,11 +208,31 @@ def test_a_killed_node_s_cameras_are_sampled_again_within_15_s(
             killed = time.time()
             until(lambda: all((one := holders.of(camera)) and one.node == "south" for camera in his))
             took = max(one.told_at - killed for camera in his if (one := holders.of(camera)))
-            record_property("takeover_s", round(took, 1))
+            logging.getLogger("lanewatch.sample").warning("sampled again after %.1f s", took)
             assert took < 15.0
             seen.more(2)
         fleet["south"].end()
         assert fleet["south"].wait() == 0
+
+
+def test_a_camera_is_moved_after_a_comparison_and_back(broker: str, clip: Path, tmp_path: Path) -> None:
+    url = clip_url(clip)
+    of = site({"gate": url}, broker, partitions=2, fps=FPS)
+    path = str(written(of, tmp_path))
+    other = url + "&fps=7"  # the same pictures by another URL
+    with Fleet(tmp_path) as fleet, followed(of) as log:
+        log.publish(of)
+        moved = fleet.start("moved", "migrate", path, "gate", other, "--for", "4", "--yes")
+        stopped = fleet.start("refused", "migrate", path, "gate", f"file://{tmp_path}/none.mp4", "--for", "4", "--yes")
+        assert moved.wait(60) == 0, moved.log.read_text()
+        assert stopped.wait(60) == 1
+        assert "yes: the new source may take over" in moved.log.read_text()
+        assert "no: the new source cannot be played" in stopped.log.read_text()
+        until(lambda: log.revisions.latest.camera("gate").url == other)
+        back = fleet.start("back", "migrate", path, "gate", "--roll-back")
+        assert back.wait(60) == 0, back.log.read_text()
+        until(lambda: log.revisions.latest.camera("gate").url == url)
+        assert log.former("gate") == other
 
 
 def written(of: Site, folder: Path) -> Path:
