@@ -54,6 +54,7 @@ class Patience:
         self._stage = stage
         self._doing = doing
         self._troubled = False
+        telemetry.broker(stage, up=True)  # whoever comes so far has greeted it
 
     def bear(self, error: KafkaError, stop: threading.Event) -> None:
         """Waits a moment, after which it is worth trying again.

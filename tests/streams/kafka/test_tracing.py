@@ -1,0 +1,107 @@
+"""A trace goes with a frame: through the topics' headers, and as spans where OpenTelemetry's SDK is set up."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kafka.consumer.fetcher import ConsumerRecord
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from lanewatch import tracing
+from lanewatch.revisions import Revisions
+from streams.kafka import wire
+from streams.kafka.detect import DetectLoop
+from streams.kafka.sender import FrameSender
+from streams.kafka.serve import ServeLoop
+from streams.kafka.watch import WatchLoop
+from tests.streams.doubles import CountingWatch, GatedDetector, ListServe
+from tests.streams.kafka.shop import Shop, picture, running, until
+
+HEADER = re.compile(rb"00-([0-9a-f]{32})-[0-9a-f]{16}-0[13]")
+
+
+@pytest.fixture
+def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(tracing, "_tracer", provider.get_tracer("test"))
+    yield exporter
+    provider.shutdown()
+
+
+def trace_id(record: ConsumerRecord) -> bytes:
+    found = HEADER.fullmatch(wire.trace(record) or b"")
+    assert found
+    return found[1]
+
+
+def test_one_trace_from_the_frame_to_the_store(
+    broker: str, spans: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tracing, "_every", 1)
+    shop = Shop(broker, ("a",), 1)
+    serve = ListServe()
+    site: Any = type("Fixed", (), {"revisions": Revisions.of(shop.site)})()
+    with ExitStack() as stack:
+        stack.callback(shop.close)
+        sender = FrameSender(shop.broker, shop.topics)
+        stack.callback(sender.close)
+        stack.enter_context(running(DetectLoop(shop.broker, shop.topics, GatedDetector(), node="d")))
+        watching = WatchLoop(
+            shop.broker, shop.topics, lambda _: CountingWatch(), site, node="w", state_type=int, folder=tmp_path
+        )
+        stack.enter_context(running(watching))
+        stack.enter_context(running(ServeLoop(shop.broker, shop.topics, serve, node="s")))
+        sender.send(picture("a", int(time.time() * 1000)), 0)
+        until(lambda: serve.events, "the event is stored")
+        until(lambda: "serve" in {one.name for one in spans.get_finished_spans()}, "its span is there")
+        frame = shop.records(shop.topics.frames.name, lambda found: len(found) > 0)[0]
+        seen = shop.records(shop.topics.detections.name, lambda found: len(found) > 0)[0]
+        told = shop.records(shop.topics.events.name, lambda found: len(found) > 0)[0]
+    assert trace_id(frame) == trace_id(seen) == trace_id(told)
+    ours = int(trace_id(frame), 16)
+    finished = spans.get_finished_spans()
+    way = {one.name: one for one in finished if one.context is not None and one.context.trace_id == ours}
+    assert set(way) == {"sample", "detect", "watch", "serve"}
+    for before, after in (("sample", "detect"), ("detect", "watch"), ("watch", "serve")):
+        parent, context = way[after].parent, way[before].context
+        assert parent is not None
+        assert context is not None
+        assert parent.span_id == context.span_id
+    batch = next(one for one in finished if one.name == "detect batch")
+    assert [link.context.trace_id for link in batch.links] == [ours]
+
+
+def test_without_the_sdk_the_header_travels_all_the_same() -> None:
+    begun = tracing.begin("sample")
+    assert HEADER.fullmatch(begun)
+    assert tracing.follow("watch", begun) == begun
+    with tracing.batch("detect", [None, begun]) as headers:
+        assert headers == [None, begun]
+
+
+def test_one_in_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracing, "_every", 10)
+    assert sum(tracing.sampled("sample") is not None for _ in range(100)) == 10
+    monkeypatch.setattr(tracing, "_every", 0)
+    assert [tracing.sampled("sample") for _ in range(100)] == [None] * 100
+
+
+def test_a_header_that_is_none_ends_nothing(spans: InMemorySpanExporter) -> None:
+    assert HEADER.fullmatch(tracing.follow("watch", b"\xff nonsense") or b"")
+
+
+def test_an_exporter_that_is_not_installed_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        tracing.configure("detect", {"OTEL_TRACES_EXPORTER": "carrier-pigeon"})
+    assert "carrier-pigeon" in caplog.text
