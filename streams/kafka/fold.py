@@ -2,7 +2,9 @@
 
 A partition's records come in one order, each camera's in the order in which one detect worker after the other wrote
 them; so nothing is waited for to put them in order. What comes twice falls out: by offset, where this fold has judged
-it, and by slot, in the stage itself.
+it, and by slot, in the stage itself. A detect worker that takes over begins at the committed offset and gives the same
+records again, in order. While one sampler hands a camera to another, both give the same slots of the UTC grid: what of
+the old one arrives after the new one's first record is of an older epoch, and the new one's word on it is there too.
 """
 
 from __future__ import annotations
