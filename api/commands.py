@@ -89,7 +89,10 @@ def _serve_city(folder: Folder, arguments: argparse.Namespace, stop: threading.E
         )
         with server.Server(service, listening) as running:
             print(f"Lanewatch serves {site.name.en} ({site.name.ko}): {running.url}   (Ctrl-C ends it)", flush=True)
-            loop.run(stop)
+            try:
+                loop.run(stop)
+            finally:
+                footage.hurry()
     return 0
 
 

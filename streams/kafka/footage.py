@@ -44,6 +44,10 @@ class KafkaFootage:
         late_s = self._late_s.get(camera, 0.0)
         return Footage(camera, start, end, lambda: self._rewind.read(camera, partition, start, end, late_s))
 
+    def hurry(self) -> None:
+        """The end is near: what is read is read, but a broker that is away is waited for no longer."""
+        self._rewind.hurry()
+
     def close(self) -> None:
         """Ends the connection."""
         self._rewind.close()

@@ -57,6 +57,11 @@ class Rewind:
         self._lock = threading.Lock()
         self._patience = Patience("evidence", f"reading {self._topic}")
         self._consumer: KafkaConsumer | None = None
+        self._ending = threading.Event()
+
+    def hurry(self) -> None:
+        """A broker that is away is waited for no longer."""
+        self._ending.set()
 
     def read(self, camera: str, partition: int, start: float, end: float, late_s: float) -> list[Frame]:
         """Packed frames with ``start <= captured_at <= end``, in order, one for each slot.
@@ -77,11 +82,11 @@ class Rewind:
                     found = self._read(TopicPartition(self._topic, partition), camera, (start, end), late_s)
             except KafkaError as error:
                 self.close()
-                if time.monotonic() > give_up_at:
+                if time.monotonic() > give_up_at or self._ending.is_set():
                     raise OSError(
                         f"{self._topic}-{partition} could not be read within {MOST_S:g} s: {error}"
                     ) from error
-                self._patience.bear(error, threading.Event())
+                self._patience.bear(error, self._ending)
             else:
                 self._patience.relieved()
                 return found
