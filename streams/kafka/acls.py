@@ -82,6 +82,11 @@ class Grant:
     prefixed: bool = False
 
 
+def stage(command: str) -> Stage:
+    """Whose rights a command needs: its stage's, or the administrator's, such as for ``publish``."""
+    return next((one for one in STAGES if one == command), "admin")
+
+
 def grants(topics: Topics, stage: Stage) -> tuple[Grant, ...]:
     """Everything that a stage's user must be allowed."""
     rights = RIGHTS[stage]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lanewatch import process, sitefile, telemetry
 from lanewatch.site import Site
-from streams.kafka import topics as layout
+from streams.kafka import acls
 from streams.kafka.broker import Broker
 from streams.kafka.sitelog import SiteLog
 from streams.kafka.topics import Topics
@@ -61,7 +61,7 @@ def opened(arguments: argparse.Namespace, stage: str, *, first: bool = True) -> 
     site = sitefile.load(arguments.site, resolve=False)
     broker = Broker(site, f"{stage}-{node}")
     topics = Topics(site)
-    layout.ensure(broker, topics)
+    acls.ready(broker, topics, acls.stage(stage))
     with SiteLog(broker, topics) as sites:
         sites.read()
         if sites.empty and first:
