@@ -114,8 +114,8 @@ class StageProcess:
 
     def _read(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
-        with self.log.open("ab") as log:
-            for line in process.stdout:
+        with self.log.open("ab") as log, process.stdout as lines:
+            for line in lines:
                 log.write(line)
                 log.flush()
                 if self._tell is not None:
