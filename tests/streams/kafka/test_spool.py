@@ -33,8 +33,10 @@ def test_two_processes_of_one_name_have_a_spool_each(tmp_path: Path) -> None:
 
 def test_it_says_when_it_is_full(tmp_path: Path) -> None:
     with Spool(tmp_path, "w", most_bytes=100) as spool:
-        while not spool.full:
-            spool.put([message(len(spool))])
+        for number in range(10):
+            spool.put([message(number)])
+        assert spool.full
+    with Spool(tmp_path, "w", most_bytes=10_000) as spool:
         spool.take(spool.head(99)[-1].number)
         assert not spool.full
         assert not len(spool)
