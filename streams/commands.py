@@ -1,4 +1,4 @@
-"""The commands of this package: ``lanewatch status``, ``keep``, ``sample``, ``publish`` and ``drain``."""
+"""The commands of this package: ``lanewatch status``, ``keep``, ``sample``, ``publish``, ``drain`` and ``migrate``."""
 
 from __future__ import annotations
 
