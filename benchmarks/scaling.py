@@ -27,7 +27,7 @@ class Unit:
     """Costs of one of each, on one core of the ledger's machine; seconds are CPU seconds."""
 
     sample_moving_s: float = 0.020
-    """A second of moving video, 5 pictures sampled (``python -m benchmarks.sampling``: 17-20 ms)."""
+    """A second of moving video (``python -m benchmarks.sampling``: 17-20 ms)."""
     sample_idle_s: float = 0.0028
     """A second of video in which nothing moves (the same: 2.5-2.8 ms)."""
     pack_s: float = 0.0012
@@ -63,7 +63,7 @@ class City:
     busy: float = 0.6
     """Share of a core that is planned for."""
     per_partition: float = 150.0
-    """Cameras: at 30 % moving, 180 frames a second and 9 MB/s at most."""
+    """Cameras: at 30 % moving, 200 frames and 8 MB a second."""
     broker_bytes_s: float = 100e6
     """Assumed and not measured: what one broker of a cluster writes, copies included."""
     gpu_fps: tuple[float, float] = (500.0, 2000.0)
