@@ -127,7 +127,7 @@ def sentence(problem: Problem, language: Language) -> str:
     return WRONG[language][problem.code].format(
         subject=problem.subject,
         stage=_stage_name(problem.subject, language),
-        command=f"lanewatch {'detect' if problem.subject == 'archive' else problem.subject} SITE",
+        command=f"lanewatch {'keep' if problem.subject == 'archive' else problem.subject} SITE",
         state=STATES[language].get(problem.subject, problem.subject),
         names=_few(problem.names, language),
         amount=problem.amount,
