@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.errors import AuthorizationError, KafkaError, RetriableError
 from kafka.record import util as checksums
@@ -171,3 +171,16 @@ def _checked() -> None:
         raise BrokerError(
             "kafka-python has no compiled checksum: `pip install crc32c` (21 ms a record are lost without)"
         )
+
+
+def subscribe(consumer: KafkaConsumer, topic: str, listener: ConsumerRebalanceListener) -> None:
+    """Has a group's member take its share of a topic.
+
+    Whoever leads a group assigns from what its client knows of the topic, and a client that knows nothing yet assigns
+    nothing; so it is asked for first.
+
+    Raises:
+        kafka.errors.KafkaError: the broker does not answer.
+    """
+    consumer.partitions_for_topic(topic)
+    consumer.subscribe([topic], listener=listener)

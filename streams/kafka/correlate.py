@@ -18,7 +18,7 @@ from lanewatch import telemetry
 from lanewatch.records import Event, decode, encode
 from lanewatch.revisions import Revisions
 from streams.kafka import wire
-from streams.kafka.broker import SESSION_S, Broker, BrokerError
+from streams.kafka.broker import SESSION_S, Broker, BrokerError, subscribe
 from streams.kafka.checkpoint import Kept
 from streams.kafka.folding import (
     CHECKPOINT_S,
@@ -131,7 +131,7 @@ class CorrelateLoop(Generic[S]):
         consumer = self._broker.member(
             self._topics.group(STAGE), instance=self._instance, session_s=self._session_s, max_poll_records=MOST
         )
-        consumer.subscribe([self._input.topic], listener=self._changes)
+        subscribe(consumer, self._input.topic, self._changes)
         return consumer
 
     def _turn(self, clients: Clients, pulse: Pulse) -> None:

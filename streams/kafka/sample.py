@@ -14,7 +14,7 @@ from lanewatch import telemetry
 from lanewatch.records import Frame
 from lanewatch.site import Camera
 from streams import jpeg
-from streams.kafka.broker import Broker
+from streams.kafka.broker import Broker, subscribe
 from streams.kafka.holders import Holders, Holding
 from streams.kafka.patience import Patience
 from streams.kafka.sender import FrameSender
@@ -99,10 +99,13 @@ class SampleLoop:
 
     def _share(self, stop: threading.Event) -> None:
         consumer = self._broker.member(self._topics.group("sample"))
-        consumer.subscribe([self._topics.site.name], listener=self._assigned)
+        subscribed = False
         try:
             while not stop.is_set() and not self._drained:
                 try:
+                    if not subscribed:
+                        subscribe(consumer, self._topics.site.name, self._assigned)
+                        subscribed = True
                     consumer.poll(POLL_MS)
                     consumer.pause(*consumer.assignment())  # what the records say comes by ``sites``
                 except KafkaError as error:

@@ -11,6 +11,7 @@ from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, T
 from kafka.errors import KafkaError, RebalanceInProgressError
 
 from lanewatch import telemetry
+from streams.kafka.broker import subscribe
 from streams.kafka.progress import Progress
 
 log = telemetry.log("kafka")
@@ -46,14 +47,10 @@ class Shares(ConsumerRebalanceListener):  # type: ignore[misc]
     def join(self, topic: str) -> None:
         """Subscribes to a topic.
 
-        Whoever leads a group assigns from what its client knows of the topic, and a client that knows nothing yet
-        assigns nothing; so it is asked for first.
-
         Raises:
             kafka.errors.KafkaError: the broker does not answer.
         """
-        self._consumer.partitions_for_topic(topic)
-        self._consumer.subscribe([topic], listener=self)
+        subscribe(self._consumer, topic, self)
 
     def of(self, partition: TopicPartition) -> Share | None:
         """The share of a partition; None where it has been taken away meanwhile."""

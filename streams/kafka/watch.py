@@ -15,7 +15,7 @@ from kafka.errors import KafkaError
 from lanewatch import telemetry, tracing
 from lanewatch.revisions import Revisions
 from streams.kafka import wire
-from streams.kafka.broker import SESSION_S, Broker, BrokerError
+from streams.kafka.broker import SESSION_S, Broker, BrokerError, subscribe
 from streams.kafka.fold import STAGE, Fold
 from streams.kafka.folding import (
     CHECKPOINT_S,
@@ -128,7 +128,7 @@ class WatchLoop(Generic[S]):
         consumer = self._broker.member(
             self._topics.group(STAGE), instance=self._instance, session_s=self._session_s, max_poll_records=MOST
         )
-        consumer.subscribe([self._topic], listener=self._changes)
+        subscribe(consumer, self._topic, self._changes)
         return consumer
 
     def _turn(self, clients: Clients, pulse: Pulse) -> None:
