@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from deploy.broker import BrokerProcess
-from lanewatch.records import Detections
 from streams.kafka import wire
 from streams.kafka.detect import DetectLoop
 from streams.kafka.footage import KafkaFootage
@@ -50,12 +49,10 @@ def test_a_broker_that_was_away_is_worked_with_again_and_nothing_is_lost(own: Br
         held = footage.hold("a", 0.0, 2.0)
         own.start()
         shop.flush()
-        seen: set[int] = set()
-        found: list[Detections] = shop.detections(20)
-        seen |= {one.slot for one in found}
+        every = {number * 100 for number in range(20)}
+        until(lambda: {one.slot for one in shop.detections(20)} == every, "all frames, some of them twice")
         until(lambda: len({one.id for one in storing.events}) == 20, "all events")
         assert held.covered == (0.0, 1.9)
-    assert seen == {number * 100 for number in range(20)}
     assert shop.committed("detect", shop.topics.frames.name) == {0: 20}
     assert shop.committed("serve", shop.topics.events.name) == {0: 20}
     footage.close()
