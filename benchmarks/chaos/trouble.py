@@ -17,9 +17,8 @@ import av
 import av.error
 from av.video.frame import VideoFrame
 
-from benchmarks.chaos.live import start
+from benchmarks.chaos.live import RATE, start
 from benchmarks.chaos.town import FPS, Listener, fresh, site, town, waited
-from lanewatch.site import Rate
 
 HEALTHY = 3
 CALM_S = 40.0
@@ -140,10 +139,9 @@ def measure(folder: Path, clip: Path, address: str) -> dict[str, Any]:
     """
     with _troubled(clip) as trouble:
         url = f"file:{clip}?loop=1&pace=live&fps={FPS:g}"
-        healthy = site(fresh(), url, HEALTHY + 1)
+        healthy = site(fresh(), url, HEALTHY + 1, fps=RATE)
         cameras = list(healthy.cameras)
         cameras[-1] = cameras[-1].model_copy(update={"url": trouble.url})
-        cameras = [one.model_copy(update={"rate": Rate(active=FPS, idle=FPS)}) for one in cameras]
         what = healthy.model_copy(update={"cameras": tuple(cameras)})
         names = [camera.id for camera in cameras[:-1]]
         with town(folder / "trouble", what, address) as here:

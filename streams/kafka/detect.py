@@ -165,8 +165,7 @@ class DetectLoop:
         pulse = Pulse("detect", self._topics.frames.name)
         while not stop.is_set() and self._fatal is None:
             try:
-                self._regulate()
-                polled = self._consumer.poll(timeout_ms=_POLL_MS)
+                polled = self._polled()
                 for record in (record for records in polled.values() for record in records):
                     self._take(record)
                 pulse.beat(self._consumer, polled)
@@ -179,13 +178,19 @@ class DetectLoop:
             else:
                 self._patience.relieved()
 
-    def _regulate(self) -> None:
-        """Reads no further while enough waits; the group goes on being told that this worker is well."""
+    def _polled(self) -> dict[TopicPartition, list[ConsumerRecord]]:
+        """What came. Nothing while enough waits; the group goes on being told that this worker is well."""
         held = self._prefetch.bytes
         if held >= self._prefetch_bytes:
             self._consumer.pause(*self._consumer.assignment())
         elif held <= self._prefetch_bytes // 2 and self._consumer.paused():
             self._consumer.resume(*self._consumer.paused())
+        if self._consumer.paused():
+            time.sleep(_POLL_MS / 1000)  # the client does not wait where all is paused: it spins
+        polled: dict[TopicPartition, list[ConsumerRecord]] = self._consumer.poll(
+            timeout_ms=0 if self._consumer.paused() else _POLL_MS
+        )
+        return polled
 
     def _take(self, record: ConsumerRecord) -> None:
         share = self._shares.of(TopicPartition(record.topic, record.partition))

@@ -103,6 +103,7 @@ class KeepLoop:
         """Reads no further while the disk is full: what is in the topic is not lost."""
         if self._full:
             consumer.pause(*consumer.assignment())
+            time.sleep(_POLL_MS / 1000)  # the client does not wait where all is paused: it spins
         elif consumer.paused():
             consumer.resume(*consumer.paused())
 

@@ -106,8 +106,7 @@ class SampleLoop:
                     if not subscribed:
                         subscribe(consumer, self._topics.site.name, self._assigned)
                         subscribed = True
-                    consumer.poll(POLL_MS)
-                    consumer.pause(*consumer.assignment())  # what the records say comes by ``sites``
+                    consumer.poll(POLL_MS)  # what the records say comes by ``sites``; paused, the client would spin
                 except KafkaError as error:
                     self._patience.bear(error, stop)
                 else:

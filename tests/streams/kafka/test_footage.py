@@ -104,9 +104,9 @@ def test_two_samplers_that_overlap_give_each_slot_once_and_broken_pictures_are_p
     shop.flush()
     footage = KafkaFootage(shop.broker, shop.topics, lambda camera: 0)
     held = footage.hold("a", 0.0, 2.0)
-    frame = held.nearest(0.5)
-    assert frame is not None
-    assert frame.slot in (400, 600)
+    near = held.nearest(0.5)
+    assert near is not None
+    assert near.slot in (400, 600)
     epochs = [one.epoch for one in held._packed]
     assert epochs == [1] * 5 + [3] + [1] * 4 + [2] * 10
     footage.close()
