@@ -122,7 +122,7 @@ class Gate:
         """
         if self._at is None or small.shape != self.fast.shape:
             self._learn(small, captured_at)
-            return Motion((), active=True, warm=False)
+            return Motion((), active=True, warm=False, relearned=True)
         light = self._light(small)
         self._follow_light(light)
         moved = self._moved(small)

@@ -168,3 +168,22 @@ def test_the_small_picture_is_at_most_400_wide(height: int, width: int) -> None:
     small = Gate().small(np.zeros((height, width), np.uint8))
     assert 200 < small.shape[1] <= 400
     assert small.shape[1] / small.shape[0] == pytest.approx(width / height, rel=0.02)
+
+
+def test_a_camera_that_changes_its_size_beside_a_bag_is_learned_anew() -> None:
+    gate, still = Gate(()), Still(())
+    large, small = (np.full(shape, 90, np.uint8) for shape in ((240, 320), (180, 320)))
+    for at in np.arange(0.0, 20.0, 0.25):
+        picture = large.copy()
+        if at >= 8.0:
+            picture[150:170, 100:115] = 200
+        motion = gate.look(picture, float(at), 1.0, still.keep)
+        still.look(picture, gate.foreground, gate.background, float(at), 1.0)
+    assert still.keep is not None
+    motion = gate.look(small, 20.0, 1.0, still.keep)
+    assert motion.relearned
+    still.reset()
+    for at in np.arange(20.25, 30.0, 0.25):
+        motion = gate.look(small, float(at), 1.0, still.keep)
+    assert motion.warm
+    assert not motion.boxes
