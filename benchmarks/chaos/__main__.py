@@ -54,6 +54,7 @@ def run(only: Sequence[str], rounds: int, seed: int, outage_s: float) -> dict[st
                 calm = results["calm"] = _scene(folder, process, 1).play("calm")
             results[name] = proofs[name]() | {"took_s": round(time.monotonic() - begun, 1)}
             failed += [f"{name}: {what}" for what in JUDGES[name](results[name], calm or {})]
+            print(json.dumps(results[name], ensure_ascii=False), file=sys.stderr, flush=True)
     shutil.rmtree(folder, ignore_errors=True)
     return results | {"failed": failed}
 

@@ -26,6 +26,9 @@ MOST_AGE_S = "300"
 PERIOD_S = 113.571 + 2 / 7
 """The clip, and what lies between its end and its next beginning."""
 
+UP_S = 40.0
+"""After so long all stages are at work, and the round that counts begins."""
+
 MOST_GB = 1.2
 """Of any one process, whatever the broker does."""
 
@@ -46,13 +49,13 @@ class Scene:
         self._loops = loops
 
     def play(self, name: str, disturb: Disturb | None = None, *, cameras: int = CAMERAS) -> dict[str, Any]:
-        """Plays the clip's loops before the cameras; the first, in which everything starts, does not count.
+        """Plays the clip's loops before the cameras; the end of one in which everything starts does not count.
 
         Args:
             name: of the run, and its folder.
             disturb: called at the beginning of what counts; what it returns is in the result.
         """
-        since = time.time()
+        since = time.time() + UP_S - self._period_s
         stamp = datetime.fromtimestamp(since, UTC).isoformat()
         url = f"file:{self._clip}?loop=1&pace=live&fps={FPS:g}&clock={stamp}&since={stamp}"
         what = site(fresh(), url.replace("+", "%2B"), cameras, fps=RATE)
@@ -62,7 +65,7 @@ class Scene:
             with Listener(here) as listener:
                 waited(lambda: len(listener.reached) == cameras, 90, "every camera is judged")
                 if time.time() > begin:
-                    raise TimeoutError("the stages were not up within the first loop")
+                    raise TimeoutError("the stages were not up when the clip began")
                 time.sleep(begin - time.time())
                 told = {} if disturb is None else disturb(here, listener)
                 last = end + AFTER_S + LAG_S

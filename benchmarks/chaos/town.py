@@ -174,26 +174,24 @@ class Town:
         finally:
             store.close()
 
-    def behind(self, stage: str, topic: str, partitions: int) -> int:
-        """Records of a topic that a stage's group has not done with."""
-        places = [TopicPartition(topic, number) for number in range(partitions)]
-        with self.broker.consumer(group_id=self.topics.group(stage)) as consumer:
-            ends = consumer.end_offsets(places)
-            return sum(ends[place] - (consumer.committed(place) or 0) for place in places)
-
     def place(self, stage: str) -> int:
         """How far a stage's group has come in the events topic."""
         with self.broker.consumer(group_id=self.topics.group(stage)) as consumer:
             return consumer.committed(TopicPartition(self.topics.events.name, 0)) or 0
 
     def settled(self, timeout_s: float = 120.0) -> None:
-        """Waits until all that was told has been correlated and stored."""
-        name = self.topics.events.name
-        waited(
-            lambda: self.behind("serve", name, 1) == 0 and self.behind("correlate", name, 1) == 0,
-            timeout_s,
-            "all events are stored",
-        )
+        """Waits until all that was told by now has been correlated, and all of that has been stored."""
+        self._caught_up("correlate", timeout_s)
+        self._caught_up("serve", timeout_s)
+
+    def _caught_up(self, stage: str, timeout_s: float) -> None:
+        end = self._end()
+        waited(lambda: self.place(stage) >= end, timeout_s, f"{stage} is where the events end")
+
+    def _end(self) -> int:
+        place = TopicPartition(self.topics.events.name, 0)
+        with self.broker.consumer() as consumer:
+            return int(consumer.end_offsets([place])[place])
 
 
 class Listener:
