@@ -243,7 +243,7 @@ class FrameSender:
 
 
 class Sender:
-    """Sends detections, events, checkpoints and sites: acknowledged by all copies, each once, in order.
+    """Sends detections, events, checkpoints and sites: acknowledged by all copies, in order; a record may come twice.
 
     Args:
         broker: where to.

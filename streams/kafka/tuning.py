@@ -25,6 +25,11 @@ FRAME_SEND: dict[str, Any] = {
 """Of what sends frames: the newest matters, and none waits long."""
 
 RECORD_SEND: dict[str, Any] = {
+    "acks": "all",
+    # An idempotent producer whose epoch is being raised when the broker dies waits for that answer for ever
+    # (kafka-python 3.0.12). All that is sent here may come twice; the order is kept by one request at a time.
+    "enable_idempotence": False,
+    "max_in_flight_requests_per_connection": 1,
     "compression_type": "zstd",
     "batch_size": 256 << 10,
     "linger_ms": 2,
@@ -32,7 +37,7 @@ RECORD_SEND: dict[str, Any] = {
     "delivery_timeout_ms": 120_000,
     "max_block_ms": 5_000,
 }
-"""Of what sends detections, events and states: acknowledged by all copies, once, in order."""
+"""Of what sends detections, events and states: acknowledged by all copies, in order, some of them twice."""
 
 FRAME_FETCH: dict[str, Any] = {
     "fetch_max_bytes": 4 << 20,  # what lies in the processor's cache is parsed at once: 16 MB cost half as much again
