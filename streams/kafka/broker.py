@@ -15,6 +15,7 @@ from kafka.record import util as checksums
 
 from lanewatch.site import Kafka, Site
 from streams.kafka.errors import BrokerAwayError, BrokerError
+from streams.kafka.member import Member
 from streams.kafka.probe import endpoint, probe
 from streams.kafka.security import settings as secured
 
@@ -25,6 +26,9 @@ SESSION_S = 6.0
 
 CONNECT_MS = 10_000
 """How long a start waits for a broker before it says that there is none."""
+
+
+_READING = {"enable_auto_commit": False, "auto_offset_reset": "earliest", "allow_auto_create_topics": False}
 
 
 class Broker:
@@ -61,8 +65,7 @@ class Broker:
 
     def consumer(self, **settings: Any) -> KafkaConsumer:
         """A consumer that commits nothing by itself and begins at the beginning."""
-        usual = {"enable_auto_commit": False, "auto_offset_reset": "earliest", "allow_auto_create_topics": False}
-        return KafkaConsumer(**self._common | usual | settings)
+        return KafkaConsumer(**self._common | _READING | settings)
 
     def member(
         self, group: str, *, instance: str | None = None, session_s: float = SESSION_S, **settings: Any
@@ -81,7 +84,7 @@ class Broker:
             "session_timeout_ms": int(session_s * 1000),
             "heartbeat_interval_ms": int(session_s * 1000 / 4),
         }
-        return self.consumer(**usual | settings)
+        return Member(**self._common | _READING | usual | settings)
 
     def admin(self) -> KafkaAdminClient:
         """An administrator."""
