@@ -132,7 +132,8 @@ def test_a_restart_under_the_same_name_moves_nothing(shop: Lanes, tmp_path: Path
     first = shop.loop("one", tmp_path, instance=True)
     with running(other):
         with running(first):
-            until(lambda: len(first.partitions | other.partitions) == 3 and first.partitions and other.partitions, "both work")
+            until(lambda: len(first.partitions | other.partitions) == 3, "all partitions are watched")
+            until(lambda: first.partitions and other.partitions, "both at work")
             until(lambda: not first.partitions & other.partitions, "settled")
             had, has = first.partitions, other.partitions
             shop.put(records[:half])
