@@ -53,8 +53,8 @@ def test_a_broker_that_was_away_is_worked_with_again_and_nothing_is_lost(own: Br
         until(lambda: {one.slot for one in shop.detections(20)} == every, "all frames, some of them twice")
         until(lambda: len({one.id for one in storing.events}) == 20, "all events")
         assert held.covered == (0.0, 1.9)
-    assert shop.committed("detect", shop.topics.frames.name) == {0: 20}
-    assert shop.committed("serve", shop.topics.events.name) == {0: 20}
+        until(lambda: shop.committed("detect", shop.topics.frames.name) == {0: 20}, "the frames' place")
+        until(lambda: shop.committed("serve", shop.topics.events.name) == {0: 20}, "the events' place")
     footage.close()
     shop.close()
 
