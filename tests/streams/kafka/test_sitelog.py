@@ -153,3 +153,4 @@ def test_who_listens_hears_of_every_change_and_one_who_fails_keeps_nobody_else_f
         log.publish(first)
         log.publish(with_camera(first, "lane", "rtsp://10.0.0.2/1"))
         until(lambda: heard == [1, 2])
+    assert heard == [1, 2], "each change once, in order, and none after the log has ended"

@@ -77,6 +77,10 @@ def test_several_stages_may_start_at_once(broker: str, prefix: str) -> None:
     with ThreadPoolExecutor(6) as pool:
         for one in [pool.submit(made, told) for _ in range(6)]:
             one.result(30)
+    with KafkaAdminClient(bootstrap_servers=broker) as admin:
+        found = {one["name"]: len(one["partitions"]) for one in admin.describe_topics()}
+    asked = {topic.name: topic.partitions for topic in Topics(told).all}
+    assert {name: count for name, count in found.items() if name.startswith(f"{prefix}.")} == asked
 
 
 @pytest.mark.parametrize("asked", [5, 2])
