@@ -13,7 +13,7 @@ from detectors.followed import Step, Trail
 from detectors.ground import Ground
 from detectors.thresholds import Resolver
 from detectors.view import View
-from lanewatch.records import Detections, Event, restore
+from lanewatch.records import BLIND, Detections, Event, restore
 from lanewatch.revisions import Revisions
 from lanewatch.schedule import Schedules
 from lanewatch.site import Camera, Site, Watching
@@ -27,9 +27,6 @@ LOST_S = 30.0
 sampler that is killed is replaced within 15 s, and its successor's epoch is a new one."""
 TRAIL_S = 5.0
 """How long the last step of somebody who isn't seen is kept."""
-
-BLIND = frozenset({"lost", "unreadable", "shed", "failed"})
-"""Gaps at which nobody knows what happens in front of the camera; at "idle" nothing does."""
 
 
 class CameraState(msgspec.Struct, frozen=True, kw_only=True):

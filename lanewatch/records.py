@@ -51,6 +51,8 @@ Profile = Literal["day", "night", "infrared"]
 Gap = Literal["idle", "lost", "ended", "unreadable", "shed", "failed"]
 """Why a record has no picture behind it: a tick of a still camera, a camera out of reach, the end of a recording,
 a frame that could not be decoded, one dropped under load, one that the detector failed on."""
+BLIND = frozenset({"lost", "unreadable", "shed", "failed"})
+"""Gaps at which nobody knows what happens in front of the camera; at "idle" nothing does."""
 State = Literal["open", "updated", "closed", "expired"]
 
 

@@ -52,6 +52,7 @@ def run(only: Sequence[str], rounds: int, seed: int, outage_s: float) -> dict[st
             print(f"== {name}", file=sys.stderr, flush=True)
             if name in {"sampler", "broker", "restart", "outage"} and calm is None:
                 calm = results["calm"] = _scene(folder, process, 1).play("calm")
+                print(f"calm: {json.dumps(calm, ensure_ascii=False)}", file=sys.stderr, flush=True)
             results[name] = proofs[name]() | {"took_s": round(time.monotonic() - begun, 1)}
             failed += [f"{name}: {what}" for what in JUDGES[name](results[name], calm or {})]
             print(json.dumps(results[name], ensure_ascii=False), file=sys.stderr, flush=True)

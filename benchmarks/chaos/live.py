@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -25,8 +26,9 @@ LAG_S = 5.0
 MOST_AGE_S = "300"
 """Frames that waited in a sampler while the broker was away are looked at late rather than shed: nothing is lost."""
 
-PERIOD_S = 113.571 + 2 / 7
-"""The clip, and what lies between its end and its next beginning."""
+PERIOD_S = 794 / FPS + 2 / RATE
+"""From the first of the clip's 795 pictures to its next showing: the pause is the source's own. It is a whole number of
+the grid's steps, so that every showing is sampled at the same pictures."""
 
 UP_S = 40.0
 """After so long all stages are at work, and the round that counts begins."""
@@ -57,7 +59,7 @@ class Scene:
             name: of the run, and its folder.
             disturb: called at the beginning of what counts; what it returns is in the result.
         """
-        since = time.time() + UP_S - self._period_s
+        since = on_grid(time.time() + UP_S - self._period_s)
         stamp = datetime.fromtimestamp(since, UTC).isoformat()
         url = f"file:{self._clip}?loop=1&pace=live&fps={FPS:g}&clock={stamp}&since={stamp}"
         what = site(fresh(), url.replace("+", "%2B"), cameras, fps=RATE)
@@ -77,10 +79,20 @@ class Scene:
                     "every camera is judged to the end",
                 )
                 here.settled()
+            lost = here.lost()
             revisions = here.revisions()
             here.fleet.end()
         around = [one for loop in range(-1, self._loops + 1) for one in truths(cameras, begin + loop * self._period_s)]
-        return told | scored(alarms(revisions), around, begin, end)
+        return told | scored(alarms(revisions), around, begin, end) | {"lost": lost}
+
+
+def on_grid(at: float) -> float:
+    """The next moment at which a clip can begin so that, in every run, the same of its pictures are sampled.
+
+    Which of two pictures falls on an instant of the UTC grid would otherwise be chance, and with it one event in a
+    hundred. Each picture that is sampled lies a quarter of a step behind its instant, the next one three quarters.
+    """
+    return (math.ceil(at * RATE) + 0.25) / RATE
 
 
 KINDS = ("loitering", "intrusion", "line_crossing")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import signal
 import socket
 import threading
@@ -40,6 +41,8 @@ SEED = 31
 """Of the layouts: neither that of the events benchmark nor those that the behaviours were written with."""
 
 POLL_MS = 200
+
+_LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 
 def site(prefix: str, url: str, cameras: int, *, fps: float = FPS) -> Site:
@@ -141,6 +144,18 @@ class Town:
             return {}
         samples = (line.rsplit(" ", 1) for line in text.splitlines() if line and not line.startswith("#"))
         return {key: float(value) for key, value in samples}
+
+    def lost(self) -> dict[str, float]:
+        """What the processes that run now did without, by stage and reason, and the seconds unwatched, by reason."""
+        found: dict[str, float] = {}
+        for name in self.fleet.processes:
+            for key, value in self.metrics(name).items():
+                metric, _, rest = key.partition("{")
+                if value and metric in {"lanewatch_dropped_total", "lanewatch_unwatched_seconds_total"}:
+                    labels = dict(_LABEL.findall(rest))
+                    what = f"{labels.get('stage', 'unwatched_s')} {labels['reason']}"
+                    found[what] = round(found.get(what, 0.0) + value, 1)
+        return found
 
     def resident(self, name: str) -> float:
         """A process's resident memory in GB; 0 where it does not run."""
