@@ -53,6 +53,7 @@ bench: $(VENV)/test.done ## the figures of the README, one table after the other
 	$(PY) -m benchmarks.gate
 	$(PY) -m benchmarks.tracking
 	$(PY) -m benchmarks.events
+	$(PY) -m benchmarks.holes
 
 clean: ## the environment and everything that the demo wrote
 	rm -rf $(VENV) var build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

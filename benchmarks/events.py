@@ -69,7 +69,7 @@ def footage(folder: Path) -> list[Detections]:
     from detectors import study
 
     url = f"file:{folder / 'pets09-s2l1' / 'video.avi'}?fps={FPS:g}&pace=fast&clock={CLOCK}"
-    return study.detect(_site(url))
+    return study.detect(site(url))
 
 
 def thinned(records: Sequence[Detections], every: int) -> list[Detections]:
@@ -88,7 +88,7 @@ def score(
     wide, tight, chance = ({kind: Count() for kind in KINDS} for _ in range(3))
     draw = random.Random(0)
     for layout in layouts:
-        raised = alarms(records, _site("file:none", zones_of(layout, width, height), lines_of(layout, width, height)))
+        raised = alarms(records, site("file:none", zones_of(layout, width, height), lines_of(layout, width, height)))
         for kind, happenings in truths_of(paths, layout).items():
             own = [at - begin for at in raised[kind]]
             wide[kind] = wide[kind].plus(count(own, happenings, KISA))
@@ -132,7 +132,8 @@ def truths_of(paths: list[Path2D], layout: Layout) -> dict[str, list[Happening]]
     }
 
 
-def _site(url: str, zones: tuple[Zone, ...] = (), lines: tuple[Line, ...] = ()) -> Site:
+def site(url: str, zones: tuple[Zone, ...] = (), lines: tuple[Line, ...] = ()) -> Site:
+    """The clip's camera, with what is drawn before it."""
     camera = Camera(
         id="pets",
         name=NAME,

@@ -19,8 +19,10 @@ from lanewatch.schedule import Schedules
 from lanewatch.site import Camera, Site, Watching
 from models.tracker import Tracker, TrackerState
 
-CARRY_S = 3.0
-"""Where nobody watched for longer all tracks end, as by the tracker's own limit: it cannot know where people went. Who
+CARRY_S = 16.0
+"""Over so long a hole, the 15 s in which a sampler that was killed is replaced and a second, those who are there
+afterwards are taken for those who were there before where place, pace and look allow it: with a limit of 3 s a hole of
+ten seconds cost half as many line crossings again (``benchmarks/holes.py``). After a longer one all tracks end; who
 stayed is found again by place and look (``detectors.visits``)."""
 LOST_S = 30.0
 """A camera that nobody watched for longer than this has its open events expired: whoever comes back may be anybody. A
