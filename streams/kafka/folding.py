@@ -21,10 +21,6 @@ from streams.kafka.topics import Topics
 CHECKPOINT_S = 10.0
 """What is judged again after a crash; a thousand records take a tenth of a second."""
 
-NAMED_SESSION_S = 10.0
-"""A process with a name of its own may be away for so long and has its share still: a restart takes 3 s. Taking over
-from one that is gone for good takes this and a few seconds."""
-
 SETTLE_S = 5.0
 """How long a planned end waits for the broker to take the last events; then they wait on disk."""
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,8 @@ from lanewatch.records import Event, Reached
 from lanewatch.revisions import Revisions
 from streams.kafka import wire
 from streams.kafka.checkpoint import Checkpoints
-from streams.kafka.correlate import KEY, CorrelateLoop
+from streams.kafka.correlate import CorrelateLoop
+from streams.kafka.eventfold import KEY
 from streams.kafka.wire import Message
 from tests.detectors.test_correlate import any_way, in_order, stay, street
 from tests.streams.kafka.lanes import keys
@@ -74,6 +77,8 @@ def test_it_says_what_the_fold_says_and_ignores_itself_and_what_is_none_of_ours(
         said = shop.said(len(wanted))
     assert keys(said) == keys(wanted)
     assert len(said) == len(wanted)
+    traced = partial(filter, wire.trace)  # what came in had no trace; what is said begins one
+    assert shop.records(shop.topics.events.name, lambda found: len(list(traced(found))) == len(wanted))
 
 
 class Dying:
@@ -116,6 +121,52 @@ def test_another_goes_on_where_one_was_killed(shop: Street, tmp_path: Path, seed
     with running(shop.loop(tmp_path / "2", instance=True)):
         said = shop.said(len(wanted))
     assert keys(said) == keys(wanted)
+
+
+@pytest.mark.slow
+def test_one_that_stands_by_takes_over_from_one_with_a_name_that_was_killed(shop: Street, tmp_path: Path) -> None:
+    """A name leaves no word behind when it goes, so that the broker waits for it as if it had been killed."""
+    shop.put(1)
+    wanted = in_order(WATCHED, EVENTS, END_S)
+    dead = shop.loop(tmp_path / "1", correlate_of=lambda site: Dying(site, 400), instance=True)
+    dead._end = lambda clients: None  # type: ignore[method-assign]
+    second = shop.loop(tmp_path / "2", node="second", instance=True)
+    raised: list[BaseException] = []
+
+    def die() -> None:
+        try:
+            dead.run(threading.Event())
+        except Killed as error:
+            raised.append(error)
+
+    dying = threading.Thread(target=die)
+    dying.start()
+    with running(second):
+        dying.join(30)
+        assert raised
+        began = time.monotonic()
+        until(lambda: second.at_work, "the second at work")
+        took_s = time.monotonic() - began
+        assert keys(shop.said(len(wanted))) == keys(wanted)
+    assert took_s < 10
+
+
+def test_a_revision_that_cannot_be_used_is_said_and_the_one_before_goes_on(
+    shop: Street, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = shop.revisions
+
+    def correlate_of(revisions: Revisions) -> Correlator:
+        if revisions is not first:
+            raise ValueError("of the next release")
+        return Correlator(revisions)
+
+    with running(shop.loop(tmp_path, correlate_of=correlate_of)):
+        shop.revisions = Revisions.of(WATCHED)
+        until(lambda: "goes on: of the next release" in caplog.text, "said")
+        shop.put(1)
+        wanted = in_order(WATCHED, EVENTS, END_S)
+        assert keys(shop.said(len(wanted))) == keys(wanted)
 
 
 def test_one_is_at_work_and_the_next_stands_by(shop: Street, tmp_path: Path) -> None:

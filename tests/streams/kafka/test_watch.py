@@ -91,6 +91,32 @@ def test_another_goes_on_where_a_process_was_killed(shop: Lanes, broker: str, tm
     assert keys(events) == keys(undisturbed(shop.watched, records))
 
 
+@pytest.mark.slow
+def test_another_name_takes_over_from_one_that_was_killed(shop: Lanes, broker: str, tmp_path: Path) -> None:
+    """Its name keeps its cameras until its session is over; the 15 s are for a machine that is busy besides."""
+    records = footage()
+    command = [sys.executable, "-m", "tests.streams.kafka.lanes", broker, shop.topics.prefix, "w", str(tmp_path / "1")]
+    process = subprocess.Popen(command)
+    try:
+        shop.put(records[: len(records) // 2])
+        shop.told(lambda events, reached: len(reached) == len(shop.seats))
+        other = shop.loop("v", tmp_path / "2", instance=True)
+        with running(other):
+            until(lambda: other.partitions, "both at work")
+            process.kill()
+            process.wait()
+            shop.put(records[len(records) // 2 :])
+            began = time.monotonic()
+            until(lambda: len(other.partitions) == shop.topics.partitions, "all taken over")
+            took_s = time.monotonic() - began
+            events = shop.judged(END)
+    finally:
+        process.kill()
+        process.wait()
+    assert took_s < 12
+    assert keys(events) == keys(undisturbed(shop.watched, records))
+
+
 class Killed(BaseException):
     """Nothing catches it."""
 
@@ -220,3 +246,16 @@ def test_a_revision_reaches_it_while_it_runs(shop: Lanes, tmp_path: Path) -> Non
         events = shop.judged(END)
     assert keys(events) == keys(undisturbed(revisions, records))
     assert {one.site for one in events} == {shop.watched.digest, stricter.digest}
+
+
+def test_a_revision_that_cannot_be_used_is_said_and_the_one_before_goes_on(
+    shop: Lanes, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    records = footage()
+    unknown = shop.watched.model_copy(update={"behaviours": {"of_the_next_release": Watching()}})
+    with running(shop.loop("w", tmp_path)):
+        shop.revisions = Revisions.of(unknown)
+        until(lambda: "of_the_next_release: no such behaviour" in caplog.text, "said")
+        shop.put(records)
+        events = shop.judged(END)
+    assert keys(events) == keys(undisturbed(shop.watched, records))
