@@ -9,10 +9,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
-import msgspec
-
 from lanewatch import telemetry
 from lanewatch.records import Detections, Event, Frame, Reached
+from streams import ending
 from streams.backlog import Backlog
 from streams.correlating import Correlating
 from streams.stage import Correlate, Detect, Sample, Serve, UnavailableError, Watch
@@ -123,21 +122,10 @@ class MemoryRunner(Generic[S]):
         self._stopping.wait()
 
     def _sample(self, sampler: Sample) -> None:
-        last: Frame | None = None
-        try:
-            for frame in sampler:
-                last = frame
-                if not self._backlog.put(frame, live=sampler.live) or self._stopping.is_set():
-                    return
-        except Exception as error:  # noqa: BLE001 - whatever breaks one camera must not end the others
-            self.errors[sampler.camera] = error
-            telemetry.dropped("sample", sampler.camera, "failed")
-            log.error("camera %s ended: %s", sampler.camera, error)
-            if last is not None and last.gap != "ended":  # so that what is open there expires, and does not stay so
-                end = msgspec.structs.replace(
-                    last, slot=last.slot + 1, captured_at=last.captured_at + 0.001, image=None, crops=(), gap="ended"
-                )
-                self._backlog.put(end, live=sampler.live)
+        def hand_on(frame: Frame) -> bool:
+            return self._backlog.put(frame, live=sampler.live) and not self._stopping.is_set()
+
+        ending.play(sampler, hand_on, self.errors)
 
     def _guard(self, work: Callable[[], None]) -> None:
         try:

@@ -10,13 +10,11 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, Generic, Protocol, TypeVar
 
-import msgspec
-
 from lanewatch import telemetry
 from lanewatch.records import Detections, Event, Frame, Reached
 from lanewatch.revisions import Revisions
 from lanewatch.site import Site
-from streams import jpeg
+from streams import ending, jpeg
 from streams.kafka import topics as layout
 from streams.kafka import wire
 from streams.kafka.broker import Broker
@@ -218,27 +216,16 @@ class KafkaRunner(Generic[S]):
         self.stop()
 
     def _feed(self, sampler: Sample, sender: FrameSender) -> None:
-        last: Frame | None = None
         partition = self._seats[sampler.camera] % self._topics.partitions
-        try:
-            for frame in sampler:
-                last = frame
-                if not sampler.live and frame.image is not None:
-                    self._judging.wait_for_room(sampler.camera, self._broken)
-                if self._broken.is_set():
-                    return
+
+        def hand_on(frame: Frame) -> bool:
+            if not sampler.live and frame.image is not None:
+                self._judging.wait_for_room(sampler.camera, self._broken)
+            if not self._broken.is_set():
                 sender.send(jpeg.pack(frame), partition)
-                if self._stopping.is_set():
-                    return
-        except Exception as error:  # noqa: BLE001 - whatever breaks one camera must not end the others
-            self.errors[sampler.camera] = error
-            telemetry.dropped("sample", sampler.camera, "failed")
-            log.error("camera %s ended: %s", sampler.camera, error)
-            if last is not None and last.gap != "ended":  # so that what is open there expires, and does not stay so
-                end = msgspec.structs.replace(
-                    last, slot=last.slot + 1, captured_at=last.captured_at + 0.001, image=None, crops=(), gap="ended"
-                )
-                sender.send(end, partition)
+            return not (self._broken.is_set() or self._stopping.is_set())
+
+        ending.play(sampler, hand_on, self.errors)
 
 
 class _Fixed:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 
 import msgspec
-from kafka import KafkaConsumer, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError
 from pydantic import ValidationError
@@ -19,8 +18,8 @@ from lanewatch.revisions import Revision, Revisions
 from lanewatch.site import Site
 from streams.kafka import manifest as records
 from streams.kafka.broker import Broker, BrokerError
+from streams.kafka.follower import Follower
 from streams.kafka.manifest import Held, Manifest
-from streams.kafka.patience import Patience
 from streams.kafka.sender import Sender
 from streams.kafka.topics import Topics
 from streams.kafka.wire import KIND, Message, WireError
@@ -30,9 +29,7 @@ MANIFEST = "@site"
 
 SITE = b"site/1"
 
-POLL_MS = 200
 PUBLISH_S = 20.0
-CLOSE_MS = 1000
 
 log = telemetry.log("site")
 
@@ -56,28 +53,23 @@ class SiteLog:
         self._broker = broker
         self._topics = topics
         self._now = now
-        self._changed = threading.Condition()
         self._publishing = threading.Lock()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="site", daemon=True)
+        self._follower = Follower(broker, "site", topics.site.name, topics.partitions, self._take, self._settle)
         self._listeners: list[Listener] = []
         self._held: dict[tuple[str, int], Held] = {}
         self._manifest = Manifest()
         self._used = Manifest()
         self._refused: Manifest | None = None
         self._revisions: Revisions | None = None
-        self._read_all = False
-        self._error: BrokerError | None = None
 
     def __enter__(self) -> SiteLog:
-        self._thread.start()
+        self._follower.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stop.set()
-        self._thread.join(CLOSE_MS / 1000 * 2)
+        self._follower.__exit__(kind, error, trace)
 
     @property
     def revisions(self) -> Revisions:
@@ -87,9 +79,7 @@ class SiteLog:
             BrokerError: no complete site has been published.
         """
         if self._revisions is None:
-            raise BrokerError(
-                f"topic {self._topics.site.name} has no complete site: `lanewatch publish SITE` writes it"
-            )
+            raise BrokerError(self._missing)
         return self._revisions
 
     @property
@@ -130,7 +120,7 @@ class SiteLog:
         Raises:
             BrokerError: it took longer, or the broker refuses.
         """
-        self._until(lambda: self._read_all, timeout_s, f"topic {self._topics.site.name} could not be read to its end")
+        self._follower.read(timeout_s)
 
     def wait(self, timeout_s: float = 30.0) -> Revisions:
         """Waits for the first complete revision.
@@ -138,7 +128,7 @@ class SiteLog:
         Raises:
             BrokerError: none came in time, or the broker refuses.
         """
-        self._until(lambda: self._revisions is not None, timeout_s, self._missing)
+        self._follower.until(lambda: self._revisions is not None, timeout_s, self._missing)
         return self.revisions
 
     def publish(self, site: Site, valid_from: float | None = None) -> Revision:
@@ -197,7 +187,7 @@ class SiteLog:
             self._send(sender, 0, MANIFEST, coming)
             sender.flush(PUBLISH_S)
             what = f"another publication to {self._topics.site.name} got between; publish again"
-            self._until(lambda: self._used == coming, PUBLISH_S, what)
+            self._follower.until(lambda: self._used == coming, PUBLISH_S, what)
             for camera, partition in list(self._held):
                 if camera not in seats:
                     self._send(sender, partition, camera, None)
@@ -221,68 +211,14 @@ class SiteLog:
         data = None if value is None else msgspec.json.encode(value)
         sender.send(self._topics.site.name, partition, Message(key.encode(), data, [(KIND, SITE)]))
 
-    def _until(self, wanted: Callable[[], bool], timeout_s: float, what: str) -> None:
-        with self._changed:
-            self._changed.wait_for(lambda: wanted() or self._error is not None, timeout_s)
-            if self._error is not None:
-                raise self._error
-            if not wanted():
-                raise BrokerError(f"broker {self._broker.where}: {what} ({timeout_s:g} s)")
-
-    def _run(self) -> None:
-        patience = Patience("site", f"reading {self._topics.site.name}")
-        while not self._stop.is_set():
-            try:
-                consumer = self._broker.consumer()
-                try:
-                    self._follow(consumer, patience)
-                finally:
-                    consumer.close(autocommit=False, timeout_ms=CLOSE_MS)
-            except KafkaError as error:
-                try:
-                    patience.bear(error, self._stop)
-                except BrokerError as refused:
-                    self._fail(refused)
-                    return
-            except Exception as error:
-                log.exception("topic %s can no longer be followed", self._topics.site.name)
-                self._fail(BrokerError(f"topic {self._topics.site.name}: {error!r}"))
-                return
-
-    def _fail(self, error: BrokerError) -> None:
-        with self._changed:
-            self._error = error
-            self._changed.notify_all()
-
-    def _follow(self, consumer: KafkaConsumer, patience: Patience) -> None:
-        partitions = [TopicPartition(self._topics.site.name, one) for one in range(self._topics.partitions)]
-        consumer.assign(partitions)
-        ends = consumer.end_offsets(partitions)
-        patience.relieved()
-        while not self._stop.is_set():
-            polled = consumer.poll(POLL_MS)
-            for record in (record for some in polled.values() for record in some):
-                self._take(record)
-            if polled:
-                self._settle()
-            if ends and all(consumer.position(one, timeout_ms=0) is not None for one in ends):
-                ends = {one: end for one, end in ends.items() if consumer.position(one, timeout_ms=0) < end}
-            if not ends and not self._read_all:
-                with self._changed:
-                    self._read_all = True
-                    self._changed.notify_all()
-
     def _take(self, record: ConsumerRecord) -> None:
-        try:
-            key = _key(record)
-            if key == MANIFEST:
-                self._manifest = _decoded(record, Manifest) if record.value is not None else Manifest()
-            elif record.value is None:
-                self._held.pop((key, record.partition), None)
-            else:
-                self._held[key, record.partition] = _decoded(record, Held)
-        except WireError as error:
-            telemetry.refused("site", error)
+        key = _key(record)
+        if key == MANIFEST:
+            self._manifest = _decoded(record, Manifest) if record.value is not None else Manifest()
+        elif record.value is None:
+            self._held.pop((key, record.partition), None)
+        else:
+            self._held[key, record.partition] = _decoded(record, Held)
 
     def _settle(self) -> None:
         """Uses the manifest that is there if all that it names is."""
@@ -303,9 +239,7 @@ class SiteLog:
             return
         if revisions is None:
             return
-        with self._changed:
-            self._used, self._revisions = manifest, revisions
-            self._changed.notify_all()
+        self._used, self._revisions = manifest, revisions
         for listener in list(self._listeners):
             try:
                 listener(self)
