@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
@@ -37,7 +37,8 @@ class SampleLoop:
 
     Nobody else decides who has which camera. What is taken away, by another node's coming, by ``drain`` or by a planned
     end, is sampled on until its successor's first frame, told on ``holders``, or for ten seconds; likewise a source
-    whose URL a revision changes. Frames of both come meanwhile: they fall out by camera and slot.
+    whose URL a revision changes. Frames of both come meanwhile: they fall out by camera and slot. Where a revision
+    changes a camera's privacy masks the old source ends at once: privacy goes first.
 
     A sampler is about now: of the site's revisions it takes the one that holds by the wall clock.
 
@@ -121,15 +122,17 @@ class SampleLoop:
         return asked is not None and asked >= self._begun_at
 
     def _sample(self) -> None:
-        site = self._sites.revisions.at(time.time())
-        present = {camera.id for camera in site.cameras}
-        mine = self._assigned.partitions
-        cameras = [camera for camera in site.cameras if self._sites.partition(camera.id) in mine]
-        self._succession.want(cameras, site.time_zone, present.__contains__)
+        assigned = self._assigned.partitions
+        self._want(assigned)
         self._settle()
         telemetry.CAMERAS.labels("sample").set(len(self._succession.turns))
-        telemetry.held("sample", self._topics.site.name, mine)
+        telemetry.held("sample", self._topics.site.name, assigned)
         telemetry.in_flight("sample", self._sender.in_flight_bytes)
+
+    def _want(self, partitions: Container[int]) -> None:
+        site = self._sites.revisions.at(time.time())
+        mine = {camera.id for camera in site.cameras if self._sites.partition(camera.id) in partitions}
+        self._succession.want(mine, site.cameras, site.time_zone)
 
     def _settle(self) -> None:
         self._succession.settle()
@@ -146,12 +149,12 @@ class SampleLoop:
 
     def _hand_over(self) -> None:
         """Waits for the successors' first frames, unless there is nobody who could succeed."""
-        site = self._sites.revisions.at(time.time())
-        self._succession.want((), site.time_zone, lambda _: True)
+        self._want(())
         if self._succession.leaving and self._alone():
             log.info("this was the last sampler: %d cameras are sampled by nobody", len(self._succession.leaving))
             return
         while self._succession.leaving:
+            self._want(())
             self._settle()
             time.sleep(POLL_MS / 1000)
 

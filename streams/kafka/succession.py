@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 
 from lanewatch import telemetry
 from lanewatch.site import Camera
@@ -45,23 +45,28 @@ class Succession:
         """The cameras that are no longer ours and whose successor's first frame is waited for."""
         return sorted(self._leaving)
 
-    def want(self, cameras: Iterable[Camera], time_zone: str, known: Callable[[str], bool]) -> None:
+    def want(self, mine: Container[str], cameras: Iterable[Camera], time_zone: str) -> None:
         """Samples just these.
 
+        What goes on until its successor's first frame does so only while it shows no more than may be seen: where a
+        camera's privacy masks have changed, or the site has it no more, it is ended at once.
+
         Args:
-            cameras: as they are now.
+            mine: the cameras that are this node's.
+            cameras: the site's, as they are now.
             time_zone: of the site.
-            known: whether the site still has a camera that is not among them: somebody else will have it then.
         """
-        wanted = {camera.id: camera for camera in cameras}
-        for camera in wanted.values():
-            self._want(camera, time_zone)
-        for camera_id in self._turns.keys() - wanted.keys():
+        present = {camera.id: camera for camera in cameras}
+        self._conceal(present)
+        for camera in present.values():
+            if camera.id in mine:
+                self._want(camera, time_zone)
+        for camera_id in [one for one in self._turns if one not in present or one not in mine]:
             turn = self._turns.pop(camera_id)
-            if known(camera_id):
+            if camera_id in present:
                 self._leaving[camera_id] = (turn, time.monotonic() + self._overlap_s)
             else:
-                turn.close()
+                turn.remove()
                 log.info("camera %s is no longer in the site", camera_id)
 
     def settle(self) -> None:
@@ -91,6 +96,22 @@ class Succession:
         for turn in turns:
             turn.join(1.0)
         self._turns, self._leaving, self._replaced = {}, {}, {}
+
+    def _conceal(self, present: Mapping[str, Camera]) -> None:
+        """Ends at once what shows more than may be seen."""
+        for camera_id, (turn, _) in list(self._leaving.items()):
+            if camera_id not in present:
+                turn.remove()
+            elif turn.camera.masks != present[camera_id].masks:
+                turn.close()
+            else:
+                continue
+            del self._leaving[camera_id]
+        old = [turn for replaced in self._replaced.values() for turn, _ in replaced]
+        for turn in (*self._turns.values(), *old):
+            camera = present.get(turn.camera.id)
+            if camera is not None and turn.camera.masks != camera.masks:
+                turn.close()
 
     def _want(self, camera: Camera, time_zone: str) -> None:
         back = self._leaving.pop(camera.id, None)

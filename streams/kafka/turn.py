@@ -6,10 +6,13 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 
+import msgspec
+
 from lanewatch import sitefile, telemetry
 from lanewatch.records import Frame
 from lanewatch.site import Camera
 from streams.address import redact
+from streams.ending import ended
 from streams.network import Backoff
 from streams.sampler import Sampler
 
@@ -60,6 +63,8 @@ class Turn:
         self._make = make or sampler
         self._backoff = backoff or Backoff(*RESTART_S)
         self._stop = threading.Event()
+        self._removed = False
+        self._last: Frame | None = None
         self._sampler: Sampler | None = None
         self._thread = threading.Thread(target=self._run, name=f"sample-{camera.id}", daemon=True)
 
@@ -72,6 +77,11 @@ class Turn:
         self._stop.set()
         if self._sampler is not None:
             self._sampler.close()
+
+    def remove(self) -> None:
+        """Ends it because the site has the camera no more: its last word says so, and what is open there expires."""
+        self._removed = True
+        self.close()
 
     def join(self, timeout_s: float) -> None:
         """Waits for its thread."""
@@ -93,7 +103,10 @@ class Turn:
                 log.error("camera %s begins again in %.0f s: %s", self.camera.id, wait_s, what)
                 self._stop.wait(wait_s)
             else:
-                return
+                break
+        end = ended(self._last) if self._removed and self._last is not None else None
+        if end is not None:
+            self._hand_on(end)
 
     def _play(self) -> None:
         url = sitefile.resolved(self.camera.url, self._environment)
@@ -104,6 +117,7 @@ class Turn:
             if self._stop.is_set():
                 return
             self._hand_on(frame)
+            self._last = msgspec.structs.replace(frame, image=None, crops=())  # no picture is held for it
             if frame.gap in (None, "idle"):
                 self.first = self.first or (frame.epoch, frame.slot)
                 self._backoff.reset()

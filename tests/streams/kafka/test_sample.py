@@ -22,6 +22,7 @@ from streams.kafka.holders import Holders
 from streams.kafka.sample import SampleLoop
 from streams.kafka.sitelog import SiteLog
 from streams.kafka.topics import Topics
+from tests.streams.conftest import RtspServer
 from tests.streams.kafka.sites import followed, site, until
 
 FPS = 3.5
@@ -171,6 +172,7 @@ def test_a_revision_changes_adds_and_removes_cameras_without_a_gap(broker: str, 
         lane = len(seen.frames["lane"])
         seen.more(4, ("barn", "gate"))
         assert len(seen.frames["lane"]) == lane
+        assert [frame.gap for frame, _ in seen.frames["lane"]][-2:] == [None, "ended"]  # what is open there expires
         assert len(seen.epochs("gate")) == 2  # what did not change was left alone
         assert seen.longest("gate") <= INTERVAL_S
 
@@ -192,27 +194,79 @@ def test_a_camera_that_cannot_be_sampled_leaves_the_others_alone_and_begins_agai
         assert "barn" not in seen.frames
 
 
+def test_a_network_camera_that_hangs_up_is_told_of_and_sampled_again(broker: str, rtsp: RtspServer) -> None:
+    of = site({"gate": rtsp.url}, broker, partitions=2, fps=FPS)
+    with followed(of) as log, watched(of) as seen, node(of, "north"):
+        log.publish(of)
+        seen.more(3, ("gate",))
+        assert {frame.gap for frame, _ in seen.frames["gate"]} == {None}
+        frame, appended_at = seen.frames["gate"][-1]
+        assert abs(appended_at - frame.captured_at) < 2.0  # a camera without a clock of its own: when it came
+        rtsp.kill()
+        seen.until(lambda: seen.frames["gate"][-1][0].gap == "lost")
+        rtsp.start()
+        seen.until(lambda: seen.frames["gate"][-1][0].gap is None)
+        assert len(seen.epochs("gate")) == 2
+
+
+@contextmanager
+def processes(of: Site, folder: Path) -> Iterator[tuple[Fleet, Holders, Watched, str]]:
+    """Samplers north and south as processes that share the cameras."""
+    path = str(written(of, folder))
+    with Fleet(folder) as fleet, watched(of) as seen, followed(of):
+        for name in ("north", "south"):
+            fleet.start(name, "sample", path, "--node", name)
+        with Holders(Broker(of, "test", {}), Topics(of)) as holders:
+            until(lambda: held_by(holders, "north") and held_by(holders, "south") and len(holders.all) == 4, 45)
+            seen.more(2)
+            yield fleet, holders, seen, path
+        for process in fleet.processes.values():
+            process.end()
+        assert fleet["south"].wait() == 0
+
+
+def held_by(holders: Holders, name: str) -> list[str]:
+    return sorted(camera for camera, one in holders.all.items() if one.node == name)
+
+
+@pytest.mark.slow
+def test_processes_hand_over_without_a_gap_when_drained_and_when_asked_to_end(
+    broker: str, clip: Path, tmp_path: Path
+) -> None:
+    of = site(dict.fromkeys(CAMERAS, clip_url(clip)), broker, fps=FPS)
+    with processes(of, tmp_path) as (fleet, holders, seen, path):
+        drain = fleet.start("drain", "drain", path, "north")
+        assert fleet["north"].wait() == 0
+        assert drain.wait() == 0, drain.log.read_text()
+        assert "2 of 2 cameras of north are sampled by others" in drain.log.read_text()
+        assert held_by(holders, "south") == sorted(CAMERAS)
+        fleet.start("east", "sample", path, "--node", "east")
+        until(lambda: len(held_by(holders, "east")) == 2)
+        seen.more(2)
+        fleet["east"].end()
+        assert fleet["east"].wait() == 0
+        until(lambda: held_by(holders, "south") == sorted(CAMERAS))
+        seen.more(2)
+        longest = {camera: seen.longest(camera) for camera in CAMERAS}
+        assert max(longest.values()) <= INTERVAL_S, longest
+        for camera in CAMERAS:
+            slots = [frame.slot for frame, _ in seen.frames[camera]]
+            assert {frame.gap for frame, _ in seen.frames[camera]} == {None}
+            assert len(slots) > len(set(slots))  # both sampled for a while: what is doubled falls out by its slot
+
+
+@pytest.mark.slow
 def test_a_killed_node_s_cameras_are_sampled_again_within_15_s(broker: str, clip: Path, tmp_path: Path) -> None:
     of = site(dict.fromkeys(CAMERAS, clip_url(clip)), broker, fps=FPS)
-    path = written(of, tmp_path)
-    with Fleet(tmp_path) as fleet, watched(of) as seen, followed(of) as log:
-        fleet.start("north", "sample", str(path), "--node", "north")
-        fleet.start("south", "sample", str(path), "--node", "south")
-        with Holders(Broker(of, "test", {}), Topics(of)) as holders:
-            until(lambda: {one.node for one in holders.all.values()} == {"north", "south"}, 45)
-            until(lambda: len(holders.all) == 4)
-            seen.more(2)
-            assert not log.empty  # whoever came first has published it
-            his = [camera for camera, one in holders.all.items() if one.node == "north"]
-            fleet["north"].kill()
-            killed = time.time()
-            until(lambda: all((one := holders.of(camera)) and one.node == "south" for camera in his))
-            took = max(one.told_at - killed for camera in his if (one := holders.of(camera)))
-            logging.getLogger("lanewatch.sample").warning("sampled again after %.1f s", took)
-            assert took < 15.0
-            seen.more(2)
-        fleet["south"].end()
-        assert fleet["south"].wait() == 0
+    with processes(of, tmp_path) as (fleet, holders, seen, _):
+        his = held_by(holders, "north")
+        fleet["north"].kill()
+        killed = time.time()
+        until(lambda: held_by(holders, "south") == sorted(CAMERAS))
+        took = max(one.told_at - killed for camera in his if (one := holders.of(camera)))
+        logging.getLogger("lanewatch.sample").warning("sampled again after %.1f s", took)
+        assert took < 15.0
+        seen.more(2)
 
 
 def test_a_camera_is_moved_after_a_comparison_and_back(broker: str, clip: Path, tmp_path: Path) -> None:
