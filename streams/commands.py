@@ -58,41 +58,31 @@ def _status(options: argparse.Namespace) -> int:
 
 def keep(argv: Sequence[str]) -> int:
     """``lanewatch keep SITE``: keeps a city's detections as Parquet, together with all others that do."""
-    from lanewatch import process
-    from lanewatch.problem import SiteError
-    from streams.kafka import opening
-    from streams.kafka.broker import BrokerError
-    from streams.kafka.keep import KeepLoop
-
-    parser = argparse.ArgumentParser(
-        prog="lanewatch keep",
-        description="Keeps what a city's detectors saw, for `lanewatch rescore`. Several share the work; one that is "
+    parser = _parser(
+        "keep",
+        "Keeps what a city's detectors saw, for `lanewatch rescore`. Several share the work; one that is "
         "away for less than the detections' retention loses nothing.",
     )
-    opening.options(parser)
     parser.add_argument(
         "--data", type=Path, default=Path("var"), help="folder in which detections/ is written (default: var)"
     )
     options = parser.parse_args(argv)
-    try:
-        with process.running(options, "keep") as stop, opening.opened(options, "keep") as city:
-            KeepLoop(city.broker, city.topics, options.data / "detections", node=city.node).run(stop)
-    except (SiteError, BrokerError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+
+    def run(city: Opened, stop: threading.Event) -> None:
+        from streams.kafka.keep import KeepLoop
+
+        KeepLoop(city.broker, city.topics, options.data / "detections", node=city.node).run(stop)
+
+    return _in(options, "keep", run)
 
 
 def sample(argv: Sequence[str]) -> int:
     """``lanewatch sample SITE``: samples a city's cameras, together with all others that do."""
-    from streams.kafka import opening
-
-    parser = argparse.ArgumentParser(
-        prog="lanewatch sample",
-        description="Samples a city's cameras as one of any number of nodes, which share them. A planned end (SIGTERM) "
+    parser = _parser(
+        "sample",
+        "Samples a city's cameras as one of any number of nodes, which share them. A planned end (SIGTERM) "
         "or `lanewatch drain` hands them over without a gap.",
     )
-    opening.options(parser)
     options = parser.parse_args(argv)
 
     def run(city: Opened, stop: threading.Event) -> None:
@@ -105,13 +95,10 @@ def sample(argv: Sequence[str]) -> int:
 
 def publish(argv: Sequence[str]) -> int:
     """``lanewatch publish SITE``: makes a site file hold in the city, from now or from a stated time on."""
-    from streams.kafka import opening
-
-    parser = argparse.ArgumentParser(
-        prog="lanewatch publish",
-        description="Makes a site file hold in the city: samplers, watchers and correlation take it up by themselves.",
+    parser = _parser(
+        "publish",
+        "Makes a site file hold in the city: samplers, watchers and correlation take it up by themselves.",
     )
-    opening.options(parser)
     parser.add_argument(
         "--from",
         dest="valid_from",
@@ -137,13 +124,10 @@ def publish(argv: Sequence[str]) -> int:
 
 def drain(argv: Sequence[str]) -> int:
     """``lanewatch drain SITE NODE``: has a sampler hand its cameras over and end. 1 where some have no successor."""
-    from streams.kafka import opening
-
-    parser = argparse.ArgumentParser(
-        prog="lanewatch drain",
-        description="Has a sampler hand its cameras over to the others, without a gap, and end.",
+    parser = _parser(
+        "drain",
+        "Has a sampler hand its cameras over to the others, without a gap, and end.",
     )
-    opening.options(parser)
     parser.add_argument("drained", metavar="NODE", help="the sampler's --node")
     options = parser.parse_args(argv)
     left: list[str] = []
@@ -173,6 +157,14 @@ def drain(argv: Sequence[str]) -> int:
 
 DRAIN_S = 20.0
 """The group settles in three to six seconds, a camera shows its first picture within five."""
+
+
+def _parser(command: str, description: str) -> argparse.ArgumentParser:
+    from streams.kafka import opening
+
+    parser = argparse.ArgumentParser(prog=f"lanewatch {command}", description=description)
+    opening.options(parser)
+    return parser
 
 
 def _in(
@@ -212,14 +204,11 @@ def _told(at: float) -> str:
 
 def migrate(argv: Sequence[str]) -> int:
     """``lanewatch migrate SITE CAMERA URL``: moves a camera to another source without a gap. 1 where it may not be."""
-    from streams.kafka import opening
-
-    parser = argparse.ArgumentParser(
-        prog="lanewatch migrate",
-        description="Runs a camera's old and new source side by side, compares them, and moves the camera to the new "
+    parser = _parser(
+        "migrate",
+        "Runs a camera's old and new source side by side, compares them, and moves the camera to the new "
         "one without a gap; the old one is kept for --roll-back.",
     )
-    opening.options(parser)
     parser.add_argument("camera", metavar="CAMERA", help="the camera's id")
     parser.add_argument("url", metavar="URL", nargs="?", help="its new URL; ${NAME} is left to the samplers")
     parser.add_argument(
