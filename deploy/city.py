@@ -71,7 +71,7 @@ def site_of(cameras: int, address: str, prefix: str, now: float, rate: float = R
     site["kafka"] = {
         "brokers": [address],
         "prefix": prefix,
-        "partitions": 8,
+        "partitions": max(cameras, 2),  # one for each camera: the two of each stage have equal shares
         "frames": {"minutes": 10, "gigabytes": 2},
         "detections": {"minutes": 60, "gigabytes": 1},
         "events": {"minutes": 1440, "gigabytes": 1},

@@ -105,8 +105,9 @@ def _member(told: dict[str, Any], stage: str, topic: str) -> Member:
     for one in assignment.get("assigned_partitions", ()) if isinstance(assignment, dict) else ():
         if one["topic"] == topic:
             held += one["partitions"]
-    node = str(told.get("group_instance_id") or told.get("client_id") or told.get("member_id"))
-    return Member(node.removeprefix(f"{stage}-"), str(told.get("client_host", "")).lstrip("/"), tuple(sorted(held)))
+    command = "keep" if stage == "archive" else stage  # a process calls itself by its command and its node
+    node = str(told.get("client_id") or told.get("member_id")).removeprefix(f"{command}-")
+    return Member(node, str(told.get("client_host", "")).lstrip("/"), tuple(sorted(held)))
 
 
 def _name(member: Member) -> str:
