@@ -27,6 +27,10 @@ def shop(broker: str) -> Iterator[Shop]:
     made.close()
 
 
+NAMES = {"correlate": ("correlate-1", "correlate-1")}
+"""What `make city` calls a process, which is its name in the group too."""
+
+
 @contextmanager
 def members(shop: Shop, stages: Sequence[str] = STAGES) -> Iterator[dict[str, KafkaConsumer]]:
     """A process of each stage that is a member of its group and does nothing else."""
@@ -35,7 +39,10 @@ def members(shop: Shop, stages: Sequence[str] = STAGES) -> Iterator[dict[str, Ka
         shares = {stage: groups.input_of(stage, shop.topics).partitions for stage in stages}
         for stage in stages:
             topic = groups.input_of(stage, shop.topics)
-            one = Broker(shop.site, f"{stage}-node1", environment={}).member(shop.topics.group(stage))
+            node, instance = NAMES.get(stage, ("node1", None))
+            one = Broker(shop.site, f"{stage}-{node}", environment={}).member(
+                shop.topics.group(stage), instance=instance
+            )
             stack.callback(one.close)
             one.partitions_for_topic(topic.name)  # a leader that knows nothing of a topic yet assigns nothing
             one.subscribe([topic.name])
@@ -77,6 +84,7 @@ def test_a_city_that_is_well_and_then_is_not(shop: Shop) -> None:
         by_name = {stage.stage: stage for stage in found.stages}
         assert set(by_name) == set(STAGES)
         assert [(one.node, one.partitions) for one in by_name["detect"].members] == [("node1", (0, 1, 2))]
+        assert [one.node for one in by_name["correlate"].members] == ["correlate-1"]
         assert by_name["detect"].lag == 3
         assert by_name["serve"].lag == 2
         assert by_name["sample"].lag is None
