@@ -6,14 +6,15 @@ import argparse
 import json
 import sqlite3
 import sys
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 if TYPE_CHECKING:
+    from streams.kafka.foldloop import FoldLoop, Settings
     from streams.kafka.opening import Opened
 
 
@@ -174,62 +175,33 @@ def _detect(options: argparse.Namespace) -> int:
     return 0
 
 
-NAMED = "With --node, a process that is back within 10 s has its share still, and nobody else's moves."
-
-
 def watch(argv: Sequence[str]) -> int:
     """``lanewatch watch SITE``: judges what was seen, together with all others that do."""
-    options = _fold_options(
-        "watch", f"Judges what is seen at a city's cameras; start more of it and they share them. {NAMED}", argv
+    return _fold(
+        "watch",
+        "Judges what is seen at a city's cameras; start more of it and they share them. With --node, a process that is "
+        "back within 8 s has its cameras still, and nobody else's move.",
+        argv,
     )
-
-    def run(city: Opened, stop: threading.Event) -> None:
-        from detectors.watcher import CameraState, Watcher
-        from streams.kafka.watch import WatchLoop
-
-        WatchLoop(
-            city.broker,
-            city.topics,
-            lambda revisions: Watcher(revisions, run=options.run),
-            city.log,
-            node=city.node,
-            state_type=CameraState,
-            instance=options.node is not None,
-            folder=options.spool,
-        ).run(stop)
-
-    return _fold("watch", options, run)
 
 
 def correlate(argv: Sequence[str]) -> int:
     """``lanewatch correlate SITE``: finds what spans cameras in the events of all of them."""
-    options = _fold_options(
+    return _fold(
         "correlate",
-        "Finds what spans cameras, in the events of all of them. One is at work; another one that is started stands "
-        f"by. {NAMED}",
+        "Finds what spans cameras, in the events of all of them. One is at work; another one stands by.",
         argv,
     )
 
-    def run(city: Opened, stop: threading.Event) -> None:
-        from detectors.correlate import Correlator, CorrelatorState
-        from streams.kafka.correlate import CorrelateLoop
 
-        CorrelateLoop(
-            city.broker,
-            city.topics,
-            lambda revisions: Correlator(revisions, run=options.run),
-            city.log,
-            node=city.node,
-            state_type=CorrelatorState,
-            instance=options.node is not None,
-            folder=options.spool,
-        ).run(stop)
-
-    return _fold("correlate", options, run)
-
-
-def _fold_options(stage: str, description: str, argv: Sequence[str]) -> argparse.Namespace:
+def _fold(stage: str, description: str, argv: Sequence[str]) -> int:
+    from detectors.behaviour import BehaviourError
+    from detectors.correlate import CorrelationError
+    from detectors.thresholds import ThresholdError
+    from lanewatch import process
+    from lanewatch.problem import SiteError
     from streams.kafka import opening
+    from streams.kafka.broker import BrokerError
 
     parser = argparse.ArgumentParser(prog=f"lanewatch {stage}", description=description)
     opening.options(parser)
@@ -241,24 +213,30 @@ def _fold_options(stage: str, description: str, argv: Sequence[str]) -> argparse
         metavar="FOLDER",
         help=f"where events wait while the broker is away (default: var/{stage})",
     )
-    return parser.parse_args(argv)
-
-
-def _fold(stage: str, options: argparse.Namespace, run: Callable[[Opened, threading.Event], None]) -> int:
-    from detectors.behaviour import BehaviourError
-    from detectors.thresholds import ThresholdError
-    from lanewatch import process
-    from lanewatch.problem import SiteError
-    from streams.kafka.broker import BrokerError
-    from streams.kafka.opening import opened
-
+    options = parser.parse_args(argv)
     try:
-        with process.running(options, stage) as stop, opened(options, stage) as city:
-            run(city, stop)
-    except (SiteError, BrokerError, BehaviourError, ThresholdError) as error:
+        with process.running(options, stage) as stop, opening.opened(options, stage) as city:
+            _loop(stage, city, options).run(stop)
+    except (SiteError, BrokerError, BehaviourError, ThresholdError, CorrelationError) as error:
         print(error, file=sys.stderr)
     except (OSError, sqlite3.Error) as error:
         print(f"lanewatch: {error}", file=sys.stderr)
     else:
         return 0
     return 1
+
+
+def _loop(stage: str, city: Opened, options: argparse.Namespace) -> FoldLoop[Any, Any]:
+    settings: Settings = {"instance": options.node is not None, "folder": options.spool}
+    where = city.broker, city.topics
+    if stage == "watch":
+        from detectors.watcher import CameraState, Watcher
+        from streams.kafka.watch import WatchLoop
+
+        watch_of = partial(Watcher, run=options.run)
+        return WatchLoop(*where, watch_of, city.log, node=city.node, state_type=CameraState, **settings)
+    from detectors.correlate import Correlator, CorrelatorState
+    from streams.kafka.correlate import CorrelateLoop
+
+    correlate_of = partial(Correlator, run=options.run)
+    return CorrelateLoop(*where, correlate_of, city.log, node=city.node, state_type=CorrelatorState, **settings)

@@ -13,6 +13,18 @@ from lanewatch.records import Event, Reached
 from lanewatch.revisions import Revisions
 from lanewatch.site import Site
 
+KINDS = (roaming.KIND,)
+"""What can be looked for."""
+
+
+class CorrelationError(ValueError):
+    """A correlation that this release does not have; says which there are."""
+
+
+def wanted(site: Site) -> tuple[str, ...]:
+    """What is looked for at a site."""
+    return KINDS if site.correlations is None else site.correlations
+
 
 class CorrelatorState(msgspec.Struct, frozen=True):
     """All that the fold knows: it and the input's position make a checkpoint."""
@@ -26,15 +38,21 @@ class Correlator:
 
     The same events give the same result, whichever way the cameras' events and marks come together and however often
     they come, as long as no camera is a minute behind the others (see ``detectors.order``). What it makes itself is
-    none of its input.
+    none of its input. What a revision of the site looks for no more is not begun from its capture time on; what has
+    begun goes on until it ends.
 
     Args:
         site: One site, or its revisions.
         run: The scoring whose events it takes, and to which its own belong.
+
+    Raises:
+        CorrelationError: the site names a correlation that there is not.
     """
 
     def __init__(self, site: Site | Revisions, *, run: str = "live") -> None:
         self._revisions = site if isinstance(site, Revisions) else Revisions.of(site)
+        for revision in self._revisions.all:
+            _check(revision.site)
         self._run = run
         self._cameras = frozenset(camera.id for camera in self._revisions.latest.cameras)
         self._places: dict[int, Place] = {}
@@ -62,14 +80,20 @@ class Correlator:
         memory = state.roaming
         told: list[Event] = []
         for event in ready:
-            memory, more = roaming.step(memory, event, self._place(event))
+            site = self._revisions.at(event.updated_at)
+            memory, more = roaming.step(memory, event, self._place(site), begins=roaming.KIND in wanted(site))
             told += more
         if memory.alone or memory.roams:
             memory = roaming.forget(memory, {camera: mark.reached for camera, mark in waiting.marks.items()})
         return CorrelatorState(waiting, memory), told
 
-    def _place(self, event: Event) -> Place:
-        site = self._revisions.at(event.updated_at)
+    def _place(self, site: Site) -> Place:
         if id(site) not in self._places:
             self._places[id(site)] = Place({camera.id: camera for camera in site.cameras})
         return self._places[id(site)]
+
+
+def _check(site: Site) -> None:
+    unknown = [kind for kind in wanted(site) if kind not in KINDS]
+    if unknown:
+        raise CorrelationError(f"correlations: no such correlation: {unknown[0]}; there are {', '.join(KINDS)}")

@@ -92,10 +92,17 @@ class Place(NamedTuple):
         return Name(ko=camera, en=camera) if found is None else found.name
 
 
-def step(memory: Roaming, event: Event, place: Place) -> tuple[Roaming, list[Event]]:
+def step(memory: Roaming, event: Event, place: Place, *, begins: bool = True) -> tuple[Roaming, list[Event]]:
     """The memory after a revision of a loitering event, and what it says about roaming.
 
     Revisions come in the order of capture time; one that came before changes nothing.
+
+    Args:
+        memory: before.
+        event: the revision.
+        place: where the cameras are.
+        begins: whether anything may be joined or remembered; else what is known only goes on, and the stay that this
+            tells of is forgotten.
     """
     part = _part(event)
     for number, roam in enumerate(memory.roams):
@@ -110,7 +117,8 @@ def step(memory: Roaming, event: Event, place: Place) -> tuple[Roaming, list[Eve
     if known is not None and known.revision >= part.revision:
         return memory, []
     others = tuple(one for one in memory.alone if one.id != part.id)
-    return _joined(msgspec.structs.replace(memory, alone=others), part, event, place)
+    memory = msgspec.structs.replace(memory, alone=others)
+    return _joined(memory, part, event, place) if begins else (memory, [])
 
 
 def forget(memory: Roaming, reached: Mapping[str, float]) -> Roaming:

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from pydantic import ValidationError
 
 from detectors.behaviour import GROUP, Behaviour, BehaviourError, registry
+from detectors.correlate import KINDS, wanted
 from lanewatch import mend
 from lanewatch.problem import Finding, Location, Problem, SiteError, choose
 from lanewatch.schedule import longest
@@ -51,6 +52,11 @@ def load(path: Path | str) -> Site:
 def findings(site: Site) -> list[Finding]:
     """What is wrong in a site with its behaviours, their thresholds and rules, and with where pictures come from."""
     found = [finding for number, camera in enumerate(site.cameras) for finding in _source(site, camera, number)]
+    found += [
+        Finding(("correlations", number), f"unknown correlation {kind}", choose(kind, KINDS, none="remove it"))
+        for number, kind in enumerate(wanted(site))
+        if kind not in KINDS
+    ]
     try:
         known = registry()
     except BehaviourError as error:

@@ -7,6 +7,7 @@ from typing import Any
 
 import lanewatch.site
 from detectors.behaviour import registry
+from detectors.correlate import KINDS
 from lanewatch.site import Site
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -26,6 +27,8 @@ def schema() -> dict[str, Any]:
     for part, model in [(whole, Site), *((part, getattr(lanewatch.site, name)) for name, part in parts.items())]:
         for field, info in model.model_fields.items():  # pydantic leaves out the titles of those that are parts
             part["properties"][field].setdefault("title", info.title)
+    given, _ = whole["properties"]["correlations"]["anyOf"]  # a list, or null
+    given["items"]["enum"] = list(KINDS)
     behaviours = whole["properties"]["behaviours"]
     behaviours["additionalProperties"] = False
     behaviours["properties"] = {}

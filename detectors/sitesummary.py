@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from detectors.behaviour import registry
+from detectors.correlate import wanted
 from lanewatch.site import Camera, Line, Schedule, Site, Zone
 
 
@@ -25,6 +26,7 @@ def _lines(site: Site) -> Iterator[str]:
             yield f"  privacy masks: {len(camera.masks)}"
         if not camera.places:
             yield "  no zones, no lines: nothing is watched for here"
+    yield f"all cameras together: {', '.join(wanted(site)) or 'nothing is looked for'}"
     for bell in site.bells:
         yield f"bell {bell.id}: {bell.name.en} ({bell.name.ko}), seen by {bell.camera or 'the nearest camera'}"
 

@@ -273,6 +273,11 @@ class Site(_Part):
         title="Behaviours",
         description="What is watched for, by the behaviour's name; those not named use defaults.",
     )
+    correlations: tuple[str, ...] | None = Field(
+        None,
+        title="Correlations",
+        description="What is looked for in the events of all cameras together, by name; all there is if absent.",
+    )
 
     def camera(self, camera_id: str) -> Camera:
         """The camera of that id.

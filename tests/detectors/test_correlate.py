@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors import engine
-from detectors.correlate import Correlator, CorrelatorState
+from detectors.correlate import CorrelationError, Correlator, CorrelatorState
 from detectors.order import HOLD_S
 from lanewatch import records
 from lanewatch.records import Event, Factor, Peak, Reached
+from lanewatch.revisions import Revision, Revisions
 from lanewatch.site import Site
 from tests.detectors.walks import NOON, along, detections, site
 
@@ -88,7 +89,7 @@ def items(events: Iterable[Event], camera: str, until: float) -> list[Item]:
 
 
 def correlated(
-    watched: Site, told: Iterable[Item], *, checkpoints: bool = False
+    watched: Site | Revisions, told: Iterable[Item], *, checkpoints: bool = False
 ) -> tuple[list[Event], CorrelatorState]:
     fold = Correlator(watched)
     state, events = fold.start(), []
@@ -238,6 +239,47 @@ def test_the_state_comes_back_from_a_checkpoint_as_it_was() -> None:
     told = [one for camera in ("c0", "c1") for one in items(stay(0, 0, 40) + stay(1, 100, 130), camera, 200)]
     told.sort(key=lambda item: _at(item[1]))
     assert correlated(watched, told, checkpoints=True)[0] == correlated(watched, told)[0]
+
+
+STREET = street(0, 150, 300)
+OFF = STREET.model_copy(update={"correlations": ()})
+
+
+def changing(*sites: tuple[float, Site]) -> list[Event]:
+    """What is said on the street, revisions of the site holding from so many seconds after noon on."""
+    revisions = Revisions([Revision(NOON + at, one) for at, one in sites])
+    events = stay(0, 0, 40) + stay(1, 100, 130) + stay(2, 200, 260)
+    told = [one for camera in STREET.cameras for one in items(events, camera.id, 300)]
+    told.sort(key=lambda item: _at(item[1]))
+    found, state = correlated(revisions, told, checkpoints=True)
+    assert not state.order.waiting
+    return found
+
+
+@pytest.mark.parametrize(
+    ("sites", "told"),
+    [
+        ([(0, STREET)], [(110, "open", 2), (134, "closed", 2), (210, "updated", 3), (264, "closed", 3)]),
+        ([(0, OFF)], []),
+        ([(0, OFF), (170, STREET)], []),  # the stays until then are not remembered
+        ([(0, STREET), (90, OFF)], []),  # it had not begun
+        ([(0, STREET), (120, OFF)], [(110, "open", 2), (134, "closed", 2)]),  # what has begun ends, and nobody joins it
+        ([(0, STREET), (205, OFF)], [(110, "open", 2), (134, "closed", 2)]),
+        ([(0, STREET), (220, OFF)], [(110, "open", 2), (134, "closed", 2), (210, "updated", 3), (264, "closed", 3)]),
+    ],
+)
+def test_a_revision_switches_it_off_by_capture_time(
+    sites: list[tuple[float, Site]], told: list[tuple[int, str, int]]
+) -> None:
+    found = changing(*sites)
+    cameras = [next(part.detail["cameras"] for part in one.factors if part.name == "roaming") for one in found]
+    assert [(one.updated_at - NOON, one.state) for one in found] == [(at, state) for at, state, _ in told]
+    assert cameras == [count for _, _, count in told]
+
+
+def test_an_unknown_correlation_is_named() -> None:
+    with pytest.raises(CorrelationError, match="no such correlation: lurking; there are roaming"):
+        Correlator(STREET.model_copy(update={"correlations": ("lurking",)}))
 
 
 def test_what_is_old_is_forgotten() -> None:

@@ -92,6 +92,7 @@ WRONG = [
     ("dwell_s: 30", "classes: persn", "persn", "there are"),
     ("dwell_s: 30", "classes: ''", "no class is judged", "enabled: false"),
     ("    enabled: true", "    thresholds: 3  # HERE", "`thresholds` 3 must have keys", "key: value"),
+    ("behaviours:", "correlations: [roming]  # HERE\nbehaviours:", "unknown correlation roming", "mean `roaming`"),
     # what can never fire
     (LANE, "kind: watch\n        schedule: minute\n", "`dwell_s` 90 s can never be reached in zone lane", "lengthen"),
     (LAST_RULE, "- {classes: [cat], thresholds: {classes: person}}", "`classes` leaves out", "name them"),
@@ -170,6 +171,7 @@ def test_ok_prints_what_is_watched_where(tmp_path: Path, capsys: pytest.CaptureF
         "line gate (left to right), always: line_crossing",
         "privacy masks: 1",
         "nothing is watched for here",
+        "all cameras together: roaming",
     ):
         assert line in printed
     assert "secret" not in printed
@@ -178,6 +180,11 @@ def test_ok_prints_what_is_watched_where(tmp_path: Path, capsys: pytest.CaptureF
 def test_a_behaviour_that_is_switched_off_watches_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert check([str(written(tmp_path, GOOD.replace("enabled: true", "enabled: false")))]) == 0
     assert "zone yard (closed), night: 22:00-05:00: nothing is watched for" in capsys.readouterr().out
+
+
+def test_correlations_can_be_switched_off(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check([str(written(tmp_path, f"{GOOD}correlations: []\n"))]) == 0
+    assert "all cameras together: nothing is looked for" in capsys.readouterr().out
 
 
 def test_problems_are_printed_one_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

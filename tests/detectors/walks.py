@@ -163,3 +163,19 @@ def revisions(watcher: Watcher, records: Iterable[Detections]) -> Iterator[Event
 def opened(events: Iterable[Event], kind: str | None = None) -> list[Event]:
     """Those that opened an event."""
     return [event for event in events if event.state == "open" and kind in (None, event.kind)]
+
+
+def visit(begin: float, x: float, stay_s: float, pace: float) -> Path:
+    """Comes from below, walks up into the yard, stays at (x, 500), walks down again; ``pace`` in pixels a second."""
+    way_s = 290 / pace
+    return along(
+        (begin, x, 790),
+        (begin + way_s, x, 500),
+        (begin + way_s + stay_s, x, 500),
+        (begin + 2 * way_s + stay_s, x, 790),
+    )
+
+
+def loiterer(seconds: float, start: float = NOON, epoch: int = 1) -> list[Detections]:
+    """One who stays in the yard for a minute, five times a second."""
+    return detections([visit(0, 500, 60, 100)], fps=5, seconds=seconds, start=start, epoch=epoch)
