@@ -15,7 +15,7 @@ SYSTEM_TEST := $(SYSTEM_RUN) chromium fonts-noto-cjk python3-gi gir1.2-gst-rtsp-
 TOOLS_KAFKA := java:default-jre-headless mvn:maven
 TOOLS_TEST := $(TOOLS_KAFKA) openssl:openssl
 
-.PHONY: demo city test soak chaos kafka lint bench clean
+.PHONY: demo city test slow soak chaos kafka lint bench clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/run.done ## play the bundled clip through the whole pipeline and show its events on a local page
@@ -24,6 +24,9 @@ demo: $(VENV)/run.done ## play the bundled clip through the whole pipeline and s
 test: $(VENV)/test.done ## all tests but the slow proofs
 	$(PY) -m benchmarks.weights
 	$(PY) -m pytest -n 2 --dist worksteal $(ARGS)
+
+slow: $(VENV)/test.done ## the slow tests: a city as processes, samplers that hand over or are killed
+	$(PY) -m pytest -m slow $(ARGS)
 
 soak: $(VENV)/test.done ## the slow proof: four live cameras for 20 minutes in bounded, flat memory
 	$(PY) -m benchmarks.memory $(ARGS)
