@@ -18,8 +18,8 @@ S = TypeVar("S")
 
 NAMED_SESSION_S = 8.0
 """A watcher with a name of its own may be away for so long and has its cameras still: a restart takes 3 s. Taking over
-from one that is gone for good takes this and a second or two, and twice that must fit into the 15 s that are allowed
-on a machine that is busy with something else."""
+from one that is gone for good takes this and up to two seconds, also on a machine that is busy with something else; the
+15 s that are allowed leave room for a stall."""
 
 
 class WatchLoop(FoldLoop[Watch[S], CameraFold[S]], Generic[S]):
