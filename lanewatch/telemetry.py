@@ -121,7 +121,7 @@ def event(kind: str, state: str) -> None:
     EVENTS.labels(kind, state).inc()
 
 
-def judged(camera: str, captured_at: float, gap: str | None = None) -> None:
+def judged(camera: str, captured_at: float, gap: str | None) -> None:
     """Tells how far a camera has been judged, capture time, and counts the time for which it was not watched."""
     with _lock:
         passed_s = captured_at - _judged_at.get(camera, captured_at)

@@ -170,7 +170,7 @@ class MemoryRunner(Generic[S]):
                 continue
             telemetry.STAGE_SECONDS.labels("watch").observe(time.perf_counter() - began)
             telemetry.taken("watch")
-            telemetry.judged(camera, detections.captured_at)
+            telemetry.judged(camera, detections.captured_at, detections.gap)
             if self._correlating is not None:
                 events = [*events, *self._correlating.take(detections, events)]
             for event in events:

@@ -110,7 +110,7 @@ class CameraFold(Fold[Watch[S]], Generic[S]):
             self._say(record, camera, f"slot {detections.slot} was not judged", error)
             return []
         telemetry.STAGE_SECONDS.labels(STAGE).observe(time.perf_counter() - began)
-        telemetry.judged(camera, detections.captured_at)
+        telemetry.judged(camera, detections.captured_at, detections.gap)
         telemetry.latency(STAGE, detections.received_at)
         self.judged += 1
         self._offsets[camera] = record.offset
