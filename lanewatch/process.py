@@ -76,8 +76,9 @@ def running(arguments: argparse.Namespace, stage: str = "stage") -> Iterator[thr
     handler.setFormatter(formatter(arguments.log))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("lanewatch").setLevel(logging.INFO)
-    # It warns of every tenth of a second for which a busy machine has kept it waiting.
-    logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)
+    # While a broker is away the client library tells of every try, and a busy machine makes it warn of each tenth of a
+    # second. What is wrong our own loops tell, once a minute, from what it raises.
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
     if arguments.metrics_port is not None:
         server, _ = start_http_server(arguments.metrics_port, addr="127.0.0.1")
         logging.getLogger("lanewatch").info("metrics on http://127.0.0.1:%d/metrics", server.server_port)
