@@ -41,7 +41,7 @@ def create(
         store: The events.
         evidence: Their pictures; without it none are shown.
         site: Names for people, bells, the time zone.
-        cameras: How the cameras are; without it all of them are waiting.
+        cameras: How the cameras are, and the site that is shown when it changes; without it all of them are waiting.
         token: Demanded of everyone where it is set; without it only this machine's own names are answered to.
         hosts: Other names by which the service may be called without a token, such as a local proxy's.
         run: The run that a bell's press belongs to.
@@ -69,8 +69,8 @@ def create(
     app.include_router(events.routes(store, feed))
     app.include_router(media.routes(store, None if evidence is None else evidence.path))
     app.include_router(audit.routes(store))
-    app.include_router(bells.routes(site, store, Intake(store, evidence), board, run=run))
-    app.include_router(overview.routes(site, board))
+    app.include_router(bells.routes(store, Intake(store, evidence), board, run=run))
+    app.include_router(overview.routes(board))
     app.include_router(health.routes(store, evidence))
     app.mount("/console", StaticFiles(directory=CONSOLE), name="console")
     app.add_api_route("/", _page, include_in_schema=False)

@@ -109,11 +109,10 @@ def _sentence(bell: Bell, camera: Camera, presses: int) -> dict[str, str]:
 
 
 def routes(
-    site: Site, store: Store, serve: Serve, cameras: Cameras, *, run: str, clock: Callable[[], float] = time.time
+    store: Store, serve: Serve, cameras: Cameras, *, run: str, clock: Callable[[], float] = time.time
 ) -> APIRouter:
-    """`/v1/bells/{id}`."""
+    """`/v1/bells/{id}`, of the site that the cameras show at the time of the press."""
     router = APIRouter(prefix="/v1/bells", tags=["bells"])
-    bells = {bell.id: bell for bell in site.bells}
 
     @router.post(
         "/{id}",
@@ -124,7 +123,8 @@ def routes(
         status_code=201,
     )
     def pressed(id: Annotated[str, Path(max_length=63)], said: Annotated[Press, Depends(_press)]) -> Response:
-        bell = bells.get(id)
+        site = cameras.site
+        bell = next((bell for bell in site.bells if bell.id == id), None)
         if bell is None:
             raise ProblemError(404, "no_such_bell", f"the site has no bell {id!r}: add it under `bells`")
         at = cameras.now(nearest(site, bell)[0].id)

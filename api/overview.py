@@ -9,15 +9,15 @@ from api import wire
 from api.cameras import Cameras
 from api.events import json
 from api.schema import says
-from lanewatch.site import Site
 
 
-def routes(site: Site, cameras: Cameras) -> APIRouter:
+def routes(cameras: Cameras) -> APIRouter:
     """`/v1/site` and `/v1/cameras`."""
     router = APIRouter(prefix="/v1", tags=["centre"])
 
     @router.get("/site", summary="The centre's name, time zone and note")
     def centre() -> Response:
+        site = cameras.site
         return json(
             {
                 "id": site.id,
