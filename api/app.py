@@ -51,7 +51,7 @@ def create(
         AccessError: the token is too short.
     """
     keys = Keys(token)
-    board = cameras or Cameras(site)
+    board = cameras or Cameras(lambda: site)
     feed = feed or Feed(store)
 
     @asynccontextmanager

@@ -50,23 +50,38 @@ class _Seen:
 
 
 class Cameras:
-    """What has last come from each camera. Told by the runner's thread, asked by the API's."""
+    """What has last come from each camera. Told by the runner's thread, asked by the API's.
 
-    def __init__(self, site: Site, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self.site = site
+    Args:
+        present: the site that holds now; while it is the same, the very same object.
+        clock: seconds, for how long ago something came.
+    """
+
+    def __init__(self, present: Callable[[], Site], *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._present = present
         self._clock = clock
         self._lock = threading.Lock()
-        self._seen = {camera.id: _Seen() for camera in site.cameras}
+        self._seen: dict[str, _Seen] = {}
+        self._known: Site | None = None
 
-    def change(self, site: Site) -> None:
-        """Takes another revision of the site: cameras come and go, and are called otherwise."""
+    @property
+    def site(self) -> Site:
+        """The one that holds now."""
         with self._lock:
-            self.site = site
+            return self._now_known()
+
+    def _now_known(self) -> Site:
+        """The present site, whose cameras are those that are followed. The lock is held."""
+        site = self._present()
+        if site is not self._known:
+            self._known = site
             self._seen = {camera.id: self._seen.get(camera.id) or _Seen() for camera in site.cameras}
+        return site
 
     def advance(self, camera: str, reached: Reached) -> None:
         """Notes how far a camera has been judged."""
         with self._lock:
+            self._now_known()
             seen = self._seen.get(camera)
             if seen is None:
                 return
@@ -90,16 +105,17 @@ class Cameras:
     def views(self) -> list[CameraView]:
         """All cameras, as the site lists them."""
         with self._lock:
-            return [self._view(camera, self._seen[camera.id]) for camera in self.site.cameras]
+            site = self._now_known()
+            return [self._view(camera, self._seen[camera.id], site.time_zone) for camera in site.cameras]
 
-    def _view(self, camera: Camera, seen: _Seen) -> CameraView:
+    def _view(self, camera: Camera, seen: _Seen, time_zone: str) -> CameraView:
         return CameraView(
             id=camera.id,
             name=camera.name.model_dump(),
             group=camera.group,
             latitude=camera.latitude,
             longitude=camera.longitude,
-            time_zone=camera.time_zone or self.site.time_zone,
+            time_zone=camera.time_zone or time_zone,
             zones={
                 **{zone.id: zone.name.model_dump() for zone in camera.zones},
                 **{line.id: line.name.model_dump() for line in camera.lines},

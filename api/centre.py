@@ -51,7 +51,7 @@ class Centre:
         self.site = site
         ring = PacketRing()
         self._closing = ExitStack()
-        desk = self._closing.enter_context(Desk(site, folder, ring, live=live))
+        desk = self._closing.enter_context(Desk(lambda: site, folder, ring, live=live))
         self.store, self.evidence, self.cameras = desk.store, desk.evidence, desk.cameras
         self._expire(run)
         self._archive = Archive(folder / "detections")

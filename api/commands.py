@@ -74,10 +74,9 @@ def _serve_city(folder: Folder, arguments: argparse.Namespace, stop: threading.E
         server.listen(arguments.host, arguments.port, guarded=token is not None) as listening,
         opening.opened(arguments, "serve") as city,
         contextlib.closing(KafkaFootage(city.broker, city.topics, city.log.partition)) as footage,
-        Desk(city.log.revisions.latest, folder.path, footage, lasting=True) as desk,
+        Desk(lambda: city.log.revisions.at(time.time()), folder.path, footage, lasting=True) as desk,
     ):
-        site = city.log.revisions.latest
-        city.log.listen(lambda log: desk.cameras.change(log.revisions.latest))
+        site = desk.cameras.site
         service = app.create(desk.store, desk.evidence, site, cameras=desk.cameras, token=token)
         loop = ServeLoop(
             city.broker,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +21,7 @@ class Desk:
     Below ``folder`` lie ``events.db`` and ``evidence/``.
 
     Args:
-        site: whose.
+        present: the site that holds now.
         folder: where everything is kept; made if it is not there.
         frames: the cameras' last pictures.
         live: whether, when more evidence is asked for than can be written, the newest is written.
@@ -32,7 +33,7 @@ class Desk:
     """
 
     def __init__(
-        self, site: Site, folder: Path, frames: FrameStore, *, live: bool = True, lasting: bool = False
+        self, present: Callable[[], Site], folder: Path, frames: FrameStore, *, live: bool = True, lasting: bool = False
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as opening:
@@ -40,7 +41,7 @@ class Desk:
             opening.callback(self.store.close)
             self.evidence = Evidence(self.store, frames, folder / "evidence", live=live, lasting=lasting)
             opening.callback(self.evidence.close)
-            self.cameras = Cameras(site)
+            self.cameras = Cameras(present)
             self.intake = Intake(self.store, self.evidence, self.cameras)
             self._closing = opening.pop_all()
 

@@ -88,7 +88,7 @@ def evidence(store: Store, feeder: Feeder, tmp_path: Path) -> Iterator[Evidence]
 
 @pytest.fixture
 def cameras(site: Site) -> Cameras:
-    return Cameras(site)
+    return Cameras(lambda: site)
 
 
 @pytest.fixture

@@ -202,7 +202,7 @@ def test_a_press_is_told_in_the_cameras_own_time(store: Store, site: Site, camer
 
 def test_cameras_say_how_they_are(site: Site) -> None:
     now = [100.0]
-    cameras = Cameras(site, clock=lambda: now[0])
+    cameras = Cameras(lambda: site, clock=lambda: now[0])
     assert [view.state for view in cameras.views()] == ["waiting", "waiting"]
     for number in range(50):
         cameras.advance("lane", reached(BEGIN + number / 5))
