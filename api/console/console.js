@@ -130,7 +130,9 @@ async function older() {
 
 async function cameras() {
   try {
-    site.cameras = (await get("/v1/cameras")).cameras;
+    const [centre, seen] = await Promise.all([get("/v1/site"), get("/v1/cameras")]);
+    site.change(centre, seen.cameras);
+    site.head();
     site.strip();
   } catch { /* the link's own lamp says that the service is away */ }
   setTimeout(cameras, CAMERAS_MS);

@@ -6,12 +6,19 @@ import { named, say, tell } from "./words.js";
 
 export class Site {
   constructor(site, cameras) {
+    this.known = new Map();
+    this.change(site, cameras);
+  }
+
+  // A camera that is gone keeps its names here: its events stay in the list.
+  change(site, cameras) {
     this.site = site;
     this.cameras = cameras;
+    for (const camera of cameras) this.known.set(camera.id, camera);
   }
 
   camera(id) {
-    return this.cameras.find((camera) => camera.id === id) ?? { id, name: null, zones: {}, time_zone: this.site.time_zone };
+    return this.known.get(id) ?? { id, name: null, zones: {}, time_zone: this.site.time_zone };
   }
 
   zoneName(event) {

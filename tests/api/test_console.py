@@ -203,6 +203,22 @@ def test_names_from_the_site_file_are_text(browser: Browser, store: Store, site:
         context.close()
 
 
+def test_an_open_page_follows_the_site(browser: Browser, store: Store, site: Site, intake: Intake) -> None:
+    """A camera that is gone is no longer in the strip, and its events keep its name."""
+    held = [site]
+    intake.upsert(make_event(camera="gate"))
+    with serve(create(store, None, site, cameras=Cameras(lambda: held[0])), port=0) as server:
+        context = browser.new_context()
+        page = Desk(context.new_page(), server).open()
+        expect(page.locator(".camera")).to_have_count(len(site.cameras))
+        rest = tuple(camera for camera in site.cameras if camera.id != "gate")
+        held[0] = site.model_copy(update={"cameras": rest, "name": Name(ko="새 마을", en="New village")})
+        expect(page.locator(".camera")).to_have_count(len(rest))
+        expect(page.locator("#centre")).to_have_text("New village")
+        expect(page.locator(".card")).to_contain_text(site.camera("gate").name.en)
+        context.close()
+
+
 def test_the_door_asks_for_the_token(
     browser: Browser, store: Store, evidence: Evidence, site: Site, intake: Intake, feeder: Feeder
 ) -> None:
