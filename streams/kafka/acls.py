@@ -57,8 +57,8 @@ RIGHTS: Mapping[Stage, Rights] = MappingProxyType(
         "correlate": Rights(
             {"site": ("READ",), "events": ("READ", "WRITE"), "checkpoints": ("READ", "WRITE")}, groups=("correlate",)
         ),
-        # evidence is cut from the frames; zones and suppressions that operators draw go back over the site topic
-        "serve": Rights({"site": ("READ", "WRITE"), "events": ("READ",), "frames": ("READ",)}, groups=("serve",)),
+        # evidence is cut from the frames
+        "serve": Rights({"site": ("READ",), "events": ("READ",), "frames": ("READ",)}, groups=("serve",)),
         "keep": Rights({"site": ("READ",), "detections": ("READ",)}, groups=("archive",)),
         # looks at lags and at who samples what
         "status": Rights({"site": ("READ",), "holders": ("READ",), "events": ("READ",)}, groups=("*",)),
