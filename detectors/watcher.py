@@ -123,6 +123,11 @@ class Watcher:
         after, more = self._look(state, detections, post, unwatched)
         return after, events + more
 
+    def skipped(self, state: CameraState) -> dict[str, int]:
+        """Records that were not taken: ``duplicate`` and ``late`` by their slot, ``stale`` by their epoch, of a camera
+        that was ``removed``."""
+        return state.skipped
+
     def _removed(self, state: CameraState, detections: Detections) -> tuple[CameraState, list[Event]]:
         """What was open at a camera that the site has no more is in nobody's sight."""
         before = (self._made(one.site, state.camera) for one in reversed(self._revisions.all))

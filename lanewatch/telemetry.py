@@ -17,16 +17,11 @@ from collections.abc import Collection, Iterable
 import prometheus_client
 from prometheus_client import Counter, Gauge, Histogram
 
-from lanewatch.records import BLIND
-
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 # It would tell of each counter also when it was made: twice the series, and nobody asks.
 
 REPEAT_S = 60.0
 """What goes wrong for one record goes wrong for thousands: a log says so once a minute, with the count."""
-
-HOLE_S = 3.0
-"""A sampler says something of each camera every second; where nothing came for longer, nobody watched."""
 
 CAMERA_FRAMES = Counter("lanewatch_camera_frames", "Pictures sampled from a camera.", ["camera"])
 CAPTURED = Gauge(
@@ -89,7 +84,6 @@ REPLAYED = Counter("lanewatch_replayed_records", "Records judged again after a r
 
 _held: dict[tuple[str, str], set[int]] = {}
 _repeats: dict[tuple[str, str], tuple[float, int]] = {}
-_judged_at: dict[str, float] = {}
 _lock = threading.Lock()
 
 
@@ -121,16 +115,14 @@ def event(kind: str, state: str) -> None:
     EVENTS.labels(kind, state).inc()
 
 
-def judged(camera: str, captured_at: float, gap: str | None) -> None:
-    """Tells how far a camera has been judged, capture time, and counts the time for which it was not watched."""
-    with _lock:
-        passed_s = captured_at - _judged_at.get(camera, captured_at)
-        _judged_at[camera] = captured_at
-    if gap in BLIND and passed_s > 0:
-        UNWATCHED.labels(camera, gap).inc(passed_s)
-    elif passed_s > HOLE_S:
-        UNWATCHED.labels(camera, "hole").inc(passed_s)
+def judged(camera: str, captured_at: float) -> None:
+    """Tells how far a camera has been judged, capture time."""
     CAPTURED.labels(camera).set(captured_at)
+
+
+def unwatched(camera: str, reason: str, seconds: float) -> None:
+    """Counts capture time for which nobody saw what happened at a camera."""
+    UNWATCHED.labels(camera, reason).inc(seconds)
 
 
 def latency(stage: str, received_at: float) -> None:

@@ -14,6 +14,7 @@ from lanewatch.records import Detections, Event, Frame, Reached
 from streams import ending
 from streams.backlog import Backlog
 from streams.correlating import Correlating
+from streams.judging import Judging
 from streams.stage import Correlate, Detect, Sample, Serve, UnavailableError, Watch
 
 S = TypeVar("S")
@@ -158,19 +159,17 @@ class MemoryRunner(Generic[S]):
 
     def _watching(self) -> None:
         states: dict[str, S] = {}
+        judging: Judging[S] = Judging()
         while (detections := self._next_detections()) is not None:
             camera = detections.camera
             self._archive(detections)
-            began = time.perf_counter()
             state = states[camera] if camera in states else self._watch.start(camera)
             try:
-                states[camera], events = self._watch.step(state, detections)
+                states[camera], events = judging.step(self._watch, state, detections)
             except Exception as error:  # noqa: BLE001 - a record that breaks one camera's fold must not end the others
                 self._unjudged(detections, error)
                 continue
-            telemetry.STAGE_SECONDS.labels("watch").observe(time.perf_counter() - began)
             telemetry.taken("watch")
-            telemetry.judged(camera, detections.captured_at, detections.gap)
             if self._correlating is not None:
                 events = [*events, *self._correlating.take(detections, events)]
             for event in events:

@@ -38,6 +38,10 @@ class Watch(Protocol[S]):
 
     def step(self, state: S, detections: Detections) -> tuple[S, list[Event]]: ...
 
+    def skipped(self, state: S) -> Mapping[str, int]:
+        """How many records were not taken so far, by reason, such as those that came twice."""
+        ...
+
 
 class UnavailableError(Exception):
     """Whatever takes events cannot take one just now, and can be asked again: a full disk, a database that is away."""

@@ -9,7 +9,6 @@ the old one arrives after the new one's first record is of an older epoch, and t
 
 from __future__ import annotations
 
-import time
 from typing import Any, Generic, TypeVar, cast
 
 import msgspec
@@ -17,6 +16,7 @@ from kafka.consumer.fetcher import ConsumerRecord
 
 from lanewatch import telemetry
 from lanewatch.records import Detections, Event, Reached, decode, encode
+from streams.judging import Judging
 from streams.kafka import wire
 from streams.kafka.checkpoint import Checkpoint, Kept, Place
 from streams.kafka.fold import Fold, where
@@ -50,6 +50,7 @@ class CameraFold(Fold[Watch[S]], Generic[S]):
         self._unsaved: set[str] = set()
         self._reached: dict[str, Reached] = {}
         self._failed: set[str] = set()
+        self._judging: Judging[S] = Judging()
         for camera, kept in checkpoint.states.items():
             try:
                 self._states[camera] = decode(kept.data, state_type)
@@ -102,15 +103,12 @@ class CameraFold(Fold[Watch[S]], Generic[S]):
                 telemetry.dropped(STAGE, camera, "unknown")
                 self._say(record, camera, "is none of the site's")
                 return []
-        began = time.perf_counter()
         try:
-            self._states[camera], events = self._judge.step(state, detections)
+            self._states[camera], events = self._judging.step(self._judge, state, detections)
         except Exception as error:  # noqa: BLE001 - a record that breaks one camera's fold must not end the others
             telemetry.dropped(STAGE, camera, "failed")
             self._say(record, camera, f"slot {detections.slot} was not judged", error)
             return []
-        telemetry.STAGE_SECONDS.labels(STAGE).observe(time.perf_counter() - began)
-        telemetry.judged(camera, detections.captured_at, detections.gap)
         telemetry.latency(STAGE, detections.received_at)
         self.judged += 1
         self._offsets[camera] = record.offset

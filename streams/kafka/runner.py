@@ -316,6 +316,10 @@ class _Judging(Generic[S]):
         self.pictures += detections.gap is None
         return result
 
+    def skipped(self, state: S) -> Mapping[str, int]:
+        """See ``streams.stage.Watch``."""
+        return self._watch.skipped(state)
+
     def _archive(self, detections: Detections) -> None:
         if self._keep is None:
             return

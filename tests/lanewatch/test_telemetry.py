@@ -60,20 +60,3 @@ def test_a_log_says_what_it_is_about(kind: str) -> None:
         told = json.loads(text)
         assert (told["message"], told["level"], told["camera"]) == ("골목 lane", "WARNING", "lane")
         assert (told["topic"], told["partition"], told["offset"]) == ("t.frames", 3, 7)
-
-
-def test_time_that_nobody_watched_is_counted_by_reason() -> None:
-    def unwatched(reason: str) -> float | None:
-        return value("lanewatch_unwatched_seconds_total", camera="dark", reason=reason)
-
-    telemetry.judged("dark", 100.0, None)
-    telemetry.judged("dark", 100.5, None)
-    telemetry.judged("dark", 101.5, "idle")
-    assert unwatched("hole") is None
-
-    telemetry.judged("dark", 107.5, None)
-    telemetry.judged("dark", 90.0, None)  # a record that is judged again
-    telemetry.judged("dark", 90.5, "shed")
-    telemetry.judged("dark", 91.0, "shed")
-    assert unwatched("hole") == pytest.approx(6.0)
-    assert unwatched("shed") == pytest.approx(1.0)

@@ -97,6 +97,9 @@ class CountingWatch:
             raise ValueError("a plug-in broke")
         return state + 1, [event(detections, state)]
 
+    def skipped(self, state: int) -> dict[str, int]:
+        return {}
+
 
 def event(detections: Detections, number: int) -> Event:
     """An event of its own for a record."""

@@ -1,0 +1,48 @@
+"""A record before the watch stage, and what is told of it."""
+
+from __future__ import annotations
+
+import time
+from typing import Generic, TypeVar
+
+from lanewatch import telemetry
+from lanewatch.records import BLIND, Detections, Event
+from streams.stage import Watch
+
+S = TypeVar("S")
+
+HOLE_S = 3.0
+"""A sampler says something of each camera every second; where nothing came for longer, nobody watched."""
+
+STAGE = "watch"
+
+
+class Judging(Generic[S]):
+    """Has records judged, and tells how long that takes, how far each camera has come, which records were not taken and
+    for how long nobody watched."""
+
+    def __init__(self) -> None:
+        self._latest: dict[str, float] = {}
+
+    def step(self, watch: Watch[S], state: S, detections: Detections) -> tuple[S, list[Event]]:
+        """See ``streams.stage.Watch``."""
+        began = time.perf_counter()
+        after, events = watch.step(state, detections)
+        telemetry.STAGE_SECONDS.labels(STAGE).observe(time.perf_counter() - began)
+        before, skipped = watch.skipped(state), watch.skipped(after)
+        if skipped == before:
+            self._taken(detections)
+        for reason, count in skipped.items():
+            if count > before.get(reason, 0):
+                telemetry.dropped(STAGE, detections.camera, reason, count - before.get(reason, 0))
+        return after, events
+
+    def _taken(self, detections: Detections) -> None:
+        camera, now = detections.camera, detections.captured_at
+        passed_s = now - self._latest.get(camera, now)
+        self._latest[camera] = now
+        if detections.gap in BLIND:
+            telemetry.unwatched(camera, detections.gap, max(0.0, passed_s))
+        elif passed_s > HOLE_S:
+            telemetry.unwatched(camera, "hole", passed_s)
+        telemetry.judged(camera, now)
