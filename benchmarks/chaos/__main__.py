@@ -4,10 +4,9 @@
 
 - ``stages``: kill -9 of detect, watch, correlate or serve at seeded random moments, shedding off: the events must equal
   those of an undisturbed run, ids and revisions included.
-- ``sampler``: kill -9 of one of two samplers, whose cameras nobody watches until the other has them: what happens
-  meanwhile is counted (``in_hole``), all else must be found.
-- ``broker``: it is stopped for a minute; ``restart``: it is killed and started again in the middle of its work: what is
-  still found within KISA's window, beside an undisturbed run.
+- ``sampler``: kill -9 of one of two samplers, whose cameras nobody watches until the other has them; ``broker``: it is
+  stopped for a minute; ``restart``: it is killed and started again in the middle of its work: what is found within
+  KISA's window, beside an undisturbed run, and what was lost, by reason.
 - ``camera``: a camera stalls, sends garbage, changes its size, jumps its clock: the rate of the others.
 - ``outage``: the broker is out of reach for ten minutes: memory, spool, drops.
 """
@@ -77,8 +76,7 @@ def _stages(result: dict[str, Any], _: dict[str, Any]) -> list[str]:
 
 
 def _found(result: dict[str, Any], calm: dict[str, Any]) -> list[str]:
-    # What happened while nobody watched at all cannot be asked for.
-    share = (result["found"] + result["in_hole"]) / result["truths"] - calm["found"] / calm["truths"]
+    share = result["found"] / result["truths"] - calm["found"] / calm["truths"]
     more = len(result["false"]) / result["truths"] - len(calm["false"]) / calm["truths"]
     wrong = [f"{-share:.1%} of the true events fewer than undisturbed"] if share < 0 else []
     return wrong + ([f"{more:.1%} more false or doubled ones than undisturbed"] if more > 0 else [])

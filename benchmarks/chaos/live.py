@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ from typing import Any
 from benchmarks.chaos.town import FPS, Listener, Town, fresh, site, town, truths, waited
 from deploy.broker import BrokerProcess
 from detectors.evaluation import AFTER_S, Instant, alarms, match
-from detectors.watcher import CARRY_S
 
 CAMERAS = 4
 RATE = 3.5
@@ -33,9 +32,6 @@ the grid's steps, so that every showing is sampled at the same pictures."""
 
 UP_S = 40.0
 """After so long all stages are at work, and the round that counts begins."""
-
-NOTICE_S = 1.0
-"""Who is there must be seen at two looks, and followed over a line."""
 
 MOST_GB = 1.2
 """Of any one process, whatever the broker does."""
@@ -87,8 +83,6 @@ class Scene:
             revisions = here.revisions()
             here.fleet.end()
         around = [one for loop in range(-1, self._loops + 1) for one in truths(cameras, begin + loop * self._period_s)]
-        holes = told.get("holes", {})
-        told["in_hole"] = sum(begin <= one.at < end and _within(one, holes) for one in around)
         return told | scored(alarms(revisions), around, begin, end) | {"lost": lost}
 
 
@@ -148,30 +142,19 @@ def killed_sampler(here: Town, listener: Listener) -> dict[str, Any]:
         "all cameras are sampled again",
     )
     waited_s = time.monotonic() - killed
-    holes = {camera: _hole(listener, camera) for camera in listener.reached}
+    longest = max(_hole(listener, camera) for camera in listener.reached)
     here.again(victim)
-    return {
-        "hole_s": max(after - before for before, after in holes.values()),
-        "holes": {camera: one for camera, one in holes.items() if one[1] - one[0] > CARRY_S},
-        "cameras": had[victim],
-        "waited_s": waited_s,
-    }
+    return {"hole_s": longest, "cameras": had[victim], "waited_s": waited_s}
 
 
 def _cameras(here: Town, name: str) -> float:
     return sum(value for key, value in here.metrics(name).items() if key.startswith("lanewatch_cameras{"))
 
 
-def _hole(listener: Listener, camera: str) -> tuple[float, float]:
-    """The two tellings of how far a camera was judged that lie farthest apart, capture time."""
+def _hole(listener: Listener, camera: str) -> float:
+    """The longest time between two tellings of how far a camera was judged, capture time."""
     times = [one.captured_at for _, one in listener.reached[camera]]
-    return max(itertools.pairwise(times), key=lambda pair: pair[1] - pair[0], default=(0.0, 0.0))
-
-
-def _within(truth: Instant, holes: Mapping[str, tuple[float, float]]) -> bool:
-    """Whether something happened while nobody watched, or so shortly after that it was not yet known who is there."""
-    begin, end = holes.get(truth.key[0], (0.0, 0.0)) if isinstance(truth.key, tuple) else (0.0, 0.0)
-    return begin <= truth.at <= end + NOTICE_S
+    return max((after - before for before, after in itertools.pairwise(times)), default=0.0)
 
 
 def stopped_broker(process: BrokerProcess, away_s: float) -> Disturb:
