@@ -120,19 +120,22 @@ def needed(revisions: Iterable[Revision], since: float) -> list[Revision]:
 
 
 def seated(cameras: Iterable[str], seats: Mapping[str, int], partitions: int) -> dict[str, int]:
-    """A seat for each camera: the one that it has, or the lowest free one whose partition has the fewest cameras.
+    """A seat for each camera: the one that it has, or a free one whose partition has the fewest cameras.
 
-    The same cameras in the same order get the same seats whoever publishes them.
+    Of those it takes the one that halves what is left, and halves it again (van der Corput's order): groups give their
+    members runs of neighbouring partitions, and each run is to have its part of a few cameras too. The same cameras in
+    the same order get the same seats whoever publishes them.
     """
     wanted = list(dict.fromkeys(cameras))
     given = {camera: seats[camera] for camera in wanted if camera in seats}
     load = Counter(dict.fromkeys(range(partitions), 0))
     load.update(seat % partitions for seat in given.values())
     taken = set(given.values())
+    order = _halving(partitions)
     for camera in wanted:
         if camera in given:
             continue
-        partition = min(range(partitions), key=lambda one: (load[one], one))
+        partition = min(order, key=load.__getitem__)
         seat = partition
         while seat in taken:
             seat += partitions
@@ -140,3 +143,10 @@ def seated(cameras: Iterable[str], seats: Mapping[str, int], partitions: int) ->
         taken.add(seat)
         load[partition] += 1
     return given
+
+
+def _halving(partitions: int) -> list[int]:
+    """All partitions: the first, the one in the middle, those in the middles of both halves, and so on."""
+    width = (partitions - 1).bit_length()
+    turned = [sum((number >> bit & 1) << (width - 1 - bit) for bit in range(width)) for number in range(1 << width)]
+    return list(dict.fromkeys(one * partitions >> width for one in turned))

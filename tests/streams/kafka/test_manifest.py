@@ -21,6 +21,15 @@ def test_cameras_are_spread_evenly_and_keep_their_seats() -> None:
     assert [again["new-1"] % 4, again["new-2"] % 4] == [1, 1]
 
 
+@pytest.mark.parametrize(("cameras", "partitions", "members"), [(4, 24, 2), (4, 8, 2), (6, 24, 3), (12, 24, 4)])
+def test_a_few_cameras_are_everybodys(cameras: int, partitions: int, members: int) -> None:
+    """A group gives its members runs of neighbouring partitions."""
+    seats = manifest.seated([f"cam-{number}" for number in range(cameras)], {}, partitions)
+    shares = Counter(seat % partitions * members // partitions for seat in seats.values())
+    assert len(shares) == members
+    assert max(shares.values()) - min(shares.values()) <= 2
+
+
 def test_two_who_publish_the_same_cameras_give_the_same_seats() -> None:
     names = ["b", "a", "c"]
     assert manifest.seated(names, {}, 2) == manifest.seated(names, {}, 2) == {"b": 0, "a": 1, "c": 2}
