@@ -27,6 +27,9 @@ DELETE_S = 10
 MAX_FRAME_BYTES = 4 << 20
 """Of one record. A frame 960 wide is 40-150 KB, with four crops twice that; a broker's own bound is 1 MB."""
 
+ROOM_BYTES = MAX_FRAME_BYTES + 65_536
+"""The largest record with its headers, and a batch with nothing else in it."""
+
 
 @dataclass(frozen=True)
 class Topic:
@@ -77,9 +80,8 @@ class Topics:
         return f"{self.prefix}.{stage}"
 
     def _topic(self, stream: Stream, partitions: int, config: dict[str, str]) -> Topic:
-        return Topic(
-            stream, f"{self.prefix}.{stream}", partitions, config | {"max.message.bytes": str(MAX_FRAME_BYTES + 65_536)}
-        )
+        config = config | {"max.message.bytes": str(ROOM_BYTES)}
+        return Topic(stream, f"{self.prefix}.{stream}", partitions, config)
 
 
 def _kept(retention: Retention, partitions: int) -> dict[str, str]:
@@ -89,7 +91,8 @@ def _kept(retention: Retention, partitions: int) -> dict[str, str]:
         "retention.ms": str(int(retention.minutes * 60_000)),
         "retention.bytes": str(each),
         "segment.ms": str(SEGMENT_S * 1000),
-        "segment.bytes": str(max(1 << 20, min(256 << 20, each // 4))),
+        # A broker refuses a record that is larger than a segment may be.
+        "segment.bytes": str(max(ROOM_BYTES, min(256 << 20, each // 4))),
         # A deleted segment stays on the disk for so long, for who is reading it: a minute of frames is gigabytes.
         "file.delete.delay.ms": str(DELETE_S * 1000),
     }
@@ -195,15 +198,18 @@ def _creation(wanted: Mapping[str, Any], name: str) -> str:
 def _check_partitions(broker: Broker, topic: Topic, has: int) -> None:
     if has == topic.partitions:
         return
-    what = f"topic {topic.name} at {broker.where} has {has} partitions, and the site file asks for {topic.partitions}"
+    what = f"topic {topic.name} at {broker.where} has {has} partitions, and "
+    if topic.stream in ("events", "holders"):
+        raise BrokerError(f"{what}it must have one: its records have one order; give another `kafka.prefix`")
     more = (
         ""
         if has > topic.partitions
         else (f" (`{_command(broker, 'kafka-topics.sh', f'--delete --topic {topic.name}')}` drops what it holds)")
     )
     raise BrokerError(
-        f"{what}; a camera's records would be torn apart. Set `kafka.partitions: {has}` if all four topics have as "
-        f"many, or give another `kafka.prefix`, or let the topic be made anew{more}"
+        f"{what}the site file asks for {topic.partitions}; a camera's records would be torn apart. Set "
+        f"`kafka.partitions: {has}` if all four topics have as many, or give another `kafka.prefix`, or let the topic "
+        f"be made anew{more}"
     )
 
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from streams.kafka.client import PacedClient, WideClient
-from streams.kafka.topics import MAX_FRAME_BYTES
-
-ROOM_BYTES = MAX_FRAME_BYTES + 65_536
-"""The largest record with its headers, and a batch with nothing else in it."""
+from streams.kafka.topics import ROOM_BYTES
 
 FRAME_SEND: dict[str, Any] = {
     "acks": 1,  # a lost picture is no harm, a slow one is

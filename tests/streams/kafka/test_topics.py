@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import time
 import uuid
 from collections.abc import Callable
@@ -15,7 +16,9 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from lanewatch.site import Camera, Kafka, Name, Retention, Site
 from streams.kafka import acls
 from streams.kafka.broker import Broker, BrokerError
-from streams.kafka.topics import Topics, ensure
+from streams.kafka.sender import Sender
+from streams.kafka.topics import MAX_FRAME_BYTES, Topics, ensure
+from streams.kafka.wire import Message
 
 
 def site(address: str, prefix: str, **kafka: object) -> Site:
@@ -92,6 +95,28 @@ def test_other_partitions_than_stated(broker: str, prefix: str, asked: int) -> N
         made(site(broker, prefix, partitions=asked))
     assert f"asks for {asked}" in str(caught.value)
     assert ("--delete" in str(caught.value)) == (asked > 3), "what is deleted is gone: only where nothing else helps"
+
+
+def test_an_order_needs_one_partition(broker: str, prefix: str) -> None:
+    with KafkaAdminClient(bootstrap_servers=broker) as admin:
+        admin.create_topics({f"{prefix}.events": {"num_partitions": 3, "replication_factor": 1}})
+    with pytest.raises(
+        BrokerError, match=rf"topic {prefix}\.events .* has 3 partitions, and it must have one"
+    ) as caught:
+        made(site(broker, prefix))
+    assert "kafka.partitions" not in str(caught.value), "no number there would help"
+
+
+def test_the_largest_frame_is_taken_however_little_is_kept(broker: str, prefix: str) -> None:
+    told = site(broker, prefix, frames={"minutes": 1, "gigabytes": 0.01})
+    topics = made(told)
+    sender = Sender(Broker(told, "test", {}))
+    try:
+        sent = sender.send(topics.frames.name, 0, Message(b"a", random.randbytes(MAX_FRAME_BYTES), []))
+        sender.flush(20)
+        assert sent.succeeded()
+    finally:
+        sender.close()
 
 
 @pytest.mark.parametrize(
