@@ -9,7 +9,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError, RetriableError
+from kafka.errors import (
+    KafkaError,
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    RetriableError,
+)
 
 from lanewatch import telemetry, tracing
 from lanewatch.records import Frame
@@ -34,8 +40,8 @@ MOST_TICKS = 64
 
 _AGAIN_S = 1.0
 _POLL_S = 0.2
-_TELL_S = 60.0
 _ACQUAINT_S = 5.0
+_TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 log = telemetry.log("kafka")
 
@@ -91,7 +97,6 @@ class FrameSender:
         self._draining = False
         self._closed = False
         self._again_at = 0.0
-        self._told_at = -_TELL_S
         self._producer = broker.producer(**FRAME_SEND)
         _acquaint(self._producer, self._topic)
 
@@ -116,19 +121,21 @@ class FrameSender:
                 picture in a hundred.
 
         Returns:
-            Whether it was taken; what is too large is not, and is counted.
+            Whether it was taken: what is too large, or comes after the end, is not, and is counted.
         """
         if trace is None and frame.packed is not None:
             trace = tracing.sampled("sample", frame.received_at, camera=frame.camera, slot=frame.slot)
         message = wire.of_frame(frame).traced(trace)
         size = message.size
         if size > MAX_FRAME_BYTES:
-            self._lost(frame.camera, "too_large", f"slot {frame.slot}: {size} bytes, at most {MAX_FRAME_BYTES}")
+            what = f"slot {frame.slot}: {size} bytes, at most {MAX_FRAME_BYTES}"
+            self._lost(frame.camera, partition, "too_large", what)
             return False
         picture, last = frame.packed is not None, frame.gap == "ended"
         item = _Item(frame.camera, frame.epoch, frame.slot, picture, last, partition, message, size + RECORD_BYTES)
         with self._settled:
             if self._closed:
+                telemetry.dropped("sample", frame.camera, "undelivered")
                 return False
             self._put(item)
             self._drain()
@@ -203,10 +210,12 @@ class FrameSender:
             future = self._producer.send(self._topic, value, key, headers, item.partition)
         except KafkaTimeoutError as error:  # it knows nothing of the topic yet
             self._again_at = time.monotonic() + _AGAIN_S
-            self._tell(f"{self._topic}: frames wait for the broker: {error}")
+            telemetry.repeated(
+                log, "frames wait", "%s: frames wait for the broker: %s", self._topic, error, topic=self._topic
+            )
             return False
         except (KafkaError, ValueError) as error:
-            self._lost(item.camera, _reason(error), f"{self._topic}-{item.partition}: {error}")
+            self._lost(item.camera, item.partition, _reason(error), f"slot {item.slot}: {error}")
             return True
         self._bytes += item.size
         self._records += 1
@@ -220,7 +229,7 @@ class FrameSender:
             self._acknowledged(item.camera, item.epoch, item.slot)
 
     def _failed(self, item: _Item, error: BaseException) -> None:
-        self._lost(item.camera, _reason(error), f"{self._topic}-{item.partition}, slot {item.slot}: {error}")
+        self._lost(item.camera, item.partition, _reason(error), f"slot {item.slot}: {error}")
         self._settle(item)
 
     def _settle(self, item: _Item) -> None:
@@ -232,14 +241,18 @@ class FrameSender:
             if not self._records:
                 self._settled.notify_all()
 
-    def _lost(self, camera: str, reason: str, what: str) -> None:
+    def _lost(self, camera: str, partition: int, reason: str, what: str) -> None:
         telemetry.dropped("sample", camera, reason)
-        self._tell(f"camera {camera}: a frame is lost ({reason}): {what}")
-
-    def _tell(self, what: str) -> None:
-        if time.monotonic() - self._told_at >= _TELL_S:
-            self._told_at = time.monotonic()
-            log.warning("%s", what)
+        telemetry.repeated(
+            log,
+            f"frame {reason}",
+            "a frame is lost (%s): %s",
+            reason,
+            what,
+            camera=camera,
+            topic=self._topic,
+            partition=partition,
+        )
 
 
 class Sender:
@@ -337,4 +350,4 @@ def _acquaint(producer: Any, topic: str) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    return "too_large" if isinstance(error, MessageSizeTooLargeError) else "undelivered"
+    return "too_large" if isinstance(error, _TOO_LARGE) else "undelivered"

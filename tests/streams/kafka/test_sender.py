@@ -166,6 +166,7 @@ def test_what_waits_at_the_end_is_counted() -> None:
     sender.close(0.0)
     assert dropped("ends", "undelivered") == before + 1
     assert not sender.send(frame("ends", 3), 0)
+    assert dropped("ends", "undelivered") == before + 2
 
 
 def test_frames_arrive_in_order_and_are_told(broker: str) -> None:
