@@ -10,11 +10,9 @@ from kafka import KafkaConsumer
 from kafka.consumer.fetcher import ConsumerRecord
 
 from lanewatch import telemetry
+from streams.kafka.clock import BrokerClock
 
 BEAT_S = 1.0
-
-CLOCK_S = 60.0
-"""The least delay of a minute is taken: what is above it is waiting, not the clock."""
 
 
 class Pulse:
@@ -29,7 +27,7 @@ class Pulse:
         self._stage = stage
         self._topic = topic
         self._told = 0.0
-        self._clock = Clock()
+        self._clock = BrokerClock()
 
     def beat(self, consumer: KafkaConsumer, polled: Mapping[Any, Iterable[ConsumerRecord]] | None = None) -> None:
         """Tells what there is to tell, at most once a second; ``polled`` are the records that have just come."""
@@ -52,35 +50,9 @@ class Pulse:
 
     def _saw(self, polled: Mapping[Any, Iterable[ConsumerRecord]]) -> None:
         newest = max((record.timestamp for records in polled.values() for record in records), default=None)
-        if newest is not None:
-            telemetry.drift(self._stage, self._clock.saw(newest / 1000))
-
-    @property
-    def drift_s(self) -> float:
-        """This machine's clock less the broker's, as far as is known; a consumer's way adds some milliseconds."""
-        return self._clock.drift_s
-
-
-class Clock:
-    """This machine's clock against the broker's, which stamps what it appends.
-
-    A record is seen after it was appended: the least of what lies between within the last minute is nearest to the
-    difference of the clocks.
-    """
-
-    def __init__(self) -> None:
-        self._seen: list[tuple[float, float]] = []
-
-    @property
-    def drift_s(self) -> float:
-        """This clock less the broker's; 0 while nothing was seen."""
-        return min((one for _, one in self._seen), default=0.0)
-
-    def saw(self, appended_at: float) -> float:
-        """Takes a record's append time, seconds by the broker's clock, at the moment when it came."""
-        now = time.monotonic()
-        apart = time.time() - appended_at
-        # Only what may still become the least is kept: later ones that are smaller replace what is before them.
-        kept = [(at, one) for at, one in self._seen if now - at < CLOCK_S and one < apart]
-        self._seen = [*kept, (now, apart)]
-        return self.drift_s
+        if newest is None:
+            return
+        self._clock.heard(newest / 1000)
+        error = self._clock.error
+        if error is not None:
+            telemetry.drift(self._stage, error)
