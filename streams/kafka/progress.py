@@ -37,9 +37,3 @@ class Progress:
         """The offset of the first record that is not finished, all before it being so; None before the first is."""
         with self._lock:
             return self._position
-
-    @property
-    def in_hand(self) -> int:
-        """Records that have begun and may not be committed yet."""
-        with self._lock:
-            return len(self._begun)

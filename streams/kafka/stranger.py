@@ -20,14 +20,10 @@ def identify(host: str, port: int) -> Literal["tls", "http", "kafka"] | None:
     return "http" if _speaks_http(host, port) else None
 
 
-def greeting(number: int, client: str = "lanewatch") -> bytes:
-    """A broker is asked for its versions, which it tells to everybody."""
-    head = struct.pack(">hhih", 18, 0, number, len(client)) + client.encode()
-    return struct.pack(">i", len(head)) + head
-
-
 def _speaks_kafka(host: str, port: int) -> bool:
-    return _answer(host, port, greeting(7), 8)[4:] == struct.pack(">i", 7)
+    name = b"lanewatch"
+    question = struct.pack(">hhih", 18, 0, 7, len(name)) + name  # its versions, which it tells to everybody
+    return _answer(host, port, struct.pack(">i", len(question)) + question, 8)[4:] == struct.pack(">i", 7)
 
 
 def _speaks_http(host: str, port: int) -> bool:
