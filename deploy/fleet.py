@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -12,6 +11,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+
+from deploy import leash
 
 END_S = 20.0
 """A planned end: a sampler goes on for up to 10 s, until its successor's first frame."""
@@ -67,15 +68,9 @@ class StageProcess:
         return None if self._process is None else self._process.poll()
 
     def start(self) -> None:
-        """Starts it, or starts it again. It ends with this process, however that ends."""
-        self._process = subprocess.Popen(
-            self._arguments,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            env=self._environment,
-            start_new_session=True,  # the terminal's Ctrl-C is for who started it, who ends all in order
-            preexec_fn=_die_with_parent,
+        """Starts it, or starts it again. It is asked to end when this process is no more, however that ended."""
+        self._process = leash.popen(
+            self._arguments, subprocess.PIPE, environment=self._environment, ending=signal.SIGTERM
         )
         self._reader = threading.Thread(target=self._read, args=(self._process,), name=self.name, daemon=True)
         self._reader.start()
@@ -176,9 +171,3 @@ class Fleet:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.end() if kind is None else self.kill()
-
-
-def _die_with_parent() -> None:
-    """Linux: the child gets SIGTERM when the thread that started it is no more; elsewhere it does nothing."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
