@@ -33,8 +33,8 @@ PHASE_S = 28.0
 LEAD_S = 12.0
 """The clip begins so long after the start: the processes need it to be there."""
 
-METERS_NORTH = 0.0006
-"""Degrees between two cameras: 70 m, neighbours."""
+DEGREES_NORTH = 0.0006
+"""Between two cameras: 70 m, neighbours."""
 
 UP_S = 90.0
 
@@ -46,7 +46,7 @@ def site_of(cameras: int, address: str, prefix: str, now: float, rate: float = R
 
     Args:
         cameras: how many, at most eight.
-        address: the broker's.
+        address: the broker's, or several with commas between.
         prefix: of the topics' names.
         now: when they begin to play, wall clock.
         rate: frames a second of each.
@@ -63,13 +63,13 @@ def site_of(cameras: int, address: str, prefix: str, now: float, rate: float = R
         camera["id"] = f"lane-{index + 1:02}"
         camera["name"] = {"ko": f"들말 삼거리 {NUMBERS[index]}", "en": f"Deulmal junction {index + 1}"}
         camera["url"] = f"file:{demo.CLIP}?loop=1&clock={clock}&since={since}&pace=live&fps=7"
-        camera["latitude"] += index * METERS_NORTH
+        camera["latitude"] += index * DEGREES_NORTH
         camera["rate"] = {"active": rate, "idle": rate}
         site["cameras"].append(camera)
     site["id"] = "city"
     site["name"] = {"ko": "들말 안전마을 (분산 시연)", "en": "Deulmal village (demo of a city)"}
     site["kafka"] = {
-        "brokers": [address],
+        "brokers": [one.strip() for one in address.split(",")],
         "prefix": prefix,
         "partitions": max(cameras, 2),  # one for each camera: the two of each stage have equal shares
         "frames": {"minutes": 10, "gigabytes": 2},

@@ -18,9 +18,12 @@ NOW = 1_790_000_000.0
 
 def test_its_cameras_show_the_clip_each_at_another_place_and_one_clock(tmp_path: Path) -> None:
     file = tmp_path / "site.yaml"
-    file.write_text(yaml.safe_dump(site_of(4, "127.0.0.1:9092", "lanewatch.try", NOW), allow_unicode=True))
+    file.write_text(
+        yaml.safe_dump(site_of(4, "127.0.0.1:9092, kafka-2:9092", "lanewatch.try", NOW), allow_unicode=True)
+    )
     site = sitecheck.load(file)
     anchors = [Address.parse(camera.url, time_zone=site.time_zone).anchor for camera in site.cameras]
+    assert site.kafka.brokers == ("127.0.0.1:9092", "kafka-2:9092")
     assert [camera.id for camera in site.cameras] == ["lane-01", "lane-02", "lane-03", "lane-04"]
     assert len({camera.latitude for camera in site.cameras}) == 4
     assert len({anchor.since for anchor in anchors if anchor is not None}) == 4
