@@ -24,8 +24,6 @@ from models import detector, devices
 from models.detector import ObjectDetector
 from streams.memory import RECORDED_BATCH
 
-CLIP = demo.SITE.parent / "clip.mp4"
-
 
 def main() -> None:
     """Prints the table, or with ``--json`` the object."""
@@ -84,7 +82,7 @@ def _play(network: ObjectDetector) -> int:
 
 
 def _decode(decoded: queue.Queue[Image | None]) -> None:
-    with av.open(str(CLIP)) as container:
+    with av.open(str(demo.CLIP)) as container:
         for frame in container.decode(video=0):
             decoded.put(frame.to_ndarray(format="bgr24").astype(np.uint8, copy=False))
     decoded.put(None)

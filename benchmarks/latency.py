@@ -74,9 +74,7 @@ def measure(site: Site, seconds: float) -> dict[str, float]:
     with (
         tempfile.TemporaryDirectory() as folder,
         Centre(site, Path(folder), run="live", live=True, also=watch_clock) as centre,
-        server.serve(
-            app.create(centre.store, centre.evidence, site, cameras=centre.cameras), "127.0.0.1", 0
-        ) as running,
+        serving(centre) as running,
     ):
         follower = threading.Thread(target=follow, args=(running.url, read), daemon=True)
         follower.start()

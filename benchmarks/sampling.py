@@ -41,7 +41,6 @@ from streams.recording import Recording
 from streams.ring import PacketRing
 from streams.sampler import Sampler, Source
 
-CLIP = demo.SITE.parent / "clip.mp4"
 SIZE = (640, 360)
 FPS, GOP = 25, 50
 BITS_PER_S = 1_000_000
@@ -78,7 +77,7 @@ def main() -> None:
 
 def measure(folder: Path, runs: int) -> dict[str, float]:
     """All figures; clips are made in ``folder``."""
-    pictures = [_scaled(image) for image in _decoded(CLIP)]
+    pictures = [_scaled(image) for image in _decoded(demo.CLIP)]
     wall: Float64 = np.median(np.stack(pictures[::16]), axis=0)
     moving = encode(folder / "moving.mp4", pictures)
     still = encode(folder / "still.mp4", noisy(wall, STILL_S))
