@@ -47,7 +47,7 @@ class Load:
     """What is carried.
 
     Attributes:
-        address: of the broker.
+        address: of the broker, or several with commas between.
         prefix: of the topics.
         partitions: of the frames topic.
         cameras: that the frames are said to be from.
@@ -66,7 +66,7 @@ class Load:
     def site(self) -> Site:
         """The demo's, with these topics."""
         kafka = Kafka(
-            brokers=(self.address,),
+            brokers=tuple(self.address.split(",")),
             prefix=self.prefix,
             partitions=self.partitions,
             frames=Retention(minutes=1, gigabytes=2),

@@ -20,7 +20,6 @@ import argparse
 import csv
 import gzip
 import json
-import os
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
@@ -30,6 +29,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from benchmarks import truth
 from lanewatch.records import Box, Frame, Image
 from lanewatch.site import Camera, Name, Rate
 from streams.sampler import Sampler
@@ -67,7 +67,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="one object with a list rows")
     arguments = parser.parse_args()
-    data = Path(os.environ["LANEWATCH_DATA"])
+    data = truth.folder()
     with tempfile.TemporaryDirectory() as folder:
         rows = [
             measure(name, runs)

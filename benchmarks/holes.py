@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -85,12 +83,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="one object instead of a table")
     parser.add_argument("--seed", type=int, default=events.SEED, help="of the layouts (%(default)s)")
     options = parser.parse_args(arguments)
-    folder = os.environ.get("LANEWATCH_DATA")
-    if not folder:
-        print("LANEWATCH_DATA names no folder: it holds pets09-s2l1 with video.avi and gt.txt", file=sys.stderr)
-        return 2
-    paths = truth.people(Path(folder) / "pets09-s2l1" / "gt.txt", events.FPS)
-    records = events.thinned(events.footage(Path(folder)), EVERY)
+    folder = truth.folder()
+    paths = truth.people(folder / "pets09-s2l1" / "gt.txt", events.FPS)
+    records = events.thinned(events.footage(folder), EVERY)
     report = measure(records, paths, options.seed)
     print(json.dumps(report) if options.json else table(report))
     return 0

@@ -12,14 +12,12 @@ import argparse
 import json
 import os
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 
 from benchmarks import city
 from benchmarks.carriers import QUALITY, SIZE, Carrier, Load, carry
-from deploy.broker import BrokerProcess
+from deploy.broker import given
 from streams.kafka.broker import Broker
 from streams.kafka.topics import Topics, ensure
 from streams.kafka.tuning import FRAME_FETCH, FRAME_SEND
@@ -39,7 +37,7 @@ def main() -> None:
     parser.add_argument("--partitions", type=int, default=PARTITIONS, help="of the frames topic")
     parser.add_argument("--city", action="store_true", help="the stages too: revision_p95_s, spread, second_worker")
     arguments = parser.parse_args()
-    with _broker() as address:
+    with given() as address:
         figures = measure(address, arguments.seconds, arguments.partitions)
         if arguments.city:
             figures |= city.revision(address, CITY_S) | city.sharing(address, SHARING_S)
@@ -101,17 +99,6 @@ def _run(carrier: Carrier, address: str, partitions: int, rate: float | None, se
     finally:
         with broker.administering() as admin:
             admin.delete_topics([topic.name for topic in topics.all])
-
-
-@contextmanager
-def _broker() -> Iterator[str]:
-    """The address of the broker that ``LANEWATCH_KAFKA`` names, or of one that is started here."""
-    told = os.environ.get("LANEWATCH_KAFKA")
-    if told:
-        yield told
-        return
-    with BrokerProcess() as process:
-        yield process.address
 
 
 if __name__ == "__main__":

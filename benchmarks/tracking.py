@@ -21,9 +21,7 @@ import argparse
 import csv
 import gzip
 import json
-import os
 import statistics
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -36,6 +34,7 @@ import av
 import motmetrics
 import numpy as np
 
+from benchmarks import truth
 from lanewatch.records import PERSON, Detections, Float64, Int64, UInt8
 from models import detector, look, offline
 from models.detector import Boxes
@@ -298,13 +297,12 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one object: rows, update_ms_3, update_ms_10")
     parser.add_argument("--all", action="store_true", help="with the other scenes")
     arguments = parser.parse_args()
-    if not (folder := os.environ.get("LANEWATCH_DATA")):
-        sys.exit("LANEWATCH_DATA is not set: the labelled footage is not part of the repository")
+    folder = truth.folder()
     rows = []
-    scenes: list[tuple[str, list[Footage], tuple[int, ...]]] = [("pets09-s2l1", [pets(Path(folder))], (1, 2, 3))]
+    scenes: list[tuple[str, list[Footage], tuple[int, ...]]] = [("pets09-s2l1", [pets(folder)], (1, 2, 3))]
     if arguments.all:
-        scenes.append(("tud-stadtmitte", [stadtmitte(Path(folder))], (4, 8)))
-        scenes.append(("caviar", list(caviar(Path(folder))), (4, 8)))
+        scenes.append(("tud-stadtmitte", [stadtmitte(folder)], (4, 8)))
+        scenes.append(("caviar", list(caviar(folder)), (4, 8)))
     for name, footages, rates in scenes:
         rows += [rows_of(tracker, footages, every, name) for every in rates for tracker in ("lanewatch", *OTHERS)]
     result = {"rows": rows, "update_ms_3": update_ms(3), "update_ms_10": update_ms(10)}

@@ -16,6 +16,7 @@ middle of a box's lower edge, one a frame.
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,6 +59,18 @@ class Layout(NamedTuple):
     watch: shapely.Polygon
     closed: shapely.Polygon
     line: shapely.LineString
+
+
+def folder() -> Path:
+    """Where the labelled footage lies, which is no part of the repository.
+
+    Raises:
+        SystemExit: nobody said where.
+    """
+    told = os.environ.get("LANEWATCH_DATA")
+    if not told:
+        raise SystemExit("LANEWATCH_DATA names no folder: it holds pets09-s2l1 with video.avi and gt.txt, and caviar")
+    return Path(told)
 
 
 def people(file: Path, fps: float) -> list[Path2D]:

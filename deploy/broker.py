@@ -199,6 +199,17 @@ class BrokerProcess:
         return path
 
 
+@contextlib.contextmanager
+def given() -> Iterator[str]:
+    """The address that ``LANEWATCH_KAFKA`` names, or that of a broker which is started here and ends with the block."""
+    told = os.environ.get("LANEWATCH_KAFKA")
+    if told:
+        yield told
+        return
+    with BrokerProcess() as process:
+        yield process.address
+
+
 def free_port() -> int:
     """A loopback port that nobody uses just now, of those that the system gives to nobody by itself.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 import signal
 import sys
 import threading
@@ -20,7 +19,7 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 
 from api.folder import Folder, FolderTakenError
-from deploy.broker import BrokerProcess
+from deploy.broker import given
 from deploy.fleet import Fleet
 from lanewatch import demo
 
@@ -114,10 +113,8 @@ class City:
     def _start(self) -> None:
         with Folder(self.folder) as folder:
             folder.empty()
-        address = os.environ.get("LANEWATCH_KAFKA")
-        if not address:
-            say("starting a broker: Apache Kafka, one node")
-            address = self._closing.enter_context(BrokerProcess()).address
+        say("looking for a broker, or starting one: Apache Kafka, one node")
+        address = self._closing.enter_context(given())
         file = self.folder / "site.yaml"
         prefix = f"lanewatch.city-{int(time.time())}"
         site = site_of(self._cameras, address, prefix, time.time(), self._rate)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.broker import BrokerProcess
+from deploy.broker import given
 
 CLIP = Path(__file__).parents[1] / "lanewatch" / "demo" / "clip.mp4"
 
@@ -34,9 +34,5 @@ def clip() -> Path:
 @pytest.fixture(scope="session")
 def broker() -> Iterator[str]:
     """The address of a real Apache Kafka: the one of ``LANEWATCH_KAFKA``, or one that is started for the tests."""
-    told = os.environ.get("LANEWATCH_KAFKA")
-    if told:
-        yield told
-        return
-    with BrokerProcess() as process:
-        yield process.address
+    with given() as address:
+        yield address
