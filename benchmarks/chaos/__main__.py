@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import sys
 import tempfile
@@ -24,9 +23,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import truth
 from benchmarks.chaos import live, stages, trouble
-from benchmarks.chaos.town import CLIP
 from deploy.broker import BrokerProcess
+from lanewatch.demo import CLIP
 
 PROOFS = ("stages", "sampler", "broker", "restart", "camera", "outage")
 AWAY_S = 60.0
@@ -110,9 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--outage-s", type=float, default=OUTAGE_S, help="how long the outage lasts (%(default)s)")
     parser.add_argument("--json", action="store_true", help="one object instead of lines")
     options = parser.parse_args(arguments)
-    if not os.environ.get("LANEWATCH_DATA"):
-        print("LANEWATCH_DATA names no folder: the labels of pets09-s2l1 (gt.txt) are wanted", file=sys.stderr)
-        return 2
+    truth.folder()  # said at once, and not after the first proof
     results = run(options.only, options.rounds, options.seed, options.outage_s)
     if options.json:
         print(json.dumps(results))

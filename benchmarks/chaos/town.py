@@ -25,14 +25,12 @@ from benchmarks import truth
 from deploy.broker import free_port
 from deploy.fleet import Fleet
 from detectors.evaluation import Instant
-from lanewatch.demo import SITE
 from lanewatch.records import Event, Reached
 from lanewatch.site import Camera, Kafka, Name, Rate, Site, Watching
 from streams.kafka import wire
 from streams.kafka.broker import Broker
 from streams.kafka.topics import Topics
 
-CLIP = SITE.parent / "clip.mp4"
 FPS = 7.0
 """At which the clip was recorded; its labels are given for each frame."""
 
@@ -49,7 +47,7 @@ def site(prefix: str, url: str, cameras: int, *, fps: float = FPS) -> Site:
     """Cameras that all see the clip, each with zones, a line and a partition of its own.
 
     Raises:
-        KeyError: LANEWATCH_DATA is not set; it holds the labels that the layouts are drawn by.
+        SystemExit: nobody said where the labels are that the layouts are drawn by.
     """
     drawn = truth.layouts(people(), WIDTH, HEIGHT, layouts.HEIGHTS, SEED, cameras)
     return Site(
@@ -76,7 +74,7 @@ def site(prefix: str, url: str, cameras: int, *, fps: float = FPS) -> Site:
 
 def people() -> list[truth.Path2D]:
     """The labelled people of the clip."""
-    return truth.people(Path(os.environ["LANEWATCH_DATA"]) / "pets09-s2l1" / "gt.txt", FPS)
+    return truth.people(truth.folder() / "pets09-s2l1" / "gt.txt", FPS)
 
 
 def truths(cameras: int, begin: float) -> list[Instant]:
