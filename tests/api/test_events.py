@@ -149,7 +149,7 @@ def test_a_stored_revision_can_be_read_at_once(intake: Intake, serving: Serving)
         intake.upsert(make_event(f"e-{number}"))
         assert client.get(f"/v1/events/e-{number}").status_code == 200
         took.append(time.perf_counter() - began)
-    assert sorted(took)[15] < 0.04  # Nagle's algorithm alone would take that
+    assert sorted(took)[5] < 0.04  # Nagle's algorithm alone would take that each time; a busy machine takes it at times
 
 
 def test_a_bells_press_is_an_event_of_the_nearest_camera(store: Store, serving: Serving) -> None:
