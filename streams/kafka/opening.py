@@ -11,7 +11,7 @@ from pathlib import Path
 from lanewatch import process, sitefile, telemetry
 from lanewatch.site import Site
 from streams.kafka import acls
-from streams.kafka.broker import Broker
+from streams.kafka.broker import Broker, BrokerAwayError, BrokerError
 from streams.kafka.sitelog import SiteLog
 from streams.kafka.topics import Topics
 
@@ -65,12 +65,33 @@ def opened(arguments: argparse.Namespace, stage: str, *, first: bool = True) -> 
     with SiteLog(broker, topics) as sites:
         sites.read()
         if sites.empty and first:
-            sites.publish(site)
-            log.info("site %s (%s) is published to %s", site.id, site.digest, topics.site.name)
+            begin(sites, site, topics, arguments.site)
         if not sites.empty:
             sites.wait()
             _compare(arguments.site, site, sites)
         yield Opened(site, broker, topics, sites, node)
+
+
+def begin(sites: SiteLog, site: Site, topics: Topics, path: Path) -> None:
+    """Publishes the very first site.
+
+    Args:
+        sites: whose topic is empty.
+        path: of the site file.
+
+    Raises:
+        BrokerError: this user may not, and who may is to do it first; or the broker is away.
+    """
+    try:
+        sites.publish(site)
+    except BrokerAwayError:
+        raise
+    except BrokerError as error:
+        raise BrokerError(
+            f"topic {topics.site.name} has no site yet, and this user cannot write one: run `lanewatch publish {path}` "
+            f"first, as the user who makes the topics ({error})"
+        ) from error
+    log.info("site %s (%s) is published to %s", site.id, site.digest, topics.site.name)
 
 
 def _compare(path: Path, site: Site, sites: SiteLog) -> None:

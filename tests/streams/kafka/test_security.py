@@ -18,10 +18,11 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError
 
 from lanewatch.site import Camera, Kafka, Name, Security, Site
-from streams.kafka import acls
+from streams.kafka import acls, opening
 from streams.kafka.acls import RIGHTS, STAGES, Stage
 from streams.kafka.broker import Broker, BrokerAwayError, BrokerError
 from streams.kafka.security import settings
+from streams.kafka.sitelog import SiteLog
 from streams.kafka.topics import Topics, ensure
 from tests.streams.kafka.secure import PASSWORD, SecureBroker, authority, signed
 
@@ -199,6 +200,15 @@ def test_a_topic_that_may_not_be_made_is_told_with_its_command(secure: SecureBro
     here = broker(secure, "secret", secure.known("detect"))
     with pytest.raises(BrokerError, match=r"seosan\.new\.frames is missing .* kafka-topics\.sh .*--partitions 2"):
         ensure(here, Topics(elsewhere))
+
+
+def test_who_may_not_publish_the_first_site_is_told_who_does(secure: SecureBroker) -> None:
+    here = broker(secure, "secret", secure.known("detect"))
+    what = site(secure.address("secret"))
+    with SiteLog(here, Topics(what)) as sites:
+        sites.read()
+        with pytest.raises(BrokerError, match=r"no site yet.*`lanewatch publish town\.yaml` first.*Authorization"):
+            opening.begin(sites, what, Topics(what), Path("town.yaml"))
 
 
 def test_the_password_is_in_no_log(secure: SecureBroker, caplog: pytest.LogCaptureFixture) -> None:
