@@ -21,7 +21,9 @@ import yaml  # type: ignore[import-untyped]
 from api.folder import Folder, FolderTakenError
 from deploy.broker import given
 from deploy.fleet import Fleet
-from lanewatch import demo
+from lanewatch import demo, sitefile
+from streams.kafka.broker import Broker, BrokerError
+from streams.kafka.topics import Topics
 
 RATE = 3.5
 """Frames a second of each camera: with four of them a third of what the detector does on two cores."""
@@ -119,6 +121,7 @@ class City:
         prefix = f"lanewatch.city-{int(time.time())}"
         site = site_of(self._cameras, address, prefix, time.time(), self._rate)
         file.write_text(yaml.safe_dump(site, allow_unicode=True, sort_keys=False), encoding="utf-8")
+        self._closing.callback(_forget, file)
         self.fleet = self._closing.enter_context(Fleet(self.folder / "logs", tell=self._line))
         data = str(self.folder / "data")
         self._begin("serve", file, "1", "--data", data, "--port", str(self._port))
@@ -159,6 +162,17 @@ class City:
         with urllib.request.urlopen(f"{self.url}/v1/events?limit=200", timeout=10) as answer:
             found: list[dict[str, Any]] = json.load(answer)["events"]
             return found
+
+
+def _forget(file: Path) -> None:
+    """Takes the city's topics from the broker, which may be somebody else's and stay."""
+    site = sitefile.load(file, resolve=False)
+    topics = [topic.name for topic in Topics(site).all]
+    try:
+        with Broker(site, "city").administering() as admin:
+            admin.delete_topics(topics)
+    except BrokerError as error:
+        say(f"its topics are left behind: {error}")
 
 
 def say(line: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 import yaml  # type: ignore[import-untyped]
+from kafka import KafkaAdminClient
 
 from deploy.city import City, site_of
 from detectors import sitecheck
@@ -31,7 +32,10 @@ def test_its_cameras_show_the_clip_each_at_another_place_and_one_clock(tmp_path:
 
 
 @pytest.mark.slow
-def test_the_demos_events_come_through_all_processes_with_their_pictures(tmp_path: Path) -> None:
+def test_the_demos_events_come_through_all_processes_with_their_pictures(
+    tmp_path: Path, broker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LANEWATCH_KAFKA", broker)
     with City(tmp_path, cameras=2, port=0, tell=False) as city:
         url = city.wait()
         until = time.monotonic() + 90
@@ -47,3 +51,5 @@ def test_the_demos_events_come_through_all_processes_with_their_pictures(tmp_pat
             assert len(answer.content) > 10_000
         pids = [process.pid for process in city.fleet.processes.values()]
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+    with KafkaAdminClient(bootstrap_servers=broker) as admin:
+        assert not [name for name in admin.list_topics() if name.startswith("lanewatch.city-")]
