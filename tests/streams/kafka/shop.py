@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from kafka import TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
-from kafka.errors import CoordinatorNotAvailableError, NotCoordinatorError
+from kafka.errors import CoordinatorLoadInProgressError, CoordinatorNotAvailableError, NotCoordinatorError
 
 from lanewatch.records import Detections, Frame
 from lanewatch.site import Site
@@ -122,8 +122,8 @@ class Shop:
             group = self.topics.group(stage)
             told = admin.list_group_offsets([group])[group]
             return {one.partition: place.offset for one, place in told.items() if one.topic == topic}
-        except (CoordinatorNotAvailableError, NotCoordinatorError):  # nobody has ever been in any group of this broker
-            return {}
+        except (CoordinatorLoadInProgressError, CoordinatorNotAvailableError, NotCoordinatorError):
+            return {}  # the first group of this broker is just being made
         finally:
             admin.close()
 
