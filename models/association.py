@@ -35,6 +35,7 @@ from models.track import (
     Rows,
     X,
     Y,
+    alive,
     begin,
     correct,
     foot_y,
@@ -241,13 +242,31 @@ def gather(rows: Rows, chosen: Int64, found: Int64, births: Int64) -> tuple[Rows
     return after, boxes
 
 
-def _step(sources: int) -> Callable[[Limits, float, float, bool, int, Rows, Boxes], tuple[Rows, Int64]]:
+@compiled
+def shown(limits: Limits, motion: Float64) -> Int64:
+    """The places of the tracks that are alive."""
+    places, count = np.zeros(len(motion), np.int64), 0
+    for t in range(len(motion)):
+        if alive(limits, motion[t]):
+            places[count] = t
+            count += 1
+    return places[:count]
+
+
+Result = tuple[Int64, Float64, Float64, Float32, Int64, Int64]
+
+
+def _step(sources: int) -> Callable[[Limits, float, float, bool, int, Rows, Boxes], Result]:
     @kept
     def step(
-        limits: Limits, now: float, passed: float, looked: bool, next_id: int, rows: Rows, boxes: Boxes
-    ) -> tuple[Rows, Int64]:
-        """One record: the tracks after it, by rising id, and for each its box or -1. The given rows are used up."""
+        limits: Limits, now: float, passed: float, looked: bool, next_id: int, given: Rows, boxes: Boxes
+    ) -> Result:
+        """One record: the tracks after it, by rising id, the box of each or -1, and the places of those alive.
+
+        Plain arrays come out: to make a named tuple of them costs as much as a track's whole arithmetic.
+        """
         assert sources  # so that it belongs to the kernel's key on disk
+        rows = Rows(given.ids.copy(), given.motion.copy(), given.votes.copy(), given.look.copy())
         predict(rows.motion, passed)
         free, found = np.zeros(len(boxes.scores), np.bool_), np.full(len(rows.ids), -1)
         if looked:
@@ -270,7 +289,7 @@ def _step(sources: int) -> Callable[[Limits, float, float, bool, int, Rows, Boxe
         for i in range(born):
             after.ids[old + i], taken[old + i] = next_id + i, births[i]
             begin(now, after, old + i, boxes, births[i])
-        return after, taken
+        return after.ids, after.motion, after.votes, after.look, taken, shown(limits, after.motion)
 
     return step
 

@@ -55,6 +55,7 @@ class Limits(NamedTuple):
     speed: float
     lost_s: float
     foot_s: float
+    coast_s: float
     groups: Int64
 
 
@@ -208,3 +209,10 @@ def stays(limits: Limits, row: Float64) -> bool:
     """Whether a track is remembered."""
     limit = (BORDER_S if row[LEAVING] else limits.lost_s) if row[CONFIRMED] else CONFIRM_S
     return bool(row[HITS] > 0 and row[UNSEEN_S] <= limit and row[SINCE_S] <= FORGET_S)
+
+
+@compiled
+def alive(limits: Limits, row: Float64) -> bool:
+    """Whether a track that is remembered is shown: it is confirmed, and seen now or was a moment ago."""
+    coasts = row[UNSEEN_S] <= limits.coast_s and row[LEAVING] == 0
+    return bool(row[CONFIRMED] > 0 and (row[UNSEEN_S] == 0 or coasts))

@@ -6,6 +6,8 @@ in body heights, nothing in frames or in overlap of boxes.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import msgspec
 import numpy as np
 
@@ -98,6 +100,25 @@ class Tracks(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     def __len__(self) -> int:
         return len(self.ids)
 
+    @classmethod
+    def none(cls) -> Tracks:
+        """Nobody is followed."""
+        return cls(
+            ids=np.zeros(0, np.int64),
+            xyxy=np.zeros((0, 4)),
+            foot=np.zeros((0, 2)),
+            height=np.zeros(0),
+            velocity=np.zeros((0, 2)),
+            labels=np.zeros(0, np.uint8),
+            scores=np.zeros(0, np.float32),
+            born_at=np.zeros(0),
+            born_foot=np.zeros((0, 2)),
+            seen_at=np.zeros(0),
+            seen=np.zeros(0, np.bool_),
+            detection=np.zeros(0, np.int64),
+            look=np.zeros((0, 0), np.uint8),
+        )
+
 
 class Tracker:
     """Associates each record's boxes with the tracks of one camera.
@@ -109,7 +130,9 @@ class Tracker:
     def __init__(self, settings: TrackerSettings | None = None) -> None:
         self.settings = settings or TrackerSettings()
         s = self.settings
-        self._limits = track.Limits(s.start_score, s.keep_score, s.weak_s, s.speed, s.lost_s, s.foot_s, track.GROUPS)
+        self._limits = track.Limits(
+            s.start_score, s.keep_score, s.weak_s, s.speed, s.lost_s, s.foot_s, s.coast_s, track.GROUPS
+        )
 
     def start(self) -> TrackerState:
         """The state before the first record."""
@@ -129,29 +152,33 @@ class Tracker:
         look = state.look
         if len(detections) and look.shape[1] != detections.look.shape[1]:  # another descriptor: nothing to compare with
             look = np.zeros((len(look), detections.look.shape[1]), np.float32)
-        # The kernel writes to copies, which also spares it a second compilation for the read-only arrays of a record
-        rows = track.Rows(state.ids.copy(), state.motion.copy(), state.votes.copy(), look.copy())
-        boxes = track.Boxes(
-            detections.xyxy.astype(np.float64),
-            detections.scores.astype(np.float64),
-            detections.labels.copy(),
-            detections.look.copy(),
-            float(detections.width),
-            float(detections.height),
+        # The kernel changes none of them, but for a record's read-only arrays it would be compiled a second time
+        ids, motion, votes, look, found, alive = step(
+            self._limits,
+            now,
+            passed,
+            detections.gap is None,
+            state.next_id,
+            track.Rows(_own(state.ids), _own(state.motion), _own(state.votes), _own(look)),
+            track.Boxes(
+                detections.xyxy.astype(np.float64),
+                detections.scores.astype(np.float64),
+                _own(detections.labels),
+                _own(detections.look),
+                float(detections.width),
+                float(detections.height),
+            ),
         )
-        rows, found = step(self._limits, now, passed, detections.gap is None, state.next_id, rows, boxes)
-        next_id = max(state.next_id, int(rows.ids[-1]) + 1) if len(rows.ids) else state.next_id
-        after = TrackerState(clock=now, next_id=next_id, **rows._asdict())
-        return after, self._tracks(after, found)
+        next_id = max(state.next_id, int(ids[-1]) + 1) if len(ids) else state.next_id
+        after = TrackerState(clock=now, next_id=next_id, ids=ids, motion=motion, votes=votes, look=look)
+        return after, self._tracks(after, found, alive)
 
-    def _tracks(self, state: TrackerState, found: Int64) -> Tracks:
-        rows = state.motion
-        unseen = rows[:, track.UNSEEN_S]
-        stays = (unseen <= self.settings.coast_s) & (rows[:, track.LEAVING] == 0)
-        alive = np.flatnonzero((rows[:, track.CONFIRMED] > 0) & ((unseen == 0) | stays))
-        rows, found = rows[alive], found[alive]
+    def _tracks(self, state: TrackerState, found: Int64, alive: Int64) -> Tracks:
+        rows, ids, look = state.motion, state.ids, state.look
+        if len(alive) < len(ids):  # else they are the state's own, which nobody writes to
+            rows, ids, look, found = rows[alive], ids[alive], look[alive], found[alive]
         return Tracks(
-            ids=state.ids[alive],
+            ids=ids,
             xyxy=rows[:, track.LEFT : track.BOTTOM + 1],
             foot=rows[:, track.FOOT_X : track.FOOT_Y + 1],
             height=rows[:, track.SCALE],
@@ -163,5 +190,12 @@ class Tracker:
             seen_at=rows[:, track.SEEN_AT],
             seen=found >= 0,
             detection=found,
-            look=state.look[alive].astype(np.uint8),
+            look=look.astype(np.uint8),
         )
+
+
+A = TypeVar("A", UInt8, Int64, Float32, Float64)
+
+
+def _own(array: A) -> A:
+    return array if array.flags.writeable else array.copy()
