@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
 from detectors import order, roaming
+from detectors.correlation import Correlation, Place
 from detectors.order import Order
-from detectors.roaming import Place, Roaming
-from lanewatch.records import Event, Reached
+from lanewatch.records import Event, Reached, restore
 from lanewatch.revisions import Revisions
 from lanewatch.site import Site
 
-KINDS = (roaming.KIND,)
+CORRELATIONS: tuple[Correlation, ...] = (roaming.CORRELATION,)
+"""The table of all there are."""
+KINDS = tuple(one.kind for one in CORRELATIONS)
 """What can be looked for."""
+KEPT_S = {kind: max(one.kept_s for one in CORRELATIONS if kind in one.of) for row in CORRELATIONS for kind in row.of}
+"""The kinds of events that any of them is made of, and for how long an event of that kind matters."""
 
 
 class CorrelationError(ValueError):
@@ -27,10 +32,14 @@ def wanted(site: Site) -> tuple[str, ...]:
 
 
 class CorrelatorState(msgspec.Struct, frozen=True):
-    """All that the fold knows: it and the input's position make a checkpoint."""
+    """All that the fold knows: it and the input's position make a checkpoint.
+
+    ``memories`` are the correlations', by kind, of those that remember anything; in the types of msgpack until first
+    used after a decoding.
+    """
 
     order: Order = Order()
-    roaming: Roaming = Roaming()
+    memories: dict[str, Any] = {}
 
 
 class Correlator:
@@ -63,10 +72,10 @@ class Correlator:
 
     def step(self, state: CorrelatorState, event: Event) -> tuple[CorrelatorState, list[Event]]:
         """The state after a revision of an event came, and what it says about several cameras."""
-        if event.kind != roaming.OF or event.run != self._run:
+        if event.kind not in KEPT_S or event.run != self._run:
             return state, []
         mark = state.order.marks.get(event.camera)
-        if mark is not None and mark.reached - event.updated_at > roaming.KEPT_S:
+        if mark is not None and mark.reached - event.updated_at > KEPT_S[event.kind]:
             return state, []  # told again after a long time, and all that it belonged to is forgotten
         return self._go_on(msgspec.structs.replace(state, order=order.put(state.order, event)))
 
@@ -77,15 +86,30 @@ class Correlator:
 
     def _go_on(self, state: CorrelatorState) -> tuple[CorrelatorState, list[Event]]:
         waiting, ready = order.let_go(state.order, self._cameras)
-        memory = state.roaming
+        if not ready and not state.memories:
+            return CorrelatorState(waiting, state.memories), []
+        memories, told = {}, []
+        for one in CORRELATIONS:
+            memory, more = self._judge(one, state.memories.get(one.kind), ready)
+            told += more
+            if memory != one.Memory():
+                memory = one.forget(memory, {camera: mark.reached for camera, mark in waiting.marks.items()})
+            if memory != one.Memory():
+                memories[one.kind] = memory
+        return CorrelatorState(waiting, memories), told
+
+    def _judge(self, one: Correlation, memory: Any, ready: list[Event]) -> tuple[Any, list[Event]]:
+        if memory is None:
+            memory = one.Memory()
+        elif not isinstance(memory, msgspec.Struct):
+            memory = restore(memory, one.Memory)
         told: list[Event] = []
         for event in ready:
-            site = self._revisions.at(event.updated_at)
-            memory, more = roaming.step(memory, event, self._place(site), begins=roaming.KIND in wanted(site))
-            told += more
-        if memory.alone or memory.roams:
-            memory = roaming.forget(memory, {camera: mark.reached for camera, mark in waiting.marks.items()})
-        return CorrelatorState(waiting, memory), told
+            if event.kind in one.of:
+                site = self._revisions.at(event.updated_at)
+                memory, more = one.step(memory, event, self._place(site), begins=one.kind in wanted(site))
+                told += more
+        return memory, told
 
     def _place(self, site: Site) -> Place:
         if id(site) not in self._places:

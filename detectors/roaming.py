@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import msgspec
 
 from detectors import score
+from detectors.correlation import Correlation, Place
 from lanewatch.records import Event, Factor, State
-from lanewatch.site import Camera, Name
+from lanewatch.site import Name
 from lanewatch.sun import Condition
 
 KIND = "roaming"
@@ -44,8 +44,6 @@ TWO_CAMERAS = 0.4
 FURTHER = 0.15
 """More for each further camera, up to three."""
 
-_EARTH_M = 6_371_000.0
-
 
 class Part(msgspec.Struct, frozen=True):
     """One stay at one camera: a loitering event as it was last told. ``until`` is its end, or when it was told."""
@@ -70,26 +68,6 @@ class Roaming(msgspec.Struct, frozen=True):
 
     alone: tuple[Part, ...] = ()
     roams: tuple[Roam, ...] = ()
-
-
-class Place(NamedTuple):
-    """Where the site's cameras are, and what they are called."""
-
-    cameras: Mapping[str, Camera]
-
-    def apart_m(self, one: str, other: str) -> float:
-        """Metres between two cameras, over a plane that touches the earth there; infinite where one is not known."""
-        a, b = self.cameras.get(one), self.cameras.get(other)
-        if a is None or b is None:
-            return math.inf
-        north = math.radians(b.latitude - a.latitude)
-        east = math.radians(b.longitude - a.longitude) * math.cos(math.radians((a.latitude + b.latitude) / 2))
-        return _EARTH_M * math.hypot(north, east)
-
-    def name(self, camera: str) -> Name:
-        """What it is called."""
-        found = self.cameras.get(camera)
-        return Name(ko=camera, en=camera) if found is None else found.name
 
 
 def step(memory: Roaming, event: Event, place: Place, *, begins: bool = True) -> tuple[Roaming, list[Event]]:
@@ -256,3 +234,6 @@ def _sentence(cameras: tuple[str, ...], parts: tuple[Part, ...], condition: Cond
         "ko": f"{when_ko} 카메라 {len(cameras)}곳에서 잇따라 배회: {way_ko} ({passed_ko} 동안)",
         "en": f"Loitering at {len(cameras)} cameras one after the other {when_en}: {way_en} (within {passed_en})",
     }
+
+
+CORRELATION = Correlation(KIND, NAME, frozenset({OF}), KEPT_S, Roaming, step, forget)

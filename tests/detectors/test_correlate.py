@@ -289,8 +289,7 @@ def test_what_is_old_is_forgotten() -> None:
     told += [(camera, reached(NOON + second)) for second in range(0, 90_000, 30) for camera in ("c0", "c1")]
     told.sort(key=lambda item: _at(item[1]))
     _, state = correlated(watched, told)
-    assert not state.roaming.alone
-    assert not state.roaming.roams
+    assert not state.memories
     again, after = correlated(watched, [*told, *((one.camera, one) for one in events[:5])])
     assert len(again) == len(correlated(watched, told)[0])
     assert not after.order.waiting
