@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -15,6 +15,10 @@ from detectors.thresholds import Resolver
 from detectors.view import View
 from lanewatch.records import Box, Factor
 from lanewatch.site import Name
+
+Wake = Literal["tracks", "still", "flames", "picture", "blind"]
+"""Somebody is followed; something appeared and stays; something may burn; there is a picture (every two seconds, and
+at no other record, whatever the memory is); nobody knows what happens in front of the camera."""
 
 GROUP = "lanewatch.behaviours"
 """The entry points' group by which a package of somebody else's brings its behaviours."""
@@ -76,9 +80,10 @@ class Behaviour(Protocol[M]):
         name: What people call it.
         onvif: The ONVIF topic of its events, "" where there is none.
         kisa: The class of KISA's list, "" where there is none.
-        places: The kinds of zones that it judges, "line" for lines; empty where it needs neither.
-        wakes: It has something to do at records without tracks even when its memory is fresh (a camera's trouble,
-            a thing left behind). Those that only judge tracks say False and are not asked then.
+        places: The kinds of zones that it judges, "line" for lines; at a camera that has none of them it is not made.
+            Empty where it needs neither.
+        wakes: At which records it is asked when its memory is fresh; with any other memory it is asked at every
+            record that is not blind. What it claimed stays as it is while it is not asked.
     """
 
     kind: ClassVar[str]
@@ -86,7 +91,7 @@ class Behaviour(Protocol[M]):
     onvif: ClassVar[str]
     kisa: ClassVar[str]
     places: ClassVar[frozenset[str]]
-    wakes: ClassVar[bool]
+    wakes: ClassVar[frozenset[Wake]]
     Thresholds: ClassVar[type[thresholds.Thresholds]]
     Memory: ClassVar[type[msgspec.Struct]]
 
@@ -120,8 +125,10 @@ def registry() -> dict[str, type[Behaviour[Any]]]:
             one = point.load()
         except Exception as error:
             raise BehaviourError(f"behaviour {point.name!r} ({point.value}) cannot be loaded: {error}") from error
-        if not all(hasattr(one, name) for name in ("kind", "places", "Thresholds", "Memory", "step")):
-            raise BehaviourError(f"{point.value} is no behaviour: it lacks kind, places, Thresholds, Memory or step")
+        if not all(hasattr(one, name) for name in ("kind", "places", "wakes", "Thresholds", "Memory", "step")):
+            raise BehaviourError(
+                f"{point.value} is no behaviour: it lacks kind, places, wakes, Thresholds, Memory or step"
+            )
         if one.kind in found:
             raise BehaviourError(f"{point.value} takes the kind {one.kind!r}, which {found[one.kind].__name__} has")
         found[one.kind] = one

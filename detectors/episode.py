@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
 from detectors import score
-from detectors.behaviour import Behaviour, Claim, find
+from detectors.behaviour import Behaviour, Claim
 from detectors.view import View
-from lanewatch.records import Event, Factor, Peak, State
+from lanewatch.records import Event, Factor, Light, Peak, State
 
 NAMESPACE = uuid.UUID("5f0a3a0e-6a0b-5c53-9d0e-3f4b1f7f2c11")
 """Of the events' ids. Never to be changed: archives and verdicts refer to them."""
@@ -57,6 +57,9 @@ class Episode(msgspec.Struct, frozen=True):
     instant: bool
     cooldown_s: float
     model: str
+    condition: Light
+    onvif: str
+    kisa: str
 
 
 class Rest(msgspec.Struct, frozen=True):
@@ -86,8 +89,18 @@ class Origin(NamedTuple):
 Claimed = Sequence[tuple[Behaviour[Any], Sequence[Claim]]]
 
 
-def advance(episodes: Episodes, claimed: Claimed, view: View, origin: Origin) -> tuple[Episodes, list[Event]]:
-    """The episodes after a record, and the revisions of events that it causes."""
+def advance(
+    episodes: Episodes, claimed: Claimed, view: View, origin: Origin, spared: Collection[str] = ()
+) -> tuple[Episodes, list[Event]]:
+    """The episodes after a record, and the revisions of events that it causes.
+
+    Args:
+        episodes: before.
+        claimed: by the behaviours that were asked.
+        view: the record.
+        origin: of the events.
+        spared: kinds whose behaviours were not asked: what is open of them stays as it is.
+    """
     now = view.captured_at
     before = {(one.kind, one.key): one for one in episodes.open}
     resting = {(one.kind, one.key): one for one in episodes.resting if one.until > now}
@@ -106,22 +119,29 @@ def advance(episodes: Episodes, claimed: Claimed, view: View, origin: Origin) ->
             if state is not None:
                 events.append(_event(changed, state, now, origin))
     for place, one in before.items():
+        if one.kind in spared:
+            after.append(one)
+            continue
         events.append(_close(one, now, origin))
         if one.cooldown_s > 0:
             resting[place] = Rest(one.kind, one.key, one.until + one.cooldown_s)
     return Episodes(tuple(after), tuple(resting.values()), held_back), events
 
 
-def expire(episodes: Episodes, now: float, origin: Origin) -> tuple[Episodes, list[Event]]:
-    """Ends all that is open because the camera is not watched any more. When it ended nobody knows, and none says.
+def expire(
+    episodes: Episodes, now: float, origin: Origin, spared: Collection[str] = ()
+) -> tuple[Episodes, list[Event]]:
+    """Ends what is open because the camera is not watched any more. When it ended nobody knows, and none says.
 
-    An instant event was over when it was raised: it closes.
+    An instant event was over when it was raised: it closes. Those of the ``spared`` kinds go on.
     """
+    stay = tuple(one for one in episodes.open if one.kind in spared)
     events = [
         _close(one, now, origin) if one.instant else _event(_revised(one, now), "expired", now, origin)
         for one in episodes.open
+        if one.kind not in spared
     ]
-    return Episodes(held_back=episodes.held_back), events
+    return Episodes(open=stay, held_back=episodes.held_back), events
 
 
 def mint(origin: Origin, kind: str, claim: Claim) -> str:
@@ -171,6 +191,9 @@ def _open(behaviour: Behaviour[Any], claim: Claim, view: View, origin: Origin) -
         instant=claim.instant,
         cooldown_s=claim.cooldown_s,
         model=view.detections.model,
+        condition=view.light,
+        onvif=behaviour.onvif,
+        kisa=behaviour.kisa,
     ), "open"
 
 
@@ -217,7 +240,6 @@ def _peak(claim: Claim, view: View) -> Peak:
 
 
 def _event(one: Episode, state: State, now: float, origin: Origin, ended_at: float | None = None) -> Event:
-    behaviour = find(one.kind)
     return Event(
         run=origin.run,
         id=one.id,
@@ -239,6 +261,7 @@ def _event(one: Episode, state: State, now: float, origin: Origin, ended_at: flo
         peak=one.peak,
         model=one.model,
         site=origin.site,
-        onvif=behaviour.onvif,
-        kisa=behaviour.kisa,
+        onvif=one.onvif,
+        kisa=one.kisa,
+        condition=one.condition,
     )

@@ -51,6 +51,8 @@ class Followed(NamedTuple):
             about may hit by chance where one was before); a vehicle has moved, and so has what has no name, which has
             been followed for two seconds too.
         row: Its row in ``View.tracks``.
+        vx: Its velocity, filtered, pixels a second; ``vy`` likewise.
+        detection: The record's box that it was matched with, -1 while it coasts.
     """
 
     id: int
@@ -65,6 +67,14 @@ class Followed(NamedTuple):
     before: Step
     credible: bool
     row: int
+    vx: float
+    vy: float
+    detection: int
+
+    @property
+    def speed(self) -> float:
+        """Body heights a second; a vehicle's in its box's diagonals."""
+        return math.hypot(self.vx, self.vy) / self.height
 
 
 def follow(tracks: Tracks, trails: dict[int, Trail], looked_at: float, now: float) -> tuple[Followed, ...]:
@@ -88,10 +98,13 @@ def follow(tracks: Tracks, trails: dict[int, Trail], looked_at: float, now: floa
         tracks.seen.tolist(),
         tracks.born_at.tolist(),
         tracks.born_foot.tolist(),
+        tracks.velocity.tolist(),
+        tracks.detection.tolist(),
         strict=True,
     )
     result = []
-    for row, (track, (x, y), height, box, label, score, seen, born_at, (born_x, born_y)) in enumerate(columns):
+    for row, values in enumerate(columns):
+        track, (x, y), height, box, label, score, seen, born_at, (born_x, born_y), (vx, vy), detection = values
         born = Step(born_x, born_y, born_at)
         trail = trails.get(track)
         before, credible = born, False
@@ -99,7 +112,8 @@ def follow(tracks: Tracks, trails: dict[int, Trail], looked_at: float, now: floa
             before, credible = trail.last, True
         elif seen and (born if trail is None else trail.last).at >= looked_at:
             credible = label in THEMSELVES or _moves(label, x, y, height, born, now)
-        result.append(Followed(track, x, y, height, tuple(box), label, score, seen, born, before, credible, row))
+        place = x, y, height, tuple(box), label, score, seen
+        result.append(Followed(track, *place, born, before, credible, row, vx, vy, detection))
     return tuple(result)
 
 

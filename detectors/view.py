@@ -6,7 +6,7 @@ from functools import cached_property
 
 from detectors.followed import Followed
 from detectors.ground import Ground
-from lanewatch.records import Detections
+from lanewatch.records import Detections, Float32, Light, UInt8
 from lanewatch.schedule import Schedules
 from lanewatch.sun import Condition
 from models.tracker import Tracks
@@ -47,9 +47,29 @@ class View:
         """Whether a schedule of the site holds now."""
         return self._schedules.holds(schedule, self.captured_at)
 
+    def pose(self, one: Followed) -> Float32 | None:
+        """Somebody's (17, 3) keypoints, x and y in pixels and a score, COCO order; None where none were asked for."""
+        record = self.detections
+        if record.keypoints is None or one.detection < 0:
+            return None
+        if record.asked is not None and not record.asked[one.detection]:
+            return None
+        pose: Float32 = record.keypoints[one.detection]
+        return pose
+
+    def look(self, one: Followed) -> UInt8:
+        """Somebody's (K,) running colour descriptor, for ``models.look.similarity``."""
+        look: UInt8 = self.tracks.look[one.row]
+        return look
+
+    @cached_property
+    def light(self) -> Light:
+        """Day, dusk or night at the camera, or that it sees by infrared."""
+        if self.detections.profile == "infrared":
+            return "infrared"
+        return self._schedules.condition(self.captured_at)
+
     @cached_property
     def condition(self) -> Condition:
         """Day, dusk or night at the camera; night too where the camera sees by infrared, whatever the sun does."""
-        if self.detections.profile == "infrared":
-            return "night"
-        return self._schedules.condition(self.captured_at)
+        return "night" if self.light == "infrared" else self.light

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from detectors import episode, followed
-from detectors.behaviour import Behaviour, BehaviourError, registry
-from detectors.episode import Episodes, Origin
-from detectors.followed import Step, Trail
+from detectors.behaviour import BehaviourError, registry
+from detectors.episode import Episodes
+from detectors.followed import Followed, Step, Trail
 from detectors.ground import Ground
+from detectors.post import PICTURE, Judgement, Post
 from detectors.thresholds import Resolver
 from detectors.view import View
-from lanewatch.records import BLIND, Detections, Event, restore
+from lanewatch.records import BLIND, Detections, Event, Profile
 from lanewatch.revisions import Revisions
-from lanewatch.schedule import Schedules
-from lanewatch.site import Camera, Site, Watching
-from models.tracker import Tracker, TrackerState
+from lanewatch.site import Site
+from models.tracker import Tracker, TrackerState, Tracks
 
 CARRY_S = 16.0
 """Over so long a hole, the 15 s in which a sampler that was killed is replaced and a second, those who are there
@@ -27,8 +27,14 @@ stayed is found again by place and look (``detectors.visits``)."""
 LOST_S = 30.0
 """A camera that nobody watched for longer than this has its open events expired: whoever comes back may be anybody. A
 sampler that is killed is replaced within 15 s, and its successor's epoch is a new one."""
+SETTLE_S = 2.0
+"""After a camera has switched between colour and infrared nobody is looked at for so long: the exposure hunts, the
+picture is learned anew, and looks don't compare."""
 TRAIL_S = 5.0
 """How long the last step of somebody who isn't seen is kept."""
+
+
+_NOBODY = Tracks.none()
 
 
 class CameraState(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +48,11 @@ class CameraState(msgspec.Struct, frozen=True, kw_only=True):
         trails: Where each track was seen last.
         memories: The behaviours', by kind; in the types of msgpack until first used after a decoding.
         episodes: What is open, and what rests.
+        pictured_at: When the picture as a whole was judged last.
+        profile: The last picture's.
+        switched_at: When it last changed between colour and infrared.
         skipped: Records that were not taken, by reason.
+        noted: What else is counted: behaviours that failed.
     """
 
     camera: str
@@ -55,7 +65,11 @@ class CameraState(msgspec.Struct, frozen=True, kw_only=True):
     trails: dict[int, Trail] = {}
     memories: dict[str, Any] = {}
     episodes: Episodes = Episodes()
+    pictured_at: float = 0.0
+    profile: Profile | None = None
+    switched_at: float = 0.0
     skipped: dict[str, int] = {}
+    noted: dict[str, int] = {}
 
 
 class Watcher:
@@ -83,7 +97,7 @@ class Watcher:
         self._run = run
         self._tracker = tracker or Tracker()
         self._revisions = revisions
-        self._posts: dict[tuple[int, str], _Post | None] = {}
+        self._posts: dict[tuple[int, str], Post | None] = {}
 
     def start(self, camera: str) -> CameraState:
         """The state before a camera's first record.
@@ -112,11 +126,18 @@ class Watcher:
             return self._removed(state, detections)
         events: list[Event] = []
         if _broken(state, detections):
-            state, events = self._forget(state, max(detections.captured_at, state.captured_at), post)
+            lost = detections.gap != "ended" and detections.captured_at > state.captured_at
+            spared = post.of_blindness if lost else frozenset()  # that a camera is out of reach goes on being so
+            state, events = self._forget(state, max(detections.captured_at, state.captured_at), post, spared)
         if detections.gap == "ended":
             return _at(state, detections), events
         if detections.gap in BLIND:
-            return _at(state, detections, blind=True), events
+            state, more = self._miss(state, detections, post)
+            return state, events + more
+        if detections.gap is None:
+            state = _lit(state, detections)
+            if detections.captured_at - state.switched_at < SETTLE_S:
+                return _counted(_at(state, detections, blind=True), "skipped", "mode switch"), events
         unwatched = _unwatched(state, detections)
         if unwatched:
             state = msgspec.structs.replace(state, tracker=self._nobody(state), trails={})
@@ -125,8 +146,12 @@ class Watcher:
 
     def skipped(self, state: CameraState) -> dict[str, int]:
         """Records that were not taken: ``duplicate`` and ``late`` by their slot, ``stale`` by their epoch, of a camera
-        that was ``removed``."""
+        that was ``removed``; around a ``mode switch`` between colour and infrared."""
         return state.skipped
+
+    def noted(self, state: CameraState) -> dict[str, int]:
+        """``behaviour KIND``: records at which one failed."""
+        return state.noted
 
     def _removed(self, state: CameraState, detections: Detections) -> tuple[CameraState, list[Event]]:
         """What was open at a camera that the site has no more is in nobody's sight."""
@@ -134,36 +159,50 @@ class Watcher:
         post = next((one for one in before if one is not None), None)
         if post is None:
             raise KeyError(f"site {self._revisions.latest.id} has no camera {state.camera!r}")
-        counts = state.skipped | {"removed": state.skipped.get("removed", 0) + 1}
         state, events = self._forget(state, max(detections.captured_at, state.captured_at), post)
-        return msgspec.structs.replace(_at(state, detections), skipped=counts), events
+        return _counted(_at(state, detections), "skipped", "removed"), events
 
-    def _made(self, site: Site, camera: str) -> _Post | None:
+    def _made(self, site: Site, camera: str) -> Post | None:
         """A camera's post by one revision, made when it is first asked for; None where that has no such camera."""
         key = (id(site), camera)  # the revisions hold their sites, so that no other takes this one's place
         if key not in self._posts:
             found = next((one for one in site.cameras if one.id == camera), None)
-            self._posts[key] = None if found is None else _Post(site, found, self._run)
+            self._posts[key] = None if found is None else Post(site, found, self._run)
         return self._posts[key]
 
+    def _miss(self, state: CameraState, detections: Detections, post: Post) -> tuple[CameraState, list[Event]]:
+        """A record of which nobody knows what happened; that there are such ones is a camera's trouble."""
+        wakes = post.wakes(detections, state.pictured_at)
+        after = _at(state, detections, blind=True)
+        if not wakes:
+            return after, []
+        ground = post.ground(detections.width, detections.height)
+        elapsed_s = 0.0 if state.slot < 0 else detections.captured_at - state.captured_at
+        shown = View(detections, Tracks.none(), (), ground, post.schedules, elapsed_s)
+        judgement = post.judge(state.memories, shown, wakes)
+        episodes, events = _told(state, judgement, shown, post)
+        after = msgspec.structs.replace(after, memories=judgement.memories, episodes=episodes)
+        return _failed(after, judgement), events
+
     def _look(
-        self, state: CameraState, detections: Detections, post: _Post, unwatched: bool
+        self, state: CameraState, detections: Detections, post: Post, unwatched: bool
     ) -> tuple[CameraState, list[Event]]:
         ground = post.ground(detections.width, detections.height)
         if ground.ignored and len(detections):
             detections = _without_ignored(detections, ground)
-        if not len(detections) and not post.wakes and _nobody(state):
+        wakes = post.wakes(detections, state.pictured_at)
+        tracker, tracks = state.tracker, _NOBODY
+        people: tuple[Followed, ...] = ()
+        if len(detections) or len(tracker.ids) or state.trails:
+            tracker, tracks = self._tracker.update(tracker, detections)
+            people = followed.follow(tracks, state.trails, state.looked_at, detections.captured_at)
+        elif not wakes and _quiet(state, post):
             looked_at = detections.captured_at if detections.gap is None else state.looked_at
             return _at(state, detections, looked_at=looked_at), []
-        tracker, tracks = self._tracker.update(state.tracker, detections)
         elapsed_s = 0.0 if state.slot < 0 or unwatched else detections.captured_at - state.captured_at
-        people = followed.follow(tracks, state.trails, state.looked_at, detections.captured_at)
         shown = View(detections, tracks, people, ground, post.schedules, elapsed_s)
-        memories, claimed = post.judge(state.memories, shown)
-        episodes = state.episodes
-        events: list[Event] = []
-        if claimed or episodes.open or episodes.resting:
-            episodes, events = episode.advance(episodes, claimed, shown, post.origin)
+        judgement = post.judge(state.memories, shown, wakes)
+        episodes, events = _told(state, judgement, shown, post)
         after = CameraState(
             camera=state.camera,
             epoch=detections.epoch,
@@ -173,17 +212,24 @@ class Watcher:
             looked_at=detections.captured_at if shown.looked else state.looked_at,
             tracker=tracker,
             trails=_trails(state.trails, shown),
-            memories=memories,
+            memories=judgement.memories,
             episodes=episodes,
+            pictured_at=detections.captured_at if wakes & PICTURE else state.pictured_at,
+            profile=state.profile,
+            switched_at=state.switched_at,
             skipped=state.skipped,
+            noted=state.noted,
         )
-        return after, events
+        return _failed(after, judgement), events
 
-    def _forget(self, state: CameraState, now: float, post: _Post) -> tuple[CameraState, list[Event]]:
+    def _forget(
+        self, state: CameraState, now: float, post: Post, spared: frozenset[str] = frozenset()
+    ) -> tuple[CameraState, list[Event]]:
         """Ends what is open and forgets everybody. Tracks' ids go on rising, so that none stands for two people."""
-        episodes, events = episode.expire(state.episodes, now, post.origin)
+        episodes, events = episode.expire(state.episodes, now, post.origin, spared)
         tracker = self._nobody(state)
-        return msgspec.structs.replace(state, tracker=tracker, trails={}, memories={}, episodes=episodes), events
+        memories = {kind: one for kind, one in state.memories.items() if kind in spared}
+        return msgspec.structs.replace(state, tracker=tracker, trails={}, memories=memories, episodes=episodes), events
 
     def _nobody(self, state: CameraState) -> TrackerState:
         """A tracker that follows nobody and gives no id again."""
@@ -196,58 +242,6 @@ def _check(site: Site) -> None:
         raise BehaviourError(f"behaviours.{unknown[0]}: no such behaviour; there are {', '.join(sorted(registry()))}")
     for kind, one in registry().items():
         Resolver(site, site.cameras[0].id, kind, one.Thresholds)
-
-
-class _Post:
-    """What is constant at one camera."""
-
-    def __init__(self, site: Site, camera: Camera, run: str) -> None:
-        self.camera = camera
-        self.origin = Origin(run, camera.id, site.digest)
-        self.schedules = Schedules(site, camera)
-        self.behaviours: list[Behaviour[Any]] = [
-            one(Resolver(site, camera.id, kind, one.Thresholds))
-            for kind, one in registry().items()
-            if site.behaviours.get(kind, Watching()).enabled
-        ]
-        self.wakes = any(one.wakes for one in self.behaviours)
-        self._fresh = {one.kind: one.start() for one in self.behaviours}
-        self._watched = frozenset(self._fresh)
-        self._grounds: dict[tuple[int, int], Ground] = {}
-
-    def ground(self, width: int, height: int) -> Ground:
-        """The geometry in pixels of frames of that size."""
-        made = self._grounds.get((width, height))
-        if made is None:
-            made = self._grounds[width, height] = Ground(self.camera, width, height)
-        return made
-
-    def judge(self, memories: dict[str, Any], shown: View) -> tuple[dict[str, Any], list[tuple[Behaviour[Any], Any]]]:
-        """The behaviours' memories after a record, and what they claim; those with nothing to judge are not asked."""
-        claimed = []
-        changed: dict[str, Any] = {}
-        if not memories.keys() <= self._watched:  # a revision has switched something off
-            memories = {kind: one for kind, one in memories.items() if kind in self._watched}
-        for behaviour in self.behaviours:
-            kind = behaviour.kind
-            memory = memories.get(kind)
-            if memory is None:
-                if not shown.followed and not behaviour.wakes:
-                    continue
-                memory = self._fresh[kind]
-            elif not isinstance(memory, msgspec.Struct):
-                memory = restore(memory, behaviour.Memory)
-            try:
-                after, claims = behaviour.step(memory, shown)
-            except Exception as error:
-                error.add_note(f"behaviour {kind} at camera {self.camera.id}, capture time {shown.captured_at}")
-                raise
-            if claims:
-                claimed.append((behaviour, claims))
-            changed[kind] = None if after == self._fresh[kind] else after
-        if changed:
-            memories = {kind: one for kind, one in (memories | changed).items() if one is not None}
-        return memories, claimed
 
 
 def _unwanted(state: CameraState, detections: Detections) -> str | None:
@@ -287,10 +281,38 @@ def _unwatched(state: CameraState, detections: Detections) -> bool:
     return state.slot >= 0 and detections.captured_at - state.watched_at > CARRY_S
 
 
-def _nobody(state: CameraState) -> bool:
-    """Whether there is nothing that a record without boxes could change but the time: most records of most cameras."""
+def _quiet(state: CameraState, post: Post) -> bool:
+    """Whether there is nothing that a record with nobody could change but the time: most records of most cameras."""
     episodes = state.episodes
-    return not (len(state.tracker.ids) or state.trails or state.memories or episodes.open or episodes.resting)
+    return not (episodes.open or episodes.resting) and state.memories.keys() <= post.of_pictures
+
+
+def _lit(state: CameraState, detections: Detections) -> CameraState:
+    """The state with the picture's profile, and when it switched between colour and infrared."""
+    profile = detections.profile
+    if profile == state.profile:
+        return state
+    if state.profile is None or "infrared" not in (profile, state.profile):
+        return msgspec.structs.replace(state, profile=profile)
+    return msgspec.structs.replace(state, profile=profile, switched_at=detections.captured_at)
+
+
+def _counted(state: CameraState, where: Literal["skipped", "noted"], what: str) -> CameraState:
+    counts: dict[str, int] = getattr(state, where)
+    return msgspec.structs.replace(state, **{where: counts | {what: counts.get(what, 0) + 1}})
+
+
+def _failed(state: CameraState, judgement: Judgement) -> CameraState:
+    for kind in judgement.failed:
+        state = _counted(state, "noted", f"behaviour {kind}")
+    return state
+
+
+def _told(state: CameraState, judgement: Judgement, shown: View, post: Post) -> tuple[Episodes, list[Event]]:
+    episodes = state.episodes
+    if judgement.claimed or episodes.open or episodes.resting:
+        return episode.advance(episodes, judgement.claimed, shown, post.origin, judgement.spared)
+    return episodes, []
 
 
 def _at(
@@ -308,7 +330,11 @@ def _at(
         trails=state.trails,
         memories=state.memories,
         episodes=state.episodes,
+        pictured_at=state.pictured_at,
+        profile=state.profile,
+        switched_at=state.switched_at,
         skipped=state.skipped,
+        noted=state.noted,
     )
 
 

@@ -48,6 +48,8 @@ LABELS = (
 UNKNOWN, PERSON = Label(0), Label(1)
 
 Profile = Literal["day", "night", "infrared"]
+Light = Literal["day", "dusk", "night", "infrared"]
+"""By the sun at the camera, unless the camera sees by infrared."""
 Gap = Literal["idle", "lost", "ended", "unreadable", "shed", "failed"]
 """Why a record has no picture behind it: a tick of a still camera, a camera out of reach, the end of a recording,
 a frame that could not be decoded, one dropped under load, one that the detector failed on."""
@@ -63,27 +65,57 @@ class StillRegion(msgspec.Struct, frozen=True):
     still_since: float
 
 
+class Flame(msgspec.Struct, frozen=True):
+    """Something that has the colour of fire or of smoke, flickers and grows.
+
+    Attributes:
+        box: Where it is, pixels of the frame.
+        kind: What it looks like.
+        since: When it was first seen, capture time.
+        flicker: Share of its pixels that came or went in the last second, 0-1.
+        growth: Its area over that in its first second.
+        share: Of the box, how much has the colour.
+    """
+
+    box: Box
+    kind: Literal["fire", "smoke"]
+    since: float = 0.0
+    flicker: float = 0.0
+    growth: float = 1.0
+    share: float = 0.0
+
+
 class Scene(msgspec.Struct, frozen=True):
     """What only the sampler can see, since it alone has a camera's pixels in order.
 
     Attributes:
         moved: Boxes of what moved, pixels of the frame.
         still: What appeared and stays.
+        flames: What may be fire or smoke.
         brightness: Mean luma, 0-255.
         chroma: Mean distance of the colour planes from grey, 0-128; near 0 under infrared light.
+        contrast: Standard deviation of luma.
         sharpness: Variance of the Laplacian of the gate's picture.
+        familiar: How like the outlines are to those of the last ten minutes in the same kind of light, -1 to 1; None
+            until they are known.
         shift: Movement of the whole picture against the background, in fractions of its width and height.
-        frozen: The picture is identical to the one before, to the bit.
+        frozen: The picture is identical to the one before, to the bit; ``frozen_s``: for how long it has been so.
+        clock_s: The camera's own clock less ours; None where it doesn't tell the time, and of recordings.
         warm: The background has been learned; before that ``moved`` and ``still`` are empty.
     """
 
     moved: tuple[Box, ...] = ()
     still: tuple[StillRegion, ...] = ()
+    flames: tuple[Flame, ...] = ()
     brightness: float = 0.0
     chroma: float = 0.0
+    contrast: float = 0.0
     sharpness: float = 0.0
+    familiar: float | None = None
     shift: tuple[float, float] = (0.0, 0.0)
     frozen: bool = False
+    frozen_s: float = 0.0
+    clock_s: float | None = None
     warm: bool = False
 
 
@@ -231,6 +263,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
         thresholds: the ones that applied, by name.
         sentence: why, in one sentence, by language (``ko``, ``en``).
         onvif: the ONVIF topic of the kind; ``kisa``: the class of KISA's list, where there is one.
+        condition: the light at its opening, by which figures are split.
+        parts: the ids of the events that this one is made of, of several cameras or nights.
     """
 
     run: str
@@ -255,6 +289,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     site: str
     onvif: str = ""
     kisa: str = ""
+    condition: Light | Literal[""] = ""
+    parts: tuple[str, ...] = ()
     version: int = VERSION
 
 

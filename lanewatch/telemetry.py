@@ -35,6 +35,7 @@ DROPPED = Counter(
     "Frames, detections or evidence that a stage did without.",
     ["stage", "camera", "reason"],
 )
+NOTED = Counter("lanewatch_noted", "What the watch stage met and raised no event for.", ["camera", "what"])
 UNWATCHED = Counter(
     "lanewatch_unwatched_seconds",
     "Capture time for which nobody saw what happened at a camera: by the gap's reason, or no record came (hole).",
@@ -100,6 +101,11 @@ def given(stage: str, count: int = 1) -> None:
 def dropped(stage: str, camera: str, reason: str, count: int = 1) -> None:
     """Counts what a stage did without; ``reason`` is one word of a small fixed set."""
     DROPPED.labels(stage, camera, reason).inc(count)
+
+
+def noted(camera: str, what: str, count: int = 1) -> None:
+    """Counts what the watch stage met at a camera, such as a behaviour that failed."""
+    NOTED.labels(camera, what).inc(count)
 
 
 def refused(stage: str, error: Exception) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Mapping
 from typing import Generic, TypeVar
 
 from lanewatch import telemetry
@@ -15,6 +16,13 @@ HOLE_S = 3.0
 """A sampler says something of each camera every second; where nothing came for longer, nobody watched."""
 
 STAGE = "watch"
+
+
+def _risen(before: Mapping[str, int], after: Mapping[str, int]) -> Iterator[tuple[str, int]]:
+    if after is not before:
+        for name, count in after.items():
+            if count > before.get(name, 0):
+                yield name, count - before.get(name, 0)
 
 
 class Judging(Generic[S]):
@@ -32,9 +40,10 @@ class Judging(Generic[S]):
         before, skipped = watch.skipped(state), watch.skipped(after)
         if skipped == before:
             self._taken(detections)
-        for reason, count in skipped.items():
-            if count > before.get(reason, 0):
-                telemetry.dropped(STAGE, detections.camera, reason, count - before.get(reason, 0))
+        for reason, count in _risen(before, skipped):
+            telemetry.dropped(STAGE, detections.camera, reason, count)
+        for what, count in _risen(watch.noted(state), watch.noted(after)):
+            telemetry.noted(detections.camera, what, count)
         return after, events
 
     def _taken(self, detections: Detections) -> None:

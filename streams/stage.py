@@ -42,6 +42,10 @@ class Watch(Protocol[S]):
         """How many records were not taken so far, by reason, such as those that came twice."""
         ...
 
+    def noted(self, state: S) -> Mapping[str, int]:
+        """What else was counted so far, by name, such as a behaviour that failed."""
+        ...
+
 
 class UnavailableError(Exception):
     """Whatever takes events cannot take one just now, and can be asked again: a full disk, a database that is away."""

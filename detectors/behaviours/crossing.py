@@ -14,7 +14,7 @@ import msgspec
 from pydantic import Field
 
 from detectors import score, thresholds
-from detectors.behaviour import Account, Claim
+from detectors.behaviour import Account, Claim, Wake
 from detectors.followed import Followed
 from detectors.ground import Border
 from detectors.thresholds import MoverThresholds, Resolver
@@ -78,7 +78,7 @@ class Crossing:
     onvif: ClassVar[str] = "RuleEngine/LineDetector/Crossed"
     kisa: ClassVar[str] = ""
     places: ClassVar[frozenset[str]] = frozenset({"line"})
-    wakes: ClassVar[bool] = False
+    wakes: ClassVar[frozenset[Wake]] = frozenset({"tracks"})
     Thresholds: ClassVar[type[thresholds.Thresholds]] = CrossingThresholds
     Memory: ClassVar[type[msgspec.Struct]] = CrossingMemory
 

@@ -15,7 +15,7 @@ import msgspec
 from pydantic import Field
 
 from detectors import score, thresholds, visits
-from detectors.behaviour import Account, Claim
+from detectors.behaviour import Account, Claim, Wake
 from detectors.thresholds import Resolver, VisitThresholds
 from detectors.view import View
 from detectors.visits import TOLERANCE_S, Visit, Visits
@@ -65,7 +65,7 @@ class Intrusion:
     onvif: ClassVar[str] = "RuleEngine/FieldDetector/ObjectsInside"
     kisa: ClassVar[str] = "Intrusion"
     places: ClassVar[frozenset[str]] = ZONES
-    wakes: ClassVar[bool] = False
+    wakes: ClassVar[frozenset[Wake]] = frozenset({"tracks"})
     Thresholds: ClassVar[type[thresholds.Thresholds]] = IntrusionThresholds
     Memory: ClassVar[type[msgspec.Struct]] = Visits
 

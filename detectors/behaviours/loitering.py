@@ -17,7 +17,7 @@ import msgspec
 from pydantic import Field
 
 from detectors import score, thresholds, visits
-from detectors.behaviour import Account, Claim
+from detectors.behaviour import Account, Claim, Wake
 from detectors.thresholds import Resolver, VisitThresholds
 from detectors.view import View
 from detectors.visits import TOLERANCE_S, Visit, Visits
@@ -105,7 +105,7 @@ class Loitering:
     onvif: ClassVar[str] = "RuleEngine/LoiteringDetector/ObjectIsLoitering"
     kisa: ClassVar[str] = "Loitering"
     places: ClassVar[frozenset[str]] = ZONES
-    wakes: ClassVar[bool] = False
+    wakes: ClassVar[frozenset[Wake]] = frozenset({"tracks"})
     Thresholds: ClassVar[type[thresholds.Thresholds]] = LoiteringThresholds
     Memory: ClassVar[type[msgspec.Struct]] = Visits
 

@@ -320,6 +320,10 @@ class _Judging(Generic[S]):
         """See ``streams.stage.Watch``."""
         return self._watch.skipped(state)
 
+    def noted(self, state: S) -> Mapping[str, int]:
+        """See ``streams.stage.Watch``."""
+        return self._watch.noted(state)
+
     def _archive(self, detections: Detections) -> None:
         if self._keep is None:
             return

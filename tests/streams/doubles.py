@@ -100,6 +100,9 @@ class CountingWatch:
     def skipped(self, state: int) -> dict[str, int]:
         return {}
 
+    def noted(self, state: int) -> dict[str, int]:
+        return {}
+
 
 def event(detections: Detections, number: int) -> Event:
     """An event of its own for a record."""
