@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lanewatch import telemetry
-from lanewatch.records import VERSION, Detections, Scene, StillRegion
+from lanewatch.records import VERSION, Detections, Flame, Scene, StillRegion
 
 ROWS_PER_FILE = 2048
 """Five minutes of a camera at 7 frames a second: what a killed process may lose of the archive (never of the events),
@@ -42,8 +42,18 @@ _SCENE = pa.struct(
         ("shift_y", pa.float64()),
         ("frozen", pa.bool_()),
         ("warm", pa.bool_()),
+        ("flames", pa.list_(pa.float64())),
+        ("contrast", pa.float64()),
+        ("familiar", pa.float64()),
+        ("frozen_s", pa.float64()),
+        ("clock_s", pa.float64()),
     ]
 )
+"""New fields are appended: files without them are read as if nothing had been seen there."""
+
+_BURNING: tuple[Literal["fire", "smoke"], ...] = ("fire", "smoke")
+_FLAME = 9
+"""Numbers of a flame: its box, kind, since, flicker, growth and share."""
 
 SCHEMA = pa.schema(
     [
@@ -202,7 +212,18 @@ def _read_file(file: Path) -> Iterator[Detections]:
     if missing:
         raise ArchiveError(f"{file}: no detections archive: the columns {', '.join(missing)} are missing")
     for batch in table.iter_batches(batch_size=1024, columns=SCHEMA.names):
-        yield from _records(batch.cast(SCHEMA), file)
+        yield from _records(_completed(batch).cast(SCHEMA), file)
+
+
+def _completed(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch with the scene's fields that the release which wrote it did not know."""
+    at = batch.schema.get_field_index("scene")
+    scene = batch.column(at)
+    if scene.type == _SCENE:
+        return batch
+    known = {field.name for field in scene.type}
+    fields = [scene.field(field.name) if field.name in known else pa.nulls(len(scene), field.type) for field in _SCENE]
+    return batch.set_column(at, "scene", pa.StructArray.from_arrays(fields, fields=list(_SCENE)))
 
 
 def _columns(rows: Sequence[Detections]) -> pa.RecordBatch:
@@ -228,8 +249,17 @@ def _flat(row: Detections) -> dict[str, Any]:
         "shift_y": scene.shift[1],
         "frozen": scene.frozen,
         "warm": scene.warm,
+        "flames": [value for flame in scene.flames for value in _burning(flame)],
+        "contrast": scene.contrast,
+        "familiar": scene.familiar,
+        "frozen_s": scene.frozen_s,
+        "clock_s": scene.clock_s,
     }
     return values
+
+
+def _burning(flame: Flame) -> tuple[float, ...]:
+    return (*flame.box, _BURNING.index(flame.kind), flame.since, flame.flicker, flame.growth, flame.share)
 
 
 def _records(batch: pa.RecordBatch, file: Path) -> Iterator[Detections]:
@@ -266,7 +296,7 @@ def _lists(column: pa.ListArray) -> list[Any]:
 
 
 def _scene(flat: dict[str, Any]) -> Scene:
-    moved, still = flat["moved"], flat["still"]
+    moved, still, flames = flat["moved"], flat["still"], flat["flames"] or ()
     return Scene(
         moved=tuple(tuple(moved[i : i + 4]) for i in range(0, len(moved), 4)),
         still=tuple(StillRegion(tuple(still[i : i + 4]), still[i + 4]) for i in range(0, len(still), 5)),
@@ -276,4 +306,14 @@ def _scene(flat: dict[str, Any]) -> Scene:
         shift=(flat["shift_x"], flat["shift_y"]),
         frozen=flat["frozen"],
         warm=flat["warm"],
+        flames=tuple(_flame(flames[i : i + _FLAME]) for i in range(0, len(flames), _FLAME)),
+        contrast=flat["contrast"] or 0.0,
+        familiar=flat["familiar"],
+        frozen_s=flat["frozen_s"] or 0.0,
+        clock_s=flat["clock_s"],
     )
+
+
+def _flame(row: Sequence[float]) -> Flame:
+    left, top, right, bottom, kind, since, flicker, growth, share = row
+    return Flame((left, top, right, bottom), _BURNING[int(kind)], since, flicker, growth, share)

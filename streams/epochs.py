@@ -60,9 +60,14 @@ class ArrivalClock:
     Without the camera's clock the stream's times are laid beside the times of arrival. A network only ever delays, so
     the smallest difference seen is the truest; it may grow by ``CATCH_UP`` to follow a drifting camera. A difference
     that leaps by more than ``JUMP_S`` is a stream that was cut, and is taken as it is.
+
+    Attributes:
+        clock_s: The camera's clock less ours, the packet's way over the network included, believed or not; None as
+            long as it has told no time.
     """
 
     def __init__(self) -> None:
+        self.clock_s: float | None = None
         self._offset: float | None = None
         self._at = 0.0
         self._last = 0.0
@@ -75,6 +80,7 @@ class ArrivalClock:
             arrived_at: when it came, wall clock.
             realtime_s: the wall time of the stream's zero as the camera told it (RTCP), if it did.
         """
+        self.clock_s = None if realtime_s is None else realtime_s + stream_s - arrived_at
         if realtime_s is not None and abs(realtime_s + stream_s - arrived_at) < SANE_S:
             self._offset = None
             told = realtime_s + stream_s

@@ -123,6 +123,7 @@ class NetworkCamera:
                     opened.codec,
                     self._epochs.of(decode_at),
                     timed=sample.pts is not None,
+                    clock_s=clock.clock_s,
                 )
         finally:
             opened.close()

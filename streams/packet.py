@@ -61,6 +61,7 @@ class Packet(msgspec.Struct, frozen=True):
         key: decoding can begin here.
         timed: the container said when the picture is shown; if not, the decoder works it out from ``decode_at``.
         epoch: rises whenever capture time could not go on; see ``streams.epochs``.
+        clock_s: the camera's own clock less ours when it came; None where the camera does not tell the time.
     """
 
     captured_at: float
@@ -70,6 +71,7 @@ class Packet(msgspec.Struct, frozen=True):
     codec: Codec
     epoch: int = 0
     timed: bool = True
+    clock_s: float | None = None
 
 
 class Mark(msgspec.Struct, frozen=True):

@@ -17,6 +17,7 @@ from streams.address import Address
 from streams.attention import Attention
 from streams.crops import Cropper
 from streams.feed import Feed, FeedClosedError
+from streams.flame import Flames
 from streams.grid import index_of, slot_of
 from streams.motion import Gate, Motion
 from streams.network import NetworkCamera
@@ -89,6 +90,8 @@ class Sampler:
         self._gate = Gate(camera.masks)
         self._still = Still(camera.masks)
         self._look = Look(camera)
+        self._flames = Flames(camera.masks)
+        self._clock_s: float | None = None
         self._cropper = Cropper()
         self._painter = Painter(camera)
         self._size = (0, 0)
@@ -148,6 +151,7 @@ class Sampler:
         if isinstance(item, Mark):
             yield from self._mark(item)
             return
+        self._clock_s = item.clock_s
         if item.epoch != self._epoch:
             yield from self._pictures(self._attention.rest() if item.key else self._attention.catch_up())
             self._epoch, self._index, self._told_at = item.epoch, -1, None
@@ -220,20 +224,15 @@ class Sampler:
             self._still.reset()
         self._look.read(picture, small, self._gate.background, at)
         still = self._still.look(small, self._gate.foreground, self._gate.background, at, scale) if motion.warm else ()
+        averages = (self._gate.foreground, self._gate.background)
+        flames = self._flames.look(picture, small, averages, bool(motion.boxes), at, scale) if motion.warm else ()
         self._tell(at)
         return self._record(
             at,
             image=image,
             crops=self._crops(picture, image, motion, at),
-            scene=Scene(
-                moved=motion.boxes,
-                still=still,
-                brightness=self._look.brightness,
-                chroma=self._look.chroma,
-                sharpness=self._look.sharpness,
-                shift=self._look.shift,
-                frozen=self._look.frozen,
-                warm=motion.warm,
+            scene=self._look.scene(
+                moved=motion.boxes, still=still, flames=flames, warm=motion.warm, clock_s=self._clock_s
             ),
         )
 
