@@ -1,7 +1,7 @@
 """What the behaviours find, on real footage and in simulated lanes: one table, each condition apart.
 
-Each part is a module of ``benchmarks.acts``, whose page says what was counted how. Whatever clips of its kind lie in the
-folder are measured.
+Each part is a module of ``benchmarks.acts``, whose page says what was counted how. Whatever clips of its kind lie in
+the folder are measured.
 
     LANEWATCH_DATA=... python -m benchmarks.behaviours [--json] [--only falls,fights]
 """
