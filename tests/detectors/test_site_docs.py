@@ -15,6 +15,7 @@ from lanewatch.records import LABELS
 
 DOCS = Path(__file__).parents[2] / "docs" / "site.md"
 TEXT = DOCS.read_text(encoding="utf-8")
+BEHAVIOURS = (DOCS.parent / "behaviours.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -47,16 +48,24 @@ def test_every_key_and_class_is_explained() -> None:
     assert sorted(key for key in keys | set(LABELS) if not re.search(rf"\b{key}\b", TEXT)) == []
 
 
-@pytest.mark.parametrize("kind", ["loitering", "intrusion", "line_crossing"])
-def test_every_threshold_is_in_the_table_with_its_usual_value(kind: str) -> None:
-    rows = [[cell.strip(" `") for cell in line.split("|")[1:5]] for line in TEXT.splitlines() if line.startswith("|")]
-    table = {}
-    behaviour = ""
-    for first, name, usual, *_ in (row for row in rows if len(row) == 4):
-        behaviour = first or behaviour
-        table[behaviour, name] = usual
-    for name, field in registry()[kind].Thresholds.model_fields.items():
-        usual = next(value for (what, key), value in table.items() if key == name and what in (kind, "both of them"))
+@pytest.mark.parametrize("kind", sorted(registry()))
+def test_every_behaviour_has_a_section_with_what_it_is_and_its_thresholds(kind: str) -> None:
+    behaviour = registry()[kind]
+    section = BEHAVIOURS.split(f"\n## {kind}\n")[1].split("\n## ")[0]
+    assert behaviour.onvif in section
+    assert behaviour.kisa in section
+    rows = [
+        [cell.strip(" `") for cell in line.split("|")[1:4]] for line in section.splitlines() if line.startswith("|")
+    ]
+    usual = {name: value for name, value, _ in rows}
+    for name, field in behaviour.Thresholds.model_fields.items():
+        if name in ("exit_grace_s", "occlusion_grace_s"):  # at the top of the page
+            continue
+        assert name in usual
         if field.default is not None:
             shown = str(field.default).lower() if isinstance(field.default, bool) else field.default
-            assert usual == (f"{shown:g}" if isinstance(shown, float) else shown)
+            assert usual[name] == (f"{shown:g}" if isinstance(shown, int | float) else shown), name
+
+
+def test_no_section_is_of_a_behaviour_that_is_not_there() -> None:
+    assert sorted(re.findall(r"^## (.*)", BEHAVIOURS, re.MULTILINE)) == sorted(registry())
