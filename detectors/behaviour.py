@@ -80,7 +80,7 @@ class Behaviour(Protocol[M]):
         name: What people call it.
         onvif: The ONVIF topic of its events, "" where there is none.
         kisa: The class of KISA's list, "" where there is none.
-        places: The kinds of zones that it judges, "line" for lines; at a camera that has none of them it is not made.
+        places: The kinds of zones that it judges, "line" and "fence" for those kinds of lines; at a camera that has none of them it is not made.
             Empty where it needs neither.
         wakes: At which records it is asked when its memory is fresh; with any other memory it is asked at every
             record that is not blind. What it claimed stays as it is while it is not asked.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -53,6 +54,14 @@ class Border(NamedTuple):
         return abs(float(geometry.side(self.points, np.array([[one.x, one.y]]))[0]))
 
 
+class Lane(NamedTuple):
+    """A zone with a direction: the unit vector in pixels along which it may be taken."""
+
+    area: Area
+    along_x: float
+    along_y: float
+
+
 class Ground:
     """A camera's zones and lines in pixels of one frame size. Constant, so made once and kept beside the fold."""
 
@@ -63,12 +72,19 @@ class Ground:
         self.areas = tuple(area for area in areas if area.zone.kind != "ignore")
         self._zones = {area.zone.id: area.zone for area in self.areas}
         self.ignored = tuple(area for area in areas if area.zone.kind == "ignore")
-        self.borders = tuple(_border(line, width, height) for line in camera.lines)
+        drawn = [_border(line, width, height) for line in camera.lines]
+        self.borders = tuple(border for border in drawn if border.line.kind == "line")
+        self.fences = tuple(border for border in drawn if border.line.kind == "fence")
+        self.lanes = tuple(_lane(area, width, height) for area in self.areas if area.zone.direction is not None)
         self._by_kinds: dict[frozenset[str], tuple[Area, ...]] = {}
 
     def zone(self, zone: str) -> Zone:
         """The zone of that id, of those that are not ignored."""
         return self._zones[zone]
+
+    def at(self, x: float, y: float) -> str:
+        """The id of the first zone in which a point lies, "" where there is none: whose thresholds hold there."""
+        return next((area.zone.id for area in self.areas if area.contains(x, y)), "")
 
     def areas_of(self, kinds: frozenset[str]) -> tuple[Area, ...]:
         """The zones of those kinds."""
@@ -90,6 +106,12 @@ def _area(zone: Zone, width: int, height: int) -> Area:
     left, top = polygon.min(axis=0).tolist()
     right, bottom = polygon.max(axis=0).tolist()
     return Area(zone, polygon.tolist(), left, top, right, bottom)
+
+
+def _lane(area: Area, width: int, height: int) -> Lane:
+    (x0, y0), (x1, y1) = geometry.pixels(area.zone.direction or (), width, height).tolist()
+    length = math.hypot(x1 - x0, y1 - y0)
+    return Lane(area, (x1 - x0) / length, (y1 - y0) / length)
 
 
 def _border(line: Line, width: int, height: int) -> Border:

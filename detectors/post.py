@@ -62,7 +62,7 @@ class Post:
         self.camera = camera
         self.origin = Origin(run, camera.id, site.digest)
         self.schedules = Schedules(site, camera)
-        places = {zone.kind for zone in camera.zones} | ({"line"} if camera.lines else set())
+        places = {zone.kind for zone in camera.zones} | {line.kind for line in camera.lines}
         self._asked = [
             _asked(one(Resolver(site, camera.id, kind, one.Thresholds)))
             for kind, one in registry().items()

@@ -111,6 +111,12 @@ class Resolver(Generic[T]):
             made = self._made[key] = self._model.model_validate(values)
         return made
 
+    def lowest(self, name: str) -> float:
+        """The lowest value of a number that may apply anywhere and ever, so that ``at`` is asked only near it."""
+        given = [self._usual, *(rule.thresholds for rule in self._rules)]
+        values = [float(one[name]) for one in given if name in one]
+        return min([*values, float(getattr(self._model.model_validate(self._usual), name))])
+
     def _check(self, kind: str, values: dict[str, Any], place: str) -> None:
         try:
             self._model.model_validate(values)

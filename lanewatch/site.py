@@ -6,32 +6,24 @@ import hashlib
 from typing import Annotated, Literal
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, Field
+
+from lanewatch.composite import Composite as Composite
+from lanewatch.part import DAYS as DAYS
+from lanewatch.part import Day as Day
+from lanewatch.part import Id, Part
+from lanewatch.part import Name as Name
+from lanewatch.part import Schedule as Schedule
 
 Fraction = Annotated[
     float, Field(ge=0, le=1, title="Fraction", description="0 is the frame's left or top, 1 its right or bottom.")
 ]
 Point = tuple[Fraction, Fraction]
 Polygon = Annotated[tuple[Point, ...], Field(min_length=3)]
-Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 Threshold = float | int | str | bool
-Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-Hours = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d-(([01]\d|2[0-3]):[0-5]\d|24:00)$")]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Name(_Part):
-    """A name in both of the languages that people use it in."""
-
-    ko: str = Field(title="Korean name", description="What operators read.", min_length=1)
-    en: str = Field(title="English name", description="What visitors and developers read.", min_length=1)
-
-
-class Rate(_Part):
+class Rate(Part):
     """How often a camera is looked at."""
 
     active: float = Field(5.0, gt=0, le=30, title="Active rate", description="Frames a second while something moves.")
@@ -44,7 +36,7 @@ class Rate(_Part):
     )
 
 
-class Zone(_Part):
+class Zone(Part):
     """A part of a camera's picture in which something is watched for, or nothing is."""
 
     id: Id = Field(title="Id", description="Unique on its camera.")
@@ -56,18 +48,35 @@ class Zone(_Part):
         "ignore: nothing is looked at.",
     )
     polygon: Polygon = Field(title="Polygon", description="Corners in fractions of the frame; not crossing itself.")
+    direction: tuple[Point, Point] | None = Field(
+        None,
+        title="Direction",
+        description="Of a lane: an arrow from its first point to its second, the way in which it may be taken; "
+        "either way if absent.",
+    )
     schedule: str | None = Field(
         None,
         title="Schedule",
         description="When the zone counts (a closed zone: when it is closed); always if absent.",
     )
+    owner_hours: str | None = Field(
+        None,
+        title="Owner's hours",
+        description="The schedule of the hours at which its owner is usually there: composites take nobody for a thief "
+        "then. By day if absent.",
+    )
 
 
-class Line(_Part):
+class Line(Part):
     """A directed line that can be crossed, from its first point to its second."""
 
     id: Id = Field(title="Id", description="Unique on its camera, among the zones too.")
     name: Name = Field(title="Name", description="Appears in the events' sentences.")
+    kind: Literal["line", "fence"] = Field(
+        "line",
+        title="Kind",
+        description="line: stepping over it counts; fence: the foot of a fence or wall, and climbing over it counts.",
+    )
     points: tuple[Point, Point] = Field(title="Points", description="Two points in fractions of the frame.")
     direction: Literal["both", "left_to_right", "right_to_left"] = Field(
         "both",
@@ -77,7 +86,7 @@ class Line(_Part):
     schedule: str | None = Field(None, title="Schedule", description="When the line counts; always if absent.")
 
 
-class Camera(_Part):
+class Camera(Part):
     """A camera: where it is, where its pictures come from and what its picture is divided into."""
 
     id: Id = Field(title="Id", description="Unique in the site; the key of all of its records.")
@@ -116,7 +125,17 @@ class Camera(_Part):
         return (*self.zones, *self.lines)
 
 
-class Bell(_Part):
+class Visit(Part):
+    """A registered visit: somebody has said that he will be there."""
+
+    who: str = Field(min_length=1, title="Who", description="As operators call them; appears in the event.")
+    cameras: tuple[str, ...] = Field((), title="Cameras", description="Ids of cameras; all if empty.")
+    zones: tuple[str, ...] = Field((), title="Zones", description="Ids of zones; all if empty.")
+    since: AwareDatetime = Field(title="Since", description="ISO time with its zone: 2026-10-03T20:00:00+09:00.")
+    until: AwareDatetime = Field(title="Until", description="ISO time with its zone.")
+
+
+class Bell(Part):
     """An emergency bell that people press when they need help."""
 
     id: Id = Field(title="Id", description="Unique in the site; the bell's controller calls it by this.")
@@ -128,27 +147,7 @@ class Bell(_Part):
     )
 
 
-class Schedule(_Part):
-    """When something holds: during hours of the clock, below a height of the sun, or both."""
-
-    hours: tuple[Hours, ...] = Field(
-        (),
-        title="Hours",
-        description="HH:MM-HH:MM in the camera's time zone; may pass midnight. All day if empty.",
-    )
-    days: tuple[Day, ...] = Field((), title="Days", description="Days on which the hours begin; every day if empty.")
-    months: tuple[Annotated[int, Field(ge=1, le=12)], ...] = Field(
-        (), title="Months", description="1-12, those in which the hours begin; the whole year if empty."
-    )
-    sun: Literal["any", "day", "dusk", "night", "dark"] = Field(
-        "any",
-        title="Sun",
-        description="By the sun's height at the camera in degrees: day above 0, dusk 0 to -6, night below -6, "
-        "dark below 0.",
-    )
-
-
-class Rule(_Part):
+class Rule(Part):
     """Other thresholds for some zones, classes or times. Of all rules that match, the last one wins."""
 
     zones: tuple[str, ...] = Field((), title="Zones", description="Ids of zones or lines; all if empty.")
@@ -158,7 +157,7 @@ class Rule(_Part):
     thresholds: dict[str, Threshold] = Field(title="Thresholds", description="The values that replace the usual ones.")
 
 
-class Watching(_Part):
+class Watching(Part):
     """How one behaviour is watched for."""
 
     enabled: bool = Field(True, title="Enabled", description="False switches the behaviour off.")
@@ -168,7 +167,7 @@ class Watching(_Part):
     rules: tuple[Rule, ...] = Field((), title="Rules", description="Exceptions by zone, class and schedule.")
 
 
-class Detector(_Part):
+class Detector(Part):
     """The network that finds people and things."""
 
     name: str = Field(
@@ -184,9 +183,15 @@ class Detector(_Part):
         title="Score",
         description="Boxes below it are not even recorded; tracks start higher.",
     )
+    pose: str = Field(
+        "movenet",
+        title="Pose",
+        description="What finds the joints of people who lie or are on top of each other, for falls and fights: movenet "
+        "(bundled), none, or the name or path of an ultralytics pose model.",
+    )
 
 
-class Security(_Part):
+class Security(Part):
     """How the stages prove to the broker who they are, and it to them."""
 
     protocol: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = Field(
@@ -209,14 +214,14 @@ class Security(_Part):
     key: str | None = Field(None, title="Key", description="PEM file of its private key.")
 
 
-class Retention(_Part):
+class Retention(Part):
     """How long a topic keeps its records: what comes first, minutes or bytes."""
 
     minutes: float = Field(gt=0, title="Minutes", description="Records older than this may go.")
     gigabytes: float = Field(gt=0, title="Gigabytes", description="Of all partitions together; the oldest go first.")
 
 
-class Kafka(_Part):
+class Kafka(Part):
     """The broker that joins the stages where they are processes of their own."""
 
     brokers: tuple[str, ...] = Field(
@@ -251,7 +256,7 @@ class Kafka(_Part):
     security: Security = Field(Security(), title="Security", description="TLS and passwords.")
 
 
-class Site(_Part):
+class Site(Part):
     """All that a centre tells Lanewatch."""
 
     version: Literal[1] = Field(1, title="Version", description="Of this file's format.")
@@ -272,6 +277,12 @@ class Site(_Part):
         {},
         title="Behaviours",
         description="What is watched for, by the behaviour's name; those not named use defaults.",
+    )
+    composites: tuple[Composite, ...] = Field(
+        (), title="Composites", description="Happenings of several steps that the site describes by itself."
+    )
+    visits: tuple[Visit, ...] = Field(
+        (), title="Visits", description="Registered visits, which make composites in their zones harmless."
     )
     correlations: tuple[str, ...] | None = Field(
         None,

@@ -9,10 +9,11 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
 from lanewatch import brokers, geometry
+from lanewatch.composite import OFF_LANE, Sign
 from lanewatch.problem import Finding, Location, choose
 from lanewatch.records import LABELS
 from lanewatch.schedule import longest
-from lanewatch.site import Camera, Line, Point, Rule, Schedule, Site, Zone
+from lanewatch.site import Camera, Composite, Line, Point, Rule, Schedule, Site, Visit, Zone
 
 TINY = 0.0005
 """Share of the frame under which a zone is refused: 16 x 16 pixels at 960 x 540, where a foot point jitters by 5."""
@@ -23,6 +24,10 @@ EDGE = 0.03
 16 pixels of 540 are what a track needs to be seen on the far side before it is gone."""
 COVERED = 0.02
 """Share of a zone left free under which it counts as wholly hidden: hand-drawn masks never fit exactly."""
+
+
+KINDS = ("watch", "closed", "produce", "lane")
+"""Of zones at which something can happen."""
 
 
 class Names(NamedTuple):
@@ -52,6 +57,11 @@ def findings(site: Site, names: Names) -> list[Finding]:
     for kind, watching in site.behaviours.items():
         for number, rule in enumerate(watching.rules):
             found += _rule(rule, ("behaviours", kind, "rules", number), names)
+    found += _repeated((("composites", n), one.id) for n, one in enumerate(site.composites))
+    for number, composite in enumerate(site.composites):
+        found += _composite(composite, ("composites", number), names)
+    for number, visit in enumerate(site.visits):
+        found += _visit(visit, ("visits", number), names)
     found += brokers.findings(site.kafka, ("kafka",))
     return found
 
@@ -74,10 +84,46 @@ def _camera(site: Site, camera: Camera, at: Location, names: Names) -> Iterator[
         yield from wrong
     for place, part in parts:
         if isinstance(part, Zone):
+            if part.owner_hours is not None and part.owner_hours not in names.schedules:
+                yield _no_schedule((*place, "owner_hours"), part.owner_hours, names)
             yield from _zone(part, place, hiding)
         else:
             yield from _line(part, place, hiding)
         yield from _schedule(site, camera, part, place, names)
+
+
+def _composite(composite: Composite, at: Location, names: Names) -> Iterator[Finding]:
+    for number, schedule in enumerate(composite.when):
+        if isinstance(schedule, str) and schedule not in names.schedules:
+            yield _no_schedule((*at, "when", number), schedule, names)
+    for number, lowerer in enumerate(composite.lowerers):
+        if lowerer.schedule is not None and lowerer.schedule not in names.schedules:
+            yield _no_schedule((*at, "lowerers", number, "schedule"), lowerer.schedule, names)
+    places = {*names.places, *KINDS, OFF_LANE}
+    signs: list[tuple[Location, Sign]] = [((*at, "raisers", n), one) for n, one in enumerate(composite.raisers)]
+    for number, step in enumerate(composite.steps):
+        signs.append(((*at, "steps", number), step))
+        signs += [((*at, "steps", number, "otherwise", n), one) for n, one in enumerate(step.otherwise)]
+    for place, sign in signs:
+        for number, name in enumerate(sign.where):
+            if name not in places:
+                yield _unknown((*place, "where", number), "zone or kind of zone", name, places, "remove it")
+
+
+def _visit(visit: Visit, at: Location, names: Names) -> Iterator[Finding]:
+    for key, noun, given, known in (
+        ("cameras", "camera", visit.cameras, names.cameras),
+        ("zones", "zone", visit.zones, names.places),
+    ):
+        for number, name in enumerate(given):
+            if name not in known:
+                yield _unknown((*at, key, number), noun, name, known, "remove it")
+    if visit.until <= visit.since:
+        yield Finding((*at, "until"), "the visit ends before it begins", "exchange `since` and `until`")
+
+
+def _no_schedule(at: Location, name: str, names: Names) -> Finding:
+    return _unknown(at, "schedule", name, names.schedules, "write it under `schedules`")
 
 
 def _zone(zone: Zone, at: Location, hiding: Sequence[Sequence[Point]]) -> Iterator[Finding]:
@@ -85,6 +131,14 @@ def _zone(zone: Zone, at: Location, hiding: Sequence[Sequence[Point]]) -> Iterat
     yield from wrong
     if not wrong and zone.kind != "ignore" and hiding and geometry.uncovered(zone.polygon, hiding) < COVERED:
         yield Finding((*at, "polygon"), f"zone {zone.id} {_HIDDEN}", _UNCOVER)
+    if zone.direction is None:
+        return
+    if zone.kind != "lane":
+        yield Finding((*at, "direction"), f"zone {zone.id} is no lane, and has a direction", "make it a lane")
+    (x0, y0), (x1, y1) = zone.direction
+    if ((x1 - x0) ** 2 + (y1 - y0) ** 2) ** 0.5 < SHORT:
+        what = f"the direction of zone {zone.id} is too short to point anywhere"
+        yield Finding((*at, "direction"), what, f"put its points at least {SHORT:.0%} of the frame apart")
 
 
 _HIDDEN = "lies wholly under privacy masks or zones that are ignored"
@@ -132,7 +186,7 @@ def _schedule(site: Site, camera: Camera, part: Zone | Line, at: Location, names
     if part.schedule is None:
         return
     if part.schedule not in names.schedules:
-        yield _unknown((*at, "schedule"), "schedule", part.schedule, names.schedules, "write it under `schedules`")
+        yield _no_schedule((*at, "schedule"), part.schedule, names)
         return
     schedule = site.schedules.get(part.schedule)
     if schedule is not None and _never(schedule, camera, site.time_zone):
@@ -155,7 +209,7 @@ def _rule(rule: Rule, at: Location, names: Names) -> Iterator[Finding]:
             if name not in known:
                 yield _unknown((*at, key, number), noun, name, known, "remove the rule")
     if rule.schedule is not None and rule.schedule not in names.schedules:
-        yield _unknown((*at, "schedule"), "schedule", rule.schedule, names.schedules, "write it under `schedules`")
+        yield _no_schedule((*at, "schedule"), rule.schedule, names)
     if not rule.thresholds:
         yield Finding((*at, "thresholds"), "the rule changes no threshold", "give one, or remove the rule")
 
