@@ -8,6 +8,7 @@ from detectors.followed import Followed
 from detectors.ground import Ground
 from lanewatch.records import Detections, Float32, Light, UInt8
 from lanewatch.schedule import Schedules
+from lanewatch.site import Schedule, Visit
 from lanewatch.sun import Condition
 from models.tracker import Tracks
 
@@ -43,9 +44,13 @@ class View:
         self.elapsed_s = elapsed_s
         self._schedules = schedules
 
-    def holds(self, schedule: str | None) -> bool:
-        """Whether a schedule of the site holds now."""
+    def holds(self, schedule: str | Schedule | None) -> bool:
+        """Whether a schedule holds now: one of the site's, or one that is written out."""
         return self._schedules.holds(schedule, self.captured_at)
+
+    def registered(self, zone: str) -> Visit | None:
+        """The registered visit to a zone now, if there is one."""
+        return self._schedules.registered(zone, self.captured_at)
 
     def pose(self, one: Followed) -> Float32 | None:
         """Somebody's (17, 3) keypoints, x and y in pixels and a score, COCO order; None where none were asked for."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from lanewatch import sun
 from lanewatch.records import Bool, Float64
-from lanewatch.site import DAYS, Camera, Schedule, Site
+from lanewatch.site import DAYS, Camera, Schedule, Site, Visit
 
 DAY_MINUTES = 24 * 60
 
@@ -28,13 +28,18 @@ class Schedules:
         self._zone = ZoneInfo(camera.time_zone or site.time_zone)
         self._latitude, self._longitude = camera.latitude, camera.longitude
         self._schedules = site.schedules
-        self._last: dict[str, tuple[int, bool]] = {}
+        self._last: dict[str | Schedule, tuple[int, bool]] = {}
+        self._visits = [
+            (visit.since.timestamp(), visit.until.timestamp(), visit)
+            for visit in site.visits
+            if not visit.cameras or camera.id in visit.cameras
+        ]
 
-    def holds(self, name: str | None, captured_at: float) -> bool:
-        """Whether the schedule of that name holds; none at all always does.
+    def holds(self, name: str | Schedule | None, captured_at: float) -> bool:
+        """Whether the schedule of that name holds, or one that is written out; none at all always does.
 
         Args:
-            name: a key of the site's schedules, or None.
+            name: a key of the site's schedules, a schedule, or None.
             captured_at: seconds since the Unix epoch, UTC.
 
         Raises:
@@ -46,9 +51,16 @@ class Schedules:
         last = self._last.get(name)
         if last is not None and last[0] == minute:
             return last[1]
-        held = self._holds(self._schedules[name], minute * 60)
+        held = self._holds(self._schedules[name] if isinstance(name, str) else name, minute * 60)
         self._last[name] = (minute, held)
         return held
+
+    def registered(self, zone: str, captured_at: float) -> Visit | None:
+        """The registered visit to that zone at that time, if there is one."""
+        for since, until, visit in self._visits:
+            if since <= captured_at < until and (not visit.zones or zone in visit.zones):
+                return visit
+        return None
 
     def condition(self, captured_at: float) -> sun.Condition:
         """Day, dusk or night at the camera."""
