@@ -3,7 +3,9 @@
 KISA's certification rule for intelligent CCTV takes 10 s in the zone; in operation that is every second person who
 waits for a bus, so the usual values are 30 s by day and 20 s by night. The dwell runs in capture time from the entry
 of the foot point on; leaving for a moment, being hidden for a moment and getting a new identity from the tracker do not
-end it. Passing by ten times does not add up.
+end it. Passing by ten times does not add up. Who loitered and comes back to loiter again within the hour, as control
+centres have it, is graver: the same look in any zone of the camera. (At neighbouring cameras that is
+``detectors.roaming``.) By infrared everybody looks alike, and nobody is known again.
 """
 
 from __future__ import annotations
@@ -14,24 +16,31 @@ from functools import cached_property
 from typing import ClassVar
 
 import msgspec
+import numpy as np
 from pydantic import Field
 
 from detectors import score, thresholds, visits
 from detectors.behaviour import Account, Claim, Wake
 from detectors.thresholds import Resolver, VisitThresholds
 from detectors.view import View
-from detectors.visits import TOLERANCE_S, Visit, Visits
+from detectors.visits import TOLERANCE_S, Visit
 from lanewatch.site import Name, Zone
 from lanewatch.sun import Condition
+from models.look import similarity
 
 ZONES = frozenset({"watch", "produce"})
 
 REACHED = 0.3
 """Score of one who has just reached the threshold by day in a watched zone, the detector's confidence aside."""
 LONGER = 0.1
-"""More for each threshold's length on top, up to three."""
+"""More for each threshold's length on top and for each of up to two earlier stays within the hour, three in all."""
 PRODUCE = 0.1
 """More in a produce zone: there is something to take."""
+
+AGAIN_S = 3600.0
+"""From the end of one loitering stay to the beginning of the next."""
+KEPT = 64
+"""Stays that are remembered at most."""
 
 NIGHT_DWELL_S = 20.0
 """By night, where the site says nothing: fewer people have business there."""
@@ -97,6 +106,22 @@ class LoiteringThresholds(VisitThresholds):
         return self.dwell_s if "dwell_s" in self.model_fields_set else NIGHT_DWELL_S
 
 
+class Known(msgspec.Struct, frozen=True):
+    """A stay that is loitering, or was: whose look, until when, and how many went before it within the hour."""
+
+    key: str
+    look: bytes
+    until: float
+    earlier: int
+
+
+class Stays(msgspec.Struct, frozen=True):
+    """Who is in which zone since when, and who has loitered of late."""
+
+    visits: tuple[Visit, ...] = ()
+    known: tuple[Known, ...] = ()
+
+
 class Loitering:
     """Somebody stays in a watched or a produce zone. One event for each stay of each person."""
 
@@ -107,57 +132,93 @@ class Loitering:
     places: ClassVar[frozenset[str]] = ZONES
     wakes: ClassVar[frozenset[Wake]] = frozenset({"tracks"})
     Thresholds: ClassVar[type[thresholds.Thresholds]] = LoiteringThresholds
-    Memory: ClassVar[type[msgspec.Struct]] = Visits
+    Memory: ClassVar[type[msgspec.Struct]] = Stays
 
     def __init__(self, limits: Resolver[LoiteringThresholds]) -> None:
         self._limits = limits
 
-    def start(self) -> Visits:
+    def start(self) -> Stays:
         """Nobody is anywhere."""
-        return Visits()
+        return Stays()
 
-    def step(self, memory: Visits, view: View) -> tuple[Visits, Sequence[Claim]]:
+    def step(self, memory: Stays, view: View) -> tuple[Stays, Sequence[Claim]]:
         """The dwells after a record; a claim for each that has reached its threshold."""
         now = visits.advance(memory.visits, view, ZONES, self._limits)
+        known = memory.known
+        if known and view.captured_at - known[0].until > AGAIN_S:
+            known = tuple(one for one in known if view.captured_at - one.until <= AGAIN_S)
         if now is memory.visits:
-            return memory, ()
+            return (memory if known is memory.known else Stays(now, known)), ()
         claims = []
+        loiter: list[Known] = []
         for visit in now:
             limits = self._limits.at(view, visit.zone, visit.label)
             if visit.dwell_s < limits.least_s - TOLERANCE_S or visit.label not in limits.labels:
                 continue
             needed_s = limits.needed_s(view.condition)
             if visit.dwell_s >= needed_s - TOLERANCE_S:
-                claims.append(_claim(visit, view, limits, needed_s))
-        return Visits(now), claims
+                stay = _known(visit, known, view)
+                loiter.append(stay)
+                claims.append(_claim(visit, view, limits, needed_s, stay.earlier))
+        return Stays(now, _remembered(known, loiter) if loiter else known), claims
 
 
-def _claim(visit: Visit, view: View, limits: LoiteringThresholds, needed_s: float) -> Claim:
+def _known(visit: Visit, known: tuple[Known, ...], view: View) -> Known:
+    """A stay that is loitering now, with how many of the same look went before it."""
+    key = f"{visit.zone}/{visit.tracks[0]}/{visit.since:.3f}"
+    before = next((one for one in known if one.key == key), None)
+    if before is not None:
+        return Known(key, visit.look, visit.until, before.earlier)
+    past = [one for one in known if one.until <= visit.since <= one.until + AGAIN_S]
+    earlier = 0 if view.light == "infrared" else sum(_alike(one.look, visit.look) for one in past)
+    return Known(key, visit.look, visit.until, earlier)
+
+
+def _alike(one: bytes, other: bytes) -> bool:
+    if len(one) != len(other) or not one:
+        return False
+    looks = [np.frombuffer(look, np.uint8)[None] for look in (one, other)]
+    return bool(similarity(*looks)[0, 0] >= visits.ALIKE)
+
+
+def _remembered(known: tuple[Known, ...], loiter: list[Known]) -> tuple[Known, ...]:
+    """The stays with those that go on; by their ends, so that the first one is the first to be forgotten."""
+    keys = {one.key for one in loiter}
+    return (*(one for one in known if one.key not in keys), *loiter)[-KEPT:]
+
+
+def _claim(visit: Visit, view: View, limits: LoiteringThresholds, needed_s: float, earlier: int) -> Claim:
     times = visit.dwell_s / needed_s
     severity = 1 + (times >= limits.alert_at) + (times >= limits.dispatch_at)
+    severity = min(severity + (earlier > 0), 3)
     applied = limits.model_copy(update={"dwell_s": needed_s}) if needed_s != limits.dwell_s else limits
-    return visits.claim(visit, severity, applied, limits.cooldown_s, lambda: _account(visit, view, needed_s))
+    return visits.claim(visit, severity, applied, limits.cooldown_s, lambda: _account(visit, view, needed_s, earlier))
 
 
-def _account(visit: Visit, view: View, needed_s: float) -> Account:
+def _account(visit: Visit, view: View, needed_s: float, earlier: int) -> Account:
     zone = view.ground.zone(visit.zone)
     dwell_s = visit.dwell_s
-    longer = min(max(dwell_s / needed_s - 1, 0.0), 3.0)
+    again = min(earlier, 2)
+    longer = min(max(dwell_s / needed_s - 1, 0.0), 3.0 - again)
     factors = [
         score.part("dwell", REACHED + LONGER * longer, seconds=round(dwell_s, 1), threshold_s=needed_s),
         *score.circumstances(view.condition, visit.label, visit.confidence),
     ]
     if zone.kind == "produce":
         factors.append(score.part("place", PRODUCE, zone=zone.id, kind=zone.kind))
-    return Account(tuple(factors), _sentence(visit, view, zone, needed_s))
+    if earlier:
+        factors.append(score.part("again", LONGER * again, earlier=earlier, within_s=AGAIN_S))
+    return Account(tuple(factors), _sentence(visit, view, zone, needed_s, earlier))
 
 
-def _sentence(visit: Visit, view: View, zone: Zone, needed_s: float) -> dict[str, str]:
+def _sentence(visit: Visit, view: View, zone: Zone, needed_s: float, earlier: int) -> dict[str, str]:
     who_ko, who_en = score.who(visit.label)
     when_ko, when_en = score.WHEN[view.condition]
     dwell_ko, dwell_en = score.duration(math.floor(visit.dwell_s + TOLERANCE_S))
     limit_ko, limit_en = score.duration(needed_s)
+    again_ko = f", 1시간 이내 {earlier + 1}번째" if earlier else ""
+    again_en = f", stay {earlier + 1} within the hour" if earlier else ""
     return {
-        "ko": f"{when_ko} '{zone.name.ko}' 구역에서 {who_ko} {dwell_ko} 동안 배회 (기준 {limit_ko})",
-        "en": f"{who_en} loitering in '{zone.name.en}' for {dwell_en} {when_en} (threshold {limit_en})",
+        "ko": f"{when_ko} '{zone.name.ko}' 구역에서 {who_ko} {dwell_ko} 동안 배회 (기준 {limit_ko}{again_ko})",
+        "en": f"{who_en} loitering in '{zone.name.en}' for {dwell_en} {when_en} (threshold {limit_en}{again_en})",
     }

@@ -1,0 +1,180 @@
+"""Running: somebody moves faster than people walk, and goes on doing so.
+
+Speed is in body heights a second, so that near and far count alike: a walker (1.4 m/s) does .8, a jogger 1.8, one who
+runs 2.5. It is the tracker's filtered speed, and the way that was really made in the meantime must bear it out, so
+that a box that jumps to and fro is no run. There is no standard's definition; research sets (CAVIAR, UCF-Crime) stage
+running as a sign of theft and assault, which is why it is watched and not alarmed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import ClassVar
+
+import msgspec
+from pydantic import Field
+
+from detectors import score, thresholds
+from detectors.behaviour import Account, Claim, Wake
+from detectors.followed import Followed
+from detectors.thresholds import MoverThresholds, Resolver
+from detectors.view import View
+from lanewatch.records import Box
+from lanewatch.site import Name
+
+FAST = 0.35
+"""Score of one who is just fast enough by day, the detector's confidence aside."""
+FASTER = 0.1
+"""More for each body height a second on top, up to two."""
+LONE_STEP = 0.7
+"""Share of the speed that the straight way since the beginning must bear out."""
+SLOWED = 0.7
+"""Share of the speed below which a run is over: speeds of filtered points waver by a fifth."""
+UNSEEN_S = 1.0
+"""Seconds for which a runner may not be seen and still runs; he is out of the picture soon."""
+
+
+class RunningThresholds(MoverThresholds):
+    """When moving fast is running."""
+
+    classes: str = Field(
+        "person",
+        title="Classes",
+        description="What is judged, separated by blanks. Vehicles and bicycles are left out: they are fast. Naming "
+        "more raises more events.",
+    )
+    speed: float = Field(
+        1.7,
+        ge=1,
+        le=10,
+        title="Speed",
+        description="Body heights a second as seen in the picture (walking .8, running 2.5). Raising it leaves joggers "
+        "out. Where the camera looks along a lane, ways towards it look short: lower it there by a rule.",
+    )
+    run_s: float = Field(
+        1.5,
+        ge=0.5,
+        le=60,
+        title="For",
+        description="Seconds of going so fast. Raising it leaves out who hurries over a road.",
+    )
+    cooldown_s: float = Field(
+        10.0,
+        ge=0,
+        le=3600,
+        title="Cool-down",
+        description="Seconds after the end in which the same person is not raised again.",
+    )
+
+
+class Runner(msgspec.Struct, frozen=True):
+    """One who is fast: since when, from where, and how it was when he was seen last."""
+
+    track: int
+    zone: str
+    since: float
+    x: float
+    y: float
+    until: float
+    fastest: float
+    box: Box
+
+
+class Runners(msgspec.Struct, frozen=True):
+    """Who is fast now."""
+
+    runners: tuple[Runner, ...] = ()
+
+
+class Running:
+    """Somebody runs. One event for each run of each person."""
+
+    kind: ClassVar[str] = "running"
+    name: ClassVar[Name] = Name(ko="뛰기", en="Running")
+    onvif: ClassVar[str] = ""
+    kisa: ClassVar[str] = ""
+    places: ClassVar[frozenset[str]] = frozenset()
+    wakes: ClassVar[frozenset[Wake]] = frozenset({"tracks"})
+    Thresholds: ClassVar[type[thresholds.Thresholds]] = RunningThresholds
+    Memory: ClassVar[type[msgspec.Struct]] = Runners
+
+    def __init__(self, limits: Resolver[RunningThresholds]) -> None:
+        self._limits = limits
+        self._least = (SLOWED * limits.lowest("speed")) ** 2
+
+    def start(self) -> Runners:
+        """Nobody runs."""
+        return Runners()
+
+    def step(self, memory: Runners, view: View) -> tuple[Runners, Sequence[Claim]]:
+        """Who is fast after a record; a claim for each that is so for long enough."""
+        least = self._least
+        fast = [one for one in view.followed if one.vx * one.vx + one.vy * one.vy >= least * one.height * one.height]
+        if not fast and not memory.runners:
+            return memory, ()
+        before = {one.track: one for one in memory.runners}
+        now: list[Runner] = []
+        claims: list[Claim] = []
+        for one in view.followed:
+            runner = self._go(before.pop(one.id, None), one, view)
+            if runner is not None:
+                now.append(runner)
+                claims += self._claim(runner, one, view)
+        now += [one for one in before.values() if view.captured_at - one.until <= UNSEEN_S]
+        return (Runners(tuple(now)) if now or memory.runners else memory), claims
+
+    def _go(self, before: Runner | None, one: Followed, view: View) -> Runner | None:
+        if not one.seen:
+            return before if before is not None and view.captured_at - before.until <= UNSEEN_S else None
+        zone = before.zone if before is not None else view.ground.at(one.x, one.y)
+        limits = self._limits.at(view, zone, one.label)
+        if not one.credible or one.label not in limits.labels:
+            return None
+        if one.speed < limits.speed * (1.0 if before is None else SLOWED):
+            return None
+        now = view.captured_at
+        if before is None:
+            return Runner(one.id, zone, now, one.x, one.y, now, one.speed, one.box)
+        fastest = max(before.fastest, one.speed)
+        return msgspec.structs.replace(before, until=now, fastest=fastest, box=one.box)
+
+    def _claim(self, runner: Runner, one: Followed, view: View) -> Sequence[Claim]:
+        limits = self._limits.at(view, runner.zone, one.label)
+        ran_s = runner.until - runner.since
+        if ran_s < limits.run_s - 1e-3:
+            return ()
+        pace = math.hypot(one.x - runner.x, one.y - runner.y) / one.height / ran_s
+        if pace < LONE_STEP * limits.speed:
+            return ()
+        claim = Claim(
+            key=str(runner.track),
+            zone=runner.zone,
+            since=runner.since,
+            until=runner.until,
+            tracks=(runner.track,),
+            born=one.born,
+            box=runner.box,
+            clarity=one.score * one.height,
+            severity=1,
+            thresholds=limits,
+            account=lambda: _account(runner, one, view, limits, pace),
+            cooldown_s=limits.cooldown_s,
+        )
+        return (claim,)
+
+
+def _account(runner: Runner, one: Followed, view: View, limits: RunningThresholds, pace: float) -> Account:
+    ran_s = runner.until - runner.since
+    faster = min(max(pace - limits.speed, 0.0), 2.0)
+    factors = (
+        score.part("speed", FAST + FASTER * faster, speed=round(pace, 2), threshold=limits.speed, seconds=ran_s),
+        *score.circumstances(view.condition, one.label, one.score),
+    )
+    who_ko, who_en = score.who(one.label)
+    when_ko, when_en = score.WHEN[view.condition]
+    sentence = {
+        "ko": f"{when_ko} {who_ko} {ran_s:.1f}초 동안 뜀 (초당 키의 {pace:.1f}배, 기준 {limits.speed:g}배)",
+        "en": f"{who_en} running for {ran_s:.1f} s {when_en} ({pace:.1f} body heights/s, threshold {limits.speed:g})",
+    }
+    return Account(factors, sentence)
