@@ -145,7 +145,7 @@ def _detect(options: argparse.Namespace) -> int:
     from detectors.worker import DetectWorker
     from lanewatch import process, telemetry
     from lanewatch.problem import SiteError
-    from models import cores, detector, devices
+    from models import cores, detector, devices, pose
     from streams.kafka.broker import BrokerError
     from streams.kafka.detect import BATCH, DECODERS, DetectLoop
     from streams.kafka.opening import opened
@@ -155,12 +155,15 @@ def _detect(options: argparse.Namespace) -> int:
             wanted = city.log.revisions.latest.detector
             device = devices.choose(options.device or wanted.device)
             network = detector.load(options.model or wanted.name, device, wanted.score)
+            joints = pose.load(wanted.pose, device)
             batch = options.batch or (BATCH if device == "cpu" else GPU_BATCH)
-            telemetry.log("detect").info("%s on %s, batches of %d", network.name, device, batch)
+            telemetry.log("detect").info(
+                "%s on %s, batches of %d, poses by %s", network.name, device, batch, joints.name if joints else "nobody"
+            )
             DetectLoop(
                 city.broker,
                 city.topics,
-                DetectWorker(network),
+                DetectWorker(network, joints),
                 node=city.node,
                 batch=batch,
                 most_age_s=options.max_age or None,

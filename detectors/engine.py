@@ -18,8 +18,9 @@ from detectors.watcher import CameraState, Watcher
 from detectors.worker import DetectWorker
 from lanewatch.records import PERSON, Detections, Event, Frame, Reached
 from lanewatch.site import Camera, Site
-from models import detector, look
+from models import detector, look, pose
 from models.detector import ObjectDetector
+from models.pose import PoseEstimator
 from streams.address import Address
 from streams.archive import Archive
 from streams.correlating import correlated
@@ -65,6 +66,15 @@ def load(site: Site) -> ObjectDetector:
     return detector.load(site.detector.name, site.detector.device, site.detector.score)
 
 
+def load_pose(site: Site) -> PoseEstimator | None:
+    """The pose estimator that the site names, None where it wants none.
+
+    Raises:
+        models.detector.ModelMissingError: it is not here, and how to get it.
+    """
+    return pose.load(site.detector.pose, site.detector.device)
+
+
 def sampler(camera: Camera, site: Site, ring: PacketRing | None = None) -> Sampler:
     """A camera's sampler. One whose idle rate is its active rate has every slot looked at, moving or not."""
     return Sampler(camera, time_zone=site.time_zone, ring=ring, gate=camera.rate.idle < camera.rate.active)
@@ -94,7 +104,7 @@ def runner(
     _warm(watcher, site.cameras[0].id)
     return MemoryRunner(
         samplers,
-        DetectWorker(network or load(site)),
+        DetectWorker(network or load(site), load_pose(site)),
         watcher,
         serve,
         correlate=Correlator(site, run=run),

@@ -11,10 +11,11 @@ from typing import Final
 import numpy as np
 
 from lanewatch import telemetry
-from lanewatch.records import UNKNOWN, Crop, Detections, Float32, Frame, Image
-from models import look
+from lanewatch.records import UNKNOWN, Bool, Crop, Detections, Float32, Frame, Image
+from models import look, odd
 from models.detector import Boxes, ObjectDetector, Streaming
 from models.overlap import areas, of_smaller
+from models.pose import POINTS, PoseEstimator
 
 UNKNOWN_SCORE: Final = 0.15
 """The score of what moved and has no name. Below the lowest that a detector is asked for by default (.2): a name always
@@ -54,8 +55,15 @@ class DetectWorker:
     A frame that the detector fails on costs itself only: it comes out with ``gap="failed"`` and is counted.
     """
 
-    def __init__(self, detector: ObjectDetector) -> None:
+    def __init__(self, detector: ObjectDetector, pose: PoseEstimator | None = None) -> None:
+        """Ready to be called.
+
+        Args:
+            detector: finds people and things.
+            pose: asked for the joints of people who look odd by themselves (``models.odd``); nobody's if None.
+        """
         self._detector = detector
+        self._pose = pose
 
     def __call__(self, frames: Sequence[Frame]) -> list[Detections]:
         """See ``streams.stage.Detect``. Ticks pass through, with their gap."""
@@ -96,6 +104,7 @@ class DetectWorker:
         if len(parts) > 1:
             named = named.distinct()
         boxes = Boxes.join([named, unnamed(frame, named)])
+        asked, keypoints = self._joints(frame.image, boxes)
         return Detections(
             camera=frame.camera,
             epoch=frame.epoch,
@@ -108,10 +117,23 @@ class DetectWorker:
             scores=boxes.scores,
             labels=boxes.labels,
             look=look.describe(frame.image, boxes.xyxy),
+            keypoints=keypoints,
+            asked=asked,
             profile=frame.profile,
             scene=frame.scene,
             model=self._detector.name,
         )
+
+    def _joints(self, image: Image, boxes: Boxes) -> tuple[Bool | None, Float32 | None]:
+        """Of whom joints were asked for, and the joints; None where there is nobody to ask or nobody was odd."""
+        if self._pose is None:
+            return None, None
+        asked = odd.odd(boxes.xyxy, boxes.scores, boxes.labels)
+        if not asked.any():
+            return None, None
+        keypoints = np.zeros((len(boxes), POINTS, 3), np.float32)
+        keypoints[asked] = self._pose(image, boxes.xyxy[asked])
+        return asked, keypoints
 
 
 def _views(frame: Frame) -> list[tuple[Image, Crop | None]]:

@@ -250,3 +250,38 @@ def test_the_bundled_detector_gives_the_same_alone_and_in_batches(bundled: NanoD
         assert one.slot == other.slot
         np.testing.assert_array_equal(one.xyxy, other.xyxy)
         np.testing.assert_array_equal(one.look, other.look)
+
+
+class PaintedPose:
+    """Gives everybody whom it is asked for joints in the middle of the box."""
+
+    name = "painted"
+
+    def __init__(self) -> None:
+        self.boxes: list[Any] = []
+
+    def __call__(self, image: Image, boxes: Any) -> Any:
+        self.boxes += boxes.tolist()
+        joints = np.ones((len(boxes), 17, 3), np.float32)
+        joints[..., :2] = ((boxes[:, :2] + boxes[:, 2:]) / 2)[:, None]
+        return joints
+
+
+def test_joints_are_asked_for_of_those_who_lie_and_of_nobody_else() -> None:
+    pose = PaintedPose()
+    worker = DetectWorker(PaintedDetector(), pose)
+    both, alone, nobody = worker(
+        [
+            frame(picture((50, 50, 90, 150), (300, 200, 400, 240)), slot=0),
+            frame(picture((50, 50, 90, 150)), slot=1),
+            frame(slot=2, gap="idle"),
+        ]
+    )
+    assert pose.boxes == [[300, 200, 400, 240]]
+    assert both.asked is not None
+    assert both.keypoints is not None
+    lying = int(np.argmax(both.xyxy[:, 0]))
+    assert both.asked.tolist() == [row == lying for row in range(2)]
+    np.testing.assert_allclose(both.keypoints[lying], [(350, 220, 1)] * 17)
+    assert not both.keypoints[1 - lying].any()
+    assert (alone.asked, alone.keypoints, nobody.asked, nobody.keypoints) == (None, None, None, None)
