@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from detectors.behaviour import Behaviour, Claim, registry
+from detectors.behaviour import Behaviour, Claim
 from detectors.episode import Origin
 from detectors.ground import Ground
+from detectors.sequence import behaviours_of
 from detectors.thresholds import Resolver
 from detectors.view import View
 from lanewatch import telemetry
@@ -65,7 +66,7 @@ class Post:
         places = {zone.kind for zone in camera.zones} | {line.kind for line in camera.lines}
         self._asked = [
             _asked(one(Resolver(site, camera.id, kind, one.Thresholds)))
-            for kind, one in registry().items()
+            for kind, one in behaviours_of(site).items()
             if site.behaviours.get(kind, Watching()).enabled and (not one.places or one.places & places)
         ]
         self.of_pictures = frozenset(one.kind for one in self._asked if one.wakes & PICTURE)

@@ -61,6 +61,10 @@ def findings(site: Site) -> list[Finding]:
         known = registry()
     except BehaviourError as error:
         return [*found, Finding(("behaviours",), str(error), "mend that package or uninstall it")]
+    for number, composite in enumerate(site.composites):
+        if composite.id in known:
+            what = f"{composite.id} is a behaviour's kind, and events are told apart by it"
+            found.append(Finding(("composites", number, "id"), what, "choose another id"))
     for kind, watching in site.behaviours.items():
         at: Location = ("behaviours", kind)
         if kind not in known:

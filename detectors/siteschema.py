@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import lanewatch.composite
 import lanewatch.site
 from detectors.behaviour import registry
 from detectors.correlate import KINDS
+from lanewatch.part import Part
 from lanewatch.site import Site
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -24,7 +26,8 @@ def schema() -> dict[str, Any]:
     """
     whole: dict[str, Any] = {"$schema": DIALECT} | Site.model_json_schema()
     parts: dict[str, Any] = whole["$defs"]
-    for part, model in [(whole, Site), *((part, getattr(lanewatch.site, name)) for name, part in parts.items())]:
+    models: list[tuple[dict[str, Any], type[Part]]] = [(part, _model(name)) for name, part in parts.items()]
+    for part, model in [(whole, Site), *models]:
         for field, info in model.model_fields.items():  # pydantic leaves out the titles of those that are parts
             part["properties"][field].setdefault("title", info.title)
     given, _ = whole["properties"]["correlations"]["anyOf"]  # a list, or null
@@ -49,6 +52,12 @@ def schema() -> dict[str, Any]:
     for unused in ("Rule", "Watching"):
         del parts[unused]
     return whole
+
+
+def _model(name: str) -> type[Part]:
+    """The model that a definition is of."""
+    found: type[Part] = getattr(lanewatch.site, name, None) or getattr(lanewatch.composite, name)
+    return found
 
 
 def _with_thresholds(part: dict[str, Any], name: str) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from detectors.behaviour import registry
 from detectors.correlate import wanted
+from detectors.sequence import behaviours_of
 from lanewatch.site import Camera, Line, Schedule, Site, Zone
 
 
@@ -65,7 +65,7 @@ def _watched_for(site: Site, part: Zone | Line) -> str:
         return "nothing is looked at"
     kinds = [
         kind
-        for kind, behaviour in sorted(registry().items())
+        for kind, behaviour in sorted(behaviours_of(site).items())
         if place in behaviour.places and (kind not in site.behaviours or site.behaviours[kind].enabled)
     ]
     return ", ".join(kinds) or "nothing is watched for"

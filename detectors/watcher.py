@@ -12,6 +12,7 @@ from detectors.episode import Episodes
 from detectors.followed import Followed, Step, Trail
 from detectors.ground import Ground
 from detectors.post import PICTURE, Judgement, Post
+from detectors.sequence import behaviours_of
 from detectors.thresholds import Resolver
 from detectors.view import View
 from lanewatch.records import BLIND, Detections, Event, Profile
@@ -240,7 +241,7 @@ def _check(site: Site) -> None:
     unknown = sorted(set(site.behaviours) - set(registry()))
     if unknown:
         raise BehaviourError(f"behaviours.{unknown[0]}: no such behaviour; there are {', '.join(sorted(registry()))}")
-    for kind, one in registry().items():
+    for kind, one in behaviours_of(site).items():
         Resolver(site, site.cameras[0].id, kind, one.Thresholds)
 
 

@@ -65,6 +65,21 @@ def contains(corners: list[list[float]], x: float, y: float) -> bool:
     return within
 
 
+def apart(corners: list[list[float]], x: float, y: float) -> float:
+    """How far a point is from a polygon, as ``contains`` takes it, in its unit; 0 within it."""
+    if contains(corners, x, y):
+        return 0.0
+    least = math.inf
+    x0, y0 = corners[-1]
+    for x1, y1 in corners:
+        dx, dy = x1 - x0, y1 - y0
+        length2 = dx * dx + dy * dy
+        share = min(max(((x - x0) * dx + (y - y0) * dy) / length2, 0.0), 1.0) if length2 else 0.0
+        least = min(least, math.hypot(x - x0 - share * dx, y - y0 - share * dy))
+        x0, y0 = x1, y1
+    return least
+
+
 def side(line: Float64, points: Float64) -> Float64:
     """How far to the right of a line, prolonged without end, points lie.
 

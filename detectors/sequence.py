@@ -1,0 +1,385 @@
+"""Composites: what the site file's language of sequences means, as a behaviour.
+
+A story begins at a zone where the first step may begin: a vehicle stops by it, or somebody comes in on foot. There is
+one story at a zone at a time, and it is one event from its first step on: with each further step it gets graver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
+
+import msgspec
+from pydantic import Field
+
+from detectors import retelling, stands, story, thresholds
+from detectors.behaviour import Behaviour, BehaviourError, Claim, Wake, registry
+from detectors.followed import Followed, Step
+from detectors.ground import Area, Ground
+from detectors.stands import STOOD_S, Stand
+from detectors.story import Scene, Story
+from detectors.thresholds import MoverThresholds, Resolver
+from detectors.view import View
+from lanewatch import geometry
+from lanewatch.composite import OFF_LANE, Composite, Lowerer, Sign
+from lanewatch.records import LABELS, Box
+from lanewatch.site import Name, Site
+
+VEHICLES = frozenset(LABELS.index(name) for name in ("bicycle", "car", "motorcycle", "bus", "truck"))
+LANES = frozenset({"lane"})
+PARKED_S = 3600.0
+"""A vehicle that has stood for longer, and nobody came to it, is parked."""
+TOUCHED_S = 30.0
+"""Before its first step, a story of which nothing is seen for so long is over."""
+
+
+class SequenceThresholds(MoverThresholds):
+    """Of composites. What their steps ask for is written in the composite itself."""
+
+    classes: str = Field(
+        "person",
+        title="Classes",
+        description="Who counts as people, separated by blanks. Naming unknown, what moves and has no name, too finds "
+        "people of whom the detector is never sure, and raises more false events.",
+    )
+    calm_s: float = Field(
+        120.0,
+        ge=1,
+        le=3600,
+        title="Calm",
+        description="Seconds after which it is over when nothing of it is seen any more. Raising it joins what happens "
+        "one after another.",
+    )
+    cooldown_s: float = Field(
+        60.0,
+        ge=0,
+        le=3600,
+        title="Cool-down",
+        description="Seconds after the end in which it is not raised again at the same zone.",
+    )
+
+    def for_s(self, sign: Sign) -> float:
+        """How long a sign must last: the threshold of its name, such as ``stay_s``, or what the composite says."""
+        return float(getattr(self, f"{sign.what}_s", sign.for_s))
+
+    def times(self, sign: Sign) -> int:
+        """How often it must be seen, likewise: ``trips``."""
+        return int(getattr(self, sign.what, sign.times))
+
+
+class Stories(msgspec.Struct, frozen=True):
+    """What is remembered: the vehicles that stand, and what goes on at which zone."""
+
+    stands: tuple[Stand, ...] = ()
+    stories: tuple[Story, ...] = ()
+
+
+class Composed:
+    """A happening of several steps, as a composite describes it. One event for each time at a zone."""
+
+    kind: ClassVar[str]
+    name: ClassVar[Name]
+    onvif: ClassVar[str] = ""
+    kisa: ClassVar[str] = ""
+    places: ClassVar[frozenset[str]]
+    wakes: ClassVar[frozenset[Wake]] = frozenset({"tracks"})
+    composite: ClassVar[Composite]
+    Thresholds: ClassVar[type[thresholds.Thresholds]] = SequenceThresholds
+    Memory: ClassVar[type[msgspec.Struct]] = Stories
+
+    def __init__(self, limits: Resolver[Any]) -> None:
+        self._limits: Resolver[SequenceThresholds] = limits
+        first = self.composite.steps[0].signs
+        self._stop = next((sign for sign in first if sign.what == "vehicle_stands"), None)
+        self._foot = next((sign for sign in first if sign.what == "on_foot"), None)
+        self._areas: dict[tuple[tuple[str, ...], int, int], tuple[Area, ...]] = {}
+
+    def start(self) -> Stories:
+        """Nothing happens anywhere."""
+        return Stories()
+
+    def step(self, memory: Stories, view: View) -> tuple[Stories, Sequence[Claim]]:
+        """What goes on after a record; a claim for each story that has reached its first step."""
+        standing = memory.stands
+        if self._stop is not None:
+            standing = stands.advance(memory.stands, view, VEHICLES)
+        if not memory.stories and standing is memory.stands and not self._visitors(view):
+            return memory, ()
+        people = [one for one in view.followed if one.seen and one.credible and one.label not in VEHICLES]
+        told = [self._go_on(one, standing, people, view) for one in memory.stories]
+        if self._may_begin(view):
+            told = self._begun(told, standing, people, view)
+        told = [one for one in told if not self._over(one, view)]
+        judged = [self._judged(one, view) for one in told]
+        claims = [self._claim(one, view) for one in judged if one.steps]
+        return Stories(tuple(one for one in standing if one.left_at is None), tuple(judged)), claims
+
+    def _visitors(self, view: View) -> bool:
+        """Whether anybody is where a story may begin on foot: asked at every record, so it must cost nothing."""
+        if self._foot is None or not view.looked:
+            return False
+        areas = self._areas_of(self._foot.where, view.ground)
+        for one in view.followed:
+            if one.label not in VEHICLES and any(area.contains(one.x, one.y) for area in areas):
+                return True
+        return False
+
+    def _areas_of(self, where: tuple[str, ...], ground: Ground) -> tuple[Area, ...]:
+        key = (where, ground.width, ground.height)
+        found = self._areas.get(key)
+        if found is None:
+            found = tuple(area for area in ground.areas if area.zone.kind in where or area.zone.id in where)
+            self._areas[key] = found
+        return found
+
+    def _may_begin(self, view: View) -> bool:
+        when = self.composite.when
+        return not when or any(view.holds(one) for one in when)
+
+    def _begun(self, told: list[Story], standing: tuple[Stand, ...], people: list[Followed], view: View) -> list[Story]:
+        """With the stories that begin now, and with the vehicles that come to those that go on."""
+        known = {one.zone: one for one in told}
+        for stand in standing:
+            if not STOOD_S <= stand.stood_s <= PARKED_S or stand.left_at is not None:
+                continue
+            zone = self._by(stand, view)
+            one = known.get(zone) if zone is not None else None
+            if zone is None or (one is not None and one.standing is not None):
+                continue
+            if one is None:
+                known[zone] = story.begun_by(stand, zone)
+            else:
+                known[zone] = msgspec.structs.replace(one, stand=stand, left_at=None)
+        if self._foot is not None and view.looked:
+            for area in self._areas_of(self._foot.where, view.ground):
+                if area.zone.id not in known and view.holds(area.zone.schedule):
+                    first = next((one for one in people if self._counts(one, area, view)), None)
+                    if first is not None:
+                        new = story.begun_on_foot(first, area.zone.id, view.captured_at)
+                        known[area.zone.id] = self._go_on(new, standing, people, view)
+        return list(known.values())
+
+    def _by(self, stand: Stand, view: View) -> str | None:
+        """The zone that a vehicle stands by; "" off the lane; None where it may stand."""
+        assert self._stop is not None
+        nearest, least = None, self._stop.near * stand.length
+        for area in self._areas_of(self._stop.where, view.ground):
+            apart = geometry.apart(area.corners, stand.x, stand.y)
+            if apart <= least and view.holds(area.zone.schedule):
+                nearest, least = area.zone.id, apart
+        if nearest is None and OFF_LANE in self._stop.where:
+            lanes = view.ground.areas_of(LANES)
+            if lanes and not any(area.contains(stand.x, stand.y) for area in lanes):
+                return ""
+        return nearest
+
+    def _counts(self, one: Followed, area: Area, view: View) -> bool:
+        if not area.contains(one.x, one.y):
+            return False
+        return one.label in self._limits.at(view, area.zone.id, one.label).labels
+
+    def _go_on(self, one: Story, standing: tuple[Stand, ...], people: list[Followed], view: View) -> Story:
+        stand = one.standing
+        if stand is not None:
+            now = next((other for other in standing if other.is_it(stand)), None)
+            if now is None or now.left_at is not None:
+                one = msgspec.structs.replace(one, left_at=view.captured_at if now is None else now.left_at)
+            else:
+                face = one.face
+                if now.missed_s is None:
+                    face = story.Face(now.label, now.score, now.length, now.box, now.until)
+                one = msgspec.structs.replace(one, stand=now, until=max(one.until, now.until), face=face)
+        if not view.looked:
+            return one
+        areas = self._grounds(one, view)
+        labels = self._limits.at(view, one.zone, one.face.label).labels
+        people = [person for person in people if person.label in labels]
+        inside = {p.id: p for p in people if any(area.contains(p.x, p.y) for area in areas)}
+        if inside or one.inside or one.stand is not None:
+            near = 1.5 if self._stop is None else self._stop.near
+            one = story.go_on(one, Scene(view, people, inside, near))
+        return msgspec.structs.replace(one, things=_things(one, areas, view)) if view.detections.scene.still else one
+
+    def _grounds(self, one: Story, view: View) -> Sequence[Area]:
+        """Where people go in and out: its zone, or all that the first step names for a vehicle that is by none."""
+        if one.zone:
+            return [area for area in view.ground.areas if area.zone.id == one.zone]
+        return () if self._stop is None else self._areas_of(self._stop.where, view.ground)
+
+    def _over(self, one: Story, view: View) -> bool:
+        now = view.captured_at
+        if one.standing is not None:
+            return now - max(one.since, one.present_at) > PARKED_S
+        if not one.steps:
+            return now - one.until > TOUCHED_S
+        return now - one.until > self._limits.at(view, one.zone, one.face.label).calm_s
+
+    def _judged(self, one: Story, view: View) -> Story:
+        """With the steps that are reached by now, and with what makes it graver or harmless."""
+        limits = self._limits.at(view, one.zone, one.face.label)
+        reached = list(one.steps)
+        for step in self.composite.steps[len(reached) :]:
+            late = bool(reached) and view.captured_at - reached[-1] > step.within_s
+            if late or not any(self._seen(sign, one, reached, limits, view) for sign in step.signs):
+                break
+            reached.append(view.captured_at)
+        raised = [
+            number
+            for number, raiser in enumerate(self.composite.raisers)
+            if number in one.raised or self._seen(raiser, one, reached, limits, view)
+        ]
+        lowered = [
+            number
+            for number, lowerer in enumerate(self.composite.lowerers)
+            if number in one.lowered or _lowers(lowerer, one.zone, view)
+        ]
+        return msgspec.structs.replace(one, steps=tuple(reached), raised=tuple(raised), lowered=tuple(lowered))
+
+    def _seen(self, sign: Sign, one: Story, reached: list[float], limits: SequenceThresholds, view: View) -> bool:
+        if sign.where and not _at(sign.where, one.zone, view):
+            return False
+        return SEEN[sign.what](one, limits.for_s(sign), limits.times(sign), reached, view.captured_at)
+
+    def _claim(self, one: Story, view: View) -> Claim:
+        composite = self.composite
+        limits = self._limits.at(view, one.zone, one.face.label)
+        gravest = [step.severity for step in composite.steps[: len(one.steps)]]
+        gravest += [composite.raisers[number].severity for number in one.raised]
+        most = min((composite.lowerers[number].at_most for number in one.lowered), default=3)
+        return Claim(
+            key=f"{one.zone}/{round(one.since * 1000)}",
+            zone=one.zone,
+            since=one.since,
+            until=one.until,
+            tracks=one.tracks,
+            born=one.born,
+            box=one.face.box,
+            clarity=one.face.score * one.face.height,
+            severity=min(max(gravest), most),
+            thresholds=limits,
+            account=lambda: retelling.account(composite, one, view),
+            cooldown_s=limits.cooldown_s,
+        )
+
+
+def _stood(one: Story, for_s: float, times: int, reached: list[float], now: float) -> bool:
+    return one.stand is not None and one.stand.stood_s >= for_s
+
+
+def _on_foot(one: Story, for_s: float, times: int, reached: list[float], now: float) -> bool:
+    return one.standing is None and one.present_s >= for_s
+
+
+def _people_leave(one: Story, for_s: float, times: int, reached: list[float], now: float) -> bool:
+    return one.crowd >= times
+
+
+def _trips(one: Story, for_s: float, times: int, reached: list[float], now: float) -> bool:
+    return one.stand is not None and len(one.visits) >= times
+
+
+def _visits(one: Story, for_s: float, times: int, reached: list[float], now: float) -> bool:
+    return sum(visit_s >= for_s for visit_s in one.visits) >= times
+
+
+def _stay(one: Story, for_s: float, times: int, reached: list[float], now: float) -> bool:
+    return one.present_s >= for_s
+
+
+def _changes(one: Story, for_s: float, times: int, reached: list[float], now: float) -> bool:
+    return sum(now - thing.at >= for_s for thing in one.things) >= times
+
+
+def _leaves(one: Story, for_s: float, times: int, reached: list[float], now: float) -> bool:
+    return one.left_at is not None and bool(reached) and one.left_at >= reached[-1]
+
+
+def _gone(one: Story, for_s: float, times: int, reached: list[float], now: float) -> bool:
+    return one.standing is None and now - one.present_at >= for_s
+
+
+SEEN = {
+    "vehicle_stands": _stood,
+    "on_foot": _on_foot,
+    "people_leave": _people_leave,
+    "trips": _trips,
+    "visits": _visits,
+    "stay": _stay,
+    "thing_changes": _changes,
+    "vehicle_leaves": _leaves,
+    "people_gone": _gone,
+}
+"""The vocabulary: when each sign is seen."""
+
+
+def _at(where: tuple[str, ...], zone: str, view: View) -> bool:
+    if not zone:
+        return OFF_LANE in where
+    return zone in where or view.ground.zone(zone).kind in where
+
+
+def _lowers(lowerer: Lowerer, zone: str, view: View) -> bool:
+    if lowerer.what == "schedule":
+        return view.holds(lowerer.schedule)
+    if lowerer.what == "registered_visit":
+        return view.registered(zone) is not None
+    hours = view.ground.zone(zone).owner_hours if zone else None
+    return view.condition == "day" if hours is None else view.holds(hours)
+
+
+def _things(one: Story, areas: Sequence[Area], view: View) -> tuple[Step, ...]:
+    """What lies in the zone, or is gone from it, since the story began; no vehicle, and nobody who stands still."""
+    found = list(one.things)
+    boxes = [other.box for other in view.followed]
+    if one.stand is not None:
+        boxes.append(one.stand.box)
+    for region in view.detections.scene.still:
+        left, top, right, bottom = region.box
+        x, y, size = (left + right) / 2, bottom, max(right - left, bottom - top)
+        new = region.still_since >= one.since and all(abs(x - t.x) + abs(y - t.y) > size for t in found)
+        if new and any(area.contains(x, y) for area in areas) and not any(_overlap(region.box, box) for box in boxes):
+            found.append(Step(x, y, region.still_since))
+    return tuple(found[: story.MOST])
+
+
+def _overlap(a: Box, b: Box) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+def behaviours_of(site: Site) -> dict[str, type[Behaviour[Any]]]:
+    """All that is watched for at a site, by kind: what is installed, and its own composites.
+
+    Raises:
+        BehaviourError: an entry point is broken, or a composite takes the kind of a behaviour.
+    """
+    found = dict(registry())
+    for composite in site.composites:
+        if composite.id in found:
+            raise BehaviourError(f"composites: {composite.id} is a behaviour's kind; choose another id")
+        found[composite.id] = _declared(composite, site)
+    return found
+
+
+def _declared(composite: Composite, site: Site) -> type[Behaviour[Any]]:
+    """The behaviour that a site's composite describes."""
+    return type(
+        "SiteComposite",
+        (Composed,),
+        {
+            "kind": composite.id,
+            "name": composite.name,
+            "onvif": composite.onvif,
+            "kisa": composite.kisa,
+            "places": frozenset(_kinds(composite, site)),
+            "composite": composite,
+        },
+    )
+
+
+def _kinds(composite: Composite, site: Site) -> Iterator[str]:
+    """Of the zones at which it may begin."""
+    for sign in composite.steps[0].signs:
+        for name in sign.where:
+            if name == OFF_LANE:
+                yield "lane"
+            yield from (zone.kind for camera in site.cameras for zone in camera.zones if name in (zone.id, zone.kind))

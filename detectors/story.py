@@ -1,0 +1,229 @@
+"""What happens at a zone, with a vehicle that stands by it or without one: who goes in and out, and for how long.
+
+People are known by their tracks for as long as those last, which by night and among crops is not long. So presence is
+counted for all together, and who vanishes in the zone has not left it: only who is seen outside has.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import msgspec
+
+from detectors.followed import Followed, Step
+from detectors.stands import Stand
+from detectors.view import View
+from lanewatch.records import Box
+
+BRIDGE_S = 30.0
+"""Between two sights of people in the zone the time counts as theirs up to this."""
+HIDDEN_S = 120.0
+"""Who vanished in the zone for longer is not waited for: crops, a dip of the ground, the far side of the vehicle."""
+OUTSIDE_S = 1.0
+"""Seconds for which somebody must be seen outside to have left: a foot point jitters at the border."""
+VISIT_S = 3.0
+"""Who was in the zone for less has only touched it."""
+CAME_S = 5.0
+"""Who is near a vehicle within this of its stop came with it: a motorcycle's rider."""
+REACH, PACE, FARTHEST = 2.0, 0.8, 12.0
+"""Body heights, more for each second, and at most: how far from where somebody vanished he may be seen again."""
+MOST = 16
+"""Of people, stays and visits that are remembered: nobody counts farther."""
+
+
+class Stay(msgspec.Struct, frozen=True):
+    """Somebody who went into the zone and has not been seen to leave it.
+
+    ``out_since`` is since when he is seen outside, None while he is not.
+    """
+
+    track: int
+    since: float
+    until: float
+    x: float
+    y: float
+    height: float
+    out_since: float | None = None
+
+
+class Face(msgspec.Struct, frozen=True):
+    """Who or what stands for the happening: what is shown of it."""
+
+    label: int
+    score: float
+    height: float
+    box: Box
+    seen_at: float
+
+
+class Story(msgspec.Struct, frozen=True):
+    """What has happened so far at one zone.
+
+    Attributes:
+        zone: Its id, or "" where a vehicle stands off the lane and by no zone.
+        since: When the vehicle stopped, or the first one came in.
+        until: When anything of it was last seen.
+        born: The birth of the first track of it.
+        tracks: Of all who took part.
+        stand: The vehicle, None where there is none; it stays here after it has left.
+        left_at: When the vehicle left.
+        people: Tracks of those who came with the vehicle.
+        crowd: How many came out of it.
+        inside: Who is in the zone.
+        visits: How long each of those was there who have left, seconds.
+        present_s: For how long somebody was there, all in all; without a vehicle, in one go.
+        present_at: When somebody was last seen there.
+        things: Still regions that appeared in the zone.
+        steps: When each step was reached.
+        raised: Which raisers have been seen.
+        lowered: Which lowerers have been seen.
+    """
+
+    zone: str
+    since: float
+    until: float
+    born: Step
+    face: Face
+    tracks: tuple[int, ...]
+    stand: Stand | None = None
+    left_at: float | None = None
+    people: tuple[int, ...] = ()
+    crowd: int = 0
+    inside: tuple[Stay, ...] = ()
+    visits: tuple[float, ...] = ()
+    present_s: float = 0.0
+    present_at: float = -math.inf
+    things: tuple[Step, ...] = ()
+    steps: tuple[float, ...] = ()
+    raised: tuple[int, ...] = ()
+    lowered: tuple[int, ...] = ()
+
+    @property
+    def standing(self) -> Stand | None:
+        """The vehicle while it stands."""
+        return self.stand if self.left_at is None else None
+
+
+class Scene(NamedTuple):
+    """What of a record matters to a story: the people, and which of them are in its zone."""
+
+    view: View
+    people: list[Followed]
+    inside: dict[int, Followed]
+    near: float
+
+
+def begun_by(stand: Stand, zone: str) -> Story:
+    """A vehicle has stopped by a zone."""
+    face = Face(stand.label, stand.score, stand.length, stand.box, stand.until)
+    return Story(zone, stand.since, stand.until, stand.born, face, (stand.track,), stand)
+
+
+def begun_on_foot(one: Followed, zone: str, now: float) -> Story:
+    """Somebody has come into a zone."""
+    return Story(zone, now, now, one.born, _face(one, now), (one.id,))
+
+
+def go_on(story: Story, scene: Scene) -> Story:
+    """The story after a look at people."""
+    now = scene.view.captured_at
+    if story.stand is not None:
+        story = _people(story, story.stand, scene)
+    stays, visits = _stays(story, scene)
+    known = {stay.track for stay in stays}
+    new = [one for one in scene.inside.values() if one.id not in known and _belongs(story, one, scene)]
+    stays += [Stay(one.id, now, now, one.x, one.y, one.height) for one in new]
+    here = [stay for stay in stays if stay.until == now]
+    tracks = tuple(dict.fromkeys((*story.tracks, *(one.id for one in new))))[:MOST]
+    changed = msgspec.structs.replace(
+        story, inside=tuple(stays[-MOST:]), visits=(*story.visits, *visits)[-MOST:], tracks=tracks
+    )
+    return _present(changed, here, scene) if here else changed
+
+
+def _present(story: Story, here: list[Stay], scene: Scene) -> Story:
+    now = scene.view.captured_at
+    passed_s = now - story.present_at
+    before_s = story.present_s if story.stand is not None or passed_s <= BRIDGE_S else 0.0
+    face = story.face
+    if story.standing is None:
+        face = _face(scene.inside[here[0].track], now)
+    return msgspec.structs.replace(
+        story,
+        present_s=before_s + (passed_s if passed_s <= BRIDGE_S else 0.0),
+        present_at=now,
+        until=now,
+        face=face,
+    )
+
+
+def _people(story: Story, stand: Stand, scene: Scene) -> Story:
+    """Those who came with the vehicle: born near it while it stands, or near it when it stopped."""
+    now = scene.view.captured_at
+    more, crowd = [], story.crowd
+    for one in scene.people:
+        if one.id in story.people or one.id in more or stand.apart(one.x, one.y) > 4 * scene.near:
+            continue
+        out = one.born.at >= stand.since - CAME_S and stand.apart(one.born.x, one.born.y) <= scene.near
+        if out or (now - stand.since <= CAME_S and stand.apart(one.x, one.y) <= scene.near):
+            more.append(one.id)
+            crowd += 1
+    if not more:
+        return story
+    return msgspec.structs.replace(story, people=(*story.people, *more)[-MOST:], crowd=crowd)
+
+
+def _belongs(story: Story, one: Followed, scene: Scene) -> bool:
+    """Whether one in the zone has to do with it: without a vehicle everybody, else who came with it, or was first
+    seen in the zone after somebody came with it."""
+    if story.stand is None or one.id in story.people:
+        return True
+    return bool(story.people) and one.born.at >= story.stand.since and one.before == one.born
+
+
+def _stays(story: Story, scene: Scene) -> tuple[list[Stay], list[float]]:
+    """Who is in the zone still, and the visits of those who have left it."""
+    now = scene.view.captured_at
+    outside = {one.id: one for one in scene.people if one.id not in scene.inside}
+    taken = {stay.track for stay in story.inside}
+    stays, visits = [], []
+    for stay in story.inside:
+        one = scene.inside.get(stay.track)
+        if one is None and stay.track not in outside:
+            one = _again(stay, scene.inside, taken, now)
+        if one is not None:
+            taken.add(one.id)
+            stays.append(Stay(one.id, stay.since, now, one.x, one.y, one.height))
+            continue
+        gone = outside.get(stay.track)
+        if gone is None:
+            gone = _again(stay, outside, taken, now)
+            left = gone is not None
+        else:
+            since = stay.out_since if stay.out_since is not None else now
+            stay = msgspec.structs.replace(stay, out_since=since)
+            left = now - since >= OUTSIDE_S
+        if left:
+            if stay.until - stay.since >= VISIT_S:
+                visits.append(stay.until - stay.since)
+        elif now - stay.until <= HIDDEN_S:
+            stays.append(stay)
+    return stays, visits
+
+
+def _again(stay: Stay, people: dict[int, Followed], taken: set[int], now: float) -> Followed | None:
+    """One who was born after somebody vanished, where that one can have come in the time."""
+    reach = min(REACH + PACE * (now - stay.until), FARTHEST) * max(stay.height, 1.0)
+    for one in people.values():
+        if (
+            one.id not in taken
+            and one.born.at >= stay.until
+            and math.hypot(one.born.x - stay.x, one.born.y - stay.y) <= reach
+        ):
+            return one
+    return None
+
+
+def _face(one: Followed, now: float) -> Face:
+    return Face(one.label, one.score, one.height, one.box, now)
