@@ -19,9 +19,12 @@ _NAMES = {
     "pictures": "detectors.study:pictures",
     "read": "streams.archive:read",
     "Archive": "streams.archive:Archive",
-    "match": "detectors.evaluation:match",
-    "alarms": "detectors.evaluation:alarms",
-    "truths": "detectors.evaluation:truths",
+    "match": "detectors.evaluation.matching:match",
+    "alarms": "detectors.evaluation.answer:alarms",
+    "truths": "detectors.evaluation.truth:truths",
+    "read_kisa": "detectors.evaluation.kisa:read",
+    "roc": "detectors.evaluation.frames:roc",
+    "wilson": "detectors.evaluation.interval:wilson",
 }
 
 __all__ = sorted(_NAMES)

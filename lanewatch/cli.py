@@ -21,6 +21,7 @@ COMMANDS = {
     "drain": ("streams.commands:drain", "have a sampler hand its cameras over and end"),
     "migrate": ("streams.commands:migrate", "move a camera to another source without a gap, after a comparison"),
     "rescore": ("detectors.commands:rescore", "score recorded footage or kept detections again"),
+    "evaluate": ("detectors.evaluation.commands:evaluate", "compare events with what happened, by a protocol"),
     "check": ("detectors.commands:check", "validate a site file, with file, line and the mend"),
     "models": ("models.commands:models", "list the detectors, and say how to get those that are missing"),
 }

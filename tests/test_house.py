@@ -25,6 +25,7 @@ ROOMS = {
     "cv2": {"streams", "models", "api"},
     "fastapi": {"api"},
     "kafka": {"streams"},
+    "matplotlib": {"detectors"},
     "numba": {"models"},
     "onnxruntime": {"models"},
     "openvino": {"models"},
@@ -39,7 +40,7 @@ ROOMS = {
     "uvicorn": {"api"},
 }
 """Which packages may know a heavy library at all."""
-LAZY = {"shapely", "astral", "torch", "torchvision", "ultralytics", "ray"}
+LAZY = {"shapely", "astral", "matplotlib", "torch", "torchvision", "ultralytics", "ray"}
 """Those that cost a second or are seldom needed: imported in the function that needs them, or in a module of theirs."""
 OF_THEIR_OWN = {"models.yolo", "models.nanodet_torch"}
 """Modules that are about such a library; they are themselves imported where they are needed."""

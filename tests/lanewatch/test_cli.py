@@ -23,6 +23,7 @@ HEAVY = {
     "detectors",
     "fastapi",
     "kafka",
+    "matplotlib",
     "models",
     "numba",
     "numpy",

@@ -1,16 +1,10 @@
-"""How well alarms meet the truth: KISA's rule for intelligent CCTV, and the scores that follow from it."""
+"""Which alarm met which truth: KISA's rule for intelligent CCTV, and the scores that follow from it."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Sequence
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Hashable, Sequence
 from typing import NamedTuple
-
-from ruamel.yaml import YAML
-
-from lanewatch.records import Event
 
 BEFORE_S = 2.0
 AFTER_S = 10.0
@@ -87,35 +81,3 @@ def match(
             pairs.append((chosen, index))
     false = sorted(index for queue in waiting.values() for index in queue)
     return Matching(tuple(pairs), tuple(missed), tuple(false))
-
-
-def alarms(revisions: Iterable[Event]) -> list[Instant]:
-    """When each event was raised, from all of its revisions: the capture time of the first. Key: kind and zone."""
-    first: dict[str, Event] = {}
-    for event in revisions:
-        known = first.get(event.id)
-        if known is None or event.revision < known.revision:
-            first[event.id] = event
-    return [Instant((event.camera, event.kind, event.zone), event.revision / 1000) for event in first.values()]
-
-
-def truths(file: Path) -> list[Instant]:
-    """What happens in a recording, from a YAML file of ``camera``, ``start`` and ``happenings`` (kind, zone, at_s).
-
-    Raises:
-        ValueError: the file says nothing of the kind, with its name and what is missing.
-    """
-    content = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
-    try:
-        start = content["start"]
-        moment = start if isinstance(start, datetime) else datetime.fromisoformat(start)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return [
-            Instant((content["camera"], one["kind"], one["zone"]), moment.timestamp() + one["at_s"])
-            for one in content["happenings"]
-        ]
-    except (KeyError, TypeError) as error:
-        raise ValueError(
-            f"{file}: {error}; a truth file has camera, start and happenings with kind, zone, at_s"
-        ) from error

@@ -1,0 +1,155 @@
+"""What is evaluated: a system's answers and the truth, read from whatever files they lie in, in one form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from detectors.behaviour import registry
+from detectors.correlate import KINDS
+from detectors.evaluation import answer, kisa, truth, watched
+from detectors.evaluation.happening import Alarm, Labels
+from detectors.evaluation.watched import Light, Seconds, Watched
+from lanewatch.site import Site
+
+NO_CLASS = "of kinds that KISA has no class for"
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """One run and its truth, kinds and places in the same words.
+
+    Attributes:
+        seconds: camera time; empty where nobody knows.
+        aside: alarms that cannot be judged, by reason.
+    """
+
+    events: str
+    truths: tuple[str, ...]
+    alarms: tuple[Alarm, ...]
+    labels: tuple[Labels, ...]
+    light: Light
+    seconds: Seconds
+    aside: dict[str, int]
+
+
+def load(
+    events: Path,
+    truths: Sequence[Path],
+    *,
+    site: Site | None = None,
+    clock: str | None = None,
+    hours: float | None = None,
+) -> Case:
+    """Reads events (lines of JSON, KISA's XML, or kept detections, which are scored by the site) and their truth.
+
+    Where either is KISA's XML both are told in KISA's classes, and places are not asked for.
+
+    Args:
+        events: a file or folder.
+        truths: files of YAML or XML, or folders of XML.
+        site: whose sun splits by light, and by which kept detections are scored.
+        clock: capture time at which KISA's clips begin, ISO 8601; needed where the other side has capture times.
+        hours: camera time, where neither detections nor labels know it.
+
+    Raises:
+        EvaluationError: a file is not what it should be, with the line.
+        ValueError: something more must be said, and what.
+        OSError: a file cannot be read.
+    """
+    asked = kisa.is_kisa(events)
+    labels, xml = _labels(
+        truths, _start(clock, any(map(kisa.is_kisa, truths)), asked and all(map(kisa.is_kisa, truths)))
+    )
+    light = watched.light_of(site)
+    alarms, seconds = _alarms(events, labels, site, light, clock, xml)
+    kinds = set(registry()) | set(KINDS) | {one.kind for one in alarms} | set(kisa.CLASSES if asked or xml else ())
+    truth.known(labels, kinds | _composites(site))
+    aside: dict[str, int] = {}
+    if asked or xml:
+        alarms, aside = _classed(alarms)
+        labels = [_in_classes(one) for one in labels]
+    if not seconds:
+        seconds = {("", ""): hours * 3600} if hours else watched.labelled(labels, light)
+    return Case(
+        events=str(events),
+        truths=tuple(map(str, truths)),
+        alarms=tuple(alarms),
+        labels=tuple(labels),
+        light=light,
+        seconds=seconds,
+        aside=aside,
+    )
+
+
+def _labels(sources: Sequence[Path], start: float) -> tuple[list[Labels], bool]:
+    labels: list[Labels] = []
+    xml = False
+    for source in sources:
+        if kisa.is_kisa(source):
+            labels += kisa.labels(kisa.read(source), start)
+            xml = True
+        elif source.is_dir():
+            raise ValueError(f"{source}: a folder of truth holds KISA's XML (*.xml), and this one has none")
+        else:
+            labels.append(truth.read(source))
+    return labels, xml
+
+
+def _alarms(
+    events: Path, labels: Sequence[Labels], site: Site | None, light: Light, clock: str | None, xml: bool
+) -> tuple[list[Alarm], Seconds]:
+    from detectors import engine
+    from streams import archive
+
+    if kisa.is_kisa(events):
+        return kisa.alarms(kisa.read(events), _start(clock, True, xml)), {}
+    if not archive.is_archive(events):
+        if events.is_dir():
+            raise ValueError(f"{events}: neither KISA's XML (*.xml) nor kept detections (*.parquet) are in this folder")
+        return answer.read(events), {}
+    if site is None:
+        raise ValueError(f"{events} holds kept detections: say with --site by which rules they are scored")
+    counted = Watched(labels, light)
+    revisions = engine.rescore(counted.through(archive.read(events)), site, run="evaluate")
+    return answer.raised(revisions), counted.seconds
+
+
+def _start(clock: str | None, needed: bool, relative: bool) -> float:
+    if clock is None:
+        if needed and not relative:
+            raise ValueError(
+                "KISA's times count from the clip's beginning: say with --clock which capture time that is, such as "
+                "2026-01-15T02:00:00+09:00"
+            )
+        return 0.0
+    try:
+        return datetime.fromisoformat(clock).timestamp()
+    except ValueError:
+        raise ValueError(f"--clock {clock} is no instant; write it like 2026-01-15T02:00:00+09:00") from None
+
+
+def _classed(alarms: Iterable[Alarm]) -> tuple[list[Alarm], dict[str, int]]:
+    alarms = list(alarms)
+    classed = [msgspec.structs.replace(one, kind=one.kisa, zone="") for one in alarms if one.kisa]
+    without = len(alarms) - len(classed)
+    return classed, {NO_CLASS: without} if without else {}
+
+
+def _in_classes(labels: Labels) -> Labels:
+    happenings = [
+        msgspec.structs.replace(one, kind=name, zone=None) for one in labels.happenings if (name := _class_of(one.kind))
+    ]
+    kinds = None if labels.kinds is None else frozenset(filter(None, map(_class_of, labels.kinds)))
+    return msgspec.structs.replace(labels, happenings=tuple(happenings), kinds=kinds)
+
+
+def _class_of(kind: str) -> str:
+    return kind if kind in kisa.CLASSES else getattr(registry().get(kind), "kisa", "")
+
+
+def _composites(site: Site | None) -> set[str]:
+    """The kinds that a site file declares itself."""
+    return set() if site is None else {one.id for one in site.composites}

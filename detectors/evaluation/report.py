@@ -1,0 +1,163 @@
+"""An evaluation in Markdown, for people: on the terminal, and with its pictures in a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from detectors.evaluation import kisa
+
+LISTED = 50
+"""Missed truths and false alarms that are named; the JSON has all."""
+
+_NAMES = {
+    "kisa": "KISA",
+    "ilids": "i-LIDS",
+    "actev": "ActEV (miss rate against false alarms a camera-day)",
+    "frames": "area under the ROC curve over frames",
+}
+_HEAD = (
+    "",
+    "truths",
+    "alarms",
+    "hits",
+    "false",
+    "missed",
+    "precision",
+    "recall",
+    "F1",
+    "camera-hours",
+    "false a camera-day",
+)
+
+
+def markdown(result: Mapping[str, Any], pictures: Mapping[str, str]) -> str:
+    """The report.
+
+    Args:
+        result: what ``summary`` made, with ``curve``, ``frames`` and ``compare`` where there are any.
+        pictures: file names by title.
+    """
+    before_s, after_s = result["window_s"]
+    parts = [
+        f"# Evaluation: {_NAMES[result['protocol']]}",
+        f"Events `{result['events']}`, truth {', '.join(f'`{one}`' for one in result['truth'])}. An alarm counts from "
+        f"{before_s:g} s before to {after_s:g} s after the truth; intervals are of 95 %.",
+        _verdict(result),
+        _table([("all", result["overall"])]),
+        *(f"## By {name}\n\n{_table(rows.items())}" for name, rows in result["by"].items()),
+        _aside(result["aside"]),
+        _curve(result.get("curve")),
+        _frames(result.get("frames")),
+        _compared(result.get("compare")),
+        *(f"## {title}\n\n![{title}]({file})" for title, file in pictures.items()),
+        _list("Missed", result["missed"]),
+        _list("False alarms", result["false"]),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _verdict(result: Mapping[str, Any]) -> str:
+    total = result["overall"]
+    if result["protocol"] == "kisa":
+        verdict = "passes" if result["passes"] else "does not pass"
+        return f"**F1 {total['f1']:.3f}: {verdict}** ({kisa.PASSES:.2f} is asked for)."
+    if result["protocol"] == "ilids":
+        return f"**F1 {result['f1_biased']:.3f} at recall bias {result['recall_bias']:g}.**"
+    return ""
+
+
+def _table(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> str:
+    lines = [_line(_HEAD), "|---|" + "---:|" * (len(_HEAD) - 1)]
+    return "\n".join(lines + [_line((name, *_cells(one))) for name, one in rows])
+
+
+def _cells(row: Mapping[str, Any]) -> Sequence[str]:
+    hours, rate = row["camera_hours"], row["false_per_camera_day"]
+    return (
+        *(str(row[name]) for name in ("truths", "alarms", "hits", "false", "missed")),
+        _with(row["precision"], row["precision_interval"]) if row["alarms"] else "-",
+        _with(row["recall"], row["recall_interval"]) if row["truths"] else "-",
+        f"{row['f1']:.3f}",
+        "?" if hours is None else f"{hours:.2f}",
+        "?" if rate is None else _with(rate, row["false_interval"]),
+    )
+
+
+def _with(value: float, interval: Sequence[float]) -> str:
+    low, high = interval
+    digits = 3 if max(value, low) <= 1 and high <= 10 else 1
+    return f"{value:.{digits}f} ({low:.{digits}f}-{high:.{digits}f})"
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(_safe(cell) for cell in cells)} |"
+
+
+def _safe(text: str) -> str:
+    """Text of a file in a cell: it may hold what a table, or a browser, would take for its own."""
+    return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+
+
+def _aside(aside: Mapping[str, int]) -> str:
+    return f"Not judged: {', '.join(f'{count} alarms {reason}' for reason, count in aside.items())}." if aside else ""
+
+
+def _curve(curve: Mapping[str, Any] | None) -> str:
+    if curve is None:
+        return ""
+    rows = [_line((rate, f"{miss:.3f}")) for rate, miss in curve["miss_at"].items()]
+    head = "## Miss rate\n\n| at most so many false alarms a camera-day | truths that are missed |\n|---:|---:|"
+    limit = f"{curve['limit']:g}"
+    area = f"Area under the curve up to {limit} a camera-day, divided by {limit}: {curve['area']:.3f} (0 is perfect)."
+    return "\n".join([head, *rows]) + f"\n\n{area}"
+
+
+def _frames(frames: Mapping[str, Any] | None) -> str:
+    if frames is None:
+        return ""
+    mean = "" if frames["auc_mean"] is None else f"; mean over the files {frames['auc_mean']:.3f}"
+    return f"**AUC {frames['auc']:.3f}** over {frames['frames']} frames, one each {frames['step_s']:g} s{mean}."
+
+
+def _compared(compared: Mapping[str, Any] | None) -> str:
+    if compared is None:
+        return ""
+    interval = compared["f1_interval"]
+    within = "no interval: too few camera-hours" if interval is None else f"{interval[0]:+.3f} to {interval[1]:+.3f}"
+    second = compared["second"]
+    return "\n\n".join(
+        [
+            f"## Compared with `{compared['events']}`",
+            _table([("this", compared["first"]), ("other", second)]),
+            f"The other's F1 less this one's: {compared['f1_difference']:+.3f} ({within}). Found by both "
+            f"{compared['both']}, by neither {compared['neither']}, by this alone {len(compared['only_first'])}, by "
+            f"the other alone {len(compared['only_second'])} (McNemar's exact p {compared['p']:.3f}).",
+            *filter(
+                None,
+                (
+                    _list(f"Found by {who} alone", compared[key], 3)
+                    for who, key in (("this", "only_first"), ("the other", "only_second"))
+                ),
+            ),
+        ]
+    )
+
+
+def _list(title: str, items: Sequence[Mapping[str, Any]], level: int = 2) -> str:
+    if not items:
+        return ""
+    lines = [
+        _line((one["camera"], one["kind"], one["zone"] or "", _when(one["at"]), one.get("what") or one.get("id") or ""))
+        for one in items[:LISTED]
+    ]
+    more = f"\n\nand {len(items) - LISTED} more" if len(items) > LISTED else ""
+    head = "| camera | kind | where | when (UTC) | |\n|---|---|---|---|---|"
+    return f"{'#' * level} {title}\n\n{head}\n" + "\n".join(lines) + more
+
+
+def _when(at: float) -> str:
+    """An instant; one of the first day is a time in a clip."""
+    moment = datetime.fromtimestamp(at, UTC)
+    return f"{moment:%H:%M:%S.%f}"[:-5] if at < 86_400 else f"{moment:%Y-%m-%d %H:%M:%S}"

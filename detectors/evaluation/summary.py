@@ -1,0 +1,120 @@
+"""An evaluation as plain values: what ``--json`` prints, and what the report says in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from detectors.evaluation import actev, frames, ilids, interval, kisa
+from detectors.evaluation.actev import Curve
+from detectors.evaluation.case import Case
+from detectors.evaluation.frames import Roc
+from detectors.evaluation.happening import Alarm, Happening
+from detectors.evaluation.judgement import Judgement, Tally
+from detectors.evaluation.matching import AFTER_S, BEFORE_S
+
+HOUR_S = 3600.0
+
+
+def summary(case: Case, judgement: Judgement, protocol: str, dimensions: Sequence[str], bias: float) -> dict[str, Any]:
+    """All figures of one run.
+
+    Args:
+        case: what was evaluated.
+        judgement: of it, by the protocol's rule.
+        protocol: ``kisa``, ``ilids``, ``actev`` or ``frames``.
+        dimensions: by which figures are told apart too.
+        bias: the recall bias of i-LIDS.
+    """
+    total = judgement.tally
+    result: dict[str, Any] = {
+        "protocol": protocol,
+        "window_s": list(ilids.WINDOW) if protocol == "ilids" else [BEFORE_S, AFTER_S],
+        "events": case.events,
+        "truth": list(case.truths),
+        "overall": row(total),
+        "by": {name: {key: row(one) for key, one in judgement.by(name).items()} for name in dimensions},
+        "aside": dict(sorted((case.aside | judgement.aside).items())),
+        "missed": [_truth(judgement.truths[number]) for number in judgement.matching.missed],
+        "false": [_alarm(judgement.alarms[number]) for number in judgement.matching.false],
+    }
+    if protocol == "kisa":
+        result["passes"] = total.f1 >= kisa.PASSES
+    elif protocol == "ilids":
+        precision, recall = _share(total.hits, total.hits + total.false), _share(total.hits, total.hits + total.missed)
+        result |= {"recall_bias": bias, "f1_biased": ilids.f_biased(precision, recall, bias)}
+    return result
+
+
+def row(tally: Tally) -> dict[str, Any]:
+    """One line of a table; shares with Wilson's interval, the rate of false alarms with Poisson's."""
+    alarms, truths = tally.hits + tally.false, tally.hits + tally.missed
+    days = None if tally.watched_s is None else tally.watched_s / actev.DAY_S
+    return {
+        "truths": truths,
+        "alarms": alarms,
+        "hits": tally.hits,
+        "false": tally.false,
+        "missed": tally.missed,
+        "precision": _share(tally.hits, alarms),
+        "precision_interval": list(interval.wilson(tally.hits, alarms)),
+        "recall": _share(tally.hits, truths),
+        "recall_interval": list(interval.wilson(tally.hits, truths)),
+        "f1": tally.f1,
+        "camera_hours": None if tally.watched_s is None else tally.watched_s / HOUR_S,
+        "false_per_camera_day": None if days is None else tally.false / days,
+        "false_interval": None if days is None else [edge / days for edge in interval.poisson(tally.false)],
+    }
+
+
+def curve(judgement: Judgement) -> Curve:
+    """ActEV's curve of what was aligned.
+
+    Raises:
+        ValueError: there is no truth, or nobody knows for how long the cameras were watched.
+    """
+    said = [actev.Said(None, one.at, one.score) for one in judgement.alarms]
+    done = [actev.Done(None, one.at, one.end or one.at) for one in judgement.truths]
+    return actev.curve(said, done, judgement.matching, judgement.tally.watched_s or 0.0)
+
+
+def curve_values(curve: Curve) -> dict[str, Any]:
+    """The curve, the miss rate at the usual rates and the area under it."""
+    return {
+        "limit": actev.LIMIT,
+        "area": curve.area(),
+        "miss_at": {f"{rate:g}": curve.miss_at(rate) for rate in actev.RATES},
+        "points": [list(point) for point in zip(*curve, strict=True)],
+    }
+
+
+def frame_curves(case: Case) -> tuple[Roc, dict[str, Any]]:
+    """The ROC curve over all frames of all stretches, and its areas, by stretch too.
+
+    Raises:
+        ValueError: as ``frames.laid_out`` and ``frames.roc``.
+    """
+    laid = [frames.laid_out(one, [alarm for alarm in case.alarms if alarm.camera == one.camera]) for one in case.labels]
+    scores, happens = [score for some, _ in laid for score in some], [it for _, some in laid for it in some]
+    whole = frames.roc(scores, happens)
+    apart = {
+        one.file: frames.roc(score, happen).auc
+        for one, (score, happen) in zip(case.labels, laid, strict=True)
+        if happen.any() and not happen.all()
+    }
+    mean = sum(apart.values()) / len(apart) if apart else None
+    return whole, {"step_s": frames.STEP_S, "frames": len(scores), "auc": whole.auc, "auc_mean": mean, "by_file": apart}
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else 1.0
+
+
+def _truth(one: Happening) -> dict[str, Any]:
+    named = {"camera": one.camera, "kind": one.kind, "zone": one.zone, "at": one.at}
+    return named | {"condition": one.condition, "pattern": one.pattern, "what": one.what}
+
+
+def _alarm(one: Alarm) -> dict[str, Any]:
+    named = {"camera": one.camera, "kind": one.kind, "zone": one.zone, "at": one.at}
+    return named | {"condition": one.condition, "score": one.score, "id": one.id}
