@@ -73,15 +73,17 @@ class Behaviour(Protocol[M]):
 
     The instance holds what is constant there; all that changes is in its memory, a frozen ``msgspec.Struct`` which
     must come back from msgpack as it was. ``step`` must not change the memory that it is given, must depend on
-    nothing but its arguments, and returns the very same memory where nothing has changed.
+    nothing but its arguments, and returns the very same memory where nothing has changed. A memory that has an
+    attribute ``rests`` and says True claims nothing, and is asked no more often than a fresh one: what is only
+    remembered for later must not cost time at every record of an empty street.
 
     Attributes:
         kind: Names it in the site file and in events.
         name: What people call it.
         onvif: The ONVIF topic of its events, "" where there is none.
         kisa: The class of KISA's list, "" where there is none.
-        places: The kinds of zones that it judges, "line" and "fence" for those kinds of lines; at a camera that has none of them it is not made.
-            Empty where it needs neither.
+        places: The kinds of zones that it judges, "line" and "fence" for those kinds of lines; at a camera that has
+            none of them it is not made. Empty where it needs neither.
         wakes: At which records it is asked when its memory is fresh; with any other memory it is asked at every
             record that is not blind. What it claimed stays as it is while it is not asked.
     """

@@ -86,6 +86,12 @@ class Post:
             made = self._grounds[width, height] = Ground(self.camera, width, height)
         return made
 
+    def quiet(self, memories: dict[str, Any]) -> bool:
+        """Whether nobody here has anything to do at a record that concerns nobody."""
+        if memories.keys() <= self.of_pictures:
+            return True
+        return all(_rests(one) or kind in self.of_pictures for kind, one in memories.items())
+
     def wakes(self, detections: Detections, pictured_at: float) -> int:
         """What in a record, tracks aside, may concern somebody here: bits, 0 for nothing.
 
@@ -117,7 +123,7 @@ class Post:
             memories = {kind: one for kind, one in memories.items() if kind in self._kinds}
         for behaviour, kind, on, fresh in self._asked:
             memory = memories.get(kind)
-            if not wakes & on and (memory is None or on & PICTURE or wakes & LOST):
+            if not wakes & on and (memory is None or on & PICTURE or wakes & LOST or _rests(memory)):
                 continue
             before = _restored(memory, behaviour, fresh)
             after, claims = self._step(behaviour, before, shown, failed)
@@ -148,6 +154,10 @@ class Post:
                     shown.captured_at,
                 )
             return behaviour.start(), ()
+
+
+def _rests(memory: Any) -> bool:
+    return getattr(memory, "rests", False)
 
 
 def _asked(behaviour: Behaviour[Any]) -> _Asked:

@@ -95,11 +95,14 @@ class Resolver(Generic[T]):
         self._schedules = tuple(dict.fromkeys(rule.schedule for rule in self._rules if rule.schedule is not None))
         self._made: dict[tuple[str, int, tuple[bool, ...]], T] = {}
         self._check(kind, self._usual, f"behaviours.{kind}.thresholds")
+        self._always = model.model_validate(self._usual)
         for number, rule in enumerate(watching.rules):
             self._check(kind, self._usual | rule.thresholds, f"behaviours.{kind}.rules[{number}].thresholds")
 
     def at(self, view: View, zone: str, label: int) -> T:
         """The thresholds for a class in a zone (or at a line) at the view's time."""
+        if not self._rules:
+            return self._always
         key = (zone, label, tuple([view.holds(name) for name in self._schedules]))
         made = self._made.get(key)
         if made is None:
@@ -114,8 +117,7 @@ class Resolver(Generic[T]):
     def lowest(self, name: str) -> float:
         """The lowest value of a number that may apply anywhere and ever, so that ``at`` is asked only near it."""
         given = [self._usual, *(rule.thresholds for rule in self._rules)]
-        values = [float(one[name]) for one in given if name in one]
-        return min([*values, float(getattr(self._model.model_validate(self._usual), name))])
+        return min([float(getattr(self._always, name)), *(float(one[name]) for one in given if name in one)])
 
     def _check(self, kind: str, values: dict[str, Any], place: str) -> None:
         try:

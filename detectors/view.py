@@ -46,7 +46,7 @@ class View:
 
     def holds(self, schedule: str | Schedule | None) -> bool:
         """Whether a schedule holds now: one of the site's, or one that is written out."""
-        return self._schedules.holds(schedule, self.captured_at)
+        return schedule is None or self._schedules.holds(schedule, self.captured_at)
 
     def registered(self, zone: str) -> Visit | None:
         """The registered visit to a zone now, if there is one."""

@@ -285,7 +285,7 @@ def _unwatched(state: CameraState, detections: Detections) -> bool:
 def _quiet(state: CameraState, post: Post) -> bool:
     """Whether there is nothing that a record with nobody could change but the time: most records of most cameras."""
     episodes = state.episodes
-    return not (episodes.open or episodes.resting) and state.memories.keys() <= post.of_pictures
+    return not (episodes.open or episodes.resting) and post.quiet(state.memories)
 
 
 def _lit(state: CameraState, detections: Detections) -> CameraState:

@@ -118,6 +118,8 @@ class Climbing:
 
     def _watch(self, fence: Border, one: Followed, now: dict[tuple[str, int], Climber], view: View) -> Sequence[Claim]:
         place = (fence.line.id, one.id)
+        if place not in now and _far(fence, one):
+            return ()
         limits = self._limits.at(view, fence.line.id, one.label)
         climber = _further(fence, one, now.pop(place, None), view.captured_at)
         if climber is None or one.label not in limits.labels:
@@ -141,6 +143,17 @@ def _further(fence: Border, one: Followed, before: Climber | None, now: float) -
     came = before.way if not way else 0 if way == -before.way else way
     began_at = now if rise < GROUND and not came else before.began_at
     return Climber(before.fence, before.track, now, began_at, lowest, rise, came)
+
+
+def _far(fence: Border, one: Followed) -> bool:
+    """Whether somebody is certainly not at a fence, and was not at the look before: without a root, for most."""
+    reach, before = NEAR * one.height, one.before
+    return (
+        max(one.x, before.x) < fence.left - reach
+        or min(one.x, before.x) > fence.right + reach
+        or max(one.y, before.y) < fence.top - reach
+        or min(one.y, before.y) > fence.bottom + reach
+    )
 
 
 def _apart(fence: Border, one: Followed) -> float:

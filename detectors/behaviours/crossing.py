@@ -91,9 +91,9 @@ class Crossing:
 
     def step(self, memory: CrossingMemory, view: View) -> tuple[CrossingMemory, Sequence[Claim]]:
         """Who crosses at this record."""
-        movers = [one for one in view.followed if one.seen and one.credible]
-        if not movers or not view.ground.borders:
+        if not view.ground.borders or not (view.followed or memory.deaf):
             return memory, ()
+        movers = [one for one in view.followed if one.seen and one.credible]
         deaf = {(one.line, one.track): one for one in memory.deaf if view.captured_at - one.heard_at <= FORGET_S}
         claims = []
         for border in view.ground.borders:

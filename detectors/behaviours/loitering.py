@@ -121,6 +121,11 @@ class Stays(msgspec.Struct, frozen=True):
     visits: tuple[Visit, ...] = ()
     known: tuple[Known, ...] = ()
 
+    @property
+    def rests(self) -> bool:
+        """Nobody is there: who has loitered matters when somebody comes."""
+        return not self.visits
+
 
 class Loitering:
     """Somebody stays in a watched or a produce zone. One event for each stay of each person."""
