@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from lanewatch import telemetry
 from lanewatch.records import VERSION, Detections, Flame, Scene, StillRegion
+from streams import shelf
 
 ROWS_PER_FILE = 2048
 """Five minutes of a camera at 7 frames a second: what a killed process may lose of the archive (never of the events),
@@ -30,6 +31,9 @@ cameras 300 MB."""
 
 HELD_FILES = 4
 """Files' worth of rows that are held while the disk is full, before they are dropped and counted."""
+
+READ_ROWS = 1024
+"""Rows that are read at once."""
 
 _SCENE = pa.struct(
     [
@@ -177,7 +181,9 @@ def is_archive(source: Path) -> bool:
 
 
 def read(source: Path, *, cameras: Sequence[str] | None = None) -> Iterator[Detections]:
-    """Kept detections, camera by camera, each in the order in which it was watched.
+    """Kept detections, camera by camera, each in the order in which it was watched, however they lie in the files.
+
+    Records that are there twice come twice, one after the other.
 
     Args:
         source: A Parquet file, or a folder in which any number of them lie.
@@ -187,23 +193,17 @@ def read(source: Path, *, cameras: Sequence[str] | None = None) -> Iterator[Dete
         ArchiveError: a file is no detections archive, is damaged, or is of a version this program does not know.
         FileNotFoundError: there is none.
     """
-    files = sorted(source.rglob("*.parquet"), key=_order) if source.is_dir() else [source]
+    files = list(source.rglob("*.parquet")) if source.is_dir() else [source]
     if not files:
         raise FileNotFoundError(f"{source}: no kept detections (*.parquet) below this folder")
-    for file in files:
-        for record in _read_file(file):
-            if cameras is None or record.camera in cameras:
-                yield record
+    for group in shelf.groups(files, _opened):
+        for file, batch in _batches(group):
+            for record in _records(batch, file):
+                if cameras is None or record.camera in cameras:
+                    yield record
 
 
-def _order(file: Path) -> tuple[str, int, int, str]:
-    """By camera, epoch and slot: after a clock was set back, what came later has the earlier slots."""
-    slot, _, epoch = file.stem.partition("-")
-    numbers = (int(epoch), int(slot)) if slot.isdigit() and epoch.isdigit() else (0, 0)
-    return (file.parent.parent.name, *numbers, file.name)
-
-
-def _read_file(file: Path) -> Iterator[Detections]:
+def _opened(file: Path) -> pq.ParquetFile:
     try:
         table = pq.ParquetFile(file)
     except (pa.ArrowInvalid, OSError) as error:
@@ -211,8 +211,26 @@ def _read_file(file: Path) -> Iterator[Detections]:
     missing = [name for name in SCHEMA.names if name not in table.schema_arrow.names]
     if missing:
         raise ArchiveError(f"{file}: no detections archive: the columns {', '.join(missing)} are missing")
-    for batch in table.iter_batches(batch_size=1024, columns=SCHEMA.names):
-        yield from _records(_completed(batch).cast(SCHEMA), file)
+    return table
+
+
+def _batches(files: Sequence[Path]) -> Iterator[tuple[Path, pa.RecordBatch]]:
+    """Files that lie among each other, in order; what is wrong in one of several is told of the first."""
+    if len(files) == 1:
+        with _opened(files[0]) as table:
+            if shelf.in_order(table):
+                yield from ((files[0], batch) for batch in _completed_batches(table))
+                return
+    loaded: list[pa.RecordBatch] = []
+    for file in files:
+        with _opened(file) as table:
+            loaded += _completed_batches(table)
+    yield from ((files[0], batch) for batch in shelf.sorted_batches(loaded, READ_ROWS))
+
+
+def _completed_batches(table: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
+    for batch in table.iter_batches(batch_size=READ_ROWS, columns=SCHEMA.names):
+        yield _completed(batch).cast(SCHEMA)
 
 
 def _completed(batch: pa.RecordBatch) -> pa.RecordBatch:
