@@ -24,16 +24,22 @@ WIDTH: Final = 160
 FIRE_EVERY_S, SMOKE_EVERY_S = 0.15, 1.0
 """Flames flicker several times a second; smoke takes seconds to spread."""
 
-ORANGE: Final = 40
-"""By which Cr exceeds Cb: sodium lamps, fire, orange jackets and the evening sky do, white lamps do not."""
-RED: Final = 170.0
+ORANGE: Final = 55
+"""By which Cr exceeds Cb: sodium lamps, fire, orange jackets and the evening sky do; white lamps do not, and skin, wood
+and tape in the sun hardly."""
+RED: Final = 180.0
 """Of R: fire gives light, and is among the brightest there is in a picture."""
+CORE: Final = (225.0, 150)
+"""R and luma of a fire's core, in which a camera's red is at its end; ``CORE_SHARE`` of a fire are its core."""
+CORE_SHARE: Final = 0.1
 BRIGHT: Final = 90
 """Of luma: a red light at night, or a red car, is darker."""
 
 FLICKER_S: Final = 1.5
 FLICKERS: Final = 0.25
 """Share of the looks at which a pixel came or went: what drives past changes it twice, fire goes on and on."""
+LEAPS: Final = 12
+"""Grey levels by which a pixel that comes or goes changes: less is noise at the edge of a colour."""
 FLICKERING: Final = (0.15, 0.85)
 """Of a region's pixels, how many flicker: a jacket's edge is less; what comes and goes as one is a blinker."""
 
@@ -68,6 +74,11 @@ class Region(NamedTuple):
     area: int
     flicker: float
 
+    @property
+    def part(self) -> tuple[slice, slice]:
+        """Rows and columns of its box."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
     def times(self, scale: int) -> Region:
         """The same in a picture so many times as large."""
         left, top, right, bottom, area, flicker = self
@@ -89,7 +100,7 @@ class Flames:
     def __init__(self, polygons: Sequence[Polygon] = ()) -> None:
         self._masks = Masks(polygons, margin=1)
         self._at = self._smoke_at = -math.inf
-        self._orange: UInt8 = np.zeros((0, 0), np.uint8)
+        self._orange = self._grey = np.zeros((0, 0), np.uint8)
         self._often: Float32 = np.zeros((0, 0), np.float32)
         self._flicker: Float32 = np.zeros((0, 0), np.float32)
         self._candidates: list[_Candidate] = []
@@ -144,7 +155,7 @@ class Flames:
 
     def _fire(self, grey: UInt8, blue: UInt8, red: UInt8, captured_at: float) -> list[Region]:
         """What is orange and bright, and of which a part flickers."""
-        orange = _orange(grey, blue, red)
+        orange, core = _orange(grey, blue, red)
         self._masks.apply(orange)
         passed_s = captured_at - self._at
         if self._orange.shape != orange.shape or passed_s > MISSED_S:
@@ -153,15 +164,16 @@ class Flames:
         else:
             weight = 1.0 - math.exp(-passed_s / FLICKER_S)
             cv2.accumulateWeighted(_ones(orange), self._often, weight)
-            changed = np.asarray(cv2.absdiff(orange, self._orange), np.uint8)
-            cv2.accumulateWeighted(_ones(changed), self._flicker, weight)
-        self._orange = orange
+            changed = (orange != self._orange) & (cv2.absdiff(grey, self._grey) >= LEAPS)
+            cv2.accumulateWeighted(changed.astype(np.float32), self._flicker, weight)
+        self._orange, self._grey = orange, grey
         if not cv2.countNonZero(orange):
             return []
         there = (self._often > FLICKERS).astype(np.uint8)
         flickers = (self._flicker > FLICKERS) & (there > 0)
         low, high = FLICKERING
-        return [one for one in _regions(there, flickers, _LEAST["fire"]) if low <= one.flicker <= high]
+        found = [one for one in _regions(there, flickers, _LEAST["fire"]) if low <= one.flicker <= high]
+        return [one for one in found if np.count_nonzero(core[one.part]) >= CORE_SHARE * one.area]
 
     def _smoke(self, grey: UInt8, blue: UInt8, red: UInt8, fast: UInt8, slow: UInt8) -> list[Region]:
         """Blocks that are grey, hide the outlines of the slow average and do not rest."""
@@ -192,11 +204,13 @@ def _reduced(plane: UInt8, size: tuple[int, int]) -> UInt8:
     return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _orange(grey: UInt8, blue: UInt8, red: UInt8) -> UInt8:
-    """(h, w) 255 where a pixel has the colour and the light of fire."""
+def _orange(grey: UInt8, blue: UInt8, red: UInt8) -> tuple[UInt8, Bool]:
+    """(h, w) 255 where a pixel has the colour and the light of fire; and which of them are as bright as its core."""
     y, cb, cr = (plane.astype(np.int16) for plane in (grey, blue, red))
-    like = (cr - cb >= ORANGE) & (y >= cb) & (y >= BRIGHT) & (y + 1.402 * (cr - 128) >= RED)
-    return like.astype(np.uint8) * np.uint8(255)
+    light = y + 1.402 * (cr - 128)
+    like = (cr - cb >= ORANGE) & (y >= cb) & (y >= BRIGHT) & (light >= RED)
+    core: Bool = like & (light >= CORE[0]) & (y >= CORE[1])
+    return like.astype(np.uint8) * np.uint8(255), core
 
 
 def _ones(mask: UInt8) -> Float32:
@@ -228,7 +242,7 @@ def _regions(there: UInt8, flickers: Bool, least: int) -> list[Region]:
         inside = (labels[part] == number) & (there[part] > 0)
         area = int(np.count_nonzero(inside))
         if area >= least:
-            share = np.count_nonzero(inside & flickers[part]) / area
+            share = float(np.count_nonzero(inside & flickers[part])) / area
             found.append(Region(left, top, left + width, top + height, area, share))
     return sorted(found, key=lambda one: -one.area)[:_MOST]
 
