@@ -38,8 +38,12 @@ def total(factors: Iterable[Factor]) -> float:
 
 
 def part(name: str, value: float, **detail: float | str) -> Factor:
-    """One part of a score, to three digits, so that what is shown adds up to what is shown."""
-    return Factor(name, round(value, 3), dict(detail))
+    """One part of a score, to three digits, so that what is shown adds up to what is shown.
+
+    Counts become floats, as they are after a checkpoint.
+    """
+    numbers = {key: float(one) if isinstance(one, int) else one for key, one in detail.items()}
+    return Factor(name, round(value, 3), numbers)
 
 
 def circumstances(condition: Condition, label: int, confidence: float) -> tuple[Factor, ...]:
