@@ -22,6 +22,7 @@ COMMANDS = {
     "migrate": ("streams.commands:migrate", "move a camera to another source without a gap, after a comparison"),
     "rescore": ("detectors.commands:rescore", "score recorded footage or kept detections again"),
     "evaluate": ("detectors.evaluation.commands:evaluate", "compare events with what happened, by a protocol"),
+    "simulate": ("streams.simulator.commands:simulate", "make up nights at rural lanes, as if a detector had watched"),
     "check": ("detectors.commands:check", "validate a site file, with file, line and the mend"),
     "models": ("models.commands:models", "list the detectors, and say how to get those that are missing"),
 }
