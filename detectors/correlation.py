@@ -33,6 +33,12 @@ class Place(NamedTuple):
         found = self.cameras.get(camera)
         return Name(ko=camera, en=camera) if found is None else found.name
 
+    def zone(self, camera: str, zone: str) -> Name | None:
+        """What a camera's zone is called, None where there is none."""
+        found = self.cameras.get(camera)
+        zones = () if found is None else found.zones
+        return next((one.name for one in zones if one.id == zone), None)
+
 
 class Step(Protocol):
     """The memory after a revision of an event, and what it says. Revisions come in the order of capture time; one that

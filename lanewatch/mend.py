@@ -190,6 +190,11 @@ _KINDS: dict[str, _Explanation] = {
     "int_type": _number_wanted,
     "int_parsing": _number_wanted,
     "int_from_float": lambda subject, value, context: (f"{subject} must be a whole number", "leave out the fraction"),
+    "timezone_aware": lambda subject, value, context: (f"{subject} has no time zone", "add it, such as +09:00"),
+    "datetime_from_date_parsing": lambda subject, value, context: (
+        f"{subject} is no time",
+        "write it like 2026-10-03T20:00:00+09:00",
+    ),
     "bool_type": lambda subject, value, context: (f"{subject} must be true or false", "write true or false"),
     "bool_parsing": lambda subject, value, context: (f"{subject} must be true or false", "write true or false"),
     "tuple_type": _list_wanted,

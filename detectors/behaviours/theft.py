@@ -1,9 +1,9 @@
 """Produce theft: stop, load, go. Somebody comes by night, or when the crop is ripe, loads and leaves.
 
 It is a composite like those that a site writes for itself, declared in the same language. A vehicle stands by a field,
-a drying place or a store, or off the lane; people come out of it, go in and out or stay in the zone; it leaves. Who comes
-on foot is judged by how long he stays and how often he comes back. The owner's hours and registered visits keep it at
-watch: nobody can see whose peppers they are.
+a drying place or a store, or off the lane; people come out of it, go in and out or stay in the zone; it leaves. Who
+comes on foot is judged by how long he stays and how often he comes back. The owner's hours and registered visits keep
+it at watch: nobody can see whose peppers they are.
 """
 
 from __future__ import annotations

