@@ -58,6 +58,7 @@ MISSED_S: Final = 2.0
 
 _LEAST = {"fire": 10, "smoke": 5}  # pixels of the small picture, blocks
 _MOST = 8
+_FORGOTTEN = 0.01  # of what was orange: less is none
 _BLOCK = 8
 _SPREAD = np.ones((3, 3), np.uint8)
 
@@ -103,6 +104,7 @@ class Flames:
         self._orange = self._grey = np.zeros((0, 0), np.uint8)
         self._often: Float32 = np.zeros((0, 0), np.float32)
         self._flicker: Float32 = np.zeros((0, 0), np.float32)
+        self._burnt = False
         self._candidates: list[_Candidate] = []
 
     def look(
@@ -158,6 +160,11 @@ class Flames:
         orange, core = _orange(grey, blue, red)
         self._masks.apply(orange)
         passed_s = captured_at - self._at
+        burning = bool(cv2.countNonZero(orange))
+        if not burning and not self._burnt and self._orange.shape == orange.shape:
+            self._grey = grey
+            return []
+        self._burnt = burning or float(self._often.max(initial=0.0)) > _FORGOTTEN
         if self._orange.shape != orange.shape or passed_s > MISSED_S:
             self._often = _ones(orange)
             self._flicker = np.zeros(orange.shape, np.float32)
@@ -167,7 +174,7 @@ class Flames:
             changed = (orange != self._orange) & (cv2.absdiff(grey, self._grey) >= LEAPS)
             cv2.accumulateWeighted(changed.astype(np.float32), self._flicker, weight)
         self._orange, self._grey = orange, grey
-        if not cv2.countNonZero(orange):
+        if not burning:
             return []
         there = (self._often > FLICKERS).astype(np.uint8)
         flickers = (self._flicker > FLICKERS) & (there > 0)
@@ -201,16 +208,23 @@ class Flames:
 
 
 def _reduced(plane: UInt8, size: tuple[int, int]) -> UInt8:
-    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.uint8)
+    step = max(plane.shape[1] // (2 * size[0]), 1)  # single pixels do: a mean over four of them follows
+    return np.asarray(cv2.resize(plane[::step, ::step], size, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
-def _orange(grey: UInt8, blue: UInt8, red: UInt8) -> tuple[UInt8, Bool]:
-    """(h, w) 255 where a pixel has the colour and the light of fire; and which of them are as bright as its core."""
-    y, cb, cr = (plane.astype(np.int16) for plane in (grey, blue, red))
-    light = y + 1.402 * (cr - 128)
-    like = (cr - cb >= ORANGE) & (y >= cb) & (y >= BRIGHT) & (light >= RED)
-    core: Bool = like & (light >= CORE[0]) & (y >= CORE[1])
-    return like.astype(np.uint8) * np.uint8(255), core
+def _orange(grey: UInt8, blue: UInt8, red: UInt8) -> tuple[UInt8, UInt8]:
+    """(h, w) 255 where a pixel has the colour and the light of fire; and where it is as bright as a fire's core."""
+    orange = cv2.subtract(red, blue) >= ORANGE
+    if not orange.any():
+        return _none(grey), _none(grey)
+    light = cv2.addWeighted(grey, 1.0, red, 1.402, -1.402 * 128)
+    like = (orange & (grey >= blue) & (grey >= BRIGHT) & (light >= RED)).view(np.uint8) * np.uint8(255)
+    core = (light >= CORE[0]) & (grey >= CORE[1])
+    return like, cv2.bitwise_and(like, like, mask=core.view(np.uint8)).astype(np.uint8, copy=False)
+
+
+def _none(like: UInt8) -> UInt8:
+    return np.zeros(like.shape, np.uint8)
 
 
 def _ones(mask: UInt8) -> Float32:
