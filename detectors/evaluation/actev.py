@@ -45,8 +45,9 @@ class Done(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """The curve's points, from the highest score on; ``rates`` in false alarms a camera-day."""
+    """The curve's points, from the highest score on; ``rates`` in false alarms a camera-day, ``unit`` that of one."""
 
+    unit: float
     scores: tuple[float, ...]
     rates: tuple[float, ...]
     misses: tuple[float, ...]
@@ -105,6 +106,7 @@ def curve(alarms: Sequence[Said], truths: Sequence[Done], matching: Matching, wa
     scores = sorted({alarm.score for alarm in alarms}, reverse=True)
     days = watched_s / DAY_S
     return Curve(
+        1 / days,
         tuple(scores),
         tuple(float((false >= score).sum() / days) for score in scores),
         tuple(float(1 - (hits >= score).sum() / len(truths)) for score in scores),

@@ -24,11 +24,11 @@ def shares(file: Path, rows: Mapping[str, Mapping[str, Any]], title: str) -> Non
         for offset, (what, colour, count) in enumerate((("recall", ACCENT, "truths"), ("precision", OTHER, "alarms"))):
             kept = [(place, rows[name]) for place, name in enumerate(names) if rows[name][count]]
             values = [row[what] for _, row in kept]
-            low = [row[what] - row[f"{what}_interval"][0] for _, row in kept]
-            high = [row[f"{what}_interval"][1] - row[what] for _, row in kept]
+            low = [max(0.0, row[what] - row[f"{what}_interval"][0]) for _, row in kept]
+            high = [max(0.0, row[f"{what}_interval"][1] - row[what]) for _, row in kept]
             places = [place + (offset - 0.5) * 0.24 for place, _ in kept]
             axes.errorbar(values, places, xerr=(low, high), fmt="o", ms=5, lw=1.6, capsize=3, color=colour, label=what)
-        axes.set_yticks(range(len(names)), [f"{name} (n {rows[name]['truths']})" for name in names])
+        axes.set_yticks(range(len(names)), [f"{_plain(name)} (n {rows[name]['truths']})" for name in names])
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.set_xlim(0, 1.02)
         axes.grid(axis="x", color=FAINT, lw=0.7)
@@ -82,6 +82,11 @@ def roc(file: Path, curve: Roc) -> None:
         axes.set_title(f"AUC {curve.auc:.3f}", loc="left")
 
     _save(file, draw, width=5.0, height=5.0)
+
+
+def _plain(name: str) -> str:
+    """A name that every font can write, and that is no formula."""
+    return (name if name.isascii() else ascii(name)[1:-1]).replace("$", "\\$")
 
 
 def _save(file: Path, draw: Any, *, width: float = 7.0, height: float = 4.2) -> None:

@@ -111,6 +111,8 @@ def _curve(curve: Mapping[str, Any] | None) -> str:
     head = "## Miss rate\n\n| at most so many false alarms a camera-day | truths that are missed |\n|---:|---:|"
     limit = f"{curve['limit']:g}"
     area = f"Area under the curve up to {limit} a camera-day, divided by {limit}: {curve['area']:.3f} (0 is perfect)."
+    if curve["one_alarm"] > min(map(float, curve["miss_at"])):
+        area += f" In the time watched one false alarm makes {curve['one_alarm']:.3g}: smaller rates stand for none."
     return "\n".join([head, *rows]) + f"\n\n{area}"
 
 

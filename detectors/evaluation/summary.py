@@ -84,7 +84,8 @@ def curve_values(curve: Curve) -> dict[str, Any]:
         "limit": actev.LIMIT,
         "area": curve.area(),
         "miss_at": {f"{rate:g}": curve.miss_at(rate) for rate in actev.RATES},
-        "points": [list(point) for point in zip(*curve, strict=True)],
+        "one_alarm": curve.unit,
+        "points": [list(point) for point in zip(curve.scores, curve.rates, curve.misses, strict=True)],
     }
 
 
