@@ -97,6 +97,11 @@ class LoiteringThresholds(VisitThresholds):
         """The shortest dwell that may apply, so that the sun is asked for only when it matters."""
         return min(self.needed_s(condition) for condition in ("day", "dusk", "night"))
 
+    @cached_property
+    def by_night(self) -> LoiteringThresholds:
+        """The same with the dwell that applies by night, as events tell it."""
+        return self.model_copy(update={"dwell_s": self.needed_s("night")})
+
     def needed_s(self, condition: Condition) -> float:
         """The dwell that applies by day, at dusk or by night."""
         if condition != "night":
@@ -196,7 +201,7 @@ def _claim(visit: Visit, view: View, limits: LoiteringThresholds, needed_s: floa
     times = visit.dwell_s / needed_s
     severity = 1 + (times >= limits.alert_at) + (times >= limits.dispatch_at)
     severity = min(severity + (earlier > 0), 3)
-    applied = limits.model_copy(update={"dwell_s": needed_s}) if needed_s != limits.dwell_s else limits
+    applied = limits if needed_s == limits.dwell_s else limits.by_night
     return visits.claim(visit, severity, applied, limits.cooldown_s, lambda: _account(visit, view, needed_s, earlier))
 
 
