@@ -27,7 +27,7 @@ def site(path: Path, fps: float, *, zones: tuple[Zone, ...] = (), width: int = 9
     camera = Camera(
         id=CAMERA,
         name=NAME,
-        url=f"file:{path}?fps={fps:g}&pace=fast&clock={CLOCK}",
+        url=f"{'' if path.is_dir() else 'file:'}{path}?fps={fps:g}&pace=fast&clock={CLOCK}",
         latitude=36.78,
         longitude=126.45,
         rate=Rate(active=min(fps, 30.0), idle=min(fps, 30.0)),
