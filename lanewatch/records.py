@@ -59,10 +59,18 @@ State = Literal["open", "updated", "closed", "expired"]
 
 
 class StillRegion(msgspec.Struct, frozen=True):
-    """Something that appeared and stays."""
+    """Something that differs from the background and stays.
+
+    Attributes:
+        box: Where it is, pixels of the frame.
+        still_since: When it was first seen at rest, capture time.
+        added: Where its outline is, -1 to 1: above 0 the picture has it, so that something came; below 0 the
+            background has it, so that something that had been learned went; 0 where neither is known.
+    """
 
     box: Box
     still_since: float
+    added: float = 0.0
 
 
 class Flame(msgspec.Struct, frozen=True):

@@ -51,6 +51,7 @@ _SCENE = pa.struct(
         ("familiar", pa.float64()),
         ("frozen_s", pa.float64()),
         ("clock_s", pa.float64()),
+        ("added", pa.list_(pa.float64())),
     ]
 )
 """New fields are appended: files without them are read as if nothing had been seen there."""
@@ -272,6 +273,7 @@ def _flat(row: Detections) -> dict[str, Any]:
         "familiar": scene.familiar,
         "frozen_s": scene.frozen_s,
         "clock_s": scene.clock_s,
+        "added": [region.added for region in scene.still],
     }
     return values
 
@@ -314,10 +316,10 @@ def _lists(column: pa.ListArray) -> list[Any]:
 
 
 def _scene(flat: dict[str, Any]) -> Scene:
-    moved, still, flames = flat["moved"], flat["still"], flat["flames"] or ()
+    moved, flames = flat["moved"], flat["flames"] or ()
     return Scene(
         moved=tuple(tuple(moved[i : i + 4]) for i in range(0, len(moved), 4)),
-        still=tuple(StillRegion(tuple(still[i : i + 4]), still[i + 4]) for i in range(0, len(still), 5)),
+        still=_still(flat["still"], flat["added"]),
         brightness=flat["brightness"],
         chroma=flat["chroma"],
         sharpness=flat["sharpness"],
@@ -329,6 +331,15 @@ def _scene(flat: dict[str, Any]) -> Scene:
         familiar=flat["familiar"],
         frozen_s=flat["frozen_s"] or 0.0,
         clock_s=flat["clock_s"],
+    )
+
+
+def _still(flat: Sequence[float], added: Sequence[float] | None) -> tuple[StillRegion, ...]:
+    """Still regions, five numbers each, and beside them what files of older releases do not have."""
+    known = added or [0.0] * (len(flat) // 5)
+    return tuple(
+        StillRegion((flat[i], flat[i + 1], flat[i + 2], flat[i + 3]), flat[i + 4], known[i // 5])
+        for i in range(0, len(flat), 5)
     )
 
 

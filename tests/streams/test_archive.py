@@ -52,7 +52,7 @@ def test_what_was_kept_comes_back_to_the_bit(
             asked=np.ones(count, bool) if index % 2 else None,
             scene=Scene(
                 moved=((1.5, 2.5, 3.5, 4.5),) * count,
-                still=(StillRegion((0.5, 1.0, 2.0, 3.0), 4.25),),
+                still=(StillRegion((0.5, 1.0, 2.0, 3.0), 4.25, 0.5),) * count,
                 shift=(0.1, 0.2),
             ),
         )
