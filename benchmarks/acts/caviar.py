@@ -184,7 +184,7 @@ def detections(clip: Clip, *, every: int = 1, phase: int = 0) -> list[Detections
     for frame in clip.frames[phase::every]:
         people = [one for one in by_frame.get(frame, []) if one.id not in bags]
         at = start + frame / FPS
-        regions = tuple(StillRegion(box, start + since / FPS) for box, since in still.get(frame, ()))
+        regions = tuple(StillRegion(box, start + since / FPS, added=1.0) for box, since in still.get(frame, ()))
         records.append(
             Detections(
                 camera=footage.CAMERA,
