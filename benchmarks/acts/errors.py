@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks import events, truth
+from benchmarks import truth
+from benchmarks.events import FPS, footage
 from lanewatch.records import PERSON, UNKNOWN, Bool, Detections, Float64
 from models.assignment import FAR, assign
 from models.look import similarity
@@ -200,8 +201,8 @@ def modelled(truths: Labels, seed: int = SEED) -> list[Detections]:
 
 def measure(folder: Path) -> dict[str, Any]:
     """``real`` and ``modelled`` figures of pets09-s2l1."""
-    truths = labels(folder / "pets09-s2l1" / "gt.txt", events.FPS)
-    pictures = [record for record in events.footage(folder) if record.gap is None]
+    truths = labels(folder / "pets09-s2l1" / "gt.txt", FPS)
+    pictures = [record for record in footage(folder) if record.gap is None]
     return {
         "real": statistics(truths, met(truths, pictures)),
         "modelled": statistics(truths, met(truths, modelled(truths))),

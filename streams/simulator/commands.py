@@ -6,11 +6,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lanewatch.site import Site
-    from streams.simulator import Night
 
 
 def simulate(argv: Sequence[str]) -> int:
@@ -18,7 +17,8 @@ def simulate(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="lanewatch simulate",
         description="Makes up nights at rural lanes, with thefts and without, as if a detector had watched them: no "
-        "camera ever saw them. FOLDER gets detections/ (for `lanewatch rescore`), truth/CAMERA.yaml and site.yaml.",
+        "camera ever saw them. FOLDER gets detections/ (for `lanewatch rescore`), truth/ (a file a camera, for "
+        "`lanewatch evaluate`), nights/ (all that happens) and site.yaml.",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where they are written")
     parser.add_argument("--nights", type=int, default=5, help="how many, each of a camera of its own (%(default)s)")
@@ -47,42 +47,34 @@ def _write(options: argparse.Namespace) -> int:
     from streams.simulator import Gaits, nights, truth
 
     gaits = Gaits(options.trajectories)
+    label = f"{options.nights} camera-nights, seed {options.seed}, {gaits.source}"
     sites = []
     records = thefts = 0
-    (options.out / "truth").mkdir(parents=True, exist_ok=True)
+    for folder in ("truth", "nights"):
+        (options.out / folder).mkdir(parents=True, exist_ok=True)
     with Archive(options.out / "detections") as archive:
         for one in nights(options.nights, options.seed, gaits=gaits, fps=options.fps):
             for record in one.records:
                 archive.append(record)
                 records += 1
-            truth.write(options.out / "truth" / f"{one.camera}.yaml", _told(one))
+            told = truth.labels(one.camera, one.began_at, one.truth, one.label)
+            truth.write(options.out / "truth" / f"{one.camera}.yaml", told, one.label)
+            hours = list(one.owner_hours)
+            told = truth.whole(one.camera, one.began_at, one.truth, one.visits, walkers=one.walkers, owner_hours=hours)
+            truth.write(options.out / "nights" / f"{one.camera}.yaml", told, one.label)
             thefts += sum(happening.theft for happening in one.truth)
             sites.append(one.site)
-    truth.write(options.out / "site.yaml", _joined(sites))
-    print(f"SIMULATED: {options.nights} camera-nights, seed {options.seed}, {gaits.source}")
+    truth.write(options.out / "site.yaml", _joined(sites), label)
+    print(f"SIMULATED: {label}")
     print(f"{records} records, {thefts} thefts, in {options.out}; no camera ever saw them")
     return 0
 
 
-def _told(one: Night) -> dict[str, object]:
-    from streams.simulator import truth
-
-    return truth.content(
-        one.camera,
-        one.began_at,
-        one.truth,
-        simulated=one.label,
-        owner_hours=list(one.owner_hours),
-        visits=truth.visits(one.visits),
-    )
-
-
-def _joined(sites: list[Site]) -> dict[str, object]:
-    """One site file with all cameras; each camera's owner has a schedule ``owner-CAMERA``."""
+def _joined(sites: list[Site]) -> dict[str, Any]:
+    """One site file with all cameras."""
     dumped = [site.model_dump(mode="json", exclude_defaults=True) for site in sites]
     content = dumped[0]
-    content["schedules"] = {
-        f"owner-{site.cameras[0].id}": one["schedules"]["owner"] for site, one in zip(sites, dumped, strict=True)
-    }
-    content["cameras"] = [camera for one in dumped for camera in one["cameras"]]
+    content["schedules"] = {name: one for other in dumped for name, one in other["schedules"].items()}
+    content["cameras"] = [camera for other in dumped for camera in other["cameras"]]
+    content["visits"] = [visit for other in dumped for visit in other.get("visits", [])]
     return content

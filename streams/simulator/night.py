@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from lanewatch import site as drawn
 from lanewatch.records import Detections
 from lanewatch.site import Site
 from streams.simulator import everyday, scene, thefts
@@ -38,13 +39,13 @@ class Night:
     """One simulated camera-night. Nothing in it was ever seen by a camera.
 
     Attributes:
-        site: What a city would have drawn: the lane, produce zones, the schedule ``owner``.
+        site: What a city would have drawn: the lane, produce zones with their owner's hours, registered visits.
         camera: Its only camera.
         scene: Where things truly are.
         acts: What is played, seconds UTC.
         truth: What happens, in the order of its beginning.
-        visits: What the owner registered: the city knows of it.
-        owner_hours: When the owner is usually there, HH:MM-HH:MM local time: the city knows it too.
+        visits: What the owner registered, as the site has it too.
+        owner_hours: When the owner is usually there, HH:MM-HH:MM local time, as the site has it too.
         walkers: Whose steps people take.
     """
 
@@ -114,17 +115,18 @@ def night(
     began = _laid_out(stage, day.timestamp(), evening, own, order)
     camera = f"lane-{number:03d}"
     acts = tuple(act.after(began[id(act)], f"{index} ") for index, act in enumerate(own + order))
+    visited = tuple(_visit(act, began[id(act)]) for act in visits)
     told = [_told(act, began[id(act)], stolen, own + visits) for act in own + order]
     return Night(
         seed=seed,
         number=number,
         fps=fps,
-        site=scene.site(place, camera, hours, fps),
+        site=scene.site(place, camera, hours, tuple(_registered(one, camera) for one in visited), fps),
         camera=camera,
         scene=place,
         acts=tuple(sorted(acts, key=lambda act: act.began_at)),
         truth=tuple(sorted(told, key=lambda one: (one.began_at, one.pattern))),
-        visits=tuple(_visit(act, began[id(act)]) for act in visits),
+        visits=visited,
         owner_hours=hours,
         infrared=stage.chance(INFRARED),
         walkers=gaits.source,
@@ -198,3 +200,13 @@ def _told(act: Act, began: float, stolen: list[Act], allowed: list[Act]) -> Happ
 
 def _visit(act: Act, began: float) -> Visit:
     return Visit(act.zone, began - _REGISTERED_S, began + act.ends + _REGISTERED_S)
+
+
+def _registered(visit: Visit, camera: str) -> drawn.Visit:
+    return drawn.Visit(
+        who="owner",
+        cameras=(camera,),
+        zones=(visit.zone,),
+        since=datetime.fromtimestamp(visit.start, ZoneInfo(scene.TIME_ZONE)),
+        until=datetime.fromtimestamp(visit.end, ZoneInfo(scene.TIME_ZONE)),
+    )

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from lanewatch.records import Bool, Float64
-from lanewatch.site import Camera, Name, Rate, Schedule, Site, Zone
+from lanewatch.site import Camera, Name, Rate, Schedule, Site, Visit, Zone
 
 WIDTH: Final = 960
 HEIGHT: Final = 540
@@ -137,7 +137,7 @@ def draw(rng: np.random.Generator) -> Scene:
     return Scene(
         high_m=float(high),
         tilt=float(math.atan2(high - 1.0, looks_at)),
-        focal=float(rng.uniform(560.0, 720.0)),
+        focal=float(rng.uniform(640.0, 800.0)),
         away_m=float(away),
         turn=float(rng.uniform(-0.35, 0.35)),
         field=(float(left), 2.5, float(rng.uniform(3.8, 4.4)), float(rng.uniform(10.5, 13.0))),
@@ -145,23 +145,25 @@ def draw(rng: np.random.Generator) -> Scene:
     )
 
 
-def site(scene: Scene, camera: str, owner_hours: tuple[str, ...], fps: float) -> Site:
-    """What a city would have drawn and written down for the camera: zones, and the owner's hours as ``owner``."""
+def site(scene: Scene, camera: str, owner_hours: tuple[str, ...], visits: tuple[Visit, ...], fps: float) -> Site:
+    """What a city would have drawn and written down for the camera: zones, the owner's hours, registered visits."""
+    owner = f"owner-{camera}"
     names = {"field": Name(ko="고추밭", en="the pepper field"), "store": Name(ko="건조장", en="the drying place")}
     zones = [Zone(id="lane", name=Name(ko="농로", en="the lane"), kind="lane", polygon=scene.outline(LANE))]
     zones += [
-        Zone(id=place, name=names[place], kind="produce", polygon=scene.outline(area))
+        Zone(id=place, name=names[place], kind="produce", polygon=scene.outline(area), owner_hours=owner)
         for place, area in scene.places.items()
     ]
     return Site(
         name=Name(ko="시뮬레이션", en="Simulated lanes"),
         time_zone=TIME_ZONE,
-        schedules={"owner": Schedule(hours=owner_hours)},
+        schedules={owner: Schedule(hours=owner_hours)},
+        visits=visits,
         cameras=(
             Camera(
                 id=camera,
                 name=Name(ko=f"시뮬레이션 농로 {camera}", en=f"Simulated lane {camera}"),
-                url="simulated.mp4",
+                url="rtsp://simulated.invalid/lane",
                 latitude=LATITUDE,
                 longitude=LONGITUDE,
                 rate=Rate(active=fps, idle=0.5),

@@ -51,47 +51,55 @@ class Happening:
         return self.kind == THEFT
 
 
-def content(camera: str, start: float, happenings: tuple[Happening, ...], **more: Any) -> dict[str, Any]:
-    """A truth file's content: ``happenings`` are the thefts, with ``at_s`` and the alert's window in seconds from
-    ``start``; ``harmless`` is everything else, in the same form."""
-
-    def row(one: Happening) -> dict[str, Any]:
-        times = {
-            "at_s": one.acted_at,
-            "from_s": one.alert_from,
-            "to_s": one.alert_until,
-            "began_s": one.began_at,
-            "ended_s": one.ended_at,
-        }
-        named = {"kind": one.kind, "pattern": one.pattern, "zone": one.zone, "allowed": one.allowed}
-        return {**named, **{name: round(at - start, 3) for name, at in times.items()}}
-
+def labels(camera: str, start: float, happenings: tuple[Happening, ...], label: str) -> dict[str, Any]:
+    """What ``lanewatch evaluate`` reads: the thefts, each at the instant at which somebody reaches the produce."""
     return {
         "camera": camera,
-        "start": datetime.fromtimestamp(start, UTC).isoformat(),
-        **more,
-        "happenings": [row(one) for one in happenings if one.theft],
-        "harmless": [row(one) for one in happenings if not one.theft],
+        "start": _iso(start),
+        "duration_s": round(max(one.alert_until for one in happenings) - start, 3),
+        "kinds": [THEFT],
+        "happenings": [
+            {
+                "kind": one.kind,
+                "zone": one.zone,
+                "at_s": round(one.acted_at - start, 3),
+                "end_s": round(one.ended_at - start, 3),
+                "pattern": one.pattern,
+                "what": label,
+            }
+            for one in happenings
+            if one.theft
+        ],
     }
 
 
-def visits(registered: tuple[Visit, ...]) -> list[dict[str, Any]]:
-    """Registered visits as a file has them, times in ISO."""
-    return [
-        {
-            **asdict(one),
-            "start": datetime.fromtimestamp(one.start, UTC).isoformat(),
-            "end": datetime.fromtimestamp(one.end, UTC).isoformat(),
-        }
-        for one in registered
-    ]
+def whole(
+    camera: str, start: float, happenings: tuple[Happening, ...], visits: tuple[Visit, ...], **more: Any
+) -> dict[str, Any]:
+    """All that happens, thefts and what is harmless, times in seconds from ``start``, with ``more`` before it."""
+    times = ("began_at", "acted_at", "alert_from", "alert_until", "ended_at")
+    rows = [asdict(one) for one in happenings]
+    for row in rows:
+        row.update({f"{name.removesuffix('_at')}_s": round(row.pop(name) - start, 3) for name in times})
+    return {
+        "camera": camera,
+        "start": _iso(start),
+        **more,
+        "visits": [{"zone": one.zone, "start": _iso(one.start), "end": _iso(one.end)} for one in visits],
+        "happenings": rows,
+    }
 
 
-def write(file: Path, told: dict[str, Any]) -> None:
-    """Writes YAML that ``lanewatch evaluate`` reads."""
+def _iso(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat()
+
+
+def write(file: Path, told: dict[str, Any], label: str) -> None:
+    """Writes YAML under a line that says what it is."""
     from ruamel.yaml import YAML
 
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
     with file.open("w", encoding="utf-8") as out:
+        out.write(f"# SIMULATED: {label}. No camera ever saw this.\n")
         yaml.dump(told, out)
