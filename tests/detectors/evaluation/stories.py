@@ -12,18 +12,19 @@ START = 1_768_410_000.0
 
 
 def alarm(at: float, kind: str = "loitering", **changes: Any) -> Alarm:
-    return Alarm(**({"camera": "lane", "kind": kind, "zone": "yard", "at": START + at} | changes))
+    usual: dict[str, Any] = {"camera": "lane", "kind": kind, "zone": "yard", "at": START + at}
+    return Alarm(**(usual | changes))
 
 
 def truth(at: float, kind: str = "loitering", **changes: Any) -> Happening:
-    return Happening(**({"camera": "lane", "kind": kind, "zone": "yard", "at": START + at} | changes))
+    usual: dict[str, Any] = {"camera": "lane", "kind": kind, "zone": "yard", "at": START + at}
+    return Happening(**(usual | changes))
 
 
 def labels(*happenings: Happening, seconds: float | None = 3600.0, **changes: Any) -> Labels:
     end = None if seconds is None else START + seconds
-    return Labels(
-        **({"file": "t.yaml", "camera": "lane", "start": START, "end": end, "happenings": happenings} | changes)
-    )
+    usual: dict[str, Any] = {"file": "t.yaml", "camera": "lane", "start": START, "end": end, "happenings": happenings}
+    return Labels(**(usual | changes))
 
 
 def xml(*alarms: tuple[str, str], name: str = "C00_001_0001.mp4", header: str = "", duration: str = "00:05:00") -> str:

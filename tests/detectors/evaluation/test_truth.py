@@ -31,7 +31,7 @@ def test_all_that_a_truth_file_can_say(tmp_path: Path) -> None:
     labels = truth.read(written(tmp_path, WHOLE, "t.yaml"))
     first, second = labels.happenings
     assert (labels.camera, labels.start, labels.end) == ("lane", START, START + 600)
-    assert labels.kinds == {"loitering", "intrusion"}
+    assert labels.kinds == frozenset({"loitering", "intrusion"})
     assert (first.at, first.end, first.zone, first.pattern) == (START + 12.5, START + 40, "yard", "on foot")
     assert (first.condition, second.condition, second.zone, second.end) == ("infrared", "dusk", None, None)
     assert (first.line, second.line) == (7, 8)
