@@ -169,6 +169,9 @@ def _line(line: Line, at: Location, hiding: Sequence[Sequence[Point]]) -> Iterat
         what = f"line {line.id} is {length:.1%} of the frame long, too short to be crossed"
         yield Finding((*at, "points"), what, f"put its points at least {SHORT:.0%} of the frame apart")
         return
+    if line.kind == "fence" and line.direction != "both":
+        what = f"line {line.id} is a fence, which is climbed either way"
+        yield Finding((*at, "direction"), what, "remove its direction")
     across = ((y0 - y1) / length * EDGE, (x1 - x0) / length * EDGE)
     (dx, dy), ends = across, line.points
     ground = [(x + way * dx, y + way * dy) for way, pair in ((1, ends), (-1, ends[::-1])) for x, y in pair]

@@ -137,6 +137,22 @@ WRONG = [
     (GATE, "[[0.0, 0.1], [0.0, 0.9]]", "too near the frame's edge", "leave 3%"),
     (GATE, "[[0.5, 0.5], [0.505, 0.5]]", "too short to be crossed", "2% of the frame apart"),
     (GATE, "[[0.5, 0.5], [0.5, 0.5]]", "too short to be crossed", "apart"),
+    # lanes and fences
+    ("kind: produce", "kind: lane\n        direction: [[0.6, 0.5], [0.605, 0.5]]  # HERE", "too short to point", "2%"),
+    (
+        "kind: produce",
+        "kind: produce\n        direction: [[0.6, 0.5], [0.9, 0.5]]  # HERE",
+        "is no lane",
+        "make it a lane",
+    ),
+    ("kind: produce", "kind: lane\n        direction: north  # HERE", "`direction`", ""),
+    (
+        "direction: left_to_right",
+        "kind: fence\n        direction: left_to_right  # HERE",
+        "climbed either way",
+        "remove",
+    ),
+    (GATE, "[[0.1, 0.5], [0.9, 0.5]]\n        kind: fense  # HERE", "fense", "did you mean `fence`"),
     # names that are taken or missing
     ("id: field", "id: yard  # HERE", "the id yard is taken", "its own"),
     ("id: gate", "id: yard  # HERE", "the id yard is taken", "its own"),
