@@ -16,9 +16,10 @@ from detectors.view import View
 from lanewatch.records import Box, Factor
 from lanewatch.site import Name
 
-Wake = Literal["tracks", "still", "flames", "picture", "blind"]
-"""Somebody is followed; something appeared and stays; something may burn; there is a picture (every two seconds, and
-at no other record, whatever the memory is); nobody knows what happens in front of the camera."""
+Wake = Literal["tracks", "boxes", "still", "flames", "picture", "blind"]
+"""Somebody is followed; two or more boxes are seen, followed or not; something appeared and stays; something may burn;
+there is a picture (every two seconds, and at no other record, whatever the memory is); nobody knows what happens in
+front of the camera."""
 
 GROUP = "lanewatch.behaviours"
 """The entry points' group by which a package of somebody else's brings its behaviours."""

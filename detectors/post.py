@@ -22,8 +22,8 @@ PICTURE_S = 2.0
 """How often those are asked who judge the picture as a whole: the sampler reads colour and sharpness so often, and
 camera trouble has a minute to be noticed."""
 
-TRACKS, STILL, FLAMES, PICTURE, LOST = 1, 2, 4, 8, 16
-_BITS = {"tracks": TRACKS, "still": STILL, "flames": FLAMES, "picture": PICTURE, "blind": LOST}
+TRACKS, STILL, FLAMES, PICTURE, LOST, BOXES = 1, 2, 4, 8, 16, 32
+_BITS = {"tracks": TRACKS, "boxes": BOXES, "still": STILL, "flames": FLAMES, "picture": PICTURE, "blind": LOST}
 
 log = telemetry.log("watch")
 
@@ -105,6 +105,8 @@ class Post:
         bits = STILL if scene.still else 0
         if scene.flames:
             bits |= FLAMES
+        if len(detections.scores) > 1:
+            bits |= BOXES
         if not 0 <= detections.captured_at - pictured_at < PICTURE_S:
             bits |= PICTURE
         return bits & self._wakes
