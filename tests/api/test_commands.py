@@ -56,6 +56,34 @@ def test_demo_finds_what_the_labels_say(played: tuple[Path, list[dict[str, Any]]
     assert match(raised, truths(demo.TRUTH)).f1 >= 0.9
 
 
+def test_the_worked_example_of_the_docs(played: tuple[Path, list[dict[str, Any]]], tmp_path: Path) -> None:
+    """docs/evaluation.md: its lines, with what the first one prints; its table's counts."""
+    root = Path(__file__).parents[2]
+    text = (root / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    listed = text.partition("<!-- this example is checked by the tests -->")[2].split("```")[1].strip().splitlines()
+    assert listed[0] == "lanewatch demo --once --json --data var > events.jsonl"
+    folder, events = played
+    lines = tmp_path / "events.jsonl"
+    lines.write_text("".join(json.dumps(event) + "\n" for event in events), encoding="utf-8")
+    places = {
+        "events.jsonl": lines,
+        "var/demo/detections": folder / "detections",
+        "lanewatch/demo/expected.yaml": demo.TRUTH,
+        "lanewatch/demo/site.yaml": demo.SITE,
+        "report": tmp_path / "report",
+    }
+    said = []
+    for line in listed[1:]:
+        words = line.split()[1:]
+        done = lanewatch(*(places.get(word, word) for word in words))
+        assert (done.returncode, done.stderr) == (0, "")
+        said.append(done.stdout)
+    row = next(line for line in text.splitlines() if line.startswith("| all |"))
+    assert row in said[0]
+    assert "| night | 9 |" in said[1]
+    assert (tmp_path / "report" / "miss-rate.png").exists()
+
+
 def test_every_event_explains_itself(played: tuple[Path, list[dict[str, Any]]]) -> None:
     for event in played[1]:
         assert sum(factor["value"] for factor in event["factors"]) == pytest.approx(event["score"])

@@ -1,0 +1,55 @@
+"""What docs/evaluation.md shows is true."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from detectors.evaluation import actev, frames, kisa, truth, watched
+from detectors.evaluation.matching import AFTER_S, BEFORE_S
+from lanewatch.cli import main
+from tests.detectors.evaluation.stories import written
+
+TEXT = (Path(__file__).parents[3] / "docs" / "evaluation.md").read_text(encoding="utf-8")
+
+
+def block(language: str) -> str:
+    found = re.search(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+def test_its_truth_file_is_one(tmp_path: Path) -> None:
+    labels = truth.read(written(tmp_path, block("yaml"), "truth.yaml"))
+    assert [(one.kind, one.zone, one.pattern) for one in labels.happenings] == [
+        ("loitering", "junction", ""),
+        ("intrusion", None, "on foot"),
+    ]
+    assert labels.end is not None
+    assert labels.end - labels.start == pytest.approx(113.6)
+
+
+def test_its_xml_is_kisas(tmp_path: Path) -> None:
+    (clip,) = kisa.read(written(tmp_path, block("xml")))
+    assert (clip.camera, [(one.kind, one.start_s) for one in clip.marks]) == ("C00_001_0001", [("Loitering", 83.0)])
+    assert all(name in TEXT for name in kisa.CLASSES)
+
+
+def test_its_options_are_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["evaluate", "--help"])
+    known = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
+    others = {"--once", "--data"}  # of `lanewatch demo`
+    assert set(re.findall(r"--[a-z][a-z-]+", TEXT)) - known == others
+    assert known - {"--help"} <= set(re.findall(r"--[a-z][a-z-]+", TEXT)) | {"--json"}
+
+
+def test_its_numbers_are_the_codes() -> None:
+    assert f"from {BEFORE_S:g} s before to\n{AFTER_S:g} s after" in TEXT
+    assert f"F1 of {kisa.PASSES:.2f}".replace("0.", ".") in TEXT
+    rates = ", ".join(f"{rate:g}".replace("0.", ".") for rate in actev.RATES[:-1])
+    assert f"rate at {rates} and {actev.RATES[-1]:g} a camera-day and the area up to {actev.LIMIT:g}" in TEXT
+    assert f"more than {watched.HOLE_S:g} s" in TEXT
+    assert frames.STEP_S == 1
