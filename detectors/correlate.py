@@ -7,14 +7,14 @@ from typing import Any
 
 import msgspec
 
-from detectors import order, repeats, roaming
+from detectors import order, outage, repeats, roaming
 from detectors.correlation import Correlation, Place
 from detectors.order import Order
 from lanewatch.records import Event, Reached, restore
 from lanewatch.revisions import Revisions
 from lanewatch.site import Site
 
-CORRELATIONS: tuple[Correlation, ...] = (repeats.CORRELATION, roaming.CORRELATION)
+CORRELATIONS: tuple[Correlation, ...] = (outage.CORRELATION, repeats.CORRELATION, roaming.CORRELATION)
 """The table of all there are."""
 KINDS = tuple(one.kind for one in CORRELATIONS)
 """What can be looked for."""

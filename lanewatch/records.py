@@ -101,7 +101,7 @@ class Scene(msgspec.Struct, frozen=True):
         still: What appeared and stays.
         flames: What may be fire or smoke.
         brightness: Mean luma, 0-255.
-        chroma: Mean distance of the colour planes from grey, 0-128; near 0 under infrared light.
+        chroma: Mean distance of the colours from the picture's own tint, 0-128; near 0 under infrared light.
         contrast: Standard deviation of luma.
         sharpness: Variance of the Laplacian of the gate's picture.
         familiar: How like the outlines are to those of the last ten minutes in the same kind of light, -1 to 1; None

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lanewatch.records import Detections, Scene, StillRegion, encode
+from lanewatch.records import Detections, Flame, Scene, StillRegion, encode
 from streams import archive
 from streams.archive import Archive, ArchiveError
 
@@ -54,6 +54,11 @@ def test_what_was_kept_comes_back_to_the_bit(
                 moved=((1.5, 2.5, 3.5, 4.5),) * count,
                 still=(StillRegion((0.5, 1.0, 2.0, 3.0), 4.25, 0.5),) * count,
                 shift=(0.1, 0.2),
+                flames=(Flame((1.0, 2.0, 3.0, 4.0), "smoke", 5.0, 0.25, 1.5, 0.5),) * (count % 2),
+                contrast=40.5,
+                familiar=0.75 if index % 2 else None,
+                frozen_s=float(index),
+                clock_s=None if index % 2 else -0.25,
             ),
         )
         for index, count in enumerate(counts)
@@ -150,3 +155,17 @@ def test_a_foreign_table_and_a_newer_version_are_refused(tmp_path: Path) -> None
 def test_an_empty_folder_says_so(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no kept detections"):
         list(archive.read(tmp_path))
+
+
+def test_archives_of_older_releases_lack_what_those_could_not_see_and_are_read(tmp_path: Path) -> None:
+    with Archive(tmp_path) as writer:
+        writer.append(detections(0, scene=Scene(brightness=90.0, moved=((1.0, 2.0, 3.0, 4.0),), warm=True)))
+    file = next(tmp_path.rglob("*.parquet"))
+    table = pq.read_table(file)
+    at = table.schema.get_field_index("scene")
+    scene = table.column(at).combine_chunks()
+    old = [field for field in scene.type if field.name not in {"flames", "contrast", "familiar", "frozen_s", "clock_s"}]
+    kept = pa.StructArray.from_arrays([scene.field(field.name) for field in old], fields=old)
+    pq.write_table(table.set_column(at, "scene", kept), file)
+    (record,) = archive.read(tmp_path)
+    assert record.scene == Scene(brightness=90.0, moved=((1.0, 2.0, 3.0, 4.0),), warm=True)

@@ -29,7 +29,8 @@ def street(night: bool = False) -> Image:
     rng = np.random.default_rng(11)
     blocks = rng.integers(60, 150, (18, 32, 1)).repeat(20, axis=0).repeat(20, axis=1)
     tint = rng.integers(-8, 8, (18, 32, 3)).repeat(20, axis=0).repeat(20, axis=1)
-    return np.clip((blocks + tint) * (0.3 if night else 1.0), 0, 255).astype(np.uint8)
+    wall: Image = np.clip((blocks + tint) * (0.3 if night else 1.0), 0, 255).astype(np.uint8)
+    return wall
 
 
 def flames(picture: Image, time: float, rng: np.random.Generator) -> None:

@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kafka.consumer.fetcher import ConsumerRecord
 
-from lanewatch.records import Detections, Event, Factor, Frame, Packed, Peak, Reached, Scene, StillRegion
+from lanewatch.records import Detections, Event, Factor, Flame, Frame, Packed, Peak, Reached, Scene, StillRegion
 from streams.kafka import wire
 from streams.kafka.wire import Message, WireError
 from tests.streams.kafka.shop import Shop
@@ -37,6 +37,12 @@ scenes = st.builds(
     brightness=st.floats(0, 255),
     shift=st.tuples(st.floats(-1, 1), st.floats(-1, 1)),
     frozen=st.booleans(),
+    frozen_s=st.floats(0, 1e6),
+    familiar=st.none() | st.floats(-1, 1),
+    clock_s=st.none() | st.floats(-1e9, 1e9),
+    flames=st.lists(st.builds(Flame, box=boxes, kind=st.sampled_from(("fire", "smoke")), since=times), max_size=2).map(
+        tuple
+    ),
     warm=st.booleans(),
 )
 frames = st.builds(
