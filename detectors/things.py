@@ -18,9 +18,9 @@ from lanewatch.records import LABELS, PERSON, UNKNOWN, Box, StillRegion
 
 REACH = 1.0
 """Body lengths from a thing at which somebody may set it down or take it."""
-PACE = 1.5
-"""Body lengths a second that he may have got away from it since: a brisk walk and the detector's slack."""
-OWNED_S = 10.0
+PACE = 1.0
+"""Body lengths a second that he may have got away from it since: a walk is .8."""
+OWNED_S = 6.0
 """Seconds after its appearance by which somebody must have been seen who could have been there."""
 MISSED_S = 4.0
 """Seconds of looking for which a region may not be seen; as long as somebody stands before it, it is only hidden."""
