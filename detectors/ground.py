@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numpy as np
-
 from detectors.followed import Followed
 from lanewatch import geometry
-from lanewatch.records import Detections, Float64
+from lanewatch.records import Detections
 from lanewatch.site import Camera, Line, Zone
 
 
@@ -31,10 +29,10 @@ class Area(NamedTuple):
 
 
 class Border(NamedTuple):
-    """A line in pixels, (2, 2), and the box around it."""
+    """A line in pixels, and the box around it."""
 
     line: Line
-    points: Float64
+    segment: geometry.Segment
     left: float
     top: float
     right: float
@@ -47,11 +45,11 @@ class Border(NamedTuple):
             return 0
         if (one.y < self.top and y < self.top) or (one.y > self.bottom and y > self.bottom):
             return 0
-        return int(geometry.crosses(self.points, np.array([[x, y]]), np.array([[one.x, one.y]]))[0])
+        return geometry.crossing(self.segment, x, y, one.x, one.y)
 
     def distance(self, one: Followed) -> float:
         """How far somebody stands from the line, prolonged without end, pixels."""
-        return abs(float(geometry.side(self.points, np.array([[one.x, one.y]]))[0]))
+        return abs(geometry.beside(self.segment, one.x, one.y))
 
 
 class Lane(NamedTuple):
@@ -118,4 +116,4 @@ def _border(line: Line, width: int, height: int) -> Border:
     points = geometry.pixels(line.points, width, height)
     left, top = points.min(axis=0).tolist()
     right, bottom = points.max(axis=0).tolist()
-    return Border(line, points, left, top, right, bottom)
+    return Border(line, geometry.segment(points), left, top, right, bottom)

@@ -127,7 +127,7 @@ class Post:
             memory = memories.get(kind)
             if not wakes & on and (memory is None or on & PICTURE or wakes & LOST or _rests(memory)):
                 continue
-            before = _restored(memory, behaviour, fresh)
+            before = fresh if memory is None else _restored(memory, behaviour)
             after, claims = self._step(behaviour, before, shown, failed)
             if claims:
                 claimed.append((behaviour, claims))
@@ -169,8 +169,6 @@ def _asked(behaviour: Behaviour[Any]) -> _Asked:
     return _Asked(behaviour, behaviour.kind, bits, behaviour.start())
 
 
-def _restored(memory: Any, behaviour: Behaviour[Any], fresh: msgspec.Struct) -> Any:
+def _restored(memory: Any, behaviour: Behaviour[Any]) -> Any:
     """A memory in its own type: after a decoding it has msgpack's."""
-    if memory is None:
-        return fresh
     return memory if isinstance(memory, msgspec.Struct) else restore(memory, behaviour.Memory)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from lanewatch.records import Bool, Float32, Float64, Int64
+from lanewatch.records import Bool, Float32, Float64, Int64, UInt8
 from models.assignment import FAR, assign
 from models.kernels import compiled, fingerprint, kept
 from models.track import (
@@ -256,17 +256,37 @@ def shown(limits: Limits, motion: Float64) -> Int64:
 Result = tuple[Int64, Float64, Float64, Float32, Int64, Int64]
 
 
-def _step(sources: int) -> Callable[[Limits, float, float, bool, int, Rows, Boxes], Result]:
+def _step(sources: int) -> Callable[..., Result]:
     @kept
-    def step(
-        limits: Limits, now: float, passed: float, looked: bool, next_id: int, given: Rows, boxes: Boxes
+    def step(  # plain numbers and arrays go in and come out: named tuples on the way cost as much as all the arithmetic
+        start_score: float,
+        keep_score: float,
+        weak_s: float,
+        speed: float,
+        lost_s: float,
+        foot_s: float,
+        coast_s: float,
+        groups: Int64,
+        now: float,
+        passed: float,
+        looked: bool,
+        next_id: int,
+        ids: Int64,
+        motion: Float64,
+        votes: Float64,
+        look: Float32,
+        xyxy: Float64,
+        scores: Float64,
+        labels: UInt8,
+        looks: UInt8,
+        width: float,
+        height: float,
     ) -> Result:
-        """One record: the tracks after it, by rising id, the box of each or -1, and the places of those alive.
-
-        Plain arrays come out: to make a named tuple of them costs as much as a track's whole arithmetic.
-        """
+        """One record: the tracks after it, by rising id, the box of each or -1, and the places of those alive."""
         assert sources  # so that it belongs to the kernel's key on disk
-        rows = Rows(given.ids.copy(), given.motion.copy(), given.votes.copy(), given.look.copy())
+        limits = Limits(start_score, keep_score, weak_s, speed, lost_s, foot_s, coast_s, groups)
+        boxes = Boxes(xyxy, scores, labels, looks, width, height)
+        rows = Rows(ids.copy(), motion.copy(), votes.copy(), look.copy())
         predict(rows.motion, passed)
         free, found = np.zeros(len(boxes.scores), np.bool_), np.full(len(rows.ids), -1)
         if looked:

@@ -154,20 +154,21 @@ class Tracker:
             look = np.zeros((len(look), detections.look.shape[1]), np.float32)
         # The kernel changes none of them, but for a record's read-only arrays it would be compiled a second time
         ids, motion, votes, look, found, alive = step(
-            self._limits,
+            *self._limits,
             now,
             passed,
             detections.gap is None,
             state.next_id,
-            track.Rows(_own(state.ids), _own(state.motion), _own(state.votes), _own(look)),
-            track.Boxes(
-                detections.xyxy.astype(np.float64),
-                detections.scores.astype(np.float64),
-                _own(detections.labels),
-                _own(detections.look),
-                float(detections.width),
-                float(detections.height),
-            ),
+            _own(state.ids),
+            _own(state.motion),
+            _own(state.votes),
+            _own(look),
+            detections.xyxy.astype(np.float64),
+            detections.scores.astype(np.float64),
+            _own(detections.labels),
+            _own(detections.look),
+            float(detections.width),
+            float(detections.height),
         )
         next_id = max(state.next_id, int(ids[-1]) + 1) if len(ids) else state.next_id
         after = TrackerState(clock=now, next_id=next_id, ids=ids, motion=motion, votes=votes, look=look)

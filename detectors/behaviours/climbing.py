@@ -158,8 +158,7 @@ def _far(fence: Border, one: Followed) -> bool:
 
 def _apart(fence: Border, one: Followed) -> float:
     """How far somebody's foot is from the fence, pixels."""
-    (x0, y0), (x1, y1) = fence.points.tolist()
-    dx, dy = x1 - x0, y1 - y0
+    x0, y0, dx, dy = fence.segment
     share = min(max(((one.x - x0) * dx + (one.y - y0) * dy) / (dx * dx + dy * dy), 0.0), 1.0)
     return math.hypot(one.x - x0 - share * dx, one.y - y0 - share * dy)
 
