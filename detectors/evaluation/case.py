@@ -23,7 +23,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         seconds: camera time; empty where nobody knows.
-        aside: alarms that cannot be judged, by reason.
+        aside: alarms and truths that cannot be judged, by reason.
+        kinds: all that there are.
     """
 
     events: str
@@ -33,6 +34,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     light: Light
     seconds: Seconds
     aside: dict[str, int]
+    kinds: frozenset[str]
 
 
 def load(
@@ -64,13 +66,17 @@ def load(
         truths, _start(clock, any(map(kisa.is_kisa, truths)), asked and all(map(kisa.is_kisa, truths)))
     )
     light = watched.light_of(site)
-    alarms, seconds = _alarms(events, labels, site, light, clock, xml)
+    alarms, seconds, light = _alarms(events, labels, site, light, clock, xml)
     kinds = set(registry()) | set(KINDS) | {one.kind for one in alarms} | set(kisa.CLASSES if asked or xml else ())
-    truth.known(labels, kinds | _composites(site))
+    kinds |= _composites(site)
+    truth.known(labels, kinds)
     aside: dict[str, int] = {}
     if asked or xml:
         alarms, aside = _classed(alarms)
+        before = sum(len(one.happenings) for one in labels)
         labels = [_in_classes(one) for one in labels]
+        if without := before - sum(len(one.happenings) for one in labels):
+            aside[f"truths {NO_CLASS}"] = without
     if not seconds:
         seconds = {("", ""): hours * 3600} if hours else watched.labelled(labels, light)
     return Case(
@@ -81,6 +87,7 @@ def load(
         light=light,
         seconds=seconds,
         aside=aside,
+        kinds=frozenset(kinds),
     )
 
 
@@ -100,21 +107,21 @@ def _labels(sources: Sequence[Path], start: float) -> tuple[list[Labels], bool]:
 
 def _alarms(
     events: Path, labels: Sequence[Labels], site: Site | None, light: Light, clock: str | None, xml: bool
-) -> tuple[list[Alarm], Seconds]:
+) -> tuple[list[Alarm], Seconds, Light]:
     from detectors import engine
     from streams import archive
 
     if kisa.is_kisa(events):
-        return kisa.alarms(kisa.read(events), _start(clock, True, xml)), {}
+        return kisa.alarms(kisa.read(events), _start(clock, True, xml)), {}, light
     if not archive.is_archive(events):
         if events.is_dir():
             raise ValueError(f"{events}: neither KISA's XML (*.xml) nor kept detections (*.parquet) are in this folder")
-        return answer.read(events), {}
+        return answer.read(events), {}, light
     if site is None:
         raise ValueError(f"{events} holds kept detections: say with --site by which rules they are scored")
     counted = Watched(labels, light)
     revisions = engine.rescore(counted.through(archive.read(events)), site, run="evaluate")
-    return answer.raised(revisions), counted.seconds
+    return answer.raised(revisions), counted.seconds, counted.light
 
 
 def _start(clock: str | None, needed: bool, relative: bool) -> float:
@@ -135,7 +142,7 @@ def _classed(alarms: Iterable[Alarm]) -> tuple[list[Alarm], dict[str, int]]:
     alarms = list(alarms)
     classed = [msgspec.structs.replace(one, kind=one.kisa, zone="") for one in alarms if one.kisa]
     without = len(alarms) - len(classed)
-    return classed, {NO_CLASS: without} if without else {}
+    return classed, {f"alarms {NO_CLASS}": without} if without else {}
 
 
 def _in_classes(labels: Labels) -> Labels:

@@ -42,9 +42,7 @@ def evaluate(argv: Sequence[str]) -> int:
     parser.add_argument("--recall-bias", type=float, default=1.0, metavar="A", help="of i-LIDS' F1 (default: 1)")
     parser.add_argument("--compare", type=Path, metavar="EVENTS", help="another run, judged by the same truth")
     parser.add_argument("--report", type=Path, metavar="FOLDER", help="write report.md and its pictures here")
-    parser.add_argument(
-        "--write-kisa", type=Path, metavar="FOLDER", help="write the events as KISA's XML (with --clock)"
-    )
+    parser.add_argument("--write-kisa", type=Path, metavar="FOLDER", help="write the events as KISA's XML")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the report")
     parser.add_argument("--self-test", action="store_true", help="the evaluator's own test: hit, late, none, spurious")
     options = parser.parse_args(argv)
@@ -136,6 +134,7 @@ def _result(options: argparse.Namespace, site: Site | None) -> dict[str, Any]:
 
 def _judge(options: argparse.Namespace, case: Case) -> Judgement:
     from detectors.evaluation import actev, ilids, judgement
+    from lanewatch.problem import choose
 
     rules = {
         "kisa": judgement.windowed(),
@@ -144,6 +143,8 @@ def _judge(options: argparse.Namespace, case: Case) -> Judgement:
         "actev": actev.aligned,
     }
     kinds = frozenset(options.kinds) if options.kinds else None
+    for kind in sorted((kinds or frozenset()) - case.kinds):
+        raise ValueError(f"--kinds: unknown kind {kind}; {choose(kind, case.kinds, none='')}")
     return judgement.judge(
         case.alarms, case.labels, rules[options.protocol], light=case.light, seconds=case.seconds, kinds=kinds
     )
@@ -169,7 +170,7 @@ def _pictures(
             pictures["Miss rate against false alarms a camera-day"] = "miss-rate.png"
             plots.miss_rate(folder / "miss-rate.png", curves)
     if options.protocol == "frames":
-        curve, result["frames"] = summary.frame_curves(runs["this"][0])
+        curve, result["frames"] = summary.frame_curves(runs["this"][0].labels, runs["this"][1])
         if folder is not None:
             pictures["ROC over frames"] = "roc.png"
             plots.roc(folder / "roc.png", curve)
@@ -179,9 +180,7 @@ def _pictures(
 def _write_kisa(options: argparse.Namespace, case: Case) -> None:
     from detectors.evaluation import kisa
 
-    starts = {one.camera: one.start for one in case.labels}
-    lengths = {one.camera: one.end - one.start for one in case.labels if one.end is not None}
-    kisa.write(options.write_kisa, kisa.clips(case.alarms, starts, lengths))
+    kisa.write(options.write_kisa, kisa.clips(case.alarms, case.labels))
 
 
 def _text(result: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from detectors.evaluation.happening import Alarm, Labels
+from detectors.evaluation.happening import Alarm, Happening, Labels
 from lanewatch.records import Bool, Float64
 
 STEP_S = 1.0
@@ -54,11 +54,14 @@ def roc(scores: ArrayLike, labels: ArrayLike) -> Roc:
     return Roc(np.append(0.0, false / (~positive).sum()), np.append(0.0, true / positive.sum()))
 
 
-def laid_out(labels: Labels, alarms: Sequence[Alarm], *, step_s: float = STEP_S) -> tuple[Float64, Bool]:
+def laid_out(
+    labels: Labels, happenings: Sequence[Happening], alarms: Sequence[Alarm], *, step_s: float = STEP_S
+) -> tuple[Float64, Bool]:
     """A stretch of a camera as frames: the highest score of the alarms on at each, and whether something happens.
 
     Args:
-        labels: of the stretch; each happening must have an end, the stretch too.
+        labels: of the stretch, which must have an end.
+        happenings: in it, which must have ends.
         alarms: of that camera.
         step_s: of the grid.
 
@@ -69,7 +72,7 @@ def laid_out(labels: Labels, alarms: Sequence[Alarm], *, step_s: float = STEP_S)
         raise ValueError(f"{labels.file}:1: frames are counted up to the recording's end; give `duration_s`")
     times = np.arange(labels.start, labels.end, step_s)
     score, happens = np.zeros(len(times)), np.zeros(len(times), bool)
-    for one in labels.happenings:
+    for one in happenings:
         if one.end is None:
             raise ValueError(f"{labels.file}:{one.line}: frames need to know until when it lasts; give `end_s`")
         happens |= (times >= one.at) & (times <= one.end)

@@ -59,6 +59,10 @@ class Labels(msgspec.Struct, frozen=True, kw_only=True):
     kinds: frozenset[str] | None = None
     condition: str = ""
 
+    def covers(self, at: float, after_s: float = 0.0) -> bool:
+        """Whether an instant lies in the stretch, or so long after it."""
+        return self.start <= at and (self.end is None or at <= self.end + after_s)
+
 
 class Alarm(msgspec.Struct, frozen=True, kw_only=True):
     """What a system said: an event of ours, or an alarm in KISA's XML.

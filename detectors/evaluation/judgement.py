@@ -30,7 +30,7 @@ class Tally(NamedTuple):
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
-    """All that was judged, and how many alarms were set aside, by reason. ``matching`` indexes alarms and truths."""
+    """All that was judged, and how many were set aside, by reason. ``matching`` indexes alarms and truths."""
 
     alarms: tuple[Alarm, ...]
     truths: tuple[Happening, ...]
@@ -137,15 +137,15 @@ def judge(
 def _beyond(alarm: Alarm, labels: Sequence[Labels], after_s: float, kinds: frozenset[str] | None) -> str:
     """Why an alarm is not judged, "" where it is."""
     if kinds is not None and alarm.kind not in kinds:
-        return "of kinds that were not asked for"
+        return "alarms of kinds that were not asked for"
     own = [one for one in labels if one.camera == alarm.camera]
     if not own:
-        return "of cameras without labels"
-    own = [one for one in own if one.start <= alarm.at and (one.end is None or alarm.at <= one.end + after_s)]
+        return "alarms of cameras without labels"
+    own = [one for one in own if one.covers(alarm.at, after_s)]
     if not own:
-        return "outside of the labelled time"
+        return "alarms outside of the labelled time"
     if all(one.kinds is not None and alarm.kind not in one.kinds for one in own):
-        return "of kinds that were not labelled"
+        return "alarms of kinds that were not labelled"
     return ""
 
 

@@ -9,7 +9,7 @@ outside is a false positive and leaves a miss. F1 of .90 passes.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -123,25 +123,25 @@ def alarms(clips: Iterable[Clip], start: float = 0.0) -> list[Alarm]:
     ]
 
 
-def clips(alarms: Sequence[Alarm], starts: Mapping[str, float], durations_s: Mapping[str, float]) -> list[Clip]:
-    """Alarms as clips, one a camera; alarms of kinds without a class of KISA's are not in them.
+def clips(alarms: Sequence[Alarm], labels: Sequence[Labels]) -> list[Clip]:
+    """Alarms as clips, one a stretch of a camera; alarms of kinds without a class of KISA's are not in them.
 
     Args:
         alarms: any order.
-        starts: capture time at which each camera's recording begins.
-        durations_s: their lengths, where known.
+        labels: the stretches, from whose beginning a clip's times count.
     """
+    cameras = [one.camera for one in labels]
     return [
         Clip(
-            f"{camera}.mp4",
-            durations_s.get(camera),
+            f"{one.camera}.mp4" if cameras.count(one.camera) == 1 else f"{one.camera}-{number}.mp4",
+            None if one.end is None else one.end - one.start,
             tuple(
-                Mark(one.kisa, max(0.0, one.at - start), max(0.0, (one.end or one.at) - one.at))
-                for one in sorted(alarms, key=lambda one: one.at)
-                if one.camera == camera and one.kisa
+                Mark(alarm.kisa, alarm.at - one.start, max(0.0, (alarm.end or alarm.at) - alarm.at))
+                for alarm in sorted(alarms, key=lambda alarm: alarm.at)
+                if alarm.camera == one.camera and alarm.kisa and one.covers(alarm.at)
             ),
         )
-        for camera, start in starts.items()
+        for number, one in enumerate(labels, 1)
     ]
 
 

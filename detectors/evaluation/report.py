@@ -101,7 +101,7 @@ def _safe(text: str) -> str:
 
 
 def _aside(aside: Mapping[str, int]) -> str:
-    return f"Not judged: {', '.join(f'{count} alarms {reason}' for reason, count in aside.items())}." if aside else ""
+    return f"Not judged: {', '.join(f'{count} {reason}' for reason, count in aside.items())}." if aside else ""
 
 
 def _curve(curve: Mapping[str, Any] | None) -> str:

@@ -9,7 +9,7 @@ from detectors.evaluation import actev, frames, ilids, interval, kisa
 from detectors.evaluation.actev import Curve
 from detectors.evaluation.case import Case
 from detectors.evaluation.frames import Roc
-from detectors.evaluation.happening import Alarm, Happening
+from detectors.evaluation.happening import Alarm, Happening, Labels
 from detectors.evaluation.judgement import Judgement, Tally
 from detectors.evaluation.matching import AFTER_S, BEFORE_S
 
@@ -89,18 +89,26 @@ def curve_values(curve: Curve) -> dict[str, Any]:
     }
 
 
-def frame_curves(case: Case) -> tuple[Roc, dict[str, Any]]:
-    """The ROC curve over all frames of all stretches, and its areas, by stretch too.
+def frame_curves(labels: Sequence[Labels], judgement: Judgement) -> tuple[Roc, dict[str, Any]]:
+    """The ROC curve over all frames of all stretches, and its areas, by stretch too; of the kinds that were judged.
 
     Raises:
         ValueError: as ``frames.laid_out`` and ``frames.roc``.
     """
-    laid = [frames.laid_out(one, [alarm for alarm in case.alarms if alarm.camera == one.camera]) for one in case.labels]
+    truths = {(one.camera, one.kind, one.at) for one in judgement.truths}
+    laid = [
+        frames.laid_out(
+            one,
+            [it for it in one.happenings if (it.camera, it.kind, it.at) in truths],
+            [alarm for alarm in judgement.alarms if alarm.camera == one.camera],
+        )
+        for one in labels
+    ]
     scores, happens = [score for some, _ in laid for score in some], [it for _, some in laid for it in some]
     whole = frames.roc(scores, happens)
     apart = {
         one.file: frames.roc(score, happen).auc
-        for one, (score, happen) in zip(case.labels, laid, strict=True)
+        for one, (score, happen) in zip(labels, laid, strict=True)
         if happen.any() and not happen.all()
     }
     mean = sum(apart.values()) / len(apart) if apart else None

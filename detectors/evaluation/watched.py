@@ -53,7 +53,7 @@ class Watched:
 
     Args:
         labels: time outside of them is not counted, since no alarm in it is judged.
-        light: by which the time is split, unless a record says that the camera saw by infrared.
+        light: by which the time is split, unless a record of that minute says that the camera saw by infrared.
     """
 
     def __init__(self, labels: Sequence[Labels], light: Light) -> None:
@@ -63,6 +63,11 @@ class Watched:
             self._labels.setdefault(one.camera, []).append(one)
         self._light = light
         self._last: dict[str, Detections] = {}
+        self._infrared: set[tuple[str, int]] = set()
+
+    def light(self, camera: str, at: float) -> str:
+        """The light at a camera, to the minute: infrared where it said so, else as the light given says."""
+        return "infrared" if (camera, int(at // _MINUTE)) in self._infrared else self._light(camera, at)
 
     def through(self, records: Iterable[Detections]) -> Iterator[Detections]:
         """The records as they are, counted."""
@@ -85,7 +90,8 @@ class Watched:
         if passed_s > HOLE_S or last.gap in BLIND or last.gap == "ended" or record.gap in BLIND:
             return
         spans = self._labels.get(record.camera, ())
-        if any(one.start <= last.captured_at and (one.end is None or record.captured_at <= one.end) for one in spans):
-            infrared = record.profile == "infrared"
-            place = (record.camera, "infrared" if infrared else self._light(record.camera, record.captured_at))
+        if any(one.covers(last.captured_at) and one.covers(record.captured_at) for one in spans):
+            if record.profile == "infrared":
+                self._infrared.add((record.camera, int(record.captured_at // _MINUTE)))
+            place = (record.camera, self.light(record.camera, record.captured_at))
             self.seconds[place] = self.seconds.get(place, 0.0) + passed_s

@@ -186,6 +186,7 @@ def test_frames_of_a_happening_that_is_found_late(run: Run, kept: list[Detection
             "truth.yaml:4: frames need",
         ),
         ("HEADhappenings: []\n", ["--site", "none.yaml"], "none.yaml"),
+        ("HEADhappenings: []\n", ["--kinds", "loitring"], "--kinds: unknown kind loitring; did you mean `loitering`?"),
     ],
 )
 def test_bad_input_is_named(run: Run, tmp_path: Path, truth: str, options: list[str], says: str) -> None:

@@ -55,10 +55,10 @@ def test_figures_apart_add_up() -> None:
 @pytest.mark.parametrize(
     ("one", "reason"),
     [
-        (alarm(50, camera="square"), "of cameras without labels"),
-        (alarm(4000), "outside of the labelled time"),
-        (alarm(-5), "outside of the labelled time"),
-        (alarm(50, "line_crossing"), "of kinds that were not labelled"),
+        (alarm(50, camera="square"), "alarms of cameras without labels"),
+        (alarm(4000), "alarms outside of the labelled time"),
+        (alarm(-5), "alarms outside of the labelled time"),
+        (alarm(50, "line_crossing"), "alarms of kinds that were not labelled"),
     ],
 )
 def test_what_nobody_labelled_is_neither_right_nor_wrong(one: Alarm, reason: str) -> None:
@@ -118,7 +118,9 @@ def test_the_time_that_was_watched_has_no_holes(parts: list[tuple[float, float, 
 
 
 def test_infrared_is_a_light_of_its_own() -> None:
-    assert count((0, 30, None), profile="infrared").seconds == {("lane", "infrared"): pytest.approx(30.0)}
+    counted = count((0, 30, None), profile="infrared")
+    assert counted.seconds == {("lane", "infrared"): pytest.approx(30.0)}
+    assert (counted.light("lane", START + 20), counted.light("lane", START + 90)) == ("infrared", "")
 
 
 def test_two_runs_are_told_apart() -> None:

@@ -10,7 +10,7 @@ import pytest
 from detectors.evaluation import kisa
 from detectors.evaluation.happening import EvaluationError
 from detectors.evaluation.kisa import Clip, Mark
-from tests.detectors.evaluation.stories import alarm, written, xml
+from tests.detectors.evaluation.stories import alarm, labels, written, xml
 
 
 def test_the_four_cases_give_one_hit_two_misses_and_two_false_alarms() -> None:
@@ -90,7 +90,7 @@ def test_a_clip_that_two_files_tell_of_is_named(tmp_path: Path) -> None:
 
 def test_what_is_written_is_read_by_another_reader_and_by_ours(tmp_path: Path) -> None:
     alarms = [alarm(90, kisa="Loitering", end=None), alarm(3723, kisa="Falldown"), alarm(5, "line_crossing")]
-    clips = kisa.clips(alarms, {"lane": alarm(0).at}, {"lane": 4000.0})
+    clips = kisa.clips([*alarms, alarm(5000, kisa="Violence")], [labels(seconds=4000.0)])
     (file,) = kisa.write(tmp_path / "answers", clips)
     root = ET.fromstring(file.read_text(encoding="utf-8"))
     assert root.tag == "KisaLibraryIndex"

@@ -128,7 +128,9 @@ def test_frames_that_cannot_be_scored(scores: list[float], happens: list[int], s
 
 def test_events_laid_out_as_frames() -> None:
     span = labels(truth(3, end=START + 5), seconds=10)
-    score, happens = frames.laid_out(span, [alarm(4, score=0.6, end=START + 6), alarm(5, score=0.9, end=START + 5)])
+    score, happens = frames.laid_out(
+        span, span.happenings, [alarm(4, score=0.6, end=START + 6), alarm(5, score=0.9, end=START + 5)]
+    )
     assert np.flatnonzero(happens).tolist() == [3, 4, 5]
     assert score.tolist() == [0, 0, 0, 0, 0.6, 0.9, 0.9, 0, 0, 0]
 
