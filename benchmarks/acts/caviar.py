@@ -16,8 +16,8 @@ watched, and loitering takes KISA's 10 s; all other thresholds are the usual one
 meets an act of its kind from 2 s before it begins until 10 s after it ends, one alarm to one act; of the four kinds
 any other alarm is false. Alarms of other kinds are told apart: nobody labelled them.
 
-From pixels only runs of frames exist, most of them far shorter than the act they are taken from: an act can be found
-there that begins within the run and lasts in it for as long as its definition asks for.
+From pixels only runs of frames exist, most of them far shorter than the act they are taken from. An act is asked for
+where it begins within the run, however soon that ends: what is missed there may not have been to be found.
 
     LANEWATCH_DATA=... python -m benchmarks.behaviours --only caviar
 """
@@ -247,13 +247,13 @@ class Outcome(NamedTuple):
     others: Counter[str]
 
 
-def judge(staged: Sequence[Act], alarms: Iterable[tuple[str, float]]) -> Outcome:
+def judge(staged: Sequence[Act], raised: Iterable[tuple[str, float]]) -> Outcome:
     """Alarms (kind, seconds) against acts: one alarm to one act, the earliest first."""
     waiting = [one for one in staged if not one.aside]
     found: list[Act] = []
     false: list[tuple[str, float]] = []
     others: Counter[str] = Counter()
-    for kind, at in sorted(alarms, key=lambda one: one[1]):
+    for kind, at in sorted(raised, key=lambda one: one[1]):
         if kind not in KINDS:
             others[kind] += 1
             continue
@@ -281,7 +281,8 @@ def watch(records: Iterable[Detections]) -> list[Event]:
     return list({event.id: event for event in opened}.values())
 
 
-def _alarms(records: Iterable[Detections]) -> list[tuple[str, float]]:
+def alarms(records: Iterable[Detections]) -> list[tuple[str, float]]:
+    """The kinds of the events that were opened, and when, seconds from the clip's first frame."""
     start = datetime.fromisoformat(footage.CLOCK).timestamp()
     return [(event.kind, event.started_at - start) for event in watch(records)]
 
@@ -299,7 +300,7 @@ def measure(folder: Path) -> dict[str, Any]:
 
 
 def _rate(clips: Sequence[Clip], every: int) -> dict[str, Any]:
-    outcomes = {clip.name: judge(acts(clip), _alarms(detections(clip, every=every))) for clip in clips}
+    outcomes = {clip.name: judge(acts(clip), alarms(detections(clip, every=every))) for clip in clips}
     return {"fps": FPS / every} | _summary(outcomes)
 
 
@@ -328,8 +329,8 @@ def _pixels(folder: Path, clips: Sequence[Clip]) -> dict[str, Any]:
             with tempfile.TemporaryDirectory() as run:
                 for picture in pictures:
                     (Path(run) / picture.name).symlink_to(picture.resolve())
-                alarms = [(kind, at + begin) for kind, at in _alarms(footage.seen(Path(run), FPS))]
-            outcomes[f"{clip.name} {first}-{first + len(pictures) - 1}"] = judge(known, alarms)
+                seen = [(kind, at + begin) for kind, at in alarms(footage.seen(Path(run), FPS))]
+            outcomes[f"{clip.name} {first}-{first + len(pictures) - 1}"] = judge(known, seen)
     return {"seconds": round(seconds, 1), "runs": len(outcomes)} | _summary(outcomes)
 
 

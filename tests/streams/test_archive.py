@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -158,14 +159,17 @@ def test_an_empty_folder_says_so(tmp_path: Path) -> None:
 
 
 def test_archives_of_older_releases_lack_what_those_could_not_see_and_are_read(tmp_path: Path) -> None:
+    bag = StillRegion((0.5, 1.0, 2.0, 3.0), 4.25)
     with Archive(tmp_path) as writer:
-        writer.append(detections(0, scene=Scene(brightness=90.0, moved=((1.0, 2.0, 3.0, 4.0),), warm=True)))
+        known = msgspec.structs.replace(bag, added=0.5)
+        writer.append(detections(0, scene=Scene(brightness=90.0, still=(known,), warm=True)))
     file = next(tmp_path.rglob("*.parquet"))
     table = pq.read_table(file)
     at = table.schema.get_field_index("scene")
     scene = table.column(at).combine_chunks()
-    old = [field for field in scene.type if field.name not in {"flames", "contrast", "familiar", "frozen_s", "clock_s"}]
+    new = {"flames", "contrast", "familiar", "frozen_s", "clock_s", "added"}
+    old = [field for field in scene.type if field.name not in new]
     kept = pa.StructArray.from_arrays([scene.field(field.name) for field in old], fields=old)
     pq.write_table(table.set_column(at, "scene", kept), file)
     (record,) = archive.read(tmp_path)
-    assert record.scene == Scene(brightness=90.0, moved=((1.0, 2.0, 3.0, 4.0),), warm=True)
+    assert record.scene == Scene(brightness=90.0, still=(bag,), warm=True)
