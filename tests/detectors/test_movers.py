@@ -8,6 +8,8 @@ import msgspec
 import numpy as np
 import pytest
 
+from detectors.behaviours.loitering import Loitering, Stays
+from detectors.view import View
 from detectors.watcher import CameraState, Watcher
 from lanewatch import records
 from lanewatch.records import Event
@@ -229,3 +231,19 @@ def test_memories_survive_a_checkpoint() -> None:
         pieces += events
     assert pieces == whole
     assert {event.kind for event in whole} >= {"running", "climbing", "gathering"}
+
+
+def test_who_is_only_remembered_costs_an_empty_street_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a loitering stay nobody is asked for what it remembers until somebody comes."""
+    asked: list[float] = []
+    step = Loitering.step
+
+    def counting(self: Loitering, memory: Stays, view: View) -> Any:
+        asked.append(view.captured_at)
+        return step(self, memory, view)
+
+    monkeypatch.setattr(Loitering, "step", counting)
+    found = detections([stays((0, 15), (100, 15))], fps=2, seconds=140)
+    events = opened(watch(found, site()), "loitering")
+    assert [event.severity for event in events] == [1, 2]
+    assert not [at for at in asked if 40 < at - NOON < 100]
