@@ -61,7 +61,7 @@ def _phrase(sign: Sign, one: Story) -> tuple[str, str]:
     if sign.what == "people_leave":
         return f"차에서 {one.crowd}명이 내림", f"{one.crowd} came out of it"
     if sign.what in ("trips", "visits", "stay"):
-        times = len(one.visits)
+        times = max(one.trips, len(one.visits))
         long_ko, long_en = score.duration(math.floor(one.present_s))
         ways_ko, ways_en = (f"{times}회 드나들며 ", f"{times} trips, ") if times > 1 else ("", "")
         return f"{ways_ko}안에 {long_ko} 머무름", f"{ways_en}{long_en} inside"

@@ -6,6 +6,7 @@ one story at a zone at a time, and it is one event from its first step on: with 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
@@ -22,7 +23,7 @@ from detectors.thresholds import MoverThresholds, Resolver
 from detectors.view import View
 from lanewatch import geometry
 from lanewatch.composite import OFF_LANE, Composite, Lowerer, Sign
-from lanewatch.records import LABELS, Box
+from lanewatch.records import LABELS, PERSON, UNKNOWN, Box
 from lanewatch.site import Name, Site
 
 VEHICLES = frozenset(LABELS.index(name) for name in ("bicycle", "car", "motorcycle", "bus", "truck"))
@@ -31,6 +32,12 @@ PARKED_S = 3600.0
 """A vehicle that has stood for longer, and nobody came to it, is parked."""
 TOUCHED_S = 30.0
 """Before its first step, a story of which nothing is seen for so long is over."""
+SURE = 0.3
+"""Detector's score of a person who is seen although not followed; a track starts at .55, and by night few get there."""
+SETTLES_S = 5.0
+"""What appears and stays within this of a vehicle's stop is the vehicle."""
+SAME = 0.3
+"""Overlap with somebody's or a vehicle's box from which something that stays is him."""
 
 
 class SequenceThresholds(MoverThresholds):
@@ -195,9 +202,8 @@ class Composed:
         labels = self._limits.at(view, one.zone, one.face.label).labels
         people = [person for person in people if person.label in labels]
         inside = {p.id: p for p in people if any(area.contains(p.x, p.y) for area in areas)}
-        if inside or one.inside or one.stand is not None:
-            near = 1.5 if self._stop is None else self._stop.near
-            one = story.go_on(one, Scene(view, people, inside, near))
+        near = 1.5 if self._stop is None else self._stop.near
+        one = story.go_on(one, Scene(view, people, inside, near, *_glimpsed(areas, view)))
         return msgspec.structs.replace(one, things=_things(one, areas, view)) if view.detections.scene.still else one
 
     def _grounds(self, one: Story, view: View) -> Sequence[Area]:
@@ -275,7 +281,7 @@ def _people_leave(one: Story, for_s: float, times: int, reached: list[float], no
 
 
 def _trips(one: Story, for_s: float, times: int, reached: list[float], now: float) -> bool:
-    return one.stand is not None and len(one.visits) >= times
+    return one.trips >= times
 
 
 def _visits(one: Story, for_s: float, times: int, reached: list[float], now: float) -> bool:
@@ -327,23 +333,45 @@ def _lowers(lowerer: Lowerer, zone: str, view: View) -> bool:
     return view.condition == "day" if hours is None else view.holds(hours)
 
 
+def _glimpsed(areas: Sequence[Area], view: View) -> tuple[bool, bool]:
+    """Whether the detector saw a person there, and whether anything without a name moves there, followed or not."""
+    record = view.detections
+    persons = movers = False
+    for (left, _, right, bottom), label, sure in zip(
+        record.xyxy.tolist(), record.labels.tolist(), record.scores.tolist(), strict=True
+    ):
+        counts = label == UNKNOWN or (label == PERSON and sure >= SURE)
+        if counts and any(area.contains((left + right) / 2, bottom) for area in areas):
+            persons, movers = persons or label == PERSON, movers or label == UNKNOWN
+    return persons, movers
+
+
 def _things(one: Story, areas: Sequence[Area], view: View) -> tuple[Step, ...]:
     """What lies in the zone, or is gone from it, since the story began; no vehicle, and nobody who stands still."""
     found = list(one.things)
+    begin, end = one.since, math.inf if one.left_at is None else one.left_at
     boxes = [other.box for other in view.followed]
     if one.stand is not None:
+        begin = max(begin, one.stand.since + SETTLES_S)
         boxes.append(one.stand.box)
     for region in view.detections.scene.still:
         left, top, right, bottom = region.box
         x, y, size = (left + right) / 2, bottom, max(right - left, bottom - top)
-        new = region.still_since >= one.since and all(abs(x - t.x) + abs(y - t.y) > size for t in found)
-        if new and any(area.contains(x, y) for area in areas) and not any(_overlap(region.box, box) for box in boxes):
+        known = any(abs(x - thing.x) + abs(y - thing.y) <= size for thing in found)
+        if known or not begin <= region.still_since < end or not any(area.contains(x, y) for area in areas):
+            continue
+        if all(_overlap(region.box, box) < SAME for box in boxes):
             found.append(Step(x, y, region.still_since))
     return tuple(found[: story.MOST])
 
 
-def _overlap(a: Box, b: Box) -> bool:
-    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+def _overlap(a: Box, b: Box) -> float:
+    """Intersection over union."""
+    across, down = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    if across <= 0 or down <= 0:
+        return 0.0
+    both = across * down
+    return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both)
 
 
 def behaviours_of(site: Site) -> dict[str, type[Behaviour[Any]]]:

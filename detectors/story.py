@@ -22,10 +22,17 @@ HIDDEN_S = 120.0
 """Who vanished in the zone for longer is not waited for: crops, a dip of the ground, the far side of the vehicle."""
 OUTSIDE_S = 1.0
 """Seconds for which somebody must be seen outside to have left: a foot point jitters at the border."""
+GLIMPSE_S = 10.0
+"""The same between glimpses while a vehicle stands: by night hardly anybody is seen well enough to be followed."""
+GLIMPSES = 2
+"""Looks at which a person must be seen by the vehicle or in the zone until what moves there without a name is taken
+for people too: rain and insects come without any."""
 VISIT_S = 3.0
 """Who was in the zone for less has only touched it."""
 CAME_S = 5.0
 """Who is near a vehicle within this of its stop came with it: a motorcycle's rider."""
+APART_S = 10.0
+"""Those who come out of a vehicle and into the zone within this of one another go together; later ones go again."""
 REACH, PACE, FARTHEST = 2.0, 0.8, 12.0
 """Body heights, more for each second, and at most: how far from where somebody vanished he may be seen again."""
 MOST = 16
@@ -70,8 +77,10 @@ class Story(msgspec.Struct, frozen=True):
         left_at: When the vehicle left.
         people: Tracks of those who came with the vehicle.
         crowd: How many came out of it.
+        ways: When people of the vehicle set out into the zone: where it stands in or at it, nobody sees them leave it.
         inside: Who is in the zone.
         visits: How long each of those was there who have left, seconds.
+        named: Looks at which the detector saw a person there, followed or not.
         present_s: For how long somebody was there, all in all; without a vehicle, in one go.
         present_at: When somebody was last seen there.
         things: Still regions that appeared in the zone.
@@ -90,8 +99,10 @@ class Story(msgspec.Struct, frozen=True):
     left_at: float | None = None
     people: tuple[int, ...] = ()
     crowd: int = 0
+    ways: tuple[float, ...] = ()
     inside: tuple[Stay, ...] = ()
     visits: tuple[float, ...] = ()
+    named: int = 0
     present_s: float = 0.0
     present_at: float = -math.inf
     things: tuple[Step, ...] = ()
@@ -100,18 +111,33 @@ class Story(msgspec.Struct, frozen=True):
     lowered: tuple[int, ...] = ()
 
     @property
+    def trips(self) -> int:
+        """How often people of the vehicle have been in the zone and left it, or set out again."""
+        return max(len(self.visits), len(self.ways)) if self.stand is not None else 0
+
+    @property
     def standing(self) -> Stand | None:
         """The vehicle while it stands."""
         return self.stand if self.left_at is None else None
 
 
 class Scene(NamedTuple):
-    """What of a record matters to a story: the people, and which of them are in its zone."""
+    """What of a record matters to a story.
+
+    Attributes:
+        people: Those who are followed.
+        inside: Which of them are in the zone.
+        near: Vehicle lengths within which people come out of a vehicle.
+        persons: The detector saw a person in the zone, whether or not anybody could be followed.
+        movers: Something moves there that has no name.
+    """
 
     view: View
     people: list[Followed]
     inside: dict[int, Followed]
     near: float
+    persons: bool
+    movers: bool
 
 
 def begun_by(stand: Stand, zone: str) -> Story:
@@ -139,29 +165,29 @@ def go_on(story: Story, scene: Scene) -> Story:
     changed = msgspec.structs.replace(
         story, inside=tuple(stays[-MOST:]), visits=(*story.visits, *visits)[-MOST:], tracks=tracks
     )
-    return _present(changed, here, scene) if here else changed
+    changed = msgspec.structs.replace(changed, named=changed.named + scene.persons)
+    if here:
+        changed = msgspec.structs.replace(changed, face=_faced(changed, scene.inside[here[0].track], now))
+    glimpsed = scene.persons or (scene.movers and changed.standing is not None and changed.named >= GLIMPSES)
+    return _present(changed, bool(here), now) if here or glimpsed else changed
 
 
-def _present(story: Story, here: list[Stay], scene: Scene) -> Story:
-    now = scene.view.captured_at
+def _faced(story: Story, one: Followed, now: float) -> Face:
+    return story.face if story.standing is not None else _face(one, now)
+
+
+def _present(story: Story, followed: bool, now: float) -> Story:
+    bridge_s = BRIDGE_S if followed or story.standing is None else GLIMPSE_S
     passed_s = now - story.present_at
     before_s = story.present_s if story.stand is not None or passed_s <= BRIDGE_S else 0.0
-    face = story.face
-    if story.standing is None:
-        face = _face(scene.inside[here[0].track], now)
-    return msgspec.structs.replace(
-        story,
-        present_s=before_s + (passed_s if passed_s <= BRIDGE_S else 0.0),
-        present_at=now,
-        until=now,
-        face=face,
-    )
+    present_s = before_s + (passed_s if passed_s <= bridge_s else 0.0)
+    return msgspec.structs.replace(story, present_s=present_s, present_at=now, until=now)
 
 
 def _people(story: Story, stand: Stand, scene: Scene) -> Story:
     """Those who came with the vehicle: born near it while it stands, or near it when it stopped."""
     now = scene.view.captured_at
-    more, crowd = [], story.crowd
+    more, crowd, ways = [], story.crowd, story.ways
     for one in scene.people:
         if one.id in story.people or one.id in more or stand.apart(one.x, one.y) > 4 * scene.near:
             continue
@@ -169,9 +195,11 @@ def _people(story: Story, stand: Stand, scene: Scene) -> Story:
         if out or (now - stand.since <= CAME_S and stand.apart(one.x, one.y) <= scene.near):
             more.append(one.id)
             crowd += 1
+            if out and one.id in scene.inside and (not ways or now - ways[-1] >= APART_S):
+                ways = (*ways, now)[-MOST:]
     if not more:
         return story
-    return msgspec.structs.replace(story, people=(*story.people, *more)[-MOST:], crowd=crowd)
+    return msgspec.structs.replace(story, people=(*story.people, *more)[-MOST:], crowd=crowd, ways=ways)
 
 
 def _belongs(story: Story, one: Followed, scene: Scene) -> bool:

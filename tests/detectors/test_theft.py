@@ -1,0 +1,225 @@
+"""Produce theft: stop, load, go; and composites that a site writes for itself."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from detectors.behaviours.theft import ProduceTheft
+from detectors.sequence import behaviours_of
+from detectors.sitecheck import examine
+from detectors.watcher import CameraState, Watcher
+from lanewatch import records
+from lanewatch.records import Event, StillRegion
+from lanewatch.site import Site
+from tests.detectors.rides import FIELD, LANE, Actor, lane_site, seen, stop, trip
+from tests.detectors.walks import MIDNIGHT, NOON, along, watch
+
+LOADING = [stop(10, 110), trip(20, 10), trip(45, 10), trip(70, 10)]
+CHANGING = stop(10, 110)._replace(label=lambda time: "car" if int(time) % 7 == 0 else "truck")
+
+
+def thefts(actors: list[Actor], *, site: Site | None = None, seconds: float = 300, **how: Any) -> list[Event]:
+    told = watch(seen(actors, seconds=seconds, **how), site or lane_site())
+    return [one for one in told if one.kind == "produce_theft"]
+
+
+def gravest(events: list[Event]) -> int:
+    return max((one.severity for one in events), default=0)
+
+
+def test_it_is_one_event_that_escalates() -> None:
+    told = thefts(LOADING)
+    assert len({one.id for one in told}) == 1
+    first = {severity: next(one.updated_at for one in told if one.severity == severity) for severity in (1, 2, 3)}
+    assert first[1] - MIDNIGHT == pytest.approx(30, abs=1)  # 20 s after the stop
+    assert 60 <= first[2] - MIDNIGHT <= 66  # the second one to have left the field does so at 61.7 s
+    assert first[3] - MIDNIGHT == pytest.approx(110, abs=2)
+    assert told[0].began_at - MIDNIGHT == pytest.approx(10, abs=1)
+    assert told[0].zone == "peppers"
+    assert told[-1].state == "closed"
+    assert "고추밭" in told[-1].sentence["ko"]
+    assert "the vehicle left" in told[-1].sentence["en"]
+    assert all(one.score == pytest.approx(sum(part.value for part in one.factors)) for one in told)
+    assert all(0 <= one.score <= 1 for one in told)
+
+
+@pytest.mark.parametrize("fps", [1, 2, 5])
+def test_the_frame_rate_makes_little_difference(fps: float) -> None:
+    told = thefts(LOADING, fps=fps)
+    first = {severity: next(one.updated_at for one in told if one.severity == severity) for severity in (1, 2, 3)}
+    assert first[1] - MIDNIGHT == pytest.approx(30, abs=1 / fps + 1)
+    assert first[2] - MIDNIGHT == pytest.approx(62, abs=10)  # who leaves the field for a second is seen, or the stay
+    assert first[3] - MIDNIGHT == pytest.approx(111, abs=1 / fps + 1)
+
+
+@pytest.mark.parametrize(
+    ("actors", "severity"),
+    [
+        ([stop(10, 70)], 1),  # it only stops
+        ([stop(10, 25)], 0),  # not even for long
+        ([stop(10, 110), trip(20, 15)], 1),  # one looks at the peppers, once
+        ([Actor(along((0, 500, 520), (200, 500, 520)), "truck"), trip(20, 10), trip(45, 10)], 1),  # parked before
+        ([Actor(along((0, 100, 350), (20, 900, 350)), "person")], 0),  # passes through
+        ([Actor(along((0, 500, 700), (8, 500, 300), (90, 560, 300), (100, 500, 700)), "person")], 3),  # on foot
+        ([stop(10, 130, label="motorcycle"), trip(16, 70)], 3),
+        ([CHANGING, *LOADING[1:]], 3),  # a car now, a truck then
+        ([stop(10, 110, 500, 650), *LOADING[1:]], 3),  # on the lane, by the field
+    ],
+    ids=["stop", "short", "look", "parked", "pass", "foot", "motorcycle", "label", "lane"],
+)
+def test_what_is_theft_and_how_grave(actors: list[Actor], severity: int) -> None:
+    assert gravest(thefts(actors)) == severity
+
+
+def test_boxes_that_shake_and_are_missed_change_nothing() -> None:
+    for seed in range(3):
+        told = thefts(LOADING, chance=np.random.default_rng(seed), missed=0.3)
+        assert gravest(told) == 3
+        assert len({one.id for one in told}) == 1
+
+
+def test_by_day_in_winter_it_is_nothing_and_in_the_harvest_it_is_watched() -> None:
+    september = NOON + 240 * 86_400
+    assert thefts(LOADING, start=NOON) == []
+    assert gravest(thefts(LOADING, start=september)) == 1
+    away = {**FIELD, "owner_hours": "early"}
+    hours = {"night": {"sun": "night"}, "early": {"hours": ["04:00-08:00"]}}
+    assert gravest(thefts(LOADING, start=september, site=lane_site(away, LANE, schedules=hours))) == 3
+
+
+@pytest.mark.parametrize(
+    ("zones", "site", "severity"),
+    [
+        ({"owner_hours": "late"}, {}, 1),
+        ({"owner_hours": "early"}, {}, 3),
+        ({}, {"visits": [("2026-01-15T23:50:00+09:00", "2026-01-16T00:30:00+09:00", "peppers")]}, 1),
+        ({}, {"visits": [("2026-01-15T20:00:00+09:00", "2026-01-15T23:00:00+09:00", "peppers")]}, 3),
+        ({}, {"visits": [("2026-01-15T23:50:00+09:00", "2026-01-16T00:30:00+09:00", "lane")]}, 3),
+    ],
+    ids=["owner", "not his hours", "visit", "over", "elsewhere"],
+)
+def test_owners_and_registered_visitors_raise_no_alert(
+    zones: dict[str, Any], site: dict[str, Any], severity: int
+) -> None:
+    visits = [
+        {"who": "이장", "zones": [zone], "since": since, "until": until}
+        for since, until, zone in site.get("visits", [])
+    ]
+    hours = {"late": {"hours": ["23:00-01:00"]}, "early": {"hours": ["04:00-06:00"]}}
+    told = thefts(LOADING, site=lane_site({**FIELD, **zones}, LANE, schedules=hours, visits=visits))
+    assert gravest(told) == severity
+    if severity == 1:
+        lowered = [one for one in told[-1].factors if one.name == "lowered"]
+        assert [one.value for one in lowered] == [-0.2]
+
+
+def test_a_pile_that_goes_while_a_vehicle_stands_raises_it() -> None:
+    pile = StillRegion((300.0, 350.0, 340.0, 380.0), MIDNIGHT + 45)
+    told = []
+    watcher = Watcher(lane_site())
+    state = watcher.start("lane")
+    for one in seen([stop(10, 110)], seconds=150):
+        if one.captured_at >= pile.still_since + 3:
+            scene = msgspec.structs.replace(one.scene, still=(pile,))
+            one = msgspec.structs.replace(one, scene=scene)
+        state, events = watcher.step(state, one)
+        told += [event for event in events if event.kind == "produce_theft"]
+    assert next(one.updated_at for one in told if one.severity == 2) - MIDNIGHT == pytest.approx(55, abs=1)
+    assert "is gone" in told[-1].sentence["en"]
+
+
+def test_the_memory_comes_back_from_a_checkpoint() -> None:
+    watcher = Watcher(lane_site(), run="test")
+    state, told = watcher.start("lane"), []
+    for one in seen(LOADING, seconds=200):
+        state, events = watcher.step(state, one)
+        state = records.decode(records.encode(state), CameraState)
+        told += [event for event in events if event.kind == "produce_theft"]
+    assert told == thefts(LOADING, seconds=200)
+
+
+DUMPING = {
+    "id": "dumping",
+    "name": {"ko": "투기 의심", "en": "Suspected dumping"},
+    "when": ["late"],
+    "steps": [
+        {"what": "vehicle_stands", "where": ["off_lane"], "for_s": 10},
+        {"what": "people_leave", "within_s": 60, "severity": 2},
+        {"what": "vehicle_leaves", "severity": 3},
+    ],
+}
+
+
+def test_a_site_writes_its_own_without_code() -> None:
+    verge = stop(10, 60, 850, 520)
+    out = Actor(along((30, 830, 500), (34, 830, 450), (40, 830, 500)), "person")
+    hours = {"late": {"hours": ["23:00-01:00"]}}
+    site = lane_site(FIELD, LANE, schedules=hours, composites=[DUMPING])
+    told = [one for one in watch(seen([verge, out], seconds=250), site) if one.kind == "dumping"]
+    assert [one.severity for one in told if one.state == "open"] == [1]
+    assert gravest(told) == 3
+    assert "1 came out of it" in told[-1].sentence["en"]
+    late = [*DUMPING["steps"][:1], {**DUMPING["steps"][1], "within_s": 1}, DUMPING["steps"][2]]  # type: ignore[index]
+    strict = lane_site(FIELD, LANE, schedules=hours, composites=[{**DUMPING, "steps": late}])
+    slow = Actor(along((40, 830, 500), (44, 830, 450), (50, 830, 500)), "person")
+    told = [one for one in watch(seen([verge, slow], seconds=250), strict) if one.kind == "dumping"]
+    assert gravest(told) == 1
+
+
+def test_with_three_walkers_and_no_vehicle_it_costs_next_to_nothing() -> None:
+    site = lane_site()
+    behaviour = ProduceTheft(_limits(site))
+    shown = _views(site)[-1]
+    assert len(shown.followed) == 3
+    memory = behaviour.start()
+    assert behaviour.step(memory, shown) == (memory, ())
+    assert behaviour.step(memory, shown)[0] is memory
+    best = min(_timed(lambda: behaviour.step(memory, shown)) for _ in range(20))
+    assert best < 20e-6  # seconds; 2 us on an idle machine
+
+
+def _timed(call: Any, times: int = 200) -> float:
+    began = time.perf_counter()
+    for _ in range(times):
+        call()
+    return (time.perf_counter() - began) / times
+
+
+def _limits(site: Site) -> Any:
+    from detectors.thresholds import Resolver
+
+    return Resolver(site, "lane", ProduceTheft.kind, ProduceTheft.Thresholds)
+
+
+def _views(site: Site) -> list[Any]:
+    """What the behaviours are shown while three people walk along the lane."""
+    shown: list[Any] = []
+    watcher = Watcher(site)
+    post = watcher._made(site, "lane")
+    assert post is not None
+    real = post.judge
+    post.judge = lambda memories, view, wakes: (shown.append(view), real(memories, view, wakes))[1]  # type: ignore
+    state = watcher.start("lane")
+    walkers = [Actor(along((0, 50, 600 + 40 * row), (20, 900, 600 + 40 * row)), "person") for row in range(3)]
+    for one in seen(walkers, seconds=10):
+        state, _ = watcher.step(state, one)
+    return shown
+
+
+def test_the_docs_example_is_sound(tmp_path: Any) -> None:
+    import re
+    from pathlib import Path
+
+    text = (Path(__file__).parents[2] / "docs" / "site.md").read_text(encoding="utf-8")
+    whole, example = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)[:2]
+    path = tmp_path / "site.yaml"
+    path.write_text(whole.replace("${LANE_PASSWORD}", "x") + example, encoding="utf-8")
+    site, problems = examine(path)
+    assert problems == []
+    assert site is not None
+    assert "night-dumping" in behaviours_of(site)
