@@ -39,7 +39,7 @@ class Thing(msgspec.Struct, frozen=True):
     """One thing that came or went.
 
     Attributes:
-        number: Rises from thing to thing at a camera.
+        number: Tells it from the others of its time.
         since: When it was first seen at rest.
         box: Around all its regions, pixels.
         added: The greatest of them: above 0 it stands out now, below 0 it did so before.
@@ -86,7 +86,6 @@ class Things(msgspec.Struct, frozen=True):
     """The memory of a behaviour that judges things."""
 
     things: tuple[Thing, ...] = ()
-    next: int = 0
 
 
 class Body(NamedTuple):
@@ -118,14 +117,12 @@ def advance(memory: Things, view: View, away: float) -> Things:
         kept = _seen(one, mine, view) if mine else _missed(one, bodies, view)
         if kept is not None:
             after.append(kept)
-    number = memory.next
+    number = max((one.number for one in memory.things), default=-1) + 1
     for region in rest[: MOST - len(after)]:
         foot = Step((region.box[0] + region.box[2]) / 2, region.box[3], region.still_since)
         after.append(Thing(number, region.still_since, region.box, region.added, 0.0, (), foot, view.captured_at))
         number += 1
-    if not after:
-        return Things(next=number) if number else memory
-    return Things(tuple(_attended(one, bodies, view, away) for one in after), number)
+    return Things(tuple(_attended(one, bodies, view, away) for one in after))
 
 
 def kept(memory: Things, told: frozenset[int]) -> Things:
