@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import msgspec
+import numpy as np
 
-from detectors import episode, followed
+from detectors import episode, followed, nuisance
 from detectors.behaviour import BehaviourError, registry
 from detectors.episode import Episodes
 from detectors.followed import Followed, Step, Trail
 from detectors.ground import Ground
+from detectors.nuisance import Nuisances
 from detectors.post import PICTURE, Judgement, Post
 from detectors.sequence import behaviours_of
 from detectors.thresholds import Resolver
@@ -53,7 +55,8 @@ class CameraState(msgspec.Struct, frozen=True, kw_only=True):
         profile: The last picture's.
         switched_at: When it last changed between colour and infrared.
         skipped: Records that were not taken, by reason.
-        noted: What else is counted: behaviours that failed.
+        noted: What else is counted: behaviours that failed, boxes that were rain, insects or headlights.
+        nuisances: What tells these from somebody.
     """
 
     camera: str
@@ -71,6 +74,7 @@ class CameraState(msgspec.Struct, frozen=True, kw_only=True):
     switched_at: float = 0.0
     skipped: dict[str, int] = {}
     noted: dict[str, int] = {}
+    nuisances: Nuisances = Nuisances()
 
 
 class Watcher:
@@ -151,7 +155,8 @@ class Watcher:
         return state.skipped
 
     def noted(self, state: CameraState) -> dict[str, int]:
-        """``behaviour KIND``: records at which one failed."""
+        """``behaviour KIND``: records at which one failed. ``rain``, ``insect``, ``headlights``: boxes without a name
+        that were taken for that and left out."""
         return state.noted
 
     def _removed(self, state: CameraState, detections: Detections) -> tuple[CameraState, list[Event]]:
@@ -191,6 +196,8 @@ class Watcher:
         ground = post.ground(detections.width, detections.height)
         if ground.ignored and len(detections):
             detections = _without_ignored(detections, ground)
+        if detections.gap is None and len(detections):
+            state, detections = _sifted(state, detections)
         wakes = post.wakes(detections, state.pictured_at)
         tracker, tracks = state.tracker, _NOBODY
         people: tuple[Followed, ...] = ()
@@ -220,6 +227,7 @@ class Watcher:
             switched_at=state.switched_at,
             skipped=state.skipped,
             noted=state.noted,
+            nuisances=state.nuisances,
         )
         return _failed(after, judgement), events
 
@@ -298,9 +306,21 @@ def _lit(state: CameraState, detections: Detections) -> CameraState:
     return msgspec.structs.replace(state, profile=profile, switched_at=detections.captured_at)
 
 
-def _counted(state: CameraState, where: Literal["skipped", "noted"], what: str) -> CameraState:
+def _counted(state: CameraState, where: Literal["skipped", "noted"], what: str, count: int = 1) -> CameraState:
     counts: dict[str, int] = getattr(state, where)
-    return msgspec.structs.replace(state, **{where: counts | {what: counts.get(what, 0) + 1}})
+    return msgspec.structs.replace(state, **{where: counts | {what: counts.get(what, 0) + count}})
+
+
+def _sifted(state: CameraState, detections: Detections) -> tuple[CameraState, Detections]:
+    """The record without boxes that have no name and are rain, insects or headlights, which are counted."""
+    sifted = nuisance.sift(state.nuisances, detections)
+    if sifted.memory is not state.nuisances:
+        state = msgspec.structs.replace(state, nuisances=sifted.memory)
+    if sifted.keep is None:
+        return state, detections
+    for what, count in sifted.left_out.items():
+        state = _counted(state, "noted", what, count)
+    return state, _only(detections, np.flatnonzero(sifted.keep).tolist())
 
 
 def _failed(state: CameraState, judgement: Judgement) -> CameraState:
@@ -336,6 +356,7 @@ def _at(
         switched_at=state.switched_at,
         skipped=state.skipped,
         noted=state.noted,
+        nuisances=state.nuisances,
     )
 
 
@@ -354,7 +375,10 @@ def _without_ignored(detections: Detections, ground: Ground) -> Detections:
     ignored = ground.ignores(detections)
     if not any(ignored):
         return detections
-    keep = [row for row, ignore in enumerate(ignored) if not ignore]
+    return _only(detections, [row for row, ignore in enumerate(ignored) if not ignore])
+
+
+def _only(detections: Detections, keep: list[int]) -> Detections:
     keypoints, asked = detections.keypoints, detections.asked
     return msgspec.structs.replace(
         detections,
