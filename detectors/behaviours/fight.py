@@ -55,7 +55,7 @@ class FightThresholds(Thresholds):
     """When people's movement is a fight."""
 
     unrest: float = Field(
-        1.5,
+        1.4,
         ge=0.1,
         le=20,
         title="Unrest",

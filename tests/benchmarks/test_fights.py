@@ -1,0 +1,63 @@
+"""How fights are counted: scenes are told apart, no threshold has seen its own scene, and chance is chance."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from benchmarks.acts import fights
+from benchmarks.acts.fights import Clip
+from lanewatch.records import Image
+
+
+def picture(seed: int, shift: int = 0) -> Image:
+    """Blocks at random, seen from ``shift`` pixels further to the right."""
+    noise = np.random.default_rng(seed).integers(0, 255, (24, 60), np.uint8)
+    return np.ascontiguousarray(cv2.resize(noise, (600, 240), interpolation=cv2.INTER_CUBIC)[:, shift : shift + 320])
+
+
+def test_a_scene_is_one_view_of_one_size_wherever_the_camera_has_turned() -> None:
+    shown = [(1, 0, 640), (1, 40, 640), (2, 0, 640), (1, 0, 1280)]
+    found = [Clip(Path("x"), True, 25.0, (width, 480), picture(seed, shift)) for seed, shift, width in shown]
+    one, turned, other, larger = fights.scenes(found)
+    assert one == turned
+    assert len({one, other, larger}) == 3
+
+
+def test_what_is_said_of_a_scene_does_not_come_from_it() -> None:
+    """The first scene's own best threshold would be right about it; the others' is not."""
+    scores = [5.0, 4.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0]
+    truth = [True, False] * 4
+    assert fights.left_out(scores, truth, [0, 0, 1, 1, 2, 2, 3, 3]) == [
+        True,
+        True,
+        True,
+        False,
+        True,
+        False,
+        True,
+        False,
+    ]
+    assert fights.threshold(scores[:2], truth[:2]) == 4.5
+
+
+@pytest.mark.parametrize(
+    ("scores", "truth", "expected"),
+    [
+        ([2.0, 3.0, 0.0, 1.0], [True, True, False, False], 1.0),
+        ([0.0, 1.0, 2.0, 3.0], [True, True, False, False], 0.0),
+        ([1.0, 1.0, 1.0], [True, False, False], 0.5),  # says nothing
+        ([3.0, 1.0, 2.0, 0.0], [True, True, False, False], 0.75),  # by hand: 3 of 4 pairs
+    ],
+)
+def test_the_share_of_pairs_ranked_right(scores: list[float], truth: list[bool], expected: float) -> None:
+    assert fights.auc(scores, truth) == expected
+
+
+def test_balanced_accuracy_by_hand() -> None:
+    """One of two fights found, three of four others passed over."""
+    said, truth = [True, False, True, False, False, False], [True, True, False, False, False, False]
+    assert fights.balanced(said, truth) == (1 / 2 + 3 / 4) / 2
