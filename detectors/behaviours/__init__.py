@@ -12,6 +12,7 @@ from detectors.behaviours.covered import Covered
 from detectors.behaviours.crossing import Crossing
 from detectors.behaviours.defocused import Defocused
 from detectors.behaviours.fight import Fight
+from detectors.behaviours.fall import Fall
 from detectors.behaviours.fire import Fire
 from detectors.behaviours.frozen import Frozen
 from detectors.behaviours.gathering import Gathering
@@ -34,6 +35,7 @@ BUILT_IN: tuple[type[Behaviour[Any]], ...] = (
     Crossing,
     Defocused,
     Fight,
+    Fall,
     Fire,
     Frozen,
     Gathering,

@@ -1,0 +1,173 @@
+"""Fall: somebody stood a moment ago, lies now, and stays down.
+
+The definition is physical: within ``fall_s`` somebody upright has become low, long and lower than he was, at the place
+where he stood, and nobody who could be him walks on; he stays there for ``down_s``. Low is by the box (wider than
+high), or by the torso's angle where the detect worker asked for joints: the box misses who falls across the picture
+and is half hidden, the torso who falls along the line of sight. Who sits down, bends or crouches stays as wide as
+high at most, and who lies down takes his time or gets up again. The instant is the one of KISA's class ``Falldown``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import msgspec
+from pydantic import Field
+
+from detectors import downs, score, thresholds
+from detectors.behaviour import Account, Claim, Wake
+from detectors.downs import Down, Upright
+from detectors.followed import Step
+from detectors.thresholds import Resolver, Thresholds
+from detectors.view import View
+from lanewatch.records import LABELS, PERSON
+from lanewatch.site import Name
+
+LYING = frozenset(LABELS.index(name) for name in ("person", "cat", "dog"))
+"""What one who lies is taken for: detectors that have seen few people lie see an animal of that length."""
+
+FELL = 0.45
+"""Score of one who has just been down for long enough by day, the detector's confidence aside."""
+STAYS = 0.15
+"""More for staying down until dispatch is suggested, in proportion."""
+TORSO = 0.1
+"""More where the joints say so too."""
+TOLERANCE_S = 1e-3
+
+
+class FallThresholds(Thresholds):
+    """When being down is a fall."""
+
+    fall_s: float = Field(
+        1.5,
+        ge=0.5,
+        le=5,
+        title="Within",
+        description="Seconds from upright to low. Raising it finds who slumps slowly, and raises more who lie down.",
+    )
+    down_s: float = Field(
+        1.0,
+        ge=0.5,
+        le=600,
+        title="Stays down",
+        description="Seconds for which he must stay down. Raising it leaves out who gets up again, and raises later.",
+    )
+    dispatch_s: float = Field(
+        10.0,
+        ge=1,
+        le=3600,
+        title="Dispatch after",
+        description="Seconds down after which dispatch is suggested. Raising it suggests it less often.",
+    )
+    cooldown_s: float = Field(
+        10.0,
+        ge=0,
+        le=3600,
+        title="Cool-down",
+        description="Seconds after the end in which the same fall is not raised again.",
+    )
+
+
+class Falls(msgspec.Struct, frozen=True):
+    """Who was upright of late, who is low, and who of them has fallen."""
+
+    stood: tuple[Upright, ...] = ()
+    downs: tuple[Down, ...] = ()
+    fallen: tuple[Down, ...] = ()
+
+
+class Fall:
+    """Somebody has fallen and stays down. One event for each fall."""
+
+    kind: ClassVar[str] = "fall"
+    name: ClassVar[Name] = Name(ko="쓰러짐", en="Fall")
+    onvif: ClassVar[str] = ""
+    kisa: ClassVar[str] = "Falldown"
+    places: ClassVar[frozenset[str]] = frozenset()
+    wakes: ClassVar[frozenset[Wake]] = frozenset({"tracks", "boxes"})
+    Thresholds: ClassVar[type[thresholds.Thresholds]] = FallThresholds
+    Memory: ClassVar[type[msgspec.Struct]] = Falls
+
+    def __init__(self, limits: Resolver[FallThresholds]) -> None:
+        self._limits = limits
+
+    def start(self) -> Falls:
+        """Nobody has been seen."""
+        return Falls()
+
+    def step(self, memory: Falls, view: View) -> tuple[Falls, Sequence[Claim]]:
+        """Who is upright and who is down after a record; a claim for each who fell and stays down."""
+        now = view.captured_at
+        if view.looked:
+            usual = self._limits.at(view, "", PERSON)
+            seen = downs.people(view, LYING)
+            low = downs.follow(memory.downs, seen, memory.stood, now)
+            stood = downs.remember(memory.stood, seen, now, usual.fall_s)
+            if stood or low or memory.stood or memory.downs:
+                memory = Falls(stood, low, self._fallen(memory.fallen, low, view))
+        return memory, [self._claim(one, view) for one in memory.fallen]
+
+    def _fallen(self, fallen: tuple[Down, ...], low: tuple[Down, ...], view: View) -> tuple[Down, ...]:
+        """Those from before as long as somebody is low there, and those who have been down for long enough now."""
+        now = view.captured_at
+        result = []
+        for one in fallen:
+            still = next((other for other in low if other.until == now and downs.together(one, other)), None)
+            if still is not None:
+                leans = one.leans if still.leans is None else still.leans
+                one = msgspec.structs.replace(one, until=now, box=still.box, score=still.score, leans=leans)
+            if now - one.until <= downs.FORGET_S:
+                result.append(one)
+        for one in low:
+            if one.stood is not None and one.looks >= downs.LOOKS:
+                limits = self._limits.at(view, _zone(one, view), PERSON)
+                lasts = one.until - one.since >= limits.down_s - TOLERANCE_S
+                if lasts and not any(downs.together(one, other) for other in result):
+                    result.append(one)
+        return tuple(result)
+
+    def _claim(self, down: Down, view: View) -> Claim:
+        zone = _zone(down, view)
+        limits = self._limits.at(view, zone, PERSON)
+        stood = down.stood or Upright(down.since, down.place, -1)
+        left, _, right, bottom = stood.box
+        return Claim(
+            key=f"{round(down.since * 1000)}",
+            zone=zone,
+            since=down.since,
+            until=down.until,
+            tracks=() if stood.track < 0 else (stood.track,),
+            born=Step((left + right) / 2, bottom, stood.at),
+            box=down.box,
+            clarity=down.score * downs.length(down.box),
+            severity=3 if down.until - down.since >= limits.dispatch_s else 2,
+            thresholds=limits,
+            account=lambda: _account(down, view, limits),
+            cooldown_s=limits.cooldown_s,
+        )
+
+
+def _zone(down: Down, view: View) -> str:
+    """Of the place where he went down; he may crawl out of it."""
+    left, _, right, bottom = down.place
+    return view.ground.at((left + right) / 2, bottom)
+
+
+def _account(down: Down, view: View, limits: FallThresholds) -> Account:
+    down_s = down.until - down.since
+    share = min(down_s / limits.dispatch_s, 1.0)
+    factors = [
+        score.part("down", FELL + STAYS * share, seconds=round(down_s, 1), threshold_s=limits.down_s),
+        *score.circumstances(view.condition, PERSON, down.score),
+    ]
+    if down.leans is not None and down.leans >= downs.LEANS:
+        factors.append(score.part("torso", TORSO, degrees=round(down.leans)))
+    when_ko, when_en = score.WHEN[view.condition]
+    who_ko, who_en = score.who(PERSON)
+    stay_ko, stay_en = score.duration(max(down_s, limits.down_s))
+    sentence = {
+        "ko": f"{when_ko} {who_ko} 쓰러져 {stay_ko} 동안 일어나지 않음 (기준 {limits.down_s:g}초)",
+        "en": f"{who_en} fell and has been down for {stay_en} {when_en} (threshold {limits.down_s:g} s)",
+    }
+    return Account(tuple(factors), sentence)
