@@ -1,8 +1,8 @@
-"""Removed object: what lay in a watched or a produce zone for long is gone, and somebody was there.
+"""Removed object: what lay in a produce zone for long is gone, and somebody was there.
 
 ONVIF's ObjectRemoved: a place looked otherwise for as long as the camera has known it, has changed, rests, and is now
-as plain as its surroundings. It is judged in drawn zones only: elsewhere what goes away is mostly somebody who stood
-there, or a parked vehicle, and what is worth taking lies where people know that it does.
+as plain as its surroundings. It is judged in produce zones (a field, a drying place, a store) only: elsewhere what goes
+away is mostly somebody who stood there, or a parked vehicle, and what is worth taking lies where people know it does.
 """
 
 from __future__ import annotations
@@ -22,12 +22,10 @@ from detectors.visits import TOLERANCE_S
 from lanewatch.records import UNKNOWN
 from lanewatch.site import Name, Zone
 
-ZONES = frozenset({"watch", "produce"})
+ZONES = frozenset({"produce"})
 
-GONE = 0.35
-"""Score of something gone from a watched zone."""
-PRODUCE = 0.1
-"""More in a produce zone."""
+GONE = 0.45
+"""Score of something gone from where things lie that are worth taking."""
 CLEAR = 0.15
 """The most that the clarity of its being gone adds."""
 
@@ -67,7 +65,7 @@ class RemovedThresholds(thresholds.Thresholds):
 
 
 class Removed:
-    """Something that lay in a zone was taken. One event for each thing; it is over when it is raised."""
+    """Something that lay in a produce zone was taken. One event for each thing; it is over when it is raised."""
 
     kind: ClassVar[str] = "removed_object"
     name: ClassVar[Name] = Name(ko="물건 제거", en="Removed object")
@@ -131,7 +129,7 @@ def _claim(one: Thing, zone: Zone, view: View, limits: RemovedThresholds) -> Cla
         born=one.born,
         box=one.box,
         clarity=1.0,
-        severity=2 if zone.kind == "produce" else 1,
+        severity=2,
         thresholds=limits,
         account=lambda: _account(one, zone, view, limits),
         instant=True,
@@ -144,8 +142,6 @@ def _account(one: Thing, zone: Zone, view: View, limits: RemovedThresholds) -> A
         score.part("clear", CLEAR * -one.added, removed=round(-one.added, 2)),
         score.part("night", score.NIGHT[view.condition], condition=view.condition),
     ]
-    if zone.kind == "produce":
-        factors.append(score.part("place", PRODUCE, zone=zone.id, kind=zone.kind))
     when_ko, when_en = score.WHEN[view.condition]
     limit_ko, limit_en = score.duration(limits.gone_s)
     sentence = {

@@ -12,7 +12,7 @@ from detectors.behaviours.abandoned import Abandoned
 from detectors.behaviours.removed import Removed
 from detectors.watcher import CameraState, Watcher
 from lanewatch.records import Box, Detections, Event, Gap, Scene, StillRegion, decode, encode
-from tests.detectors.walks import NOON, Path, along, detections, opened, record, site, watch
+from tests.detectors.walks import NOON, SITE, Path, along, detections, opened, record, site, watch
 
 BAG: Box = (480.0, 480.0, 510.0, 500.0)
 FAR: Box = (900.0, 700.0, 930.0, 720.0)
@@ -141,7 +141,8 @@ def test_nothing_still_and_nothing_known_is_no_work() -> None:
 
 
 PILE: Box = (480.0, 470.0, 520.0, 500.0)
-"""In the yard, a watched zone."""
+"""In the yard, here a place where produce lies."""
+STORE = {"camera": {"zones": [{**SITE["cameras"][0]["zones"][0], "kind": "produce"}]}}  # type: ignore[index]
 
 
 @pytest.mark.parametrize(
@@ -156,7 +157,7 @@ PILE: Box = (480.0, 470.0, 520.0, 500.0)
 )
 def test_what_was_taken_from_a_watched_place(box: Box, added: float, count: int, why: str) -> None:
     taker = along((0, 250, 500), (10, 495, 500), (12, 495, 500), (20, 950, 500))
-    events = raised(bag(taker, box=box, added=added), "removed_object")
+    events = raised(bag(taker, box=box, added=added), "removed_object", **STORE)
     assert len(events) == count, why
     for event in events:
         assert event.zone == "yard"
@@ -165,9 +166,14 @@ def test_what_was_taken_from_a_watched_place(box: Box, added: float, count: int,
         assert "'마당'" in event.sentence["ko"]
 
 
+def test_in_a_zone_where_nothing_is_worth_taking_nobody_asks() -> None:
+    taker = along((0, 250, 500), (10, 495, 500), (12, 495, 500), (20, 950, 500))
+    assert raised(bag(taker, box=PILE, added=-0.9), "removed_object") == []
+
+
 def test_who_was_found_standing_there_and_leaves_was_not_taken() -> None:
     stood = along((0, 500, 495), (10, 500, 495), (20, 950, 500))
-    assert raised(bag(stood, box=PILE, added=-0.9), "removed_object") == []
+    assert raised(bag(stood, box=PILE, added=-0.9), "removed_object", **STORE) == []
 
 
 def test_scene_of_older_records_says_nothing_of_coming_or_going() -> None:
