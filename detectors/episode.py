@@ -9,9 +9,12 @@ from typing import Any, NamedTuple
 import msgspec
 
 from detectors import score
-from detectors.behaviour import Behaviour, Claim
+from detectors.behaviour import Account, Behaviour, Claim
 from detectors.view import View
+from lanewatch import telemetry
 from lanewatch.records import Event, Factor, Light, Peak, State
+
+log = telemetry.log("watch")
 
 NAMESPACE = uuid.UUID("5f0a3a0e-6a0b-5c53-9d0e-3f4b1f7f2c11")
 """Of the events' ids. Never to be changed: archives and verdicts refer to them."""
@@ -114,7 +117,7 @@ def advance(
             if one is None and place in resting:
                 held_back += 1
                 continue
-            changed, state = _open(behaviour, claim, view, origin) if one is None else _go_on(one, claim, view)
+            changed, state = _open(behaviour, claim, view, origin) if one is None else _go_on(one, claim, view, origin)
             after.append(changed)
             if state is not None:
                 events.append(_event(changed, state, now, origin))
@@ -166,7 +169,7 @@ def mint(origin: Origin, kind: str, claim: Claim) -> str:
 
 def _open(behaviour: Behaviour[Any], claim: Claim, view: View, origin: Origin) -> tuple[Episode, State]:
     now = view.captured_at
-    account = claim.account()
+    account = _account(behaviour.kind, claim, origin)
     total = score.total(account.factors)
     return Episode(
         id=mint(origin, behaviour.kind, claim),
@@ -197,7 +200,7 @@ def _open(behaviour: Behaviour[Any], claim: Claim, view: View, origin: Origin) -
     ), "open"
 
 
-def _go_on(one: Episode, claim: Claim, view: View) -> tuple[Episode, State | None]:
+def _go_on(one: Episode, claim: Claim, view: View, origin: Origin) -> tuple[Episode, State | None]:
     now = view.captured_at
     if claim.clarity > one.clarity * CLEARER and claim.until == now:
         one = msgspec.structs.replace(one, peak=_peak(claim, view), clarity=claim.clarity)
@@ -205,7 +208,7 @@ def _go_on(one: Episode, claim: Claim, view: View) -> tuple[Episode, State | Non
     graver = claim.severity > one.severity
     if not graver and (now - one.checked_at < LOOK_AGAIN_S or claim.until < now):
         return one, None
-    account = claim.account()
+    account = _account(one.kind, claim, origin)
     total = score.total(account.factors)
     one = msgspec.structs.replace(
         one,
@@ -220,6 +223,15 @@ def _go_on(one: Episode, claim: Claim, view: View) -> tuple[Episode, State | Non
     if not (graver or due or abs(total - one.published_score) >= MATERIAL):
         return one, None
     return msgspec.structs.replace(_revised(one, now), published_at=now, published_score=total), "updated"
+
+
+def _account(kind: str, claim: Claim, origin: Origin) -> Account:
+    """Why, in the behaviour's words; where it fails at them the event is raised all the same, and says so."""
+    try:
+        return claim.account()
+    except Exception:  # whatever a behaviour of somebody else raises
+        log.exception("behaviour %s failed to say why, camera %s", kind, origin.camera)
+        return Account((), {"ko": f"{kind}: 이유를 설명할 수 없음", "en": f"{kind}: the behaviour failed to say why"})
 
 
 def _close(one: Episode, now: float, origin: Origin) -> Event:

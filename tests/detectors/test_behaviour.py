@@ -17,7 +17,7 @@ from detectors.view import View
 from detectors.watcher import CameraState, Watcher
 from lanewatch import records
 from lanewatch.records import Event, Factor
-from tests.detectors.walks import NOON, loiterer, record, site, watch
+from tests.detectors.walks import NOON, loiterer, opened, record, site, watch
 
 Plug = Callable[[Any], None]
 
@@ -114,9 +114,7 @@ def test_each_of_ours_says_what_it_is() -> None:
 
 
 def test_an_unknown_kind_is_answered_with_those_that_there_are() -> None:
-    with pytest.raises(
-        BehaviourError, match="no behaviour 'lurking'; there are "
-    ):
+    with pytest.raises(BehaviourError, match="no behaviour 'lurking'; there are "):
         find("lurking")
 
 
@@ -150,6 +148,18 @@ def test_one_that_raises_costs_itself_only(plug: Plug, caplog: pytest.LogCapture
     assert told == [
         f"behaviour gloom failed at camera lane, capture time {NOON + 4:.3f}: it starts afresh, and the others go on"
     ]
+
+
+def test_one_that_cannot_say_why_is_raised_all_the_same(plug: Plug) -> None:
+    class Mute(Dark):
+        def step(self, memory: Seen, view: View) -> tuple[Seen, list[Claim]]:
+            after, claims = super().step(memory, view)
+            return after, [claim._replace(account=lambda: Account((), {"ko": {}["why"], "en": ""})) for claim in claims]
+
+    plug(Mute)
+    (event,) = opened(watch([record(NOON)], site()), "gloom")
+    assert event.score == 0
+    assert event.sentence["en"] == "gloom: the behaviour failed to say why"
 
 
 def test_one_whose_places_a_camera_has_not_is_not_asked_there(plug: Plug) -> None:
