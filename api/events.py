@@ -44,18 +44,22 @@ class Listing(BaseModel):
     zone: list[str] = []
     state: list[State] = []
     run: list[str] = []
+    part_of: str | None = Field(
+        None, max_length=128, description="Only what this event is made of, such as the cameras of an outage"
+    )
     severity: int | None = Field(None, ge=1, le=3, description="The least severity")
     since: _When = None
     until: _When = None
     cursor: str | None = Field(None, max_length=512, description="`next` of the page before")
     limit: int = Field(50, ge=1, le=200)
 
-    def filter(self) -> Filter:
+    def filter(self, store: Store) -> Filter:
         """As the store takes it; ``since <= started_at < until``.
 
         Raises:
-            ProblemError: a time is none.
+            ProblemError: a time is none, or there is no event that others are to be a part of.
         """
+        whole = None if self.part_of is None else find(store, self.part_of, self.run[0] if self.run else None).event
         try:
             since, until = (None if text is None else wire.seconds(text) for text in (self.since, self.until))
         except ValueError as error:
@@ -65,7 +69,8 @@ class Listing(BaseModel):
             kinds=tuple(self.kind),
             zones=tuple(self.zone),
             states=tuple(self.state),
-            runs=tuple(self.run),
+            runs=tuple(self.run) if whole is None else (whole.run,),
+            ids=None if whole is None else whole.parts,
             severity=self.severity,
             since=since,
             until=until,
@@ -97,7 +102,7 @@ def routes(store: Store, feed: Feed) -> APIRouter:
     @router.get("", summary="Events, the newest start first", responses=says("EventPage", "A page of the list"))
     def list_events(listing: Annotated[Listing, Query()]) -> Response:
         try:
-            page = store.page(listing.filter(), cursor=listing.cursor, limit=listing.limit)
+            page = store.page(listing.filter(store), cursor=listing.cursor, limit=listing.limit)
         except CursorError as error:
             raise ProblemError(422, "bad_cursor", str(error)) from error
         events = [wire.stored(event) for event in page.events]

@@ -19,7 +19,7 @@ class CursorError(ValueError):
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which events a list holds; what is empty or None does not filter.
+    """Which events a list holds; what is empty or None does not filter, but for ``ids``: of none, there are none.
 
     ``since`` and ``until`` are capture time in epoch seconds, and hold for the event's start:
     ``since <= started_at < until``. ``severity`` is the least.
@@ -30,6 +30,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     zones: tuple[str, ...] = ()
     states: tuple[str, ...] = ()
     runs: tuple[str, ...] = ()
+    ids: tuple[str, ...] | None = None
     severity: int | None = None
     since: float | None = None
     until: float | None = None
@@ -46,6 +47,8 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
         for column, wanted in columns:
             if wanted:
                 yield column.in_(wanted)
+        if self.ids is not None:
+            yield events.c.id.in_(self.ids)
         if self.severity is not None:
             yield events.c.severity >= self.severity
         if self.since is not None:

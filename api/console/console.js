@@ -24,7 +24,13 @@ let link = "wait";
 const order = (one, other) =>
   other.opened_at.localeCompare(one.opened_at) || other.position - one.position;
 
-const newestFirst = () => [...events.values()].sort(order);
+/** What is a part of another event that is here is shown under that one. */
+const newestFirst = () => {
+  const under = new Set([...events.values()].flatMap((event) => event.parts.map((id) => keyOf({ run: event.run, id }))));
+  return [...events.values()].filter((event) => !under.has(keyOf(event))).sort(order);
+};
+
+const partsOf = (event) => event.parts.map((id) => events.get(keyOf({ run: event.run, id }))).filter(Boolean);
 
 function words() {
   document.documentElement.lang = language();
@@ -48,9 +54,11 @@ function shown() {
 
 function draw(fresh) {
   const list = newestFirst();
-  for (const event of list.slice(MOST)) forget(event);
+  for (const event of list.slice(MOST).flatMap((one) => [one, ...partsOf(one)])) forget(event);
   const now = shown();
   const wanted = list.slice(0, MOST).map((event) => cardOf(event));
+  const kept = new Set(wanted);
+  for (const card of cards.values()) if (!kept.has(card)) card.element.remove();  // it is a part of another one now
   const place = byId("events");
   wanted.forEach((card, index) => {
     card.show(card.latest, now !== null && keyOf(card.latest) === keyOf(now));
@@ -160,7 +168,7 @@ function keys(press) {
 async function load() {
   const [centre, seen, page] = await Promise.all([get("/v1/site"), get("/v1/cameras"), get("/v1/events")]);
   site = new Site(centre, seen.cameras);
-  detail = new Detail(byId("detail"), site, { judge, close });
+  detail = new Detail(byId("detail"), site, { judge, close, partsOf, choose });
   for (const event of page.events) take(event);
   next = page.next;
   site.head();

@@ -12,8 +12,8 @@ import { named, say, tell } from "./words.js";
 const VERDICTS = ["true", "false", "unsure"];
 
 export class Detail {
-  constructor(element, site, { judge, close }) {
-    Object.assign(this, { element, site, judge, close });
+  constructor(element, site, { judge, close, partsOf, choose }) {
+    Object.assign(this, { element, site, judge, close, partsOf, choose });
     this.event = null;
   }
 
@@ -27,6 +27,7 @@ export class Detail {
     this.closing.textContent = say("close");
     this.sentence.textContent = named(event.sentence, "");
     this.facts.replaceChildren(...this.factsOf(event, camera));
+    this.made(event);
     this.verdict(event);
     this.score.replaceChildren(
       make("div", { class: "why-head" }, make("h3", {}, say("why")), make("b", { class: "score big" }, event.score.toFixed(2))),
@@ -48,6 +49,8 @@ export class Detail {
     this.closing = make("button", { type: "button", class: "close quiet-button", onclick: this.close });
     this.sentence = make("p", { class: "sentence" });
     this.facts = make("dl", { class: "facts" });
+    this.parts = make("ul", { class: "made-of" });
+    this.whole = make("details", { class: "whole", open: true }, make("summary"), this.parts);
     this.question = make("span", { id: "judge-title" });
     this.told = make("span", { class: "told", role: "status" });
     this.buttons = VERDICTS.map((verdict) => make("button", {
@@ -66,6 +69,7 @@ export class Detail {
         make("div", { class: "detail-head" }, this.head, this.closing),
         this.sentence,
         this.facts,
+        this.whole,
         make("section", { class: "judge", "aria-labelledby": "judge-title" },
           make("h3", {}, this.question, this.told),
           make("div", { class: "verdict-row", role: "group", "aria-labelledby": "judge-title" }, ...this.buttons),
@@ -134,6 +138,18 @@ export class Detail {
       ["model", event.model],
     ];
     return facts.filter(([, value]) => value).map(([key, value]) => make("div", {}, make("dt", {}, say(key)), make("dd", {}, value)));
+  }
+
+  /** The events that this one is made of: an outage's cameras, a roaming's stays. */
+  made(event) {
+    this.whole.hidden = event.parts.length === 0;
+    this.whole.querySelector("summary").textContent = tell("made_of", event.parts.length);
+    this.parts.replaceChildren(...this.partsOf(event).map((part) => {
+      const camera = this.site.camera(part.camera);
+      return make("li", {}, make("button", { type: "button", class: "part", onclick: () => this.choose(part) },
+        named(camera.name, part.camera), " · ", say("kinds", part.kind), " · ", time(part.opened_at, camera.time_zone), " "),
+        stateOf(part));
+    }));
   }
 
   limits(entries) {
