@@ -154,7 +154,7 @@ def test_one_that_cannot_say_why_is_raised_all_the_same(plug: Plug) -> None:
     class Mute(Dark):
         def step(self, memory: Seen, view: View) -> tuple[Seen, list[Claim]]:
             after, claims = super().step(memory, view)
-            return after, [claim._replace(account=lambda: Account((), {"ko": {}["why"], "en": ""})) for claim in claims]
+            return after, [claim._replace(account=lambda: Account((), {"en": str(1 / 0)})) for claim in claims]
 
     plug(Mute)
     (event,) = opened(watch([record(NOON)], site()), "gloom")
