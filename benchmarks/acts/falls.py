@@ -105,11 +105,12 @@ def looked(clip: Clip) -> Iterator[list[float]]:
 
 
 def _right_half(path: Path, folder: Path) -> Path:
-    """The right half of each picture, as images."""
+    """The right half of each picture, as JPEG files of the best quality."""
     with av.open(str(path)) as container:
         for number, decoded in enumerate(container.decode(video=0)):
             image = decoded.to_ndarray(format="bgr24")
-            cv2.imwrite(str(folder / f"{number:05d}.png"), np.ascontiguousarray(image[:, image.shape[1] // 2 :]))
+            half = np.ascontiguousarray(image[:, image.shape[1] // 2 :])
+            cv2.imwrite(str(folder / f"{number:05d}.jpg"), half, (cv2.IMWRITE_JPEG_QUALITY, 100))
     return folder
 
 
