@@ -23,7 +23,7 @@ from detectors.thresholds import MoverThresholds, Resolver
 from detectors.view import View
 from lanewatch import geometry
 from lanewatch.composite import OFF_LANE, Composite, Lowerer, Sign
-from lanewatch.records import LABELS, PERSON, UNKNOWN, Box
+from lanewatch.records import LABELS, PERSON, UNKNOWN
 from lanewatch.site import Name, Site
 
 VEHICLES = frozenset(LABELS.index(name) for name in ("bicycle", "car", "motorcycle", "bus", "truck"))
@@ -360,18 +360,9 @@ def _things(one: Story, areas: Sequence[Area], view: View) -> tuple[Step, ...]:
         known = any(abs(x - thing.x) + abs(y - thing.y) <= size for thing in found)
         if known or not begin <= region.still_since < end or not any(area.contains(x, y) for area in areas):
             continue
-        if all(_overlap(region.box, box) < SAME for box in boxes):
+        if all(geometry.overlap(region.box, box) < SAME for box in boxes):
             found.append(Step(x, y, region.still_since))
     return tuple(found[: story.MOST])
-
-
-def _overlap(a: Box, b: Box) -> float:
-    """Intersection over union."""
-    across, down = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    if across <= 0 or down <= 0:
-        return 0.0
-    both = across * down
-    return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both)
 
 
 def behaviours_of(site: Site) -> dict[str, type[Behaviour[Any]]]:

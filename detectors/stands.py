@@ -13,6 +13,7 @@ import msgspec
 
 from detectors.followed import Followed, Step
 from detectors.view import View
+from lanewatch import geometry
 from lanewatch.records import Box
 
 SLACK = 0.5
@@ -24,6 +25,10 @@ STOOD_S = 2.0
 HIDDEN_S = 60.0
 """Seconds of looks for which one that stands may not be seen: by night, without its lights, it is seen now and then.
 Raising it notices later that one has left which nobody saw drive away."""
+APPEARED_S = 60.0
+"""What appeared and stays for so long at most is one that came: where the picture ends, nobody sees it move far."""
+SAME = 0.5
+"""Overlap of such a region with the vehicle's box."""
 MOST = 16
 """Of vehicles at a time; the street is full then, and the oldest are parked."""
 
@@ -74,7 +79,7 @@ def advance(stands: tuple[Stand, ...], view: View, labels: frozenset[int]) -> tu
     The very same tuple where there are none.
     """
     vehicles = [one for one in view.followed if one.label in labels and one.seen] if view.looked else []
-    if not stands and not any(one.credible for one in vehicles):
+    if not stands and not any(_came(one, view) for one in vehicles):
         return stands
     standing = [one for one in stands if one.left_at is None]
     if not view.looked:
@@ -93,8 +98,19 @@ def advance(stands: tuple[Stand, ...], view: View, labels: frozenset[int]) -> tu
             result.append(_stays(stand, one, view))
         elif stand.stood_s >= STOOD_S:
             result.append(msgspec.structs.replace(stand, left_at=view.captured_at))
-    result += [_stops(one, view) for one in free.values() if one.credible]
+    result += [_stops(one, view) for one in free.values() if _came(one, view)]
     return tuple(result[-MOST:])
+
+
+def _came(one: Followed, view: View) -> bool:
+    """Whether a vehicle came: it moved, or the sampler says that something of its size appeared where it stands."""
+    if one.credible:
+        return True
+    now = view.captured_at
+    return any(
+        now - region.still_since <= APPEARED_S and geometry.overlap(region.box, one.box) >= SAME
+        for region in view.detections.scene.still
+    )
 
 
 def _in_place(stand: Stand, vehicles: Iterable[Followed]) -> Followed | None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lanewatch.records import Bool, Float64
+from lanewatch.records import Bool, Box, Float64
 
 Int8 = np.ndarray[tuple[int, ...], np.dtype[np.int8]]
 
@@ -81,6 +81,15 @@ def apart(corners: list[list[float]], x: float, y: float) -> float:
         least = min(least, math.hypot(x - x0 - share * dx, y - y0 - share * dy))
         x0, y0 = x1, y1
     return least
+
+
+def overlap(a: Box, b: Box) -> float:
+    """Intersection over union of two boxes, 0-1."""
+    across, down = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    if across <= 0 or down <= 0:
+        return 0.0
+    both = across * down
+    return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both)
 
 
 def side(line: Float64, points: Float64) -> Float64:
