@@ -109,7 +109,7 @@ def _right_half(path: Path, folder: Path) -> Path:
     with av.open(str(path)) as container:
         for number, decoded in enumerate(container.decode(video=0)):
             image = decoded.to_ndarray(format="bgr24")
-            half = np.ascontiguousarray(image[:, image.shape[1] // 2 :])
+            half = image[:, image.shape[1] // 2 :].astype(np.uint8)
             cv2.imwrite(str(folder / f"{number:05d}.jpg"), half, (cv2.IMWRITE_JPEG_QUALITY, 100))
     return folder
 
