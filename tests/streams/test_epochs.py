@@ -60,3 +60,15 @@ def test_a_stream_that_was_cut_is_taken_as_it_is() -> None:
 )
 def test_the_cameras_own_clock_counts_if_it_is_sane(realtime: float | None, expected: float) -> None:
     assert ArrivalClock()(10.0, 1002.0, realtime) == pytest.approx(expected)
+
+
+def test_the_cameras_own_clock_beside_ours() -> None:
+    clock = ArrivalClock()
+    clock(10.0, 1000.0)
+    assert clock.clock_s is None  # it has told no time
+    assert clock(11.0, 1001.2, 990.0) == pytest.approx(1001.0)
+    assert clock.clock_s == pytest.approx(-0.2)  # the way over the network
+    clock(12.0, 1002.0, 0.0)
+    assert clock.clock_s == pytest.approx(-990.0)
+    clock(13.0, 2_000_000.0, 0.0)  # it was never set: not believed, and told all the same
+    assert clock.clock_s == pytest.approx(13.0 - 2_000_000.0)
