@@ -278,7 +278,9 @@ def test_a_revision_switches_it_off_by_capture_time(
 
 
 def test_an_unknown_correlation_is_named() -> None:
-    with pytest.raises(CorrelationError, match="no such correlation: lurking; there are repeated_theft, roaming"):
+    with pytest.raises(
+        CorrelationError, match="no such correlation: lurking; there are outage, repeated_theft, roaming"
+    ):
         Correlator(STREET.model_copy(update={"correlations": ("lurking",)}))
 
 
