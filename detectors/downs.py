@@ -33,7 +33,7 @@ SHORTER = 0.8
 """Of the height that he had: how high his box may be still; one who comes nearer and turns gets wide without."""
 SIZE = 0.3
 """Of the area that his box had: what is smaller is a hand, or what is left of one who leaves the picture."""
-LEAST = 24.0
+LEAST = 32.0
 """Pixels that he must have been high: of smaller ones a pixel more or less decides."""
 REACH = 1.0
 """Of the height that he had: how far from where he stood he may lie."""
@@ -240,9 +240,10 @@ def length(box: Box) -> float:
 
 
 def _is_there(box: Box, place: Box) -> bool:
-    """Whether it is the one who went down there; what is left of one who leaves the picture is not."""
+    """Whether it is the one who went down there; one who sinks further is leaving the picture."""
     size = length(place)
-    return _apart(box, place) <= PLACE * size and PLACE * size <= length(box) <= size / PLACE
+    sinks = box[1] - place[1] > PLACE * (place[3] - place[1])
+    return not sinks and _apart(box, place) <= PLACE * size and PLACE * size <= length(box) <= size / PLACE
 
 
 def _apart(box: Box, other: Box) -> float:

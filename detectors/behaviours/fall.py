@@ -1,10 +1,12 @@
 """Fall: somebody stood a moment ago, lies now, and stays down.
 
-The definition is physical: within ``fall_s`` somebody upright has become low, long and lower than he was, at the place
-where he stood, and nobody who could be him walks on; he stays there for ``down_s``. Low is by the box (wider than
-high), or by the torso's angle where the detect worker asked for joints: the box misses who falls across the picture
-and is half hidden, the torso who falls along the line of sight. Who sits down, bends or crouches stays as wide as
-high at most, and who lies down takes his time or gets up again. The instant is the one of KISA's class ``Falldown``.
+The definition is physical (``detectors.downs``): within ``fall_s`` somebody upright has become low, long and lower than
+he was, at the place where he stood, and nobody who could be him walks on; he stays there for ``down_s``. Low is by the
+box (wider than high), or by the torso's angle where the detect worker asked for joints: the box misses who falls across
+the picture and is half hidden, the torso who falls along the line of sight. Who sits down, bends or crouches stays as
+wide as high at most, and who lies down takes his time or gets up again. Seen from above, where up is anywhere, one has
+gone down who stops, covers more of the picture than while he walked, and rests (``detectors.slumps``). The instant is
+the one of KISA's class ``Falldown``.
 """
 
 from __future__ import annotations
@@ -15,10 +17,11 @@ from typing import ClassVar
 import msgspec
 from pydantic import Field
 
-from detectors import downs, score, thresholds
+from detectors import downs, score, slumps, thresholds
 from detectors.behaviour import Account, Claim, Wake
 from detectors.downs import Down, Upright
 from detectors.followed import Step
+from detectors.slumps import Walker
 from detectors.thresholds import Resolver, Thresholds
 from detectors.view import View
 from lanewatch.records import LABELS, PERSON
@@ -75,6 +78,7 @@ class Falls(msgspec.Struct, frozen=True):
     stood: tuple[Upright, ...] = ()
     downs: tuple[Down, ...] = ()
     fallen: tuple[Down, ...] = ()
+    walkers: tuple[Walker, ...] = ()
 
 
 class Fall:
@@ -104,8 +108,11 @@ class Fall:
             seen = downs.people(view, LYING)
             low = downs.follow(memory.downs, seen, memory.stood, now)
             stood = downs.remember(memory.stood, seen, now, usual.fall_s)
-            if stood or low or memory.stood or memory.downs:
-                memory = Falls(stood, low, self._fallen(memory.fallen, low, view))
+            walkers = slumps.follow(memory.walkers, view)
+            if stood or low or walkers or memory != Falls():
+                slumped = [one.down for one in walkers if one.down is not None]
+                fallen = self._fallen(memory.fallen, (*low, *slumped), view)
+                memory = Falls(stood, low, fallen, walkers)
         return memory, [self._claim(one, view) for one in memory.fallen]
 
     def _fallen(self, fallen: tuple[Down, ...], low: tuple[Down, ...], view: View) -> tuple[Down, ...]:

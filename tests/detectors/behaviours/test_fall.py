@@ -159,3 +159,15 @@ def test_falls_of_real_clips(data: Path) -> None:
             found, false = judge(clip.falls, alarms(seen(clip.path, clip.fps, every=every * fold)))
             assert (found, false) == (len(clip.falls), 0)
     assert np.sum([len(one.falls) for one in chosen]) == 1
+
+
+def test_the_fall_before_a_camera_from_above(data: Path) -> None:
+    """CAVIAR's labels: one lies down in Rest_FallOnFloor, nobody in the clips where people walk and meet."""
+    from benchmarks.acts import caviar
+
+    for clip in caviar.labels(data / caviar.SET):
+        if clip.name in ("Rest_FallOnFloor", "Walk1"):
+            fallen = [act for act in caviar.acts(clip) if act.kind == "fall"]
+            raised = [at for kind, at in caviar.alarms(caviar.detections(clip, every=5)) if kind == "fall"]
+            assert len(raised) == len(fallen)
+            assert all(act.since - 2 <= at <= act.since + 10 for act, at in zip(fallen, raised, strict=True))
