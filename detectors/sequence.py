@@ -127,8 +127,10 @@ class Composed:
             return False
         areas = self._areas_of(self._foot.where, view.ground)
         for one in view.followed:
-            if one.label not in VEHICLES and any(area.contains(one.x, one.y) for area in areas):
-                return True
+            if one.label not in VEHICLES:
+                for area in areas:  # any() costs a generator for each of them
+                    if area.contains(one.x, one.y):
+                        return True
         return False
 
     def _areas_of(self, where: tuple[str, ...], ground: Ground) -> tuple[Area, ...]:
