@@ -20,10 +20,11 @@ from api.schema import says, takes
 from api.store import Store
 from lanewatch import telemetry
 from lanewatch.records import Event, Factor, Peak
-from lanewatch.site import Bell, Camera, Site
+from lanewatch.site import Bell, Camera, Name, Site
 from streams.stage import Serve
 
 KIND = "emergency_bell"
+NAME = Name(ko="비상벨", en="Emergency bell")
 
 AGAIN_S = 60.0
 """Presses within a minute are one call for help: who is in need presses more than once."""

@@ -1,21 +1,24 @@
-"""What the console shows around the events: the centre's name and note, and how its cameras are."""
+"""What the console shows around the events: the centre's name and note, what events are called, how its cameras are."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from api import wire
+from api import bells, wire
 from api.cameras import Cameras
 from api.events import json
 from api.schema import says
+from detectors.correlate import CORRELATIONS
+from detectors.sequence import behaviours_of
+from lanewatch.site import Site
 
 
 def routes(cameras: Cameras) -> APIRouter:
     """`/v1/site` and `/v1/cameras`."""
     router = APIRouter(prefix="/v1", tags=["centre"])
 
-    @router.get("/site", summary="The centre's name, time zone and note")
+    @router.get("/site", summary="The centre's name, time zone and note, and what its events are called")
     def centre() -> Response:
         site = cameras.site
         return json(
@@ -25,6 +28,7 @@ def routes(cameras: Cameras) -> APIRouter:
                 "note": None if site.note is None else site.note.model_dump(),
                 "time_zone": site.time_zone,
                 "bells": {bell.id: bell.name.model_dump() for bell in site.bells},
+                "kinds": _kinds(site),
                 "digest": site.digest,
             }
         )
@@ -34,3 +38,11 @@ def routes(cameras: Cameras) -> APIRouter:
         return json({"cameras": [wire.plain(view) for view in cameras.views()]})
 
     return router
+
+
+def _kinds(site: Site) -> dict[str, dict[str, str]]:
+    """What each kind of event is called, in both languages."""
+    names = {bells.KIND: bells.NAME}
+    names |= {kind: one.name for kind, one in behaviours_of(site).items()}
+    names |= {one.kind: one.name for one in CORRELATIONS}
+    return {kind: name.model_dump() for kind, name in names.items()}

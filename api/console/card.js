@@ -35,7 +35,7 @@ export class Card {
     this.event = event;
     this.shown = now;
     const camera = this.site.camera(event.camera);
-    const kind = say("kinds", event.kind);
+    const kind = this.site.kindName(event);
     const verdict = judged(event);
     this.button.className = `card edge-${event.severity}${verdict === "false" ? " dismissed" : ""}`;
     this.button.setAttribute("aria-current", chosen ? "true" : "false");

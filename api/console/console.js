@@ -110,7 +110,7 @@ function changed(what, data) {
   if (what === "message") {
     const fresh = take(data);
     draw(fresh ? keyOf(data) : null);
-    if (fresh) byId("announce").textContent = tell("arrived", say("kinds", data.kind), named(site.camera(data.camera).name, data.camera));
+    if (fresh) byId("announce").textContent = tell("arrived", site.kindName(data), named(site.camera(data.camera).name, data.camera));
     return;
   }
   const known = events.get(keyOf(data));

@@ -23,7 +23,7 @@ export class Detail {
     const camera = this.site.camera(event.camera);
     this.media(event, camera);
     this.caption.textContent = this.remark(event.evidence.clip);
-    this.head.replaceChildren(badge(event), make("h2", {}, say("kinds", event.kind)), stateOf(event));
+    this.head.replaceChildren(badge(event), make("h2", {}, this.site.kindName(event)), stateOf(event));
     this.closing.textContent = say("close");
     this.sentence.textContent = named(event.sentence, "");
     this.facts.replaceChildren(...this.factsOf(event, camera));
@@ -83,7 +83,7 @@ export class Detail {
     const { snapshot, clip } = event.evidence;
     const poster = snapshot.url ? versioned(snapshot) : "";
     const source = clip.url ? versioned(clip) : "";
-    const words = tell("picture_of", say("kinds", event.kind), named(camera.name, event.camera));
+    const words = tell("picture_of", this.site.kindName(event), named(camera.name, event.camera));
     const video = this.frame.querySelector("video");
     const watching = video !== null && video.currentTime > 0 && !video.ended;
     const shown = `${poster} ${source} ${snapshot.status}`;
@@ -147,7 +147,7 @@ export class Detail {
     this.parts.replaceChildren(...this.partsOf(event).map((part) => {
       const camera = this.site.camera(part.camera);
       return make("li", {}, make("button", { type: "button", class: "part", onclick: () => this.choose(part) },
-        named(camera.name, part.camera), " · ", say("kinds", part.kind), " · ", time(part.opened_at, camera.time_zone), " "),
+        named(camera.name, part.camera), " · ", this.site.kindName(part), " · ", time(part.opened_at, camera.time_zone), " "),
         stateOf(part));
     }));
   }

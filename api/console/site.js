@@ -2,7 +2,7 @@
 
 import { byId, make } from "./dom.js";
 import { time } from "./times.js";
-import { named, say, tell } from "./words.js";
+import { named, readable, say, tell } from "./words.js";
 
 export class Site {
   constructor(site, cameras) {
@@ -19,6 +19,10 @@ export class Site {
 
   camera(id) {
     return this.known.get(id) ?? { id, name: null, zones: {}, time_zone: this.site.time_zone };
+  }
+
+  kindName(event) {
+    return named(this.site.kinds[event.kind], readable(event.kind));
   }
 
   zoneName(event) {

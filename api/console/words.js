@@ -55,15 +55,12 @@ const WORDS = {
     arrived: (kind, camera) => `새 이벤트: ${kind}, ${camera}`,
     audited: "영상 열람은 기록됩니다.",
     made_of: (count) => `묶인 이벤트 ${count}건`,
-    kinds: {
-      loitering: "배회", intrusion: "침입", line_crossing: "경계선 통과", emergency_bell: "비상벨",
-      roaming: "배회 연속", repeated_theft: "반복 절도", outage: "카메라 동시 장애", signal_lost: "영상 신호 끊김", frozen: "화면 멈춤",
-      covered: "렌즈 가림", defocused: "초점 이상", moved: "카메라 방향 변경", too_dark: "영상 어두움", clock_drift: "카메라 시각 오차", fire: "화재",
-    },
     factors: {
       dwell: "머문 시간", place: "장소", inside: "들어감", stay: "머문 시간", hours: "시간대", crossing: "통과", direction: "방향",
       night: "야간", sureness: "검출 신뢰도", unnamed: "미확인 물체", class: "대상 종류", press: "비상벨",
-      roaming: "이어진 배회", outage: "동시 장애", signal_lost: "신호 끊김", frozen: "화면 멈춤", covered: "가려짐", defocused: "초점",
+      again: "다시 옴", against: "역방향", alone: "혼자 남음", clear: "선에서 떨어짐", climbing: "넘음", down: "쓰러져 있음", gone: "없어짐",
+      lowered: "낮추는 사정", raised: "높이는 사정", repeated: "되풀이됨", speed: "빠르기", standing: "서 있음", torso: "몸통 기울기",
+      unrest: "거친 움직임", gathering: "모임", roaming: "이어진 배회", outage: "동시 장애", signal_lost: "신호 끊김", frozen: "화면 멈춤", covered: "가려짐", defocused: "초점",
       moved: "방향 변경", too_dark: "어두움", clock_drift: "시각 오차", untrained: "색과 깜박임 (학습 모델 없음)", growth: "커짐",
     },
   },
@@ -121,15 +118,12 @@ const WORDS = {
     arrived: (kind, camera) => `New event: ${kind}, ${camera}`,
     audited: "Looks at footage are written down.",
     made_of: (count) => `Made of ${count} event${count === 1 ? "" : "s"}`,
-    kinds: {
-      loitering: "Loitering", intrusion: "Intrusion", line_crossing: "Line crossing", emergency_bell: "Emergency bell",
-      roaming: "Roaming", repeated_theft: "Repeated theft", outage: "Outage", signal_lost: "Signal lost", frozen: "Frozen picture",
-      covered: "Covered lens", defocused: "Out of focus", moved: "Camera moved", too_dark: "Too dark", clock_drift: "Clock drift", fire: "Fire",
-    },
     factors: {
       dwell: "Time stayed", place: "Place", inside: "Inside", stay: "Time stayed", hours: "Hours", crossing: "Crossed",
       direction: "Direction", night: "Night", sureness: "Sureness", unnamed: "Not identified", class: "What it is", press: "Bell pressed",
-      roaming: "Seen again", outage: "Cameras away", signal_lost: "Signal lost", frozen: "Frozen", covered: "Covered", defocused: "Focus",
+      again: "Back again", against: "Against the direction", alone: "Left alone", clear: "Clear of the line", climbing: "Over it", down: "Down",
+      gone: "Gone", lowered: "What speaks against it", raised: "What speaks for it", repeated: "Not the first time", speed: "Speed",
+      standing: "Stands", torso: "Torso", unrest: "Violent movement", gathering: "Together", roaming: "Seen again", outage: "Cameras away", signal_lost: "Signal lost", frozen: "Frozen", covered: "Covered", defocused: "Focus",
       moved: "Moved", too_dark: "Dark", clock_drift: "Clock", untrained: "Colour and flicker (no trained model)", growth: "Growth",
     },
   },
@@ -171,7 +165,8 @@ export const tell = (key, ...things) => WORDS[chosen][key](...things);
 /** A name in the chosen language: { ko, en } as the site has it. */
 export const named = (name, otherwise) => name?.[chosen] ?? name?.en ?? otherwise;
 
-const readable = (name) => {
+/** A name that has no word, as people read it. */
+export const readable = (name) => {
   const spaced = name.replaceAll("_", " ");
   return spaced.charAt(0).toUpperCase() + spaced.slice(1);
 };

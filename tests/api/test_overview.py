@@ -24,6 +24,12 @@ def test_a_site_that_changes_is_shown_from_its_time_on_without_a_restart(serving
 
     now[0] = 100.0
     cameras.advance("new", reached(BEGIN))
+    kinds = client.get("/v1/site").json()["kinds"]
+    assert {kind: kinds[kind]["en"] for kind in ("loitering", "outage", "emergency_bell")} == {
+        "loitering": "Loitering",
+        "outage": "Outage",
+        "emergency_bell": "Emergency bell",
+    }
     shown = {one["id"]: one["state"] for one in client.get("/v1/cameras").json()["cameras"]}
     assert shown == {"gate": "live", "new": "live"}
     told = client.get("/v1/site").json()
