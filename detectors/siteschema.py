@@ -27,7 +27,8 @@ def schema() -> dict[str, Any]:
     whole: dict[str, Any] = {"$schema": DIALECT} | Site.model_json_schema()
     parts: dict[str, Any] = whole["$defs"]
     models: list[tuple[dict[str, Any], type[Part]]] = [(part, _model(name)) for name, part in parts.items()]
-    for part, model in [(whole, Site), *models]:
+    models.append((whole, Site))
+    for part, model in models:
         for field, info in model.model_fields.items():  # pydantic leaves out the titles of those that are parts
             part["properties"][field].setdefault("title", info.title)
     given, _ = whole["properties"]["correlations"]["anyOf"]  # a list, or null

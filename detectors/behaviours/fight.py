@@ -55,7 +55,7 @@ class FightThresholds(Thresholds):
     """When people's movement is a fight."""
 
     unrest: float = Field(
-        1.4,
+        2.0,
         ge=0.1,
         le=20,
         title="Unrest",
@@ -280,7 +280,7 @@ def _account(brawl: Brawl, level: float, view: View, limits: FightThresholds) ->
     return Account(
         factors,
         {
-            "ko": f"{when_ko} 가까이 있는 사람들이 격하게 움직임: 싸움 의심 (동요 {level:.1f}, 기준 {limits.unrest:g})",
+            "ko": f"{when_ko} 가까이 있는 사람들이 격하게 움직임: 싸움 의심 (격렬도 {level:.1f}, 기준 {limits.unrest:g})",
             "en": f"People close to each other move violently {when_en}: a fight, it seems "
             f"(unrest {level:.1f}, threshold {limits.unrest:g})",
         },
