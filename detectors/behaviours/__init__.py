@@ -11,8 +11,8 @@ from detectors.behaviours.clock_drift import ClockDrift
 from detectors.behaviours.covered import Covered
 from detectors.behaviours.crossing import Crossing
 from detectors.behaviours.defocused import Defocused
-from detectors.behaviours.fight import Fight
 from detectors.behaviours.fall import Fall
+from detectors.behaviours.fight import Fight
 from detectors.behaviours.fire import Fire
 from detectors.behaviours.frozen import Frozen
 from detectors.behaviours.gathering import Gathering

@@ -280,7 +280,8 @@ def _account(brawl: Brawl, level: float, view: View, limits: FightThresholds) ->
     return Account(
         factors,
         {
-            "ko": f"{when_ko} 가까이 있는 사람들이 격하게 움직임: 싸움 의심 (격렬도 {level:.1f}, 기준 {limits.unrest:g})",
+            "ko": f"{when_ko} 가까이 있는 사람들이 격하게 움직임: 싸움 의심 "
+            f"(격렬도 {level:.1f}, 기준 {limits.unrest:g})",
             "en": f"People close to each other move violently {when_en}: a fight, it seems "
             f"(unrest {level:.1f}, threshold {limits.unrest:g})",
         },

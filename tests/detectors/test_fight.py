@@ -51,7 +51,7 @@ CASES = [
     (0.5 * 100, 0.7, 10.0, 1),  # wild and close: 4 * .7 / .8 s = 3.5 a second, less at the turns
     (0.5 * 100, 0.1, 10.0, 0),  # close and calm: half a unit a second
     (1.5 * 100, 0.7, 10.0, 0),  # as wild, but one and a half body heights from each other
-    (0.5 * 100, 0.7, 0.6, 0),  # as wild and close, over before a second has passed: a greeting
+    (0.5 * 100, 0.6, 0.6, 0),  # nearly as wild, as close, over before a second has passed: a greeting
 ]
 
 
