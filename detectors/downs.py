@@ -51,6 +51,8 @@ SAME = 0.7
 """Of the height that he had: one who is smaller is somebody else."""
 CLEAR = 0.3
 """Score from which an upright box says so."""
+STOOD = 2
+"""Looks at which he must have been seen upright: one single box is nobody yet."""
 LATE_S = 1.5
 """One who is half down has not come down far enough yet; for so long he may come down further."""
 LOOKS = 3
@@ -214,7 +216,7 @@ def _begin(one: Seen, stood: Sequence[Upright], upright: Sequence[Seen], now: fl
         left = [other for other in before if not _walked_on(other, walker, stood, now)]
         # One with a track takes away himself alone; of one without, nobody knows which of them he was
         before = left if walker.track >= 0 or len(left) == len(before) else []
-    whose = before[-1] if before else None
+    whose = before[-1] if len(before) >= STOOD else None
     return Down(now, now, 1, one.box, one.box, whose, one.label, one.score, one.leans)
 
 
