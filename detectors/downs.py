@@ -37,6 +37,8 @@ LEAST = 32.0
 """Pixels that he must have been high: of smaller ones a pixel more or less decides."""
 REACH = 1.0
 """Of the height that he had: how far from where he stood he may lie."""
+FEET = 0.5
+"""Of the height that he had: how much higher or lower on the picture he may be lying than his feet were."""
 SMALLEST, LARGEST = 0.35, 2.0
 """Of the height that he had: how long he may be lying; one who falls towards the camera gets longer."""
 PLACE = 0.5
@@ -52,7 +54,7 @@ SAME = 0.7
 CLEAR = 0.3
 """Score from which an upright box says so."""
 STOOD = 2
-"""Looks at which he must have been seen upright: one single box is nobody yet."""
+"""Looks at which he must have been seen upright, in twice the time of a fall: one single box is nobody yet."""
 LATE_S = 1.5
 """One who is half down has not come down far enough yet; for so long he may come down further."""
 LOOKS = 3
@@ -150,13 +152,21 @@ def _is_upright(one: Seen) -> bool:
 
 
 def remember(stood: tuple[Upright, ...], seen: Iterable[Seen], now: float, fall_s: float) -> tuple[Upright, ...]:
-    """Who was upright in the last ``fall_s`` seconds."""
-    kept = [one for one in stood if 0 <= now - one.at <= fall_s]
-    kept += [Upright(now, one.box, one.track) for one in seen if _is_upright(one)]
+    """Who was upright in twice the last ``fall_s`` seconds."""
+    kept = [one for one in stood if 0 <= now - one.at <= 2 * fall_s]
+    upright = [one for one in seen if _is_upright(one)]
+    kept += [Upright(now, one.box, one.track) for one in upright if not _second(one, upright)]
     return tuple(kept[-MOST:])
 
 
-def follow(downs: tuple[Down, ...], seen: Sequence[Seen], stood: Sequence[Upright], now: float) -> tuple[Down, ...]:
+def _second(one: Seen, upright: Iterable[Seen]) -> bool:
+    """Whether it is a part of somebody else's surer box."""
+    return any(other.score > one.score and _share(one.box, other.box) >= RISEN for other in upright)
+
+
+def follow(
+    downs: tuple[Down, ...], seen: Sequence[Seen], stood: Sequence[Upright], now: float, fall_s: float
+) -> tuple[Down, ...]:
     """Who is low after a look: those from before who are so still or aren't seen, and those who have become so."""
     upright = [one for one in seen if _is_upright(one) and one.score >= CLEAR]
     low = [one for one in seen if is_low(one) and not _covered(one.box, upright)]
@@ -169,12 +179,16 @@ def follow(downs: tuple[Down, ...], seen: Sequence[Seen], stood: Sequence[Uprigh
         for one in near:
             low.remove(one)
         if near:
-            again = _begin(near[0], stood, upright, now) if down.stood is None and now - down.since <= LATE_S else None
+            again = (
+                _begin(near[0], stood, upright, now, fall_s)
+                if down.stood is None and now - down.since <= LATE_S
+                else None
+            )
             down = again if again is not None and again.stood is not None else _still(down, near[0], now)
         if down.stood is not None and any(_walked_on(down.stood, one, stood, now) for one in upright):
             down = msgspec.structs.replace(down, stood=None)
         result.append(down)
-    result += [_begin(one, stood, upright, now) for one in low]
+    result += [_begin(one, stood, upright, now, fall_s) for one in low]
     return tuple(sorted(result, key=lambda one: one.until)[-MOST:])
 
 
@@ -210,14 +224,18 @@ def together(down: Down, other: Down) -> bool:
     return _apart(down.place, other.place) <= REACH * reach
 
 
-def _begin(one: Seen, stood: Sequence[Upright], upright: Sequence[Seen], now: float) -> Down:
-    before = [other for other in stood if other.at < now and _fell(other.box, one)]
+def _begin(one: Seen, stood: Sequence[Upright], upright: Sequence[Seen], now: float, fall_s: float) -> Down:
+    before = [other for other in stood if 0 < now - other.at <= fall_s and _fell(other.box, one)]
     for walker in upright:
         left = [other for other in before if not _walked_on(other, walker, stood, now)]
         # One with a track takes away himself alone; of one without, nobody knows which of them he was
         before = left if walker.track >= 0 or len(left) == len(before) else []
-    whose = before[-1] if len(before) >= STOOD else None
+    whose = next((other for other in reversed(before) if _stood(other, stood)), None)
     return Down(now, now, 1, one.box, one.box, whose, one.label, one.score, one.leans)
+
+
+def _stood(one: Upright, stood: Iterable[Upright]) -> bool:
+    return one.track >= 0 or sum(_share(one.box, other.box) >= RISEN for other in stood) >= STOOD
 
 
 def _fell(before: Box, one: Seen) -> bool:
@@ -230,7 +248,7 @@ def _fell(before: Box, one: Seen) -> bool:
     return (
         (right - left) * (bottom - top) >= SIZE * wide * height * height
         and top - before[1] >= SUNK * height
-        and abs(bottom - before[3]) <= REACH * height
+        and abs(bottom - before[3]) <= FEET * height
         and abs((left + right - before[0] - before[2]) / 2) <= REACH * height
         and SMALLEST * height <= length(one.box) <= LARGEST * height
     )

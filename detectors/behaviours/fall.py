@@ -108,7 +108,7 @@ class Fall:
         if view.looked and not _nothing_new(memory, view):
             usual = self._limits.at(view, "", PERSON)
             seen = downs.people(view, LYING)
-            low = downs.follow(memory.downs, seen, memory.stood, now)
+            low = downs.follow(memory.downs, seen, memory.stood, now, usual.fall_s)
             stood = downs.remember(memory.stood, seen, now, usual.fall_s)
             walkers = slumps.follow(memory.walkers, view)
             if stood or low or walkers or memory != Falls():
