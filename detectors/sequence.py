@@ -155,7 +155,7 @@ class Composed:
             one = known.get(zone) if zone is not None else None
             if zone is None or (one is not None and one.standing is not None):
                 continue
-            if one is None:
+            if one is None or (one.lowered and not self._lowered(zone, view)):  # who comes after the owner is not he
                 known[zone] = story.begun_by(stand, zone)
             else:
                 known[zone] = msgspec.structs.replace(one, stand=stand, left_at=None)
@@ -236,12 +236,11 @@ class Composed:
             for number, raiser in enumerate(self.composite.raisers)
             if number in one.raised or self._seen(raiser, one, reached, limits, view)
         ]
-        lowered = [
-            number
-            for number, lowerer in enumerate(self.composite.lowerers)
-            if number in one.lowered or _lowers(lowerer, one.zone, view)
-        ]
-        return msgspec.structs.replace(one, steps=tuple(reached), raised=tuple(raised), lowered=tuple(lowered))
+        lowered = tuple(sorted({*one.lowered, *self._lowered(one.zone, view)}))
+        return msgspec.structs.replace(one, steps=tuple(reached), raised=tuple(raised), lowered=lowered)
+
+    def _lowered(self, zone: str, view: View) -> list[int]:
+        return [number for number, one in enumerate(self.composite.lowerers) if _lowers(one, zone, view)]
 
     def _seen(self, sign: Sign, one: Story, reached: list[float], limits: SequenceThresholds, view: View) -> bool:
         if sign.where and not _at(sign.where, one.zone, view):

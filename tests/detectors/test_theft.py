@@ -118,6 +118,18 @@ def test_owners_and_registered_visitors_raise_no_alert(
         assert [one.value for one in lowered] == [-0.2]
 
 
+def test_who_comes_after_the_registered_visitor_is_not_he() -> None:
+    """Two vehicles within the calm time, one after the other: the first one's registration covers only the first."""
+    visit = {"who": "이장", "zones": ["peppers"], "since": "2026-01-15T23:50:00+09:00"}
+    site = lane_site(visits=[{**visit, "until": "2026-01-16T00:01:30+09:00"}])
+    owner, thief = stop(10, 80), stop(140, 250, 600, 520)
+    told = thefts([owner, thief, trip(150, 15), trip(175, 15), trip(200, 15)], site=site, seconds=450)
+    worst = {one.id: gravest([other for other in told if other.id == one.id]) for one in told}
+    assert list(worst.values()) == [1, 3]
+    began = sorted({one.began_at for one in told})
+    assert began[1] - MIDNIGHT == pytest.approx(140, abs=2)
+
+
 def test_a_pile_that_goes_while_a_vehicle_stands_raises_it() -> None:
     pile = StillRegion((300.0, 350.0, 340.0, 380.0), MIDNIGHT + 45)
     told = []
