@@ -1,7 +1,8 @@
 """Produce theft in simulated rural lanes: 100 camera-nights of ``streams.simulator`` at 2 fps, occupied spans only.
 
 SIMULATED: nothing here was ever seen by a camera. The simulator was written apart from the rule and shares no constant
-with it; the rule was developed on seeds 11 and 12, the figures are those of seed 2026.
+with it; the rule was developed on seeds 11, 12 and 13. The figures are those of seed 2027: those of 2026, reported
+before, were looked into, so that seed is no fresh one any more.
 
 An alarm is a ``produce_theft`` event that reaches severity 2 (alert); its instant is the revision at which it does. A
 theft is found when an alarm lies between its ``alert_from`` (the first of its actors or vehicles comes into being) and
@@ -26,7 +27,7 @@ from streams.simulator import Gaits, Happening, Night, nights
 
 KIND = "produce_theft"
 NIGHTS = 100
-SEED = 2026
+SEED = 2027
 FPS = 2.0
 ALERT = 2
 
@@ -39,12 +40,15 @@ class Outcome(NamedTuple):
         false: What happened at each false alarm.
         again: Further alarms of thefts that were found already.
         watched: Events of severity 1 that stayed there: how often a vehicle or a visitor was watched in vain.
+        visited: Thefts, found or not, that touch a visit registered for their zone, and how many of those were found.
+            The rule must not alert of such a visit, and cannot know that somebody else came in its time.
     """
 
     found: list[tuple[str, float | None]]
     false: list[str]
     again: int
     watched: int
+    visited: tuple[int, int] = (0, 0)
 
 
 def only_theft(site: Site) -> Site:
@@ -65,7 +69,19 @@ def judge(night: Night) -> Outcome:
             seen.add(event.id)
             if event.severity >= ALERT:
                 alarms.setdefault(event.id, event.updated_at)
-    return compare(night.truth, sorted(alarms.values()), len(seen) - len(alarms))
+    outcome = compare(night.truth, sorted(alarms.values()), len(seen) - len(alarms))
+    thefts = [one for one in night.truth if one.theft]
+    touched = [
+        delay
+        for (_, delay), one in zip(outcome.found, thefts, strict=True)
+        if any(
+            one.zone in visit.zones
+            and visit.since.timestamp() <= one.ended_at
+            and one.began_at <= visit.until.timestamp()
+            for visit in night.site.visits
+        )
+    ]
+    return outcome._replace(visited=(len(touched), sum(delay is not None for delay in touched)))
 
 
 def compare(happenings: tuple[Happening, ...], alarms: list[float], watched: int = 0) -> Outcome:
@@ -120,6 +136,8 @@ def measure(folder: Path, *, count: int = NIGHTS, seed: int = SEED) -> dict[str,
             "nights_with_false_interval": wilson(with_false, count),
             "again": sum(outcome.again for outcome in outcomes),
             "watched": sum(outcome.watched for outcome in outcomes),
+            "visited": sum(outcome.visited[0] for outcome in outcomes),
+            "visited_found": sum(outcome.visited[1] for outcome in outcomes),
             "seconds": round(time.perf_counter() - began, 1),
         },
     }
@@ -154,6 +172,10 @@ def table(report: dict[str, Any]) -> str:
         low, high = row["interval"]
         after = "" if row["delay_s"] is None else f", alarm {row['delay_s']:.0f} s after the first hand on it (median)"
         lines.append(f"  {row['pattern']:<14}{row['found']:>4} of {row['n']:<4}[{low:.2f}, {high:.2f}]{after}")
+    lines.append(
+        f"  {lanes['visited']} of the thefts fall into a visit registered for their zone, when nothing may alert: "
+        f"{lanes['visited_found']} of them found"
+    )
     lines += [f"  false: {number} x {name}" for name, number in lanes["false"].items()]
     return "\n".join(lines)
 
