@@ -40,6 +40,24 @@ class Place(NamedTuple):
         return next((one.name for one in zones if one.id == zone), None)
 
 
+class Told(msgspec.Struct, frozen=True):
+    """One event of one camera as it was last told. ``until`` is its end, or when it was told."""
+
+    id: str
+    camera: str
+    began_at: float
+    until: float
+    open: bool
+    revision: int
+
+    @classmethod
+    def of(cls, event: Event) -> Told:
+        """A revision of it."""
+        going_on = event.state in ("open", "updated")
+        until = event.updated_at if event.ended_at is None else event.ended_at
+        return cls(event.id, event.camera, event.began_at, until, going_on, event.revision)
+
+
 class Step(Protocol):
     """The memory after a revision of an event, and what it says. Revisions come in the order of capture time; one that
     came before changes nothing. Where it does not begin anything, what is known only goes on."""

@@ -5,6 +5,7 @@ over, so that nothing flaps; what is usual at a camera is a slow running mean, a
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
@@ -28,16 +29,24 @@ KNOWN_LOOKS = 15
 """After so many looks, half a minute, a camera's usual values are known."""
 
 
+def hold_field(
+    seconds: float, *, least: float = 0, most: float = 3600, what: str = "Seconds for which it must be so"
+) -> Any:
+    """The threshold ``hold_s`` with another usual value."""
+    told = f"{what}. Raising it raises fewer and later events."
+    return Field(seconds, ge=least, le=most, title="Hold", description=told)
+
+
+def alert_field(seconds: float) -> Any:
+    """The threshold ``alert_s`` with another usual value."""
+    told = "Seconds after which it becomes an alert. Raising it keeps events at watch for longer."
+    return Field(seconds, ge=0, le=86_400, title="Alert after", description=told)
+
+
 class HealthThresholds(Thresholds):
     """What all camera trouble has."""
 
-    hold_s: float = Field(
-        30.0,
-        ge=0,
-        le=3600,
-        title="Hold",
-        description="Seconds for which it must be so. Raising it raises fewer and later events.",
-    )
+    hold_s: float = hold_field(30.0)
     back_s: float = Field(
         10.0,
         ge=0,
@@ -45,13 +54,7 @@ class HealthThresholds(Thresholds):
         title="Back",
         description="Seconds for which it must be well again. Raising it joins what comes and goes into one event.",
     )
-    alert_s: float = Field(
-        600.0,
-        ge=0,
-        le=86_400,
-        title="Alert after",
-        description="Seconds after which it becomes an alert. Raising it keeps events at watch for longer.",
-    )
+    alert_s: float = alert_field(600.0)
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -147,7 +150,7 @@ def learned(usual: Usual | None, values: tuple[float, ...], passed_s: float, ove
 T = TypeVar("T", bound=HealthThresholds)
 
 
-class Trouble(Generic[T]):
+class Trouble(ABC, Generic[T]):
     """One kind of camera trouble: a behaviour without ``kind`` and ``name``, which reads its sign in ``sign``."""
 
     kind: ClassVar[str]
@@ -178,13 +181,13 @@ class Trouble(Generic[T]):
             memory = msgspec.structs.replace(memory, held=held)
         return memory, (self._claim(held, view, limits),) if held.on else ()
 
+    @abstractmethod
     def sign(self, memory: Health, view: View, limits: T) -> tuple[Health, Sign]:
         """What a look says, and the memory that has learned from it."""
-        raise NotImplementedError(f"{type(self).__name__} reads no sign")
 
+    @abstractmethod
     def words(self, value: float, limits: T) -> tuple[str, str]:
         """What is wrong, in Korean and English, without the camera's name and for how long."""
-        raise NotImplementedError(f"{type(self).__name__} says nothing")
 
     def _claim(self, held: Held, view: View, limits: T) -> Claim:
         lasted_s = held.until - held.since

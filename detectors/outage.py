@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import msgspec
 
 from detectors import score
-from detectors.correlation import Correlation, Place
+from detectors.correlation import Correlation, Place, Told
 from lanewatch.records import Event, State
 from lanewatch.site import Name
 
@@ -39,22 +39,11 @@ WHOLE = 0.3
 """More when the whole group is away."""
 
 
-class Loss(msgspec.Struct, frozen=True):
-    """One camera's lost signal: its event as it was last told."""
-
-    id: str
-    camera: str
-    began_at: float
-    until: float
-    open: bool
-    revision: int
-
-
 class Fall(msgspec.Struct, frozen=True):
     """Losses that are one outage of a group; ``event`` is its last revision."""
 
     group: str
-    losses: tuple[Loss, ...]
+    losses: tuple[Told, ...]
     event: Event
 
     @property
@@ -66,13 +55,13 @@ class Fall(msgspec.Struct, frozen=True):
 class Outages(msgspec.Struct, frozen=True):
     """What is remembered: losses that stand alone, and outages."""
 
-    alone: tuple[Loss, ...] = ()
+    alone: tuple[Told, ...] = ()
     falls: tuple[Fall, ...] = ()
 
 
 def step(memory: Outages, event: Event, place: Place, *, begins: bool) -> tuple[Outages, list[Event]]:
     """See ``detectors.correlation.Step``. The events are those of cameras that lost their signal."""
-    loss = _loss(event)
+    loss = Told.of(event)
     for number, fall in enumerate(memory.falls):
         before = next((one for one in fall.losses if one.id == loss.id), None)
         if before is None:
@@ -93,7 +82,7 @@ def step(memory: Outages, event: Event, place: Place, *, begins: bool) -> tuple[
 def forget(memory: Outages, reached: Mapping[str, float]) -> Outages:
     """See ``detectors.correlation.Forget``."""
 
-    def old(one: Loss) -> bool:
+    def old(one: Told) -> bool:
         return not one.open and reached.get(one.camera, -math.inf) - one.until > KEPT_S
 
     alone = tuple(one for one in memory.alone if not old(one))
@@ -104,12 +93,6 @@ def forget(memory: Outages, reached: Mapping[str, float]) -> Outages:
 
 
 CORRELATION = Correlation(KIND, NAME, frozenset({OF}), KEPT_S, Outages, step, forget)
-
-
-def _loss(event: Event) -> Loss:
-    going_on = event.state in ("open", "updated")
-    until = event.updated_at if event.ended_at is None else event.ended_at
-    return Loss(event.id, event.camera, event.began_at, until, going_on, event.revision)
 
 
 def _with(falls: tuple[Fall, ...], number: int, fall: Fall) -> tuple[Fall, ...]:
@@ -126,7 +109,7 @@ def _needed(place: Place, group: str) -> int:
     return max(LEAST, math.ceil(SHARE * members))
 
 
-def _joined(memory: Outages, loss: Loss, event: Event, place: Place) -> tuple[Outages, list[Event]]:
+def _joined(memory: Outages, loss: Told, event: Event, place: Place) -> tuple[Outages, list[Event]]:
     """A loss is joined to the outage of its group that it came with, or begins one with others."""
     group = _group(place, loss.camera)
     for number, fall in enumerate(memory.falls):
@@ -149,7 +132,7 @@ def _joined(memory: Outages, loss: Loss, event: Event, place: Place) -> tuple[Ou
     return Outages(alone, (*memory.falls, Fall(group, losses, told))), [told]
 
 
-def _gone_on(fall: Fall, loss: Loss, event: Event, place: Place) -> tuple[Fall, list[Event]]:
+def _gone_on(fall: Fall, loss: Told, event: Event, place: Place) -> tuple[Fall, list[Event]]:
     """A camera of it is told again; when none is away any more, it is over."""
     before = next(one for one in fall.losses if one.id == loss.id)
     losses = tuple(loss if one.id == loss.id else one for one in fall.losses)
@@ -162,7 +145,7 @@ def _gone_on(fall: Fall, loss: Loss, event: Event, place: Place) -> tuple[Fall, 
     return Fall(fall.group, losses, told), [told]
 
 
-def _blank(losses: tuple[Loss, ...], event: Event) -> Event:
+def _blank(losses: tuple[Told, ...], event: Event) -> Event:
     return msgspec.structs.replace(
         event,
         id=str(uuid.uuid5(NAMESPACE, "|".join(one.id for one in losses))),
@@ -179,7 +162,7 @@ def _blank(losses: tuple[Loss, ...], event: Event) -> Event:
 
 
 def _told(
-    known: Event, group: str, losses: tuple[Loss, ...], event: Event, place: Place, *, state: State = "updated"
+    known: Event, group: str, losses: tuple[Told, ...], event: Event, place: Place, *, state: State = "updated"
 ) -> Event:
     members = max(sum(camera.group == group for camera in place.cameras.values()), 1)
     cameras = len({one.camera for one in losses})

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import msgspec
 
 from detectors import score
-from detectors.correlation import Correlation, Place
+from detectors.correlation import Correlation, Place, Told
 from lanewatch.records import Event, Factor, State
 from lanewatch.site import Name
 from lanewatch.sun import Condition
@@ -45,28 +45,17 @@ FURTHER = 0.15
 """More for each further camera, up to three."""
 
 
-class Part(msgspec.Struct, frozen=True):
-    """One stay at one camera: a loitering event as it was last told. ``until`` is its end, or when it was told."""
-
-    id: str
-    camera: str
-    began_at: float
-    until: float
-    open: bool
-    revision: int
-
-
 class Roam(msgspec.Struct, frozen=True):
     """Stays that are one roaming, in the order in which they were joined; ``event`` is its last revision."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[Told, ...]
     event: Event
 
 
 class Roaming(msgspec.Struct, frozen=True):
     """What is remembered: the stays that stand alone, and those that belong together."""
 
-    alone: tuple[Part, ...] = ()
+    alone: tuple[Told, ...] = ()
     roams: tuple[Roam, ...] = ()
 
 
@@ -82,7 +71,7 @@ def step(memory: Roaming, event: Event, place: Place, *, begins: bool = True) ->
         begins: whether anything may be joined or remembered; else what is known only goes on, and the stay that this
             tells of is forgotten.
     """
-    part = _part(event)
+    part = Told.of(event)
     for number, roam in enumerate(memory.roams):
         before = next((one for one in roam.parts if one.id == part.id), None)
         if before is None:
@@ -102,7 +91,7 @@ def step(memory: Roaming, event: Event, place: Place, *, begins: bool = True) ->
 def forget(memory: Roaming, reached: Mapping[str, float]) -> Roaming:
     """The memory without what nothing can be joined to any more; each camera's by its own clock."""
 
-    def old(part: Part) -> bool:
+    def old(part: Told) -> bool:
         return not part.open and reached.get(part.camera, -math.inf) - part.until > KEPT_S
 
     alone = tuple(one for one in memory.alone if not old(one))
@@ -112,18 +101,12 @@ def forget(memory: Roaming, reached: Mapping[str, float]) -> Roaming:
     return Roaming(alone, roams)
 
 
-def _part(event: Event) -> Part:
-    going_on = event.state in ("open", "updated")
-    until = event.updated_at if event.ended_at is None else event.ended_at
-    return Part(event.id, event.camera, event.began_at, until, going_on, event.revision)
-
-
 def _with(memory: Roaming, number: int, roam: Roam) -> Roaming:
     roams = (*memory.roams[:number], roam, *memory.roams[number + 1 :])
     return msgspec.structs.replace(memory, roams=roams)
 
 
-def _gone_on(roam: Roam, part: Part, event: Event) -> tuple[Roam, list[Event]]:
+def _gone_on(roam: Roam, part: Told, event: Event) -> tuple[Roam, list[Event]]:
     """A stay that belongs to it was told again: what has ended all over is ended."""
     parts = tuple(part if one.id == part.id else one for one in roam.parts)
     if part.open or any(one.open for one in parts) or roam.event.state in ("closed", "expired"):
@@ -134,7 +117,7 @@ def _gone_on(roam: Roam, part: Part, event: Event) -> tuple[Roam, list[Event]]:
     return Roam(parts, told), [told]
 
 
-def _joined(memory: Roaming, part: Part, event: Event, place: Place) -> tuple[Roaming, list[Event]]:
+def _joined(memory: Roaming, part: Told, event: Event, place: Place) -> tuple[Roaming, list[Event]]:
     """A stay that stands alone as yet is joined to the last one next door."""
     candidates = [(one, None) for one in memory.alone] + [
         (one, number) for number, roam in enumerate(memory.roams) for one in roam.parts
@@ -155,7 +138,7 @@ def _joined(memory: Roaming, part: Part, event: Event, place: Place) -> tuple[Ro
     return _with(memory, number, Roam(parts, told)), [told]
 
 
-def _follows(part: Part, before: Part, place: Place) -> bool:
+def _follows(part: Told, before: Told, place: Place) -> bool:
     if before.open or before.camera == part.camera:
         return False
     passed_s = part.began_at - before.until
@@ -165,7 +148,7 @@ def _follows(part: Part, before: Part, place: Place) -> bool:
     return apart_m <= NEAR_M and apart_m - 2 * VIEW_M <= FASTEST_MPS * max(passed_s, 0.0)
 
 
-def _begun(before: Part, part: Part, event: Event, place: Place) -> Roam:
+def _begun(before: Told, part: Told, event: Event, place: Place) -> Roam:
     blank = msgspec.structs.replace(
         event,
         id=str(uuid.uuid5(NAMESPACE, f"{before.id}|{part.id}")),
@@ -182,7 +165,7 @@ def _begun(before: Part, part: Part, event: Event, place: Place) -> Roam:
     return Roam(parts, _told(blank, parts, event, place, state="open"))
 
 
-def _told(known: Event, parts: tuple[Part, ...], event: Event, place: Place, *, state: State = "updated") -> Event:
+def _told(known: Event, parts: tuple[Told, ...], event: Event, place: Place, *, state: State = "updated") -> Event:
     cameras = tuple(dict.fromkeys(one.camera for one in parts))
     condition, night = _night(event)
     further = min(len(cameras) - 2, 3)
@@ -224,7 +207,7 @@ def _night(event: Event) -> tuple[Condition, Factor]:
     return "day", factor
 
 
-def _sentence(cameras: tuple[str, ...], parts: tuple[Part, ...], condition: Condition, place: Place) -> dict[str, str]:
+def _sentence(cameras: tuple[str, ...], parts: tuple[Told, ...], condition: Condition, place: Place) -> dict[str, str]:
     when_ko, when_en = score.WHEN[condition]
     passed_ko, passed_en = score.duration(parts[-1].until - parts[0].began_at)
     names = [place.name(one) for one in cameras]

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import msgspec
 from pydantic import Field
 
-from detectors import retelling, stands, story, thresholds
+from detectors import retelling, signs, stands, story, thresholds
 from detectors.behaviour import Behaviour, BehaviourError, Claim, Wake, registry
 from detectors.followed import Followed, Step
 from detectors.ground import Area, Ground
@@ -245,7 +245,7 @@ class Composed:
     def _seen(self, sign: Sign, one: Story, reached: list[float], limits: SequenceThresholds, view: View) -> bool:
         if sign.where and not _at(sign.where, one.zone, view):
             return False
-        return SEEN[sign.what](one, limits.for_s(sign), limits.times(sign), reached, view.captured_at)
+        return signs.SEEN[sign.what](one, limits.for_s(sign), limits.times(sign), reached, view.captured_at)
 
     def _claim(self, one: Story, view: View) -> Claim:
         composite = self.composite
@@ -267,56 +267,6 @@ class Composed:
             account=lambda: retelling.account(composite, one, view),
             cooldown_s=limits.cooldown_s,
         )
-
-
-def _stood(one: Story, for_s: float, times: int, reached: list[float], now: float) -> bool:
-    return one.stand is not None and one.stand.stood_s >= for_s
-
-
-def _on_foot(one: Story, for_s: float, times: int, reached: list[float], now: float) -> bool:
-    return one.standing is None and one.present_s >= for_s
-
-
-def _people_leave(one: Story, for_s: float, times: int, reached: list[float], now: float) -> bool:
-    return one.crowd >= times
-
-
-def _trips(one: Story, for_s: float, times: int, reached: list[float], now: float) -> bool:
-    return one.trips >= times
-
-
-def _visits(one: Story, for_s: float, times: int, reached: list[float], now: float) -> bool:
-    return sum(visit_s >= for_s for visit_s in one.visits) >= times
-
-
-def _stay(one: Story, for_s: float, times: int, reached: list[float], now: float) -> bool:
-    return one.present_s >= for_s
-
-
-def _changes(one: Story, for_s: float, times: int, reached: list[float], now: float) -> bool:
-    return sum(now - thing.at >= for_s for thing in one.things) >= times
-
-
-def _leaves(one: Story, for_s: float, times: int, reached: list[float], now: float) -> bool:
-    return one.left_at is not None and bool(reached) and one.left_at >= reached[-1]
-
-
-def _gone(one: Story, for_s: float, times: int, reached: list[float], now: float) -> bool:
-    return one.standing is None and now - one.present_at >= for_s
-
-
-SEEN = {
-    "vehicle_stands": _stood,
-    "on_foot": _on_foot,
-    "people_leave": _people_leave,
-    "trips": _trips,
-    "visits": _visits,
-    "stay": _stay,
-    "thing_changes": _changes,
-    "vehicle_leaves": _leaves,
-    "people_gone": _gone,
-}
-"""The vocabulary: when each sign is seen."""
 
 
 def _at(where: tuple[str, ...], zone: str, view: View) -> bool:

@@ -11,8 +11,10 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import msgspec
+from pydantic import Field
 
 from detectors.followed import Followed, Step
+from detectors.thresholds import Thresholds
 from detectors.view import View
 from lanewatch.records import LABELS, PERSON, UNKNOWN, Box, StillRegion
 
@@ -33,6 +35,29 @@ MOST = 16
 
 SOMEBODY = frozenset({UNKNOWN, PERSON})
 LUGGAGE = frozenset(LABELS.index(name) for name in ("backpack", "handbag", "suitcase"))
+
+
+class ThingThresholds(Thresholds):
+    """Which things are judged at all."""
+
+    smallest: float = Field(
+        0.01,
+        ge=0.001,
+        le=1,
+        title="Smallest",
+        description="Of its box, body lengths squared. Raising it leaves out small things.",
+    )
+    largest: float = Field(
+        0.35,
+        ge=0.01,
+        le=10,
+        title="Largest",
+        description="Of its box, body lengths squared; more is a person or a vehicle. Raising it takes larger things.",
+    )
+
+    def judges(self, thing: Thing) -> bool:
+        """Whether a thing is neither too small nor too large."""
+        return self.smallest <= thing.size <= self.largest
 
 
 class Thing(msgspec.Struct, frozen=True):

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from detectors import score, things, thresholds
 from detectors.behaviour import Account, Claim, Wake
-from detectors.things import Thing, Things
+from detectors.things import Thing, Things, ThingThresholds
 from detectors.thresholds import Resolver
 from detectors.view import View
 from detectors.visits import TOLERANCE_S
@@ -31,7 +31,7 @@ NAMED = 0.2
 """More where the detector calls it a bag."""
 
 
-class AbandonedThresholds(thresholds.Thresholds):
+class AbandonedThresholds(ThingThresholds):
     """When a thing that was set down is abandoned."""
 
     alone_s: float = Field(
@@ -48,20 +48,6 @@ class AbandonedThresholds(thresholds.Thresholds):
         title="Away",
         description="Body lengths from it beyond which its owner has left it; PETS 2006 has 2 m. Raising it raises "
         "fewer events, and none where people pass by all the time.",
-    )
-    smallest: float = Field(
-        0.01,
-        ge=0.001,
-        le=1,
-        title="Smallest",
-        description="Of its box, body lengths squared. Raising it leaves out small things.",
-    )
-    largest: float = Field(
-        0.35,
-        ge=0.01,
-        le=10,
-        title="Largest",
-        description="Of its box, body lengths squared; more is a person or a vehicle. Raising it takes larger things.",
     )
     added: float = Field(
         -0.4,
@@ -120,7 +106,7 @@ class Abandoned:
 def _left(one: Thing, now: float, limits: AbandonedThresholds) -> bool:
     if one.alone_since is None or one.missed_s or now - one.alone_since < limits.alone_s - TOLERANCE_S:
         return False
-    return limits.smallest <= one.size <= limits.largest and one.added > limits.added
+    return limits.judges(one) and one.added > limits.added
 
 
 def _claim(one: Thing, zone: str, view: View, limits: AbandonedThresholds) -> Claim:

@@ -13,7 +13,7 @@ import msgspec
 from pydantic import Field
 
 from detectors import thresholds
-from detectors.health import Health, HealthThresholds, Sign, Trouble, Usual, learned
+from detectors.health import Health, HealthThresholds, Sign, Trouble, Usual, hold_field, learned
 from detectors.view import View
 from lanewatch.site import Name
 
@@ -26,13 +26,7 @@ BELIEVED_S = 120.0
 class ClockDriftThresholds(HealthThresholds):
     """When a clock is off."""
 
-    hold_s: float = Field(
-        60.0,
-        ge=0,
-        le=3600,
-        title="Hold",
-        description="Seconds for which it must be so. Raising it raises fewer and later events.",
-    )
+    hold_s: float = hold_field(60.0)
     off_s: float = Field(
         3.0,
         ge=0.5,

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from detectors import thresholds
 from detectors.behaviours.too_dark import DARK
-from detectors.health import Health, HealthThresholds, Sign, Trouble, learned
+from detectors.health import Health, HealthThresholds, Sign, Trouble, alert_field, hold_field, learned
 from detectors.view import View
 from lanewatch.site import Name
 
@@ -27,20 +27,8 @@ WELL = 1.5
 class CoveredThresholds(HealthThresholds):
     """When a picture has lost what there was to see."""
 
-    hold_s: float = Field(
-        10.0,
-        ge=0,
-        le=3600,
-        title="Hold",
-        description="Seconds for which it must be so; a bus before the lens goes on. Raising it raises fewer events.",
-    )
-    alert_s: float = Field(
-        30.0,
-        ge=0,
-        le=86_400,
-        title="Alert after",
-        description="Seconds after which it becomes an alert. Raising it keeps events at watch for longer.",
-    )
+    hold_s: float = hold_field(10.0, what="Seconds for which it must be so; a bus before the lens goes on")
+    alert_s: float = alert_field(30.0)
     left: float = Field(
         0.4,
         gt=0,

@@ -12,7 +12,7 @@ import msgspec
 from pydantic import Field
 
 from detectors import thresholds
-from detectors.health import Health, HealthThresholds, Sign, Trouble, learned
+from detectors.health import Health, HealthThresholds, Sign, Trouble, hold_field, learned
 from detectors.view import View
 from lanewatch.site import Name
 
@@ -29,13 +29,7 @@ STRANGE = 0.2
 class DefocusedThresholds(HealthThresholds):
     """When a picture is out of focus."""
 
-    hold_s: float = Field(
-        60.0,
-        ge=0,
-        le=3600,
-        title="Hold",
-        description="Seconds for which it must be so. Raising it raises fewer and later events.",
-    )
+    hold_s: float = hold_field(60.0)
     left: float = Field(
         0.3,
         gt=0,

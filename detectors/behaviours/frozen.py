@@ -13,7 +13,7 @@ import msgspec
 from pydantic import Field
 
 from detectors import thresholds
-from detectors.health import Health, HealthThresholds, Sign, Trouble, Usual
+from detectors.health import Health, HealthThresholds, Sign, Trouble, Usual, hold_field
 from detectors.view import View
 from lanewatch.site import Name
 
@@ -27,13 +27,7 @@ _STEP_S = 10.0  # the most between two looks that counts as having changed
 class FrozenThresholds(HealthThresholds):
     """When a still picture is a frozen one."""
 
-    hold_s: float = Field(
-        30.0,
-        ge=5,
-        le=3600,
-        title="Hold",
-        description="Seconds for which the picture is the same to the bit. Raising it raises fewer and later events.",
-    )
+    hold_s: float = hold_field(30.0, least=5, what="Seconds for which the picture is the same to the bit")
     times: float = Field(
         3.0,
         ge=1,

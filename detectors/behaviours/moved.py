@@ -13,7 +13,7 @@ from pydantic import Field
 
 from detectors import thresholds
 from detectors.behaviours.too_dark import DARK, FLAT
-from detectors.health import Health, HealthThresholds, Sign, Trouble
+from detectors.health import Health, HealthThresholds, Sign, Trouble, alert_field, hold_field
 from detectors.view import View
 from lanewatch.site import Name
 
@@ -24,20 +24,8 @@ WELL = 1.7
 class MovedThresholds(HealthThresholds):
     """When a view is another."""
 
-    hold_s: float = Field(
-        20.0,
-        ge=0,
-        le=300,
-        title="Hold",
-        description="Seconds for which it must be so. Raising it raises fewer and later events.",
-    )
-    alert_s: float = Field(
-        60.0,
-        ge=0,
-        le=86_400,
-        title="Alert after",
-        description="Seconds after which it becomes an alert. Raising it keeps events at watch for longer.",
-    )
+    hold_s: float = hold_field(20.0, most=300)
+    alert_s: float = alert_field(60.0)
     alike: float = Field(
         0.3,
         gt=0,

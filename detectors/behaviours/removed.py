@@ -15,7 +15,7 @@ from pydantic import Field
 
 from detectors import score, things, thresholds
 from detectors.behaviour import Account, Claim, Wake
-from detectors.things import Thing, Things
+from detectors.things import Thing, Things, ThingThresholds
 from detectors.thresholds import Resolver
 from detectors.view import View
 from detectors.visits import TOLERANCE_S
@@ -30,7 +30,7 @@ CLEAR = 0.15
 """The most that the clarity of its being gone adds."""
 
 
-class RemovedThresholds(thresholds.Thresholds):
+class RemovedThresholds(ThingThresholds):
     """When what is gone was taken."""
 
     gone_s: float = Field(
@@ -39,20 +39,6 @@ class RemovedThresholds(thresholds.Thresholds):
         le=3600,
         title="Gone",
         description="Seconds for which its place has been bare. Raising it raises fewer and later events.",
-    )
-    smallest: float = Field(
-        0.01,
-        ge=0.001,
-        le=1,
-        title="Smallest",
-        description="Of its box, body lengths squared. Raising it leaves out small things.",
-    )
-    largest: float = Field(
-        0.35,
-        ge=0.01,
-        le=10,
-        title="Largest",
-        description="Of its box, body lengths squared; more is a person or a vehicle. Raising it takes larger things.",
     )
     removed: float = Field(
         0.5,
@@ -108,7 +94,7 @@ def _zone(one: Thing, view: View) -> Zone | None:
 def _taken(one: Thing, now: float, limits: RemovedThresholds) -> bool:
     if one.missed_s or now - one.since < limits.gone_s - TOLERANCE_S:
         return False
-    return limits.smallest <= one.size <= limits.largest and one.added <= -limits.removed
+    return limits.judges(one) and one.added <= -limits.removed
 
 
 def _stood(one: Thing, view: View) -> bool:

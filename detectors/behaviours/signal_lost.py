@@ -12,7 +12,7 @@ from pydantic import Field
 
 from detectors import thresholds
 from detectors.behaviour import Wake
-from detectors.health import Health, HealthThresholds, Sign, Trouble
+from detectors.health import Health, HealthThresholds, Sign, Trouble, alert_field, hold_field
 from detectors.view import View
 from lanewatch.site import Name
 
@@ -22,13 +22,7 @@ LOST = frozenset({"lost", "unreadable"})
 class SignalLostThresholds(HealthThresholds):
     """When silence is a loss."""
 
-    hold_s: float = Field(
-        10.0,
-        ge=1,
-        le=3600,
-        title="Hold",
-        description="Seconds without a picture. Raising it raises fewer and later events.",
-    )
+    hold_s: float = hold_field(10.0, least=1, what="Seconds without a picture")
     back_s: float = Field(
         5.0,
         ge=0,
@@ -36,13 +30,7 @@ class SignalLostThresholds(HealthThresholds):
         title="Back",
         description="Seconds of pictures after which it is over. Raising it joins what comes and goes into one event.",
     )
-    alert_s: float = Field(
-        60.0,
-        ge=0,
-        le=86_400,
-        title="Alert after",
-        description="Seconds after which it becomes an alert. Raising it keeps events at watch for longer.",
-    )
+    alert_s: float = alert_field(60.0)
 
 
 class SignalLost(Trouble[SignalLostThresholds]):

@@ -11,7 +11,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from detectors import thresholds
-from detectors.health import Health, HealthThresholds, Sign, Trouble
+from detectors.health import Health, HealthThresholds, Sign, Trouble, alert_field, hold_field
 from detectors.view import View
 from lanewatch.site import Name
 
@@ -26,20 +26,8 @@ WELL = 1.2
 class TooDarkThresholds(HealthThresholds):
     """When a dark picture is too dark."""
 
-    hold_s: float = Field(
-        60.0,
-        ge=0,
-        le=3600,
-        title="Hold",
-        description="Seconds for which it must be so. Raising it raises fewer and later events.",
-    )
-    alert_s: float = Field(
-        3600.0,
-        ge=0,
-        le=86_400,
-        title="Alert after",
-        description="Seconds after which it becomes an alert. Raising it keeps events at watch for longer.",
-    )
+    hold_s: float = hold_field(60.0)
+    alert_s: float = alert_field(3600.0)
     brightness: float = Field(
         DARK,
         ge=0,
