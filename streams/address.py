@@ -106,7 +106,7 @@ class Address:
 
     @classmethod
     def _local(cls, url: str, time_zone: str) -> Address:
-        path, _, query = url.removeprefix("file://").partition("?")
+        path, _, query = url.removeprefix("file://").removeprefix("file:").partition("?")
         path = unquote(path) if url.startswith("file://") else path
         options = {name: values[-1] for name, values in parse_qs(query.replace("+", "%2B")).items()}
         if unknown := sorted(set(options) - _OPTIONS):

@@ -109,6 +109,7 @@ class Decoder:
         encoded = padded(packet.data)
         encoded.time_base = MICROSECONDS
         encoded.dts = round(packet.decode_at * 1e6)
+        encoded.is_keyframe = packet.key  # libav adds a PNG that is none to the one before
         if packet.timed:
             encoded.pts = round(packet.captured_at * 1e6)
         return self._context.decode(encoded)

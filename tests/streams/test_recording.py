@@ -5,6 +5,8 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from lanewatch.records import Frame
@@ -27,6 +29,24 @@ def since(wall: float) -> str:
 
 def url(clip: Path, begun: float) -> str:
     return f"file://{clip}?loop=1&pace=live&fps=7&clock=2026-01-15T02:00:00%2B09:00&since={since(begun)}"
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg", "bmp", "webp"])
+@pytest.mark.parametrize("scheme", ["", "file:", "file://"])
+def test_a_folders_pictures_come_out_as_another_library_reads_them(
+    kind: str, scheme: str, tmp_path: Path, make_camera: MakeCamera
+) -> None:
+    for index in range(4):
+        picture = np.full((120, 160, 3), 60, np.uint8)
+        cv2.rectangle(picture, (10 + 30 * index, 30), (40 + 30 * index, 100), (40, 180, 220), -1)
+        cv2.imwrite(str(tmp_path / f"{index}.{kind}"), picture)
+    frames = list(Sampler(make_camera(f"{scheme}{tmp_path}?fps=5&clock=2026-01-15T02:00:00%2B09:00"), gate=False))
+    shown = [frame.image for frame in frames if frame.image is not None]
+    assert len(shown) == 4
+    for index, image in enumerate(shown):
+        expected = cv2.imread(str(tmp_path / f"{index}.{kind}"))
+        assert expected is not None
+        assert np.abs(image.astype(int) - expected).mean() < 3
 
 
 @pytest.mark.parametrize(
