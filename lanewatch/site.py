@@ -186,8 +186,8 @@ class Detector(Part):
     pose: str = Field(
         "movenet",
         title="Pose",
-        description="What finds the joints of people who lie or are on top of each other, for falls: movenet "
-        "(bundled), none, or the name or path of an ultralytics pose model.",
+        description="What finds the joints of people who may lie, for falls: movenet (bundled), none, or the name or "
+        "path of an ultralytics pose model.",
     )
 
 

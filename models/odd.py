@@ -1,8 +1,8 @@
 """Which people look odd by themselves, so that it is worth asking where their joints are.
 
-Two kinds of acts need joints: falls, where somebody is wider than one who stands, and fights, where two are on top of
-each other. A lone walker is neither, so that an ordinary street costs nothing; on pets09-s2l1, where people meet and
-stand together, it is 1.1 boxes a frame.
+A fall needs joints: somebody is wider than one who stands, and his torso tells whether he bends, sits or lies. Two who
+are on top of each other were asked too, for fights, which joints did not tell apart from walks; it cost a third of the
+pipeline's throughput on pets09-s2l1, where people meet and stand together.
 """
 
 from __future__ import annotations
@@ -25,20 +25,14 @@ SECOND: Final = 0.5
 """A wide box that shares so much with a clear upright one is a second box of the same walker: a quarter of those
 on pets09-s2l1."""
 
-TOUCHING: Final = 0.3
-"""Two overlap when they share this much of the smaller box: people who walk side by side share less."""
-
-ALIKE: Final = 1.5
-"""Two are at one place when one's box is at most this many times as high as the other's: else one is behind."""
-
 CLEAR: Final = 0.35
-"""Score from which a box counts as one of two; below it, it is mostly a second box of the same person."""
+"""Score from which an upright box is somebody; below it, it is mostly a second box of the same person."""
 
 LEAST: Final = 32.0
 """Pixels, of a box's longer side: of anybody smaller no joint can be seen."""
 
 MOST: Final = 6
-"""Boxes of one frame, so that a crowd costs 50 ms and not a second: the wide ones first, then the largest."""
+"""Boxes of one frame, so that a crowd costs 50 ms and not a second: the largest."""
 
 
 def odd(xyxy: Float32, scores: Float32, labels: UInt8) -> Bool:
@@ -57,9 +51,8 @@ def odd(xyxy: Float32, scores: Float32, labels: UInt8) -> Bool:
     wide = large & (scores >= FAINT) & (sides[:, 0] >= WIDE * sides[:, 1])
     clear = large & (scores >= CLEAR)
     wide &= ~_second(xyxy, wide, clear & ~wide)
-    rows = np.flatnonzero(wide | _crowded(xyxy, sides[:, 1], clear))
-    order = np.lexsort((-sides[rows].max(axis=1), ~wide[rows]))
-    asked[rows[order[:MOST]]] = True
+    rows = np.flatnonzero(wide)
+    asked[rows[np.argsort(-sides[rows].max(axis=1), kind="stable")[:MOST]]] = True
     return asked
 
 
@@ -70,17 +63,3 @@ def _second(xyxy: Float32, wide: Bool, upright: Bool) -> Bool:
     if len(rows) and upright.any():
         second[rows] = (of_smaller(xyxy[rows], xyxy[upright]) >= SECOND).any(axis=1)
     return second
-
-
-def _crowded(xyxy: Float32, heights: Float32, clear: Bool) -> Bool:
-    """Who has somebody else on top of, before or behind him."""
-    crowded = np.zeros(len(xyxy), np.bool_)
-    rows = np.flatnonzero(clear)
-    if len(rows) < 2:
-        return crowded
-    boxes, tall = xyxy[rows], heights[rows]
-    close = of_smaller(boxes, boxes) >= TOUCHING
-    close &= np.maximum(tall[:, None], tall) <= ALIKE * np.minimum(tall[:, None], tall)
-    np.fill_diagonal(close, False)
-    crowded[rows] = close.any(axis=1)
-    return crowded
