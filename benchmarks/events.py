@@ -23,14 +23,16 @@ from typing import Any, NamedTuple
 import shapely
 
 from benchmarks import truth
+from benchmarks.acts.footage import PETS_FPS, videos
 from benchmarks.truth import Happening, Layout, Path2D
 from detectors.evaluation import Instant, f1, match
 from detectors.watcher import Watcher
 from lanewatch.records import Detections
 from lanewatch.site import Camera, Line, Name, Rate, Site, Watching, Zone
 
-FPS = 7.0
+FPS = PETS_FPS
 """The container says 10; the scene was recorded at 7 (113.6 s)."""
+SET = "pets09-s2l1"
 CLOCK = "2026-01-15T12:00:00+09:00"
 EVERY = (1, 2, 3)
 HEIGHTS = 4.5
@@ -63,11 +65,18 @@ class Count(NamedTuple):
         return Count(self.hits + other.hits, self.false + other.false, self.missed + other.missed)
 
 
-def footage(folder: Path) -> list[Detections]:
-    """What the bundled detector sees in the clip, every frame, by way of the sampler and the detect worker."""
+def footage(folder: Path, name: str = SET) -> list[Detections]:
+    """What the bundled detector sees in the clip, every frame, by way of the sampler and the detect worker.
+
+    Raises:
+        FileNotFoundError: no video is there.
+    """
     from detectors import study
 
-    url = f"file:{folder / 'pets09-s2l1' / 'video.avi'}?fps={FPS:g}&pace=fast&clock={CLOCK}"
+    clip = next(iter(videos(folder, f"{name}/*")), None)
+    if clip is None:
+        raise FileNotFoundError(f"{folder / name}: no video is there")
+    url = f"file:{clip}?fps={FPS:g}&pace=fast&clock={CLOCK}"
     return study.detect(site(url))
 
 
@@ -175,7 +184,7 @@ def measure(records: Sequence[Detections], paths: list[Path2D], seed: int) -> di
             scored = score(thinned(records, every), paths, layouts)
             into += [_row(kind, FPS / every, heights, *(one[kind] for one in scored)) for kind in KINDS]
     return {
-        "set": "pets09-s2l1",
+        "set": SET,
         "layouts": LAYOUTS,
         "seed": seed,
         "model": next(record.model for record in records if record.gap is None),
@@ -224,7 +233,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=SEED, help="of the layouts (%(default)s)")
     options = parser.parse_args(arguments)
     folder = truth.folder()
-    paths = truth.people(folder / "pets09-s2l1" / "gt.txt", FPS)
+    paths = truth.people(folder / SET / "gt.txt", FPS)
     report = measure(footage(folder), paths, options.seed)
     print(json.dumps(report) if options.json else table(report))
     return 0

@@ -16,7 +16,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from benchmarks import events
 from benchmarks.acts import footage
 from detectors import engine
 from detectors.watcher import Watcher
@@ -25,7 +24,6 @@ from lanewatch.site import Rate
 
 KIND = "abandoned_object"
 FPS = 29.97
-SUFFIXES = (".avi", ".mp4")
 AWAY = {"aboda-video4/video4": (680 / FPS, 850 / FPS)}
 """Seconds between which the owner is out of view, read by eye from the pictures; truth, which no part of the program
 knows."""
@@ -34,26 +32,26 @@ OPERATION = Rate(active=5.0, idle=1.0)
 
 def measure(folder: Path) -> dict[str, Any]:
     """``abandoned_found`` of the clips of ABODA, ``abandoned_false`` there and ``abandoned_false_pets``: the worse."""
-    clips = [clip for clip in sorted(folder.glob("aboda-*/*")) if clip.suffix in SUFFIXES]
-    if not clips:
-        raise FileNotFoundError(f"{folder}/aboda-*: no clips (*.avi, *.mp4) there")
-    rows = [_row(folder, clip, FPS, gated) for clip in clips for gated in (True, False)]
-    pets = [_row(folder, clip, events.FPS, gated) for clip in _pets(folder) for gated in (True, False)]
+    clips, quiet = footage.videos(folder, "aboda-*/*"), footage.videos(folder, "pets09-*/*")
+    for found_there, name in ((clips, "aboda-*"), (quiet, "pets09-*")):
+        if not found_there:
+            raise FileNotFoundError(f"{folder}/{name}: no clips there")
+    rows = [_row(folder, clip, gated) for clip in clips for gated in (True, False)]
+    pets = [_row(folder, clip, gated) for clip in quiet for gated in (True, False)]
     found = [min(row["found"] for row in rows if row["clip"] == clip) for clip in {row["clip"] for row in rows}]
     return {
         "abandoned_found": sum(found),
         "abandoned_total": len(clips),
         "abandoned_false": max(sum(row["false"] for row in rows if row["gated"] is gated) for gated in (True, False)),
-        "abandoned_false_pets": max(len(row["alarms"]) for row in pets),
+        "abandoned_false_pets": max(
+            sum(len(row["alarms"]) for row in pets if row["gated"] is gated) for gated in (True, False)
+        ),
         "abandoned": {"aboda": rows, "pets": pets},
     }
 
 
-def _pets(folder: Path) -> list[Path]:
-    return [clip for clip in sorted((folder / "pets09-s2l1").glob("*")) if clip.suffix in SUFFIXES]
-
-
-def _row(folder: Path, clip: Path, fps: float, gated: bool) -> dict[str, Any]:
+def _row(folder: Path, clip: Path, gated: bool) -> dict[str, Any]:
+    fps = footage.rate(clip)
     name = str(clip.relative_to(folder).with_suffix(""))
     records = _gated(clip, fps) if gated else footage.seen(clip, fps)
     at = alarms(records)

@@ -10,7 +10,7 @@ A fall is found by an alarm from 2 s before to 10 s after its instant (KISA's wi
 that opened the event. Clips are looked at with about 15 pictures a second, with each second one of these from the first
 and from the second on, and with each third one (printed, not counted); the worst of the first three counts.
 
-*Street*: alarms on pets09-s2l1, at its 7 pictures a second, and on aboda-video4, where people walk, meet and bend.
+*Street*: alarms on PETS 2009, at its 7 pictures a second, and on ABODA, where people walk, meet and bend.
 
     LANEWATCH_DATA=... python -m benchmarks.behaviours --only falls
 """
@@ -42,7 +42,6 @@ PRINTED: Final = ((3, 0),)
 KISA: Final = (2.0, 10.0)
 KNOWN: Final = {"fall-01-cam0": 3.0}
 """Seconds at which falls of UR Fall begin, as far as anybody looked."""
-STREET: Final = (("pets09-s2l1/video.avi", 7.0), ("aboda-video4/video4.avi", 29.97))
 
 
 class Clip(NamedTuple):
@@ -58,12 +57,12 @@ class Clip(NamedTuple):
 def clips(folder: Path) -> list[Clip]:
     """Whatever clips of both sets lie in the folder."""
     found = []
-    for path in sorted((folder / "gmdcsa24-falls").glob("*/*/*.mp4")):
+    for path in footage.videos(folder, "gmdcsa24-falls/*/*/*"):
         times = _times(path.parent.with_suffix(".csv"), path.name) if path.parent.name == "Fall" else ()
-        found.append(Clip("/".join(path.parts[-3:]), path, _fps(path), times))
-    for path in sorted(folder.glob("ur-fall-*/*.mp4")):
+        found.append(Clip("/".join(path.parts[-3:]), path, footage.rate(path), times))
+    for path in footage.videos(folder, "ur-fall-*/*"):
         falls = (KNOWN.get(path.stem, float("nan")),) if path.stem.startswith("fall") else ()
-        found.append(Clip("/".join(path.parts[-2:]), path, _fps(path), falls, crop=True))
+        found.append(Clip("/".join(path.parts[-2:]), path, footage.rate(path), falls, crop=True))
     if not found:
         raise FileNotFoundError(f"{folder}: neither gmdcsa24-falls nor ur-fall-* with clips in it")
     return found
@@ -76,11 +75,6 @@ def _times(labels: Path, name: str) -> tuple[float, ...]:
     if not times:
         raise ValueError(f"{labels}: says of {name} in no row when somebody falls, such as `Falling (BW)[1.9 to 6]`")
     return times
-
-
-def _fps(path: Path) -> float:
-    with av.open(str(path)) as container:
-        return float(container.streams.video[0].average_rate or FULL)
 
 
 def alarms(records: Iterable[Detections]) -> list[float]:
@@ -135,7 +129,10 @@ def measure(folder: Path) -> dict[str, Any]:
         [sum(row["outcome"][rate][which] for row in rows) for rate in range(len(RATES) + len(PRINTED))]
         for which in (0, 1)
     )
-    street = {name: [alarms(run) for run in _street(folder / name, fps)] for name, fps in STREET}
+    street = {
+        str(path.relative_to(folder)): [alarms(run) for run in _street(path, footage.rate(path))]
+        for path in footage.street(folder)
+    }
     raised = [sum(len(runs[rate]) for runs in street.values()) for rate in range(len(RATES) + len(PRINTED))]
     counted = slice(len(RATES))
     return {

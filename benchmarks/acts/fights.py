@@ -27,7 +27,6 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from benchmarks import events
 from benchmarks.acts import footage
 from detectors.behaviour import registry
 from detectors.behaviours import fight
@@ -47,7 +46,6 @@ RATIO = 0.75  # Lowe's
 BETRAYING = ((320, 240), (1280, 720))
 """Sizes that only, or nearly only, clips without a fight have."""
 DRAWS = 2000
-MOST_FPS = 30.0
 
 
 class Clip(NamedTuple):
@@ -68,9 +66,9 @@ def clips(folder: Path) -> list[Clip]:
     """
     found = []
     for name in ("fight", "no-fight"):
-        files = sorted((folder / name).glob("*.mp4"))
+        files = footage.videos(folder, f"{name}/*")
         if not files:
-            raise FileNotFoundError(f"{folder / name}: no clips (*.mp4) there")
+            raise FileNotFoundError(f"{folder / name}: no clips there")
         found += [_clip(file, name == "fight") for file in files]
     return found
 
@@ -88,8 +86,7 @@ def _clip(path: Path, fights: bool) -> Clip:
     height, width = pictures[0].shape[:2]
     middle = cv2.cvtColor(pictures[len(pictures) // 2], cv2.COLOR_BGR2GRAY)
     small = cv2.resize(middle, (WIDTH, round(height * WIDTH / width)), interpolation=cv2.INTER_AREA)
-    fps = min(float(video.get(cv2.CAP_PROP_FPS)), MOST_FPS)
-    return Clip(path, fights, fps, (width, height), np.asarray(small, np.uint8))
+    return Clip(path, fights, footage.rate(path), (width, height), np.asarray(small, np.uint8))
 
 
 def scenes(found: Sequence[Clip]) -> list[int]:
@@ -251,10 +248,10 @@ USUAL = fight.FightThresholds().unrest
 
 def _alarms(folder: Path, best: float) -> dict[str, dict[str, int]]:
     """Events on footage without fights, by threshold: the usual one, and what tells the clips apart best."""
-    footages: dict[str, list[list[Detections]]] = {"pets09-s2l1": [events.footage(folder)]}
-    footages["aboda-video4"] = [
-        footage.seen(path, 29.97, every=3) for path in sorted((folder / "aboda-video4").glob("*.avi"))
-    ]
+    footages: dict[str, list[list[Detections]]] = {}
+    for path in footage.street(folder):
+        fps = footage.rate(path)
+        footages.setdefault(path.parent.name, []).append(footage.seen(path, fps, every=max(1, round(fps / FPS))))
     footages["caviar, walking"] = list(_walking(folder / "caviar"))
     return {
         name: {

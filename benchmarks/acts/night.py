@@ -18,6 +18,7 @@ import numpy as np
 from benchmarks.acts import footage
 from lanewatch.records import PERSON, Detections, Float32
 from models.overlap import of_union
+from streams.sources import IMAGES
 
 SURE, POSSIBLE = 0.5, 0.3
 SAME = 0.5
@@ -40,9 +41,11 @@ def measure(folder: Path) -> dict[str, Any]:
         folder: of research data; in it any folders that hold ``visible`` and ``infrared`` stills of the same names.
 
     Raises:
-        FileNotFoundError: there is none.
+        FileNotFoundError: there is none, or none of the names is in both.
     """
     pairs = [pair for place in _places(folder) for pair in _pairs(place)]
+    if not pairs:
+        raise FileNotFoundError(f"{folder}: no still is there in visible and in infrared light, under the same name")
     sure = {light: sum(len(_people(getattr(pair, light), SURE)) for pair in pairs) for light in LIGHTS}
     possible = {light: sum(len(_people(getattr(pair, light), POSSIBLE)) for pair in pairs) for light in LIGHTS}
     told = {light: sum(getattr(pair, light).profile == "infrared" for pair in pairs) for light in LIGHTS}
@@ -87,7 +90,7 @@ def _places(folder: Path) -> list[Path]:
 
 def _pairs(place: Path) -> Iterator[Pair]:
     """The stills of the same name, as the sampler shows them: in the order of their names."""
-    names = {light: sorted(path.name for path in (place / light).iterdir() if path.is_file()) for light in LIGHTS}
+    names = {light: sorted(path.name for path in (place / light).iterdir() if _is_still(path)) for light in LIGHTS}
     shown = {light: [one for one in footage.seen(place / light, STILLS_FPS) if one.gap is None] for light in LIGHTS}
     for light in LIGHTS:
         if len(shown[light]) != len(names[light]):
@@ -95,6 +98,10 @@ def _pairs(place: Path) -> Iterator[Pair]:
     named = {light: dict(zip(names[light], shown[light], strict=True)) for light in LIGHTS}
     for name in sorted(named["visible"].keys() & named["infrared"].keys()):
         yield Pair(named["visible"][name], named["infrared"][name])
+
+
+def _is_still(path: Path) -> bool:
+    return path.suffix.lower() in IMAGES
 
 
 def _people(record: Detections, score: float) -> Float32:
