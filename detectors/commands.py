@@ -78,17 +78,16 @@ def rescore(argv: Sequence[str]) -> int:
 
 
 def _rescore(options: argparse.Namespace) -> int:
-    from detectors import engine, listing
+    from detectors import engine, listing, sitecheck
     from detectors.behaviour import BehaviourError
     from detectors.thresholds import ThresholdError
-    from lanewatch import sitefile
     from lanewatch.problem import SiteError
     from models.detector import DeviceMissingError, ModelMissingError
     from streams import archive
     from streams.address import SourceError
 
     try:
-        site = sitefile.load(options.site)
+        site = sitecheck.load(options.site, pictures=False)
         if archive.is_archive(options.source):
             cameras = [options.camera] if options.camera else None
             revisions = list(engine.rescore(archive.read(options.source, cameras=cameras), site, run=options.run))

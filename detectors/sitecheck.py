@@ -18,10 +18,15 @@ from lanewatch.problem import Finding, Location, Problem, SiteError, choose
 from lanewatch.schedule import longest
 from lanewatch.site import Camera, Rule, Schedule, Site, Watching, Zone
 from lanewatch.sitefile import SiteFile
+from models import detector, pose
+from models.detector import ModelMissingError
 from streams.address import Address, SourceError
 
 WAITS = ("dwell_s", "stay_s")
 """How the names of thresholds end that somebody must stay for without leaving, while the zone's schedule holds."""
+
+
+_NETWORKS = ("detector.name", "detector.pose")
 
 
 def examine(path: Path | str) -> tuple[Site | None, list[Problem]]:
@@ -37,21 +42,29 @@ def examine(path: Path | str) -> tuple[Site | None, list[Problem]]:
     return file.site, file.problems
 
 
-def load(path: Path | str) -> Site:
+def load(path: Path | str, *, pictures: bool = True) -> Site:
     """The site that a file describes, fit for use by all that is installed here.
+
+    Args:
+        path: the file.
+        pictures: whether its cameras' pictures are looked at; who judges kept detections or other footage needs
+            neither their sources nor, before they are loaded, the networks.
 
     Raises:
         SiteError: with a line for every problem that ``lanewatch check`` would name.
     """
     site, problems = examine(path)
+    if not pictures:
+        problems = [one for one in problems if not one.pointer.endswith(".url") and one.pointer not in _NETWORKS]
     if problems or site is None:
         raise SiteError(problems)
     return site
 
 
 def findings(site: Site) -> list[Finding]:
-    """What is wrong in a site with its behaviours, their thresholds and rules, and with where pictures come from."""
-    found = [finding for number, camera in enumerate(site.cameras) for finding in _source(site, camera, number)]
+    """What is wrong in a site with its behaviours, their thresholds and rules, its networks and sources."""
+    found = [*_networks(site)]
+    found += [finding for number, camera in enumerate(site.cameras) for finding in _source(site, camera, number)]
     found += [
         Finding(("correlations", number), f"unknown correlation {kind}", choose(kind, KINDS, none="remove it"))
         for number, kind in enumerate(wanted(site))
@@ -78,6 +91,22 @@ def findings(site: Site) -> list[Finding]:
             found += _waits(site, known[kind], watching, at)
             found += _rules(site, known[kind], watching, at)
     return found
+
+
+def _networks(site: Site) -> Iterator[Finding]:
+    """Networks that are not here: a name that is misspelt, or weights that nobody has carried over."""
+    wanted = site.detector
+    for pointer, name, others, find in (
+        ("name", wanted.name, detector.known(), detector.find),
+        ("pose", wanted.pose, (pose.BUILT_IN, pose.NONE), pose.find),
+    ):
+        try:
+            if name not in others:
+                find(name)
+        except ModelMissingError:
+            advice = "of one of ultralytics' give the path; `lanewatch models` lists what is here"
+            what = f"there is no model {name} here"
+            yield Finding(("detector", pointer), what, f"{choose(name, others, none='')}; {advice}")
 
 
 def _source(site: Site, camera: Camera, number: int) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""`lanewatch models`: which detectors are here, where they can run, and how the missing ones are had."""
+"""`lanewatch models`: which detectors and pose models are here, where they run, and how missing ones are had."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Final
 
-from models import detector, devices, offline
+from models import detector, devices, offline, pose
 
+_BOXES, _JOINTS = "boxes", "joints"
+"""What a model finds; of a file its name says so, as ultralytics' own do."""
 _FORMATS: Final = {"onnx": ".onnx", "openvino": detector.OPENVINO_SUFFIX}
 _HOW: Final = f"""\
-A site names its detector (detector.name) by a name of this list or by the path of an ultralytics model: a .pt, .onnx
-or .engine file, or a folder *{detector.OPENVINO_SUFFIX}. Lanewatch downloads none, since a centre's network is closed.
+A site names what finds people and things (detector.name) and what finds the joints of those who may lie
+(detector.pose; {pose.NONE} does without) by a name of this list or by the path of an ultralytics model: a .pt, .onnx or
+.engine file, or a folder *{detector.OPENVINO_SUFFIX}. Lanewatch downloads none, since a centre's network is closed.
 To get one:
-  1. on a machine with Internet access, take the weights, such as yolo11n.pt or yolov8n.pt, from
+  1. on a machine with Internet access, take the weights, such as yolo11n.pt or yolo11n-pose.pt, from
      github.com/ultralytics/assets/releases (AGPL-3.0: see NOTICE), or train your own;
   2. carry the file over and put it into var/weights, or into a folder that {detector.WEIGHTS_VARIABLE} names;
   3. for a CPU, make it faster: lanewatch models export NAME --format openvino
@@ -47,14 +50,19 @@ def models(arguments: Sequence[str]) -> int:
 
 def _rows() -> Iterator[str]:
     here = ", ".join(devices.available())
-    yield f"{'NAME':<24}{'WHERE':<40}{'RUNS ON':<20}"
+    yield _row("NAME", "FINDS", "WHERE", "RUNS ON")
     for name in detector.BUILT_IN:
-        yield f"{name:<24}{'built in':<40}{here:<20}"
+        yield _row(name, _BOXES, "built in", here)
     for plugin in sorted(entry_points(group=detector.GROUP), key=lambda entry: entry.name):
-        yield f"{plugin.name:<24}{f'plug-in {plugin.value}':<40}{'as it says':<20}"
+        yield _row(plugin.name, _BOXES, f"plug-in {plugin.value}", "as it says")
+    yield _row(pose.BUILT_IN, _JOINTS, "built in", "cpu")
     for path in _weights():
-        where = here if path.suffix != ".engine" else ", ".join(devices.available()[1:]) or "no CUDA device here"
-        yield f"{path.name:<24}{path.parent!s:<40}{where:<20}"
+        runs_on = here if path.suffix != ".engine" else ", ".join(devices.available()[1:]) or "no CUDA device here"
+        yield _row(path.name, _JOINTS if "pose" in path.stem else _BOXES, str(path.parent), runs_on)
+
+
+def _row(name: str, finds: str, where: str, runs_on: str) -> str:
+    return f"{name:<24}{finds:<8}{where:<40}{runs_on}"
 
 
 def _weights() -> list[Path]:

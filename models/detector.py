@@ -168,8 +168,18 @@ def is_model(path: Path) -> bool:
     return path.suffix in SUFFIXES and path.is_file()
 
 
-def find(name: str) -> Path:
+def known() -> tuple[str, ...]:
+    """The names that need no file: those built in, and those that plug-ins bring."""
+    return (*BUILT_IN, *sorted(plugin.name for plugin in entry_points(group=GROUP)))
+
+
+def find(name: str, others: Sequence[str] | None = None, key: str = "detector.name") -> Path:
     """The ultralytics model of that path or name.
+
+    Args:
+        name: as the site has it.
+        others: what the name could have been, no file; ``known()`` if None.
+        key: where the site names it.
 
     Raises:
         ModelMissingError: there is none.
@@ -182,19 +192,19 @@ def find(name: str) -> Path:
             candidate = place / f"{given.name}{ending}"
             if is_model(candidate):
                 return candidate
-    raise ModelMissingError(_missing(name, places))
+    raise ModelMissingError(_missing(name, places, known() if others is None else others, key))
 
 
-def _missing(name: str, places: Sequence[Path]) -> str:
-    known = ", ".join((*BUILT_IN, *sorted(plugin.name for plugin in entry_points(group=GROUP))))
+def _missing(name: str, places: Sequence[Path], others: Sequence[str], key: str) -> str:
     looked = ", ".join(str(place.resolve()) for place in places)
     file = Path(name).name if Path(name).suffix in SUFFIXES else f"{Path(name).name}.pt"
     return (
-        f"there is no detector {name!r}: it is none of {known}, and no {'|'.join(SUFFIXES)} file or *{OPENVINO_SUFFIX} "
-        f"folder of that name is in {looked}. Lanewatch downloads no weights, since a centre's network is closed: get "
-        f"{file} on a machine with Internet access (ultralytics' own are under github.com/ultralytics/assets/releases, "
-        f"AGPL-3.0), carry it over, and put it into var/weights or a folder that {WEIGHTS_VARIABLE} names, or give its "
-        f"path as the site's detector.name. `lanewatch models` lists what is here; nanodet-g always is."
+        f"there is no model {name!r}: it is none of {', '.join(others)}, and no {'|'.join(SUFFIXES)} file or "
+        f"*{OPENVINO_SUFFIX} folder of that name is in {looked}. Lanewatch downloads no weights, since a centre's "
+        f"network is closed: get {file} on a machine with Internet access (ultralytics' own are under "
+        f"github.com/ultralytics/assets/releases, AGPL-3.0), carry it over, and put it into var/weights or a folder "
+        f"that {WEIGHTS_VARIABLE} names, or give its path as the site's {key}. `lanewatch models` lists what is here; "
+        f"{others[0]} always is."
     )
 
 

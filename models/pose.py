@@ -62,6 +62,15 @@ def load(name: str, device: str = "auto") -> PoseEstimator | None:
     if name == BUILT_IN:
         bundled: Callable[[], PoseEstimator] = importlib.import_module("models.movenet").MoveNet
         return bundled()
-    path = detector.find(name)
+    path = find(name)
     ultralytics: Callable[[Path, str], PoseEstimator] = importlib.import_module("models.yolo_pose").load
     return ultralytics(path, device)
+
+
+def find(name: str) -> Path:
+    """The ultralytics pose model of that path or name.
+
+    Raises:
+        models.detector.ModelMissingError: there is none.
+    """
+    return detector.find(name, (BUILT_IN, NONE), "detector.pose")

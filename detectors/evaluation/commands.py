@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from detectors.evaluation.judgement import DIMENSIONS
+
 if TYPE_CHECKING:
     from detectors.evaluation.case import Case
     from detectors.evaluation.judgement import Judgement
     from lanewatch.site import Site
 
 PROTOCOLS = ("kisa", "ilids", "actev", "frames")
-DIMENSIONS = ("kind", "camera", "condition", "zone", "pattern")
 
 
 def evaluate(argv: Sequence[str]) -> int:
@@ -66,13 +67,14 @@ def _self_test() -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
+    from detectors import sitecheck
     from detectors.behaviour import BehaviourError
     from detectors.evaluation.happening import EvaluationError
     from detectors.thresholds import ThresholdError
     from lanewatch.problem import SiteError
 
     try:
-        site = _site(options.site) if options.site else None
+        site = sitecheck.load(options.site, pictures=False) if options.site else None
         result = _result(options, site)
     except (EvaluationError, SiteError, BehaviourError, ThresholdError) as error:
         print(error, file=sys.stderr)
@@ -84,18 +86,6 @@ def _evaluate(options: argparse.Namespace) -> int:
         )
         return 0
     return 1
-
-
-def _site(path: Path) -> Site:
-    """A sound site, wherever its pictures come from: they are not looked at."""
-    from detectors import sitecheck
-    from lanewatch.problem import SiteError
-
-    site, problems = sitecheck.examine(path)
-    problems = [one for one in problems if not one.pointer.endswith(".url")]
-    if problems or site is None:
-        raise SiteError(problems)
-    return site
 
 
 def _result(options: argparse.Namespace, site: Site | None) -> dict[str, Any]:

@@ -236,3 +236,15 @@ def test_rescore_says_what_is_missing(arguments: list[str], says: str) -> None:
     assert done.returncode == 1
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_rescore_names_the_line_of_a_behaviour_that_is_unknown(tmp_path: Path) -> None:
+    """And asks for no camera: kept detections, and footage of its own, need none."""
+    site = tmp_path / "site.yaml"
+    text = demo.SITE.read_text(encoding="utf-8").partition("\nbehaviours:")[0] + "\nbehaviours:\n  loitring: {}\n"
+    site.write_text(text, encoding="utf-8")
+    done = lanewatch("rescore", str(demo.CLIP), "--site", str(site))
+    assert done.returncode == 1
+    line = text.splitlines().index("  loitring: {}") + 1
+    assert f"{site}:{line}: unknown behaviour loitring; did you mean `loitering`?" in done.stderr
+    assert done.stderr.count(str(site)) == 1

@@ -80,6 +80,14 @@ def test_a_site_with_problems_is_not_loaded(tmp_path: Path) -> None:
         sitecheck.load(written(tmp_path, GOOD.replace("dwell_s: 30", "dwel_s: 30")))
 
 
+def test_who_looks_at_no_pictures_needs_neither_their_source_nor_a_network(tmp_path: Path) -> None:
+    text = GOOD.replace("rtsp://watch:secret@10.0.0.5/stream", "gone.mp4") + "detector: {name: yolo99z, pose: movnet}\n"
+    site = written(tmp_path, text)
+    with pytest.raises(SiteError, match=r"gone\.mp4(.|\n)*yolo99z(.|\n)*movnet"):
+        sitecheck.load(site)
+    assert sitecheck.load(site, pictures=False).detector.pose == "movnet"
+
+
 BEGIN = "behaviours:\n"
 
 
@@ -116,6 +124,9 @@ WRONG = [
     ("dwell_s: 30", "classes: persn", "persn", "there are"),
     ("dwell_s: 30", "classes: ''", "no class is judged", "enabled: false"),
     ("    enabled: true", "    thresholds: 3  # HERE", "`thresholds` 3 must have keys", "key: value"),
+    # networks
+    (BEGIN, "detector: {pose: movnet}  # HERE\n" + BEGIN, "there is no model movnet", "did you mean `movenet`"),
+    (BEGIN, "detector: {name: yolo99z.pt}  # HERE\n" + BEGIN, "there is no model yolo99z.pt", "`lanewatch models`"),
     # happenings of several steps
     (BEGIN, begins("when: [nigt]"), "unknown schedule nigt", "did you mean `night`"),
     (BEGIN, begins(where="[wach]"), "unknown zone or kind of zone wach", "did you mean `watch`"),

@@ -75,6 +75,8 @@ def test_the_list_says_what_is_here_and_how_the_rest_is_had(
     said = capsys.readouterr().out
     for part in ("nanodet-g", "built in", "cpu", "yolov8n.pt", str(yolov8n.parent), "var/weights", "closed"):
         assert part in said
+    finds = {row.split()[0]: row.split()[1] for row in said.partition("\n\n")[0].splitlines()}
+    assert [finds[name] for name in ("nanodet-g", "movenet", "yolov8n.pt")] == ["boxes", "joints", "boxes"]
     assert commands.models(["export", "yolov8z"]) == 1
     assert "carry it over" in capsys.readouterr().err
 
