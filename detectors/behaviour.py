@@ -126,7 +126,7 @@ def registry() -> dict[str, type[Behaviour[Any]]]:
     for point in entry_points(group=GROUP):
         try:
             one = point.load()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise BehaviourError(f"behaviour {point.name!r} ({point.value}) cannot be loaded: {error}") from error
         if not all(hasattr(one, name) for name in ("kind", "places", "wakes", "Thresholds", "Memory", "step")):
             raise BehaviourError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
@@ -228,7 +229,10 @@ def _go_on(one: Episode, claim: Claim, view: View, origin: Origin) -> tuple[Epis
 def _account(kind: str, claim: Claim, origin: Origin) -> Account:
     """Why, in the behaviour's words; where it fails at them the event is raised all the same, and says so."""
     try:
-        return claim.account()
+        account = claim.account()
+        if not math.isfinite(score.total(account.factors)):
+            raise ValueError("a part of the score is no number")
+        return account
     except Exception:  # whatever a behaviour of somebody else raises
         log.exception("behaviour %s failed to say why, camera %s", kind, origin.camera)
         return Account((), {"ko": f"{kind}: 이유를 설명할 수 없음", "en": f"{kind}: the behaviour failed to say why"})

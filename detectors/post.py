@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
-from detectors.behaviour import Behaviour, Claim
+from detectors.behaviour import Behaviour, BehaviourError, Claim
 from detectors.episode import Origin
 from detectors.ground import Ground
 from detectors.sequence import behaviours_of
@@ -24,6 +25,8 @@ camera trouble has a minute to be noticed."""
 
 TRACKS, STILL, FLAMES, PICTURE, LOST, BOXES = 1, 2, 4, 8, 16, 32
 _BITS = {"tracks": TRACKS, "boxes": BOXES, "still": STILL, "flames": FLAMES, "picture": PICTURE, "blind": LOST}
+
+SEVERITIES = (1, 2, 3)
 
 log = telemetry.log("watch")
 
@@ -65,7 +68,7 @@ class Post:
         self.schedules = Schedules(site, camera)
         places = {zone.kind for zone in camera.zones} | {line.kind for line in camera.lines}
         self._asked = [
-            _asked(one(Resolver(site, camera.id, kind, one.Thresholds)))
+            _asked(_made(one, Resolver(site, camera.id, kind, one.Thresholds), camera.id))
             for kind, one in behaviours_of(site).items()
             if site.behaviours.get(kind, Watching()).enabled and (not one.places or one.places & places)
         ]
@@ -114,7 +117,7 @@ class Post:
     def judge(self, memories: dict[str, Any], shown: View, wakes: int) -> Judgement:
         """Asks those whom a record concerns, and those who remember something.
 
-        One that raises costs itself only: it starts afresh, and what it claimed ends.
+        One that raises, or answers nonsense, costs itself only: it starts afresh, and what it claimed ends.
         """
         if shown.followed:
             wakes |= TRACKS
@@ -143,7 +146,7 @@ class Post:
         self, behaviour: Behaviour[Any], memory: Any, shown: View, failed: list[str]
     ) -> tuple[Any, Sequence[Claim]]:
         try:
-            return behaviour.step(memory, shown)
+            return _sound(behaviour, *behaviour.step(memory, shown))
         except Exception:  # whatever a behaviour of somebody else raises
             kind = behaviour.kind
             failed.append(kind)
@@ -156,6 +159,28 @@ class Post:
                     shown.captured_at,
                 )
             return behaviour.start(), ()
+
+
+def _made(behaviour: type[Behaviour[Any]], limits: Resolver[Any], camera: str) -> Behaviour[Any]:
+    try:
+        return behaviour(limits)
+    except Exception as error:
+        raise BehaviourError(f"behaviour {behaviour.kind} cannot be made for camera {camera}: {error}") from error
+
+
+def _sound(behaviour: Behaviour[Any], memory: Any, claims: Sequence[Claim]) -> tuple[Any, Sequence[Claim]]:
+    """A behaviour's answer as it was given; nonsense is refused here, where it is known whose it is."""
+    if not isinstance(memory, behaviour.Memory):
+        raise TypeError(f"its memory is of type {type(memory).__name__}, not {behaviour.Memory.__name__}")
+    claims = tuple(claims)
+    for one in claims:
+        if not isinstance(one, Claim):
+            raise TypeError(f"it claims something of type {type(one).__name__}")
+        if not math.isfinite(one.since + one.until + one.clarity + one.cooldown_s + sum(one.box) + sum(one.born)):
+            raise ValueError(f"a time, a place or the clarity of its claim {one.key} is no number")
+        if len(one.box) != 4 or one.severity not in SEVERITIES:
+            raise ValueError(f"its claim {one.key} has a box of {len(one.box)} and severity {one.severity}")
+    return memory, claims
 
 
 def _rests(memory: Any) -> bool:

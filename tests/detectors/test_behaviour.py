@@ -86,7 +86,7 @@ class FakePoint:
         self._loads = loads
 
     def load(self) -> Any:
-        if isinstance(self._loads, Exception):
+        if isinstance(self._loads, BaseException):
             raise self._loads
         return self._loads
 
@@ -150,11 +150,63 @@ def test_one_that_raises_costs_itself_only(plug: Plug, caplog: pytest.LogCapture
     ]
 
 
-def test_one_that_cannot_say_why_is_raised_all_the_same(plug: Plug) -> None:
+def changed(**values: Any) -> Any:
+    """What else a claim of ``Dark`` may be turned into."""
+    return lambda memory, claims: (memory, [claim._replace(**values) for claim in claims])
+
+
+@pytest.mark.parametrize(
+    ("nonsense", "says"),
+    [
+        (lambda memory, claims: None, "NoneType"),
+        (lambda memory, claims: memory, "Seen"),
+        (lambda memory, claims: (memory, None), "NoneType"),
+        (lambda memory, claims: (memory, [None]), "claims something of type NoneType"),
+        (lambda memory, claims: ({"count": 1}, claims), "memory is of type dict, not Seen"),
+        (changed(since=float("nan")), "no number"),
+        (changed(box=(0, 0, float("inf"), 1)), "no number"),
+        (changed(box="box"), "unsupported operand"),
+        (changed(box=(0, 0, 1)), "a box of 3"),
+        (changed(severity=99), "severity 99"),
+    ],
+)
+def test_one_that_answers_nonsense_costs_itself_only(
+    plug: Plug, caplog: pytest.LogCaptureFixture, nonsense: Any, says: str
+) -> None:
+    alone = watch(loiterer(30), site())
+
+    class Nonsense(Dark):
+        def step(self, memory: Seen, view: View) -> Any:
+            return nonsense(*super().step(memory, view))
+
+    plug(Nonsense)
+    assert [event for event in watch(loiterer(30), site()) if event.kind != "gloom"] == alone
+    assert says in caplog.text
+
+
+def test_one_that_cannot_be_made_is_named_with_its_camera(plug: Plug) -> None:
+    class Unmade(Dark):
+        def __init__(self, limits: Resolver[Any]) -> None:
+            raise RuntimeError("no licence")
+
+    plug(Unmade)
+    with pytest.raises(BehaviourError, match="behaviour gloom cannot be made for camera lane: no licence"):
+        Watcher(site()).start("lane")
+
+
+@pytest.mark.parametrize(
+    "account",
+    [
+        lambda: Account((), {"en": str(1 / 0)}),
+        lambda: None,
+        lambda: Account((Factor("dark", float("nan")),), {"ko": "", "en": ""}),
+    ],
+)
+def test_one_that_cannot_say_why_is_raised_all_the_same(plug: Plug, account: Any) -> None:
     class Mute(Dark):
         def step(self, memory: Seen, view: View) -> tuple[Seen, list[Claim]]:
             after, claims = super().step(memory, view)
-            return after, [claim._replace(account=lambda: Account((), {"en": str(1 / 0)})) for claim in claims]
+            return after, [claim._replace(account=account) for claim in claims]
 
     plug(Mute)
     (event,) = opened(watch([record(NOON)], site()), "gloom")
@@ -179,6 +231,7 @@ def test_one_whose_places_a_camera_has_not_is_not_asked_there(plug: Plug) -> Non
     ("loads", "message"),
     [
         (ImportError("no module thirdparty"), "cannot be loaded: no module thirdparty"),
+        (SystemExit(3), "cannot be loaded: 3"),
         (object, "is no behaviour"),
         (type("Theirs", (Loitering,), {}), "takes the kind 'loitering', which Loitering has"),
     ],
