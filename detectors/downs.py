@@ -15,12 +15,9 @@ import numpy as np
 
 from detectors.view import View
 from lanewatch.records import PERSON, Box, Float32
+from models.odd import LONG, UPRIGHT
 from models.pose import HIPS, SHOULDERS
 
-UPRIGHT = 0.85
-"""Width over height up to which somebody stands, walks or sits; a walker has .3 to .5, one on a chair up to .8."""
-LONG = 1.1
-"""Width over height from which he is low whatever his joints say: he lies, or falls along the line of sight."""
 LEANS = 55.0
 """Degrees between torso and plumb line from which he lies, whatever the box says, if it is wider than ``UPRIGHT``."""
 SURE = 0.25

@@ -26,6 +26,7 @@ from detectors.thresholds import Resolver, Thresholds
 from detectors.view import View
 from lanewatch.records import LABELS, PERSON
 from lanewatch.site import Name
+from models.odd import UPRIGHT
 
 LYING = frozenset(LABELS.index(name) for name in ("person", "cat", "dog"))
 """What one who lies is taken for: detectors that have seen few people lie see an animal of that length."""
@@ -34,8 +35,6 @@ FELL = 0.45
 """Score of one who has just been down for long enough by day, the detector's confidence aside."""
 STAYS = 0.15
 """More for staying down until dispatch is suggested, in proportion."""
-TORSO = 0.1
-"""More where the joints say so too."""
 NOTED_S = 0.25
 """How often the upright are noted while nobody is low: a quarter of the time that the quickest fall takes."""
 TOLERANCE_S = 1e-3
@@ -162,7 +161,7 @@ def _nothing_new(memory: Falls, view: View) -> bool:
     if memory.downs or not memory.stood or not 0 <= view.captured_at - memory.stood[-1].at < NOTED_S:
         return False
     xyxy = view.detections.xyxy
-    return not ((xyxy[:, 2] - xyxy[:, 0]) > downs.UPRIGHT * (xyxy[:, 3] - xyxy[:, 1])).any()
+    return not ((xyxy[:, 2] - xyxy[:, 0]) > UPRIGHT * (xyxy[:, 3] - xyxy[:, 1])).any()
 
 
 def _zone(down: Down, view: View) -> str:
@@ -178,8 +177,6 @@ def _account(down: Down, view: View, limits: FallThresholds) -> Account:
         score.part("down", FELL + STAYS * share, seconds=round(down_s, 1), threshold_s=limits.down_s),
         *score.circumstances(view.condition, PERSON, down.score),
     ]
-    if down.leans is not None and down.leans >= downs.LEANS:
-        factors.append(score.part("torso", TORSO, degrees=round(down.leans)))
     when_ko, when_en = score.WHEN[view.condition]
     who_ko, who_en = score.who(PERSON)
     stay_ko, stay_en = score.duration(max(down_s, limits.down_s))
