@@ -1,38 +1,41 @@
-"""Fight: people who are close to each other change their outlines faster than those who walk, stand or talk.
+"""Fight: people who are close to each other move and change their outlines faster than those who walk, stand or talk.
 
 The measure is *unrest*: how fast the outlines of people within reach of somebody else change, |d ln width| + |d ln
-height| a second, compared over a fifth of a second; the median over all of them in the picture, and its mean over a
-second. Swinging, wrestling and falling change an outline, a walker's stride hardly does; neither the size of the
-picture nor a camera that pans changes the logarithm of a width. Boxes as the detector gives them are compared, and not
-tracks: in a brawl nobody is sure enough for the tracker to begin to follow him. A second of evidence passes over
-greetings and people who pass each other. KISA's class is Violence; ONVIF has none.
+height|, and how fast those people move against everybody else in the picture, body heights, both a second; compared
+over a fifth of a second; the median over all of them in the picture, and its mean over a second. Swinging, wrestling
+and falling change an outline and throw people about, a walker's stride hardly does; neither the size of the picture
+nor a camera that pans changes the logarithm of a width, and what all move alike is the camera's. Boxes as the detector
+gives them are compared, and not tracks: in a brawl nobody is sure enough for the tracker to begin to follow him. A
+second of evidence passes over greetings and people who pass each other. Two who are followed, come from apart and stay
+in one place (``detectors.clinches``) need less unrest. KISA's class is Violence; ONVIF has none.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from statistics import median
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import msgspec
 from pydantic import Field
 
 from detectors import score, thresholds
 from detectors.behaviour import Account, Claim, Wake
+from detectors.clinches import SPAN_S, Clinches, follow, outline
 from detectors.followed import Step
 from detectors.thresholds import Resolver, Thresholds
 from detectors.view import View
 from lanewatch.records import PERSON, Box
 from lanewatch.site import Name
 
-SPAN_S = 0.2
-"""Over which outlines are compared, or over one step of a camera that looks less often: a detector's jitter, which does
-not grow with the span, would rule a shorter one."""
 EVIDENCE_S = 1.0
 """Unrest is the mean over so long; what was not seen to be unrest in it counts as rest."""
+LOOKS = 10
+"""And over so many looks, where a camera looks less often: of fewer, a detector's jitter alone makes a fight. At 2 to 4
+fps, pets09-s2l1 and aboda-video4 reach 2.0 in a second's looks and 1.4 in ten."""
 STEP_S = 0.5
-"""The longest time between two looks over which outlines are compared: a camera at 2 fps sees no fight's movements."""
+"""The longest time between two looks over which people are compared: a camera at 2 fps sees no fight's movements."""
 ALIKE = 1.6
 """Two are at one place when one's box is at most so many times as long as the other's: else one is far behind."""
 SAME = 0.3
@@ -40,7 +43,7 @@ SAME = 0.3
 LEAST = 4.0
 """Pixels, of a box's shorter side: the outline of anybody smaller is all jitter."""
 MOST = 48
-"""Boxes that are compared, the surest first, so that a crowd costs no more than two milliseconds."""
+"""Boxes that are compared, the surest first, so that a crowd costs no more than a millisecond."""
 ON = 0.5
 """An event goes on while unrest is at least this share of the threshold: fights have pauses."""
 
@@ -49,18 +52,28 @@ REACHED = 0.35
 WILDER = 0.3
 """More at twice the threshold, in proportion."""
 SLACK_S = 0.01
+WILD = ("가까이 있는 사람들이 격하게 움직임", "People close to each other move violently")
+CLINCHED = ("두 사람이 맞붙어 격하게 움직임", "Two people hold each other and move violently")
 
 
 class FightThresholds(Thresholds):
     """When people's movement is a fight."""
 
     unrest: float = Field(
-        2.0,
+        1.6,
         ge=0.1,
         le=20,
         title="Unrest",
-        description="Change of the outlines of people close to each other, logarithms of width and height a second. "
-        "Raising it raises fewer events of busy places, and misses fights.",
+        description="Movement of people close to each other: their outlines' change, logarithms of width and height, "
+        "and their own way, body heights, a second. Raising it raises fewer events of busy places, and misses fights.",
+    )
+    clinched: float = Field(
+        0.7,
+        ge=0.1,
+        le=20,
+        title="Unrest of a clinch",
+        description="Change of the outlines of two who came from apart and are in one place, logarithms of width and "
+        "height a second. Raising it raises fewer events of people who embrace, and misses fights.",
     )
     within: float = Field(
         1.0,
@@ -89,6 +102,19 @@ class Sample(msgspec.Struct, frozen=True):
     lasted_s: float
 
 
+class Sign(NamedTuple):
+    """What speaks for a fight at a record: unrest of two who hold each other or of all, since when, and whose."""
+
+    held: bool
+    unrest: float
+    since: float
+    box: Box | None
+
+    def share(self, limits: FightThresholds) -> float:
+        """Of the unrest that it takes: a fight from 1 on."""
+        return self.unrest / (limits.clinched if self.held else limits.unrest)
+
+
 class Brawl(msgspec.Struct, frozen=True):
     """A fight that goes on."""
 
@@ -99,10 +125,11 @@ class Brawl(msgspec.Struct, frozen=True):
 
 
 class FightMemory(msgspec.Struct, frozen=True):
-    """The last fraction of a second's outlines, the last second's unrest, and the fight, where there is one."""
+    """The last fraction of a second's outlines, the last second's unrest, who holds whom, and the fight, if any."""
 
     looks: tuple[Look, ...] = ()
     samples: tuple[Sample, ...] = ()
+    clinches: Clinches = Clinches()
     brawl: Brawl | None = None
 
 
@@ -127,35 +154,45 @@ class Fight:
 
     def step(self, memory: FightMemory, view: View) -> tuple[FightMemory, Sequence[Claim]]:
         """The unrest after a record; a claim while it is a fight's."""
+        clinches = follow(memory.clinches, view)
+        fastest, looks, samples = self._looked(memory, view)
+        brawl, signs = memory.brawl, _signs(samples, fastest, clinches, view.captured_at)
+        if brawl is None:
+            found = [self._begun(sign, view) for sign in signs if sign.box is not None]
+            brawl = next((one for one in found if one is not None), None)
+        if brawl is None:
+            return FightMemory(looks, samples, clinches), ()
+        limits = self._limits.at(view, brawl.zone, PERSON)
+        sign = max(signs, key=lambda one: one.share(limits), default=None)
+        if sign is None or sign.share(limits) < ON:
+            return FightMemory(looks, samples, clinches), ()
+        if sign.box is not None:
+            brawl = msgspec.structs.replace(brawl, box=sign.box)
+        return FightMemory(looks, samples, clinches, brawl), (_claim(brawl, sign, view, limits),)
+
+    def _looked(self, memory: FightMemory, view: View) -> tuple[Box | None, tuple[Look, ...], tuple[Sample, ...]]:
+        """Who changes fastest, and the looks and samples after a record; none where nobody is near anybody."""
         people = outlines(view) if view.looked else []
-        limits = self._limits.at(view, "", PERSON)
-        close = near(people, limits.within)
+        close = near(people, self._limits.at(view, "", PERSON).within)
         if not close and not memory.looks and not memory.samples:
-            return memory, ()
+            return None, (), ()
         now = view.captured_at
         fastest, samples = _sampled(memory, people, close, now)
         if not close and not any(one.unrest for one in samples):
-            return FightMemory(), ()
+            return None, (), ()
         looks = memory.looks
         if view.looked:
             looks = (*(one for one in looks if now - one.at < SPAN_S - SLACK_S), Look(now, tuple(people)))
-        level = mean(samples)
-        brawl = memory.brawl
-        if brawl is None and fastest is not None:
-            first = Step((fastest[0] + fastest[2]) / 2, fastest[3], now)
-            begun = min((one.at - one.lasted_s for one in samples if one.unrest), default=now)
-            brawl = Brawl(begun, view.ground.at(first.x, first.y), first, fastest)
-            limits = self._limits.at(view, brawl.zone, PERSON)
-            if level < limits.unrest:
-                brawl = None
-        elif brawl is not None:
-            limits = self._limits.at(view, brawl.zone, PERSON)
-            if fastest is not None:
-                brawl = msgspec.structs.replace(brawl, box=fastest)
-            if level < ON * limits.unrest:
-                brawl = None
-        after = FightMemory(looks, samples, brawl)
-        return after, () if brawl is None else (_claim(brawl, level, view, limits),)
+        return fastest, looks, samples
+
+    def _begun(self, sign: Sign, view: View) -> Brawl | None:
+        """The fight that a sign's box shows by the thresholds of its place, if any."""
+        left, _, right, bottom = sign.box or (0, 0, 0, 0)
+        first = Step((left + right) / 2, bottom, view.captured_at)
+        zone = view.ground.at(first.x, first.y)
+        if sign.box is None or sign.share(self._limits.at(view, zone, PERSON)) < 1:
+            return None
+        return Brawl(sign.since, zone, first, sign.box)
 
 
 def outlines(view: View) -> list[Box]:
@@ -174,52 +211,66 @@ def outlines(view: View) -> list[Box]:
 def near(people: Sequence[Box], within: float) -> set[int]:
     """Which of the boxes have another one within so many body heights. A body's height is its box's longer side."""
     close: set[int] = set()
-    for i, (left, top, right, bottom) in enumerate(people):
-        x, y, long = left + right, top + bottom, max(right - left, bottom - top)
+    # Twice the middles, since x and y are sums of two edges
+    bodies = [(a + c, b + d, max(c - a, d - b)) for a, b, c, d in people]
+    for i, (x, y, long) in enumerate(bodies):
+        known = i in close
         for j in range(i):
-            a, b, c, d = people[j]
-            other = max(c - a, d - b)
+            if known and j in close:
+                continue
+            other_x, other_y, other = bodies[j]
             longer, shorter = (long, other) if long > other else (other, long)
-            # Twice the distance between the middles, since x and y are sums of two edges
-            if longer <= ALIKE * shorter and math.hypot(x - a - c, y - b - d) < 2 * within * longer:
+            if longer <= ALIKE * shorter and math.hypot(x - other_x, y - other_y) < 2 * within * longer:
+                known = True
                 close.add(i)
                 close.add(j)
     return close
 
 
 def unrest(before: Sequence[Box], people: Sequence[Box], close: set[int]) -> dict[int, float]:
-    """How much the outlines of those who are close have changed, |d ln width| + |d ln height|, by their number.
+    """How much those who are close have changed and moved, by their number.
 
-    Boxes are one person's where they overlap most, best first; who was not there before has no change.
+    |d ln width| + |d ln height| + the way of the middle against the median of everybody's, body heights. Boxes are one
+    person's where they overlap most, best first; who was not there before has neither changed nor moved.
     """
-    pairs = []
-    for i, one in enumerate(before):
-        for j, other in enumerate(people):
-            overlap = _iou(one, other)
-            if overlap > SAME:
-                pairs.append((overlap, i, j))
-    pairs.sort(reverse=True)
-    taken: set[int] = set()
-    changed: dict[int, float] = {}
-    for _, i, j in pairs:
-        if i in taken or j in changed:
-            continue
-        taken.add(i)
+    changed: dict[int, tuple[float, float, float, float]] = {}
+    for i, j in _same(before, people):
         (a, b, c, d), (left, top, right, bottom) = before[i], people[j]
-        changed[j] = abs(math.log((right - left) / (c - a))) + abs(math.log((bottom - top) / (d - b)))
-    return {j: change for j, change in changed.items() if j in close}
+        width, height = right - left, bottom - top
+        changed[j] = (
+            outline(before[i], people[j]),
+            (left + right - a - c) / 2,
+            (top + bottom - b - d) / 2,
+            max(width, height),
+        )
+    found = [j for j in changed if j in close]
+    if not found:
+        return {}
+    all_x, all_y = (median(one[axis] for one in changed.values()) for axis in (1, 2))
+    return {
+        j: change + math.hypot(x - all_x, y - all_y) / long
+        for j, (change, x, y, long) in ((j, changed[j]) for j in found)
+    }
 
 
 def mean(samples: Sequence[Sample]) -> float:
-    """The unrest over the last second."""
-    return sum(one.unrest * one.lasted_s for one in samples) / EVIDENCE_S
+    """The unrest over the last second, or the last looks."""
+    return sum(one.unrest * one.lasted_s for one in samples) / _evidence_s(samples)
+
+
+def _evidence_s(samples: Sequence[Sample]) -> float:
+    """Over how long unrest is the mean at a camera that looks as often as it has."""
+    if not samples:
+        return EVIDENCE_S
+    return max(EVIDENCE_S, LOOKS * sum(one.lasted_s for one in samples) / len(samples))
 
 
 def _sampled(
     memory: FightMemory, people: Sequence[Box], close: set[int], now: float
 ) -> tuple[Box | None, tuple[Sample, ...]]:
     """Who changes fastest, and the last second's samples with this look's."""
-    samples = tuple(one for one in memory.samples if now - one.at < EVIDENCE_S - SLACK_S)
+    kept_s = _evidence_s(memory.samples) - SLACK_S
+    samples = tuple(one for one in memory.samples if now - one.at < kept_s)
     if not memory.looks or not people:
         return None, samples
     last = memory.looks[-1]
@@ -229,9 +280,41 @@ def _sampled(
     changed = unrest(past.boxes, people, close)
     if not changed:
         return None, (*samples, Sample(now, 0.0, now - last.at))
-    value = median(changed.values()) / (now - past.at)
+    value = median(changed.values()) / max(now - past.at, SPAN_S)
     fastest = max(changed, key=lambda row: changed[row])
     return people[fastest], (*samples, Sample(now, value, now - last.at))
+
+
+def _signs(samples: Sequence[Sample], fastest: Box | None, clinches: Clinches, now: float) -> list[Sign]:
+    level, held = mean(samples), clinches.wildest(now)
+    signs = []
+    if level:
+        begun = min((one.at - one.lasted_s for one in samples if one.unrest), default=now)
+        signs.append(Sign(False, level, begun, fastest))
+    if held is not None and held.since is not None:
+        signs.append(Sign(True, held.unrest, held.since, held.box))
+    return signs
+
+
+def _same(before: Sequence[Box], people: Sequence[Box]) -> Iterator[tuple[int, int]]:
+    """Which box was which, best first."""
+    pairs = []
+    for i, one in enumerate(before):
+        left, top, right, bottom = one
+        for j, other in enumerate(people):
+            # Most boxes are far from each other: no call for those
+            if other[0] < right and other[2] > left and other[1] < bottom and other[3] > top:
+                overlap = _iou(one, other)
+                if overlap > SAME:
+                    pairs.append((overlap, i, j))
+    pairs.sort(reverse=True)
+    taken: set[int] = set()
+    given: set[int] = set()
+    for _, i, j in pairs:
+        if i not in taken and j not in given:
+            taken.add(i)
+            given.add(j)
+            yield i, j
 
 
 def _iou(one: Box, other: Box) -> float:
@@ -244,7 +327,7 @@ def _iou(one: Box, other: Box) -> float:
     return shared / (both - shared)
 
 
-def _claim(brawl: Brawl, level: float, view: View, limits: FightThresholds) -> Claim:
+def _claim(brawl: Brawl, sign: Sign, view: View, limits: FightThresholds) -> Claim:
     left, top, right, bottom = brawl.box
     there = [one for one in view.followed if one.label == PERSON and _iou(one.box, brawl.box) > SAME]
     return Claim(
@@ -255,34 +338,34 @@ def _claim(brawl: Brawl, level: float, view: View, limits: FightThresholds) -> C
         tracks=tuple(one.id for one in there),
         born=brawl.first,
         box=brawl.box,
-        clarity=level * max(right - left, bottom - top),
+        clarity=sign.unrest * max(right - left, bottom - top),
         severity=2,
         thresholds=limits,
-        account=lambda: _account(brawl, level, view, limits),
+        account=lambda: _account(brawl, sign, view, limits),
         cooldown_s=limits.cooldown_s,
     )
 
 
-def _account(brawl: Brawl, level: float, view: View, limits: FightThresholds) -> Account:
+def _account(brawl: Brawl, sign: Sign, view: View, limits: FightThresholds) -> Account:
     confidence = float(view.detections.scores.max()) if len(view.detections) else 0.0
-    wilder = min(max(level / limits.unrest - 1.0, 0.0), 1.0)
+    wilder = min(max(sign.share(limits) - 1.0, 0.0), 1.0)
+    needed = limits.clinched if sign.held else limits.unrest
     factors = (
         score.part(
             "unrest",
             REACHED + WILDER * wilder,
-            unrest=round(level, 2),
-            threshold=limits.unrest,
+            unrest=round(sign.unrest, 2),
+            threshold=needed,
             seconds=round(view.captured_at - brawl.since, 1),
         ),
         *score.circumstances(view.condition, PERSON, confidence),
     )
     when_ko, when_en = score.WHEN[view.condition]
+    who_ko, who_en = CLINCHED if sign.held else WILD
     return Account(
         factors,
         {
-            "ko": f"{when_ko} 가까이 있는 사람들이 격하게 움직임: 싸움 의심 "
-            f"(격렬도 {level:.1f}, 기준 {limits.unrest:g})",
-            "en": f"People close to each other move violently {when_en}: a fight, it seems "
-            f"(unrest {level:.1f}, threshold {limits.unrest:g})",
+            "ko": f"{when_ko} {who_ko}: 싸움 의심 (격렬도 {sign.unrest:.1f}, 기준 {needed:g})",
+            "en": f"{who_en} {when_en}: a fight, it seems (unrest {sign.unrest:.1f}, threshold {needed:g})",
         },
     )

@@ -51,7 +51,7 @@ CASES = [
     (0.5 * 100, 0.7, 10.0, 1),  # wild and close: 4 * .7 / .8 s = 3.5 a second, less at the turns
     (0.5 * 100, 0.1, 10.0, 0),  # close and calm: half a unit a second
     (1.5 * 100, 0.7, 10.0, 0),  # as wild, but one and a half body heights from each other
-    (0.5 * 100, 0.6, 0.6, 0),  # nearly as wild, as close, over before a second has passed: a greeting
+    (0.5 * 100, 0.4, 0.6, 0),  # two units a second, as close, over before a second has passed: a greeting
 ]
 
 
@@ -72,12 +72,14 @@ def test_neither_a_panning_camera_nor_the_size_of_the_picture_is_unrest(pan: flo
 
 
 def test_unrest_by_hand() -> None:
-    """One grows to twice the width, the other shrinks to .7 of the height."""
-    before: list[Box] = [(0, 0, 40, 100), (60, 0, 100, 100)]
-    after: list[Box] = [(0, 0, 80, 100), (60, 30, 100, 100)]
-    assert fight.near(after, 1.0) == {0, 1}
-    assert fight.unrest(before, after, {0, 1}) == pytest.approx({0: math.log(2), 1: -math.log(0.7)})
+    """One grows to twice the width, the other shrinks to .7 of the height, a third walks a tenth of his height."""
+    before: list[Box] = [(20, 0, 60, 100), (60, 0, 100, 100), (120, 0, 160, 100)]
+    after: list[Box] = [(0, 0, 80, 100), (60, 15, 100, 85), (130, 0, 170, 100)]
+    assert fight.near(after, 1.0) == {0, 1, 2}
+    assert fight.unrest(before, after, {0, 1, 2}) == pytest.approx({0: math.log(2), 1: -math.log(0.7), 2: 0.1})
     assert fight.unrest(before, after, {1}) == pytest.approx({1: -math.log(0.7)})
+    panned = [(left + 7, top, right + 7, bottom) for left, top, right, bottom in after]
+    assert fight.unrest(before, panned, {0, 1, 2}) == pytest.approx(fight.unrest(before, after, {0, 1, 2}))
     assert fight.unrest([(500, 0, 540, 100)], after, {0, 1}) == {}  # nobody who was there before
     assert fight.near([(0, 0, 40, 100), (60, 0, 80, 50)], 1.0) == set()  # one is far behind the other
 
