@@ -2,7 +2,12 @@
 
 Seen obliquely from above one who stands is foreshortened and one who lies isn't; which way is up differs over the
 picture, and walkers may lie sideways in it. So that the shape says nothing, and the change against the track's own past
-and staying there say all. Found in CAVIAR's one fall, and in none of its ten other clips.
+and staying there say all. Who comes nearer grows too, but as much in width as in height.
+
+The constants were chosen on one fall, the only one at hand (CAVIAR's labels), and on its ten other clips: it is found,
+and nothing else, mirrored, turned, at .8 to 1.25 times its speed, at 5 to 25 frames a second, with boxes that jitter by
+2 and 5 %, and the others backwards as well. Of the three that decide, growth may be 1.3 to 1.4 and the change of shape
+.2 before one of these fails; that is narrow, and falls of other people before other cameras may well be missed.
 """
 
 from __future__ import annotations
@@ -26,12 +31,12 @@ BEFORE_S = 2.5
 """Over which he must have walked before."""
 KNOWN_S = 2.0
 """For which he must have been followed before that: who comes in through a door or over the border grows as well."""
-STILL = 0.4
-"""Of his size, how far from the middle of his rest he may be seen."""
-WALKED = 0.4
-"""Sizes a second that he must have come on; a size is the root of the box's area."""
-GREW = 1.4
+STILL = 0.35
+"""Of his size, the root of his box's area, how far from the middle of his rest he may be seen, and must have been."""
+GREW = 1.35
 """Times the area that he covered while he walked."""
+RESHAPED = 0.2
+"""By how much the logarithm of width over height has changed since, either way."""
 FRESH_S = 1.0
 """One who hasn't been seen for so long is forgotten."""
 
@@ -46,6 +51,11 @@ class Look(msgspec.Struct, frozen=True, array_like=True):
     def area(self) -> float:
         """Square pixels, at least 1."""
         return max((self.box[2] - self.box[0]) * (self.box[3] - self.box[1]), 1.0)
+
+    @property
+    def shape(self) -> float:
+        """The logarithm of width over height."""
+        return math.log(max(self.box[2] - self.box[0], 1.0) / max(self.box[3] - self.box[1], 1.0))
 
     @property
     def middle(self) -> tuple[float, float]:
@@ -94,12 +104,13 @@ def _down(looks: Sequence[Look], one: Followed, now: float) -> Down | None:
     walk = list(looks[: len(looks) - len(rest)])
     if len(walk) < LOOKS or len(rest) < LOOKS or rest[-1].at - rest[0].at < REST_S - 2 * EVERY_S:
         return None
-    area, earlier = median(look.area for look in rest), median(look.area for look in walk)
-    if area < GREW * earlier:
+    area = median(look.area for look in rest)
+    reshaped = abs(median(look.shape for look in rest) - median(look.shape for look in walk))
+    if area < GREW * median(look.area for look in walk) or reshaped < RESHAPED:
         return None
-    pace = _apart(walk[-1], walk[0]) / math.sqrt(earlier) / max(walk[-1].at - walk[0].at, EVERY_S)
     middle = min(rest, key=lambda look: sum(_apart(look, other) for other in rest))
-    if pace < WALKED or any(_apart(look, middle) > STILL * math.sqrt(area) for look in rest):
+    reach = STILL * math.sqrt(area)
+    if _apart(walk[0], middle) <= reach or any(_apart(look, middle) > reach for look in rest):
         return None
     stood = Upright(walk[-1].at, walk[-1].box, one.id)
     return Down(rest[0].at, now, LOOKS, one.box, middle.box, stood, one.label, one.score)
