@@ -111,6 +111,7 @@ def _result(options: argparse.Namespace, site: Site | None) -> dict[str, Any]:
             "events": other.events,
             "first": result["overall"],
             "second": summary.row(second.tally),
+            "aside": summary.aside(other, second),
         }
     if options.write_kisa is not None:
         _write_kisa(options, case)

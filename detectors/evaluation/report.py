@@ -47,7 +47,7 @@ def markdown(result: Mapping[str, Any], pictures: Mapping[str, str]) -> str:
         _verdict(result),
         _table([("all", result["overall"])]),
         *(f"## By {name}\n\n{_table(rows.items())}" for name, rows in result["by"].items()),
-        _aside(result["aside"]),
+        _aside(result["aside"], "Not judged"),
         _curve(result.get("curve")),
         _frames(result.get("frames")),
         _compared(result.get("compare")),
@@ -60,6 +60,8 @@ def markdown(result: Mapping[str, Any], pictures: Mapping[str, str]) -> str:
 
 def _verdict(result: Mapping[str, Any]) -> str:
     total = result["overall"]
+    if not total["truths"] and not total["alarms"]:
+        return "**Nothing was judged: there is neither a truth nor an alarm in the labelled time.**"
     if result["protocol"] == "kisa":
         verdict = "passes" if result["passes"] else "does not pass"
         return f"**F1 {total['f1']:.3f}: {verdict}** ({kisa.PASSES:.2f} is asked for)."
@@ -100,8 +102,8 @@ def _safe(text: str) -> str:
     return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
 
 
-def _aside(aside: Mapping[str, int]) -> str:
-    return f"Not judged: {', '.join(f'{count} {reason}' for reason, count in aside.items())}." if aside else ""
+def _aside(aside: Mapping[str, int], what: str) -> str:
+    return f"{what}: {', '.join(f'{count} {reason}' for reason, count in aside.items())}." if aside else ""
 
 
 def _curve(curve: Mapping[str, Any] | None) -> str:
@@ -133,6 +135,7 @@ def _compared(compared: Mapping[str, Any] | None) -> str:
         [
             f"## Compared with `{compared['events']}`",
             _table([("this", compared["first"]), ("other", second)]),
+            *filter(None, (_aside(compared["aside"], "Of the other not judged"),)),
             f"The other's F1 less this one's: {compared['f1_difference']:+.3f} ({within}). Found by both "
             f"{compared['both']}, by neither {compared['neither']}, by this alone {len(compared['only_first'])}, by "
             f"the other alone {len(compared['only_second'])} (McNemar's exact p {compared['p']:.3f}).",

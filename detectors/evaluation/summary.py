@@ -34,16 +34,21 @@ def summary(case: Case, judgement: Judgement, protocol: str, dimensions: Sequenc
         "truth": list(case.truths),
         "overall": row(total),
         "by": {name: {key: row(one) for key, one in judgement.by(name).items()} for name in dimensions},
-        "aside": dict(sorted((case.aside | judgement.aside).items())),
+        "aside": aside(case, judgement),
         "missed": [_truth(judgement.truths[number]) for number in judgement.matching.missed],
         "false": [_alarm(judgement.alarms[number]) for number in judgement.matching.false],
     }
     if protocol == "kisa":
-        result["passes"] = total.f1 >= kisa.PASSES
+        result["passes"] = _anything(total) and total.f1 >= kisa.PASSES
     elif protocol == "ilids":
         precision, recall = _share(total.hits, total.hits + total.false), _share(total.hits, total.hits + total.missed)
         result |= {"recall_bias": bias, "f1_biased": ilids.f_biased(precision, recall, bias)}
     return result
+
+
+def aside(case: Case, judgement: Judgement) -> dict[str, int]:
+    """What of a run was not judged, by reason."""
+    return dict(sorted((case.aside | judgement.aside).items()))
 
 
 def row(tally: Tally) -> dict[str, Any]:
@@ -113,6 +118,11 @@ def frame_curves(labels: Sequence[Labels], judgement: Judgement) -> tuple[Roc, d
     }
     mean = sum(apart.values()) / len(apart) if apart else None
     return whole, {"step_s": frames.STEP_S, "frames": len(scores), "auc": whole.auc, "auc_mean": mean, "by_file": apart}
+
+
+def _anything(total: Tally) -> bool:
+    """Whether there was anything to judge: of nothing F1 is 1, and says nothing."""
+    return any((total.hits, total.false, total.missed))
 
 
 def _share(part: int, whole: int) -> float:

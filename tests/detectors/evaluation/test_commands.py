@@ -105,6 +105,29 @@ def test_a_report_of_two_runs_with_its_pictures(
         assert (folder / name).read_bytes().startswith(b"\x89PNG")
 
 
+def test_where_nothing_is_judged_nothing_passes(run: Run, kept: list[Detections], tmp_path: Path) -> None:
+    """The run is of another camera than the labels: F1 over no truths and no alarms is 1, and means nothing."""
+    events = written(tmp_path, lines(watch(kept, site())), "events.jsonl")
+    truth = truth_file(tmp_path, camera="elsewhere")
+    status, out, err = run(events, "--truth", truth)
+    assert (status, err) == (0, "")
+    assert "Nothing was judged" in out
+    assert "passes" not in out
+    assert json.loads(run(events, "--truth", truth, "--json")[1])["passes"] is False
+
+
+def test_what_of_the_other_run_was_not_judged_is_told(run: Run, kept: list[Detections], tmp_path: Path) -> None:
+    """Its alarms are of another day: it did not miss what it never saw."""
+    mine = watch(kept, site())
+    other = watch(loiterer(120, start=START + 86_400), site())
+    truth = truth_file(tmp_path, f"kind: loitering, zone: yard, at_s: {raised_at(kept):.1f}")
+    events, late = written(tmp_path, lines(mine), "a.jsonl"), written(tmp_path, lines(other), "b.jsonl")
+    status, out, err = run(events, "--truth", truth, "--compare", late)
+    assert (status, err) == (0, "")
+    count = len({event.id for event in other})
+    assert f"Of the other not judged: {count} alarms outside of the labelled time." in out
+
+
 @pytest.mark.parametrize(
     ("protocol", "options", "values"),
     [
