@@ -4,7 +4,9 @@ Truth is what the clips' XML says of whom and when, and nothing is typed in: a *
 whose context is "drop down"; a *fight* is a run of frames in which a group's situation is "fighting"; a *bag* is an
 object whose role is "leaving object", from where it first lies there until it is labelled no more; *browsing* is an act
 where somebody browses for KISA's 10 s of loitering or longer, interruptions up to a second not counted. A shorter
-browsing is no act, and an alarm for it is not false.
+browsing is no act, and an alarm for it is not false. Nor is one for a *stay*: somebody whose labelled foot is in one
+of the watched places for those 10 s has loitered as KISA has it, whatever he does there; stays are not asked for, each
+excuses one alarm, and those are printed.
 
 From labels, a record holds what a perfect detector and a perfect sampler would give: each labelled person as a box of
 score .9 with a look of his own, in every frame. A bag is 16 x 20 pixels here, which no detector of everyday things
@@ -36,6 +38,7 @@ from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 import numpy as np
+from shapely.geometry import Point, Polygon
 
 from benchmarks.acts import footage
 from detectors.watcher import Watcher
@@ -77,7 +80,7 @@ class Labelled(NamedTuple):
 
 
 class Act(NamedTuple):
-    """Something staged: ``since`` and ``until`` in seconds from the clip's frame 0. ``aside``: shorter than asked."""
+    """Something staged: ``since`` and ``until`` in seconds from the clip's frame 0. ``aside``: not asked for."""
 
     kind: str
     since: float
@@ -153,7 +156,28 @@ def acts(clip: Clip) -> list[Act]:
     for who in _ids(browsing):
         for run in _runs("loitering", [one for one in browsing if one.id == who]):
             found.append(run._replace(aside=run.until - run.since < LOITERING_S))
-    return sorted(found)
+    return sorted(found + [one for one in stays(clip) if not any(_overlap(one, other) for other in found)])
+
+
+def stays(clip: Clip) -> list[Act]:
+    """Who was in a watched place for as long as loitering takes, whatever he did there, from when he had been."""
+    bags, found = things(clip), []
+    for corners in (corners for _, _, corners in PLACES.values()):
+        place = Polygon(corners)
+        there = [one for one in clip.objects if one.id not in bags and place.contains(Point(_foot(one.box)))]
+        for who in _ids(there):
+            runs = _runs("loitering", [one for one in there if one.id == who])
+            found += [run._replace(since=run.since + LOITERING_S, aside=True) for run in runs]
+    return [one for one in found if one.until >= one.since]
+
+
+def _foot(box: Box) -> tuple[float, float]:
+    return (box[0] + box[2]) / 2, box[3]
+
+
+def _overlap(one: Act, other: Act) -> bool:
+    """Whether two acts are the same person's at the same time."""
+    return one.kind == other.kind and one.who == other.who and one.since <= other.until and other.since <= one.until
 
 
 def _ids(labelled: Iterable[Labelled]) -> list[int]:
@@ -243,27 +267,28 @@ class Outcome(NamedTuple):
 
     found: list[Act]
     missed: list[Act]
+    aside: list[Act]
     false: list[tuple[str, float]]
     others: Counter[str]
 
 
 def judge(staged: Sequence[Act], raised: Iterable[tuple[str, float]]) -> Outcome:
-    """Alarms (kind, seconds) against acts: one alarm to one act, the earliest first."""
-    waiting = [one for one in staged if not one.aside]
-    found: list[Act] = []
+    """Alarms (kind, seconds) against acts: one alarm to one act, the earliest first, those asked for before others."""
+    waiting = sorted(staged, key=lambda one: one.aside)
+    met: list[Act] = []
     false: list[tuple[str, float]] = []
     others: Counter[str] = Counter()
     for kind, at in sorted(raised, key=lambda one: one[1]):
+        act = next((one for one in waiting if _meets(one, kind, at)), None)
         if kind not in KINDS:
             others[kind] += 1
-            continue
-        met = [one for one in waiting if _meets(one, kind, at)]
-        if met:
-            waiting.remove(met[0])
-            found.append(met[0])
-        elif not any(one.aside and _meets(one, kind, at) for one in staged):
+        elif act is None:
             false.append((kind, round(at, 2)))
-    return Outcome(found, waiting, false, others)
+        else:
+            waiting.remove(act)
+            met.append(act)
+    asked, aside = ([one for one in met if one.aside is beside] for beside in (False, True))
+    return Outcome(asked, [one for one in waiting if not one.aside], aside, false, others)
 
 
 def _meets(act: Act, kind: str, at: float) -> bool:
@@ -311,6 +336,7 @@ def _summary(outcomes: dict[str, Outcome]) -> dict[str, Any]:
     return {
         "found": [f"{name}: {act.kind} {act.since:.1f} s" for name, one in outcomes.items() for act in one.found],
         "missed": [f"{name}: {act.kind} {act.since:.1f} s" for name, one in outcomes.items() for act in one.missed],
+        "aside": [f"{name}: {act.kind} {act.since:.1f} s" for name, one in outcomes.items() for act in one.aside],
         "false": [f"{name}: {kind} {at:.1f} s" for name, one in outcomes.items() for kind, at in one.false],
         "others": dict(sorted(others.items())),
     }
@@ -357,5 +383,6 @@ def table(report: dict[str, Any]) -> str:
 
 def _line(rate: dict[str, Any]) -> str:
     parts = [f"{name} {len(rate[name])} ({'; '.join(rate[name]) or '-'})" for name in ("found", "missed", "false")]
+    parts += [f"not asked for {len(rate['aside'])} ({'; '.join(rate['aside'])})"] if rate["aside"] else []
     others = ", ".join(f"{kind} {count}" for kind, count in rate["others"].items())
     return ", ".join(parts) + f"; of other kinds: {others or 'none'}"

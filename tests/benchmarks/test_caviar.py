@@ -69,6 +69,19 @@ def test_records_are_what_a_perfect_detector_and_sampler_give(tmp_path: Path) ->
     assert records[-1].scene.still[0].still_since - records[0].captured_at == pytest.approx(2.0, abs=1e-5)
 
 
+@pytest.mark.parametrize(("seconds", "stays"), [(9.9, 0), (14.0, 1)])
+def test_who_stands_in_a_watched_place_is_not_asked_for_and_not_false(seconds: float, stays: int) -> None:
+    frames = range(round(seconds * 25) + 1)
+    boxes = {1: (90.0, 200.0, 110.0, 230.0), 2: (190.0, 110.0, 210.0, 140.0)}  # by the window, and nowhere
+    there = [
+        caviar.Labelled(frame, one, box, "inactive", "walker", "immobile", "inactive")
+        for frame in frames
+        for one, box in boxes.items()
+    ]
+    clip = caviar.Clip("Trial", tuple(frames), tuple(there), ())
+    assert caviar.acts(clip) == [Act("loitering", 10.0, seconds, (1,), aside=True)] * stays
+
+
 @pytest.mark.parametrize(
     ("alarms", "found", "false"),
     [
@@ -79,6 +92,7 @@ def test_records_are_what_a_perfect_detector_and_sampler_give(tmp_path: Path) ->
         ([("fight", 10.5)], 0, 1),  # of another kind
         ([("running", 10.5)], 0, 0),  # of a kind that nobody labelled
         ([("loitering", 31.0)], 0, 0),  # browsing too short to be asked for
+        ([("loitering", 31.0), ("loitering", 32.0)], 0, 1),  # which excuses one alarm
     ],
 )
 def test_alarms_are_counted_one_to_an_act(alarms: list[tuple[str, float]], found: int, false: int) -> None:
