@@ -35,3 +35,15 @@ def test_clip_to_events_finds_what_the_labels_say_and_a_longer_loitering_time_mi
     assert float(shipped.split()[-1]) >= 0.9
     assert float(patient.split()[-1]) < float(shipped.split()[-1])
     assert pictures(notebook) == 3
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the kernel's client, not ours
+def test_simulated_nights_are_made_judged_and_said_to_be_simulated() -> None:
+    notebook = run("02-simulate-and-evaluate.ipynb")
+    said = texts(notebook)
+    labelled = [line for line in said.splitlines() if line.startswith("lane-")]
+    assert f"{len(labelled)} thefts, in " in said, "as the simulator itself says"
+    assert f"\n| all | {len(labelled)} |" in said, "as evaluate reads them"
+    told = next(line.split() for line in said.splitlines() if line.startswith("SIMULATED: ") and "alerts" in line)
+    assert len(labelled) / 2 <= int(told[1]) <= 2 * len(labelled)
+    assert pictures(notebook) == 1
