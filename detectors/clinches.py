@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import itertools
 import math
+from operator import attrgetter
 from typing import NamedTuple
 
 import msgspec
 
+from detectors.followed import Followed
 from detectors.view import View
 from lanewatch.records import PERSON, Box
 
@@ -28,17 +30,21 @@ SPAN_S = 0.2
 change of so long: a detector's jitter does not grow with the span, and would be more unrest the shorter it is."""
 STEP_S = 0.5
 """The longest time between two looks over which outlines are compared."""
+FAR = 2.0
+"""Body heights from which two are not measured: no size is as long."""
 MOST = 16
 """People of a look, the surest first, so that a crowd costs no more than a tenth of a millisecond."""
 SLACK_S = 0.01
+_id = attrgetter("id")
 
 
 class Look(NamedTuple):
-    """The boxes of two at a look."""
+    """The boxes of two at a look, and the sizes between their middles."""
 
     at: float
     one: Box
     other: Box
+    apart: float
 
 
 class Change(NamedTuple):
@@ -76,7 +82,7 @@ class Near(msgspec.Struct, frozen=True):
     @property
     def box(self) -> Box:
         """Around both, as they were seen last."""
-        (a, b, c, d), (left, top, right, bottom) = self.looks[-1][1:]
+        (a, b, c, d), (left, top, right, bottom) = self.looks[-1][1:3]
         return min(a, left), min(b, top), max(c, right), max(d, bottom)
 
 
@@ -96,17 +102,24 @@ def follow(clinches: Clinches, view: View) -> Clinches:
     """Who is near whom after a record; the very same where nobody came, went or is near another."""
     if not view.looked or not (view.followed or clinches.known):
         return clinches
-    shown = _shown(view)
-    alive = {one.id for one in view.followed}
-    before = {one.pair: one for one in clinches.near if alive.issuperset(one.pair)}
-    for (a, one), (b, other) in itertools.combinations(shown, 2):
-        pair, apart = (a, b), _apart(one, other)
-        if apart > APART:
+    alive = [one.id for one in view.followed]
+    people = [one for one in view.followed if one.label == PERSON and one.credible and one.detection >= 0]
+    if len(people) > MOST:
+        people = sorted(people, key=lambda one: -one.score)[:MOST]
+    before = {one.pair: one for one in clinches.near if one.pair[0] in alive and one.pair[1] in alive}
+    people.sort(key=_id)
+    for one, other in itertools.combinations(people, 2):
+        pair = one.id, other.id
+        look = None if _far(one, other) else _look(view, one, other)
+        if look is None:
             before.pop(pair, None)
             continue
-        past = before.get(pair) or Near(pair, came=a in clinches.known and b in clinches.known)
-        before[pair] = _looked(past, Look(view.captured_at, one, other), apart) if past.came else past
-    known = tuple(sorted(alive.intersection(clinches.known).union(track for track, _ in shown)))
+        near = before.get(pair) or Near(pair, pair[0] in clinches.known and pair[1] in clinches.known)
+        before[pair] = _looked(near, look) if near.came else near
+    shown = [one.id for one in people]
+    known = tuple(track for track in alive if track in clinches.known or track in shown)
+    if known == clinches.known and not before and not clinches.near:
+        return clinches
     return Clinches(known, tuple(before.values()))
 
 
@@ -116,25 +129,26 @@ def outline(before: Box, after: Box) -> float:
     return abs(math.log((right - left) / (c - a))) + abs(math.log((bottom - top) / (d - b)))
 
 
-def _shown(view: View) -> list[tuple[int, Box]]:
-    """The boxes of people in a record, as the detector gave them, by their tracks."""
-    people = [one for one in view.followed if one.credible and one.label == PERSON and one.detection >= 0]
-    if len(people) > MOST:
-        people = sorted(people, key=lambda one: -one.score)[:MOST]
-    boxes = view.detections.xyxy.tolist()
-    found = sorted((one.id, boxes[one.detection]) for one in people)
-    return [(track, (a, b, c, d)) for track, (a, b, c, d) in found if c - a >= 1 and d - b >= 1]
+def _far(one: Followed, other: Followed) -> bool:
+    """Whether two are so far from each other that there is no need to measure it."""
+    reach = FAR * max(one.height, other.height)
+    return abs(one.x - other.x) > reach or abs(one.y - other.y) > reach
 
 
-def _apart(one: Box, other: Box) -> float:
-    """Sizes between the middles of two boxes."""
-    (a, b, c, d), (left, top, right, bottom) = one, other
-    size = math.sqrt(max((c - a) * (d - b), (right - left) * (bottom - top)))
-    return math.hypot(a + c - left - right, b + d - top - bottom) / 2 / size
+def _look(view: View, one: Followed, other: Followed) -> Look | None:
+    """The boxes of two, the older's first, if they are near each other."""
+    boxes = view.detections.xyxy[[one.detection, other.detection]].tolist()
+    (a, b, c, d), (left, top, right, bottom) = boxes
+    sides = c - a, d - b, right - left, bottom - top
+    if min(sides) < 1:
+        return None
+    size = math.sqrt(max(sides[0] * sides[1], sides[2] * sides[3]))
+    apart = math.hypot(a + c - left - right, b + d - top - bottom) / 2 / size
+    return Look(view.captured_at, (a, b, c, d), (left, top, right, bottom), apart) if apart <= APART else None
 
 
-def _looked(near: Near, look: Look, apart: float) -> Near:
-    since = None if apart > HELD else look.at if near.since is None else near.since
+def _looked(near: Near, look: Look) -> Near:
+    since = None if look.apart > HELD else look.at if near.since is None else near.since
     looks = tuple(one for one in near.looks if look.at - one.at <= SPAN_S + SLACK_S) or near.looks[-1:]
     done = tuple(one for one in near.done if look.at - one.at < HELD_S - SLACK_S) if since is not None else ()
     if since is not None and looks and look.at - looks[-1].at <= STEP_S:

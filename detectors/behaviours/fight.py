@@ -156,6 +156,9 @@ class Fight:
         """The unrest after a record; a claim while it is a fight's."""
         clinches = follow(memory.clinches, view)
         fastest, looks, samples = self._looked(memory, view)
+        if not looks and not clinches.near:
+            unchanged = clinches is memory.clinches and not (memory.looks or memory.samples or memory.brawl)
+            return memory if unchanged else FightMemory(clinches=clinches), ()
         brawl, signs = memory.brawl, _signs(samples, fastest, clinches, view.captured_at)
         if brawl is None:
             found = [self._begun(sign, view) for sign in signs if sign.box is not None]
@@ -286,7 +289,7 @@ def _sampled(
 
 
 def _signs(samples: Sequence[Sample], fastest: Box | None, clinches: Clinches, now: float) -> list[Sign]:
-    level, held = mean(samples), clinches.wildest(now)
+    level, held = mean(samples), clinches.wildest(now) if clinches.near else None
     signs = []
     if level:
         begun = min((one.at - one.lasted_s for one in samples if one.unrest), default=now)
