@@ -37,6 +37,7 @@ export class Card {
     const camera = this.site.camera(event.camera);
     const kind = this.site.kindName(event);
     const verdict = judged(event);
+    const where = event.parts.length ? tell("made_of", event.parts.length) : this.site.zoneName(event);
     this.button.className = `card edge-${event.severity}${verdict === "false" ? " dismissed" : ""}`;
     this.button.setAttribute("aria-current", chosen ? "true" : "false");
     this.button.replaceChildren(
@@ -45,8 +46,8 @@ export class Card {
         make("div", { class: "card-head" }, badge(event), make("strong", {}, kind), stateOf(event),
           make("time", { datetime: event.opened_at, title: day(event.opened_at, camera.time_zone) }, time(event.opened_at, camera.time_zone))),
         make("p", { class: "sentence" }, named(event.sentence, "")),
-        make("p", { class: "place" }, named(camera.name, event.camera), make("span", { "aria-hidden": "true" }, " · "),
-          event.parts.length ? tell("made_of", event.parts.length) : this.site.zoneName(event),
+        make("p", { class: "place" }, named(camera.name, event.camera),
+          where ? make("span", { "aria-hidden": "true" }, " · ") : null, where,
           verdict ? make("span", { class: `judged judged-${verdict}` }, say("verdicts", verdict)) : null),
         make("div", { class: "scored" }, bar(event), make("b", { class: "score" }, event.score.toFixed(2))),
         legend(event)));

@@ -146,7 +146,7 @@ export class Detail {
     this.whole.querySelector("summary").textContent = tell("made_of", event.parts.length);
     this.parts.replaceChildren(...this.partsOf(event).map((part) => {
       const camera = this.site.camera(part.camera);
-      return make("li", {}, make("button", { type: "button", class: "part", onclick: () => this.choose(part) },
+      return make("li", {}, make("button", { type: "button", onclick: () => this.choose(part) },
         named(camera.name, part.camera), " · ", this.site.kindName(part), " · ", time(part.opened_at, camera.time_zone), " "),
         stateOf(part));
     }));

@@ -7,9 +7,12 @@ const SHADES = 6;
 
 const sorted = (event) => event.factors.filter((factor) => Math.abs(factor.value) >= 0.005);
 
+/** A composite's parts are called by what was seen. */
+const nameOf = ({ name, detail }) => detail?.what ? say("signs", detail.what) : say("factors", name);
+
 export function bar(event) {
   const parts = sorted(event);
-  const words = parts.map((factor) => `${say("factors", factor.name)} ${factor.value.toFixed(2)}`).join(", ");
+  const words = parts.map((factor) => `${nameOf(factor)} ${factor.value.toFixed(2)}`).join(", ");
   const row = make("div", { class: "bar", role: "img", "aria-label": `${say("score")} ${event.score.toFixed(2)}: ${words}` });
   parts.forEach((factor, index) => {
     if (factor.value > 0) row.append(part(index, factor.value));
@@ -36,13 +39,13 @@ const signed = (value) => `${value < 0 ? "−" : ""}${Math.abs(value).toFixed(2)
 
 export function legend(event) {
   return make("ul", { class: "legend", "aria-hidden": "true" }, ...sorted(event).map((factor, index) =>
-    make("li", {}, make("span", { class: `dot shade-${index % SHADES}` }), say("factors", factor.name),
+    make("li", {}, make("span", { class: `dot shade-${index % SHADES}` }), nameOf(factor),
       make("b", {}, signed(factor.value)))));
 }
 
 export function table(event) {
   return make("dl", { class: "parts" }, ...sorted(event).map((factor, index) =>
-    make("div", {}, make("dt", {}, say("factors", factor.name)), make("dd", {},
+    make("div", {}, make("dt", {}, nameOf(factor)), make("dd", {},
       make("span", { class: "bar thin", "aria-hidden": "true" }, part(index, factor.value)),
       make("b", {}, factor.value > 0 ? `+${signed(factor.value)}` : signed(factor.value))))));
 }

@@ -54,6 +54,11 @@ const WORDS = {
     not_saved: "저장하지 못했습니다. 다시 시도해 주십시오.",
     arrived: (kind, camera) => `새 이벤트: ${kind}, ${camera}`,
     audited: "영상 열람은 기록됩니다.",
+    signs: {
+      vehicle_stands: "차량 정차", on_foot: "걸어서 들어옴", people_leave: "사람이 내림", trips: "오가며 나름", visits: "여러 번 들어감",
+      stay: "오래 머묾", thing_changes: "물건이 생기거나 없어짐", vehicle_leaves: "차량이 떠남", people_gone: "사람들이 떠남",
+      owner_hours: "주인이 있을 시간", registered_visit: "등록된 방문", schedule: "허용된 시간",
+    },
     made_of: (count) => `묶인 이벤트 ${count}건`,
     factors: {
       dwell: "머문 시간", place: "장소", inside: "들어감", stay: "머문 시간", hours: "시간대", crossing: "통과", direction: "방향",
@@ -117,6 +122,11 @@ const WORDS = {
     not_saved: "It could not be saved. Please try again.",
     arrived: (kind, camera) => `New event: ${kind}, ${camera}`,
     audited: "Looks at footage are written down.",
+    signs: {
+      vehicle_stands: "A vehicle stands", on_foot: "On foot", people_leave: "People got out", trips: "To and fro", visits: "In several times",
+      stay: "Stayed long", thing_changes: "Something left or gone", vehicle_leaves: "The vehicle left", people_gone: "They are gone",
+      owner_hours: "The owner's hours", registered_visit: "Registered visit", schedule: "A usual time",
+    },
     made_of: (count) => `Made of ${count} event${count === 1 ? "" : "s"}`,
     factors: {
       dwell: "Time stayed", place: "Place", inside: "Inside", stay: "Time stayed", hours: "Hours", crossing: "Crossed",

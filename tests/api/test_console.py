@@ -186,6 +186,31 @@ def test_the_newest_comes_first_and_an_older_revision_does_not_come_back(
     expect(page.locator(".card .severity").last).to_have_text("Dispatch")
 
 
+def test_a_composites_score_is_seen_in_its_colours_and_its_long_name_leaves_room_for_the_time(
+    desk: Desk, intake: Intake
+) -> None:
+    factors = (
+        Factor("step_1", 0.2, {"what": "vehicle_stands", "at": 0.0}),
+        Factor("step_2", 0.25, {"what": "trips", "at": 60.0}),
+        Factor("night", 0.15),
+    )
+    event = make_event(kind="produce_theft", zone="", factors=factors, state="closed", ended_at=BEGIN + 60)
+    intake.upsert(event)
+    desk.page.set_viewport_size({"width": 1300, "height": 800})
+    page = desk.open("?lang=ko")
+    expect(page.locator(".card .legend li")).to_have_text(["차량 정차0.20", "오가며 나름0.25", "야간0.15"])
+    colour = "all => all.map(one => getComputedStyle(one).backgroundColor)"
+    colours = page.locator(".card .bar .part").evaluate_all(colour)
+    assert len(set(colours)) == 3
+    assert "rgba(0, 0, 0, 0)" not in colours
+    assert not page.locator(".card .place").inner_text().rstrip().endswith("·")
+    page = desk.open("?lang=en")
+    edges = [page.locator(name).bounding_box() for name in (".card", ".card time")]
+    assert edges[0] is not None
+    assert edges[1] is not None
+    assert edges[1]["x"] + edges[1]["width"] <= edges[0]["x"] + edges[0]["width"]
+
+
 def test_names_from_the_site_file_are_text(browser: Browser, store: Store, site: Site, intake: Intake) -> None:
     evil = "<img src=x onerror=\"document.title='owned'\">"
     cameras = tuple(camera.model_copy(update={"name": Name(ko=evil, en=evil)}) for camera in site.cameras)

@@ -45,6 +45,6 @@ def test_an_outage_is_one_line_and_its_cameras_are_under_it(desk: Desk, store: S
     expect(page.locator("#events .card")).to_have_count(2)
     expect(page.locator("#events .card").first).to_contain_text("Outage")
     expect(page.locator(".made-of li")).to_have_count(5)
-    page.locator(".made-of .part").first.click()
+    page.locator(".made-of button").first.click()
     expect(page.locator("#detail h2")).to_have_text("Signal lost")
     expect(page.locator("#events .card")).to_have_count(2)
