@@ -239,13 +239,8 @@ def unrest(before: Sequence[Box], people: Sequence[Box], close: set[int]) -> dic
     changed: dict[int, tuple[float, float, float, float]] = {}
     for i, j in _same(before, people):
         (a, b, c, d), (left, top, right, bottom) = before[i], people[j]
-        width, height = right - left, bottom - top
-        changed[j] = (
-            outline(before[i], people[j]),
-            (left + right - a - c) / 2,
-            (top + bottom - b - d) / 2,
-            max(width, height),
-        )
+        height = math.sqrt(max(c - a, d - b) * max(right - left, bottom - top))
+        changed[j] = (outline(before[i], people[j]), (left + right - a - c) / 2, (top + bottom - b - d) / 2, height)
     found = [j for j in changed if j in close]
     if not found:
         return {}
