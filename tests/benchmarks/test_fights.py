@@ -27,6 +27,14 @@ def test_a_scene_is_one_view_of_one_size_wherever_the_camera_has_turned() -> Non
     assert len({one, other, larger}) == 3
 
 
+def test_a_clip_that_only_eyes_can_place_is_put_into_its_scene() -> None:
+    one, other = fights.CLOSER[0]
+    names = [one, other, "third"]
+    found = [Clip(Path(f"{name}.mp4"), True, 25.0, (640, 480), picture(seed)) for seed, name in enumerate(names)]
+    scene = fights.scenes(found)
+    assert scene[0] == scene[1] != scene[2]
+
+
 def test_what_is_said_of_a_scene_does_not_come_from_it() -> None:
     """The first scene's own best threshold would be right about it; the others' is not."""
     scores = [5.0, 4.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0]

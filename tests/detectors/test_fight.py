@@ -90,6 +90,20 @@ def test_a_linear_swing_has_the_unrest_of_its_slope() -> None:
     assert _level(made) == pytest.approx(4 * SWING / PERIOD_S / 5, rel=0.05)
 
 
+def test_jitter_between_two_looks_is_no_more_unrest_at_seven_looks_a_second_than_at_five() -> None:
+    """A width that is a tenth wider at every other look: .1 in a seventh of a second counts as .1 in a fifth."""
+    five, seven = (_jitter(fps) for fps in (5, 7))
+    assert five == pytest.approx(0.1 / 0.2, rel=0.01)
+    assert seven == pytest.approx(five, rel=0.01)
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(0.5, 0), (6.0, 1)])
+def test_a_camera_that_looks_less_often_needs_ten_looks(seconds: float, expected: int) -> None:
+    """Four looks a second, in two of which outlines are twice as wide: 2.8 a second in the mean of one, 1.1 of ten."""
+    made = records(lambda at: _doubled(2 <= at < 2 + seconds and round(at * 4) % 2 == 0), 4, 10)
+    assert len(raised(made)) == expected
+
+
 def test_a_fight_goes_on_through_a_pause_and_ends() -> None:
     made = records(lambda at: two(at, 50, 0.45 if at < 3 or 3.4 < at < 6 else 0.0), 10, 12)
     site = walks.site(behaviours={"fight": {"thresholds": {"unrest": 1.2}}})
@@ -127,6 +141,23 @@ def test_gaps_and_boxes_without_a_size_do_no_harm() -> None:
     holed = [record for tick, record in enumerate(made) if not 10 <= tick < 40]
     assert len(raised(made, unrest=1.2)) == 1
     assert _level(holed[:11]) < _level(made)  # what was not seen is no evidence
+
+
+def _doubled(wide: bool) -> list[Box]:
+    """Two who stand; both twice as wide at some looks."""
+    half = 40 if wide else 20
+    return [(400 - half, 300, 400 + half, 400), (450 - half, 300, 450 + half, 400)]
+
+
+def _jitter(fps: float) -> float:
+    """The unrest of two whose widths are a tenth of a logarithm wider at every other look."""
+    halves = (20 * math.exp(0.05), 20 * math.exp(-0.05))
+
+    def boxes(at: float) -> list[Box]:
+        half = halves[round(at * fps) % 2]
+        return [(400 - half, 300, 400 + half, 400), (450 - half, 300, 450 + half, 400)]
+
+    return _level(records(boxes, fps, 5))
 
 
 def _level(made: Sequence[Detections]) -> float:
