@@ -97,7 +97,7 @@ def test_jitter_between_two_looks_is_no_more_unrest_at_seven_looks_a_second_than
     assert seven == pytest.approx(five, rel=0.01)
 
 
-@pytest.mark.parametrize(("seconds", "expected"), [(0.5, 0), (6.0, 1)])
+@pytest.mark.parametrize(("seconds", "expected"), [(0.75, 0), (6.0, 1)])
 def test_a_camera_that_looks_less_often_needs_ten_looks(seconds: float, expected: int) -> None:
     """Four looks a second, in two of which outlines are twice as wide: 2.8 a second in the mean of one, 1.1 of ten."""
     made = records(lambda at: _doubled(2 <= at < 2 + seconds and round(at * 4) % 2 == 0), 4, 10)
