@@ -74,11 +74,19 @@ class SequenceThresholds(MoverThresholds):
         return int(getattr(self, sign.what, sign.times))
 
 
+class Paid(msgspec.Struct, frozen=True):
+    """A registered visit that was paid: who comes to that zone after them, up to its end, is somebody else."""
+
+    zone: str
+    until: float
+
+
 class Stories(msgspec.Struct, frozen=True):
-    """What is remembered: the vehicles that stand, and what goes on at which zone."""
+    """What is remembered: the vehicles that stand, what goes on at which zone, and which visits were paid."""
 
     stands: tuple[Stand, ...] = ()
     stories: tuple[Story, ...] = ()
+    paid: tuple[Paid, ...] = ()
 
 
 class Composed:
@@ -110,16 +118,20 @@ class Composed:
         standing = memory.stands
         if self._stop is not None:
             standing = stands.advance(memory.stands, view, VEHICLES)
+        paid = tuple(one for one in memory.paid if view.captured_at < one.until) if memory.paid else ()
         if not memory.stories and standing is memory.stands and not self._visitors(view):
-            return memory, ()
+            return (memory if len(paid) == len(memory.paid) else msgspec.structs.replace(memory, paid=paid)), ()
         people = [one for one in view.followed if one.seen and one.credible and one.label not in VEHICLES]
-        told = [self._go_on(one, standing, people, view) for one in memory.stories]
+        before = told = [self._judged(self._go_on(one, standing, people, view), view) for one in memory.stories]
         if self._may_begin(view):
-            told = self._begun(told, standing, people, view)
+            told = self._begun(before, standing, people, view, paid)
         told = [one for one in told if not self._over(one, view)]
-        judged = [self._judged(one, view) for one in told]
-        claims = [self._claim(one, view) for one in judged if one.steps]
-        return Stories(tuple(one for one in standing if one.left_at is None), tuple(judged)), claims
+        now = {one.zone: one.since for one in told}
+        gone = [one for one in before if now.get(one.zone, one.since) != one.since]  # they have a last word
+        claims = [self._claim(one, view) for one in (*gone, *told) if one.steps]
+        for one in told:
+            paid = self._pays(one, paid, view)
+        return Stories(tuple(one for one in standing if one.left_at is None), tuple(told), paid), claims
 
     def _visitors(self, view: View) -> bool:
         """Whether anybody is where a story may begin on foot: asked at every record, so it must cost nothing."""
@@ -145,7 +157,14 @@ class Composed:
         when = self.composite.when
         return not when or any(view.holds(one) for one in when)
 
-    def _begun(self, told: list[Story], standing: tuple[Stand, ...], people: list[Followed], view: View) -> list[Story]:
+    def _begun(
+        self,
+        told: list[Story],
+        standing: tuple[Stand, ...],
+        people: list[Followed],
+        view: View,
+        paid: tuple[Paid, ...],
+    ) -> list[Story]:
         """With the stories that begin now, and with the vehicles that come to those that go on."""
         known = {one.zone: one for one in told}
         for stand in standing:
@@ -155,8 +174,8 @@ class Composed:
             one = known.get(zone) if zone is not None else None
             if zone is None or (one is not None and one.standing is not None):
                 continue
-            if one is None or (one.lowered and not self._lowered(zone, view)):  # who comes after the owner is not he
-                known[zone] = story.begun_by(stand, zone)
+            if one is None or self._is_done(one, view):
+                known[zone] = self._lowered(story.begun_by(stand, zone), view, paid)
             else:
                 known[zone] = msgspec.structs.replace(one, stand=stand, left_at=None)
         if self._foot is not None and view.looked:
@@ -165,8 +184,34 @@ class Composed:
                     first = next((one for one in people if self._counts(one, area, view)), None)
                     if first is not None:
                         new = story.begun_on_foot(first, area.zone.id, view.captured_at)
-                        known[area.zone.id] = self._go_on(new, standing, people, view)
+                        known[area.zone.id] = self._go_on(self._lowered(new, view, paid), standing, people, view)
         return list(known.values())
+
+    def _is_done(self, one: Story, view: View) -> bool:
+        """Whether a vehicle that comes now has nothing to do with it: all its steps are reached, or it is harmless;
+        who comes after the owner is not he."""
+        if one.stand is not None and (one.lowered or len(one.steps) == len(self.composite.steps)):
+            return True
+        return bool(one.lowered) and not self._lowered(one, view, ()).lowered
+
+    def _lowered(self, one: Story, view: View, paid: tuple[Paid, ...]) -> Story:
+        """With what makes harmless who comes now."""
+        lowered = tuple(
+            number
+            for number, lowerer in enumerate(self.composite.lowerers)
+            if _lowers(lowerer, one.zone, view)
+            and not (lowerer.what == "registered_visit" and any(other.zone == one.zone for other in paid))
+        )
+        return msgspec.structs.replace(one, lowered=lowered)
+
+    def _pays(self, one: Story, paid: tuple[Paid, ...], view: View) -> tuple[Paid, ...]:
+        """With the visit that covers a story of two steps: who only stopped has not paid it."""
+        if len(one.steps) < 2 or any(other.zone == one.zone for other in paid):
+            return paid
+        if all(self.composite.lowerers[number].what != "registered_visit" for number in one.lowered):
+            return paid
+        visit = view.registered(one.zone)
+        return paid if visit is None else (*paid, Paid(one.zone, visit.until.timestamp()))
 
     def _by(self, stand: Stand, view: View) -> str | None:
         """The zone that a vehicle stands by; "" off the lane; None where it may stand."""
@@ -236,11 +281,7 @@ class Composed:
             for number, raiser in enumerate(self.composite.raisers)
             if number in one.raised or self._seen(raiser, one, reached, limits, view)
         ]
-        lowered = tuple(sorted({*one.lowered, *self._lowered(one.zone, view)}))
-        return msgspec.structs.replace(one, steps=tuple(reached), raised=tuple(raised), lowered=lowered)
-
-    def _lowered(self, zone: str, view: View) -> list[int]:
-        return [number for number, one in enumerate(self.composite.lowerers) if _lowers(one, zone, view)]
+        return msgspec.structs.replace(one, steps=tuple(reached), raised=tuple(raised))
 
     def _seen(self, sign: Sign, one: Story, reached: list[float], limits: SequenceThresholds, view: View) -> bool:
         if sign.where and not _at(sign.where, one.zone, view):

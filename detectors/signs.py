@@ -32,7 +32,7 @@ def _visits(one: Story, for_s: float, times: int, reached: list[float], now: flo
 
 
 def _stay(one: Story, for_s: float, times: int, reached: list[float], now: float) -> bool:
-    return one.present_s >= for_s
+    return one.stayed_s >= for_s
 
 
 def _changes(one: Story, for_s: float, times: int, reached: list[float], now: float) -> bool:

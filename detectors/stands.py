@@ -22,6 +22,11 @@ PLACE = 0.75
 """Lengths from it within which a new track, or one of another label, is the same vehicle."""
 STOOD_S = 2.0
 """One that stayed for less was only slow."""
+LOST_S = 10.0
+"""One that came and was lost may have stopped there: lights go out, and the track begins anew when it stands."""
+ROLLED = 0.25
+"""Lengths from its birth that one has come which is followed only for the end of its way, as at the picture's edge.
+The boxes of parked ones were within .15 on simulated lanes."""
 HIDDEN_S = 60.0
 """Seconds of looks for which one that stands may not be seen: by night, without its lights, it is seen now and then.
 Raising it notices later that one has left which nobody saw drive away."""
@@ -98,13 +103,24 @@ def advance(stands: tuple[Stand, ...], view: View, labels: frozenset[int]) -> tu
             result.append(_stays(stand, one, view))
         elif stand.stood_s >= STOOD_S:
             result.append(msgspec.structs.replace(stand, left_at=view.captured_at))
+    result = [_followed_by(one, result) for one in result]
     result += [_stops(one, view) for one in free.values() if _came(one, view)]
     return tuple(result[-MOST:])
 
 
+def _followed_by(stand: Stand, stands: list[Stand]) -> Stand:
+    """One that is not seen any more has left when another one stands in its place."""
+    if stand.missed_s is None or stand.left_at is not None:
+        return stand
+    for other in stands:
+        if other.since > stand.until and other.stood_s >= STOOD_S and stand.apart(other.x, other.y) <= PLACE:
+            return msgspec.structs.replace(stand, left_at=stand.until)
+    return stand
+
+
 def _came(one: Followed, view: View) -> bool:
     """Whether a vehicle came: it moved, or the sampler says that something of its size appeared where it stands."""
-    if one.credible:
+    if one.credible or math.hypot(one.x - one.born.x, one.y - one.born.y) >= ROLLED * one.height:
         return True
     now = view.captured_at
     return any(
@@ -114,8 +130,17 @@ def _came(one: Followed, view: View) -> bool:
 
 
 def _in_place(stand: Stand, vehicles: Iterable[Followed]) -> Followed | None:
-    near = [one for one in vehicles if stand.apart(one.x, one.y) <= PLACE and _as_large(stand, one)]
+    near = [
+        one
+        for one in vehicles
+        if stand.apart(one.x, one.y) <= PLACE and _as_large(stand, one) and not _drove_in(stand, one)
+    ]
     return min(near, key=lambda one: stand.apart(one.x, one.y), default=None)
+
+
+def _drove_in(stand: Stand, one: Followed) -> bool:
+    """Whether it came from elsewhere while the one that stands was not seen."""
+    return one.credible and one.born.at > stand.until and stand.apart(one.born.x, one.born.y) > PLACE
 
 
 def _as_large(stand: Stand, one: Followed) -> bool:
@@ -153,7 +178,7 @@ def _stops(one: Followed, view: View) -> Stand:
 
 
 def _missed(stand: Stand, view: View) -> list[Stand]:
-    if stand.stood_s < STOOD_S and view.captured_at - stand.until > STOOD_S:
+    if stand.stood_s < STOOD_S and view.captured_at - stand.until > LOST_S:
         return []
     missed_s = 0.0 if stand.missed_s is None else stand.missed_s + view.elapsed_s
     if missed_s <= HIDDEN_S:

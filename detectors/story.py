@@ -54,6 +54,14 @@ class Stay(msgspec.Struct, frozen=True):
     out_since: float | None = None
 
 
+class Glimpsed(msgspec.Struct, frozen=True):
+    """One go of people in the zone: since when, at how many looks one of them had a name, and if it is a way."""
+
+    since: float
+    named: int
+    way: bool
+
+
 class Face(msgspec.Struct, frozen=True):
     """Who or what stands for the happening: what is shown of it."""
 
@@ -78,6 +86,7 @@ class Story(msgspec.Struct, frozen=True):
         people: Tracks of those who came with the vehicle.
         crowd: How many came out of it.
         ways: When people of the vehicle set out into the zone: where it stands in or at it, nobody sees them leave it.
+        glimpsed: Those who are, or were last, seen there, followed or not.
         inside: Who is in the zone.
         visits: How long each of those was there who have left, seconds.
         named: Looks at which the detector saw a person there, followed or not.
@@ -100,6 +109,7 @@ class Story(msgspec.Struct, frozen=True):
     people: tuple[int, ...] = ()
     crowd: int = 0
     ways: tuple[float, ...] = ()
+    glimpsed: Glimpsed | None = None
     inside: tuple[Stay, ...] = ()
     visits: tuple[float, ...] = ()
     named: int = 0
@@ -114,6 +124,11 @@ class Story(msgspec.Struct, frozen=True):
     def trips(self) -> int:
         """How often people of the vehicle have been in the zone and left it, or set out again."""
         return max(len(self.visits), len(self.ways)) if self.stand is not None else 0
+
+    @property
+    def stayed_s(self) -> float:
+        """For how long somebody was there: 0 while it was nobody but what has no name."""
+        return self.present_s if self.named >= GLIMPSES or self.inside or self.visits else 0.0
 
     @property
     def standing(self) -> Stand | None:
@@ -168,8 +183,25 @@ def go_on(story: Story, scene: Scene) -> Story:
     changed = msgspec.structs.replace(changed, named=changed.named + scene.persons)
     if here:
         changed = msgspec.structs.replace(changed, face=_faced(changed, scene.inside[here[0].track], now))
-    glimpsed = scene.persons or (scene.movers and changed.standing is not None and changed.named >= GLIMPSES)
-    return _present(changed, bool(here), now) if here or glimpsed else changed
+    glimpsed = scene.persons or (scene.movers and changed.standing is not None)
+    if not (here or glimpsed):
+        return changed
+    if changed.standing is not None:
+        changed = _way(changed, bool(here) or scene.persons, now)
+    return _present(changed, bool(here), now)
+
+
+def _way(story: Story, named: bool, now: float) -> Story:
+    """With a way more where people stay in the zone for a visit, and for a time before nobody was there."""
+    one, ways = story.glimpsed, story.ways
+    if one is None or now - story.present_at >= APART_S:
+        one = Glimpsed(now, 0, way=False)
+    one = msgspec.structs.replace(one, named=one.named + named)
+    if not one.way and one.named >= GLIMPSES and now - one.since >= VISIT_S:
+        one = msgspec.structs.replace(one, way=True)
+        if not ways or one.since - ways[-1] >= APART_S:
+            ways = (*ways, one.since)[-MOST:]
+    return msgspec.structs.replace(story, glimpsed=one, ways=ways)
 
 
 def _faced(story: Story, one: Followed, now: float) -> Face:
@@ -181,7 +213,8 @@ def _present(story: Story, followed: bool, now: float) -> Story:
     passed_s = now - story.present_at
     before_s = story.present_s if story.stand is not None or passed_s <= BRIDGE_S else 0.0
     present_s = before_s + (passed_s if passed_s <= bridge_s else 0.0)
-    return msgspec.structs.replace(story, present_s=present_s, present_at=now, until=now)
+    until = now if followed or story.standing is not None else story.until
+    return msgspec.structs.replace(story, present_s=present_s, present_at=now, until=until)
 
 
 def _people(story: Story, stand: Stand, scene: Scene) -> Story:

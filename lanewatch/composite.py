@@ -18,6 +18,12 @@ OFF_LANE = "off_lane"
 MOST = 0.7
 """Score that steps and raisers may add up to: night and the detector's sureness have the rest."""
 
+PARTS = 20
+"""Steps, raisers, lowerers and ways to reach a step, at most: each is looked for at every record while somebody is
+there."""
+OF_VEHICLES = frozenset({"people_leave", "trips", "vehicle_leaves"})
+"""Signs that are never seen where it did not begin with a vehicle."""
+
 What = Literal[
     "vehicle_stands",
     "on_foot",
@@ -64,7 +70,7 @@ class Sign(Part):
 class Step(Sign):
     """One step: it is reached when its sign, or one of those that do as well, is seen after the step before."""
 
-    otherwise: tuple[Sign, ...] = Field((), title="Otherwise", description="Signs that do as well.")
+    otherwise: tuple[Sign, ...] = Field((), max_length=PARTS, title="Otherwise", description="Signs that do as well.")
     within_s: float = Field(
         3600.0,
         gt=0,
@@ -89,12 +95,13 @@ class Raiser(Sign):
 
 
 class Lowerer(Part):
-    """What makes it harmless: seen once, it holds for the whole happening."""
+    """What makes it harmless: where it holds when somebody comes, it holds for the whole of what he does."""
 
     what: Literal["owner_hours", "registered_visit", "schedule"] = Field(
         title="What",
         description="owner_hours: those of the zone, by day where it has none; registered_visit: one of the site's "
-        "visits; schedule: the one that is named beside it.",
+        "visits, for the first one who comes in it and gets as far as the second step; schedule: the one that is named "
+        "beside it.",
     )
     schedule: str | None = Field(None, title="Schedule", description="With what: schedule.")
     at_most: Severity = Field(1, title="At most", description="The severity stays at or below this.")
@@ -117,9 +124,9 @@ class Composite(Part):
         title="When",
         description="Schedules, by name or written out, during one of which it must begin; always if empty.",
     )
-    steps: tuple[Step, ...] = Field(min_length=1, title="Steps", description="In their order.")
-    raisers: tuple[Raiser, ...] = Field((), title="Raisers", description="What makes it graver.")
-    lowerers: tuple[Lowerer, ...] = Field((), title="Lowerers", description="What makes it harmless.")
+    steps: tuple[Step, ...] = Field(min_length=1, max_length=PARTS, title="Steps", description="In their order.")
+    raisers: tuple[Raiser, ...] = Field((), max_length=PARTS, title="Raisers", description="What makes it graver.")
+    lowerers: tuple[Lowerer, ...] = Field((), max_length=PARTS, title="Lowerers", description="What makes it harmless.")
     onvif: str = Field("", title="ONVIF topic", description="Of its events, where there is one.")
     kisa: str = Field("", title="KISA class", description="Of its events, where there is one.")
 
@@ -132,6 +139,13 @@ class Composite(Part):
                     f"the first step says where it begins: `what` is {' or '.join(begins)}, and `where` is given; "
                     "begin with one of these"
                 )
+        if all(sign.what != "vehicle_stands" for sign in self.steps[0].signs):
+            for number, step in enumerate(self.steps):
+                if all(sign.what in OF_VEHICLES for sign in step.signs):
+                    raise ValueError(
+                        f"step {number + 1} is never reached: {step.what} needs a vehicle, and it begins with none; "
+                        "begin with vehicle_stands, or use visits, stay or people_gone"
+                    )
         most = sum(step.score for step in self.steps) + sum(raiser.score for raiser in self.raisers)
         if most > MOST + 1e-9:
             raise ValueError(f"the scores of steps and raisers add up to {most:g}; lower them to {MOST:g} at most")

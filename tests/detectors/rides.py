@@ -36,6 +36,7 @@ class Actor(NamedTuple):
 
     path: Path
     label: str | Callable[[float], str]
+    score: float = 0.7
 
 
 def lane_site(*zones: dict[str, Any], **changes: Any) -> Site:
@@ -56,7 +57,7 @@ def seen(
     records = []
     for tick in range(round(seconds * fps)):
         time = tick / fps
-        boxes, labels, looks = [], [], []
+        boxes, labels, looks, scores = [], [], [], []
         for number, actor in enumerate(actors):
             spot = actor.path(time)
             if spot is None or (chance is not None and chance.random() < missed):
@@ -66,11 +67,12 @@ def seen(
             x, y = spot if chance is None else (value + chance.normal(0, 0.03 * height) for value in spot)
             boxes.append((x - width / 2, y - height, x + width / 2, y))
             labels.append(LABELS.index(label))
+            scores.append(actor.score)
             look = np.zeros(144, np.uint8)
             look[[number * 7 % 144, (number * 7 + 3) % 144]] = 180
             looks.append(look)
         look_rows = np.array(looks, np.uint8).reshape(-1, 144)
-        records.append(record(start + time, xyxy=boxes, scores=[0.7] * len(boxes), labels=labels, look=look_rows))
+        records.append(record(start + time, xyxy=boxes, scores=scores, labels=labels, look=look_rows))
     return records
 
 
