@@ -80,6 +80,14 @@ def test_a_site_with_problems_is_not_loaded(tmp_path: Path) -> None:
         sitecheck.load(written(tmp_path, GOOD.replace("dwell_s: 30", "dwel_s: 30")))
 
 
+def test_a_step_that_can_never_be_reached_is_said_to_be_such(tmp_path: Path) -> None:
+    steps = "- {what: on_foot, where: [watch]}\n    - {what: trips}"
+    with pytest.raises(SiteError, match="step 2 is never reached: trips needs a vehicle"):
+        sitecheck.load(written(tmp_path, GOOD.replace(BEGIN, begins(steps=steps))))
+    reached = steps.replace("{what: trips}", "{what: trips, otherwise: [{what: visits}]}")
+    sitecheck.load(written(tmp_path, GOOD.replace(BEGIN, begins(steps=reached))))
+
+
 def test_who_looks_at_no_pictures_needs_neither_their_source_nor_a_network(tmp_path: Path) -> None:
     text = GOOD.replace("rtsp://watch:secret@10.0.0.5/stream", "gone.mp4") + "detector: {name: yolo99z, pose: movnet}\n"
     site = written(tmp_path, text)
@@ -132,6 +140,7 @@ WRONG = [
     (BEGIN, begins(where="[wach]"), "unknown zone or kind of zone wach", "did you mean `watch`"),
     (BEGIN, begins(steps="- {what: trips, where: [watch]}"), "the first step says where it begins", "begin with one"),
     (BEGIN, begins(steps="- {what: on_foot}"), "`where` is given", "begin with one"),
+    (BEGIN, begins("raisers: [" + "{what: stay, score: 0}, " * 21 + "]"), "`raisers`", "20"),
     (BEGIN, begins("raisers: [{what: stay, score: 0.7}]"), "add up to 0.85", "lower them to 0.7"),
     (BEGIN, begins("raisers: [{what: stays}]"), "`what` stays is not known", "did you mean `stay`"),
     (BEGIN, begins("lowerers: [{what: schedule}]"), "`schedule` belongs to", "name one there"),
