@@ -14,53 +14,40 @@ import msgspec
 import numpy as np
 
 from detectors.view import View
-from lanewatch.records import PERSON, Box, Float32
-from models.odd import LONG, UPRIGHT
+from lanewatch.records import LABELS, PERSON, Bool, Box, Float32
+from models.odd import LEAST, LONG, UPRIGHT
+from models.overlap import of_smaller
 from models.pose import HIPS, SHOULDERS
 
+LYING = tuple(LABELS.index(name) for name in ("person", "cat", "dog"))
+"""What one who lies is taken for: detectors that have seen few people lie see an animal of that length."""
 LEANS = 55.0
-"""Degrees between torso and plumb line from which he lies, whatever the box says, if it is wider than ``UPRIGHT``."""
+"""Degrees between torso and plumb line from which one who is as wide as high lies, and doesn't sit or bend."""
 SURE = 0.25
 """Mean score of shoulders and hips from which that angle is one."""
-WIDER = 1.5
-"""Times by which his width over height has grown: a person on a bench with a coat on is wide before and after."""
-SUNK = 0.25
+SUNK = 0.35
 """Of the height that he had: how far the head has come down at least."""
-SHORTER = 0.8
-"""Of the height that he had: how high his box may be still; one who comes nearer and turns gets wide without."""
-SIZE = 0.3
-"""Of the area that his box had: what is smaller is a hand, or what is left of one who leaves the picture."""
-LEAST = 32.0
-"""Pixels that he must have been high: of smaller ones a pixel more or less decides."""
-REACH = 1.0
-"""Of the height that he had: how far from where he stood he may lie."""
-FEET = 0.5
-"""Of the height that he had: how much higher or lower on the picture he may be lying than his feet were."""
-SMALLEST, LARGEST = 0.35, 2.0
-"""Of the height that he had: how long he may be lying; one who falls towards the camera gets longer."""
+REACH = 0.75
+"""Of the height that he had: how far beside or before his feet he may lie; three times that is one fall."""
+BEHIND = 0.3
+"""Of the height that he had: how far above his feet on the picture, which is behind them or on a bed."""
 PLACE = 0.5
 """Of his length: how far from where he was first seen down he may be seen later."""
 RISEN = 0.5
 """Share of an upright box that lies over a low one, or the other way round, from which that one is no more down."""
-PACE, SLACK = 1.5, 0.3
-"""Body heights a second that he may have walked on from where he stood, and body heights by which boxes jump."""
+PACE = 1.5
+"""Body heights a second that he may have walked on from where he stood."""
 SETTLED_S = 0.7
-"""One who has been at a place for so long hasn't just come there: in that time a walker leaves his own box."""
-SAME = 0.7
-"""Of the height that he had: one who is smaller is somebody else."""
+"""What has been at a place for so long hasn't just come there: in that time a walker leaves his own box."""
+SAME = 0.8
+"""Of the height that he had: an upright box that is lower is a part of him who lies, or somebody else."""
 CLEAR = 0.3
-"""Score from which an upright box says so."""
-STOOD = 2
-"""Looks at which he must have been seen upright, in twice the time of a fall: one single box is nobody yet."""
-LATE_S = 1.5
-"""One who is half down has not come down far enough yet; for so long he may come down further."""
+"""Score from which an upright box says that somebody is up."""
 LOOKS = 3
 """Looks at which he must have been seen low."""
 FORGET_S = 6.0
 """Seconds for which one who is down may not be seen; longer than a hand over the lens, and false boxes that come and go
 at one place are the same false box."""
-HUGE = 0.5
-"""Of the picture's area: a box that fills more of it is a false one."""
 MOST = 24
 """Of the upright, and of the low, that are remembered: the latest."""
 
@@ -85,7 +72,6 @@ class Down(msgspec.Struct, frozen=True):
         stood: How he stood before; None where nobody stood there: it was low all along.
         label: Of the box.
         score: Of the last box.
-        leans: The torso's angle by the joints, degrees; None where nobody knows.
     """
 
     since: float
@@ -96,92 +82,94 @@ class Down(msgspec.Struct, frozen=True):
     stood: Upright | None
     label: int
     score: float
-    leans: float | None = None
 
 
 class Seen(NamedTuple):
-    """One box of a record: its width over height, the torso's angle in degrees, its track and that one's birth."""
+    """One box of a record, its track, -1 where it has none, and that one's birth."""
 
     box: Box
     label: int
     score: float
-    wide: float
-    leans: float | None
     track: int
     born_at: float
 
 
-def people(view: View, labels: frozenset[int]) -> list[Seen]:
-    """A record's boxes of those labels."""
+class People(NamedTuple):
+    """(N,) each: which boxes of a record are somebody's who is upright, and who is low and not behind one who isn't."""
+
+    upright: Bool
+    low: Bool
+
+
+def people(view: View) -> People:
+    """Who is upright in a record, and who is low."""
     record = view.detections
-    largest = HUGE * record.width * record.height
-    tracks = {one.detection: one for one in view.followed if one.detection >= 0}
+    xyxy, labels = record.xyxy, record.labels
+    width, height = xyxy[:, 2] - xyxy[:, 0], xyxy[:, 3] - xyxy[:, 1]
+    upright: Bool = (labels == PERSON) & (width <= UPRIGHT * height)
+    low: Bool = (width >= LONG * height) & (labels != 0)
+    if record.asked is not None and record.keypoints is not None:
+        low[record.asked] |= _lean(record.keypoints[record.asked])
+    if low.any():
+        low &= np.isin(labels, LYING)
+        clear = upright & (record.scores >= CLEAR)
+        if low.any() and clear.any():
+            rows = np.flatnonzero(low)
+            low[rows] = (of_smaller(xyxy[rows], xyxy[clear]) < RISEN).all(axis=1)
+    return People(upright, low)
+
+
+def _lean(joints: Float32) -> Bool:
+    """(N,) whether the torsos of (N, 17, 3) joints lie."""
+    across, along = np.abs(joints[:, HIPS, :2].mean(axis=1) - joints[:, SHOULDERS, :2].mean(axis=1)).T
+    sure = joints[:, (*SHOULDERS, *HIPS), 2].mean(axis=1) >= SURE
+    lean: Bool = sure & (np.degrees(np.arctan2(across, along)) >= LEANS)
+    return lean
+
+
+def seen(view: View, which: Bool) -> list[Seen]:
+    """Those boxes of a record, the surest first."""
+    record = view.detections
+    tracks = {one.detection: one for one in view.followed}
     found = []
-    columns = zip(record.xyxy.tolist(), record.labels.tolist(), record.scores.tolist(), strict=True)
-    for row, (box, label, score) in enumerate(columns):
-        if label in labels and (box[2] - box[0]) * (box[3] - box[1]) <= largest:
-            wide = (box[2] - box[0]) / max(box[3] - box[1], 1.0)
-            leans = _leans(view, row) if wide > UPRIGHT else None
-            track = tracks.get(row)
-            whose = (-1, view.captured_at) if track is None else (track.id, track.born.at)
-            found.append(Seen(tuple(box), label, score, wide, leans, *whose))
-    return found
+    for row in np.flatnonzero(which).tolist():
+        track = tracks.get(row)
+        whose = (-1, view.captured_at) if track is None else (track.id, track.born.at)
+        box = tuple(record.xyxy[row].tolist())
+        found.append(Seen(box, int(record.labels[row]), float(record.scores[row]), *whose))
+    return sorted(found, key=lambda one: -one.score)
 
 
-def _leans(view: View, row: int) -> float | None:
-    record = view.detections
-    if record.keypoints is None or record.asked is None or not record.asked[row]:
-        return None
-    joints: Float32 = record.keypoints[row]
-    if float(joints[[*SHOULDERS, *HIPS], 2].mean()) < SURE:
-        return None
-    across, along = np.abs(joints[list(HIPS), :2].mean(axis=0) - joints[list(SHOULDERS), :2].mean(axis=0)).tolist()
-    return math.degrees(math.atan2(across, along))
-
-
-def is_low(one: Seen) -> bool:
-    """Whether somebody lies, by the box or by the torso."""
-    return one.wide >= LONG or (one.leans is not None and one.leans >= LEANS)
-
-
-def _is_upright(one: Seen) -> bool:
-    return one.label == PERSON and one.wide <= UPRIGHT
-
-
-def remember(stood: tuple[Upright, ...], seen: Iterable[Seen], now: float, fall_s: float) -> tuple[Upright, ...]:
-    """Who was upright in twice the last ``fall_s`` seconds."""
-    kept = [one for one in stood if 0 <= now - one.at <= 2 * fall_s]
-    upright = [one for one in seen if _is_upright(one)]
-    kept += [Upright(now, one.box, one.track) for one in upright if not _second(one, upright)]
+def remember(stood: tuple[Upright, ...], upright: Sequence[Seen], now: float, fall_s: float) -> tuple[Upright, ...]:
+    """Who was upright in the last ``fall_s`` seconds; boxes within somebody's surer one are a part of him."""
+    kept = [one for one in stood if 0 <= now - one.at <= fall_s]
+    for row, one in enumerate(upright):
+        if not _covered(one.box, upright[:row]):
+            kept.append(Upright(now, one.box, one.track))
     return tuple(kept[-MOST:])
 
 
-def _second(one: Seen, upright: Iterable[Seen]) -> bool:
-    """Whether it is a part of somebody else's surer box."""
-    return any(other.score > one.score and _share(one.box, other.box) >= RISEN for other in upright)
-
-
 def follow(
-    downs: tuple[Down, ...], seen: Sequence[Seen], stood: Sequence[Upright], now: float, fall_s: float
+    downs: tuple[Down, ...],
+    low: Sequence[Seen],
+    upright: Sequence[Seen],
+    stood: Sequence[Upright],
+    now: float,
+    fall_s: float,
 ) -> tuple[Down, ...]:
     """Who is low after a look: those from before who are so still or aren't seen, and those who have become so."""
-    upright = [one for one in seen if _is_upright(one) and one.score >= CLEAR]
-    low = [one for one in seen if is_low(one) and not _covered(one.box, upright)]
-    low.sort(key=lambda one: -one.score)
+    upright = [one for one in upright if one.score >= CLEAR]
     result = []
     for down in downs:
         if now - down.until > FORGET_S or _covered(down.box, upright):
             continue
         near = [one for one in low if _is_there(one.box, down.place)]
-        for one in near:
-            low.remove(one)
+        low = [one for one in low if one not in near]
         if near:
-            again = (
-                _begin(near[0], stood, upright, now, fall_s)
-                if down.stood is None and now - down.since <= LATE_S
-                else None
-            )
-            down = again if again is not None and again.stood is not None else _still(down, near[0], now)
+            # One who is half down may come down further
+            again = down.stood is None and now - down.since <= fall_s
+            begun = _begin(near[0], stood, upright, now, fall_s) if again else None
+            down = _still(down, near[0], now) if begun is None or begun.stood is None else begun
         if down.stood is not None and any(_walked_on(down.stood, one, stood, now) for one in upright):
             down = msgspec.structs.replace(down, stood=None)
         result.append(down)
@@ -193,61 +181,50 @@ def _covered(box: Box, upright: Iterable[Seen]) -> bool:
     return any(_share(box, one.box) >= RISEN for one in upright)
 
 
-def _walked_on(stood: Upright, one: Seen, others: Iterable[Upright], now: float) -> bool:
-    """Whether somebody upright is, or may be, the one who stood there."""
-    if one.track >= 0 and one.track == stood.track:
+def _walked_on(before: Upright, one: Seen, stood: Iterable[Upright], now: float) -> bool:
+    """Whether somebody upright is, or may be, the one who stood there before."""
+    if one.track >= 0 and one.track == before.track:
         return True
-    if one.track >= 0 and one.born_at < stood.at:
+    if one.track >= 0 and one.born_at < before.at:
         return False  # he was there as well
-    if _share(one.box, stood.box) < RISEN and any(
-        now - other.at >= SETTLED_S and _share(one.box, other.box) >= RISEN for other in others
-    ):
-        return False  # or something there that looks like somebody
-    height = stood.box[3] - stood.box[1]
+    height = before.box[3] - before.box[1]
     if one.box[3] - one.box[1] < SAME * height:
         return False
-    feet = (one.box[0] + one.box[2] - stood.box[0] - stood.box[2]) / 2, one.box[3] - stood.box[3]
-    return math.hypot(*feet) <= (SLACK + PACE * (now - stood.at)) * height
+    feet = (one.box[0] + one.box[2] - before.box[0] - before.box[2]) / 2, one.box[3] - before.box[3]
+    if math.hypot(*feet) > PACE * (now - before.at) * height:
+        return False
+    # Who was there as well, or something that looks like somebody
+    settled = (other.box for other in stood if now - other.at >= SETTLED_S)
+    return _share(one.box, before.box) >= RISEN or all(_share(one.box, box) < RISEN for box in settled)
 
 
 def _still(down: Down, one: Seen, now: float) -> Down:
-    leans = down.leans if one.leans is None else one.leans
-    return Down(down.since, now, down.looks + 1, one.box, down.place, down.stood, down.label, one.score, leans)
+    return Down(down.since, now, down.looks + 1, one.box, down.place, down.stood, down.label, one.score)
 
 
 def together(down: Down, other: Down) -> bool:
     """Whether two who are down are parts of one, or one who crawls: one stood where he reaches both."""
     reach = max((one.stood.box[3] - one.stood.box[1] for one in (down, other) if one.stood is not None), default=0.0)
-    return _apart(down.place, other.place) <= REACH * reach
+    return _apart(down.place, other.place) <= 3 * REACH * reach
 
 
 def _begin(one: Seen, stood: Sequence[Upright], upright: Sequence[Seen], now: float, fall_s: float) -> Down:
-    before = [other for other in stood if 0 < now - other.at <= fall_s and _fell(other.box, one)]
+    before = [other for other in stood if 0 < now - other.at <= fall_s and _fell(other.box, one.box)]
     for walker in upright:
         left = [other for other in before if not _walked_on(other, walker, stood, now)]
         # One with a track takes away himself alone; of one without, nobody knows which of them he was
         before = left if walker.track >= 0 or len(left) == len(before) else []
-    whose = next((other for other in reversed(before) if _stood(other, stood)), None)
-    return Down(now, now, 1, one.box, one.box, whose, one.label, one.score, one.leans)
+    return Down(now, now, 1, one.box, one.box, before[-1] if before else None, one.label, one.score)
 
 
-def _stood(one: Upright, stood: Iterable[Upright]) -> bool:
-    return one.track >= 0 or sum(_share(one.box, other.box) >= RISEN for other in stood) >= STOOD
-
-
-def _fell(before: Box, one: Seen) -> bool:
+def _fell(before: Box, box: Box) -> bool:
     """Whether one who stood so may be the one who lies so."""
-    left, top, right, bottom = one.box
-    height = max(before[3] - before[1], 1.0)
-    wide = (before[2] - before[0]) / height
-    if height < LEAST or one.wide < WIDER * wide or bottom - top > SHORTER * height:
-        return False
+    height = before[3] - before[1]
     return (
-        (right - left) * (bottom - top) >= SIZE * wide * height * height
-        and top - before[1] >= SUNK * height
-        and abs(bottom - before[3]) <= FEET * height
-        and abs((left + right - before[0] - before[2]) / 2) <= REACH * height
-        and SMALLEST * height <= length(one.box) <= LARGEST * height
+        height >= LEAST
+        and box[1] - before[1] >= SUNK * height
+        and -BEHIND * height <= box[3] - before[3] <= REACH * height
+        and abs(box[0] + box[2] - before[0] - before[2]) / 2 <= REACH * height
     )
 
 

@@ -24,12 +24,8 @@ from detectors.followed import Step
 from detectors.slumps import Walker
 from detectors.thresholds import Resolver, Thresholds
 from detectors.view import View
-from lanewatch.records import LABELS, PERSON
+from lanewatch.records import PERSON
 from lanewatch.site import Name
-from models.odd import UPRIGHT
-
-LYING = frozenset(LABELS.index(name) for name in ("person", "cat", "dog"))
-"""What one who lies is taken for: detectors that have seen few people lie see an animal of that length."""
 
 FELL = 0.45
 """Score of one who has just been down for long enough by day, the detector's confidence aside."""
@@ -104,17 +100,25 @@ class Fall:
     def step(self, memory: Falls, view: View) -> tuple[Falls, Sequence[Claim]]:
         """Who is upright and who is down after a record; a claim for each who fell and stays down."""
         now = view.captured_at
-        if view.looked and not _nothing_new(memory, view):
-            usual = self._limits.at(view, "", PERSON)
-            seen = downs.people(view, LYING)
-            low = downs.follow(memory.downs, seen, memory.stood, now, usual.fall_s)
-            stood = downs.remember(memory.stood, seen, now, usual.fall_s)
-            walkers = slumps.follow(memory.walkers, view)
-            if stood or low or walkers or memory != Falls():
-                slumped = [one.down for one in walkers if one.down is not None]
-                fallen = self._fallen(memory.fallen, (*low, *slumped), view)
-                memory = Falls(stood, low, fallen, walkers)
+        if view.looked:
+            who = downs.people(view)
+            low, noted = bool(who.low.any()), memory.stood and 0 <= now - memory.stood[-1].at < NOTED_S
+            if low or memory.downs or not noted:
+                memory = self._look(memory, view, who)
         return memory, [self._claim(one, view) for one in memory.fallen]
+
+    def _look(self, memory: Falls, view: View, who: downs.People) -> Falls:
+        """After a look at which somebody is low or was, or the upright are noted."""
+        now = view.captured_at
+        fall_s = self._limits.at(view, "", PERSON).fall_s
+        upright = downs.seen(view, who.upright)
+        low = downs.follow(memory.downs, downs.seen(view, who.low), upright, memory.stood, now, fall_s)
+        stood = downs.remember(memory.stood, upright, now, fall_s)
+        walkers = slumps.follow(memory.walkers, view)
+        if not (stood or low or walkers) and memory == Falls():
+            return memory
+        slumped = [one.down for one in walkers if one.down is not None]
+        return Falls(stood, low, self._fallen(memory.fallen, (*low, *slumped), view), walkers)
 
     def _fallen(self, fallen: tuple[Down, ...], low: tuple[Down, ...], view: View) -> tuple[Down, ...]:
         """Those from before as long as somebody is low there, and those who have been down for long enough now."""
@@ -123,8 +127,7 @@ class Fall:
         for one in fallen:
             still = next((other for other in low if other.until == now and downs.together(one, other)), None)
             if still is not None:
-                leans = one.leans if still.leans is None else still.leans
-                one = msgspec.structs.replace(one, until=now, box=still.box, score=still.score, leans=leans)
+                one = msgspec.structs.replace(one, until=now, box=still.box, score=still.score)
             if now - one.until <= downs.FORGET_S:
                 result.append(one)
         for one in low:
@@ -154,14 +157,6 @@ class Fall:
             account=lambda: _account(down, view, limits),
             cooldown_s=limits.cooldown_s,
         )
-
-
-def _nothing_new(memory: Falls, view: View) -> bool:
-    """Whether nobody is low or wide now and those who are upright have been noted a moment ago."""
-    if memory.downs or not memory.stood or not 0 <= view.captured_at - memory.stood[-1].at < NOTED_S:
-        return False
-    xyxy = view.detections.xyxy
-    return not ((xyxy[:, 2] - xyxy[:, 0]) > UPRIGHT * (xyxy[:, 3] - xyxy[:, 1])).any()
 
 
 def _zone(down: Down, view: View) -> str:
