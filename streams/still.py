@@ -8,20 +8,24 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from lanewatch.records import Box, StillRegion, UInt8
+from lanewatch.records import Box, Float32, StillRegion, UInt8
 from streams.masks import Masks, Polygon
 
 EVERY_S = 1.0
 STAYS_S = 3.0
-DIFFERS = 20
+DIFFERS, OF_LIGHT, LEAST = 20.0, 0.16, 8.0
 RESTS = 12
-"""Grey levels: the fast average differs from the slow one by more than ``DIFFERS``, the picture from the fast one by
+"""Grey levels: the fast average differs from the slow one by more than ``DIFFERS``, or in the dark
+by more than ``OF_LIGHT`` of the mean, but by no less than ``LEAST``, which is noise; the picture from the fast one by
 less than ``RESTS``, for ``STAYS_S``. On ABODA's bag these find it and nothing else."""
 
 LARGEST = 0.1
 """Of the picture: beyond it is the light. What size means at a place, the watcher knows, not the sampler."""
 
 _AROUND = 4  # pixels of the gate's picture: a bag's surroundings, not another one's
+_FIT = 3  # times a line is fitted to the light, each time without what lies far off it
+_FAR = 2.5  # medians of the distances
+_NEAR = 3.0  # grey levels: never far off
 _PLAIN = 5.0  # grey levels: less does not stand out
 _SAME = 0.5  # intersection over union with which a region is the one seen before
 _SPOT = np.ones((3, 3), np.uint8)
@@ -120,8 +124,10 @@ class Still:
 
 def _found(small: UInt8, fast: UInt8, slow: UInt8, usual: UInt8, masks: Masks) -> list[tuple[_Corners, float]]:
     """The boxes of what differs and rests, each with what its surroundings say of whether it came or went."""
+    slow, usual = _relit(slow, fast), _relit(usual, fast)
     differs = cv2.min(cv2.absdiff(fast, slow), cv2.absdiff(fast, usual))
-    apart = np.asarray(cv2.threshold(differs, DIFFERS, 255, cv2.THRESH_BINARY)[1], np.uint8)
+    least = min(DIFFERS, max(LEAST, OF_LIGHT * cv2.mean(fast)[0]))
+    apart = np.asarray(cv2.threshold(differs, least, 255, cv2.THRESH_BINARY)[1], np.uint8)
     if not cv2.countNonZero(apart):
         return []
     rests = cv2.threshold(cv2.absdiff(small, fast), RESTS - 1, 255, cv2.THRESH_BINARY_INV)[1]
@@ -134,6 +140,26 @@ def _found(small: UInt8, fast: UInt8, slow: UInt8, usual: UInt8, masks: Masks) -
             box = (left, top, left + width, top + height)
             found.append((box, _added(box, both, apart, (fast, usual))))
     return found
+
+
+def _relit(past: UInt8, now: UInt8) -> UInt8:
+    """A picture of the past in the light of now: clouds, dusk and exposure stretch grey levels, and lift them."""
+    before, after = _thin(past), _thin(now)
+    gain, lift = 1.0, float(np.median(after - before))
+    for _ in range(_FIT):
+        off = np.abs(after - gain * before - lift)
+        near = off <= max(_FAR * float(np.median(off)), _NEAR)
+        spread = float(before[near].std())
+        if spread < _NEAR:  # as good as one grey level: nothing says what is stretched
+            return past
+        gain = float(np.mean((before[near] - before[near].mean()) * (after[near] - after[near].mean()))) / spread**2
+        lift = float(after[near].mean()) - gain * float(before[near].mean())
+    return np.asarray(cv2.convertScaleAbs(past, alpha=gain, beta=lift), np.uint8) if gain > 0 else past
+
+
+def _thin(small: UInt8) -> Float32:
+    """One pixel in 64."""
+    return small[4::8, 4::8].astype(np.float32)
 
 
 def _added(box: _Corners, both: UInt8, apart: UInt8, pictures: tuple[UInt8, UInt8]) -> float:

@@ -59,3 +59,30 @@ def test_the_ground_of_a_busy_path_is_nothing_that_came() -> None:
             picture[90:130, max(x - 100, 0) : x] = 10
 
     assert not any(seen(walkers, 50)[-70:])
+
+
+def test_a_cloud_stretches_the_picture_and_nothing_came() -> None:
+    """By 40 % within ten seconds: a path, its verges, a light wall and a dark bush change by 44, 28, 60, 80 and 16 grey
+    levels, and nothing else does."""
+
+    def cloud(picture: UInt8, at: float) -> None:
+        light = 1.0 - 0.4 * min(max((at - 10) / 10, 0.0), 1.0)
+        picture[:, :100] -= 40
+        picture[:, 220:] += 40
+        picture[20:60, 120:170] += 90
+        picture[120:160, 120:170] -= 70
+        picture[:] = picture * light
+
+    assert not any(seen(cloud, 40))
+
+
+def test_what_is_set_down_in_the_dark_is_found() -> None:
+    """A third of the light: of a bag 48 grey levels darker than the ground 16 are left."""
+
+    def night(picture: UInt8, at: float) -> None:
+        _bag(62, 10, 60)(picture, at)
+        picture[:] = picture / 3
+
+    (came,) = seen(night, 25)[-1]
+    assert came.added > 0.5
+    assert came.box == pytest.approx((150, 100, 168, 116), abs=3)
