@@ -122,7 +122,8 @@ class Composed:
         if not memory.stories and standing is memory.stands and not self._visitors(view):
             return (memory if len(paid) == len(memory.paid) else msgspec.structs.replace(memory, paid=paid)), ()
         people = [one for one in view.followed if one.seen and one.credible and one.label not in VEHICLES]
-        before = told = [self._judged(self._go_on(one, standing, people, view), view) for one in memory.stories]
+        told = [self._go_on(one, standing, people, view) for one in memory.stories]
+        before = told = [self._judged(self._lowered(one, view, paid), view) for one in told]
         if self._may_begin(view):
             told = self._begun(before, standing, people, view, paid)
         told = [one for one in told if not self._over(one, view)]
@@ -192,17 +193,19 @@ class Composed:
         who comes after the owner is not he."""
         if one.stand is not None and (one.lowered or len(one.steps) == len(self.composite.steps)):
             return True
-        return bool(one.lowered) and not self._lowered(one, view, ()).lowered
+        return bool(one.lowered) and not any(_lowers(lowerer, one.zone, view) for lowerer in self.composite.lowerers)
 
     def _lowered(self, one: Story, view: View, paid: tuple[Paid, ...]) -> Story:
-        """With what makes harmless who comes now."""
-        lowered = tuple(
+        """With what makes it harmless, seen until its second step."""
+        if len(one.steps) >= 2:
+            return one
+        now = [
             number
             for number, lowerer in enumerate(self.composite.lowerers)
             if _lowers(lowerer, one.zone, view)
             and not (lowerer.what == "registered_visit" and any(other.zone == one.zone for other in paid))
-        )
-        return msgspec.structs.replace(one, lowered=lowered)
+        ]
+        return msgspec.structs.replace(one, lowered=tuple(sorted({*one.lowered, *now}))) if now else one
 
     def _pays(self, one: Story, paid: tuple[Paid, ...], view: View) -> tuple[Paid, ...]:
         """With the visit that covers a story of two steps: who only stopped has not paid it."""
@@ -326,13 +329,14 @@ def _lowers(lowerer: Lowerer, zone: str, view: View) -> bool:
 
 
 def _glimpsed(areas: Sequence[Area], view: View) -> tuple[bool, bool]:
-    """Whether the detector saw a person there, and whether anything without a name moves there, followed or not."""
+    """Whether the detector saw a person there who is not followed, and whether anything without a name moves there."""
     record = view.detections
+    followed = {one.detection for one in view.followed if one.credible and one.label == PERSON}
     persons = movers = False
-    for (left, _, right, bottom), label, sure in zip(
-        record.xyxy.tolist(), record.labels.tolist(), record.scores.tolist(), strict=True
+    for row, ((left, _, right, bottom), label, sure) in enumerate(
+        zip(record.xyxy.tolist(), record.labels.tolist(), record.scores.tolist(), strict=True)
     ):
-        counts = label == UNKNOWN or (label == PERSON and sure >= SURE)
+        counts = label == UNKNOWN or (label == PERSON and sure >= SURE and row not in followed)
         if counts and any(area.contains((left + right) / 2, bottom) for area in areas):
             persons, movers = persons or label == PERSON, movers or label == UNKNOWN
     return persons, movers

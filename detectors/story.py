@@ -27,6 +27,8 @@ GLIMPSE_S = 10.0
 GLIMPSES = 2
 """Looks at which a person must be seen by the vehicle or in the zone until what moves there without a name is taken
 for people too: rain and insects come without any."""
+TOGETHER_S = 2.0
+"""Glimpses within this of one another are one visit: who stands beside the zone is now and then seen in it."""
 VISIT_S = 3.0
 """Who was in the zone for less has only touched it."""
 CAME_S = 5.0
@@ -55,7 +57,7 @@ class Stay(msgspec.Struct, frozen=True):
 
 
 class Glimpsed(msgspec.Struct, frozen=True):
-    """One go of people in the zone: since when, at how many looks one of them had a name, and if it is a way."""
+    """People in the zone without a break: since when, at how many looks one had a name; and if this go is a way."""
 
     since: float
     named: int
@@ -196,6 +198,8 @@ def _way(story: Story, named: bool, now: float) -> Story:
     one, ways = story.glimpsed, story.ways
     if one is None or now - story.present_at >= APART_S:
         one = Glimpsed(now, 0, way=False)
+    elif now - story.present_at > TOGETHER_S:
+        one = Glimpsed(now, 0, one.way)
     one = msgspec.structs.replace(one, named=one.named + named)
     if not one.way and one.named >= GLIMPSES and now - one.since >= VISIT_S:
         one = msgspec.structs.replace(one, way=True)

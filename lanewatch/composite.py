@@ -95,7 +95,7 @@ class Raiser(Sign):
 
 
 class Lowerer(Part):
-    """What makes it harmless: where it holds when somebody comes, it holds for the whole of what he does."""
+    """What makes it harmless: where it holds before the second step is reached, it holds for the whole happening."""
 
     what: Literal["owner_hours", "registered_visit", "schedule"] = Field(
         title="What",

@@ -130,8 +130,8 @@ def test_who_comes_after_the_registered_visitor_is_not_he() -> None:
     assert began[1] - MIDNIGHT == pytest.approx(140, abs=2)
 
 
-def test_a_registration_covers_one_visit_and_none_that_began_before_it() -> None:
-    """Within its hours the second vehicle is somebody else; so is one that was there when they began."""
+def test_a_registration_covers_one_visit_and_none_that_loaded_before_it() -> None:
+    """Within its hours the second vehicle is somebody else; so is one that had loaded when they began."""
     visit = {"who": "이장", "zones": ["peppers"], "until": "2026-01-16T00:30:00+09:00"}
     whole = lane_site(visits=[{**visit, "since": "2026-01-15T23:50:00+09:00"}])
     thief = [stop(140, 250, 600, 520), trip(150, 15), trip(175, 15), trip(200, 15)]
@@ -140,7 +140,7 @@ def test_a_registration_covers_one_visit_and_none_that_began_before_it() -> None
     assert list(worst.values()) == [1, 3]
     told = thefts([stop(10, 80), *thief], site=whole, seconds=450)  # who only stops has not paid it
     assert gravest(told) == 1
-    assert gravest(thefts(LOADING, site=lane_site(visits=[{**visit, "since": "2026-01-16T00:00:40+09:00"}]))) == 3
+    assert gravest(thefts(LOADING, site=lane_site(visits=[{**visit, "since": "2026-01-16T00:01:00+09:00"}]))) == 3
 
 
 def test_who_stops_in_the_place_of_one_that_nobody_saw_leave_is_another() -> None:
