@@ -29,6 +29,8 @@ GLIMPSES = 2
 for people too: rain and insects come without any."""
 TOGETHER_S = 2.0
 """Glimpses within this of one another are one visit: who stands beside the zone is now and then seen in it."""
+EMPTY_S = 5.0
+"""When nobody is glimpsed in the zone for so long, they have left it: to the vehicle and back takes longer."""
 VISIT_S = 3.0
 """Who was in the zone for less has only touched it."""
 CAME_S = 5.0
@@ -171,6 +173,9 @@ def begun_on_foot(one: Followed, zone: str, now: float) -> Story:
 def go_on(story: Story, scene: Scene) -> Story:
     """The story after a look at people."""
     now = scene.view.captured_at
+    if story.standing is not None and len(story.steps) < 2 and now - story.present_at > HIDDEN_S and story.present_s:
+        # who comes to a vehicle that has stood alone for long begins anew
+        story = msgspec.structs.replace(story, ways=(), visits=(), named=0, present_s=0.0)
     if story.stand is not None:
         story = _people(story, story.stand, scene)
     stays, visits = _stays(story, scene)
@@ -196,14 +201,14 @@ def go_on(story: Story, scene: Scene) -> Story:
 def _way(story: Story, named: bool, now: float) -> Story:
     """With a way more where people stay in the zone for a visit, and for a time before nobody was there."""
     one, ways = story.glimpsed, story.ways
-    if one is None or now - story.present_at >= APART_S:
+    if one is None or now - story.present_at >= EMPTY_S:
         one = Glimpsed(now, 0, way=False)
     elif now - story.present_at > TOGETHER_S:
         one = Glimpsed(now, 0, one.way)
     one = msgspec.structs.replace(one, named=one.named + named)
     if not one.way and one.named >= GLIMPSES and now - one.since >= VISIT_S:
         one = msgspec.structs.replace(one, way=True)
-        if not ways or one.since - ways[-1] >= APART_S:
+        if not ways or one.since - ways[-1] >= EMPTY_S:
             ways = (*ways, one.since)[-MOST:]
     return msgspec.structs.replace(story, glimpsed=one, ways=ways)
 

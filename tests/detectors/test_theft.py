@@ -158,6 +158,10 @@ def test_people_who_are_glimpsed_and_never_followed_make_trips() -> None:
     weak = [trip(at, 12)._replace(score=0.35) for at in (20, 50, 80)]
     assert gravest(thefts([stop(10, 120), *weak])) == 3
     assert gravest(thefts([stop(10, 120), weak[0]])) == 1
+    apart = [weak[0], trip(200, 12)._replace(score=0.35)]
+    assert (
+        gravest(thefts([stop(10, 240), *apart], seconds=400)) == 1
+    )  # three minutes apart they are no trips of one theft
     touches = [along((at, 480, 500), (at + 2, 480, 370), (at + 4, 480, 500)) for at in (20, 50, 80)]
     assert gravest(thefts([stop(10, 120), *(Actor(path, "person", 0.35) for path in touches)])) == 1
 
