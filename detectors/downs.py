@@ -19,7 +19,7 @@ from models.odd import LEAST, LONG, UPRIGHT
 from models.overlap import of_smaller
 from models.pose import HIPS, SHOULDERS
 
-LYING = tuple(LABELS.index(name) for name in ("person", "cat", "dog"))
+LYING = np.isin(LABELS, ("person", "cat", "dog"))
 """What one who lies is taken for: detectors that have seen few people lie see an animal of that length."""
 LEANS = 55.0
 """Degrees between torso and plumb line from which one who is as wide as high lies, and doesn't sit or bend."""
@@ -107,13 +107,12 @@ def people(view: View) -> People:
     xyxy, labels = record.xyxy, record.labels
     width, height = xyxy[:, 2] - xyxy[:, 0], xyxy[:, 3] - xyxy[:, 1]
     upright: Bool = (labels == PERSON) & (width <= UPRIGHT * height)
-    low: Bool = (width >= LONG * height) & (labels != 0)
+    low: Bool = (width >= LONG * height) & LYING[labels]
     if record.asked is not None and record.keypoints is not None:
         low[record.asked] |= _lean(record.keypoints[record.asked])
     if low.any():
-        low &= np.isin(labels, LYING)
         clear = upright & (record.scores >= CLEAR)
-        if low.any() and clear.any():
+        if clear.any():
             rows = np.flatnonzero(low)
             low[rows] = (of_smaller(xyxy[rows], xyxy[clear]) < RISEN).all(axis=1)
     return People(upright, low)
@@ -143,9 +142,10 @@ def seen(view: View, which: Bool) -> list[Seen]:
 def remember(stood: tuple[Upright, ...], upright: Sequence[Seen], now: float, fall_s: float) -> tuple[Upright, ...]:
     """Who was upright in the last ``fall_s`` seconds; boxes within somebody's surer one are a part of him."""
     kept = [one for one in stood if 0 <= now - one.at <= fall_s]
-    for row, one in enumerate(upright):
-        if not _covered(one.box, upright[:row]):
-            kept.append(Upright(now, one.box, one.track))
+    if upright:
+        boxes = np.array([one.box for one in upright])
+        part: Bool = np.tril(of_smaller(boxes, boxes) >= RISEN, -1)
+        kept += [Upright(now, one.box, one.track) for one, of in zip(upright, part, strict=True) if not of.any()]
     return tuple(kept[-MOST:])
 
 

@@ -112,6 +112,22 @@ def test_helpers_who_come_do_not_hide_it() -> None:
     assert len(falls(detections(faller, helper))) == 1
 
 
+def test_parts_of_one_who_has_fallen_are_one_event() -> None:
+    """Once legs and once trunk are seen, a body's length apart."""
+
+    def trunk(time: float) -> Seen:
+        return ((560, 570, 620, 610), 0.25, "person") if time > FALL_AT + 0.6 else None
+
+    assert len(falls(detections(faller, trunk))) == 1
+
+
+def test_who_lies_behind_or_above_where_he_stood_has_not_fallen() -> None:
+    def sleeper(time: float) -> Seen:
+        return (upright(400), 0.8, "person") if time < FALL_AT else (lying(400, foot=565), 0.6, "person")
+
+    assert falls(detections(sleeper)) == []
+
+
 def test_dispatch_is_suggested_for_who_stays_down_and_thresholds_hold() -> None:
     revised = list(watch(detections(faller, seconds=16), site()))
     severities = [event.severity for event in revised if event.kind == "fall"]
