@@ -222,7 +222,7 @@ def _fell(before: Box, box: Box) -> bool:
     height = before[3] - before[1]
     return (
         height >= LEAST
-        and box[1] - before[1] >= SUNK * height
+        and SUNK * height <= box[1] - before[1] <= height  # his feet have not left where they were
         and -BEHIND * height <= box[3] - before[3] <= REACH * height
         and abs(box[0] + box[2] - before[0] - before[2]) / 2 <= REACH * height
     )

@@ -68,7 +68,7 @@ class FightThresholds(Thresholds):
         "and their own way, body heights, a second. Raising it raises fewer events of busy places, and misses fights.",
     )
     clinched: float = Field(
-        0.7,
+        0.9,
         ge=0.1,
         le=20,
         title="Unrest of a clinch",
