@@ -24,13 +24,13 @@ CAMERAS = ("a", "b", "c", "d", "e", "f")
 Key = tuple[str, int, bytes]
 
 
-def lanes(cameras: Iterable[str] = CAMERAS) -> Site:
-    """A site whose cameras all see the same yard, 200 m from each other."""
+def lanes(cameras: Iterable[str] = CAMERAS, apart_m: float = 200) -> Site:
+    """A site whose cameras all see the same yard, so far from each other, to the north."""
     one = site().cameras[0]
     return site().model_copy(
         update={
             "cameras": tuple(
-                one.model_copy(update={"id": camera, "latitude": one.latitude + 0.0018 * number})
+                one.model_copy(update={"id": camera, "latitude": one.latitude + apart_m * number / 111_000})
                 for number, camera in enumerate(cameras)
             )
         }
