@@ -16,10 +16,9 @@ import numpy as np
 from detectors.view import View
 from lanewatch.records import LABELS, PERSON, Bool, Box, Float32
 from models.odd import LEAST, LONG, UPRIGHT
-from models.overlap import of_smaller
 from models.pose import HIPS, SHOULDERS
 
-LYING = np.isin(LABELS, ("person", "cat", "dog"))
+LYING = frozenset(LABELS.index(name) for name in ("person", "cat", "dog"))
 """What one who lies is taken for: detectors that have seen few people lie see an animal of that length."""
 LEANS = 55.0
 """Degrees between torso and plumb line from which one who is as wide as high lies, and doesn't sit or bend."""
@@ -95,27 +94,34 @@ class Seen(NamedTuple):
 
 
 class People(NamedTuple):
-    """(N,) each: which boxes of a record are somebody's who is upright, and who is low and not behind one who isn't."""
+    """Rows of a record: those of somebody who is upright, and of somebody who is low and not behind one who isn't."""
 
-    upright: Bool
-    low: Bool
+    upright: list[int]
+    low: list[int]
 
 
 def people(view: View) -> People:
     """Who is upright in a record, and who is low."""
     record = view.detections
-    xyxy, labels = record.xyxy, record.labels
-    width, height = xyxy[:, 2] - xyxy[:, 0], xyxy[:, 3] - xyxy[:, 1]
-    upright: Bool = (labels == PERSON) & (width <= UPRIGHT * height)
-    low: Bool = (width >= LONG * height) & LYING[labels]
-    if record.asked is not None and record.keypoints is not None:
-        low[record.asked] |= _lean(record.keypoints[record.asked])
-    if low.any():
-        clear = upright & (record.scores >= CLEAR)
-        if clear.any():
-            rows = np.flatnonzero(low)
-            low[rows] = (of_smaller(xyxy[rows], xyxy[clear]) < RISEN).all(axis=1)
+    boxes, labels, scores = record.xyxy.tolist(), record.labels.tolist(), record.scores.tolist()
+    lies = set() if record.asked is None or record.keypoints is None else _lying(record.asked, record.keypoints)
+    upright, low = [], []
+    for row, ((left, top, right, bottom), label) in enumerate(zip(boxes, labels, strict=True)):
+        width, height = right - left, bottom - top
+        if label == PERSON and width <= UPRIGHT * height:
+            upright.append(row)
+        if row in lies or (label in LYING and width >= LONG * height):
+            low.append(row)
+    if low:
+        clear = [boxes[row] for row in upright if scores[row] >= CLEAR]
+        low = [row for row in low if all(_share(boxes[row], box) < RISEN for box in clear)]
     return People(upright, low)
+
+
+def _lying(asked: Bool, keypoints: Float32) -> set[int]:
+    """The rows of (N,) that were asked for joints and whose torsos lie by them."""
+    rows = np.flatnonzero(asked)
+    return set(rows[_lean(keypoints[rows])].tolist())
 
 
 def _lean(joints: Float32) -> Bool:
@@ -126,12 +132,14 @@ def _lean(joints: Float32) -> Bool:
     return lean
 
 
-def seen(view: View, which: Bool) -> list[Seen]:
+def seen(view: View, rows: Sequence[int]) -> list[Seen]:
     """Those boxes of a record, the surest first."""
+    if not rows:
+        return []
     record = view.detections
     tracks = {one.detection: one for one in view.followed}
     found = []
-    for row in np.flatnonzero(which).tolist():
+    for row in rows:
         track = tracks.get(row)
         whose = (-1, view.captured_at) if track is None else (track.id, track.born.at)
         box = tuple(record.xyxy[row].tolist())
@@ -142,10 +150,10 @@ def seen(view: View, which: Bool) -> list[Seen]:
 def remember(stood: tuple[Upright, ...], upright: Sequence[Seen], now: float, fall_s: float) -> tuple[Upright, ...]:
     """Who was upright in the last ``fall_s`` seconds; boxes within somebody's surer one are a part of him."""
     kept = [one for one in stood if 0 <= now - one.at <= fall_s]
-    if upright:
-        boxes = np.array([one.box for one in upright])
-        part: Bool = np.tril(of_smaller(boxes, boxes) >= RISEN, -1)
-        kept += [Upright(now, one.box, one.track) for one, of in zip(upright, part, strict=True) if not of.any()]
+    sure = upright[:MOST]
+    for number, one in enumerate(sure):
+        if all(_share(one.box, surer.box) < RISEN for surer in sure[:number]):
+            kept.append(Upright(now, one.box, one.track))
     return tuple(kept[-MOST:])
 
 
@@ -246,9 +254,8 @@ def _apart(box: Box, other: Box) -> float:
 
 def _share(box: Box, other: Box) -> float:
     """Of the smaller box, how much lies in the other."""
-    width = min(box[2], other[2]) - max(box[0], other[0])
-    height = min(box[3], other[3]) - max(box[1], other[1])
-    if width <= 0 or height <= 0:
+    (a, b, c, d), (left, top, right, bottom) = box, other
+    if c <= left or right <= a or d <= top or bottom <= b:
         return 0.0
-    least = min((one[2] - one[0]) * (one[3] - one[1]) for one in (box, other))
-    return width * height / least if least > 0 else 0.0
+    least = min((c - a) * (d - b), (right - left) * (bottom - top))
+    return (min(c, right) - max(a, left)) * (min(d, bottom) - max(b, top)) / least if least > 0 else 0.0

@@ -104,9 +104,14 @@ def _down(looks: Sequence[Look], one: Followed, now: float) -> Down | None:
     walk = list(looks[: len(looks) - len(rest)])
     if len(walk) < LOOKS or len(rest) < LOOKS or rest[-1].at - rest[0].at < REST_S - 2 * EVERY_S:
         return None
-    area = median(look.area for look in rest)
-    reshaped = abs(median(look.shape for look in rest) - median(look.shape for look in walk))
-    if area < GREW * median(look.area for look in walk) or reshaped < RESHAPED:
+    areas = [look.area for look in rest]
+    if _apart(rest[0], rest[-1]) > 2 * STILL * math.sqrt(max(areas)):
+        return None  # as most, who walk: there is no place from which both can be in reach
+    area = median(areas)
+    if area < GREW * median([look.area for look in walk]):
+        return None
+    reshaped = abs(median([look.shape for look in rest]) - median([look.shape for look in walk]))
+    if reshaped < RESHAPED:
         return None
     middle = min(rest, key=lambda look: sum(_apart(look, other) for other in rest))
     reach = STILL * math.sqrt(area)

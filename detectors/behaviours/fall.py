@@ -102,7 +102,7 @@ class Fall:
         now = view.captured_at
         if view.looked:
             who = downs.people(view)
-            low, noted = bool(who.low.any()), memory.stood and 0 <= now - memory.stood[-1].at < NOTED_S
+            low, noted = bool(who.low), memory.stood and 0 <= now - memory.stood[-1].at < NOTED_S
             if low or memory.downs or not noted:
                 memory = self._look(memory, view, who)
         return memory, [self._claim(one, view) for one in memory.fallen]
