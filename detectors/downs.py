@@ -24,6 +24,9 @@ LEANS = 55.0
 """Degrees between torso and plumb line from which one who is as wide as high lies, and doesn't sit or bend."""
 SURE = 0.25
 """Mean score of shoulders and hips from which that angle is one."""
+SLIM = 0.75
+"""Width over height up to which somebody stands or walks; one on a chair has up to .8, and who is as wide before a
+camera that looks from above, or leaves over the lower edge of the picture, changes his shape with every step."""
 SUNK = 0.35
 """Of the height that he had: how far the head has come down at least."""
 REACH = 0.75
@@ -218,6 +221,8 @@ def together(down: Down, other: Down) -> bool:
 
 def _begin(one: Seen, stood: Sequence[Upright], upright: Sequence[Seen], now: float, fall_s: float) -> Down:
     before = [other for other in stood if 0 < now - other.at <= fall_s and _fell(other.box, one.box)]
+    if not any(_is_slim(other.box) for other in before):
+        before = []
     for walker in upright:
         left = [other for other in before if not _walked_on(other, walker, stood, now)]
         # One with a track takes away himself alone; of one without, nobody knows which of them he was
@@ -234,6 +239,10 @@ def _fell(before: Box, box: Box) -> bool:
         and -BEHIND * height <= box[3] - before[3] <= REACH * height
         and abs(box[0] + box[2] - before[0] - before[2]) / 2 <= REACH * height
     )
+
+
+def _is_slim(box: Box) -> bool:
+    return box[2] - box[0] <= SLIM * (box[3] - box[1])
 
 
 def length(box: Box) -> float:
