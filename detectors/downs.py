@@ -29,6 +29,9 @@ SLIM = 0.75
 camera that looks from above, or leaves over the lower edge of the picture, changes his shape with every step."""
 SUNK = 0.35
 """Of the height that he had: how far the head has come down at least."""
+SHORT = 0.4
+"""Of the height that he had: how long who lies is at least, also with his feet towards the camera; less is a thing, or
+what stood was none of his size."""
 REACH = 0.75
 """Of the height that he had: how far beside or before his feet he may lie; three times that is one fall."""
 BEHIND = 0.3
@@ -235,6 +238,7 @@ def _fell(before: Box, box: Box) -> bool:
     height = before[3] - before[1]
     return (
         height >= LEAST
+        and length(box) >= SHORT * height
         and SUNK * height <= box[1] - before[1] <= height  # his feet have not left where they were
         and -BEHIND * height <= box[3] - before[3] <= REACH * height
         and abs(box[0] + box[2] - before[0] - before[2]) / 2 <= REACH * height
