@@ -22,7 +22,7 @@ from pydantic import Field
 
 from detectors import score, thresholds
 from detectors.behaviour import Account, Claim, Wake
-from detectors.clinches import SPAN_S, Clinches, follow, outline
+from detectors.clinches import Clinches, follow, outline
 from detectors.followed import Step
 from detectors.thresholds import Resolver, Thresholds
 from detectors.view import View
@@ -34,6 +34,9 @@ EVIDENCE_S = 1.0
 LOOKS = 10
 """And over so many looks, where a camera looks less often: of fewer, a detector's jitter alone makes a fight. At 2 to 4
 fps, pets09-s2l1 and aboda-video4 reach 2.0 in a second's looks and 1.4 in ten."""
+SPAN_S = 0.2
+"""Over which people are compared, or over one step of a camera that looks less often; what changed in less counts as a
+change of so long, or a detector's jitter would be more unrest the shorter the span."""
 STEP_S = 0.5
 """The longest time between two looks over which people are compared: a camera at 2 fps sees no fight's movements."""
 ALIKE = 1.6
@@ -68,7 +71,7 @@ class FightThresholds(Thresholds):
         "and their own way, body heights, a second. Raising it raises fewer events of busy places, and misses fights.",
     )
     clinched: float = Field(
-        0.9,
+        0.5,
         ge=0.1,
         le=20,
         title="Unrest of a clinch",
