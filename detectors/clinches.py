@@ -26,7 +26,7 @@ HELD_S = 0.8
 SPAN_S = 0.4
 """Over which people are compared, or over one step of a camera that looks less often. What changed in less counts as a
 change of so long. A detector's jitter does not grow with the span, what people do does: over .2 s two who stand half
-behind each other reach .85 by it (the demo's clip), and who fight, at five looks a second, .76; over .4 s .42 and .60."""
+behind each other reach .85 by it (the demo's clip), who fight at five looks a second .76; over .4 s .42 and .60."""
 STEP_S = 0.5
 """The longest time between two looks over which outlines are compared."""
 FAR = 2.0
