@@ -47,7 +47,7 @@ lint: $(VENV)/test.done ## ruff and strict mypy
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-bench: $(VENV)/test.done ## the figures of the README, one table after the other (about 25 minutes)
+bench: $(VENV)/test.done ## the figures of the README, one table after the other (about 40 minutes)
 	$(PY) -m benchmarks.weights
 	$(PY) -m benchmarks.pipeline
 	$(PY) -m benchmarks.detection
@@ -57,6 +57,7 @@ bench: $(VENV)/test.done ## the figures of the README, one table after the other
 	$(PY) -m benchmarks.tracking
 	$(PY) -m benchmarks.events
 	$(PY) -m benchmarks.holes
+	$(PY) -m benchmarks.behaviours
 	$(PY) -m benchmarks.kafka --city
 
 clean: ## the environment and everything that the demo wrote

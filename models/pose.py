@@ -11,14 +11,10 @@ from lanewatch.records import Float32, Image
 from models import detector
 
 POINTS: Final = 17
-NOSE: Final = 0
 SHOULDERS: Final = (5, 6)
-ELBOWS: Final = (7, 8)
-WRISTS: Final = (9, 10)
 HIPS: Final = (11, 12)
-KNEES: Final = (13, 14)
 ANKLES: Final = (15, 16)
-"""Rows of the points; the person's left before the right."""
+"""Rows of the points that are asked for; the person's left before the right."""
 
 BUILT_IN: Final = "movenet"
 NONE: Final = "none"

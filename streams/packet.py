@@ -46,11 +46,6 @@ class Codec:
             float(stream.average_rate or stream.base_rate or 25),
         )
 
-    @property
-    def intra(self) -> bool:
-        """Every packet is a picture by itself."""
-        return self.name in {"mjpeg", "png", "bmp", "tiff", "webp", "rawvideo"}
-
 
 class Packet(msgspec.Struct, frozen=True):
     """One encoded picture.

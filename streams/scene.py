@@ -33,7 +33,6 @@ SEEN = 0.15
 """Response of the phase correlation below which a shift is a guess; then none is reported."""
 
 _PLANAR = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p"}
-_FULL_RANGE = 2
 _SHIFT_SIZE = (160, 90)
 _VIEW_SIZE = (80, 45)
 _STEEP = 24.0  # of a Sobel's sum, where noise of one grey level gives 3
