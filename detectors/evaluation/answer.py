@@ -24,14 +24,23 @@ def alarms(revisions: Iterable[Event]) -> list[Instant]:
     return [Instant((one.camera, one.kind, one.zone), one.at) for one in raised(revisions)]
 
 
-def raised(revisions: Iterable[Event]) -> list[Alarm]:
-    """One alarm an event, in the order of their opening; its score and end are those of the newest revision."""
+def raised(revisions: Iterable[Event], severity: int = 1) -> list[Alarm]:
+    """One alarm an event, in the order of their opening; its score and end are those of the newest revision.
+
+    Args:
+        revisions: of events of one run; all of them where ``severity`` is above 1.
+        severity: an event that never gets so grave is no alarm, and one that does is one from when it did.
+    """
     newest: dict[tuple[str, str], Event] = {}
+    reached: dict[tuple[str, str], Event] = {}
     for event in revisions:
-        known = newest.get((event.run, event.id))
-        if known is None or event.revision >= known.revision:
-            newest[event.run, event.id] = event
-    return sorted((_alarm(event) for event in newest.values()), key=lambda one: (one.at, one.id))
+        key = event.run, event.id
+        if key not in newest or event.revision >= newest[key].revision:
+            newest[key] = event
+        if event.severity >= severity and (key not in reached or event.revision < reached[key].revision):
+            reached[key] = event
+    alarms = [_alarm(newest[key], one.started_at if severity == 1 else one.updated_at) for key, one in reached.items()]
+    return sorted(alarms, key=lambda one: (one.at, one.id))
 
 
 def read(file: Path) -> list[Alarm]:
@@ -62,13 +71,13 @@ def _event(line: bytes, file: Path, number: int) -> Event:
         raise EvaluationError(Problem(str(file), number, "", what, mend)) from None
 
 
-def _alarm(event: Event) -> Alarm:
+def _alarm(event: Event, at: float) -> Alarm:
     return Alarm(
         camera=event.camera,
         kind=event.kind,
         zone=event.zone,
-        at=event.started_at,
-        end=event.updated_at if event.ended_at is None else max(event.ended_at, event.started_at),
+        at=at,
+        end=event.updated_at if event.ended_at is None else max(event.ended_at, at),
         score=event.score,
         condition=event.condition,
         kisa=event.kisa,

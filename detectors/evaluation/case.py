@@ -44,6 +44,7 @@ def load(
     site: Site | None = None,
     clock: str | None = None,
     hours: float | None = None,
+    severity: int = 1,
 ) -> Case:
     """Reads events (lines of JSON, KISA's XML, or kept detections, which are scored by the site) and their truth.
 
@@ -55,18 +56,29 @@ def load(
         site: whose sun splits by light, and by which kept detections are scored.
         clock: capture time at which KISA's clips begin, ISO 8601; needed where the other side has capture times.
         hours: camera time, where neither detections nor labels know it.
+        severity: from which an event is an alarm; above 1 only of kept detections, which tell when it got so grave.
 
     Raises:
         EvaluationError: a file is not what it should be, with the line.
         ValueError: something more must be said, and what.
         OSError: a file cannot be read.
     """
+    from streams import archive
+
     asked = kisa.is_kisa(events)
     labels, xml = _labels(
         truths, _start(clock, any(map(kisa.is_kisa, truths)), asked and all(map(kisa.is_kisa, truths)))
     )
     light = watched.light_of(site)
-    alarms, seconds, light = _alarms(events, labels, site, light, clock, xml)
+    if archive.is_archive(events):
+        alarms, seconds, light = _scored(events, labels, site, light, severity)
+    elif severity > 1:
+        raise ValueError(
+            f"{events} doesn't tell when an event became so grave: for --severity {severity} give kept detections and "
+            "--site"
+        )
+    else:
+        alarms, seconds = _alarms(events, clock, xml), {}
     kinds = set(registry()) | set(KINDS) | {one.kind for one in alarms} | set(kisa.CLASSES if asked or xml else ())
     kinds |= _composites(site)
     truth.known(labels, kinds)
@@ -105,23 +117,25 @@ def _labels(sources: Sequence[Path], start: float) -> tuple[list[Labels], bool]:
     return labels, xml
 
 
-def _alarms(
-    events: Path, labels: Sequence[Labels], site: Site | None, light: Light, clock: str | None, xml: bool
+def _alarms(events: Path, clock: str | None, xml: bool) -> list[Alarm]:
+    if kisa.is_kisa(events):
+        return kisa.alarms(kisa.read(events), _start(clock, True, xml))
+    if events.is_dir():
+        raise ValueError(f"{events}: neither KISA's XML (*.xml) nor kept detections (*.parquet) are in this folder")
+    return answer.read(events)
+
+
+def _scored(
+    events: Path, labels: Sequence[Labels], site: Site | None, light: Light, severity: int
 ) -> tuple[list[Alarm], Seconds, Light]:
     from detectors import engine
     from streams import archive
 
-    if kisa.is_kisa(events):
-        return kisa.alarms(kisa.read(events), _start(clock, True, xml)), {}, light
-    if not archive.is_archive(events):
-        if events.is_dir():
-            raise ValueError(f"{events}: neither KISA's XML (*.xml) nor kept detections (*.parquet) are in this folder")
-        return answer.read(events), {}, light
     if site is None:
         raise ValueError(f"{events} holds kept detections: say with --site by which rules they are scored")
     counted = Watched(labels, light)
     revisions = engine.rescore(counted.through(archive.read(events)), site, run="evaluate")
-    return answer.raised(revisions), counted.seconds, counted.light
+    return answer.raised(revisions, severity), counted.seconds, counted.light
 
 
 def _start(clock: str | None, needed: bool, relative: bool) -> float:

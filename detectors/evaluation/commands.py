@@ -37,6 +37,13 @@ def evaluate(argv: Sequence[str]) -> int:
     parser.add_argument("--protocol", choices=PROTOCOLS, default="kisa", help="default: kisa")
     parser.add_argument("--by", action="append", choices=DIMENSIONS, help="figures apart; may be given several times")
     parser.add_argument("--kinds", nargs="+", metavar="KIND", help="only these")
+    parser.add_argument(
+        "--severity",
+        type=int,
+        choices=(1, 2, 3),
+        default=1,
+        help="an event counts from when it is so grave: 1 watch (default), 2 alert, 3 dispatch; of kept detections",
+    )
     parser.add_argument("--site", type=Path, help="the site file: scores kept detections, and knows the sun")
     parser.add_argument("--clock", help="capture time at which KISA's clips begin, such as 2026-01-15T02:00:00+09:00")
     parser.add_argument("--hours", type=float, help="camera-hours, where neither detections nor labels know them")
@@ -95,7 +102,14 @@ def _result(options: argparse.Namespace, site: Site | None) -> dict[str, Any]:
     from detectors.evaluation import comparison, summary
 
     def load(events: Path) -> Case:
-        return cases.load(events, options.truth, site=site, clock=options.clock, hours=options.hours)
+        return cases.load(
+            events,
+            options.truth,
+            site=site,
+            clock=options.clock,
+            hours=options.hours,
+            severity=options.severity,
+        )
 
     case = load(options.events)
     judgement = _judge(options, case)

@@ -83,6 +83,29 @@ def test_kept_detections_are_scored_and_the_time_has_no_holes(
     assert one["overall"] == two["overall"]
 
 
+def test_an_event_counts_from_when_it_is_as_grave_as_asked(
+    run: Run, kept: list[Detections], site_file: Path, tmp_path: Path
+) -> None:
+    """The stay is watched from ten seconds on, alerts later, and is over before it would suggest dispatch."""
+    events = [event for event in watch(kept, site()) if event.kind == "loitering"]
+    alerts = min(event.updated_at for event in events if event.severity >= 2) - START
+    assert alerts > raised_at(kept) + 5
+    truth = truth_file(tmp_path, f"kind: loitering, zone: yard, at_s: {alerts:.1f}")
+    folder = archived(tmp_path / "kept", [one for one in kept if one.captured_at - START < alerts + 3])
+    found = {}
+    for severity in (1, 2, 3):
+        more = ("--site", site_file, "--kinds", "loitering", "--json", "--severity", severity)
+        status, out, err = run(folder, "--truth", truth, *more)
+        assert (status, err) == (0, "")
+        overall = json.loads(out)["overall"]
+        found[severity] = overall["hits"], overall["false"], overall["missed"]
+    assert found == {1: (0, 1, 1), 2: (1, 0, 0), 3: (0, 0, 1)}
+    lasts = written(tmp_path, lines(events[-1:]), "events.jsonl")
+    status, _, err = run(lasts, "--truth", truth, "--severity", 2)
+    assert status == 1
+    assert "--severity 2 give kept detections and --site" in err
+
+
 def test_a_report_of_two_runs_with_its_pictures(
     run: Run, kept: list[Detections], site_file: Path, tmp_path: Path
 ) -> None:
