@@ -48,6 +48,9 @@ SAME = 0.8
 """Of the height that he had: an upright box that is lower is a part of him who lies, or somebody else."""
 CLEAR = 0.3
 """Score from which an upright box says that somebody is up."""
+UP = 0.45
+"""Score from which one over somebody who is down says that he has got up: in one who lies a detector often sees
+somebody upright as well, and isn't sure of it."""
 LOOKS = 3
 """Looks at which he must have been seen low."""
 FORGET_S = 6.0
@@ -173,9 +176,10 @@ def follow(
 ) -> tuple[Down, ...]:
     """Who is low after a look: those from before who are so still or aren't seen, and those who have become so."""
     upright = [one for one in upright if one.score >= CLEAR]
+    up = [one for one in upright if one.score >= UP]
     result = []
     for down in downs:
-        if now - down.until > FORGET_S or _covered(down.box, upright):
+        if now - down.until > FORGET_S or _covered(down.box, up):
             continue
         near = [one for one in low if _is_there(one.box, down.place)]
         low = [one for one in low if one not in near]
