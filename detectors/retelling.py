@@ -33,7 +33,7 @@ def account(composite: Composite, one: Story, view: View) -> Account:
 
 
 def _visitor(one: Story, view: View) -> dict[str, str]:
-    visit = view.registered(one.zone)
+    visit = view.registered(one.zone, one.means)
     return {} if visit is None else {"visitor": visit.who}
 
 

@@ -193,7 +193,7 @@ class Composed:
         who comes after the owner is not he."""
         if one.stand is not None and (one.lowered or len(one.steps) == len(self.composite.steps)):
             return True
-        return bool(one.lowered) and not any(_lowers(lowerer, one.zone, view) for lowerer in self.composite.lowerers)
+        return bool(one.lowered) and not any(_lowers(lowerer, one, view) for lowerer in self.composite.lowerers)
 
     def _lowered(self, one: Story, view: View, paid: tuple[Paid, ...]) -> Story:
         """With what makes it harmless, seen until its second step."""
@@ -202,7 +202,7 @@ class Composed:
         now = [
             number
             for number, lowerer in enumerate(self.composite.lowerers)
-            if _lowers(lowerer, one.zone, view)
+            if _lowers(lowerer, one, view)
             and not (lowerer.what == "registered_visit" and any(other.zone == one.zone for other in paid))
         ]
         return msgspec.structs.replace(one, lowered=tuple(sorted({*one.lowered, *now}))) if now else one
@@ -213,7 +213,7 @@ class Composed:
             return paid
         if all(self.composite.lowerers[number].what != "registered_visit" for number in one.lowered):
             return paid
-        visit = view.registered(one.zone)
+        visit = view.registered(one.zone, one.means)
         return paid if visit is None else (*paid, Paid(one.zone, visit.until.timestamp()))
 
     def _by(self, stand: Stand, view: View) -> str | None:
@@ -319,12 +319,12 @@ def _at(where: tuple[str, ...], zone: str, view: View) -> bool:
     return zone in where or view.ground.zone(zone).kind in where
 
 
-def _lowers(lowerer: Lowerer, zone: str, view: View) -> bool:
+def _lowers(lowerer: Lowerer, one: Story, view: View) -> bool:
     if lowerer.what == "schedule":
         return view.holds(lowerer.schedule)
     if lowerer.what == "registered_visit":
-        return view.registered(zone) is not None
-    hours = view.ground.zone(zone).owner_hours if zone else None
+        return view.registered(one.zone, one.means) is not None
+    hours = view.ground.zone(one.zone).owner_hours if one.zone else None
     return view.condition == "day" if hours is None else view.holds(hours)
 
 

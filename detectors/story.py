@@ -14,7 +14,7 @@ import msgspec
 from detectors.followed import Followed, Step
 from detectors.stands import Stand
 from detectors.view import View
-from lanewatch.records import Box
+from lanewatch.records import LABELS, Box
 
 BRIDGE_S = 30.0
 """Between two sights of people in the zone the time counts as theirs up to this."""
@@ -128,6 +128,11 @@ class Story(msgspec.Struct, frozen=True):
     def trips(self) -> int:
         """How often people of the vehicle have been in the zone and left it, or set out again."""
         return max(len(self.visits), len(self.ways)) if self.stand is not None else 0
+
+    @property
+    def means(self) -> str:
+        """How they came: the vehicle's class, person where there is none."""
+        return "person" if self.stand is None else LABELS[self.stand.label]
 
     @property
     def stayed_s(self) -> float:

@@ -48,9 +48,9 @@ class View:
         """Whether a schedule holds now: one of the site's, or one that is written out."""
         return schedule is None or self._schedules.holds(schedule, self.captured_at)
 
-    def registered(self, zone: str) -> Visit | None:
-        """The registered visit to a zone now, if there is one."""
-        return self._schedules.registered(zone, self.captured_at)
+    def registered(self, zone: str, by: str) -> Visit | None:
+        """The visit to a zone by that means, a class of the detector, that is registered for now, if there is one."""
+        return self._schedules.registered(zone, self.captured_at, by)
 
     def pose(self, one: Followed) -> Float32 | None:
         """Somebody's (17, 3) keypoints, x and y in pixels and a score, COCO order; None where none were asked for."""

@@ -55,10 +55,10 @@ class Schedules:
         self._last[name] = (minute, held)
         return held
 
-    def registered(self, zone: str, captured_at: float) -> Visit | None:
-        """The registered visit to that zone at that time, if there is one."""
+    def registered(self, zone: str, captured_at: float, by: str) -> Visit | None:
+        """The visit of somebody who comes by that means to that zone at that time, if one is registered."""
         for since, until, visit in self._visits:
-            if since <= captured_at < until and (not visit.zones or zone in visit.zones):
+            if since <= captured_at < until and by in visit.by and (not visit.zones or zone in visit.zones):
                 return visit
         return None
 

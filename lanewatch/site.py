@@ -125,12 +125,23 @@ class Camera(Part):
         return (*self.zones, *self.lines)
 
 
+Means = Literal["person", "bicycle", "car", "motorcycle", "bus", "truck"]
+"""How somebody comes, in the detector's classes."""
+
+
 class Visit(Part):
     """A registered visit: somebody has said that he will be there."""
 
     who: str = Field(min_length=1, title="Who", description="As operators call them; appears in the event.")
     cameras: tuple[str, ...] = Field((), title="Cameras", description="Ids of cameras; all if empty.")
     zones: tuple[str, ...] = Field((), title="Zones", description="Ids of zones; all if empty.")
+    by: tuple[Means, ...] = Field(
+        ("car", "bus", "truck"),
+        min_length=1,
+        title="By",
+        description="What they come with, person for those on foot. By night a detector takes a van for any of the "
+        "usual three. Who comes with anything else in that time is not they.",
+    )
     since: AwareDatetime = Field(title="Since", description="ISO time with its zone: 2026-10-03T20:00:00+09:00.")
     until: AwareDatetime = Field(title="Until", description="ISO time with its zone.")
 

@@ -1,8 +1,9 @@
 """Produce theft in simulated rural lanes: 100 camera-nights of ``streams.simulator`` at 2 fps, occupied spans only.
 
 SIMULATED: nothing here was ever seen by a camera. The simulator was written apart from the rule and shares no constant
-with it; the rule was developed on seeds 11 to 16. The figures are those of seed 2028: those of 2026 and 2027, reported
-before, were looked into, so those seeds are no fresh ones any more.
+with it; the rule was developed on seeds 11 to 16. The figures are those of seed 2029: those of 2026 to 2028, reported
+before, led to changes, so those seeds are no fresh ones any more. Whoever is registered comes by car or truck here,
+which is what a registration is taken to mean where it does not say more.
 
 An alarm is a ``produce_theft`` event that reaches severity 2 (alert); its instant is the revision at which it does. A
 theft is found when an alarm lies between its ``alert_from`` (the first of its actors or vehicles comes into being) and
@@ -28,7 +29,7 @@ from streams.simulator import Gaits, Happening, Night, nights
 
 KIND = "produce_theft"
 NIGHTS = 100
-SEED = 2028
+SEED = 2029
 FPS = 2.0
 ALERT = 2
 

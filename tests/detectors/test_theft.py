@@ -143,6 +143,16 @@ def test_a_registration_covers_one_visit_and_none_that_loaded_before_it() -> Non
     assert gravest(thefts(LOADING, site=lane_site(visits=[{**visit, "since": "2026-01-16T00:01:00+09:00"}]))) == 3
 
 
+@pytest.mark.parametrize(("by", "severity"), [({}, 3), ({"by": ["motorcycle"]}, 3), ({"by": ["truck", "person"]}, 1)])
+def test_a_registration_covers_none_who_comes_by_other_means(by: dict[str, Any], severity: int) -> None:
+    """Who is announced comes by car or truck where nothing else is said: who is on foot is not he, and pays nothing."""
+    whole = {"since": "2026-01-15T23:50:00+09:00", "until": "2026-01-16T00:30:00+09:00"}
+    site = lane_site(visits=[{"who": "이장", "zones": ["peppers"], **whole, **by}])
+    walker = Actor(along((0, 500, 700), (8, 500, 300), (90, 560, 300), (100, 500, 700)), "person")
+    assert gravest(thefts([walker], site=site)) == severity
+    assert gravest(thefts(LOADING, site=site)) == (3 if by == {"by": ["motorcycle"]} else 1)
+
+
 def test_who_stops_in_the_place_of_one_that_nobody_saw_leave_is_another() -> None:
     """The first drives away unseen; the second drives in from elsewhere, and its stop is its own."""
     first = Actor(along((4, 40, 640), (10, 500, 520), (100, 500, 520)), "truck")
