@@ -99,7 +99,10 @@ def test_it_goes_on_with_its_log_at_the_same_address_after_a_power_cut(own: Brok
 
 
 def test_a_topic_shrinks_to_what_the_site_file_allows(own: BrokerProcess) -> None:
-    """What is stated of the disk in docs/kafka.md: the bytes, a segment, and what comes between two looks."""
+    """What is stated of the disk in docs/kafka.md: the bytes, a segment, and what comes between two looks.
+
+    Of 20 MB; the broker may begin to delete before the last of them has come.
+    """
     told = site(own.address, partitions=1, frames=Retention(minutes=60, gigabytes=0.004))
     broker, topics = Broker(told, "test", {}), Topics(told)
     ensure(broker, topics)
@@ -114,7 +117,6 @@ def test_a_topic_shrinks_to_what_the_site_file_allows(own: BrokerProcess) -> Non
         return int(log["partitions"][0]["partition_size"])
 
     with KafkaAdminClient(bootstrap_servers=own.address) as admin:
-        assert kept(admin) > 19_000_000
         until(lambda: kept(admin) <= 4_000_000 + segment, 40)
     with broker.consumer() as consumer:
         assert consumer.beginning_offsets([partition])[partition] > 0
