@@ -18,7 +18,7 @@ from detectors.behaviour import Behaviour, BehaviourError, Claim, Wake, registry
 from detectors.followed import Followed, Step
 from detectors.ground import Area, Ground
 from detectors.stands import STOOD_S, Stand
-from detectors.story import Scene, Story
+from detectors.story import Scene, Spot, Story
 from detectors.thresholds import MoverThresholds, Resolver
 from detectors.view import View
 from lanewatch import geometry
@@ -253,7 +253,7 @@ class Composed:
         people = [person for person in people if person.label in labels]
         inside = {p.id: p for p in people if any(area.contains(p.x, p.y) for area in areas)}
         near = 1.5 if self._stop is None else self._stop.near
-        one = story.go_on(one, Scene(view, people, inside, near, *_glimpsed(areas, view)))
+        one = story.go_on(one, Scene(view, people, inside, near, _glimpses(areas, view)))
         return msgspec.structs.replace(one, things=_things(one, areas, view)) if view.detections.scene.still else one
 
     def _grounds(self, one: Story, view: View) -> Sequence[Area]:
@@ -328,18 +328,18 @@ def _lowers(lowerer: Lowerer, one: Story, view: View) -> bool:
     return view.condition == "day" if hours is None else view.holds(hours)
 
 
-def _glimpsed(areas: Sequence[Area], view: View) -> tuple[bool, bool]:
-    """Whether the detector saw a person there who is not followed, and whether anything without a name moves there."""
+def _glimpses(areas: Sequence[Area], view: View) -> list[Spot]:
+    """Persons that the detector saw there and who are not followed, and what moves there and has no name."""
     record = view.detections
     followed = {one.detection for one in view.followed if one.credible and one.label == PERSON}
-    persons = movers = False
-    for row, ((left, _, right, bottom), label, sure) in enumerate(
-        zip(record.xyxy.tolist(), record.labels.tolist(), record.scores.tolist(), strict=True)
-    ):
-        counts = label == UNKNOWN or (label == PERSON and sure >= SURE and row not in followed)
-        if counts and any(area.contains((left + right) / 2, bottom) for area in areas):
-            persons, movers = persons or label == PERSON, movers or label == UNKNOWN
-    return persons, movers
+    return [
+        Spot((left + right) / 2, bottom, bottom - top, label == PERSON)
+        for row, ((left, top, right, bottom), label, sure) in enumerate(
+            zip(record.xyxy.tolist(), record.labels.tolist(), record.scores.tolist(), strict=True)
+        )
+        if label == UNKNOWN or (label == PERSON and sure >= SURE and row not in followed)
+        if any(area.contains((left + right) / 2, bottom) for area in areas)
+    ]
 
 
 def _things(one: Story, areas: Sequence[Area], view: View) -> tuple[Step, ...]:

@@ -30,6 +30,8 @@ The boxes of parked ones were within .15 on simulated lanes."""
 HIDDEN_S = 60.0
 """Seconds of looks for which one that stands may not be seen: by night, without its lights, it is seen now and then.
 Raising it notices later that one has left which nobody saw drive away."""
+UNKNOWN_S = 3600.0
+"""What stands where one was last seen so long ago, and then missed, is another."""
 APPEARED_S = 60.0
 """What appeared and stays for so long at most is one that came: where the picture ends, nobody sees it move far."""
 SAME = 0.5
@@ -181,7 +183,7 @@ def _missed(stand: Stand, view: View) -> list[Stand]:
     if stand.stood_s < STOOD_S and view.captured_at - stand.until > LOST_S:
         return []
     missed_s = 0.0 if stand.missed_s is None else stand.missed_s + view.elapsed_s
-    if missed_s <= HIDDEN_S:
+    if missed_s <= HIDDEN_S and view.captured_at - stand.until <= UNKNOWN_S:
         return [msgspec.structs.replace(stand, missed_s=missed_s)]
     return [msgspec.structs.replace(stand, missed_s=missed_s, left_at=stand.until)]
 

@@ -24,15 +24,15 @@ OUTSIDE_S = 1.0
 """Seconds for which somebody must be seen outside to have left: a foot point jitters at the border."""
 GLIMPSE_S = 10.0
 """The same between glimpses while a vehicle stands: by night hardly anybody is seen well enough to be followed."""
-GLIMPSES = 2
-"""Looks at which a person must be seen by the vehicle or in the zone until what moves there without a name is taken
-for people too: rain and insects come without any."""
 TOGETHER_S = 2.0
 """Glimpses within this of one another are one visit: who stands beside the zone is now and then seen in it."""
 EMPTY_S = 5.0
 """When nobody is glimpsed in the zone for so long, they have left it: to the vehicle and back takes longer."""
 VISIT_S = 3.0
 """Who was in the zone for less has only touched it."""
+MOVED = 0.5
+"""Body heights that somebody must be seen to go between two ways: who stands at one place and is missed there for a
+while, as detectors miss those who stand still, has not gone away and come back."""
 CAME_S = 5.0
 """Who is near a vehicle within this of its stop came with it: a motorcycle's rider."""
 APART_S = 10.0
@@ -58,12 +58,41 @@ class Stay(msgspec.Struct, frozen=True):
     out_since: float | None = None
 
 
+class Spot(NamedTuple):
+    """Somebody in the zone, by his foot point and height in pixels, with the detector's name for people or without."""
+
+    x: float
+    y: float
+    height: float
+    named: bool
+
+    def apart(self, x: float, y: float) -> float:
+        """How far a point is from where he stands, body heights."""
+        return math.hypot(self.x - x, self.y - y) / max(self.height, 1.0)
+
+
 class Glimpsed(msgspec.Struct, frozen=True):
-    """People in the zone without a break: since when, at how many looks one had a name; and if this go is a way."""
+    """Those who are, or were last, seen in the zone.
+
+    Attributes:
+        since: When they came, without a break.
+        named: The detector called one of them a person: rain and insects move there without any.
+        way: This go is counted as a way.
+        x: Where one of them was seen last,
+        y: and how far down.
+        from_x: Where he was when the last way was counted,
+        from_y: and how far down.
+        moved: He has been seen elsewhere since.
+    """
 
     since: float
-    named: int
+    named: bool
     way: bool
+    x: float
+    y: float
+    from_x: float
+    from_y: float
+    moved: bool = False
 
 
 class Face(msgspec.Struct, frozen=True):
@@ -93,7 +122,6 @@ class Story(msgspec.Struct, frozen=True):
         glimpsed: Those who are, or were last, seen there, followed or not.
         inside: Who is in the zone.
         visits: How long each of those was there who have left, seconds.
-        named: Looks at which the detector saw a person there, followed or not.
         present_s: For how long somebody was there, all in all; without a vehicle, in one go.
         present_at: When somebody was last seen there.
         things: Still regions that appeared in the zone.
@@ -116,7 +144,6 @@ class Story(msgspec.Struct, frozen=True):
     glimpsed: Glimpsed | None = None
     inside: tuple[Stay, ...] = ()
     visits: tuple[float, ...] = ()
-    named: int = 0
     present_s: float = 0.0
     present_at: float = -math.inf
     things: tuple[Step, ...] = ()
@@ -136,8 +163,8 @@ class Story(msgspec.Struct, frozen=True):
 
     @property
     def stayed_s(self) -> float:
-        """For how long somebody was there: 0 while it was nobody but what has no name."""
-        return self.present_s if self.named >= GLIMPSES or self.inside or self.visits else 0.0
+        """For how long somebody was there: 0 while nobody has been there without a break, but seen now and then."""
+        return self.present_s if self.ways or self.inside or self.visits else 0.0
 
     @property
     def standing(self) -> Stand | None:
@@ -152,16 +179,19 @@ class Scene(NamedTuple):
         people: Those who are followed.
         inside: Which of them are in the zone.
         near: Vehicle lengths within which people come out of a vehicle.
-        persons: The detector saw a person in the zone, whether or not anybody could be followed.
-        movers: Something moves there that has no name.
+        glimpses: Who is seen in the zone and is not followed: persons, and what moves there and has no name.
     """
 
     view: View
     people: list[Followed]
     inside: dict[int, Followed]
     near: float
-    persons: bool
-    movers: bool
+    glimpses: list[Spot]
+
+    @property
+    def persons(self) -> bool:
+        """The detector saw a person in the zone who is not followed."""
+        return any(spot.named for spot in self.glimpses)
 
 
 def begun_by(stand: Stand, zone: str) -> Story:
@@ -180,7 +210,7 @@ def go_on(story: Story, scene: Scene) -> Story:
     now = scene.view.captured_at
     if story.standing is not None and len(story.steps) < 2 and now - story.present_at > HIDDEN_S and story.present_s:
         # who comes to a vehicle that has stood alone for long begins anew
-        story = msgspec.structs.replace(story, ways=(), visits=(), named=0, present_s=0.0)
+        story = msgspec.structs.replace(story, ways=(), visits=(), present_s=0.0)
     if story.stand is not None:
         story = _people(story, story.stand, scene)
     stays, visits = _stays(story, scene)
@@ -192,30 +222,39 @@ def go_on(story: Story, scene: Scene) -> Story:
     changed = msgspec.structs.replace(
         story, inside=tuple(stays[-MOST:]), visits=(*story.visits, *visits)[-MOST:], tracks=tracks
     )
-    changed = msgspec.structs.replace(changed, named=changed.named + scene.persons)
     if here:
         changed = msgspec.structs.replace(changed, face=_faced(changed, scene.inside[here[0].track], now))
-    glimpsed = scene.persons or (scene.movers and changed.standing is not None)
+    glimpsed = scene.persons or (scene.glimpses and changed.standing is not None)
     if not (here or glimpsed):
         return changed
     if changed.standing is not None:
-        changed = _way(changed, bool(here) or scene.persons, now)
+        followed = [Spot(one.x, one.y, one.height, named=True) for one in scene.inside.values()]
+        changed = _way(changed, scene.glimpses + followed, bool(here) or scene.persons, now)
     return _present(changed, bool(here), now)
 
 
-def _way(story: Story, named: bool, now: float) -> Story:
+def _way(story: Story, spots: list[Spot], named: bool, now: float) -> Story:
     """With a way more where people stay in the zone for a visit, and for a time before nobody was there."""
     one, ways = story.glimpsed, story.ways
-    if one is None or now - story.present_at >= EMPTY_S:
-        one = Glimpsed(now, 0, way=False)
+    if one is None:
+        one = Glimpsed(now, named, way=False, x=spots[0].x, y=spots[0].y, from_x=spots[0].x, from_y=spots[0].y)
     elif now - story.present_at > TOGETHER_S:
-        one = Glimpsed(now, 0, one.way)
-    one = msgspec.structs.replace(one, named=one.named + named)
-    if not one.way and one.named >= GLIMPSES and now - one.since >= VISIT_S:
+        way = one.way and now - story.present_at < EMPTY_S
+        one = msgspec.structs.replace(one, since=now, named=named, way=way)
+    x, y = one.x, one.y
+    spot = min(spots, key=lambda spot: spot.apart(x, y))
+    moved = one.moved or spot.apart(one.from_x, one.from_y) >= MOVED
+    one = msgspec.structs.replace(one, named=one.named or named, x=spot.x, y=spot.y, moved=moved)
+    if not one.way and one.named and now - one.since >= VISIT_S and (moved or not ways):
         one = msgspec.structs.replace(one, way=True)
         if not ways or one.since - ways[-1] >= EMPTY_S:
-            ways = (*ways, one.since)[-MOST:]
+            one, ways = _set_out(one), (*ways, one.since)[-MOST:]
     return msgspec.structs.replace(story, glimpsed=one, ways=ways)
+
+
+def _set_out(one: Glimpsed) -> Glimpsed:
+    """A way is counted here: for the next one somebody must have gone elsewhere."""
+    return msgspec.structs.replace(one, from_x=one.x, from_y=one.y, moved=False)
 
 
 def _faced(story: Story, one: Followed, now: float) -> Face:
@@ -234,7 +273,7 @@ def _present(story: Story, followed: bool, now: float) -> Story:
 def _people(story: Story, stand: Stand, scene: Scene) -> Story:
     """Those who came with the vehicle: born near it while it stands, or near it when it stopped."""
     now = scene.view.captured_at
-    more, crowd, ways = [], story.crowd, story.ways
+    more, crowd, ways, glimpsed = [], story.crowd, story.ways, story.glimpsed
     for one in scene.people:
         if one.id in story.people or one.id in more or stand.apart(one.x, one.y) > 4 * scene.near:
             continue
@@ -242,11 +281,21 @@ def _people(story: Story, stand: Stand, scene: Scene) -> Story:
         if out or (now - stand.since <= CAME_S and stand.apart(one.x, one.y) <= scene.near):
             more.append(one.id)
             crowd += 1
-            if out and one.id in scene.inside and (not ways or now - ways[-1] >= APART_S):
+            again = not ways or (now - ways[-1] >= APART_S and _elsewhere(glimpsed, one))
+            if out and one.id in scene.inside and again:
                 ways = (*ways, now)[-MOST:]
+                glimpsed = None if glimpsed is None else _set_out(glimpsed)
     if not more:
         return story
-    return msgspec.structs.replace(story, people=(*story.people, *more)[-MOST:], crowd=crowd, ways=ways)
+    people = (*story.people, *more)[-MOST:]
+    return msgspec.structs.replace(story, people=people, crowd=crowd, ways=ways, glimpsed=glimpsed)
+
+
+def _elsewhere(glimpsed: Glimpsed | None, one: Followed) -> bool:
+    """Whether one who comes out of the vehicle is not the one who has been standing in the zone."""
+    if glimpsed is None or glimpsed.moved:
+        return True
+    return Spot(one.x, one.y, one.height, named=True).apart(glimpsed.from_x, glimpsed.from_y) >= MOVED
 
 
 def _belongs(story: Story, one: Followed, scene: Scene) -> bool:

@@ -17,7 +17,7 @@ from lanewatch import records
 from lanewatch.records import Event, StillRegion
 from lanewatch.site import Site
 from tests.detectors.rides import FIELD, LANE, Actor, lane_site, seen, stop, trip
-from tests.detectors.walks import MIDNIGHT, NOON, along, watch
+from tests.detectors.walks import MIDNIGHT, NOON, along, hidden, watch
 
 LOADING = [stop(10, 110), trip(20, 10), trip(45, 10), trip(70, 10)]
 CHANGING = stop(10, 110)._replace(label=lambda time: "car" if int(time) % 7 == 0 else "truck")
@@ -174,6 +174,26 @@ def test_people_who_are_glimpsed_and_never_followed_make_trips() -> None:
     )  # three minutes apart they are no trips of one theft
     touches = [along((at, 480, 500), (at + 2, 480, 370), (at + 4, 480, 500)) for at in (20, 50, 80)]
     assert gravest(thefts([stop(10, 120), *(Actor(path, "person", 0.35) for path in touches)])) == 1
+
+
+@pytest.mark.parametrize("score", [0.35, 0.7])
+def test_who_stands_at_one_place_and_is_missed_there_has_not_come_again(score: float) -> None:
+    """A driver stretches his legs at the field's edge; the detector misses him for ten seconds in the middle."""
+    there = along((20, 480, 500), (22, 480, 390), (50, 480, 390), (52, 480, 500))
+    driver = Actor(hidden(there, 30, 40), "person", score)
+    assert gravest(thefts([stop(10, 120), driver])) == 1
+    walks = along((20, 480, 500), (22, 480, 390), (30, 480, 390), (40, 540, 390), (50, 540, 390), (52, 480, 500))
+    goes_and_comes = Actor(hidden(walks, 30, 40), "person", score)
+    assert gravest(thefts([stop(10, 120), goes_and_comes])) == 3
+
+
+def test_what_stands_where_one_was_seen_an_hour_ago_is_another() -> None:
+    """The first drives away unseen at the end of what is recorded; nothing is until the second one comes."""
+    first = seen([Actor(along((4, 40, 640), (10, 500, 520), (60, 500, 520)), "truck")], seconds=70)
+    later = MIDNIGHT + 2 * 3600
+    short = Actor(along((14, 510, 525), (15, 500, 520), (110, 500, 520), (116, 960, 640)), "truck")
+    told = watch([*first, *seen([short, *LOADING[1:]], seconds=150, start=later)], lane_site())
+    assert gravest([one for one in told if one.kind == "produce_theft" and one.began_at >= later]) == 3
 
 
 def test_a_vehicle_of_whose_way_only_the_end_is_seen_came() -> None:
