@@ -25,9 +25,7 @@ OUTSIDE_S = 1.0
 GLIMPSE_S = 10.0
 """The same between glimpses while a vehicle stands: by night hardly anybody is seen well enough to be followed."""
 TOGETHER_S = 2.0
-"""Glimpses within this of one another are one visit: who stands beside the zone is now and then seen in it."""
-EMPTY_S = 5.0
-"""When nobody is glimpsed in the zone for so long, they have left it: to the vehicle and back takes longer."""
+"""Glimpses within this of one another are one go: who stands beside the zone is now and then seen in it."""
 VISIT_S = 3.0
 """Who was in the zone for less has only touched it."""
 MOVED = 0.5
@@ -234,21 +232,18 @@ def go_on(story: Story, scene: Scene) -> Story:
 
 
 def _way(story: Story, spots: list[Spot], named: bool, now: float) -> Story:
-    """With a way more where people stay in the zone for a visit, and for a time before nobody was there."""
+    """With a way more where people are in the zone for a visit without a break, and not where they were before it."""
     one, ways = story.glimpsed, story.ways
     if one is None:
         one = Glimpsed(now, named, way=False, x=spots[0].x, y=spots[0].y, from_x=spots[0].x, from_y=spots[0].y)
     elif now - story.present_at > TOGETHER_S:
-        way = one.way and now - story.present_at < EMPTY_S
-        one = msgspec.structs.replace(one, since=now, named=named, way=way)
+        one = msgspec.structs.replace(one, since=now, named=named, way=False)
     x, y = one.x, one.y
     spot = min(spots, key=lambda spot: spot.apart(x, y))
     moved = one.moved or spot.apart(one.from_x, one.from_y) >= MOVED
     one = msgspec.structs.replace(one, named=one.named or named, x=spot.x, y=spot.y, moved=moved)
     if not one.way and one.named and now - one.since >= VISIT_S and (moved or not ways):
-        one = msgspec.structs.replace(one, way=True)
-        if not ways or one.since - ways[-1] >= EMPTY_S:
-            one, ways = _set_out(one), (*ways, one.since)[-MOST:]
+        one, ways = _set_out(msgspec.structs.replace(one, way=True)), (*ways, one.since)[-MOST:]
     return msgspec.structs.replace(story, glimpsed=one, ways=ways)
 
 

@@ -1,7 +1,7 @@
 """Produce theft in simulated rural lanes: 100 camera-nights of ``streams.simulator`` at 2 fps, occupied spans only.
 
 SIMULATED: nothing here was ever seen by a camera. The simulator was written apart from the rule and shares no constant
-with it; the rule was developed on seeds 11 to 16. The figures are those of seed 2031: those of 2026 to 2030, reported
+with it; the rule was developed on seeds 11 to 16. The figures are those of seed 2032: those of 2026 to 2031, reported
 before, led to changes, so those seeds are no fresh ones any more. Whoever is registered comes by car or truck here,
 which is what a registration is taken to mean where it does not say more.
 
@@ -29,7 +29,7 @@ from streams.simulator import Gaits, Happening, Night, nights
 
 KIND = "produce_theft"
 NIGHTS = 100
-SEED = 2031
+SEED = 2032
 FPS = 2.0
 ALERT = 2
 
