@@ -23,7 +23,7 @@ HIDDEN_S = 120.0
 OUTSIDE_S = 1.0
 """Seconds for which somebody must be seen outside to have left: a foot point jitters at the border."""
 GLIMPSE_S = 10.0
-"""The same between glimpses while a vehicle stands: by night hardly anybody is seen well enough to be followed."""
+"""The bridge between glimpses while a vehicle stands: by night hardly anybody is seen well enough to be followed."""
 TOGETHER_S = 2.0
 """Glimpses within this of one another are one go: who stands beside the zone is now and then seen in it."""
 VISIT_S = 3.0
