@@ -17,7 +17,7 @@ from lanewatch import records
 from lanewatch.records import Event, StillRegion
 from lanewatch.site import Site
 from tests.detectors.rides import FIELD, LANE, Actor, lane_site, seen, stop, trip
-from tests.detectors.walks import MIDNIGHT, NOON, along, hidden, watch
+from tests.detectors.walks import MIDNIGHT, NOON, along, hidden, record, watch
 
 LOADING = [stop(10, 110), trip(20, 10), trip(45, 10), trip(70, 10)]
 CHANGING = stop(10, 110)._replace(label=lambda time: "car" if int(time) % 7 == 0 else "truck")
@@ -187,13 +187,22 @@ def test_who_stands_at_one_place_and_is_missed_there_has_not_come_again(score: f
     assert gravest(thefts([stop(10, 120), goes_and_comes])) == 3
 
 
-def test_what_stands_where_one_was_seen_an_hour_ago_is_another() -> None:
-    """The first drives away unseen at the end of what is recorded; nothing is until the second one comes."""
+@pytest.mark.parametrize(("idle_s", "another"), [(600, False), (2 * 3600, True)])
+def test_what_stands_where_one_was_seen_an_hour_ago_is_another(idle_s: int, another: bool) -> None:
+    """The first drives away unseen, nothing moves until the second one comes, and that appears where it stopped."""
     first = seen([Actor(along((4, 40, 640), (10, 500, 520), (60, 500, 520)), "truck")], seconds=70)
-    later = MIDNIGHT + 2 * 3600
-    short = Actor(along((14, 510, 525), (15, 500, 520), (110, 500, 520), (116, 960, 640)), "truck")
-    told = watch([*first, *seen([short, *LOADING[1:]], seconds=150, start=later)], lane_site())
-    assert gravest([one for one in told if one.kind == "produce_theft" and one.began_at >= later]) == 3
+    later = MIDNIGHT + 70 + idle_s
+    idle = [record(MIDNIGHT + 70 + second, gap="idle") for second in range(0, idle_s, 5)]
+    rests = StillRegion((420.0, 430.0, 580.0, 520.0), later + 10)
+    second = []
+    truck = Actor(along((10, 500, 520), (105, 500, 520), (110, 960, 640)), "truck")
+    for one in seen([truck, *LOADING[1:]], seconds=150, start=later):
+        still = (rests,) if 13 <= one.captured_at - later < 105 else ()
+        second.append(msgspec.structs.replace(one, scene=msgspec.structs.replace(one.scene, still=still)))
+    told = watch([*first, *idle, *second], lane_site())
+    theft = [one for one in told if one.kind == "produce_theft"]
+    assert gravest(theft) == 3
+    assert ("a truck stood for 1 min 3" in theft[-1].sentence["en"]) == another
 
 
 def test_a_vehicle_of_whose_way_only_the_end_is_seen_came() -> None:
