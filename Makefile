@@ -36,11 +36,11 @@ chaos: $(VENV)/test.done ## the slow proofs of the Kafka runner: kill -9, a brok
 
 city: $(VENV)/run.done ## a city on this machine: a broker, two of each stage and the console, with the demo's events
 	@$(call system,,$(TOOLS_KAFKA))
-	$(PY) -m deploy.city $(ARGS)
+	$(PY) -m deploy.local_cluster $(ARGS)
 
 kafka: $(VENV)/bin/python ## a broker on this machine, Apache Kafka, for trying things out: ARGS="--port 9092"
 	@$(call system,,$(TOOLS_KAFKA))
-	$(PY) -m deploy.broker $(ARGS)
+	$(PY) -m deploy.kafka_server $(ARGS)
 
 lint: $(VENV)/test.done ## ruff and strict mypy
 	$(VENV)/bin/ruff check .
@@ -56,7 +56,7 @@ bench: $(VENV)/test.done ## the figures of the README, one table after the other
 	$(PY) -m benchmarks.gate
 	$(PY) -m benchmarks.tracking
 	$(PY) -m benchmarks.events
-	$(PY) -m benchmarks.holes
+	$(PY) -m benchmarks.frame_gaps
 	$(PY) -m benchmarks.behaviours
 	$(PY) -m benchmarks.kafka --city
 

@@ -11,15 +11,17 @@ from fastapi import FastAPI
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from api import audit, bells, errors, events, health, media, overview, schema, session
-from api.access import Access, Keys
-from api.cameras import Cameras
-from api.events import Said
-from api.evidence import Evidence
-from api.feed import Feed
-from api.intake import Intake
-from api.store import PREFERRED_RUN, Store
-from lanewatch.site import Site
+from api import errors, openapi
+from api.auth import Access, Keys
+from api.camera_status import Cameras
+from api.event_sink import Intake
+from api.event_stream import Feed
+from api.evidence.scheduler import Evidence
+from api.routes import audit, emergency_bells, events, health, login, media
+from api.routes import site as site_routes
+from api.routes.events import Said
+from api.storage.event_store import PREFERRED_RUN, Store
+from lanewatch.config.site import Site
 
 CONSOLE = Path(__file__).parent / "console"
 
@@ -65,16 +67,16 @@ def create(
     app.state.guarded = keys.needed
     app.add_middleware(Access, keys, hosts)
     errors.install(app)
-    app.include_router(session.routes(keys))
+    app.include_router(login.routes(keys))
     app.include_router(events.routes(store, feed))
     app.include_router(media.routes(store, None if evidence is None else evidence.path))
     app.include_router(audit.routes(store))
-    app.include_router(bells.routes(store, Intake(store, evidence), board, run=run))
-    app.include_router(overview.routes(board))
+    app.include_router(emergency_bells.routes(store, Intake(store, evidence), board, run=run))
+    app.include_router(site_routes.routes(board))
     app.include_router(health.routes(store, evidence))
     app.mount("/console", StaticFiles(directory=CONSOLE), name="console")
     app.add_api_route("/", _page, include_in_schema=False)
-    schema.install(app, Said, bells.Press)
+    openapi.install(app, Said, emergency_bells.Press)
     return app
 
 

@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from streams.stage import UnavailableError
+from streams.stages import UnavailableError
 
 CODES = {404: "not_found", 405: "method_not_allowed"}
 

@@ -12,7 +12,7 @@ from types import TracebackType
 import uvicorn
 from fastapi import FastAPI
 
-from api.access import AccessError, is_loopback
+from api.auth import AccessError, is_loopback
 
 GRACE_S = 3.0
 """How long answers under way may take to end; a clip of some MB takes less on any network that shows it at all."""

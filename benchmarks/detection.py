@@ -20,9 +20,10 @@ import numpy as np
 
 from lanewatch import demo
 from lanewatch.records import Image
-from models import detector, devices
-from models.detector import ObjectDetector
-from streams.memory import RECORDED_BATCH
+from models import hardware
+from models.detection import registry
+from models.detection.base import ObjectDetector
+from streams.local.runner import RECORDED_BATCH
 
 
 def main() -> None:
@@ -33,9 +34,9 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3, help="over the clip; the median counts")
     arguments = parser.parse_args()
     rows = [
-        measure(detector.load(name, device), device, arguments.runs)
+        measure(registry.load(name, device), device, arguments.runs)
         for name in arguments.detectors
-        for device in devices.available()
+        for device in hardware.available()
     ]
     if arguments.json:
         print(json.dumps({"cores": len(os.sched_getaffinity(0)), "rows": rows}))

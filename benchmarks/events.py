@@ -25,10 +25,10 @@ import shapely
 from benchmarks import truth
 from benchmarks.acts.footage import PETS_FPS, videos
 from benchmarks.truth import Happening, Layout, Path2D
-from detectors.evaluation import Instant, f1, match
-from detectors.watcher import Watcher
+from detectors.evaluation.matching import Instant, f1, match
+from detectors.watch_stage import Watcher
+from lanewatch.config.site import Camera, Line, Name, Rate, Site, Watching, Zone
 from lanewatch.records import Detections
-from lanewatch.site import Camera, Line, Name, Rate, Site, Watching, Zone
 
 FPS = PETS_FPS
 """The container says 10; the scene was recorded at 7 (113.6 s)."""
@@ -71,13 +71,13 @@ def footage(folder: Path, name: str = SET) -> list[Detections]:
     Raises:
         FileNotFoundError: no video is there.
     """
-    from detectors import study
+    from detectors import notebook
 
     clip = next(iter(videos(folder, f"{name}/*")), None)
     if clip is None:
         raise FileNotFoundError(f"{folder / name}: no video is there")
     url = f"file:{clip}?fps={FPS:g}&pace=fast&clock={CLOCK}"
-    return study.detect(site(url))
+    return notebook.detect(site(url))
 
 
 def thinned(records: Sequence[Detections], every: int) -> list[Detections]:

@@ -30,9 +30,9 @@ import av
 import numpy as np
 
 from benchmarks import truth
+from lanewatch.config.site import Camera, Name, Rate
 from lanewatch.records import Box, Frame, Image
-from lanewatch.site import Camera, Name, Rate
-from streams.sampler import Sampler
+from streams.sampling.sampler import Sampler
 
 WARM_S = 2.0
 COVERED = 0.1

@@ -3,7 +3,7 @@
 A real broker, a producer and a consumer, each a process of its own, share the machine's cores. Ours is the path that a
 sampler and a detect worker have: ``FrameSender`` and ``wire.frame``; librdkafka, through confluent-kafka, carries the
 same records. The runs alternate: librdkafka before and after ours, half as long each. With ``--city`` the stages as
-processes follow: how late a revision is in the store, and how workers share (``benchmarks.city``).
+processes follow: how late a revision is in the store, and how workers share (``benchmarks.end_to_end``).
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import uuid
 
 import numpy as np
 
-from benchmarks import city
-from benchmarks.carriers import QUALITY, SIZE, Carrier, Load, carry
-from deploy.broker import given
-from streams.kafka.broker import Broker
-from streams.kafka.topics import Topics, ensure
-from streams.kafka.tuning import FRAME_FETCH, FRAME_SEND
+from benchmarks import end_to_end
+from benchmarks.kafka_clients import QUALITY, SIZE, Carrier, Load, carry
+from deploy.kafka_server import given
+from streams.kafka.client.connection import Broker
+from streams.kafka.client.settings import FRAME_FETCH, FRAME_SEND
+from streams.kafka.client.topics import Topics, ensure
 
 CAMERAS = 700
 PARTITIONS = 8
@@ -40,7 +40,7 @@ def main() -> None:
     with given() as address:
         figures = measure(address, arguments.seconds, arguments.partitions)
         if arguments.city:
-            figures |= city.revision(address, CITY_S) | city.sharing(address, SHARING_S)
+            figures |= end_to_end.revision(address, CITY_S) | end_to_end.sharing(address, SHARING_S)
     if arguments.json:
         print(json.dumps(figures))
         return
@@ -60,11 +60,11 @@ def main() -> None:
     )
     if arguments.city:
         print(
-            f"{city.CAMERAS} cameras at {city.FPS} frames/s, bundled detector, capture to readable over the API, "
+            f"{end_to_end.CAMERAS} cameras at {end_to_end.FPS} frames/s, bundled detector, capture to readable over the API, "
             f"{figures['revisions']} revisions: "
             f"median {figures['revision_p50_s']} s, p95 {figures['revision_p95_s']} s, "
             f"longest {figures['revision_max_s']} s; shed {figures['shed']:.0f}\n"
-            f"{city.SIMULATED} cameras, a double of {city.PICTURE_S * 1000:g} ms a picture: one worker "
+            f"{end_to_end.SIMULATED} cameras, a double of {end_to_end.PICTURE_S * 1000:g} ms a picture: one worker "
             f"{figures['one_per_s']}/s, two {figures['two_per_s']}/s, {figures['second_worker']} times; load of two "
             f"workers apart by {figures['spread']:.0%}, of two watchers by {figures['watch_spread']:.0%}"
         )

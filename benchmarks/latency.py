@@ -19,10 +19,11 @@ import httpx
 import numpy as np
 
 from api import app, server
-from api.centre import Centre
-from lanewatch import demo, sitefile
+from api.site_service import Centre
+from lanewatch import demo
+from lanewatch.config import loader
+from lanewatch.config.site import Site
 from lanewatch.records import Detections
-from lanewatch.site import Site
 
 CLIP_S = 795 / 7
 
@@ -34,7 +35,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=CLIP_S, help="how long to run")
     parser.add_argument("--cameras", type=int, default=1, help="how many cameras play the clip at once")
     arguments = parser.parse_args()
-    figures = measure(several(sitefile.load(demo.SITE), arguments.cameras), arguments.seconds)
+    figures = measure(several(loader.load(demo.SITE), arguments.cameras), arguments.seconds)
     if arguments.json:
         print(json.dumps(figures))
     else:

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import psutil
 
-from api.centre import Centre
+from api.site_service import Centre
 from benchmarks.latency import serving, several
-from lanewatch import demo, sitefile
+from lanewatch import demo
+from lanewatch.config import loader
 
 MINUTES = 20.0
 EVERY_S = 5.0
@@ -49,7 +50,7 @@ def main() -> None:
 
 
 def _run(cameras: int, minutes: float, *, tell: bool) -> list[float]:
-    site = several(sitefile.load(demo.SITE), cameras)
+    site = several(loader.load(demo.SITE), cameras)
     rss: list[float] = []
     with (
         tempfile.TemporaryDirectory() as folder,

@@ -18,15 +18,18 @@ from typing import Any
 
 import numpy as np
 
-from api.centre import Centre
+from api.site_service import Centre
 from benchmarks import weights
-from detectors import engine
-from detectors.evaluation import alarms, match, truths
-from detectors.watcher import Watcher
-from lanewatch import demo, sitefile
+from detectors import pipeline
+from detectors.evaluation.alarms import alarms
+from detectors.evaluation.matching import match
+from detectors.evaluation.truth_file import truths
+from detectors.watch_stage import Watcher
+from lanewatch import demo
+from lanewatch.config import loader
+from lanewatch.config.site import Site
 from lanewatch.records import LABELS, Detections, Event
-from lanewatch.site import Site
-from models.tracker import Tracker, TrackerState, Tracks
+from models.tracking.tracker import Tracker, TrackerState, Tracks
 
 RUNS = 3
 
@@ -38,8 +41,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=RUNS, help="of ours; the median counts")
     parser.add_argument("--ours", action="store_true", help="leave the loop out")
     arguments = parser.parse_args()
-    site = engine.recorded(sitefile.load(demo.SITE))
-    network = engine.load(site)
+    site = pipeline.recorded(loader.load(demo.SITE))
+    network = pipeline.load(site)
     rates: list[float] = []
     revisions: list[Event] = []
     frames = 0
@@ -153,7 +156,7 @@ def _loop(site: Site) -> tuple[float, int, list[Event]]:
 
 
 def _clock(site: Site) -> float:
-    from streams.address import Address
+    from streams.sources.url import Address
 
     clock = Address.parse(site.cameras[0].url).clock
     assert clock is not None

@@ -32,14 +32,14 @@ import cv2
 import numpy as np
 
 from lanewatch import demo
+from lanewatch.config.site import Camera, Name, Rate
 from lanewatch.records import Float64, Image
-from lanewatch.site import Camera, Name, Rate
-from streams.address import Address
-from streams.motion import Gate
-from streams.packet import Mark, Packet
-from streams.recording import Recording
-from streams.ring import PacketRing
-from streams.sampler import Sampler, Source
+from streams.sampling.motion_gate import Gate
+from streams.sampling.sampler import Sampler, Source
+from streams.sources.packets import Mark, Packet
+from streams.sources.recording import Recording
+from streams.sources.url import Address
+from streams.video.packet_buffer import PacketRing
 
 SIZE = (640, 360)
 FPS, GOP = 25, 50

@@ -15,11 +15,11 @@ from dataclasses import asdict, dataclass, replace
 import cv2
 import numpy as np
 
-from detectors.watcher import Watcher
+from detectors.watch_stage import Watcher
 from lanewatch.records import Detections, Frame, decode, encode
-from streams import jpeg
-from streams.kafka import wire
-from tests.detectors.walks import along, detections, record, site
+from streams.kafka import codec
+from streams.video import jpeg
+from tests.detectors.walker_records import along, detections, record, site
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def measured(unit: Unit) -> Unit:
     state = watcher.start("lane")
     fold_s = _cpu(lambda: fold(packed)) / len(packed)
     fold_idle_s = _cpu(lambda: fold([encode(one) for one in idle])) / len(idle)
-    size = sum(len(wire.of_detections(one).value or b"") for one in busy) / len(busy)
+    size = sum(len(codec.of_detections(one).value or b"") for one in busy) / len(busy)
     return replace(unit, fold_s=fold_s, fold_idle_s=fold_idle_s, detections_bytes=size, pack_s=_pack_s())
 
 

@@ -36,9 +36,10 @@ import numpy as np
 
 from benchmarks import truth
 from lanewatch.records import PERSON, Detections, Float64, Int64, UInt8
-from models import detector, look, offline
-from models.detector import Boxes
-from models.tracker import Tracker
+from models import appearance, offline
+from models.detection import registry
+from models.detection.base import Boxes
+from models.tracking.tracker import Tracker
 
 PETS_FPS: Final = 7.0
 """The container says 10; the scene was recorded at 7 (113.6 s)."""
@@ -113,7 +114,7 @@ def record(at: float, size: tuple[int, int], xyxy: Float64, scores: Any, looks: 
 
 def pets(folder: Path, every: int = 1) -> Footage:
     """The clip with every frame detected, or every second one of it; the others have no boxes."""
-    network = detector.load("nanodet-g", "cpu", SCORE)
+    network = registry.load("nanodet-g", "cpu", SCORE)
     records: list[Detections] = []
     with av.open(str(folder / "pets09-s2l1" / "video.avi")) as container:
         frames = (frame.to_ndarray(format="bgr24").astype(np.uint8, copy=False) for frame in container.decode(video=0))
@@ -123,7 +124,7 @@ def pets(folder: Path, every: int = 1) -> Footage:
                 boxes = next(found) if at % every == 0 else Boxes.empty()
                 people = boxes[boxes.labels == PERSON]
                 xyxy, size = people.xyxy.astype(np.float64), (image.shape[1], image.shape[0])
-                looks = look.describe(image, xyxy)
+                looks = appearance.describe(image, xyxy)
                 records.append(record(len(records) / PETS_FPS, size, xyxy, people.scores, looks))
     return Footage("pets09-s2l1", records, _labels(folder / "pets09-s2l1" / "gt.txt"), PETS_FPS)
 
@@ -274,7 +275,7 @@ def rows_of(tracker: str, footages: Sequence[Footage], every: int, name: str) ->
 def update_ms(people: int) -> float:
     """Median milliseconds of an update with so many walkers, and one false weak box for each."""
     draw = np.random.default_rng(people)
-    looks = draw.integers(0, 255, (2 * people, look.SIZE)).astype(np.uint8)
+    looks = draw.integers(0, 255, (2 * people, appearance.SIZE)).astype(np.uint8)
     feet = np.stack([np.linspace(100, 800, people), np.full(people, 400.0)], axis=1)
     tracker, took = Tracker(), []
     state = tracker.start()

@@ -7,9 +7,9 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from detectors.view import View
+from detectors.observation.observation import View
+from lanewatch.config.site import Rule, Site, Watching
 from lanewatch.records import LABELS
-from lanewatch.site import Rule, Site, Watching
 
 
 class Thresholds(BaseModel):

@@ -150,7 +150,7 @@ class Frame(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """One sampled picture of a camera, or a pixel-less tick (no picture, and ``gap`` says why).
 
     Masks are already applied. In one process the pixels are kept (``image``, ``crops``); JPEG (``packed``) is made when
-    a frame leaves the process, and decoded where it is looked at (``streams.jpeg``).
+    a frame leaves the process, and decoded where it is looked at (``streams.video.jpeg``).
     """
 
     camera: str

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.broker import given
+from deploy.kafka_server import given
 
 CLIP = Path(__file__).parents[1] / "lanewatch" / "demo" / "clip.mp4"
 

@@ -42,7 +42,7 @@ ROOMS = {
 """Which packages may know a heavy library at all."""
 LAZY = {"shapely", "astral", "matplotlib", "torch", "torchvision", "ultralytics", "ray"}
 """Those that cost a second or are seldom needed: imported in the function that needs them, or in a module of theirs."""
-OF_THEIR_OWN = {"models.yolo", "models.nanodet_torch"}
+OF_THEIR_OWN = {"models.detection.yolo", "models.detection.nanodet_torch"}
 """Modules that are about such a library; they are themselves imported where they are needed."""
 SIGNPOSTS = {"lanewatch.cli", "lanewatch"}
 """Know names of modules above them, as text: the tables of the commands and of the front door."""

@@ -1,13 +1,13 @@
 // The console: the list of events as they come, the newest first, and the chosen one beside it.
 
-import { Card } from "./card.js";
-import { Detail } from "./detail.js";
-import { enter } from "./door.js";
+import { Card } from "./event_card.js";
+import { Detail } from "./event_detail.js";
+import { enter } from "./login.js";
 import { byId, keyOf } from "./dom.js";
 import { Feed } from "./feed.js";
-import { RefusedError, get, post } from "./service.js";
-import { Site } from "./site.js";
-import { choose as chooseLanguage, language, named, say, tell } from "./words.js";
+import { RefusedError, get, post } from "./api_client.js";
+import { Site } from "./camera_status.js";
+import { choose as chooseLanguage, language, named, say, tell } from "./i18n.js";
 
 const MOST = 300;  // cards on the page; older ones are a click away
 const CAMERAS_MS = 1000;

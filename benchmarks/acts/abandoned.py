@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.acts import footage
-from detectors import engine
-from detectors.watcher import Watcher
+from detectors import pipeline
+from detectors.watch_stage import Watcher
+from lanewatch.config.site import Rate
 from lanewatch.records import Detections
-from lanewatch.site import Rate
 
 KIND = "abandoned_object"
 FPS = 29.97
@@ -73,8 +73,8 @@ def _gated(clip: Path, fps: float) -> list[Detections]:
     site = footage.site(clip, fps)
     camera = site.cameras[0].model_copy(update={"rate": OPERATION})
     kept: list[Detections] = []
-    runner = engine.runner(
-        site.model_copy(update={"cameras": (camera,)}), engine.Collector(), run="benchmark", keep=kept.append
+    runner = pipeline.runner(
+        site.model_copy(update={"cameras": (camera,)}), pipeline.Collector(), run="benchmark", keep=kept.append
     )
     runner.run()
     for error in runner.errors.values():

@@ -41,10 +41,10 @@ import numpy as np
 from shapely.geometry import Point, Polygon
 
 from benchmarks.acts import footage
-from detectors.watcher import Watcher
+from detectors.watch_stage import Watcher
+from lanewatch.config.site import Name, Site, Watching, Zone
 from lanewatch.records import PERSON, Box, Detections, Event, Scene, StillRegion
-from lanewatch.site import Name, Site, Watching, Zone
-from models import look
+from models import appearance
 
 SET = "caviar"
 FPS = 25.0
@@ -221,7 +221,7 @@ def detections(clip: Clip, *, every: int = 1, phase: int = 0) -> list[Detections
                 xyxy=np.array([one.box for one in people], np.float32).reshape(-1, 4),
                 scores=np.full(len(people), SCORE, np.float32),
                 labels=np.full(len(people), PERSON, np.uint8),
-                look=np.array([looks[one.id] for one in people], np.uint8).reshape(-1, look.SIZE),
+                look=np.array([looks[one.id] for one in people], np.uint8).reshape(-1, appearance.SIZE),
                 scene=Scene(still=regions, warm=True),
                 model="labels",
             )
@@ -231,7 +231,10 @@ def detections(clip: Clip, *, every: int = 1, phase: int = 0) -> list[Detections
 
 def _look(who: int) -> list[int]:
     """A look of one's own: two bins of the histogram."""
-    return [180 if bin in (who * 7 % look.SIZE, (who * 7 + 3) % look.SIZE) else 0 for bin in range(look.SIZE)]
+    return [
+        180 if bin in (who * 7 % appearance.SIZE, (who * 7 + 3) % appearance.SIZE) else 0
+        for bin in range(appearance.SIZE)
+    ]
 
 
 def _still(clip: Clip) -> dict[int, list[tuple[Box, int]]]:

@@ -21,10 +21,10 @@ import numpy as np
 
 from benchmarks import truth
 from benchmarks.events import FPS, footage
+from lanewatch.boxes import areas, intersections, of_union
 from lanewatch.records import PERSON, UNKNOWN, Bool, Detections, Float64
-from models.assignment import FAR, assign
-from models.look import similarity
-from models.overlap import areas, intersections, of_union
+from models.appearance import similarity
+from models.tracking.assignment import FAR, assign
 from streams.simulator import detector
 
 MEETS = 0.5

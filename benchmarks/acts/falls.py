@@ -30,9 +30,9 @@ import cv2
 import numpy as np
 
 from benchmarks.acts import footage
-from detectors.behaviours.fall import Fall
-from detectors.evaluation import Instant, match
-from detectors.watcher import Watcher
+from detectors.behaviours.fall.behaviour import Fall
+from detectors.evaluation.matching import Instant, match
+from detectors.watch_stage import Watcher
 from lanewatch.records import Detections
 
 FULL: Final = 15.0

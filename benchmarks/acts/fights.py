@@ -1,6 +1,6 @@
 """Fights from pixels on fight-surveillance, a whole scene left out at a time, and the alarms where nobody fights.
 
-A clip's score is the greatest unrest that the behaviour judges in it: ``detectors.behaviours.fight`` in the watcher,
+A clip's score is the greatest unrest that the behaviour judges in it: ``detectors.behaviours.fight.behaviour`` in the watcher,
 as in operation. The threshold for each clip is the one that tells the clips of all other scenes apart best. Clips
 belong to one scene when they have one size and their middle pictures have 25 SIFT points in common under one
 similarity: cameras that were turned are found too, and writing that was laid over a picture has fewer. By eye the
@@ -32,11 +32,11 @@ import cv2
 import numpy as np
 
 from benchmarks.acts import footage
-from detectors.behaviour import registry
-from detectors.behaviours import fight
-from detectors.watcher import Watcher
+from detectors.behaviours.fight import behaviour
+from detectors.behaviours.registry import installed
+from detectors.watch_stage import Watcher
+from lanewatch.config.site import Site, Watching
 from lanewatch.records import Detections, Image
-from lanewatch.site import Site, Watching
 
 SET = "fight-surveillance"
 OWN = 30.0
@@ -138,7 +138,7 @@ def score(records: Iterable[Detections], site: Site) -> float:
         state, _ = watcher.step(state, record)
         memory = state.memories.get("fight")
         if memory is not None:
-            most = max(most, fight.mean(memory.samples))
+            most = max(most, behaviour.mean(memory.samples))
     return most
 
 
@@ -258,7 +258,7 @@ def _rate(found: Sequence[Clip], scene: Sequence[int], fps: float, phase: int) -
     }
 
 
-USUAL = fight.FightThresholds().unrest
+USUAL = behaviour.FightThresholds().unrest
 
 
 def _alarms(folder: Path, best: float) -> dict[str, dict[str, int]]:
@@ -294,7 +294,7 @@ def _walking(folder: Path) -> Iterator[list[Detections]]:
 
 def _site(site: Site, unrest: float | None) -> Site:
     """With this behaviour alone, at a threshold; the usual one if None."""
-    watching = {kind: Watching(enabled=False) for kind in registry()}
+    watching = {kind: Watching(enabled=False) for kind in installed()}
     watching["fight"] = Watching(thresholds={} if unrest is None else {"unrest": unrest})
     return site.model_copy(update={"behaviours": watching})
 

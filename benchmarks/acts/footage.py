@@ -8,9 +8,9 @@ from pathlib import Path
 
 import av
 
-from detectors import engine
+from detectors import pipeline
+from lanewatch.config.site import Camera, Name, Rate, Site, Zone
 from lanewatch.records import Detections
-from lanewatch.site import Camera, Name, Rate, Site, Zone
 
 CLOCK = "2026-01-15T12:00:00+09:00"
 """Capture time of a clip's first picture where nobody knows it: noon, so that it is judged as what it shows."""
@@ -100,7 +100,7 @@ def _skip(fps: float) -> int:
 @cache
 def _whole(path: Path, fps: float) -> list[Detections]:
     kept: list[Detections] = []
-    runner = engine.runner(site(path, fps), engine.Collector(), run="benchmark", keep=kept.append)
+    runner = pipeline.runner(site(path, fps), pipeline.Collector(), run="benchmark", keep=kept.append)
     runner.run()
     for error in runner.errors.values():
         raise error

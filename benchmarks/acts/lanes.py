@@ -21,11 +21,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks import truth
-from detectors.behaviour import registry
-from detectors.evaluation.interval import poisson, wilson
-from detectors.watcher import Watcher
-from lanewatch.site import Site, Watching
-from streams.simulator import Gaits, Happening, Night, nights
+from detectors.behaviours.registry import installed
+from detectors.evaluation.confidence_interval import poisson, wilson
+from detectors.watch_stage import Watcher
+from lanewatch.config.site import Site, Watching
+from streams.simulator.night import Night, nights
+from streams.simulator.truth import Happening
+from streams.simulator.walking import Gaits
 
 KIND = "produce_theft"
 NIGHTS = 100
@@ -55,7 +57,7 @@ class Outcome(NamedTuple):
 
 def only_theft(site: Site) -> Site:
     """The site with everything else switched off: here nobody asks for it."""
-    off = {kind: Watching(enabled=False) for kind in registry() if kind != KIND}
+    off = {kind: Watching(enabled=False) for kind in installed() if kind != KIND}
     return site.model_copy(update={"behaviours": site.behaviours | off, "correlations": ()})
 
 

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.acts import footage
+from lanewatch.boxes import of_union
 from lanewatch.records import PERSON, Detections, Float32
-from models.overlap import of_union
-from streams.sources import IMAGES
+from streams.sources.container import IMAGES
 
 SURE, POSSIBLE = 0.5, 0.3
 SAME = 0.5

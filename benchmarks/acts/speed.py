@@ -17,9 +17,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from detectors.watcher import Watcher
+from detectors.watch_stage import Watcher
+from lanewatch.config.site import Site
 from lanewatch.records import Detections, Event, Float64, Scene
-from lanewatch.site import Site
 
 FPS = 5
 SECONDS = 600

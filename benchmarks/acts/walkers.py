@@ -25,11 +25,11 @@ import numpy as np
 
 from benchmarks import truth
 from benchmarks.truth import Path2D
-from detectors.behaviour import registry
-from detectors.watcher import Watcher
+from detectors.behaviours.registry import installed
+from detectors.watch_stage import Watcher
+from lanewatch.config.site import Camera, Name, Site, Watching, Zone
 from lanewatch.records import PERSON, Bool, Detections, Event, Float64
-from lanewatch.site import Camera, Name, Site, Watching, Zone
-from streams.simulator import detector, looks, scene
+from streams.simulator import appearance, detector, scene
 from streams.simulator.actors import SIZES
 from streams.simulator.detector import Boxes, Sight
 
@@ -129,7 +129,7 @@ def records(crowd: Crowd, model: bool) -> Iterator[Detections]:
     whole, far, there = boxes(crowd)
     people = whole.shape[1]
     size = (scene.WIDTH, scene.HEIGHT)
-    bases = np.stack([looks.identity(rng) for _ in range(people)])
+    bases = np.stack([appearance.identity(rng) for _ in range(people)])
     if model:
         seen = []
         for begin in range(0, len(whole), CHUNK):  # with those who are there then: all pairs are compared
@@ -139,7 +139,7 @@ def records(crowd: Crowd, model: bool) -> Iterator[Detections]:
             sight = Sight(whole[part][:, who], here, far[part][:, who], here, ("person",) * len(who), bases[who], size)
             seen += [glimpse.named for glimpse in detector.see(sight, FPS, "day", rng)]
     else:
-        look = np.concatenate([looks.describe(base, 1, FPS, False, rng) for base in bases])
+        look = np.concatenate([appearance.describe(base, 1, FPS, False, rng) for base in bases])
         seen = [
             Boxes(whole[f, own], np.full(len(own), 0.8), np.full(len(own), PERSON, np.uint8), look[own])
             for f, own in enumerate(map(np.flatnonzero, there))
@@ -166,7 +166,7 @@ def site(zones: list[truth.Layout], dwell_s: float) -> Site:
     drawn = tuple(
         Zone(id=f"zone-{number}", name=NAME, kind="watch", polygon=_fractions(one)) for number, one in enumerate(zones)
     )
-    others = {kind: Watching(enabled=False) for kind in registry() if kind != "loitering"}
+    others = {kind: Watching(enabled=False) for kind in installed() if kind != "loitering"}
     camera = Camera(id="walkers", name=NAME, url="rtsp://none.invalid", latitude=36.78, longitude=126.45, zones=drawn)
     loitering = Watching(thresholds={"dwell_s": dwell_s})
     return Site(name=NAME, cameras=(camera,), behaviours={**others, "loitering": loitering})

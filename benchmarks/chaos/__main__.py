@@ -9,7 +9,7 @@
   KISA's window, beside an undisturbed run, and what was lost, by reason.
 - ``camera``: a camera stalls, sends garbage, changes its size, jumps its clock: the rate of the others.
 - ``outage``: the broker is out of reach for ten minutes: memory, and that what is lost is counted; that all goes on
-  afterwards is waited for. How the spool is delivered is a slow test of its own (tests/streams/kafka/test_outbox.py).
+  afterwards is waited for. How the spool is delivered is a slow test of its own (tests/streams/kafka/state/test_event_outbox.py).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Any
 
 from benchmarks import truth
 from benchmarks.chaos import live, stages, trouble
-from deploy.broker import BrokerProcess
+from deploy.kafka_server import BrokerProcess
 from lanewatch.demo import CLIP
 
 PROOFS = ("stages", "sampler", "broker", "restart", "camera", "outage")

@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.chaos.town import FPS, Listener, Town, fresh, site, town, truths, waited
-from deploy.broker import BrokerProcess
-from detectors.evaluation import AFTER_S, Instant, alarms, match
+from benchmarks.chaos.cluster import FPS, Listener, Town, fresh, site, town, truths, waited
+from deploy.kafka_server import BrokerProcess
+from detectors.evaluation.alarms import alarms
+from detectors.evaluation.matching import AFTER_S, Instant, match
 
 CAMERAS = 4
 RATE = 3.5

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.chaos.town import Listener, Town, content, fresh, site, town, waited
+from benchmarks.chaos.cluster import Listener, Town, content, fresh, site, town, waited
+from lanewatch.config.site import Site
 from lanewatch.records import Frame
-from lanewatch.site import Site
-from streams import jpeg
-from streams.kafka.sender import FrameSender
-from streams.kafka.topics import ensure
-from streams.sampler import Sampler
+from streams.kafka.client.producers import FrameSender
+from streams.kafka.client.topics import ensure
+from streams.sampling.sampler import Sampler
+from streams.video import jpeg
 
 CAMERAS = 2
 FPS = 3.5

@@ -17,8 +17,8 @@ import av
 import av.error
 from av.video.frame import VideoFrame
 
+from benchmarks.chaos.cluster import FPS, Listener, fresh, site, town, waited
 from benchmarks.chaos.live import RATE, start
-from benchmarks.chaos.town import FPS, Listener, fresh, site, town, waited
 
 HEALTHY = 3
 CALM_S = 40.0

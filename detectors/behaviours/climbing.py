@@ -15,13 +15,13 @@ from typing import ClassVar
 import msgspec
 from pydantic import Field
 
-from detectors import score, thresholds
-from detectors.behaviour import Account, Claim, Wake
-from detectors.followed import Followed
-from detectors.ground import Border
+from detectors import scoring, thresholds
+from detectors.behaviours.base import Account, Claim, Wake
+from detectors.observation.camera_geometry import Border
+from detectors.observation.observation import View
+from detectors.observation.tracked_objects import Followed
 from detectors.thresholds import MoverThresholds, Resolver
-from detectors.view import View
-from lanewatch.site import Line, Name
+from lanewatch.config.site import Line, Name
 
 CLIMBED = 0.6
 """Score of getting over a fence by day, the detector's confidence aside: nobody does so by chance."""
@@ -182,11 +182,11 @@ def _claim(line: Line, climber: Climber, one: Followed, view: View, limits: Clim
 
 def _account(line: Line, climber: Climber, one: Followed, view: View, limits: ClimbingThresholds) -> Account:
     factors = (
-        score.part("climbing", CLIMBED, fence=line.id, rise=round(climber.rise, 2), threshold=limits.rise),
-        *score.circumstances(view.condition, one.label, one.score),
+        scoring.part("climbing", CLIMBED, fence=line.id, rise=round(climber.rise, 2), threshold=limits.rise),
+        *scoring.circumstances(view.condition, one.label, one.score),
     )
-    who_ko, who_en = score.who(one.label)
-    when_ko, when_en = score.WHEN[view.condition]
+    who_ko, who_en = scoring.who(one.label)
+    when_ko, when_en = scoring.WHEN[view.condition]
     sentence = {
         "ko": f"{when_ko} {who_ko} '{line.name.ko}' 담을 넘음 (발이 키의 {climber.rise:.1f}배 높이로 오름, "
         f"기준 {limits.rise:g}배)",

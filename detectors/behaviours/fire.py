@@ -1,6 +1,6 @@
 """Fire and smoke, by colour, flicker and growth: ranked low until a network that was taught them is plugged in.
 
-What the sampler takes for flames or smoke (``streams.flame``) is an event when it has stayed where it is and either
+What the sampler takes for flames or smoke (``streams.sampling.fire_smoke``) is an event when it has stayed where it is and either
 grown or gone on for long, and when the detector has no better name for it: an orange jacket is somebody's, tail
 lights are a car's. KISA's ``FireDetection`` counts flames and smoke alike. Under infrared light there is no colour, and
 no fire.
@@ -15,13 +15,13 @@ from typing import ClassVar, Literal
 import msgspec
 from pydantic import Field
 
-from detectors import score, thresholds
-from detectors.behaviour import Account, Claim, Wake
-from detectors.followed import Step
+from detectors import scoring, thresholds
+from detectors.behaviours.base import Account, Claim, Wake
+from detectors.observation.observation import View
+from detectors.observation.tracked_objects import Step
 from detectors.thresholds import Resolver, Thresholds
-from detectors.view import View
+from lanewatch.config.site import Name
 from lanewatch.records import LABELS, UNKNOWN, Box, Flame
-from lanewatch.site import Name
 
 REACHED = {"fire": 0.25, "smoke": 0.15}
 """Scores of what has just been noticed: a rule of thumb, so that it stands below what a network has seen."""
@@ -171,9 +171,9 @@ def _claim(one: Burning, view: View, limits: FireThresholds) -> Claim:
         lasted_s = one.seen_at - one.since
         detail = {"seconds": round(lasted_s, 1), "flicker": one.flicker, "kind": one.kind}
         factors = (
-            score.part("untrained", REACHED[one.kind], **detail),
-            score.part("growth", GROWN * doublings, times=round(one.grown, 2)),
-            score.part("night", score.NIGHT[view.condition], condition=view.condition),
+            scoring.part("untrained", REACHED[one.kind], **detail),
+            scoring.part("growth", GROWN * doublings, times=round(one.grown, 2)),
+            scoring.part("night", scoring.NIGHT[view.condition], condition=view.condition),
         )
         return Account(factors, _sentence(one, lasted_s, view))
 
@@ -194,8 +194,8 @@ def _claim(one: Burning, view: View, limits: FireThresholds) -> Claim:
 
 def _sentence(one: Burning, lasted_s: float, view: View) -> dict[str, str]:
     what_ko, what_en = WORDS[one.kind]
-    when_ko, when_en = score.WHEN[view.condition]
-    for_ko, for_en = score.duration(math.floor(lasted_s + 1e-6))
+    when_ko, when_en = scoring.WHEN[view.condition]
+    for_ko, for_en = scoring.duration(math.floor(lasted_s + 1e-6))
     times = f"{one.grown:.1f}"
     return {
         "ko": f"{when_ko} {what_ko} 의심, {for_ko} 동안 면적 {times}배 (색·깜박임 기준, 학습 모델 없음)",

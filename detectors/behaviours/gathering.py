@@ -15,13 +15,13 @@ import msgspec
 import numpy as np
 from pydantic import Field
 
-from detectors import score, thresholds
-from detectors.behaviour import Account, Claim, Wake
-from detectors.followed import Followed, Step
+from detectors import scoring, thresholds
+from detectors.behaviours.base import Account, Claim, Wake
+from detectors.observation.observation import View
+from detectors.observation.tracked_objects import Followed, Step
 from detectors.thresholds import MoverThresholds, Resolver
-from detectors.view import View
+from lanewatch.config.site import Name
 from lanewatch.records import Box
-from lanewatch.site import Name
 
 DEPTH = 2.0
 """How much shorter a way away from the camera looks than one across; 1 / tan of the angle at which it looks down."""
@@ -215,7 +215,7 @@ def _account(group: Group, view: View, limits: GatheringThresholds) -> Account:
     lasted_s = group.until - group.since
     count = group.most
     factors = (
-        score.part(
+        scoring.part(
             "gathering",
             TOGETHER + MORE * min(max(count - limits.people, 0), 4),
             people=count,
@@ -223,11 +223,11 @@ def _account(group: Group, view: View, limits: GatheringThresholds) -> Account:
             seconds=round(lasted_s, 1),
             threshold_s=limits.together_s,
         ),
-        *score.circumstances(view.condition, 1, group.sureness),
+        *scoring.circumstances(view.condition, 1, group.sureness),
     )
-    when_ko, when_en = score.WHEN[view.condition]
-    long_ko, long_en = score.duration(int(lasted_s + 1e-3))
-    limit_ko, limit_en = score.duration(limits.together_s)
+    when_ko, when_en = scoring.WHEN[view.condition]
+    long_ko, long_en = scoring.duration(int(lasted_s + 1e-3))
+    limit_ko, limit_en = scoring.duration(limits.together_s)
     sentence = {
         "ko": f"{when_ko} {count}명이 {long_ko} 동안 모여 있음 (기준 {limits.people}명, {limit_ko})",
         "en": f"{count} people together for {long_en} {when_en} (threshold {limits.people} people, {limit_en})",

@@ -14,12 +14,13 @@ from typing import ClassVar
 import msgspec
 from pydantic import Field
 
-from detectors import score, thresholds, visits
-from detectors.behaviour import Account, Claim, Wake
+from detectors import scoring, thresholds
+from detectors.behaviours.base import Account, Claim, Wake
+from detectors.behaviours.common import zone_dwell
+from detectors.behaviours.common.zone_dwell import TOLERANCE_S, Visit, Visits
+from detectors.observation.observation import View
 from detectors.thresholds import Resolver, VisitThresholds
-from detectors.view import View
-from detectors.visits import TOLERANCE_S, Visit, Visits
-from lanewatch.site import Name, Zone
+from lanewatch.config.site import Name, Zone
 
 ZONES = frozenset({"closed"})
 
@@ -78,7 +79,7 @@ class Intrusion:
 
     def step(self, memory: Visits, view: View) -> tuple[Visits, Sequence[Claim]]:
         """The stays after a record; a claim for each that is long enough."""
-        now = visits.advance(memory.visits, view, ZONES, self._limits)
+        now = zone_dwell.advance(memory.visits, view, ZONES, self._limits)
         if now is memory.visits:
             return memory, ()
         claims = []
@@ -91,26 +92,26 @@ class Intrusion:
 
 def _claim(visit: Visit, view: View, limits: IntrusionThresholds) -> Claim:
     severity = 3 if visit.dwell_s >= limits.dispatch_s else 2
-    return visits.claim(visit, severity, limits, limits.cooldown_s, lambda: _account(visit, view, limits))
+    return zone_dwell.claim(visit, severity, limits, limits.cooldown_s, lambda: _account(visit, view, limits))
 
 
 def _account(visit: Visit, view: View, limits: IntrusionThresholds) -> Account:
     zone = view.ground.zone(visit.zone)
     share = min(visit.dwell_s / limits.dispatch_s, 1.0)
     factors = [
-        score.part("inside", ENTERED, zone=zone.id, kind=zone.kind),
-        score.part("stay", LONGER * share, seconds=round(visit.dwell_s, 1), threshold_s=limits.stay_s),
-        *score.circumstances(view.condition, visit.label, visit.confidence),
+        scoring.part("inside", ENTERED, zone=zone.id, kind=zone.kind),
+        scoring.part("stay", LONGER * share, seconds=round(visit.dwell_s, 1), threshold_s=limits.stay_s),
+        *scoring.circumstances(view.condition, visit.label, visit.confidence),
     ]
     if zone.schedule is not None:
-        factors.append(score.part("hours", BY_HOURS, schedule=zone.schedule))
+        factors.append(scoring.part("hours", BY_HOURS, schedule=zone.schedule))
     return Account(tuple(factors), _sentence(visit, view, zone, limits))
 
 
 def _sentence(visit: Visit, view: View, zone: Zone, limits: IntrusionThresholds) -> dict[str, str]:
-    who_ko, who_en = score.who(visit.label)
-    when_ko, when_en = score.WHEN[view.condition]
-    limit_ko, limit_en = score.duration(limits.stay_s)
+    who_ko, who_en = scoring.who(visit.label)
+    when_ko, when_en = scoring.WHEN[view.condition]
+    limit_ko, limit_en = scoring.duration(limits.stay_s)
     here_ko = f"{when_ko} 출입이 금지된 '{zone.name.ko}' 구역에 {who_ko}"
     here_en = f"the closed zone '{zone.name.en}'"
     if visit.dwell_s < 2:
@@ -118,7 +119,7 @@ def _sentence(visit: Visit, view: View, zone: Zone, limits: IntrusionThresholds)
             "ko": f"{here_ko} 들어옴 (기준 {limit_ko} 이상)",
             "en": f"{who_en} entered {here_en} {when_en} (threshold {limit_en})",
         }
-    stay_ko, stay_en = score.duration(math.floor(visit.dwell_s + TOLERANCE_S))
+    stay_ko, stay_en = scoring.duration(math.floor(visit.dwell_s + TOLERANCE_S))
     return {
         "ko": f"{here_ko} 들어와 {stay_ko} 동안 머무름 (기준 {limit_ko} 이상)",
         "en": f"{who_en} in {here_en} for {stay_en} {when_en} (threshold {limit_en})",

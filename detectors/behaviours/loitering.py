@@ -5,7 +5,7 @@ waits for a bus, so the usual values are 30 s by day and 20 s by night. The dwel
 of the foot point on; leaving for a moment, being hidden for a moment and getting a new identity from the tracker do not
 end it. Passing by ten times does not add up. Who loitered and comes back to loiter again within the hour, as control
 centres have it, is graver: the same look in any zone of the camera. (At neighbouring cameras that is
-``detectors.roaming``.) By infrared everybody looks alike, and nobody is known again.
+``detectors.correlation.roaming``.) By infrared everybody looks alike, and nobody is known again.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ import msgspec
 import numpy as np
 from pydantic import Field
 
-from detectors import score, thresholds, visits
-from detectors.behaviour import Account, Claim, Wake
+from detectors import scoring, thresholds
+from detectors.behaviours.base import Account, Claim, Wake
+from detectors.behaviours.common import zone_dwell
+from detectors.behaviours.common.zone_dwell import TOLERANCE_S, Visit
+from detectors.observation.observation import View
 from detectors.thresholds import Resolver, VisitThresholds
-from detectors.view import View
-from detectors.visits import TOLERANCE_S, Visit
-from lanewatch.site import Name, Zone
+from lanewatch.config.site import Name, Zone
 from lanewatch.sun import Condition
-from models.look import similarity
+from models.appearance import similarity
 
 ZONES = frozenset({"watch", "produce"})
 
@@ -153,7 +154,7 @@ class Loitering:
 
     def step(self, memory: Stays, view: View) -> tuple[Stays, Sequence[Claim]]:
         """The dwells after a record; a claim for each that has reached its threshold."""
-        now = visits.advance(memory.visits, view, ZONES, self._limits)
+        now = zone_dwell.advance(memory.visits, view, ZONES, self._limits)
         known = memory.known
         if known and view.captured_at - known[0].until > AGAIN_S:
             known = tuple(one for one in known if view.captured_at - one.until <= AGAIN_S)
@@ -188,7 +189,7 @@ def _alike(one: bytes, other: bytes) -> bool:
     if len(one) != len(other) or not one:
         return False
     looks = [np.frombuffer(look, np.uint8)[None] for look in (one, other)]
-    return bool(similarity(*looks)[0, 0] >= visits.ALIKE)
+    return bool(similarity(*looks)[0, 0] >= zone_dwell.ALIKE)
 
 
 def _remembered(known: tuple[Known, ...], loiter: list[Known]) -> tuple[Known, ...]:
@@ -202,7 +203,9 @@ def _claim(visit: Visit, view: View, limits: LoiteringThresholds, needed_s: floa
     severity = 1 + (times >= limits.alert_at) + (times >= limits.dispatch_at)
     severity = min(severity + (earlier > 0), 3)
     applied = limits if needed_s == limits.dwell_s else limits.by_night
-    return visits.claim(visit, severity, applied, limits.cooldown_s, lambda: _account(visit, view, needed_s, earlier))
+    return zone_dwell.claim(
+        visit, severity, applied, limits.cooldown_s, lambda: _account(visit, view, needed_s, earlier)
+    )
 
 
 def _account(visit: Visit, view: View, needed_s: float, earlier: int) -> Account:
@@ -211,21 +214,21 @@ def _account(visit: Visit, view: View, needed_s: float, earlier: int) -> Account
     again = min(earlier, 2)
     longer = min(max(dwell_s / needed_s - 1, 0.0), 3.0 - again)
     factors = [
-        score.part("dwell", REACHED + LONGER * longer, seconds=round(dwell_s, 1), threshold_s=needed_s),
-        *score.circumstances(view.condition, visit.label, visit.confidence),
+        scoring.part("dwell", REACHED + LONGER * longer, seconds=round(dwell_s, 1), threshold_s=needed_s),
+        *scoring.circumstances(view.condition, visit.label, visit.confidence),
     ]
     if zone.kind == "produce":
-        factors.append(score.part("place", PRODUCE, zone=zone.id, kind=zone.kind))
+        factors.append(scoring.part("place", PRODUCE, zone=zone.id, kind=zone.kind))
     if earlier:
-        factors.append(score.part("again", LONGER * again, earlier=earlier, within_s=AGAIN_S))
+        factors.append(scoring.part("again", LONGER * again, earlier=earlier, within_s=AGAIN_S))
     return Account(tuple(factors), _sentence(visit, view, zone, needed_s, earlier))
 
 
 def _sentence(visit: Visit, view: View, zone: Zone, needed_s: float, earlier: int) -> dict[str, str]:
-    who_ko, who_en = score.who(visit.label)
-    when_ko, when_en = score.WHEN[view.condition]
-    dwell_ko, dwell_en = score.duration(math.floor(visit.dwell_s + TOLERANCE_S))
-    limit_ko, limit_en = score.duration(needed_s)
+    who_ko, who_en = scoring.who(visit.label)
+    when_ko, when_en = scoring.WHEN[view.condition]
+    dwell_ko, dwell_en = scoring.duration(math.floor(visit.dwell_s + TOLERANCE_S))
+    limit_ko, limit_en = scoring.duration(needed_s)
     again_ko = f", 1시간 이내 {earlier + 1}번째" if earlier else ""
     again_en = f", stay {earlier + 1} within the hour" if earlier else ""
     return {

@@ -15,13 +15,13 @@ from typing import ClassVar
 import msgspec
 from pydantic import Field
 
-from detectors import score, thresholds
-from detectors.behaviour import Account, Claim, Wake
-from detectors.followed import Followed
+from detectors import scoring, thresholds
+from detectors.behaviours.base import Account, Claim, Wake
+from detectors.observation.observation import View
+from detectors.observation.tracked_objects import Followed
 from detectors.thresholds import MoverThresholds, Resolver
-from detectors.view import View
+from lanewatch.config.site import Name
 from lanewatch.records import Box
-from lanewatch.site import Name
 
 FAST = 0.35
 """Score of one who is just fast enough by day, the detector's confidence aside."""
@@ -168,11 +168,11 @@ def _account(runner: Runner, one: Followed, view: View, limits: RunningThreshold
     ran_s = runner.until - runner.since
     faster = min(max(pace - limits.speed, 0.0), 2.0)
     factors = (
-        score.part("speed", FAST + FASTER * faster, speed=round(pace, 2), threshold=limits.speed, seconds=ran_s),
-        *score.circumstances(view.condition, one.label, one.score),
+        scoring.part("speed", FAST + FASTER * faster, speed=round(pace, 2), threshold=limits.speed, seconds=ran_s),
+        *scoring.circumstances(view.condition, one.label, one.score),
     )
-    who_ko, who_en = score.who(one.label)
-    when_ko, when_en = score.WHEN[view.condition]
+    who_ko, who_en = scoring.who(one.label)
+    when_ko, when_en = scoring.WHEN[view.condition]
     sentence = {
         "ko": f"{when_ko} {who_ko} {ran_s:.1f}초 동안 뜀 (초당 키의 {pace:.1f}배, 기준 {limits.speed:g}배)",
         "en": f"{who_en} running for {ran_s:.1f} s {when_en} ({pace:.1f} body heights/s, threshold {limits.speed:g})",

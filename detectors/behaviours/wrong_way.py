@@ -14,13 +14,13 @@ from typing import ClassVar
 import msgspec
 from pydantic import Field
 
-from detectors import score, thresholds
-from detectors.behaviour import Account, Claim, Wake
-from detectors.followed import Followed
-from detectors.ground import Lane
+from detectors import scoring, thresholds
+from detectors.behaviours.base import Account, Claim, Wake
+from detectors.observation.camera_geometry import Lane
+from detectors.observation.observation import View
+from detectors.observation.tracked_objects import Followed
 from detectors.thresholds import MoverThresholds, Resolver
-from detectors.view import View
-from lanewatch.site import Name, Zone
+from lanewatch.config.site import Name, Zone
 
 AGAINST = 0.45
 """Score of going against a direction by day, the detector's confidence aside: the site says that nobody may."""
@@ -161,11 +161,11 @@ def _account(zone: Zone, contrary: Contrary, one: Followed, view: View, limits: 
     gone = contrary.gone
     further = min(gone / limits.distance - 1, 3.0)
     factors = (
-        score.part("against", AGAINST + FURTHER * further, lengths=round(gone, 1), threshold=limits.distance),
-        *score.circumstances(view.condition, one.label, one.score),
+        scoring.part("against", AGAINST + FURTHER * further, lengths=round(gone, 1), threshold=limits.distance),
+        *scoring.circumstances(view.condition, one.label, one.score),
     )
-    who_ko, who_en = score.who(one.label)
-    when_ko, when_en = score.WHEN[view.condition]
+    who_ko, who_en = scoring.who(one.label)
+    when_ko, when_en = scoring.WHEN[view.condition]
     sentence = {
         "ko": f"{when_ko} '{zone.name.ko}' 구역에서 {who_ko} 진행 방향을 거슬러 감 "
         f"(제 길이의 {gone:.1f}배, 기준 {limits.distance:g}배)",

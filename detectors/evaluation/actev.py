@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from detectors.evaluation.happening import Alarm, Happening
+from detectors.evaluation.ground_truth import Alarm, Happening
 from detectors.evaluation.matching import AFTER_S, BEFORE_S, Matching
 
 DAY_S = 86_400.0

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from detectors.evaluation.judgement import Judgement
 from detectors.evaluation.matching import f1
+from detectors.evaluation.results import Judgement
 from lanewatch.records import Float64
 
 DRAWS = 2000

@@ -15,10 +15,10 @@ from xml.sax.saxutils import escape
 
 import msgspec
 
-from detectors.evaluation.happening import Alarm, EvaluationError, Happening, Labels
-from detectors.evaluation.markup import Element, MarkupError, parse
+from detectors.evaluation.ground_truth import Alarm, EvaluationError, Happening, Labels
 from detectors.evaluation.matching import Instant, Matching, match
-from lanewatch.problem import Problem, choose
+from detectors.evaluation.safe_xml import Element, MarkupError, parse
+from lanewatch.config.problems import Problem, choose
 
 CLASSES = ("Loitering", "Intrusion", "Abandonment", "Falldown", "Violence", "FireDetection")
 PASSES = 0.9

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detectors.evaluation.actev import RATES, Curve
-from detectors.evaluation.frames import Roc
+from detectors.evaluation.frame_auc import Roc
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

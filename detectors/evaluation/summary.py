@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from detectors.evaluation import actev, frames, ilids, interval, kisa
+from detectors.evaluation import actev, confidence_interval, frame_auc, ilids, kisa
 from detectors.evaluation.actev import Curve
-from detectors.evaluation.case import Case
-from detectors.evaluation.frames import Roc
-from detectors.evaluation.happening import Alarm, Happening, Labels
-from detectors.evaluation.judgement import Judgement, Tally
+from detectors.evaluation.dataset import Case
+from detectors.evaluation.frame_auc import Roc
+from detectors.evaluation.ground_truth import Alarm, Happening, Labels
 from detectors.evaluation.matching import AFTER_S, BEFORE_S
+from detectors.evaluation.results import Judgement, Tally
 
 HOUR_S = 3600.0
 
@@ -62,13 +62,13 @@ def row(tally: Tally) -> dict[str, Any]:
         "false": tally.false,
         "missed": tally.missed,
         "precision": _share(tally.hits, alarms),
-        "precision_interval": list(interval.wilson(tally.hits, alarms)),
+        "precision_interval": list(confidence_interval.wilson(tally.hits, alarms)),
         "recall": _share(tally.hits, truths),
-        "recall_interval": list(interval.wilson(tally.hits, truths)),
+        "recall_interval": list(confidence_interval.wilson(tally.hits, truths)),
         "f1": tally.f1,
         "camera_hours": None if tally.watched_s is None else tally.watched_s / HOUR_S,
         "false_per_camera_day": None if days is None else tally.false / days,
-        "false_interval": None if days is None else [edge / days for edge in interval.poisson(tally.false)],
+        "false_interval": None if days is None else [edge / days for edge in confidence_interval.poisson(tally.false)],
     }
 
 
@@ -102,7 +102,7 @@ def frame_curves(labels: Sequence[Labels], judgement: Judgement) -> tuple[Roc, d
     """
     truths = {(one.camera, one.kind, one.at) for one in judgement.truths}
     laid = [
-        frames.laid_out(
+        frame_auc.laid_out(
             one,
             [it for it in one.happenings if (it.camera, it.kind, it.at) in truths],
             [alarm for alarm in judgement.alarms if alarm.camera == one.camera],
@@ -110,14 +110,20 @@ def frame_curves(labels: Sequence[Labels], judgement: Judgement) -> tuple[Roc, d
         for one in labels
     ]
     scores, happens = [score for some, _ in laid for score in some], [it for _, some in laid for it in some]
-    whole = frames.roc(scores, happens)
+    whole = frame_auc.roc(scores, happens)
     apart = {
-        one.file: frames.roc(score, happen).auc
+        one.file: frame_auc.roc(score, happen).auc
         for one, (score, happen) in zip(labels, laid, strict=True)
         if happen.any() and not happen.all()
     }
     mean = sum(apart.values()) / len(apart) if apart else None
-    return whole, {"step_s": frames.STEP_S, "frames": len(scores), "auc": whole.auc, "auc_mean": mean, "by_file": apart}
+    return whole, {
+        "step_s": frame_auc.STEP_S,
+        "frames": len(scores),
+        "auc": whole.auc,
+        "auc_mean": mean,
+        "by_file": apart,
+    }
 
 
 def _anything(total: Tally) -> bool:

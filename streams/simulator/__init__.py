@@ -3,9 +3,3 @@
 Nobody publishes footage of produce being stolen, of vehicles that load at night, of rural lanes. These are made up:
 whatever rests on them has to say so (``Night.label``). The behaviours' own constants are neither known nor used here.
 """
-
-from streams.simulator.gait import Gaits
-from streams.simulator.night import Night, night, nights
-from streams.simulator.truth import Happening, Visit
-
-__all__ = ["Gaits", "Happening", "Night", "Visit", "night", "nights"]

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from lanewatch.records import Float64
-from streams.simulator.gait import STEP_S, Gaits
+from streams.simulator.walking import STEP_S, Gaits
 
 Spot = tuple[float, float]
 """Lane coordinates: metres along the lane, metres across it."""

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from lanewatch.records import LABELS, PERSON, Bool, Detections, Float64, Label, Light, UInt8
-from streams.simulator import looks
+from streams.simulator import appearance
 
 MODEL: Final = "simulated"
 LEAST: Final = 0.2
@@ -130,9 +130,9 @@ def see(sight: Sight, fps: float, light: Light, rng: np.random.Generator) -> Ite
     regions = _clipped(sight.boxes + rng.normal(0, 2.0, sight.boxes.shape), sight.size)
     labels = _labels(sight.kinds, frames, fps, rng)
     grey = light == "infrared"
-    look = np.zeros((frames, count, looks.SIZE), np.uint8)
+    look = np.zeros((frames, count, appearance.SIZE), np.uint8)
     for one, base in enumerate(sight.bases):
-        look[:, one] = looks.describe(base, frames, fps, grey, rng)
+        look[:, one] = appearance.describe(base, frames, fps, grey, rng)
     twice = found & (rng.random((frames, count)) < _TWICE) & np.array([kind == "person" for kind in sight.kinds])
     for frame in range(frames):
         who = np.flatnonzero(found[frame])
@@ -152,7 +152,7 @@ def labelled(boxes: Float64, fps: float, rng: np.random.Generator) -> Iterator[D
     whole = np.nan_to_num(boxes)
     people = boxes.shape[1]
     size = (int(whole[..., 2].max()) + 1, int(whole[..., 3].max()) + 1)
-    bases = np.stack([looks.identity(rng) for _ in range(people)])
+    bases = np.stack([appearance.identity(rng) for _ in range(people)])
     sight = Sight(whole, there, -whole[..., 3], there, ("person",) * people, bases, size)
     for frame, glimpse in enumerate(see(sight, fps, "day", rng)):
         yield record("labelled", round(frame * 1000 / fps), size, glimpse.named)

@@ -10,15 +10,15 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from lanewatch import site as drawn
+from lanewatch.config import site as drawn
+from lanewatch.config.site import Site
 from lanewatch.records import Detections
-from lanewatch.site import Site
-from streams.simulator import everyday, scene, thefts
-from streams.simulator.film import Film
-from streams.simulator.gait import Gaits
+from streams.simulator import benign_activities, scene, thefts
+from streams.simulator.renderer import Film
 from streams.simulator.scene import Scene
-from streams.simulator.stage import Act, Stage
+from streams.simulator.script import Act, Stage
 from streams.simulator.truth import THEFT, Happening, Visit
+from streams.simulator.walking import Gaits
 
 FPS: Final = 2.0
 FIRST: Final = datetime(2026, 9, 7, tzinfo=ZoneInfo(scene.TIME_ZONE))
@@ -106,9 +106,12 @@ def night(
     evening = stage.chance(0.5)
     hours = ("18:00-20:40",) if evening else ("04:20-07:20",)
     stolen = [thefts.PATTERNS[name](stage) for name in (turn(number) if patterns is None else patterns)]
-    others = [everyday.OTHERS[name](stage) for name in rng.choice(list(everyday.OTHERS), _OTHERS, replace=False)]
+    others = [
+        benign_activities.OTHERS[name](stage)
+        for name in rng.choice(list(benign_activities.OTHERS), _OTHERS, replace=False)
+    ]
     visits = [_owner(stage, ("own_truck", "own_car"))] if stage.chance(_VISITED) else []
-    own = [_owner(stage, tuple(everyday.OWNERS)) for _ in range(stage.count(1, 2))]
+    own = [_owner(stage, tuple(benign_activities.OWNERS)) for _ in range(stage.count(1, 2))]
     mixed = stolen + others + visits
     order = [mixed[int(index)] for index in rng.permutation(len(mixed))]
     day = FIRST + timedelta(days=number % _NIGHTS)
@@ -151,7 +154,7 @@ def turn(number: int) -> tuple[str, ...]:
 
 
 def _owner(stage: Stage, names: tuple[str, ...]) -> Act:
-    script: Callable[[Stage], Act] = everyday.OWNERS[names[stage.count(0, len(names) - 1)]]
+    script: Callable[[Stage], Act] = benign_activities.OWNERS[names[stage.count(0, len(names) - 1)]]
     return script(stage)
 
 

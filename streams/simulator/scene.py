@@ -12,8 +12,8 @@ from typing import Final
 
 import numpy as np
 
+from lanewatch.config.site import Camera, Name, Rate, Schedule, Site, Visit, Zone
 from lanewatch.records import Bool, Float64
-from lanewatch.site import Camera, Name, Rate, Schedule, Site, Visit, Zone
 
 WIDTH: Final = 960
 HEIGHT: Final = 540

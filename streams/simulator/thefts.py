@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from streams.simulator.actors import Rest, Route, Spot, drive
-from streams.simulator.stage import Act, Stage
+from streams.simulator.script import Act, Stage
 
 _LOADED: Final = 0.75  # of one's pace, with a sack on the shoulder
 

@@ -11,14 +11,14 @@ import httpx
 import pytest
 
 from api.app import create
-from api.cameras import Cameras
-from api.evidence import Evidence
-from api.intake import Intake
+from api.camera_status import Cameras
+from api.event_sink import Intake
+from api.evidence.scheduler import Evidence
 from api.server import serve
-from api.store import Store
-from lanewatch.site import Site
-from streams.packet import Packet
-from tests.api.happenings import Feeder, packets_of
+from api.storage.event_store import Store
+from lanewatch.config.site import Site
+from streams.sources.packets import Packet
+from tests.api.event_factory import Feeder, packets_of
 
 Serving = Callable[..., httpx.Client]
 

@@ -13,14 +13,14 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from api.app import create
-from api.cameras import Cameras
-from api.evidence import Evidence
-from api.intake import Intake
+from api.camera_status import Cameras
+from api.event_sink import Intake
+from api.evidence.scheduler import Evidence
 from api.server import Server, serve
-from api.store import Store
+from api.storage.event_store import Store
+from lanewatch.config.site import Name, Site
 from lanewatch.records import Event, Factor
-from lanewatch.site import Name, Site
-from tests.api.happenings import BEGIN, Feeder, after, make_event, reached
+from tests.api.event_factory import BEGIN, Feeder, after, make_event, reached
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]

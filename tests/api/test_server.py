@@ -12,8 +12,8 @@ from fastapi import FastAPI
 
 from api.app import create
 from api.server import ServerError, serve
-from api.store import Store
-from lanewatch.site import Site
+from api.storage.event_store import Store
+from lanewatch.config.site import Site
 
 
 def test_a_port_in_use_is_named_with_the_mend(store: Store, site: Site) -> None:

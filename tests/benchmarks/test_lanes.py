@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.acts.lanes import compare
-from streams.simulator import Happening
+from streams.simulator.truth import Happening
 
 
 def happening(pattern: str, begin: float, end: float, *, theft: bool = True) -> Happening:

@@ -11,8 +11,8 @@ import pytest
 from prometheus_client import REGISTRY
 from ruamel.yaml import YAML
 
-from api import feed
-from lanewatch import telemetry
+from api import event_stream
+from lanewatch import metrics
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 DASHBOARD: dict[str, Any] = json.loads((DEPLOY / "grafana.json").read_text(encoding="utf-8"))
@@ -24,8 +24,8 @@ SUFFIX = re.compile(r"_(total|bucket|sum|count)$")
 
 def families() -> dict[str, set[str]]:
     """Our metrics' labels by the name of the family."""
-    assert feed.SUBSCRIBERS is not None
-    assert telemetry.DROPPED is not None
+    assert event_stream.SUBSCRIBERS is not None
+    assert metrics.DROPPED is not None
     found: dict[str, set[str]] = {}
     for metric in set(REGISTRY._names_to_collectors.values()):
         name = getattr(metric, "_name", "")
@@ -52,8 +52,8 @@ def test_an_expression_asks_for_what_is_there(expression: str) -> None:
 
 
 def test_counters_are_asked_for_by_their_full_name() -> None:
-    counters = {name for name, metric in vars(telemetry).items() if type(metric).__name__ == "Counter"}
-    names = {getattr(telemetry, name)._name for name in counters}
+    counters = {name for name, metric in vars(metrics).items() if type(metric).__name__ == "Counter"}
+    names = {getattr(metrics, name)._name for name in counters}
     for expression in EXPRESSIONS:
         for name in re.findall(r"lanewatch_\w+", expression):
             assert name not in names, f"{name} is a counter: {name}_total"
@@ -61,7 +61,7 @@ def test_counters_are_asked_for_by_their_full_name() -> None:
 
 def test_every_family_is_on_the_dashboard() -> None:
     text = " ".join(EXPRESSIONS)
-    told = {metric._name for metric in vars(telemetry).values() if hasattr(metric, "_labelnames")}
+    told = {metric._name for metric in vars(metrics).values() if hasattr(metric, "_labelnames")}
     assert [name for name in sorted(told) if name not in text] == []
 
 

@@ -106,9 +106,9 @@ def test_every_name_of_the_front_door_is_where_its_table_says(name: str) -> None
 
 
 def test_the_front_door_hands_on_and_refuses() -> None:
-    from lanewatch import sitefile
+    from lanewatch.config import loader
 
-    assert lanewatch.load_site is sitefile.load
+    assert lanewatch.load_site is loader.load
     assert "load_site" in dir(lanewatch)
     with pytest.raises(AttributeError, match=r"no 'load_sight'; it has .*load_site"):
         _ = lanewatch.load_sight

@@ -15,9 +15,9 @@ import pytest
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from lanewatch.config.site import Camera, Name, Rate
 from lanewatch.records import Image
-from lanewatch.site import Camera, Name, Rate
-from streams.h264 import annexb, parameter_sets
+from streams.video.annexb import annexb, parameter_sets
 
 SERVER = Path(__file__).with_name("rtsp_server.py")
 SERVER_FPS = 14

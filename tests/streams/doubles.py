@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from lanewatch.records import Detections, Event, Factor, Frame, Peak, Reached
-from streams.stage import UnavailableError
+from streams.stages import UnavailableError
 
 
 def frame(slot: int, camera: str = "lane", *, picture: bool = True) -> Frame:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from detectors.evaluation import actev, frames, kisa, truth, watched
+from detectors.evaluation import actev, frame_auc, kisa, observation_time, truth_file
 from detectors.evaluation.matching import AFTER_S, BEFORE_S
 from lanewatch.cli import main
-from tests.detectors.evaluation.stories import written
+from tests.detectors.evaluation.examples import written
 
 TEXT = (Path(__file__).parents[3] / "docs" / "evaluation.md").read_text(encoding="utf-8")
 
@@ -22,7 +22,7 @@ def block(language: str) -> str:
 
 
 def test_its_truth_file_is_one(tmp_path: Path) -> None:
-    labels = truth.read(written(tmp_path, block("yaml"), "truth.yaml"))
+    labels = truth_file.read(written(tmp_path, block("yaml"), "truth.yaml"))
     assert [(one.kind, one.zone, one.pattern) for one in labels.happenings] == [
         ("loitering", "junction", ""),
         ("intrusion", None, "on foot"),
@@ -51,5 +51,5 @@ def test_its_numbers_are_the_codes() -> None:
     assert f"F1 of {kisa.PASSES:.2f}".replace("0.", ".") in TEXT
     rates = ", ".join(f"{rate:g}".replace("0.", ".") for rate in actev.RATES[:-1])
     assert f"rate at {rates} and {actev.RATES[-1]:g} a camera-day and the area up to {actev.LIMIT:g}" in TEXT
-    assert f"more than {watched.HOLE_S:g} s" in TEXT
-    assert frames.STEP_S == 1
+    assert f"more than {observation_time.HOLE_S:g} s" in TEXT
+    assert frame_auc.STEP_S == 1

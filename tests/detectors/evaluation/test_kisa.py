@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from detectors.evaluation import kisa
-from detectors.evaluation.happening import EvaluationError
+from detectors.evaluation.ground_truth import EvaluationError
 from detectors.evaluation.kisa import Clip, Mark
-from tests.detectors.evaluation.stories import alarm, labels, written, xml
+from tests.detectors.evaluation.examples import alarm, labels, written, xml
 
 
 def test_the_four_cases_give_one_hit_two_misses_and_two_false_alarms() -> None:

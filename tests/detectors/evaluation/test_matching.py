@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.evaluation import Instant, match
+from detectors.evaluation.matching import Instant, match
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from detectors.evaluation import actev, frames, ilids, interval
+from detectors.evaluation import actev, confidence_interval, frame_auc, ilids
 from detectors.evaluation.actev import Done, Said
-from tests.detectors.evaluation.stories import START, alarm, labels, truth
+from tests.detectors.evaluation.examples import START, alarm, labels, truth
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_a_curve_needs_truths_and_time(truths: list[Done], seconds: float, says:
     ],
 )
 def test_the_area_under_the_curve_by_hand(scores: list[float], happens: list[int], wanted: float) -> None:
-    assert frames.roc(scores, happens).auc == pytest.approx(wanted)
+    assert frame_auc.roc(scores, happens).auc == pytest.approx(wanted)
 
 
 @settings(max_examples=50, deadline=None)
@@ -109,12 +109,12 @@ def test_the_area_is_mann_whitneys_statistic(rows: list[tuple[int, bool]]) -> No
     scores, happens = [float(score) for score, _ in rows], [it for _, it in rows]
     if all(happens) or not any(happens):
         with pytest.raises(ValueError, match="frames in which nothing does"):
-            frames.roc(scores, happens)
+            frame_auc.roc(scores, happens)
         return
     yes = [score for score, it in zip(scores, happens, strict=True) if it]
     no = [score for score, it in zip(scores, happens, strict=True) if not it]
     wanted = stats.mannwhitneyu(yes, no).statistic / (len(yes) * len(no))
-    assert frames.roc(scores, happens).auc == pytest.approx(wanted)
+    assert frame_auc.roc(scores, happens).auc == pytest.approx(wanted)
 
 
 @pytest.mark.parametrize(
@@ -123,12 +123,12 @@ def test_the_area_is_mann_whitneys_statistic(rows: list[tuple[int, bool]]) -> No
 )
 def test_frames_that_cannot_be_scored(scores: list[float], happens: list[int], says: str) -> None:
     with pytest.raises(ValueError, match=says):
-        frames.roc(scores, happens)
+        frame_auc.roc(scores, happens)
 
 
 def test_events_laid_out_as_frames() -> None:
     span = labels(truth(3, end=START + 5), seconds=10)
-    score, happens = frames.laid_out(
+    score, happens = frame_auc.laid_out(
         span, span.happenings, [alarm(4, score=0.6, end=START + 6), alarm(5, score=0.9, end=START + 5)]
     )
     assert np.flatnonzero(happens).tolist() == [3, 4, 5]
@@ -141,12 +141,12 @@ def test_events_laid_out_as_frames() -> None:
 )
 def test_wilsons_interval(hits: int, total: int, low: float, high: float) -> None:
     """The last is the example of Newcombe (1998), table I; others by scipy's own."""
-    assert interval.wilson(hits, total) == pytest.approx((low, high), abs=6e-4)
+    assert confidence_interval.wilson(hits, total) == pytest.approx((low, high), abs=6e-4)
     if total:
         theirs = stats.binomtest(hits, total).proportion_ci(0.95, "wilson")
-        assert interval.wilson(hits, total) == pytest.approx((theirs.low, theirs.high))
+        assert confidence_interval.wilson(hits, total) == pytest.approx((theirs.low, theirs.high))
 
 
 @pytest.mark.parametrize(("count", "low", "high"), [(0, 0.0, 3.689), (1, 0.0253, 5.572), (10, 4.795, 18.390)])
 def test_a_counts_interval_is_garwoods(count: int, low: float, high: float) -> None:
-    assert interval.poisson(count) == pytest.approx((low, high), abs=1e-3)
+    assert confidence_interval.poisson(count) == pytest.approx((low, high), abs=1e-3)

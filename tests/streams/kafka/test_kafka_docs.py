@@ -7,10 +7,10 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from deploy.broker import PROPERTIES
-from lanewatch.site import Camera, Kafka, Name, Site
-from streams.kafka import acls
-from streams.kafka.topics import MAX_FRAME_BYTES, Topics
+from deploy.kafka_server import PROPERTIES
+from lanewatch.config.site import Camera, Kafka, Name, Site
+from streams.kafka.client import acls
+from streams.kafka.client.topics import MAX_FRAME_BYTES, Topics
 
 HOUSE = Path(__file__).parents[3]
 TEXT = (HOUSE / "docs" / "kafka.md").read_text(encoding="utf-8")

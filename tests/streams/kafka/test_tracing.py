@@ -17,14 +17,14 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from lanewatch import tracing
-from lanewatch.revisions import Revisions
-from streams.kafka import wire
-from streams.kafka.detect import DetectLoop
-from streams.kafka.sender import FrameSender
-from streams.kafka.serve import ServeLoop
-from streams.kafka.watch import WatchLoop
+from lanewatch.config.revisions import Revisions
+from streams.kafka import codec
+from streams.kafka.client.producers import FrameSender
+from streams.kafka.workers.detect_worker import DetectLoop
+from streams.kafka.workers.serve_worker import ServeLoop
+from streams.kafka.workers.watch_worker import WatchLoop
 from tests.streams.doubles import CountingWatch, GatedDetector, ListServe
-from tests.streams.kafka.shop import Shop, picture, running, until
+from tests.streams.kafka.kafka_site import Shop, picture, running, until
 
 HEADER = re.compile(rb"00-([0-9a-f]{32})-[0-9a-f]{16}-0[13]")
 
@@ -40,7 +40,7 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
 
 
 def trace_id(record: ConsumerRecord) -> bytes:
-    found = HEADER.fullmatch(wire.trace(record) or b"")
+    found = HEADER.fullmatch(codec.trace(record) or b"")
     assert found
     return found[1]
 

@@ -10,9 +10,9 @@ import pytest
 
 from benchmarks.acts import errors
 from benchmarks.events import FPS
-from models.look import similarity
-from streams.simulator import Gaits, looks, scene
-from streams.simulator.gait import STEP_S
+from models.appearance import similarity
+from streams.simulator import appearance, scene
+from streams.simulator.walking import STEP_S, Gaits
 
 
 def test_the_lens_is_opencvs_pinhole() -> None:
@@ -62,16 +62,16 @@ def test_a_folder_without_walkers_is_refused(tmp_path: Path) -> None:
 
 
 def test_looks_are_as_alike_as_the_descriptors_of_real_people() -> None:
-    """``models.look.similarity`` says of pets09-s2l1: .87 after half a second, .78 after three, others .50."""
+    """``models.appearance.similarity`` says of pets09-s2l1: .87 after half a second, .78 after three, others .50."""
     rng = np.random.default_rng(5)
-    bases = [looks.identity(rng) for _ in range(30)]
-    shown = np.stack([looks.describe(base, 40, 2.0, False, rng) for base in bases])
+    bases = [appearance.identity(rng) for _ in range(30)]
+    shown = np.stack([appearance.describe(base, 40, 2.0, False, rng) for base in bases])
     same = {lag: np.mean([similarity(one[[0]], one[[lag]])[0, 0] for one in shown]) for lag in (1, 6)}
     others = similarity(shown[:, 0], shown[:, 0])[np.triu_indices(30, 1)].mean()
     assert same[1] == pytest.approx(0.88, abs=0.05)
     assert same[6] == pytest.approx(0.80, abs=0.06)
     assert others == pytest.approx(0.52, abs=0.06)
-    assert shown.shape == (30, 40, looks.SIZE)
+    assert shown.shape == (30, 40, appearance.SIZE)
 
 
 REAL = {

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 import shapely
 
-from detectors import worker
-from detectors.evaluation.truth import truths
-from lanewatch import cli, sitefile
+from detectors import detect_stage
+from detectors.evaluation.truth_file import truths
+from lanewatch import cli
+from lanewatch.config import loader
+from lanewatch.config.schedules import Schedules
 from lanewatch.records import PERSON, UNKNOWN, Detections, Frame, encode
-from lanewatch.schedule import Schedules
-from models.detector import Boxes
-from streams import archive
-from streams.simulator import Night, night, nights
-from streams.simulator.night import turn
+from models.detection.base import Boxes
+from streams.archive import detections_archive
+from streams.simulator.night import Night, night, nights, turn
 
 FEW = 400
 
@@ -119,7 +119,7 @@ def test_what_moves_without_a_name_is_what_the_detect_worker_makes_of_it(records
             height=record.height,
             scene=record.scene,
         )
-        expected = worker.unnamed(frame, Boxes(record.xyxy[named], record.scores[named], record.labels[named]))
+        expected = detect_stage.unnamed(frame, Boxes(record.xyxy[named], record.scores[named], record.labels[named]))
         np.testing.assert_allclose(record.xyxy[~named], expected.xyxy, atol=0.06)
         np.testing.assert_allclose(record.scores[~named], expected.scores)
 
@@ -136,9 +136,9 @@ def test_the_command_writes_what_the_other_commands_read(
 ) -> None:
     assert cli.main(["simulate", "--out", str(tmp_path), "--nights", "1", "--seed", "3"]) == 0
     assert "SIMULATED" in capsys.readouterr().out
-    kept = list(archive.read(tmp_path / "detections"))
+    kept = list(detections_archive.read(tmp_path / "detections"))
     assert [content(record) for record in kept[:FEW]] == [content(record) for record in islice(one.records, FEW)]
-    assert sitefile.load(tmp_path / "site.yaml") == one.site
+    assert loader.load(tmp_path / "site.yaml") == one.site
     thefts = [happening for happening in one.truth if happening.theft]
     found = truths(tmp_path / "truth" / "lane-000.yaml")
     assert [it.key for it in found] == [("lane-000", "produce_theft", theft.zone) for theft in thefts]

@@ -1,0 +1,202 @@
+"""The commands with a console: ``demo`` and ``run``, a site in one process; ``serve``, a city's service."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from api import app, server
+from api.auth import AccessError
+from api.services import Desk
+from api.site_service import Centre
+from api.storage.data_directory import Folder, FolderTakenError
+from detectors import event_table, pipeline
+from detectors.site import validation
+from lanewatch import demo as bundled
+from lanewatch import service
+from lanewatch.config.problems import SiteError
+from lanewatch.config.site import Site
+from lanewatch.records import Event
+from models.detection.base import ModelMissingError
+from models.hardware import DeviceMissingError
+from streams.kafka.client.connection import BrokerError
+from streams.kafka.evidence.frame_store import KafkaFootage
+from streams.kafka.workers import startup
+from streams.kafka.workers.serve_worker import ServeLoop
+from streams.sources.url import SourceError
+from streams.stages import UnavailableError
+
+
+def demo(argv: list[str]) -> int:
+    """Plays the bundled clip; what an earlier demo wrote is replaced."""
+    arguments = _parser("demo", "Plays the bundled clip through the whole pipeline and shows its events.").parse_args(
+        argv
+    )
+    return _play(bundled.SITE, arguments.data / "demo", arguments, anew=True)
+
+
+def run(argv: list[str]) -> int:
+    """Runs any site file."""
+    parser = _parser("run", "Runs a whole site in one process: samples, detects, watches and serves.")
+    parser.add_argument("site", type=Path, help="the site file")
+    arguments = parser.parse_args(argv)
+    return _play(arguments.site, arguments.data, arguments)
+
+
+def serve(argv: list[str]) -> int:
+    """Serves a city's events: the store, their evidence, the API and the console."""
+    parser = argparse.ArgumentParser(
+        prog="lanewatch serve",
+        description="Stores a city's events as they come over Kafka, cuts their evidence and serves both. One service "
+        "owns a store; a second one of the same site waits for its end.",
+    )
+    startup.options(parser)
+    _place(parser)
+    arguments = parser.parse_args(argv)
+    try:
+        with service.running(arguments, "serve") as stop, Folder(arguments.data) as folder:
+            return _serve_city(folder, arguments, stop)
+    except (SiteError, AccessError, server.ServerError, BrokerError) as error:
+        print(error, file=sys.stderr)
+    except (OSError, ValueError, UnavailableError, FolderTakenError) as error:
+        print(f"lanewatch: {error}", file=sys.stderr)
+    return 1
+
+
+def _serve_city(folder: Folder, arguments: argparse.Namespace, stop: threading.Event) -> int:
+    token = os.environ.get("LANEWATCH_TOKEN") or None
+    with (
+        server.listen(arguments.host, arguments.port, guarded=token is not None) as listening,
+        startup.opened(arguments, "serve") as city,
+        contextlib.closing(KafkaFootage(city.broker, city.topics, city.log.partition)) as footage,
+        Desk(lambda: city.log.revisions.at(time.time()), folder.path, footage, lasting=True) as desk,
+    ):
+        site = desk.cameras.site
+        application = app.create(desk.store, desk.evidence, site, cameras=desk.cameras, token=token)
+        loop = ServeLoop(
+            city.broker,
+            city.topics,
+            desk.intake,
+            node=city.node,
+            anew=desk.store.position() == 0,
+            footage=footage,
+        )
+        with server.Server(application, listening) as running:
+            print(f"Lanewatch serves {site.name.en} ({site.name.ko}): {running.url}   (Ctrl-C ends it)", flush=True)
+            try:
+                loop.run(stop)
+            finally:
+                footage.hurry()
+    return 0
+
+
+def _parser(name: str, description: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"lanewatch {name}", description=description)
+    parser.add_argument("--once", action="store_true", help="play recordings once at full speed, print the events, end")
+    parser.add_argument("--json", action="store_true", help="with --once: one event a line, as JSON")
+    _place(parser)
+    parser.add_argument("--language", choices=("ko", "en"), default=_language(), help="of the printed table")
+    return parser
+
+
+def _place(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", type=Path, default=Path("var"), help="folder for events and evidence (default: var)")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to serve on; off loopback LANEWATCH_TOKEN is demanded"
+    )
+    parser.add_argument("--port", type=int, default=8000, help="port to serve on; 0 takes a free one (default: 8000)")
+
+
+def _language() -> str:
+    return "ko" if os.environ.get("LC_ALL", os.environ.get("LANG", "")).startswith("ko") else "en"
+
+
+def _play(file: Path, place: Path, arguments: argparse.Namespace, *, anew: bool = False) -> int:
+    try:
+        site = validation.load(file)
+        with Folder(place) as folder:
+            if arguments.once:
+                return _once(pipeline.recorded(site), folder, arguments, anew=anew)
+            return _serve(site, folder, arguments, anew=anew)
+    except (SiteError, SourceError, ModelMissingError, DeviceMissingError, AccessError, server.ServerError) as error:
+        print(error, file=sys.stderr)
+    except (OSError, ValueError, UnavailableError, FolderTakenError) as error:
+        print(f"lanewatch: {error}", file=sys.stderr)
+    return 1
+
+
+def _once(site: Site, folder: Folder, arguments: argparse.Namespace, *, anew: bool) -> int:
+    began = time.perf_counter()
+    if anew:
+        folder.empty()
+    with Centre(site, folder.path, run="once", live=False) as centre:
+        revisions: list[Event] = []
+        centre.store.listen(lambda stored: revisions.append(stored.event))
+        with _stopping(centre):
+            centre.runner.run()
+    took = time.perf_counter() - began
+    events = pipeline.last(revisions)
+    if arguments.json:
+        sys.stdout.write(event_table.lines(events))
+    else:
+        print(event_table.table(revisions, site, arguments.language))
+        print(
+            f"\n{len(events)} events in {centre.runner.frames} frames, {took:.1f} s "
+            f"({centre.runner.frames / took:.0f} frames/s, start included). Evidence and detections: {folder.path}"
+        )
+    for camera, error in centre.runner.errors.items():
+        print(f"camera {camera}: {error}", file=sys.stderr)
+    return 1 if centre.runner.errors else 0
+
+
+def _serve(site: Site, folder: Folder, arguments: argparse.Namespace, *, anew: bool) -> int:
+    token = os.environ.get("LANEWATCH_TOKEN") or None
+    with server.listen(arguments.host, arguments.port, guarded=token is not None) as listening:
+        if anew:
+            folder.empty()  # now that nothing is in the way of putting something in its place
+        with Centre(site, folder.path, run="live", live=True) as centre:
+            application = app.create(centre.store, centre.evidence, site, cameras=centre.cameras, token=token)
+            with server.Server(application, listening) as running, _stopping(centre):
+                print(
+                    f"Lanewatch watches {site.name.en} ({site.name.ko}): {running.url}   (Ctrl-C ends it)", flush=True
+                )
+                return _watch(centre)
+
+
+def _watch(centre: Centre) -> int:
+    centre.runner.run()
+    if centre.runner.stopped:
+        return 0
+    for camera, error in centre.runner.errors.items():
+        print(f"camera {camera}: {error}", file=sys.stderr)
+    if len(centre.runner.errors) == len(centre.site.cameras):
+        return 1
+    print("All recordings have been played; their events stay on the page until Ctrl-C.", flush=True)
+    centre.runner.wait()
+    return 0
+
+
+@contextlib.contextmanager
+def _stopping(centre: Centre) -> Iterator[None]:
+    """SIGINT and SIGTERM end the cameras, so that what they have given is scored and stored before the end."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        # From a thread of its own: the one that was interrupted may hold what stopping has to wait for.
+        threading.Thread(target=centre.runner.stop, name="stop", daemon=True).start()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

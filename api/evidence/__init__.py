@@ -1,0 +1,1 @@
+"""Evidence: pictures and clips that are cut, kept and served."""

@@ -1,0 +1,67 @@
+"""The routes that show footage. Each look is written down before it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import FileResponse, Response
+
+from api.errors import ProblemError
+from api.evidence import snapshot_image
+from api.openapi import shows
+from api.routes import audit
+from api.routes.events import EventId, Run, find
+from api.serialization import Medium, Stored
+from api.storage.event_store import Store
+
+
+def routes(store: Store, path: Callable[[Medium], Path] | None) -> APIRouter:
+    """Snapshots and clips; ``path`` says where a picture lies, None that no evidence is kept here."""
+    router = APIRouter(prefix="/v1/events/{id}", tags=["evidence"])
+
+    def ready(stored: Stored, what: str) -> Path:
+        medium: Medium = getattr(stored.evidence, what)
+        if path is None or not medium.file:
+            raise _missing(what, medium)
+        file = path(medium)
+        if not file.is_file():
+            raise ProblemError(410, "evidence_gone", f"the {what} was kept, and has been destroyed since")
+        return file
+
+    @router.get("/snapshot.jpg", summary="The event's picture", responses=shows("image/jpeg", "The peak's frame"))
+    def snapshot(
+        request: Request,
+        id: EventId,
+        run: Run = None,
+        plain: Annotated[bool, Query(description="Without the box")] = False,
+    ) -> Response:
+        stored = find(store, id, run)
+        file = ready(stored, "snapshot")
+        audit.look(store, request, stored.event, "snapshot", "plain" if plain else "")
+        jpeg, peak = file.read_bytes(), stored.evidence.snapshot.peak
+        if not plain and peak is not None:
+            jpeg = snapshot_image.with_box(jpeg, peak.box, peak.width, peak.height)
+        return Response(jpeg, media_type="image/jpeg")
+
+    @router.get(
+        "/clip.mp4",
+        summary="The event's clip",
+        description="H.264 in MP4, with five seconds before and after. Takes Range requests.",
+        responses=shows("video/mp4", "The clip"),
+    )
+    def clip(request: Request, id: EventId, run: Run = None) -> Response:
+        stored = find(store, id, run)
+        file = ready(stored, "clip")
+        audit.look(store, request, stored.event, "clip")
+        return FileResponse(file, media_type="video/mp4")
+
+    return router
+
+
+def _missing(what: str, medium: Medium) -> ProblemError:
+    if medium.status == "pending":
+        return ProblemError(404, "evidence_pending", f"the {what} is being written", {"Retry-After": "1"})
+    return ProblemError(404, "evidence_failed", f"there is no {what}: {medium.reason or 'none is kept here'}")

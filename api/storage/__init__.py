@@ -1,0 +1,1 @@
+"""The event store: tables, queries and the data directory."""

@@ -1,0 +1,1 @@
+"""Camera health: what is wrong with a camera itself."""

@@ -1,0 +1,1 @@
+"""Falls: a person who goes down and stays down."""

@@ -1,0 +1,1 @@
+"""Fights: people in violent movement close to each other."""

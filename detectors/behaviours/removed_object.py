@@ -1,0 +1,138 @@
+"""Removed object: what lay in a produce zone for long is gone, and somebody was there.
+
+ONVIF's ObjectRemoved: a place looked otherwise for as long as the camera has known it, has changed, rests, and is now
+as plain as its surroundings. It is judged in produce zones (a field, a drying place, a store) only: elsewhere what goes
+away is mostly somebody who stood there, or a parked vehicle, and what is worth taking lies where people know it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import msgspec
+from pydantic import Field
+
+from detectors import scoring, thresholds
+from detectors.behaviours.base import Account, Claim, Wake
+from detectors.behaviours.common import stationary_objects
+from detectors.behaviours.common.stationary_objects import Thing, Things, ThingThresholds
+from detectors.behaviours.common.zone_dwell import TOLERANCE_S
+from detectors.observation.observation import View
+from detectors.thresholds import Resolver
+from lanewatch.config.site import Name, Zone
+from lanewatch.records import UNKNOWN
+
+ZONES = frozenset({"produce"})
+
+GONE = 0.45
+"""Score of something gone from where things lie that are worth taking."""
+CLEAR = 0.15
+"""The most that the clarity of its being gone adds."""
+
+
+class RemovedThresholds(ThingThresholds):
+    """When what is gone was taken."""
+
+    gone_s: float = Field(
+        5.0,
+        ge=3,
+        le=3600,
+        title="Gone",
+        description="Seconds for which its place has been bare. Raising it raises fewer and later events.",
+    )
+    removed: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        title="Went",
+        description="How clearly something went rather than came, 0 to 1: by how much the place stood out from its "
+        "surroundings before more than it does now. Raising it raises fewer events.",
+    )
+
+
+class Removed:
+    """Something that lay in a produce zone was taken. One event for each thing; it is over when it is raised."""
+
+    kind: ClassVar[str] = "removed_object"
+    name: ClassVar[Name] = Name(ko="물건 제거", en="Removed object")
+    onvif: ClassVar[str] = "RuleEngine/ObjectRemoved"
+    kisa: ClassVar[str] = ""
+    places: ClassVar[frozenset[str]] = ZONES
+    wakes: ClassVar[frozenset[Wake]] = frozenset({"still"})
+    Thresholds: ClassVar[type[thresholds.Thresholds]] = RemovedThresholds
+    Memory: ClassVar[type[msgspec.Struct]] = Things
+
+    def __init__(self, limits: Resolver[RemovedThresholds]) -> None:
+        self._limits = limits
+
+    def start(self) -> Things:
+        """Nothing is gone."""
+        return Things()
+
+    def step(self, memory: Things, view: View) -> tuple[Things, Sequence[Claim]]:
+        """The places that have changed after a record; a claim once for each from which something was taken."""
+        if not memory.things and not view.detections.scene.still:
+            return memory, ()
+        after = stationary_objects.advance(memory, view, stationary_objects.REACH)
+        claims, told = [], set()
+        for one in after.things:
+            zone = _zone(one, view)
+            if one.told or zone is None:
+                continue
+            limits = self._limits.at(view, zone.id, UNKNOWN)
+            if _taken(one, view.captured_at, limits) and not _stood(one, view):
+                claims.append(_claim(one, zone, view, limits))
+                told.add(one.number)
+        return stationary_objects.kept(after, frozenset(told)), claims
+
+
+def _zone(one: Thing, view: View) -> Zone | None:
+    areas = (area for area in view.ground.areas_of(ZONES) if area.contains(*one.foot))
+    return next((area.zone for area in areas if view.holds(area.zone.schedule)), None)
+
+
+def _taken(one: Thing, now: float, limits: RemovedThresholds) -> bool:
+    if one.missed_s or now - one.since < limits.gone_s - TOLERANCE_S:
+        return False
+    return limits.judges(one) and one.added <= -limits.removed
+
+
+def _stood(one: Thing, view: View) -> bool:
+    """Whether what is gone is somebody who was found standing there: nobody took him."""
+    left, top, right, bottom = one.box
+    slack = stationary_objects.BESIDE * one.body
+    births = [(who.born.x, who.born.y) for who in view.followed] + [(one.born.x, one.born.y)] * bool(one.tracks)
+    return any(left - slack <= x <= right + slack and top - slack <= y <= bottom + slack for x, y in births)
+
+
+def _claim(one: Thing, zone: Zone, view: View, limits: RemovedThresholds) -> Claim:
+    return Claim(
+        key=one.key,
+        zone=zone.id,
+        since=one.since,
+        until=view.captured_at,
+        tracks=one.tracks,
+        born=one.born,
+        box=one.box,
+        clarity=1.0,
+        severity=2,
+        thresholds=limits,
+        account=lambda: _account(one, zone, view, limits),
+        instant=True,
+    )
+
+
+def _account(one: Thing, zone: Zone, view: View, limits: RemovedThresholds) -> Account:
+    factors = [
+        scoring.part("gone", GONE, zone=zone.id, kind=zone.kind, threshold_s=limits.gone_s),
+        scoring.part("clear", CLEAR * -one.added, removed=round(-one.added, 2)),
+        scoring.part("night", scoring.NIGHT[view.condition], condition=view.condition),
+    ]
+    when_ko, when_en = scoring.WHEN[view.condition]
+    limit_ko, limit_en = scoring.duration(limits.gone_s)
+    sentence = {
+        "ko": f"{when_ko} '{zone.name.ko}' 구역에 있던 물건이 없어짐 (기준 {limit_ko})",
+        "en": f"An object is gone from '{zone.name.en}' {when_en} (threshold {limit_en})",
+    }
+    return Account(tuple(factors), sentence)

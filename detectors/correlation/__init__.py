@@ -1,0 +1,1 @@
+"""Correlations: events of several cameras or nights that belong together."""

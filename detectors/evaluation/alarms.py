@@ -1,0 +1,85 @@
+"""What Lanewatch said: revisions of events as they come, or the lines that ``rescore --json`` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from detectors.evaluation.ground_truth import Alarm, EvaluationError
+from detectors.evaluation.matching import Instant
+from lanewatch.config.problems import Problem
+from lanewatch.records import Event
+
+_DECODER = msgspec.json.Decoder(Event)
+
+
+def alarms(revisions: Iterable[Event]) -> list[Instant]:
+    """When each event was raised, capture time. Key: camera, kind and zone.
+
+    Args:
+        revisions: of events of one run; how many of each does not matter.
+    """
+    return [Instant((one.camera, one.kind, one.zone), one.at) for one in raised(revisions)]
+
+
+def raised(revisions: Iterable[Event], severity: int = 1) -> list[Alarm]:
+    """One alarm an event, in the order of their opening; its score and end are those of the newest revision.
+
+    Args:
+        revisions: of events of one run; all of them where ``severity`` is above 1.
+        severity: an event that never gets so grave is no alarm, and one that does is one from when it did.
+    """
+    newest: dict[tuple[str, str], Event] = {}
+    reached: dict[tuple[str, str], Event] = {}
+    for event in revisions:
+        key = event.run, event.id
+        if key not in newest or event.revision >= newest[key].revision:
+            newest[key] = event
+        if event.severity >= severity and (key not in reached or event.revision < reached[key].revision):
+            reached[key] = event
+    alarms = [_alarm(newest[key], one.started_at if severity == 1 else one.updated_at) for key, one in reached.items()]
+    return sorted(alarms, key=lambda one: (one.at, one.id))
+
+
+def read(file: Path) -> list[Alarm]:
+    """The alarms in a file of one event a line, in any order; an event that is there twice counts once.
+
+    Raises:
+        EvaluationError: a line is no event, or the events are of several runs.
+        OSError: the file cannot be read.
+    """
+    events = []
+    with file.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                events.append(_event(line, file, number))
+    runs = sorted({event.run for event in events})
+    if len(runs) > 1:
+        what = f"there are events of {len(runs)} runs ({', '.join(runs[:5])})"
+        raise EvaluationError(Problem(str(file), 1, "", what, "evaluate one run at a time, or --compare two files"))
+    return raised(events)
+
+
+def _event(line: bytes, file: Path, number: int) -> Event:
+    try:
+        return _DECODER.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        what = f"this is no event ({error})"
+        mend = "give one JSON object a line, as `lanewatch rescore --json` prints them"
+        raise EvaluationError(Problem(str(file), number, "", what, mend)) from None
+
+
+def _alarm(event: Event, at: float) -> Alarm:
+    return Alarm(
+        camera=event.camera,
+        kind=event.kind,
+        zone=event.zone,
+        at=at,
+        end=event.updated_at if event.ended_at is None else max(event.ended_at, at),
+        score=event.score,
+        condition=event.condition,
+        kisa=event.kisa,
+        id=event.id,
+    )

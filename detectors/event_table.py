@@ -1,0 +1,52 @@
+"""Events on a terminal: a table for people, or one event a line as JSON for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from lanewatch.config.site import Site
+from lanewatch.records import Event
+from lanewatch.text_table import columns
+
+COLUMNS = ("raised", "camera", "event", "where", "severity", "score", "why")
+
+
+def table(revisions: Iterable[Event], site: Site, language: str) -> str:
+    """One row an event: when it was raised, in the camera's time zone, and what its last revision says.
+
+    Args:
+        revisions: Every revision, in the order in which they were made.
+        site: Whose cameras and zones they name.
+        language: ``ko`` or ``en``.
+    """
+    raised: dict[str, int] = {}
+    newest: dict[str, Event] = {}
+    for event in revisions:
+        raised.setdefault(event.id, event.revision)
+        newest[event.id] = event
+    rows = [COLUMNS, *(_row(event, raised[event.id], site, language) for event in newest.values())]
+    return "\n".join(columns(rows))
+
+
+def lines(events: Iterable[Event]) -> str:
+    """One event a line, as JSON with the fields of ``records.Event``; times in seconds UTC."""
+    return "".join(f"{msgspec.json.encode(event).decode()}\n" for event in events)
+
+
+def _row(event: Event, raised_ms: int, site: Site, language: str) -> tuple[str, ...]:
+    camera = site.camera(event.camera)
+    places = {place.id: place.name for place in camera.places}
+    local = datetime.fromtimestamp(raised_ms / 1000, ZoneInfo(camera.time_zone or site.time_zone))
+    return (
+        local.strftime("%Y-%m-%d %H:%M:%S"),
+        getattr(camera.name, language),
+        event.kind,
+        getattr(places[event.zone], language) if event.zone in places else "",
+        str(event.severity),
+        f"{event.score:.2f}",
+        event.sentence.get(language, ""),
+    )

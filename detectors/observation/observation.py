@@ -1,0 +1,80 @@
+"""What a behaviour is shown at each record: who is followed, where, and what holds at that time."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from detectors.observation.camera_geometry import Ground
+from detectors.observation.tracked_objects import Followed
+from lanewatch.config.schedules import Schedules
+from lanewatch.config.site import Schedule, Visit
+from lanewatch.records import Detections, Float32, Light, UInt8
+from lanewatch.sun import Condition
+from models.tracking.tracker import Tracks
+
+
+class View:
+    """One record of one camera, as the behaviours see it. Nothing in it changes, and nothing in it is wall clock.
+
+    Attributes:
+        captured_at: Capture time, seconds UTC.
+        elapsed_s: Since the record before, whichever it was; 0 at the first.
+        looked: A picture was scored; False at the ticks of a still camera, at which everybody stays as they were.
+        detections: The whole record, with ``scene``, ``profile`` and keypoints.
+        tracks: The tracker's arrays, for those who compute on all of them at once.
+        followed: The same, one after the other.
+        ground: The camera's geometry in pixels.
+    """
+
+    def __init__(
+        self,
+        detections: Detections,
+        tracks: Tracks,
+        followed: tuple[Followed, ...],
+        ground: Ground,
+        schedules: Schedules,
+        elapsed_s: float,
+    ) -> None:
+        self.detections = detections
+        self.captured_at = detections.captured_at
+        self.looked = detections.gap is None
+        self.tracks = tracks
+        self.followed = followed
+        self.ground = ground
+        self.elapsed_s = elapsed_s
+        self._schedules = schedules
+
+    def holds(self, schedule: str | Schedule | None) -> bool:
+        """Whether a schedule holds now: one of the site's, or one that is written out."""
+        return schedule is None or self._schedules.holds(schedule, self.captured_at)
+
+    def registered(self, zone: str, by: str) -> Visit | None:
+        """The visit to a zone by that means, a class of the detector, that is registered for now, if there is one."""
+        return self._schedules.registered(zone, self.captured_at, by)
+
+    def pose(self, one: Followed) -> Float32 | None:
+        """Somebody's (17, 3) keypoints, x and y in pixels and a score, COCO order; None where none were asked for."""
+        record = self.detections
+        if record.keypoints is None or one.detection < 0:
+            return None
+        if record.asked is not None and not record.asked[one.detection]:
+            return None
+        pose: Float32 = record.keypoints[one.detection]
+        return pose
+
+    def look(self, one: Followed) -> UInt8:
+        """Somebody's (K,) running colour descriptor, for ``models.appearance.similarity``."""
+        look: UInt8 = self.tracks.look[one.row]
+        return look
+
+    @cached_property
+    def light(self) -> Light:
+        """Day, dusk or night at the camera, or that it sees by infrared."""
+        if self.detections.profile == "infrared":
+            return "infrared"
+        return self._schedules.condition(self.captured_at)
+
+    @cached_property
+    def condition(self) -> Condition:
+        """Day, dusk or night at the camera; night too where the camera sees by infrared, whatever the sun does."""
+        return "night" if self.light == "infrared" else self.light

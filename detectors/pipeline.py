@@ -1,0 +1,223 @@
+"""The one engine: the stages joined in one process, and the same fold over kept detections.
+
+Live cameras, archived footage and a notebook's clip all go through here; only where frames come from and where events
+go differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from detectors.correlation.correlator import Correlator
+from detectors.detect_stage import DetectWorker
+from detectors.watch_stage import CameraState, Watcher
+from lanewatch.config.site import Site
+from lanewatch.records import PERSON, Detections, Event, Frame, Reached
+from models import appearance
+from models.detection import registry as detector_registry
+from models.detection.base import ObjectDetector
+from models.pose import registry as pose_registry
+from models.pose.base import PoseEstimator
+from streams.archive.detections_archive import Archive
+from streams.local.correlation import correlated
+from streams.local.runner import MemoryRunner
+from streams.sampling.sampler import sampler
+from streams.sources.url import Address
+from streams.stages import Serve
+from streams.video.packet_buffer import PacketRing
+
+
+class Collector:
+    """Takes events into a list: every revision, in the order in which they were made."""
+
+    def __init__(self) -> None:
+        self.revisions: list[Event] = []
+
+    def upsert(self, event: Event) -> None:
+        """Keeps a revision."""
+        self.revisions.append(event)
+
+    def advance(self, camera: str, reached: Reached) -> None:
+        """Needs no clock."""
+
+    @property
+    def events(self) -> list[Event]:
+        """The last revision of each event, in the order of their opening."""
+        return last(self.revisions)
+
+
+def last(revisions: Iterable[Event]) -> list[Event]:
+    """The last revision of each event, in the order of their opening."""
+    events: dict[str, Event] = {}
+    for event in revisions:
+        events[event.id] = event
+    return list(events.values())
+
+
+def load(site: Site) -> ObjectDetector:
+    """The detector that the site names.
+
+    Raises:
+        models.detection.base.ModelMissingError: it is not here, and how to get it.
+    """
+    return detector_registry.load(site.detector.name, site.detector.device, site.detector.score)
+
+
+def load_pose(site: Site) -> PoseEstimator | None:
+    """The pose estimator that the site names, None where it wants none.
+
+    Raises:
+        models.detection.base.ModelMissingError: it is not here, and how to get it.
+    """
+    return pose_registry.load(site.detector.pose, site.detector.device)
+
+
+def runner(
+    site: Site,
+    serve: Serve,
+    *,
+    run: str,
+    ring: PacketRing | None = None,
+    keep: Callable[[Detections], None] | None = None,
+    network: ObjectDetector | None = None,
+) -> MemoryRunner[CameraState]:
+    """A whole site in one process, ready to ``run()``.
+
+    Args:
+        site: What to watch.
+        serve: Takes the events.
+        run: The name of this scoring; no run writes over another.
+        ring: Holds each camera's last packets, for evidence.
+        keep: Called with every ``Detections``, such as an archive's ``append``.
+        network: The object detector; the site's if None.
+    """
+    samplers = [sampler(camera, site, ring) for camera in site.cameras]
+    watcher = Watcher(site, run=run)
+    _warm(watcher, site.cameras[0].id)
+    return MemoryRunner(
+        samplers,
+        DetectWorker(network or load(site), load_pose(site)),
+        watcher,
+        serve,
+        correlate=Correlator(site, run=run),
+        keep=keep,
+    )
+
+
+def _warm(watcher: Watcher, camera: str) -> None:
+    """Has the tracker's kernel compiled (seconds, on a machine that never ran it) before the first frame waits."""
+    tick = Frame(camera=camera, epoch=0, slot=0, captured_at=0.0, received_at=0.0, width=640, height=360)
+    seen = msgspec.structs.replace(
+        Detections.empty(tick),
+        xyxy=np.array([[0, 0, 10, 20]], np.float32),
+        scores=np.ones(1, np.float32),
+        labels=np.array([PERSON], np.uint8),
+        look=np.zeros((1, appearance.SIZE), np.uint8),
+    )
+    watcher.step(watcher.start(camera), seen)
+
+
+def rescore(records: Iterable[Detections], site: Site, *, run: str = "rescore") -> Iterator[Event]:
+    """Kept detections, judged again: every revision of every event.
+
+    Equal to the letter to the first scoring where site and run are equal. Each camera's records must come in the
+    order in which they were watched; cameras may be interleaved. What spans cameras comes last.
+    """
+    watcher = Watcher(site, run=run)
+    states: dict[str, CameraState] = {}
+    known = {camera.id for camera in site.cameras}
+    told: list[Event] = []
+    for record in records:
+        if record.camera not in known:
+            raise KeyError(f"detections of camera {record.camera!r}, which site {site.id} does not have")
+        state = states.get(record.camera)
+        states[record.camera], events = watcher.step(watcher.start(record.camera) if state is None else state, record)
+        yield from events
+        told += events
+    yield from correlated(Correlator(site, run=run), told, known)
+
+
+def score(
+    site: Site, *, run: str = "rescore", keep: Path | None = None, network: ObjectDetector | None = None
+) -> list[Event]:
+    """Every revision of every event in a site's recordings, played once and as fast as they go.
+
+    Args:
+        site: Its cameras play recordings.
+        run: The name of this scoring.
+        keep: A folder in which the detections are kept, so that the next scoring needs no video.
+        network: The object detector; the site's if None.
+
+    Raises:
+        ValueError: the site has a live camera.
+        Exception: what kept a recording from being played.
+    """
+    collector = Collector()
+    with Archive(keep) if keep is not None else nullcontext() as archive:
+        joined = runner(
+            recorded(site),
+            collector,
+            run=run,
+            keep=None if archive is None else archive.append,
+            network=network,
+        )
+        joined.run()
+    for error in joined.errors.values():
+        raise error
+    return collector.revisions
+
+
+def recorded(site: Site) -> Site:
+    """The same site with its recordings played once and as fast as they go.
+
+    Raises:
+        ValueError: it has a network camera, which never ends.
+    """
+    cameras = []
+    for camera in site.cameras:
+        address = Address.parse(camera.url, time_zone=camera.time_zone or site.time_zone)
+        if address.kind not in {"file", "folder"}:
+            raise ValueError(f"camera {camera.id} is live and never ends; only recordings can be played once")
+        cameras.append(camera.model_copy(update={"url": with_options(camera.url, loop="0", pace="fast")}))
+    return site.model_copy(update={"cameras": tuple(cameras)})
+
+
+def with_options(url: str, **options: str) -> str:
+    """A file's URL with some of its options replaced."""
+    path, _, query = url.partition("?")
+    pairs = dict(pair.split("=", 1) for pair in query.split("&") if "=" in pair)
+    return path + "?" + "&".join(f"{name}={value}" for name, value in (pairs | options).items())
+
+
+def footage(source: Path, site: Site, camera_id: str | None = None, clock: str | None = None) -> Site:
+    """The site reduced to one camera, whose pictures come from a recording.
+
+    Where the recording is the very file that the camera plays, its clock and rate are the camera's.
+
+    Args:
+        source: A video file or a folder of images.
+        site: The site.
+        camera_id: Which of its cameras took it; may be left out where there is only one.
+        clock: Capture time of the first picture, ISO 8601; the recording's own if None.
+
+    Raises:
+        KeyError: the site has no such camera.
+        ValueError: it has several, and none was named.
+    """
+    if camera_id is None and len(site.cameras) > 1:
+        names = ", ".join(camera.id for camera in site.cameras)
+        raise ValueError(f"which camera took {source}? The site has {names}: name one with --camera")
+    camera = site.camera(camera_id) if camera_id else site.cameras[0]
+    address = Address.parse(camera.url, time_zone=camera.time_zone or site.time_zone)
+    if address.kind in {"file", "folder"} and Path(address.target).resolve() == source.resolve():
+        url = with_options(camera.url, loop="0", pace="fast")
+    else:
+        url = f"{source}?pace=fast"
+    if clock:
+        url = with_options(url, clock=clock)
+    return site.model_copy(update={"cameras": (camera.model_copy(update={"url": url}),)})

@@ -1,0 +1,1 @@
+"""What the behaviours know of a site file: validation, JSON schema and summary."""

@@ -1,0 +1,1 @@
+"""The site file: its fields, how it is read, and how its errors are reported."""

@@ -1,0 +1,91 @@
+"""NanoDet-g, the detector that ships with Lanewatch, on a CPU: OpenVINO's int8, one picture a stream.
+
+RangiLyu/nanodet, trained on COCO; where the weights come from is written in NOTICE. A batch in one call is slower on
+a CPU than single pictures over as many streams as there are cores; on CUDA it is the other way round
+(``models.detection.nanodet_torch``).
+"""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import cv2
+import numpy as np
+
+from lanewatch.records import Image
+from models import hardware, offline
+from models.detection.base import Boxes, ObjectDetector
+from models.detection.nanodet_network import CHANNELS, INT8, NAME, PLACES, SIDE, STRIDES, read_out, trunk
+
+
+def load(device: str, score: float) -> ObjectDetector:
+    """NanoDet-g on a device: auto, cpu, cuda or cuda:N.
+
+    Raises:
+        DeviceMissingError: the device is not here.
+    """
+    chosen = hardware.choose(device)
+    if chosen == "cpu":
+        return NanoDet(score)
+    on_torch: Callable[[str, float], ObjectDetector] = importlib.import_module(
+        "models.detection.nanodet_torch"
+    ).NanoDetTorch
+    return on_torch(chosen, score)
+
+
+class NanoDet:
+    """On a CPU. Pictures are resized, looked at and read out in as many threads as keep all streams busy."""
+
+    name = NAME
+
+    def __init__(self, score: float = 0.2, *, threads: int | None = None) -> None:
+        """Compiles the network.
+
+        Args:
+            score: boxes below it are left out.
+            threads: cores to use; by default all that the process may.
+        """
+        openvino = offline.openvino()
+        settings = {
+            "PERFORMANCE_HINT": "THROUGHPUT",
+            "INFERENCE_NUM_THREADS": threads or hardware.usable(),
+            # Decoding shares the cores: a stream bound to one of them would wait for it.
+            "ENABLE_CPU_PINNING": False,
+        }
+        self._network: Any = openvino.Core().compile_model(trunk(INT8), "CPU", settings)
+        self._tensor: Any = openvino.Tensor
+        self._score = score
+        self._own = threading.local()
+        # One more than there are streams: while one thread resizes or reads out, the streams have the others' work.
+        self._pool = ThreadPoolExecutor(int(self._network.get_property("NUM_STREAMS")) + 1, thread_name_prefix=NAME)
+
+    def __call__(self, images: Sequence[Image]) -> list[Boxes]:
+        """See ``ObjectDetector``. Results come in the pictures' order, in whichever they were finished."""
+        return list(self.stream(images))
+
+    def stream(self, images: Sequence[Image]) -> Iterator[Boxes]:
+        """See ``Streaming``."""
+        return self._pool.map(self._look, images)
+
+    def _look(self, image: Image) -> Boxes:
+        if not hasattr(self._own, "request"):
+            self._prepare()
+        cv2.resize(image, (SIDE, SIDE), dst=self._own.input[0], interpolation=cv2.INTER_LINEAR)
+        self._own.request.infer()
+        return read_out(self._own.head, image.shape[1], image.shape[0], self._score)
+
+    def _prepare(self) -> None:
+        own = self._own
+        own.request = self._network.create_infer_request()
+        own.input = own.request.get_input_tensor().data
+        own.head = np.zeros((PLACES, CHANNELS), np.float32)
+        begin = 0
+        for level, stride in enumerate(STRIDES):
+            cells = SIDE // stride
+            part = own.head[begin : begin + cells * cells].reshape(1, cells, cells, CHANNELS)
+            own.request.set_output_tensor(level, self._tensor(part, shared_memory=True))
+            begin += cells * cells

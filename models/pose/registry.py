@@ -1,0 +1,44 @@
+"""Where somebody's joints are: 17 points in COCO's order, for the few boxes that look odd by themselves."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from models.detection import registry
+from models.pose.base import PoseEstimator
+
+BUILT_IN: Final = "movenet"
+NONE: Final = "none"
+
+
+def load(name: str, device: str = "auto") -> PoseEstimator | None:
+    """A pose estimator, ready to be called; None for ``none``.
+
+    Args:
+        name: movenet (which always runs on the CPU), none, or the path or name of an ultralytics pose model.
+        device: auto, cpu, cuda or cuda:N, for an ultralytics model.
+
+    Raises:
+        models.detection.base.ModelMissingError: there is no such model, and how to get it.
+        models.hardware.DeviceMissingError: the device is not here.
+    """
+    if name == NONE:
+        return None
+    if name == BUILT_IN:
+        bundled: Callable[[], PoseEstimator] = importlib.import_module("models.pose.movenet").MoveNet
+        return bundled()
+    path = find(name)
+    ultralytics: Callable[[Path, str], PoseEstimator] = importlib.import_module("models.pose.yolo_pose").load
+    return ultralytics(path, device)
+
+
+def find(name: str) -> Path:
+    """The ultralytics pose model of that path or name.
+
+    Raises:
+        models.detection.base.ModelMissingError: there is none.
+    """
+    return registry.find(name, (BUILT_IN, NONE), "detector.pose")

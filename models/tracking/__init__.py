@@ -1,0 +1,1 @@
+"""The tracker: from boxes to tracks."""

@@ -1,0 +1,38 @@
+"""Compiled arithmetic: machine code that is kept on disk where it can be, and made anew when its source changes."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
+
+from numba import njit
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+SOURCES: Final = ("jit.py", "assignment.py", "motion_model.py", "association.py")
+"""The modules whose functions end up in the kernel that is kept on disk."""
+
+
+def compiled(function: F) -> F:
+    """Compiles a part of a kernel, for this process only: parts are not wanted where the whole comes from disk."""
+    return cast(F, njit(error_model="numpy")(function))
+
+
+def kept(function: F) -> F:
+    """Compiles a whole kernel and keeps it on disk; in this process only where no folder for it can be written."""
+    try:
+        return cast(F, njit(error_model="numpy", cache=True)(function))
+    except RuntimeError:  # numba found no folder for its cache
+        return compiled(function)
+
+
+def fingerprint() -> int:
+    """A number that changes with the sources.
+
+    Numba tells that a kept kernel is out of date by the one file it stands in, and would go on with old parts from the
+    others. It does look at what a kernel closes over, so a kernel closes over this.
+    """
+    folder = Path(__file__).parent
+    return zlib.crc32(b"".join((folder / name).read_bytes() for name in SOURCES))

@@ -1,0 +1,202 @@
+"""Follows people and vehicles from frame to frame of one camera: a pure fold over its detections.
+
+Made for 1-15 frames a second, where a walker's boxes no longer overlap: everything is in seconds of capture time and
+in body heights, nothing in frames or in overlap of boxes.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+import numpy as np
+
+from lanewatch.records import LABELS, Bool, Detections, Float32, Float64, Int64, UInt8
+from models.tracking import motion_model
+from models.tracking.association import step
+
+
+class TrackerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the tracker takes for possible.
+
+    Attributes:
+        start_score: Lowest score of a named box that may start a track; raising it starts fewer false ones, and
+            misses people of whom the detector is never sure.
+        keep_score: Lowest score of a named box that may keep one going; raising it loses people who lie or are half
+            hidden, lowering it keeps tracks on what is no longer there.
+        weak_s: Seconds for which boxes below ``start_score`` alone may keep a track; raising it follows people who
+            lie or are half hidden for longer, and false boxes of the background too.
+        speed: Fastest movement, body heights a second (1.4 m/s are .8, a run is 2.5); raising it follows faster
+            things at low rates and switches identities more.
+        coast_s: Seconds of looks for which an unseen track counts as alive and its box is carried on; raising it
+            bridges misses and lets boxes run on after people who have gone.
+        lost_s: Seconds of looks after which an unseen track is forgotten; raising it finds people again behind
+            things, and may take another one for them.
+        foot_s: Time constant of the foot point's filter; raising it takes away jitter, and turns are seen later.
+    """
+
+    start_score: float = 0.55
+    keep_score: float = 0.2
+    weak_s: float = 1.5
+    speed: float = 2.5
+    coast_s: float = 0.5
+    lost_s: float = 3.0
+    foot_s: float = 0.4
+
+
+class TrackerState(msgspec.Struct, frozen=True, eq=False, kw_only=True):
+    """The fold's state, as arrays of one row a track; ``records.encode`` and ``decode`` give it back to the bit.
+
+    Attributes:
+        clock: Capture time of the last record, NaN before the first.
+        next_id: The id that the next new track gets.
+        ids: (T,) int64.
+        motion: (T, C) float64, columns as ``models.tracking.motion_model`` names them.
+        votes: (T, L) float64, the summed scores of each label.
+        look: (T, K) float32, the running mean of the boxes' colour descriptors.
+    """
+
+    clock: float
+    next_id: int
+    ids: Int64
+    motion: Float64
+    votes: Float64
+    look: Float32
+
+
+class Tracks(msgspec.Struct, frozen=True, eq=False, kw_only=True):
+    """The confirmed tracks that are alive at a record, coasting ones included, by rising id.
+
+    Attributes:
+        ids: (N,) int64; a person found again keeps the old one.
+        xyxy: (N, 4) float64, the last box seen, pixels.
+        foot: (N, 2) float64, the foot point filtered over about 0.4 s, pixels.
+        height: (N,) float64, the smoothed body height, pixels; a vehicle's is the diagonal of its box.
+        velocity: (N, 2) float64, pixels a second.
+        labels: (N,) uint8, the label that most of the evidence is for.
+        scores: (N,) float32, the last box's.
+        born_at: (N,) float64, capture time of the first hit.
+        born_foot: (N, 2) float64, the foot point then.
+        seen_at: (N,) float64, capture time of the last hit.
+        seen: (N,) bool, matched in this very record.
+        detection: (N,) int64, the index of the record's box, or -1.
+        look: (N, K) uint8, the running colour descriptor.
+    """
+
+    ids: Int64
+    xyxy: Float64
+    foot: Float64
+    height: Float64
+    velocity: Float64
+    labels: UInt8
+    scores: Float32
+    born_at: Float64
+    born_foot: Float64
+    seen_at: Float64
+    seen: Bool
+    detection: Int64
+    look: UInt8
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @classmethod
+    def none(cls) -> Tracks:
+        """Nobody is followed."""
+        return cls(
+            ids=np.zeros(0, np.int64),
+            xyxy=np.zeros((0, 4)),
+            foot=np.zeros((0, 2)),
+            height=np.zeros(0),
+            velocity=np.zeros((0, 2)),
+            labels=np.zeros(0, np.uint8),
+            scores=np.zeros(0, np.float32),
+            born_at=np.zeros(0),
+            born_foot=np.zeros((0, 2)),
+            seen_at=np.zeros(0),
+            seen=np.zeros(0, np.bool_),
+            detection=np.zeros(0, np.int64),
+            look=np.zeros((0, 0), np.uint8),
+        )
+
+
+class Tracker:
+    """Associates each record's boxes with the tracks of one camera.
+
+    It holds settings only. ``update`` is pure: the state that it is given is not changed, and the same state and
+    record give the same result to the bit. A record with a ``gap`` is no look: time passes and nothing is missed.
+    """
+
+    def __init__(self, settings: TrackerSettings | None = None) -> None:
+        self.settings = settings or TrackerSettings()
+        s = self.settings
+        self._limits = motion_model.Limits(
+            s.start_score, s.keep_score, s.weak_s, s.speed, s.lost_s, s.foot_s, s.coast_s, motion_model.GROUPS
+        )
+
+    def start(self) -> TrackerState:
+        """The state before the first record."""
+        return TrackerState(
+            clock=float("nan"),
+            next_id=1,
+            ids=np.zeros(0, np.int64),
+            motion=np.zeros((0, motion_model.COLUMNS)),
+            votes=np.zeros((0, len(LABELS))),
+            look=np.zeros((0, 0), np.float32),
+        )
+
+    def update(self, state: TrackerState, detections: Detections) -> tuple[TrackerState, Tracks]:
+        """The state after a record, and the tracks that are alive then. Records come in the order of capture."""
+        now = detections.captured_at
+        passed = max(now - state.clock, 0.0) if state.clock == state.clock else 0.0
+        look = state.look
+        if len(detections) and look.shape[1] != detections.look.shape[1]:  # another descriptor: nothing to compare with
+            look = np.zeros((len(look), detections.look.shape[1]), np.float32)
+        # The kernel changes none of them, but for a record's read-only arrays it would be compiled a second time
+        ids, motion, votes, look, found, alive = step(
+            *self._limits,
+            now,
+            passed,
+            detections.gap is None,
+            state.next_id,
+            _own(state.ids),
+            _own(state.motion),
+            _own(state.votes),
+            _own(look),
+            detections.xyxy.astype(np.float64),
+            detections.scores.astype(np.float64),
+            _own(detections.labels),
+            _own(detections.look),
+            float(detections.width),
+            float(detections.height),
+        )
+        next_id = max(state.next_id, int(ids[-1]) + 1) if len(ids) else state.next_id
+        after = TrackerState(clock=now, next_id=next_id, ids=ids, motion=motion, votes=votes, look=look)
+        return after, self._tracks(after, found, alive)
+
+    def _tracks(self, state: TrackerState, found: Int64, alive: Int64) -> Tracks:
+        rows, ids, look = state.motion, state.ids, state.look
+        if len(alive) < len(ids):  # else they are the state's own, which nobody writes to
+            rows, ids, look, found = rows[alive], ids[alive], look[alive], found[alive]
+        return Tracks(
+            ids=ids,
+            xyxy=rows[:, motion_model.LEFT : motion_model.BOTTOM + 1],
+            foot=rows[:, motion_model.FOOT_X : motion_model.FOOT_Y + 1],
+            height=rows[:, motion_model.SCALE],
+            velocity=rows[:, motion_model.VX : motion_model.VY + 1],
+            labels=rows[:, motion_model.LABEL].astype(np.uint8),
+            scores=rows[:, motion_model.SCORE].astype(np.float32),
+            born_at=rows[:, motion_model.BORN_AT],
+            born_foot=rows[:, motion_model.BORN_X : motion_model.BORN_Y + 1],
+            seen_at=rows[:, motion_model.SEEN_AT],
+            seen=found >= 0,
+            detection=found,
+            look=look.astype(np.uint8),
+        )
+
+
+A = TypeVar("A", UInt8, Int64, Float32, Float64)
+
+
+def _own(array: A) -> A:
+    return array if array.flags.writeable else array.copy()

@@ -1,0 +1,1 @@
+"""The archive of detections, as Parquet files."""

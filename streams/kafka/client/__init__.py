@@ -1,0 +1,1 @@
+"""Connections to a Kafka broker: security, topics, producers and diagnostics."""

@@ -1,0 +1,1 @@
+"""What every consumer of a topic needs: offsets, retries and metrics."""

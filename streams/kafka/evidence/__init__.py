@@ -1,0 +1,1 @@
+"""Frames read back from the broker as evidence."""

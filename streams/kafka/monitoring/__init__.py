@@ -1,0 +1,1 @@
+"""The state of stages, groups and topics, for people."""

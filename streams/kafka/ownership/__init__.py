@@ -1,0 +1,1 @@
+"""Which sampler owns which camera, and how a camera is handed over."""

@@ -1,0 +1,1 @@
+"""State that is kept on the broker or on disk: checkpoints, site revisions and unsent events."""

@@ -1,0 +1,69 @@
+"""The watch stage over Kafka: detections in, events out, by camera."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Generic, TypeVar, Unpack
+
+from lanewatch.config.revisions import Revisions
+from streams.kafka.client.connection import Broker
+from streams.kafka.client.topics import Topics
+from streams.kafka.state.checkpoints import Checkpoint, Checkpoints
+from streams.kafka.workers.camera_processor import STAGE, CameraFold
+from streams.kafka.workers.rebalance import Sited
+from streams.kafka.workers.stateful_worker import FoldLoop, Settings
+from streams.stages import Watch
+
+S = TypeVar("S")
+
+NAMED_SESSION_S = 8.0
+"""A watcher with a name of its own may be away for so long and has its cameras still: a restart takes 3 s. Taking over
+from one that is gone for good takes this and up to two seconds, also on a machine that is busy with something else; the
+15 s that are allowed leave room for a stall."""
+
+
+class WatchLoop(FoldLoop[Watch[S], CameraFold[S]], Generic[S]):
+    """Carries the detections of the cameras that fall to this process into the watch stage, and its events on.
+
+    Args:
+        broker: where the topics are.
+        topics: the site's.
+        watch_of: makes the stage for a site's revisions.
+        site: knows them.
+        node: this process's name; its spool lies under it.
+        state_type: of the stage's states.
+        settings: see ``streams.kafka.workers.stateful_worker.Settings``.
+
+    Raises:
+        ValueError: the site asks for what the stage does not know.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        topics: Topics,
+        watch_of: Callable[[Revisions], Watch[S]],
+        site: Sited,
+        *,
+        node: str,
+        state_type: type[S],
+        **settings: Unpack[Settings],
+    ) -> None:
+        super().__init__(
+            STAGE,
+            topics.detections,
+            broker,
+            topics,
+            watch_of,
+            site,
+            node=node,
+            named_s=NAMED_SESSION_S,
+            settings=settings,
+        )
+        self._state_type = state_type
+
+    def _known(self, checkpoints: Checkpoints, partitions: Collection[int]) -> dict[int, Checkpoint]:
+        return checkpoints.restore(partitions)
+
+    def _fold(self, checkpoint: Checkpoint, position: int, end: int) -> CameraFold[S]:
+        return CameraFold(self._judge, checkpoint, position, self._state_type, end=end)

@@ -1,0 +1,1 @@
+"""The runner that joins all stages in one process."""

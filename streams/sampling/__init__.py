@@ -1,0 +1,1 @@
+"""From decoded pictures to frames: gates, image quality and crops."""

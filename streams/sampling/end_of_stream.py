@@ -1,0 +1,49 @@
+"""How a camera's frames end: each is handed on, and where they break off, a last word says that no more come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from lanewatch import metrics
+from lanewatch.records import Frame, Scene
+from streams.stages import Sample
+
+log = metrics.log("sample")
+
+
+def ended(last: Frame) -> Frame | None:
+    """The word that a camera ends after its last frame, so that what is open there expires; None if that was it."""
+    if last.gap == "ended":
+        return None
+    return msgspec.structs.replace(
+        last,
+        slot=last.slot + 1,
+        captured_at=last.captured_at + 0.001,
+        image=None,
+        crops=(),
+        packed=None,
+        scene=Scene(),
+        gap="ended",
+    )
+
+
+def play(sampler: Sample, hand_on: Callable[[Frame], bool], errors: dict[str, Exception]) -> None:
+    """Hands a camera's frames on until it ends, or ``hand_on`` says that none are wanted any more.
+
+    What breaks the camera is put into ``errors`` under its id and ends nothing else.
+    """
+    last: Frame | None = None
+    try:
+        for frame in sampler:
+            last = frame
+            if not hand_on(frame):
+                return
+    except Exception as error:  # noqa: BLE001 - whatever breaks one camera must not end the others
+        errors[sampler.camera] = error
+        metrics.dropped("sample", sampler.camera, "failed")
+        log.error("camera %s ended: %s", sampler.camera, error)
+        end = None if last is None else ended(last)
+        if end is not None:
+            hand_on(end)

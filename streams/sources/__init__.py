@@ -1,0 +1,1 @@
+"""Where video comes from: cameras, recordings and folders of pictures."""

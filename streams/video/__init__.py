@@ -1,0 +1,1 @@
+"""Packets, pictures and clips."""

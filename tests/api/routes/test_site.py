@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from api.camera_status import Cameras
+from lanewatch.config.revisions import Revision, Revisions
+from lanewatch.config.site import Name, Site
+from tests.api.conftest import Serving
+from tests.api.event_factory import BEGIN, reached
+
+
+def test_a_site_that_changes_is_shown_from_its_time_on_without_a_restart(serving: Serving, site: Site) -> None:
+    gate, bell = site.camera("gate"), site.bells[0]
+    new = gate.model_copy(update={"id": "new", "name": Name(ko="새 길", en="New lane")})
+    called = bell.model_copy(update={"id": "b-9"})
+    later = site.model_copy(
+        update={"name": Name(ko="새 마을", en="New village"), "cameras": (gate, new), "bells": (called,)}
+    )
+    revisions = Revisions([Revision(0.0, site), Revision(100.0, later)])
+    now = [99.0]
+    cameras = Cameras(lambda: revisions.at(now[0]))
+    client = serving(cameras=cameras)
+    cameras.advance("gate", reached(BEGIN))
+    assert client.get("/v1/site").json()["name"]["en"] == site.name.en
+    assert client.post("/v1/bells/b-9", json={}).status_code == 404
+
+    now[0] = 100.0
+    cameras.advance("new", reached(BEGIN))
+    kinds = client.get("/v1/site").json()["kinds"]
+    assert {kind: kinds[kind]["en"] for kind in ("loitering", "outage", "emergency_bell")} == {
+        "loitering": "Loitering",
+        "outage": "Outage",
+        "emergency_bell": "Emergency bell",
+    }
+    shown = {one["id"]: one["state"] for one in client.get("/v1/cameras").json()["cameras"]}
+    assert shown == {"gate": "live", "new": "live"}
+    told = client.get("/v1/site").json()
+    assert (told["name"]["en"], list(told["bells"])) == ("New village", ["b-9"])
+    assert client.post("/v1/bells/b-9", json={}).status_code == 201
+    assert client.post("/v1/bells/b-1", json={}).status_code == 404

@@ -1,0 +1,252 @@
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from api.site_service import Centre
+from api.storage.data_directory import Folder
+from api.storage.event_store import Store
+from detectors import pipeline
+from detectors.evaluation.matching import Instant, match
+from detectors.evaluation.truth_file import truths
+from detectors.site import validation
+from lanewatch import demo
+from tests.api.event_factory import BEGIN, make_event
+
+START_S = 15.0
+"""The first event is to be on the page within this time of the pipeline's start."""
+
+
+def lanewatch(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "lanewatch", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
+    """The demo, played once: its folder and its events."""
+    folder = tmp_path_factory.mktemp("demo")
+    done = lanewatch("demo", "--once", "--json", "--data", folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    return folder / "demo", [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def unnamed(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{key: value for key, value in event.items() if key != "run"} for event in events]
+
+
+def test_demo_finds_what_the_labels_say(played: tuple[Path, list[dict[str, Any]]]) -> None:
+    raised = [Instant((e["camera"], e["kind"], e["zone"]), e["started_at"]) for e in played[1]]
+    assert match(raised, truths(demo.TRUTH)).f1 >= 0.9
+
+
+def test_the_worked_example_of_the_docs(played: tuple[Path, list[dict[str, Any]]], tmp_path: Path) -> None:
+    """docs/evaluation.md: its lines, with what the first one prints; its table's counts."""
+    root = Path(__file__).parents[2]
+    text = (root / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    listed = text.partition("<!-- this example is checked by the tests -->")[2].split("```")[1].strip().splitlines()
+    assert listed[0] == "lanewatch demo --once --json --data var > events.jsonl"
+    folder, events = played
+    lines = tmp_path / "events.jsonl"
+    lines.write_text("".join(json.dumps(event) + "\n" for event in events), encoding="utf-8")
+    places = {
+        "events.jsonl": lines,
+        "var/demo/detections": folder / "detections",
+        "lanewatch/demo/expected.yaml": demo.TRUTH,
+        "lanewatch/demo/site.yaml": demo.SITE,
+        "report": tmp_path / "report",
+    }
+    said = []
+    for line in listed[1:]:
+        words = line.split()[1:]
+        done = lanewatch(*(places.get(word, word) for word in words))
+        assert (done.returncode, done.stderr) == (0, "")
+        said.append(done.stdout)
+    row = next(line for line in text.splitlines() if line.startswith("| all |"))
+    assert row in said[0]
+    assert "| night | 9 |" in said[1]
+    assert (tmp_path / "report" / "miss-rate.png").exists()
+
+
+def test_every_event_explains_itself(played: tuple[Path, list[dict[str, Any]]]) -> None:
+    for event in played[1]:
+        assert sum(factor["value"] for factor in event["factors"]) == pytest.approx(event["score"])
+        assert event["sentence"]["ko"]
+        assert event["sentence"]["en"]
+        assert event["thresholds"]
+
+
+def test_kept_detections_give_the_very_events(played: tuple[Path, list[dict[str, Any]]]) -> None:
+    folder, events = played
+    done = lanewatch("rescore", folder / "detections", "--site", demo.SITE, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    again = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {event["run"] for event in again} == {"rescore"}
+    assert unnamed(again) == unnamed(events)
+
+
+def test_the_clip_gives_the_same_events_by_interval(played: tuple[Path, list[dict[str, Any]]], tmp_path: Path) -> None:
+    copy = tmp_path / "archived.mp4"  # another file: its clock must be told
+    shutil.copy(demo.CLIP, copy)
+    done = lanewatch("rescore", copy, "--site", demo.SITE, "--clock", "2026-01-15T02:00:00+09:00", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    again = [json.loads(line) for line in done.stdout.splitlines()]
+    spans = [(e["kind"], e["zone"], e["started_at"], e["updated_at"]) for e in played[1]]
+    for event, (kind, zone, started_at, updated_at) in zip(again, spans, strict=True):
+        assert (event["kind"], event["zone"]) == (kind, zone)
+        assert event["started_at"] == pytest.approx(started_at, abs=0.5)
+        assert event["updated_at"] == pytest.approx(updated_at, abs=0.5)
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A demo that runs, and its address."""
+    command = [sys.executable, "-m", "lanewatch", "demo", "--port", "0", "--data", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            yield process, next(word for word in line.split() if word.startswith("http://"))
+        finally:
+            process.kill()
+
+
+def test_demo_shows_its_first_event_in_time_and_ends_when_told(live: tuple[subprocess.Popen[str], str]) -> None:
+    process, url = live
+    began = time.monotonic()
+    with httpx.Client(base_url=url, timeout=30) as client:
+        with client.stream("GET", "/v1/events/stream") as stream:
+            told = next(line for line in stream.iter_lines() if line.startswith("data:"))
+        assert time.monotonic() - began < START_S
+        event = client.get(f"/v1/events/{json.loads(told[5:])['id']}").json()
+        assert event["kind"] == "loitering"
+        assert "text/html" in client.get("/").headers["content-type"]
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+
+
+def site(tmp_path: Path, *urls: str) -> Path:
+    cameras = "\n".join(
+        f"  - {{id: cam-{number}, name: {{ko: 카메라, en: camera}}, url: '{url}', latitude: 36.8, longitude: 126.4}}"
+        for number, url in enumerate(urls)
+    )
+    file = tmp_path / "site.yaml"
+    file.write_text(f"version: 1\nname: {{ko: 시험, en: test}}\ncameras:\n{cameras}\n", encoding="utf-8")
+    return file
+
+
+def test_a_file_that_is_no_video_ends_its_camera_alone(tmp_path: Path) -> None:
+    (tmp_path / "notes.mp4").write_text("no video")
+    good = f"{demo.CLIP}?clock=2026-01-15T02:00:00%2B09:00"
+    done = lanewatch("run", site(tmp_path, "notes.mp4", good), "--once", "--data", tmp_path / "var")
+    assert done.returncode == 1
+    assert "notes.mp4" in done.stderr
+    assert int(done.stdout.split(" frames")[0].split()[-1]) > 500  # at the usual 5 a second, of 113 s
+
+
+@pytest.mark.parametrize(
+    ("urls", "says"),
+    [
+        (["rtsp://10.0.0.1/stream"], "never ends"),  # a live camera cannot be played once
+        (["gone.mp4"], "gone.mp4"),  # no such file
+    ],
+)
+def test_what_cannot_be_played_once_is_said(tmp_path: Path, urls: list[str], says: str) -> None:
+    done = lanewatch("run", site(tmp_path, *urls), "--once", "--data", tmp_path / "var")
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_port_in_use_is_said_and_nothing_is_lost(tmp_path: Path) -> None:
+    earlier = tmp_path / "demo" / "events.db"
+    earlier.parent.mkdir()
+    earlier.write_text("what an earlier demo found")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = lanewatch("demo", "--port", str(port), "--data", tmp_path)
+    assert done.returncode == 1
+    assert str(port) in done.stderr
+    assert "Traceback" not in done.stderr
+    assert earlier.read_text() == "what an earlier demo found"
+
+
+def test_a_folder_is_one_processs_at_the_time(tmp_path: Path) -> None:
+    with Folder(tmp_path / "demo"):
+        done = lanewatch("demo", "--once", "--data", tmp_path)
+    assert done.returncode == 1
+    assert str(tmp_path / "demo") in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_database_that_is_none_is_said(tmp_path: Path) -> None:
+    (tmp_path / "events.db").write_bytes(b"no database" * 1000)
+    done = lanewatch("run", demo.SITE, "--once", "--data", tmp_path)
+    assert done.returncode == 1
+    assert "events.db" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_what_an_earlier_process_left_open_expires_without_an_end(tmp_path: Path) -> None:
+    with contextlib.closing(Store(tmp_path / "events.db")) as store:
+        store.upsert(make_event("left", state="updated"))
+        store.upsert(make_event("over", state="closed", ended_at=BEGIN + 21))
+    site = pipeline.recorded(validation.load(demo.SITE))
+    with Centre(site, tmp_path, run="live", live=True) as centre:
+        left, over = centre.store.event("left"), centre.store.event("over")
+    assert left is not None
+    assert over is not None
+    assert (left.event.state, left.event.ended_at) == ("expired", None)
+    assert (over.event.state, over.event.ended_at) == ("closed", BEGIN + 21)
+
+
+def test_off_loopback_without_a_token_is_refused(tmp_path: Path) -> None:
+    os.environ.pop("LANEWATCH_TOKEN", None)
+    done = lanewatch("demo", "--host", "0.0.0.0", "--port", "0", "--data", tmp_path)
+    assert done.returncode == 1
+    assert "LANEWATCH_TOKEN" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["nothing-here", "--site", str(demo.SITE)], "nothing-here"),  # no such source
+        ([str(demo.CLIP), "--site", "no-site.yaml"], "no-site.yaml"),  # no such site
+        ([str(demo.CLIP), "--site", str(demo.SITE), "--camera", "lane-99"], "lane-99"),  # no such camera
+    ],
+)
+def test_rescore_says_what_is_missing(arguments: list[str], says: str) -> None:
+    done = lanewatch("rescore", *arguments)
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_rescore_names_the_line_of_a_behaviour_that_is_unknown(tmp_path: Path) -> None:
+    """And asks for no camera: kept detections, and footage of its own, need none."""
+    site = tmp_path / "site.yaml"
+    text = demo.SITE.read_text(encoding="utf-8").partition("\nbehaviours:")[0] + "\nbehaviours:\n  loitring: {}\n"
+    site.write_text(text, encoding="utf-8")
+    done = lanewatch("rescore", str(demo.CLIP), "--site", str(site))
+    assert done.returncode == 1
+    line = text.splitlines().index("  loitring: {}") + 1
+    assert f"{site}:{line}: unknown behaviour loitring; did you mean `loitering`?" in done.stderr
+    assert done.stderr.count(str(site)) == 1

@@ -1,0 +1,50 @@
+"""What an event is made of: asked for by name, and shown under it."""
+
+from __future__ import annotations
+
+import msgspec
+from playwright.sync_api import expect
+
+from api.storage.event_store import Store
+from lanewatch.records import Event
+from tests.api.conftest import Serving
+from tests.api.event_factory import BEGIN, make_event
+from tests.api.test_console import Desk, browser, desk, server
+
+__all__ = ["browser", "desk", "server"]
+
+
+def outage(count: int) -> list[Event]:
+    losses = [
+        make_event(f"loss-{number}", at=BEGIN + 30 + number, kind="signal_lost", zone="", onvif="", kisa="")
+        for number in range(count)
+    ]
+    sentence = {"ko": "카메라 5대 중 5대 동시 신호 끊김", "en": "5 of 5 cameras lost their signal"}
+    whole = make_event("whole", at=BEGIN + 50, kind="outage", zone="", parts=tuple(one.id for one in losses))
+    return [*losses, msgspec.structs.replace(whole, sentence=sentence), make_event("other", at=BEGIN + 10)]
+
+
+def test_the_parts_of_an_event_can_be_asked_for(store: Store, serving: Serving) -> None:
+    client = serving()
+    for event in outage(5):
+        store.upsert(event)
+    found = client.get("/v1/events", params={"part_of": "whole"}).json()["events"]
+    assert {event["id"] for event in found} == {f"loss-{number}" for number in range(5)}
+    assert client.get("/v1/events", params={"part_of": "other"}).json()["events"] == []
+    assert client.get("/v1/events", params={"part_of": "nobody"}).status_code == 404
+    assert len(client.get("/v1/events").json()["events"]) == 7
+
+
+def test_an_outage_is_one_line_and_its_cameras_are_under_it(desk: Desk, store: Store) -> None:
+    *losses, whole, other = outage(5)
+    for event in (*losses, other):
+        store.upsert(event)
+    page = desk.open()
+    expect(page.locator("#events .card")).to_have_count(6)
+    store.upsert(whole)
+    expect(page.locator("#events .card")).to_have_count(2)
+    expect(page.locator("#events .card").first).to_contain_text("Outage")
+    expect(page.locator(".made-of li")).to_have_count(5)
+    page.locator(".made-of button").first.click()
+    expect(page.locator("#detail h2")).to_have_text("Signal lost")
+    expect(page.locator("#events .card")).to_have_count(2)

@@ -1,0 +1,211 @@
+"""Falls: who goes down and stays down is one event at any rate, and who bends, walks on, sits or leaves is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from detectors.behaviours.fall.behaviour import Falls
+from detectors.watch_stage import Watcher
+from lanewatch.records import LABELS, Box, Detections, Event, decode, encode
+from tests.detectors import walker_records
+from tests.detectors.walker_records import NOON, opened, record, revisions, site, watch
+
+TALL = 100.0
+FALL_AT = 4.0
+"""Seconds at which everybody here goes down, within half a second."""
+
+Seen = tuple[Box, float, str] | None
+"""Somebody's box, score and class at a time in seconds; None while nobody sees him."""
+
+
+def upright(x: float, foot: float = 600.0, tall: float = TALL) -> Box:
+    return (x - 20, foot - tall, x + 20, foot)
+
+
+def lying(x: float, foot: float = 610.0) -> Box:
+    return (x - 50, foot - 35, x + 50, foot)
+
+
+def stubby(x: float, tall: float) -> Box:
+    """Somebody below a camera that looks down on him."""
+    return (x - 25, 600 - tall, x + 25, 600)
+
+
+GIANT = (300, 240, 500, 640)
+"""A box that a detector makes of a whole wall."""
+
+
+def faller(time: float, *, up_again: float = 99.0, label: str = "person", score: float = 0.3) -> Seen:
+    """Walks to the right by .8 heights a second, goes down at ``FALL_AT`` and gets up again."""
+    if time < FALL_AT or time >= up_again:
+        return upright(300 + 80 * min(time, FALL_AT)), 0.8, "person"
+    if time < FALL_AT + 0.4:
+        return upright(640, tall=70), 0.4, "person"
+    return lying(660), score, label
+
+
+def detections(*bodies: Callable[[float], Seen], fps: float = 7.5, seconds: float = 10.0) -> list[Detections]:
+    records = []
+    for tick in range(round(seconds * fps)):
+        seen = [one for body in bodies if (one := body(tick / fps)) is not None]
+        records.append(
+            record(
+                NOON + tick / fps,
+                xyxy=[box for box, _, _ in seen],
+                scores=[score for _, score, _ in seen],
+                labels=[LABELS.index(label) for _, _, label in seen],
+            )
+        )
+    return records
+
+
+def falls(records: list[Detections], **thresholds: float) -> list[Event]:
+    trial = site(behaviours={"fall": {"thresholds": thresholds}}) if thresholds else site()
+    return opened(watch(records, trial), "fall")
+
+
+@pytest.mark.parametrize("fps", [15, 7.5, 5, 3])
+def test_who_falls_and_stays_down_is_one_event_at_any_rate(fps: float) -> None:
+    events = falls(detections(faller, fps=fps))
+    assert len(events) == 1
+    assert FALL_AT + 1 <= events[0].updated_at - NOON <= FALL_AT + 2.4
+    assert 0 < events[0].score <= 1
+    assert "쓰러져" in events[0].sentence["ko"]
+
+
+def test_who_is_taken_for_a_dog_once_he_lies_has_fallen_too() -> None:
+    assert len(falls(detections(lambda time: faller(time, label="dog")))) == 1
+
+
+def test_who_is_seen_in_one_look_of_three_has_fallen_too() -> None:
+    def dim(time: float) -> Seen:
+        return faller(time) if time < FALL_AT or round(time * 7.5) % 3 == 0 else None
+
+    assert len(falls(detections(dim))) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("gets up at once", lambda time: faller(time, up_again=FALL_AT + 0.9)),
+        ("walks on", lambda time: (upright(300 + 40 * time), 0.8, "person")),
+        ("bends", lambda time: ((280, 540, 340, 600) if 4 < time < 8 else upright(310), 0.8, "person")),
+        ("sits", lambda time: ((280, 530, 332, 600) if time > 4 else upright(310), 0.8, "person")),
+        ("has lain all along", lambda time: (lying(400), 0.6, "person")),
+        ("leaves below", lambda time: (upright(400, foot=600 + 60 * time), 0.8, "person") if time < 3 else None),
+        ("is seen from above", lambda time: (stubby(300 + 60 * time, 40 if 4 < time < 6 else 62), 0.8, "person")),
+        ("a bag where a giant was", lambda time: (GIANT if time < 4 else (380, 610, 440, 640), 0.6, "person")),
+        ("a dog passes", lambda time: ((100 + 80 * time, 570, 180 + 80 * time, 610), 0.6, "dog")),
+    ],
+)
+def test_none_of_these_falls(name: str, body: Callable[[float], Seen]) -> None:
+    assert falls(detections(body)) == []
+
+
+def test_a_second_wide_box_where_somebody_walks_on_is_no_fall() -> None:
+    def walker(time: float) -> Seen:
+        return upright(300 + 80 * time), 0.8, "person"
+
+    def kerb(time: float) -> Seen:
+        return (lying(620), 0.3, "person") if time > 4 else None
+
+    assert falls(detections(walker, kerb, seconds=8)) == []
+
+
+def test_helpers_who_come_do_not_hide_it() -> None:
+    def helper(time: float) -> Seen:
+        return upright(max(900 - 80 * time, 760)), 0.8, "person"
+
+    assert len(falls(detections(faller, helper))) == 1
+
+
+@pytest.mark.parametrize(("score", "expected"), [(0.35, 1), (0.8, 0)])
+def test_who_is_seen_upright_as_well_is_up_only_where_that_is_sure(score: float, expected: int) -> None:
+    """A box over half of him that is higher than wide, in one look of three."""
+
+    def ghost(time: float) -> Seen:
+        seen = time > FALL_AT + 0.6 and round(time * 7.5) % 3 == 0
+        return ((646, 555, 690, 610), score, "person") if seen else None
+
+    assert len(falls(detections(faller, ghost))) == expected
+
+
+def test_parts_of_one_who_has_fallen_are_one_event() -> None:
+    """Once legs and once trunk are seen, a body's length apart."""
+
+    def trunk(time: float) -> Seen:
+        return ((560, 570, 620, 610), 0.25, "person") if time > FALL_AT + 0.6 else None
+
+    assert len(falls(detections(faller, trunk))) == 1
+
+
+def test_who_lies_behind_or_above_where_he_stood_has_not_fallen() -> None:
+    def sleeper(time: float) -> Seen:
+        return (upright(400), 0.8, "person") if time < FALL_AT else (lying(400, foot=565), 0.6, "person")
+
+    assert falls(detections(sleeper)) == []
+
+
+def test_dispatch_is_suggested_for_who_stays_down_and_thresholds_hold() -> None:
+    revised = list(watch(detections(faller, seconds=16), site()))
+    severities = [event.severity for event in revised if event.kind == "fall"]
+    assert severities[0] == 2
+    assert max(severities) == 3
+    late = falls(detections(faller, seconds=12), down_s=5)
+    assert FALL_AT + 5 <= late[0].updated_at - NOON <= FALL_AT + 6.5
+    assert falls(detections(faller), down_s=60) == []
+
+
+def test_its_memory_is_small_and_survives_the_wire() -> None:
+    crowd = [
+        lambda time, n=n: (upright(30.0 * n), 0.8, "person") if (time + n) % 4 < 2 else (lying(30.0 * n), 0.4, "person")
+        for n in range(30)
+    ]
+    watcher = Watcher(site(), run="test")
+    state = watcher.start("lane")
+    whole = list(revisions(watcher, detections(*crowd, seconds=3)))
+    again = []
+    for one in detections(*crowd, seconds=3):
+        state, events = watcher.step(decode(encode(state), type(state)), one)
+        again += events
+    assert again == whole
+    assert len(encode(state)) < 200_000
+    assert Falls() == decode(encode(Falls()), Falls)
+
+
+def test_a_gap_in_the_records_is_no_fall_and_ends_none() -> None:
+    records = detections(faller)
+    del records[45:60]
+    assert len(falls(records)) == 1
+    assert walker_records.TALL == TALL
+
+
+def test_falls_of_real_clips(data: Path) -> None:
+    """One clip in which somebody falls and the one of daily living, at about 15 and 7.5 pictures a second."""
+    from benchmarks.acts.falls import alarms, clips, judge
+    from benchmarks.acts.footage import seen
+
+    staged = [one for one in clips(data) if one.name.endswith(("Fall/14.mp4", "ADL/23.mp4"))]
+    chosen = [one for one in staged if not one.name.startswith("gmdcsa24-falls/subject2/Fall")][:2]
+    for clip in chosen:
+        fold = max(round(clip.fps / 15), 1)
+        for every in (1, 2):
+            found, false = judge(clip.falls, alarms(seen(clip.path, clip.fps, every=every * fold)))
+            assert (found, false) == (len(clip.falls), 0)
+    assert np.sum([len(one.falls) for one in chosen]) == 1
+
+
+def test_the_fall_before_a_camera_from_above(data: Path) -> None:
+    """CAVIAR's labels: one lies down in Rest_FallOnFloor, nobody where people walk, and leave over the lower edge."""
+    from benchmarks.acts import caviar
+
+    for clip in caviar.labels(data / caviar.SET):
+        if clip.name in ("Rest_FallOnFloor", "Walk1", "Browse3", "Rest_InChair"):
+            fallen = [act for act in caviar.acts(clip) if act.kind == "fall"]
+            raised = [at for kind, at in caviar.alarms(caviar.detections(clip, every=5)) if kind == "fall"]
+            assert len(raised) == len(fallen)
+            assert all(act.since - 2 <= at <= act.since + 10 for act, at in zip(fallen, raised, strict=True))

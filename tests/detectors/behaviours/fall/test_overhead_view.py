@@ -1,0 +1,48 @@
+"""Who goes down before a camera that looks from above, and who only comes nearer and waits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from benchmarks.acts import caviar
+from lanewatch.records import PERSON
+from models import appearance
+from tests.detectors.walker_records import NOON, opened, record, site, watch
+
+FOCAL, ABOVE = 800.0, 2.5
+"""Pixels, and metres above the ground: a camera that looks along the ground, as over a door."""
+
+
+@pytest.mark.parametrize("pace", [1.2, 1.5])
+@pytest.mark.parametrize("stops", [4.0, 5.0])
+def test_who_walks_up_to_the_camera_and_waits_has_not_gone_down(pace: float, stops: float) -> None:
+    records = []
+    coat = np.full((1, appearance.SIZE), 60, np.uint8)
+    for tick in range(125):
+        far = max(stops + pace * (10 - tick / 5), stops)
+        half, tall, foot = 0.3 * FOCAL / far, 1.7 * FOCAL / far, ABOVE * FOCAL / far
+        seen = [(500 - half, foot - tall, 500 + half, foot)]
+        records.append(record(NOON + tick / 5, xyxy=seen, scores=[0.9], labels=[PERSON], look=coat))
+    assert opened(watch(records, site()), "fall") == []
+
+
+def test_a_fall_is_one_in_the_mirror_and_upside_down_too(data: Path) -> None:
+    """CAVIAR's labelled fall, turned about in the picture: seen from above no side of it is "up"."""
+    [clip] = [one for one in caviar.labels(data / caviar.SET) if one.name == "Rest_FallOnFloor"]
+    [fall] = [act for act in caviar.acts(clip) if act.kind == "fall"]
+    for across, down in ((True, False), (False, True)):
+        turned = []
+        for one in caviar.detections(clip, every=5):
+            boxes = one.xyxy.copy()
+            if across:
+                boxes[:, [0, 2]] = caviar.WIDTH - boxes[:, [2, 0]]
+            if down:
+                boxes[:, [1, 3]] = caviar.HEIGHT - boxes[:, [3, 1]]
+            turned.append(msgspec.structs.replace(one, xyxy=np.ascontiguousarray(boxes)))
+        at = [begun for kind, begun in caviar.alarms(turned) if kind == "fall"]
+        assert len(at) == 1
+        assert fall.since - 2 <= at[0] <= fall.until + 10

@@ -1,0 +1,317 @@
+"""Produce theft: stop, load, go; and composites that a site writes for itself."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from detectors.behaviours.registry import behaviours_of
+from detectors.behaviours.sequences.produce_theft import ProduceTheft
+from detectors.site.validation import examine
+from detectors.watch_stage import CameraState, Watcher
+from lanewatch import records
+from lanewatch.config.site import Site
+from lanewatch.records import Event, StillRegion
+from tests.detectors.vehicle_records import FIELD, LANE, Actor, lane_site, seen, stop, trip
+from tests.detectors.walker_records import MIDNIGHT, NOON, along, hidden, record, watch
+
+LOADING = [stop(10, 110), trip(20, 10), trip(45, 10), trip(70, 10)]
+CHANGING = stop(10, 110)._replace(label=lambda time: "car" if int(time) % 7 == 0 else "truck")
+
+
+def thefts(actors: list[Actor], *, site: Site | None = None, seconds: float = 300, **how: Any) -> list[Event]:
+    told = watch(seen(actors, seconds=seconds, **how), site or lane_site())
+    return [one for one in told if one.kind == "produce_theft"]
+
+
+def gravest(events: list[Event]) -> int:
+    return max((one.severity for one in events), default=0)
+
+
+def test_it_is_one_event_that_escalates() -> None:
+    told = thefts(LOADING)
+    assert len({one.id for one in told}) == 1
+    first = {severity: next(one.updated_at for one in told if one.severity == severity) for severity in (1, 2, 3)}
+    assert first[1] - MIDNIGHT == pytest.approx(30, abs=1)  # 20 s after the stop
+    assert 48 <= first[2] - MIDNIGHT <= 54  # the second one sets out at 45 s and is in the field for 3 s by 50 s
+    assert first[3] - MIDNIGHT == pytest.approx(110, abs=2)
+    assert told[0].began_at - MIDNIGHT == pytest.approx(10, abs=1)
+    assert told[0].zone == "peppers"
+    assert told[-1].state == "closed"
+    assert "고추밭" in told[-1].sentence["ko"]
+    assert "the vehicle left" in told[-1].sentence["en"]
+    assert all(one.score == pytest.approx(sum(part.value for part in one.factors)) for one in told)
+    assert all(0 <= one.score <= 1 for one in told)
+
+
+@pytest.mark.parametrize("fps", [1, 2, 5])
+def test_the_frame_rate_makes_little_difference(fps: float) -> None:
+    told = thefts(LOADING, fps=fps)
+    first = {severity: next(one.updated_at for one in told if one.severity == severity) for severity in (1, 2, 3)}
+    assert first[1] - MIDNIGHT == pytest.approx(30, abs=1 / fps + 1)
+    assert first[2] - MIDNIGHT == pytest.approx(52, abs=4)
+    assert first[3] - MIDNIGHT == pytest.approx(111, abs=1 / fps + 1)
+
+
+@pytest.mark.parametrize(
+    ("actors", "severity"),
+    [
+        ([stop(10, 70)], 1),  # it only stops
+        ([stop(10, 25)], 0),  # not even for long
+        ([stop(10, 110), trip(20, 15)], 1),  # one looks at the peppers, once
+        ([Actor(along((0, 500, 520), (200, 500, 520)), "truck"), trip(20, 10), trip(45, 10)], 1),  # parked before
+        ([Actor(along((0, 100, 350), (20, 900, 350)), "person")], 0),  # passes through
+        ([Actor(along((0, 500, 700), (8, 500, 300), (90, 560, 300), (100, 500, 700)), "person")], 3),  # on foot
+        ([stop(10, 130, label="motorcycle"), trip(16, 70)], 3),
+        ([CHANGING, *LOADING[1:]], 3),  # a car now, a truck then
+        ([stop(10, 110, 500, 650), *LOADING[1:]], 3),  # on the lane, by the field
+    ],
+    ids=["stop", "short", "look", "parked", "pass", "foot", "motorcycle", "label", "lane"],
+)
+def test_what_is_theft_and_how_grave(actors: list[Actor], severity: int) -> None:
+    assert gravest(thefts(actors)) == severity
+
+
+def test_boxes_that_shake_and_are_missed_change_nothing() -> None:
+    for seed in range(3):
+        told = thefts(LOADING, chance=np.random.default_rng(seed), missed=0.3)
+        assert gravest(told) == 3
+        assert len({one.id for one in told}) == 1
+
+
+def test_by_day_in_winter_it_is_nothing_and_in_the_harvest_it_is_watched() -> None:
+    september = NOON + 240 * 86_400
+    assert thefts(LOADING, start=NOON) == []
+    assert gravest(thefts(LOADING, start=september)) == 1
+    away = {**FIELD, "owner_hours": "early"}
+    hours = {"night": {"sun": "night"}, "early": {"hours": ["04:00-08:00"]}}
+    assert gravest(thefts(LOADING, start=september, site=lane_site(away, LANE, schedules=hours))) == 3
+
+
+@pytest.mark.parametrize(
+    ("zones", "site", "severity"),
+    [
+        ({"owner_hours": "late"}, {}, 1),
+        ({"owner_hours": "early"}, {}, 3),
+        ({}, {"visits": [("2026-01-15T23:50:00+09:00", "2026-01-16T00:30:00+09:00", "peppers")]}, 1),
+        ({}, {"visits": [("2026-01-15T20:00:00+09:00", "2026-01-15T23:00:00+09:00", "peppers")]}, 3),
+        ({}, {"visits": [("2026-01-15T23:50:00+09:00", "2026-01-16T00:30:00+09:00", "lane")]}, 3),
+    ],
+    ids=["owner", "not his hours", "visit", "over", "elsewhere"],
+)
+def test_owners_and_registered_visitors_raise_no_alert(
+    zones: dict[str, Any], site: dict[str, Any], severity: int
+) -> None:
+    visits = [
+        {"who": "이장", "zones": [zone], "since": since, "until": until}
+        for since, until, zone in site.get("visits", [])
+    ]
+    hours = {"late": {"hours": ["23:00-01:00"]}, "early": {"hours": ["04:00-06:00"]}}
+    told = thefts(LOADING, site=lane_site({**FIELD, **zones}, LANE, schedules=hours, visits=visits))
+    assert gravest(told) == severity
+    if severity == 1:
+        lowered = [one for one in told[-1].factors if one.name == "lowered"]
+        assert [one.value for one in lowered] == [-0.2]
+
+
+def test_who_comes_after_the_registered_visitor_is_not_he() -> None:
+    """Two vehicles within the calm time, one after the other: the first one's registration covers only the first."""
+    visit = {"who": "이장", "zones": ["peppers"], "since": "2026-01-15T23:50:00+09:00"}
+    site = lane_site(visits=[{**visit, "until": "2026-01-16T00:01:30+09:00"}])
+    owner, thief = stop(10, 80), stop(140, 250, 600, 520)
+    told = thefts([owner, thief, trip(150, 15), trip(175, 15), trip(200, 15)], site=site, seconds=450)
+    worst = {one.id: gravest([other for other in told if other.id == one.id]) for one in told}
+    assert list(worst.values()) == [1, 3]
+    began = sorted({one.began_at for one in told})
+    assert began[1] - MIDNIGHT == pytest.approx(140, abs=2)
+
+
+def test_a_registration_covers_one_visit_and_none_that_loaded_before_it() -> None:
+    """Within its hours the second vehicle is somebody else; so is one that had loaded when they began."""
+    visit = {"who": "이장", "zones": ["peppers"], "until": "2026-01-16T00:30:00+09:00"}
+    whole = lane_site(visits=[{**visit, "since": "2026-01-15T23:50:00+09:00"}])
+    thief = [stop(140, 250, 600, 520), trip(150, 15), trip(175, 15), trip(200, 15)]
+    told = thefts([stop(10, 80), trip(20, 15), trip(50, 15), *thief], site=whole, seconds=450)
+    worst = {one.id: gravest([other for other in told if other.id == one.id]) for one in told}
+    assert list(worst.values()) == [1, 3]
+    told = thefts([stop(10, 80), *thief], site=whole, seconds=450)  # who only stops has not paid it
+    assert gravest(told) == 1
+    assert gravest(thefts(LOADING, site=lane_site(visits=[{**visit, "since": "2026-01-16T00:01:00+09:00"}]))) == 3
+
+
+@pytest.mark.parametrize(("by", "severity"), [({}, 3), ({"by": ["motorcycle"]}, 3), ({"by": ["truck", "person"]}, 1)])
+def test_a_registration_covers_none_who_comes_by_other_means(by: dict[str, Any], severity: int) -> None:
+    """Who is announced comes by car or truck where nothing else is said: who is on foot is not he, and pays nothing."""
+    whole = {"since": "2026-01-15T23:50:00+09:00", "until": "2026-01-16T00:30:00+09:00"}
+    site = lane_site(visits=[{"who": "이장", "zones": ["peppers"], **whole, **by}])
+    walker = Actor(along((0, 500, 700), (8, 500, 300), (90, 560, 300), (100, 500, 700)), "person")
+    assert gravest(thefts([walker], site=site)) == severity
+    assert gravest(thefts(LOADING, site=site)) == (3 if by == {"by": ["motorcycle"]} else 1)
+
+
+def test_who_stops_in_the_place_of_one_that_nobody_saw_leave_is_another() -> None:
+    """The first drives away unseen; the second drives in from elsewhere, and its stop is its own."""
+    first = Actor(along((4, 40, 640), (10, 500, 520), (100, 500, 520)), "truck")
+    second = [stop(130, 230), trip(140, 10), trip(165, 10), trip(190, 10)]
+    told = thefts([first, *LOADING[1:], *second], seconds=450)
+    worst = {one.began_at - MIDNIGHT: gravest([other for other in told if other.id == one.id]) for one in told}
+    assert list(worst) == [pytest.approx(10, abs=1), pytest.approx(130, abs=1)]
+    assert list(worst.values()) == [3, 3]
+
+
+def test_people_who_are_glimpsed_and_never_followed_make_trips() -> None:
+    """Sure enough for the detector now and then, never for a track."""
+    weak = [trip(at, 12)._replace(score=0.35) for at in (20, 50, 80)]
+    assert gravest(thefts([stop(10, 120), *weak])) == 3
+    assert gravest(thefts([stop(10, 120), weak[0]])) == 1
+    apart = [weak[0], trip(200, 12)._replace(score=0.35)]
+    assert (
+        gravest(thefts([stop(10, 240), *apart], seconds=400)) == 1
+    )  # three minutes apart they are no trips of one theft
+    touches = [along((at, 480, 500), (at + 2, 480, 370), (at + 4, 480, 500)) for at in (20, 50, 80)]
+    assert gravest(thefts([stop(10, 120), *(Actor(path, "person", 0.35) for path in touches)])) == 1
+
+
+@pytest.mark.parametrize("score", [0.35, 0.7])
+def test_who_stands_at_one_place_and_is_missed_there_has_not_come_again(score: float) -> None:
+    """A driver stretches his legs at the field's edge; the detector misses him for ten seconds in the middle."""
+    there = along((20, 480, 500), (22, 480, 390), (50, 480, 390), (52, 480, 500))
+    driver = Actor(hidden(there, 30, 40), "person", score)
+    assert gravest(thefts([stop(10, 120), driver])) == 1
+    walks = along((20, 480, 500), (22, 480, 390), (30, 480, 390), (40, 540, 390), (50, 540, 390), (52, 480, 500))
+    goes_and_comes = Actor(hidden(walks, 30, 40), "person", score)
+    assert gravest(thefts([stop(10, 120), goes_and_comes])) == 3
+
+
+@pytest.mark.parametrize(("idle_s", "another"), [(600, False), (2 * 3600, True)])
+def test_what_stands_where_one_was_seen_an_hour_ago_is_another(idle_s: int, another: bool) -> None:
+    """The first drives away unseen, nothing moves until the second one comes, and that appears where it stopped."""
+    first = seen([Actor(along((4, 40, 640), (10, 500, 520), (60, 500, 520)), "truck")], seconds=70)
+    later = MIDNIGHT + 70 + idle_s
+    idle = [record(MIDNIGHT + 70 + second, gap="idle") for second in range(0, idle_s, 5)]
+    rests = StillRegion((420.0, 430.0, 580.0, 520.0), later + 10)
+    second = []
+    truck = Actor(along((10, 500, 520), (105, 500, 520), (110, 960, 640)), "truck")
+    for one in seen([truck, *LOADING[1:]], seconds=150, start=later):
+        still = (rests,) if 13 <= one.captured_at - later < 105 else ()
+        second.append(msgspec.structs.replace(one, scene=msgspec.structs.replace(one.scene, still=still)))
+    told = watch([*first, *idle, *second], lane_site())
+    theft = [one for one in told if one.kind == "produce_theft"]
+    assert gravest(theft) == 3
+    assert ("a truck stood for 1 min 3" in theft[-1].sentence["en"]) == another
+
+
+def test_a_vehicle_of_whose_way_only_the_end_is_seen_came() -> None:
+    late = Actor(along((0, 400, 520), (2, 500, 520), (100, 500, 520), (105, 1000, 520)), "truck")
+    assert gravest(thefts([late, *LOADING[1:]])) == 3
+
+
+def test_a_pile_that_goes_while_a_vehicle_stands_raises_it() -> None:
+    pile = StillRegion((300.0, 350.0, 340.0, 380.0), MIDNIGHT + 45)
+    told = []
+    watcher = Watcher(lane_site())
+    state = watcher.start("lane")
+    for one in seen([stop(10, 110)], seconds=150):
+        if one.captured_at >= pile.still_since + 3:
+            scene = msgspec.structs.replace(one.scene, still=(pile,))
+            one = msgspec.structs.replace(one, scene=scene)
+        state, events = watcher.step(state, one)
+        told += [event for event in events if event.kind == "produce_theft"]
+    assert next(one.updated_at for one in told if one.severity == 2) - MIDNIGHT == pytest.approx(55, abs=1)
+    assert "is gone" in told[-1].sentence["en"]
+
+
+def test_the_memory_comes_back_from_a_checkpoint() -> None:
+    watcher = Watcher(lane_site(), run="test")
+    state, told = watcher.start("lane"), []
+    for one in seen(LOADING, seconds=200):
+        state, events = watcher.step(state, one)
+        state = records.decode(records.encode(state), CameraState)
+        told += [event for event in events if event.kind == "produce_theft"]
+    assert told == thefts(LOADING, seconds=200)
+
+
+DUMPING = {
+    "id": "dumping",
+    "name": {"ko": "투기 의심", "en": "Suspected dumping"},
+    "when": ["late"],
+    "steps": [
+        {"what": "vehicle_stands", "where": ["off_lane"], "for_s": 10},
+        {"what": "people_leave", "within_s": 60, "severity": 2},
+        {"what": "vehicle_leaves", "severity": 3},
+    ],
+}
+
+
+def test_a_site_writes_its_own_without_code() -> None:
+    verge = stop(10, 60, 850, 520)
+    out = Actor(along((30, 830, 500), (34, 830, 450), (40, 830, 500)), "person")
+    hours = {"late": {"hours": ["23:00-01:00"]}}
+    site = lane_site(FIELD, LANE, schedules=hours, composites=[DUMPING])
+    told = [one for one in watch(seen([verge, out], seconds=250), site) if one.kind == "dumping"]
+    assert [one.severity for one in told if one.state == "open"] == [1]
+    assert gravest(told) == 3
+    assert "1 came out of it" in told[-1].sentence["en"]
+    late = [*DUMPING["steps"][:1], {**DUMPING["steps"][1], "within_s": 1}, DUMPING["steps"][2]]  # type: ignore[index]
+    strict = lane_site(FIELD, LANE, schedules=hours, composites=[{**DUMPING, "steps": late}])
+    slow = Actor(along((40, 830, 500), (44, 830, 450), (50, 830, 500)), "person")
+    told = [one for one in watch(seen([verge, slow], seconds=250), strict) if one.kind == "dumping"]
+    assert gravest(told) == 1
+
+
+def test_with_three_walkers_and_no_vehicle_it_costs_next_to_nothing() -> None:
+    site = lane_site()
+    behaviour = ProduceTheft(_limits(site))
+    shown = _views(site)[-1]
+    assert len(shown.followed) == 3
+    memory = behaviour.start()
+    assert behaviour.step(memory, shown) == (memory, ())
+    assert behaviour.step(memory, shown)[0] is memory
+    best = min(_timed(lambda: behaviour.step(memory, shown)) for _ in range(20))
+    assert best < 20e-6  # seconds; 3 us measured on an idle machine
+
+
+def _timed(call: Any, times: int = 200) -> float:
+    began = time.perf_counter()
+    for _ in range(times):
+        call()
+    return (time.perf_counter() - began) / times
+
+
+def _limits(site: Site) -> Any:
+    from detectors.thresholds import Resolver
+
+    return Resolver(site, "lane", ProduceTheft.kind, ProduceTheft.Thresholds)
+
+
+def _views(site: Site) -> list[Any]:
+    """What the behaviours are shown while three people walk along the lane."""
+    shown: list[Any] = []
+    watcher = Watcher(site)
+    post = watcher._made(site, "lane")
+    assert post is not None
+    real = post.judge
+    post.judge = lambda memories, view, wakes: (shown.append(view), real(memories, view, wakes))[1]  # type: ignore
+    state = watcher.start("lane")
+    walkers = [Actor(along((0, 50, 600 + 40 * row), (20, 900, 600 + 40 * row)), "person") for row in range(3)]
+    for one in seen(walkers, seconds=10):
+        state, _ = watcher.step(state, one)
+    return shown
+
+
+def test_the_docs_example_is_sound(tmp_path: Any) -> None:
+    import re
+    from pathlib import Path
+
+    text = (Path(__file__).parents[4] / "docs" / "site.md").read_text(encoding="utf-8")
+    whole, example = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)[:2]
+    path = tmp_path / "site.yaml"
+    path.write_text(whole.replace("${LANE_PASSWORD}", "x") + example, encoding="utf-8")
+    site, problems = examine(path)
+    assert problems == []
+    assert site is not None
+    assert "night-dumping" in behaviours_of(site)

@@ -1,0 +1,315 @@
+"""What spans cameras: the same result whichever way the cameras' events come together."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detectors import pipeline
+from detectors.correlation.correlator import CorrelationError, Correlator, CorrelatorState
+from detectors.correlation.event_ordering import HOLD_S
+from lanewatch import records
+from lanewatch.config.revisions import Revision, Revisions
+from lanewatch.config.site import Site
+from lanewatch.records import Event, Factor, Peak, Reached
+from tests.detectors.walker_records import NOON, along, detections, site
+
+Item = tuple[str, Event | Reached]
+METRE = 1 / 111_195  # degrees of latitude
+
+
+def street(*metres: float) -> Site:
+    """Cameras c0, c1, ... along a street, so many metres from its beginning."""
+    one = site().cameras[0]
+    cameras = tuple(
+        one.model_copy(update={"id": f"c{number}", "latitude": one.latitude + METRE * far})
+        for number, far in enumerate(metres)
+    )
+    return site().model_copy(update={"cameras": cameras})
+
+
+def stay(
+    camera: int, begin: float, end: float, *, dwell_s: float = 10.0, name: str = "", over: str = "closed"
+) -> list[Event]:
+    """A loiterer's event: opened when he has dwelt, revised each 5 s, closed 4 s after he left; seconds after noon."""
+    opened = NOON + begin + dwell_s
+    first = Event(
+        run="live",
+        id=name or f"{camera}-{begin}",
+        camera=f"c{camera}",
+        kind="loitering",
+        zone="yard",
+        began_at=NOON + begin,
+        started_at=opened,
+        updated_at=opened,
+        ended_at=None,
+        revision=round(opened * 1000),
+        state="open",
+        severity=1,
+        score=0.4,
+        factors=(Factor("night", 0.15, {"condition": "night"}),),
+        thresholds={},
+        sentence={},
+        tracks=(1,),
+        peak=Peak(1, opened, (0.0, 0.0, 1.0, 1.0), 10, 10),
+        model="m",
+        site="s",
+    )
+    events, at = [first], opened + 5
+    while at < NOON + end:
+        events.append(msgspec.structs.replace(first, updated_at=at, revision=round(at * 1000), state="updated"))
+        at += 5
+    at = NOON + end + 4
+    ended_at = NOON + end if over == "closed" else None
+    events.append(
+        msgspec.structs.replace(first, updated_at=at, revision=round(at * 1000), state=over, ended_at=ended_at)
+    )
+    return events
+
+
+def reached(at: float, gap: records.Gap | None = None) -> Reached:
+    return Reached(at, at, gap, 1)
+
+
+def items(events: Iterable[Event], camera: str, until: float) -> list[Item]:
+    """A camera's events, each second followed by how far it was judged."""
+    mine = sorted((one for one in events if one.camera == camera), key=lambda one: one.updated_at)
+    result: list[Item] = []
+    for second in range(int(until) + 1):
+        at = NOON + second
+        while mine and mine[0].updated_at <= at:
+            result.append((camera, mine.pop(0)))
+        result.append((camera, reached(at)))
+    return result
+
+
+def correlated(
+    watched: Site | Revisions, told: Iterable[Item], *, checkpoints: bool = False
+) -> tuple[list[Event], CorrelatorState]:
+    fold = Correlator(watched)
+    state, events = fold.start(), []
+    for camera, one in told:
+        if isinstance(one, Event):
+            state, more = fold.step(state, one)
+        else:
+            state, more = fold.advance(state, {camera: one})
+        events += more
+        if checkpoints:
+            state = records.decode(records.encode(state), CorrelatorState)
+    return events, state
+
+
+def in_order(watched: Site, events: list[Event], until: float) -> list[Event]:
+    """All cameras judged second by second, side by side."""
+    told = [one for camera in watched.cameras for one in items(events, camera.id, until)]
+    told.sort(key=lambda item: _at(item[1]))
+    return correlated(watched, told)[0]
+
+
+def _at(one: Event | Reached) -> float:
+    return one.updated_at if isinstance(one, Event) else one.captured_at
+
+
+def any_way(
+    watched: Site, events: list[Event], until: float, chance: random.Random, *, behind_s: float = HOLD_S - 10
+) -> Iterator[Item]:
+    """Each camera's items in its order, the cameras' in any: none further behind than that; some replayed."""
+    queues = {camera.id: items(events, camera.id, until) for camera in watched.cameras}
+    places = dict.fromkeys(queues, 0)
+    while any(places[camera] < len(queue) for camera, queue in queues.items()):
+        ahead = {
+            camera: _at(queue[places[camera]][1]) for camera, queue in queues.items() if places[camera] < len(queue)
+        }
+        least = min(ahead.values())
+        camera = chance.choice([one for one, at in ahead.items() if at <= least + behind_s])
+        for _ in range(chance.randint(1, 30)):
+            if places[camera] >= len(queues[camera]) or _at(queues[camera][places[camera]][1]) > least + behind_s:
+                break
+            yield queues[camera][places[camera]]
+            places[camera] += 1
+        if chance.random() < 0.15:  # its watcher was killed, and the next one judges some of it again
+            back = chance.randint(0, places[camera])
+            yield from queues[camera][back : places[camera]]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    stays=st.lists(
+        st.tuples(st.integers(0, 3), st.integers(0, 500), st.integers(11, 80)), min_size=2, max_size=8, unique=True
+    ),
+    seed=st.integers(0),
+)
+def test_any_interleaving_and_any_replay_give_the_same(stays: list[tuple[int, int, int]], seed: int) -> None:
+    watched = street(0, 150, 300, 900)
+    events = [
+        one
+        for camera, begin, long in stays
+        for one in stay(camera, begin, begin + long, name=f"{camera}-{begin}-{long}")
+    ]
+    wanted = in_order(watched, events, 700)
+    found, state = correlated(watched, any_way(watched, events, 700, random.Random(seed)))
+    assert found == wanted
+    assert not state.order.waiting
+
+
+def test_a_loiterer_seen_again_next_door_is_roaming_and_graver_with_each_camera() -> None:
+    watched = street(0, 150, 300, 450)
+    events = stay(0, 0, 40) + stay(1, 100, 130) + stay(2, 400, 430) + stay(3, 1000, 1060)
+    told = in_order(watched, events, 1100)
+    assert [one.state for one in told] == ["open", "closed", "updated", "closed", "updated", "closed"]
+    assert len({one.id for one in told}) == 1
+    assert {one.kind for one in told} == {"roaming"}
+    assert [one.severity for one in told] == [1, 1, 2, 2, 3, 3]
+    assert told[0].began_at == NOON
+    assert told[0].started_at == NOON + 110
+    assert told[1].ended_at == NOON + 130
+    assert told[-1].ended_at == NOON + 1060
+    assert all(abs(one.score - sum(part.value for part in one.factors)) < 1e-9 for one in told)
+    assert "4곳" in told[-1].sentence["ko"]
+    assert "4 cameras" in told[-1].sentence["en"]
+    revisions = [one.revision for one in told]
+    assert revisions == sorted(set(revisions))
+
+
+@pytest.mark.parametrize(
+    ("metres", "first", "second"),
+    [
+        ((0, 900), (0, 40), (400, 440)),  # too far to be next door
+        ((0, 450), (0, 40), (50, 90)),  # nobody goes 450 m in 10 s
+        ((0, 150), (0, 200), (100, 140)),  # two people: the first is still there
+        ((0, 150), (0, 40), (3700, 3740)),  # more than an hour later
+    ],
+)
+def test_somebody_else_is_no_roaming(
+    metres: tuple[float, ...], first: tuple[float, float], second: tuple[float, float]
+) -> None:
+    watched = street(*metres)
+    assert not in_order(watched, stay(0, *first) + stay(1, *second), 3800)
+
+
+def test_a_camera_that_went_away_leaves_no_invented_end() -> None:
+    told = in_order(street(0, 150), stay(0, 0, 40) + stay(1, 100, 150, over="expired"), 300)
+    assert [one.state for one in told] == ["open", "expired"]
+    assert told[-1].ended_at is None
+
+
+@pytest.mark.parametrize("silent_from", [None, 90])
+def test_a_camera_that_does_not_come_holds_the_others_back_for_a_minute_at_most(silent_from: int | None) -> None:
+    watched = street(0, 150, 300)
+    events = stay(0, 0, 40) + stay(1, 100, 130)
+    told = [*items(events, "c0", 300), *items(events, "c1", 300)]
+    if silent_from is not None:
+        told += items([], "c2", silent_from)
+    told.sort(key=lambda item: _at(item[1]))
+    fold = Correlator(watched)
+    state, opened_at = fold.start(), None
+    for camera, one in told:
+        if isinstance(one, Event):
+            state, more = fold.step(state, one)
+        else:
+            state, more = fold.advance(state, {camera: one})
+        if more and opened_at is None:
+            opened_at = _at(one)
+    assert opened_at is not None
+    assert opened_at - (NOON + 110) <= HOLD_S + 1
+
+
+@pytest.mark.parametrize("off_s", [-7200.0, 7200.0])
+def test_a_clock_that_is_two_hours_off_holds_nobody_back(off_s: float) -> None:
+    watched = street(0, 150, 300)
+    events = stay(0, 0, 40) + stay(1, 100, 130)
+    wrong = [("c2", reached(NOON + second + off_s)) for second in range(300)]
+    told: list[tuple[float, Item]] = [
+        (_at(one), (camera, one)) for c in ("c0", "c1") for camera, one in items(events, c, 299)
+    ]
+    told += [(NOON + second, item) for second, item in enumerate(wrong)]
+    told.sort(key=lambda pair: pair[0])
+    found, state = correlated(watched, (item for _, item in told))
+    assert found == in_order(street(0, 150), events, 299)
+    assert not state.order.waiting
+
+
+def test_the_state_comes_back_from_a_checkpoint_as_it_was() -> None:
+    watched = street(0, 150)
+    told = [one for camera in ("c0", "c1") for one in items(stay(0, 0, 40) + stay(1, 100, 130), camera, 200)]
+    told.sort(key=lambda item: _at(item[1]))
+    assert correlated(watched, told, checkpoints=True)[0] == correlated(watched, told)[0]
+
+
+STREET = street(0, 150, 300)
+OFF = STREET.model_copy(update={"correlations": ()})
+
+
+def changing(*sites: tuple[float, Site]) -> list[Event]:
+    """What is said on the street, revisions of the site holding from so many seconds after noon on."""
+    revisions = Revisions([Revision(NOON + at, one) for at, one in sites])
+    events = stay(0, 0, 40) + stay(1, 100, 130) + stay(2, 200, 260)
+    told = [one for camera in STREET.cameras for one in items(events, camera.id, 300)]
+    told.sort(key=lambda item: _at(item[1]))
+    found, state = correlated(revisions, told, checkpoints=True)
+    assert not state.order.waiting
+    return found
+
+
+@pytest.mark.parametrize(
+    ("sites", "told"),
+    [
+        ([(0, STREET)], [(110, "open", 2), (134, "closed", 2), (210, "updated", 3), (264, "closed", 3)]),
+        ([(0, OFF)], []),
+        ([(0, OFF), (170, STREET)], []),  # the stays until then are not remembered
+        ([(0, STREET), (90, OFF)], []),  # it had not begun
+        ([(0, STREET), (120, OFF)], [(110, "open", 2), (134, "closed", 2)]),  # what has begun ends, and nobody joins it
+        ([(0, STREET), (205, OFF)], [(110, "open", 2), (134, "closed", 2)]),
+        ([(0, STREET), (220, OFF)], [(110, "open", 2), (134, "closed", 2), (210, "updated", 3), (264, "closed", 3)]),
+    ],
+)
+def test_a_revision_switches_it_off_by_capture_time(
+    sites: list[tuple[float, Site]], told: list[tuple[int, str, int]]
+) -> None:
+    found = changing(*sites)
+    cameras = [next(part.detail["cameras"] for part in one.factors if part.name == "roaming") for one in found]
+    assert [(one.updated_at - NOON, one.state) for one in found] == [(at, state) for at, state, _ in told]
+    assert cameras == [count for _, _, count in told]
+
+
+def test_an_unknown_correlation_is_named() -> None:
+    with pytest.raises(
+        CorrelationError, match="no such correlation: lurking; there are outage, repeated_theft, roaming"
+    ):
+        Correlator(STREET.model_copy(update={"correlations": ("lurking",)}))
+
+
+def test_what_is_old_is_forgotten() -> None:
+    watched = street(0, 150)
+    events = [one for hour in range(20) for one in stay(hour % 2, hour * 900, hour * 900 + 40)]
+    told: list[Item] = [(one.camera, one) for one in events]
+    told += [(camera, reached(NOON + second)) for second in range(0, 90_000, 30) for camera in ("c0", "c1")]
+    told.sort(key=lambda item: _at(item[1]))
+    _, state = correlated(watched, told)
+    assert not state.memories
+    again, after = correlated(watched, [*told, *((one.camera, one) for one in events[:5])])
+    assert len(again) == len(correlated(watched, told)[0])
+    assert not after.order.waiting
+
+
+def test_a_rescoring_says_it_too_and_the_order_of_the_cameras_makes_no_difference() -> None:
+    watched = street(0, 150)
+    seen = {
+        f"c{number}": [
+            msgspec.structs.replace(one, camera=f"c{number}")
+            for one in detections([along((begin, 500, 500), (begin + 20, 500, 500))], fps=2, seconds=80)
+        ]
+        for number, begin in enumerate((0, 50))
+    }
+    together = sorted((one for some in seen.values() for one in some), key=lambda one: one.captured_at)
+    events = list(pipeline.rescore(together, watched))
+    told = [one for one in events if one.kind == "roaming"]
+    assert [one.state for one in told] == ["open", "closed"]
+    assert told[0].camera == "c1"
+    one_after_the_other = list(pipeline.rescore([*seen["c1"], *seen["c0"]], watched))
+    assert [one for one in one_after_the_other if one.kind == "roaming"] == told

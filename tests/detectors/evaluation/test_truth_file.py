@@ -1,0 +1,127 @@
+"""Truth files as people write them, and events as they come back."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import lanewatch
+from detectors.evaluation import alarms, truth_file
+from detectors.evaluation.ground_truth import EvaluationError
+from detectors.event_table import lines
+from tests.detectors.evaluation.examples import START, written
+from tests.detectors.walker_records import loiterer, site, watch
+
+HEAD = "camera: lane\nstart: 2026-01-15T02:00:00+09:00\n"
+WHOLE = (
+    HEAD
+    + """duration_s: 600
+condition: infrared
+kinds: [loitering, intrusion]
+happenings:
+  - {kind: loitering, zone: yard, at_s: 12.5, end_s: 40, pattern: on foot, what: "a man, standing"}
+  - {kind: intrusion, at_s: 30, condition: dusk}
+"""
+)
+
+
+def test_all_that_a_truth_file_can_say(tmp_path: Path) -> None:
+    labels = truth_file.read(written(tmp_path, WHOLE, "t.yaml"))
+    first, second = labels.happenings
+    assert (labels.camera, labels.start, labels.end) == ("lane", START, START + 600)
+    assert labels.kinds == frozenset({"loitering", "intrusion"})
+    assert (first.at, first.end, first.zone, first.pattern) == (START + 12.5, START + 40, "yard", "on foot")
+    assert (first.condition, second.condition, second.zone, second.end) == ("infrared", "dusk", None, None)
+    assert (first.line, second.line) == (7, 8)
+
+
+def test_that_nothing_happens_is_a_truth_too(tmp_path: Path) -> None:
+    assert truth_file.read(written(tmp_path, HEAD + "happenings: []\n", "t.yaml")).happenings == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "says"),
+    [
+        ("", 1, "the file is empty; a truth file has camera, start and happenings"),
+        ("# only a remark\n", 1, "the file is empty"),
+        ("- a\n- b\n", 1, "this is no truth file"),
+        (HEAD, 1, "`happenings` is no list; write `happenings: []`"),
+        (HEAD + "happenings:\n  - loitering\n", 4, "this is no happening"),
+        (HEAD + "happenings:\n  - {kind: loitering}\n", 4, "`at_s` is missing"),
+        (HEAD + "happenings:\n  - {kind: loitering, at_s: soon}\n", 4, "`at_s` must be a number"),
+        (HEAD + "happenings:\n  - {kind: loitering, at_s: .nan}\n", 4, "`at_s` must be a number"),
+        (HEAD + "happenings:\n  - {kind: loitering, at_s: 9, end_s: 3}\n", 4, "it ends (3 s) before it begins (9 s)"),
+        (HEAD + "happenings:\n  - {kind: loitering, ats: 9}\n", 4, "unknown key `ats`; did you mean `at_s`"),
+        (HEAD + "happenings:\n  - {at_s: 9, kind: loitering, what: a man, standing}\n", 4, "needs quotes"),
+        (HEAD + "condition: nite\nhappenings: []\n", 3, "`condition` nite is not known here; did you mean `night`"),
+        (HEAD + "duration_s: 0\nhappenings: []\n", 3, "`duration_s` is not above 0"),
+        (HEAD + "kinds: loitering\nhappenings: []\n", 3, "`kinds` must be a list"),
+        ("camera: lane\nstart: yesterday\nhappenings: []\n", 2, "`start` yesterday is no instant"),
+        ("camera: 7\nstart: 2026-01-15T02:00:00Z\nhappenings: []\n", 1, "`camera` must be text"),
+        ("camera: lane\nhappenings: [\n", 3, "the YAML is broken"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, text: str, line: int, says: str) -> None:
+    file = written(tmp_path, text, "t.yaml")
+    with pytest.raises(EvaluationError) as caught:
+        truth_file.read(file)
+    assert f"{file}:{line}: " in str(caught.value)
+    assert says in str(caught.value)
+
+
+def test_unknown_kinds_and_labels_that_are_there_twice_are_named(tmp_path: Path) -> None:
+    text = (
+        HEAD
+        + "happenings:\n"
+        + "".join(
+            f"  - {{kind: {kind}, zone: yard, at_s: {at}}}\n"
+            for kind, at in (("loitring", 1), ("loitering", 5), ("loitering", 5))
+        )
+    )
+    file = written(tmp_path, text, "t.yaml")
+    with pytest.raises(EvaluationError) as caught:
+        truth_file.known([truth_file.read(file)], ["loitering", "intrusion"])
+    assert str(caught.value).splitlines() == [
+        f"{file}:4: unknown kind loitring; did you mean `loitering`?",
+        f"{file}:6: loitering is labelled twice at the same instant, first in {file}:5; remove one, or give each its "
+        "own instant",
+    ]
+
+
+def test_the_demos_truth_is_what_people_read_in_it() -> None:
+    labels = truth_file.read(lanewatch.DEMO_TRUTH)
+    kinds = [one.kind for one in labels.happenings]
+    assert {kind: kinds.count(kind) for kind in set(kinds)} == {"loitering": 2, "intrusion": 3, "line_crossing": 4}
+    assert labels.happenings[1].what == "the man he talks to, half hidden behind the lamp post's sign"
+
+
+def test_alarms_are_raised_once_an_event_and_the_same_from_all_revisions_the_last_or_a_file(tmp_path: Path) -> None:
+    revisions = watch(loiterer(120), site())
+    newest = {event.id: event for event in revisions}
+    file = written(tmp_path, lines([*newest.values(), *newest.values()]) + "\n", "events.jsonl")
+    opened = [event.updated_at for event in revisions if event.state == "open"]
+    assert [one.at for one in alarms.read(file)] == opened
+    assert alarms.alarms(revisions) == alarms.alarms(newest.values())
+    assert [one.at for one in alarms.alarms(reversed(revisions))] == opened
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('{"run": "a"}\n', r":1: this is no event \(.*missing required field"),
+        ("\n\nnonsense\n", r":3: this is no event"),
+    ],
+)
+def test_a_line_that_is_no_event_is_named(tmp_path: Path, text: str, says: str) -> None:
+    file = written(tmp_path, text, "events.jsonl")
+    with pytest.raises(EvaluationError, match=re.escape(str(file)) + says):
+        alarms.read(file)
+
+
+def test_two_runs_in_one_file_are_not_mixed(tmp_path: Path) -> None:
+    event = lines(watch(loiterer(120), site())[-1:])
+    file = written(tmp_path, event + event.replace('"run":"test"', '"run":"other"'), "events.jsonl")
+    with pytest.raises(EvaluationError, match="events of 2 runs"):
+        alarms.read(file)

@@ -1,0 +1,386 @@
+"""The fold as a whole: what it raises, whatever the rate, the order of checkpoints and the state of the camera."""
+
+from __future__ import annotations
+
+import random
+from itertools import pairwise
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detectors.behaviours.base import BehaviourError
+from detectors.behaviours.registry import find
+from detectors.thresholds import ThresholdError
+from detectors.watch_stage import CameraState, Watcher
+from lanewatch import records
+from lanewatch.records import Detections, Event, Gap
+from tests.detectors.walker_records import NOON, along, detections, hidden, loiterer, opened, record, site, visit, watch
+
+RATES = (1.0, 2.0, 5.0, 15.0)
+FOOT_FILTER_S = 0.4
+
+SITE = site()
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    begin=st.floats(0, 3), x=st.floats(320, 680), stay_s=st.floats(14, 25), pace=st.floats(60, 90), seed=st.integers(0)
+)
+def test_the_same_loiterer_at_any_rate(begin: float, x: float, stay_s: float, pace: float, seed: int) -> None:
+    path = visit(begin, x, stay_s, pace)
+    entered = begin + 90 / pace
+    raised = {}
+    for fps in RATES:
+        noise = np.random.default_rng(seed)
+        events = opened(watch(detections([path], fps=fps, seconds=45, jitter=noise), SITE))
+        assert [(event.kind, event.zone) for event in events] == [("loitering", "yard")]
+        raised[fps] = events[0].started_at - NOON
+        assert -0.1 <= raised[fps] - (entered + 10) <= 1 / fps + FOOT_FILTER_S
+    for fps in RATES:
+        assert abs(raised[fps] - raised[15.0]) <= 1 / fps + 1 / 15
+
+
+@settings(max_examples=8, deadline=None)
+@given(begin=st.floats(0, 3), y=st.floats(330, 680), pace=st.floats(60, 90))
+def test_the_same_intruder_at_any_rate(begin: float, y: float, pace: float) -> None:
+    path = along((begin, 290, y), (begin + 290 / pace, 0, y))
+    entered = begin + 90 / pace
+    raised = {}
+    for fps in RATES:
+        events = opened(watch(detections([path], fps=fps, seconds=10), SITE))
+        assert [(event.kind, event.zone) for event in events] == [("intrusion", "shed")]
+        raised[fps] = events[0].started_at - NOON
+        assert 0 <= raised[fps] - entered <= 0.5 + 1 / fps + FOOT_FILTER_S
+    for fps in RATES:
+        assert abs(raised[fps] - raised[15.0]) <= 1 / fps + 1 / 15
+
+
+@settings(max_examples=8, deadline=None)
+@given(begin=st.floats(0, 3), y=st.floats(250, 750), pace=st.floats(60, 90), back=st.booleans())
+def test_the_same_crossing_at_any_rate(begin: float, y: float, pace: float, back: bool) -> None:
+    first, last = (980, 620) if back else (620, 980)
+    path = along((begin, first, y), (begin + 360 / pace, last, y))
+    crossed = begin + abs(800 - first) / pace
+    raised = {}
+    for fps in RATES:
+        events = opened(watch(detections([path], fps=fps, seconds=12), SITE))
+        assert [(event.kind, event.zone) for event in events] == [("line_crossing", "gate")]
+        raised[fps] = events[0].started_at - NOON
+        assert -0.1 <= raised[fps] - crossed <= 1 / fps + FOOT_FILTER_S
+    for fps in RATES:
+        assert abs(raised[fps] - raised[15.0]) <= 1 / fps + 1 / 15
+
+
+@pytest.mark.parametrize("fps", RATES)
+def test_ten_short_passes_are_no_loiterer(fps: float) -> None:
+    """Four seconds in the yard, three outside, ten times: forty seconds in all."""
+    points = []
+    for turn in range(10):
+        begin = turn * 14.0
+        points += [(begin, 180.0, 500.0), (begin + 7, 820.0, 500.0)]
+        points += [(begin + 10, 850.0, 500.0)]
+    events = watch(detections([along(*points)], fps=fps, seconds=140), SITE)
+    assert not opened(events, "loitering")
+    assert opened(events, "line_crossing")
+
+
+@pytest.mark.parametrize("fps", [2.0, 5.0, 15.0])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_teleporting_box_raises_nothing(fps: float, seed: int) -> None:
+    """Five body heights and more between two records, in and out of both zones and over the line."""
+    source = random.Random(seed)
+    spots = [(500.0, 500.0)]
+    while len(spots) < 40 * fps:
+        spot = (source.uniform(20, 980), source.uniform(320, 780))
+        if all(np.hypot(spot[0] - x, spot[1] - y) > 300 for x, y in spots[-1:]):
+            spots.append(spot)
+    path = lambda time: spots[round(time * fps)]  # noqa: E731
+    assert not watch(detections([path], fps=fps, seconds=40), SITE)
+
+
+@pytest.mark.parametrize("fps", RATES)
+@pytest.mark.parametrize(
+    ("hidden_s", "tracks"),
+    [
+        (2.0, 1),  # the tracker finds him again
+        (3.6, 2),  # the tracker has forgotten him: place and look carry the dwell over
+    ],
+)
+def test_lost_and_found_keeps_its_dwell(fps: float, hidden_s: float, tracks: int) -> None:
+    path = visit(0, 500, 20, 100)
+    expected = opened(watch(detections([path], fps=fps, seconds=40), SITE))[0]
+    gone = hidden(path, 6, 6 + hidden_s)
+    events = opened(watch(detections([gone], fps=fps, seconds=40), SITE))
+    assert [event.kind for event in events] == ["loitering"]
+    assert abs(events[0].started_at - expected.started_at) <= 1 / fps + 1e-6
+    assert events[0].id == expected.id
+    assert len(events[0].tracks) == tracks
+
+
+def test_somebody_else_does_not_inherit_a_dwell() -> None:
+    """One leaves the place unseen; another, who looks different, appears there."""
+    first = hidden(visit(0, 500, 20, 100), 9, 60)
+    second = hidden(visit(0, 500, 20, 100), 0, 12.5)
+    events = opened(watch(detections([first, second], fps=5, seconds=20), SITE))
+    assert not events
+
+
+def crowd(seed: int, fps: float = 3.0, seconds: float = 60.0) -> list[Detections]:
+    """Six people who wander about, with misses, jitter, idle ticks and a false box now and then."""
+    source = np.random.default_rng(seed)
+    paths = []
+    for _ in range(6):
+        times = np.cumsum(source.uniform(2, 9, 12))
+        paths.append(along(*zip(times, source.uniform(20, 980, 12), source.uniform(250, 780, 12), strict=True)))
+    result = []
+    for one in detections(paths, fps=fps, seconds=seconds, jitter=source):
+        keep = source.random(len(one)) > 0.1
+        gap: Gap | None = "idle" if not keep.any() else None
+        result.append(
+            record(
+                one.captured_at,
+                gap=gap,
+                xyxy=one.xyxy[keep],
+                scores=one.scores[keep].tolist(),
+                labels=one.labels[keep].tolist(),
+                look=one.look[keep],
+            )
+        )
+    return result
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_checkpoints_replayed_in_any_order_give_the_same_events(seed: int) -> None:
+    taken = crowd(seed)
+    watcher = Watcher(SITE, run="test")
+    state = watcher.start("lane")
+    checkpoints, events = [], []
+    for one in taken:
+        checkpoints.append(records.encode(state))
+        state, more = watcher.step(state, one)
+        events.append([records.encode(event) for event in more])
+    last = records.encode(state)
+    assert sum(map(len, events)) > 10
+    order = list(range(len(taken)))
+    random.Random(seed).shuffle(order)
+    for position in order[:25]:
+        again = Watcher(SITE, run="test")
+        state = records.decode(checkpoints[position], CameraState)
+        assert records.encode(state) == checkpoints[position]
+        for one, expected in zip(taken[position : position + 40], events[position:], strict=False):
+            state, more = again.step(state, one)
+            assert [records.encode(event) for event in more] == expected
+        if position + 40 >= len(taken):
+            assert records.encode(state) == last
+
+
+def test_the_state_that_is_given_is_not_changed() -> None:
+    watcher = Watcher(SITE)
+    state = watcher.start("lane")
+    for one in crowd(1):
+        before = records.encode(state)
+        after, _ = watcher.step(state, one)
+        assert records.encode(state) == before
+        state = after
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_event_is_sound(seed: int) -> None:
+    """What holds of any event: an opening first, revisions that rise, an end that is not before its beginning, parts
+    that add up, sentences in both languages, a peak that was seen."""
+    events = watch([*crowd(seed), record(NOON + 61, gap="ended")], SITE)
+    by_id: dict[str, list[Event]] = {}
+    for event in events:
+        by_id.setdefault(event.id, []).append(event)
+    assert len(by_id) > 3
+    for life in by_id.values():
+        assert life[0].state == "open"
+        assert {one.state for one in life[1:-1]} <= {"updated"}
+        assert life[-1].state in ("closed", "expired")
+        assert all(one.revision < other.revision for one, other in pairwise(life))
+        assert life[-1].ended_at is None if life[-1].state == "expired" else life[-1].ended_at is not None
+        for one in life:
+            assert one.score == pytest.approx(sum(factor.value for factor in one.factors), abs=1e-9)
+            assert 0 < one.score <= 1
+            assert set(one.sentence) == {"ko", "en"}
+            assert one.ended_at is None or one.ended_at >= one.started_at
+            assert NOON <= one.peak.captured_at <= one.updated_at
+            assert one.onvif == find(one.kind).onvif
+
+
+LOITERING_AT = 10.9
+
+
+def test_a_recordings_end_expires_what_is_open() -> None:
+    events = watch([*loiterer(20), record(NOON + 20, gap="ended")], SITE)
+    assert [event.state for event in events if event.state != "updated"] == ["open", "expired"]
+    assert events[-1].ended_at is None
+    assert events[-1].revision == round((NOON + 20) * 1000)
+
+
+@pytest.mark.parametrize(
+    ("lost_s", "states"),
+    [
+        (20, ["open"]),  # he may still be there
+        (40, ["open", "expired"]),  # nobody knows
+    ],
+)
+def test_a_camera_out_of_reach_expires_what_is_open(lost_s: int, states: list[str]) -> None:
+    ticks = [record(NOON + 20 + second, gap="lost") for second in range(lost_s)]
+    events = [event for event in watch([*loiterer(20), *ticks], SITE) if event.kind == "loitering"]
+    assert [event.state for event in events if event.state != "updated"] == states
+    assert all(event.ended_at is None for event in events)
+
+
+def test_a_short_loss_of_the_camera_does_not_end_a_dwell() -> None:
+    seen = loiterer(20)
+    blind = [record(one.captured_at, gap="lost") if 5 < one.captured_at - NOON < 10 else one for one in seen]
+    assert opened(watch(blind, SITE))[0].started_at == opened(watch(seen, SITE))[0].started_at
+
+
+def test_a_still_cameras_ticks_let_time_pass() -> None:
+    """He stands so still that the gate shuts: he has dwelt on, and when he has gone the event closes."""
+    still = [record(NOON + 6 + second, gap="idle") for second in range(1, 10)]
+    events = watch([*loiterer(6), *still], SITE)
+    assert [event.kind for event in opened(events)] == ["loitering"]
+    assert opened(events)[0].started_at == pytest.approx(NOON + LOITERING_AT, abs=1.1)
+    gone = [record(NOON + 16 + second, gap=None if second < 3 else "idle") for second in range(10)]
+    events = watch([*loiterer(6), *still, *gone], SITE)
+    assert events[-1].state == "closed"
+    assert events[-1].ended_at == NOON + 15
+
+
+@pytest.mark.parametrize(
+    ("step_s", "opens"),
+    [
+        (0.2, 1),  # a sampler was restarted, or handed over
+        (2.9, 1),
+        (15.0, 1),  # one was killed, and another one has taken over
+        (31.0, 2),  # whoever is there now may be anybody
+        (-3600.0, 2),  # the clock was set back by an hour
+        (3600.0, 2),
+    ],
+)
+def test_a_new_epoch(step_s: float, opens: int) -> None:
+    before = loiterer(15)
+    shifted = before[-1].captured_at + step_s
+    after = detections([lambda _: (500, 500)], fps=5, seconds=15, start=shifted, epoch=2)
+    events = watch([*before, *after], SITE)
+    assert len(opened(events)) == opens
+    assert [event.state for event in events].count("expired") == opens - 1
+    assert len({(event.id, event.revision) for event in events}) == len(events)
+
+
+def test_late_duplicate_and_stale_records_are_skipped_and_counted() -> None:
+    taken = loiterer(15)
+    disorder = []
+    for number, one in enumerate(taken):
+        disorder.append(one)
+        if number % 5 == 4:
+            disorder += [one, taken[number - 3]]
+    watcher = Watcher(SITE, run="test")
+    state, events = watcher.start("lane"), []
+    for one in disorder:
+        state, more = watcher.step(state, one)
+        events += more
+    assert events == watch(taken, SITE)
+    assert state.skipped == {"duplicate": 15, "late": 15}
+
+
+def test_a_handovers_overlap_is_told_by_slot_and_the_newest_epoch_wins() -> None:
+    taken = loiterer(15)
+    first, second = taken[:50], [records.decode(records.encode(one), Detections) for one in taken[45:]]
+    successor = loiterer(15, epoch=2)[45:]
+    expected = [(event.id, event.state, event.revision) for event in watch(taken, SITE)]
+    watcher = Watcher(SITE, run="test")
+    state, events = watcher.start("lane"), []
+    for one in [*first, *successor[:10], *second[10:20], *successor[10:]]:
+        state, more = watcher.step(state, one)
+        events += more
+    assert [(event.id, event.state, event.revision) for event in events] == expected
+    assert state.skipped == {"duplicate": 2, "late": 3, "stale": 10}
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        (500, 500, 500, 500),  # no size
+        (500, 400, 500, 500),  # no width
+        (500, 500, 540, 500),  # no height
+        (540, 500, 500, 400),  # inside out
+        (float("nan"), 400, 540, 500),
+        (500, 400, float("inf"), 500),
+    ],
+)
+def test_a_box_that_is_none_does_no_harm(box: tuple[float, ...]) -> None:
+    spoiled = [
+        record(
+            one.captured_at,
+            xyxy=np.vstack([one.xyxy, np.array([box], np.float32)]),
+            scores=[*one.scores.tolist(), 0.9],
+            labels=[*one.labels.tolist(), 1],
+            look=np.vstack([one.look, np.full((1, 144), 9, np.uint8)]),
+        )
+        for one in loiterer(15)
+    ]
+    events = opened(watch(spoiled, SITE))
+    assert [(event.kind, event.zone) for event in events] == [("loitering", "yard")]
+
+
+def test_nothing_is_looked_at_in_an_ignored_zone() -> None:
+    tree = {
+        "id": "tree",
+        "name": {"ko": "나무", "en": "the tree"},
+        "kind": "ignore",
+        "polygon": [[0.35, 0.4], [0.65, 0.4], [0.65, 0.8], [0.35, 0.8]],
+    }
+    zones = [zone.model_dump() for zone in SITE.cameras[0].zones]
+    assert not watch(loiterer(30), site(camera={"zones": [*zones, tree]}))
+
+
+def test_a_small_false_box_raises_nothing() -> None:
+    """One record with a box in the closed zone, at every rate."""
+    for fps in RATES:
+        flash = hidden(along((0, 100, 500), (1 / fps / 2, 100, 500)), 1 / fps, 99)
+        assert not watch(detections([flash], fps=fps, seconds=5), SITE)
+
+
+def test_a_camera_of_another_site_is_refused() -> None:
+    with pytest.raises(KeyError, match="elsewhere"):
+        Watcher(SITE).start("elsewhere")
+
+
+def test_an_unknown_behaviour_or_threshold_is_named() -> None:
+    with pytest.raises(BehaviourError, match=r"behaviours\.lurking.*there are.*loitering"):
+        Watcher(site(behaviours={"lurking": {}}))
+    with pytest.raises(ThresholdError, match=r"behaviours\.loitering\.rules\[0\]\.thresholds: dwell.*dwell_s"):
+        Watcher(site(behaviours={"loitering": {"rules": [{"thresholds": {"dwell": 3}}]}}))
+
+
+@pytest.mark.parametrize("hole_s", [5, 10, 15])
+@pytest.mark.parametrize("begin", range(2, 44, 8))
+def test_a_hole_in_a_stay_loses_and_doubles_nothing(hole_s: int, begin: int) -> None:
+    """A sampler is killed at any moment of a loiterer's and an intruder's stay; the threshold is half a minute."""
+    usual = site(behaviours={"loitering": {"thresholds": {"dwell_s": 30}}})
+    paths = [along((0, 500, 500), (55, 500, 500)), along((0, 100, 500), (55, 100, 500))]
+    whole = detections(paths, fps=5, seconds=60)
+    holed = [one for one in whole if one.captured_at - NOON < begin]
+    holed += [msgspec.structs.replace(one, epoch=2) for one in whole if one.captured_at - NOON >= begin + hole_s]
+    wanted, found = opened(watch(whole, usual)), opened(watch(holed, usual))
+    for kind in ("loitering", "intrusion"):
+        times = [one.started_at for one in wanted if one.kind == kind]
+        late = [one.started_at - times[0] for one in found if one.kind == kind]
+        assert len(late) == 1
+        assert late[0] <= 10.0 or begin <= times[0] - NOON <= begin + hole_s
+
+
+def test_somebody_else_inherits_no_stay_over_a_hole() -> None:
+    came = [one for one in loiterer(8) if one.captured_at - NOON < 8]
+    after = detections([lambda _: (330, 320)], fps=5, seconds=8, start=NOON + 20, epoch=2)
+    moved = detections([lambda _: (500, 500)], fps=5, seconds=8, start=NOON + 20, epoch=2)
+    assert opened(watch([*came, *moved], SITE))
+    other = [msgspec.structs.replace(one, look=one.look[:, ::-1].copy()) for one in after]
+    assert not opened(watch([*came, *other], SITE))

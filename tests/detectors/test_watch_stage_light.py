@@ -1,0 +1,51 @@
+"""A camera that switches between colour and infrared, and what an event says of the light."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from detectors.watch_stage import SETTLE_S, Watcher
+from lanewatch.records import Detections, Profile
+from tests.detectors.walker_records import MIDNIGHT, NOON, loiterer, opened, site, watch
+
+
+def lit(records: list[Detections], profile: Profile, since: float) -> list[Detections]:
+    return [msgspec.structs.replace(one, profile=profile) if one.captured_at >= since else one for one in records]
+
+
+@pytest.mark.parametrize(
+    ("start", "profile", "light"),
+    [
+        (NOON, "day", "day"),
+        (NOON, "infrared", "infrared"),  # a camera in a dark place
+        (MIDNIGHT, "night", "night"),  # under a street lamp
+    ],
+)
+def test_an_event_says_in_which_light_it_was_opened(start: float, profile: Profile, light: str) -> None:
+    events = watch(lit(loiterer(60, start), profile, start), site())
+    assert [event.condition for event in opened(events, "loitering")] == [light]
+
+
+def test_the_records_around_a_switch_are_set_aside_and_the_stay_goes_on() -> None:
+    records = loiterer(75)
+    switched = lit(records, "infrared", NOON + 8)
+    watcher = Watcher(site(), run="test")
+    state = watcher.start("lane")
+    events = []
+    for one in switched:
+        state, more = watcher.step(state, one)
+        events += more
+    assert watcher.skipped(state) == {"mode switch": round(SETTLE_S * 5)}
+    plain, mixed = (opened(one, "loitering") for one in (watch(records, site()), events))
+    assert [one.began_at for one in mixed] == [one.began_at for one in plain]
+    assert [one.started_at for one in mixed] == [one.started_at for one in plain]
+
+
+def test_the_sun_alone_is_no_switch() -> None:
+    """The sampler calls the same colours night once the sun is down; the picture is the same."""
+    watcher = Watcher(site(), run="test")
+    state = watcher.start("lane")
+    for one in lit(loiterer(20), "night", NOON + 8):
+        state, _ = watcher.step(state, one)
+    assert watcher.skipped(state) == {}

@@ -1,0 +1,76 @@
+"""The fold over revisions of its site: each holds from its capture time on."""
+
+from __future__ import annotations
+
+import pytest
+
+from detectors.watch_stage import CameraState, Watcher
+from lanewatch import records
+from lanewatch.config.revisions import Revision, Revisions
+from lanewatch.config.site import Site
+from lanewatch.records import Event
+from tests.detectors.walker_records import NOON, loiterer, opened, site, watch
+
+SITE = site()
+YARD = SITE.cameras[0].zones[0]
+SHED = SITE.cameras[0].zones[1]
+
+
+def revised(changed: Site, after_s: float) -> list[Event]:
+    """A loiterer's 30 s, the site's other revision holding from ``after_s`` on."""
+    revisions = Revisions([Revision(0.0, SITE), Revision(NOON + after_s, changed)])
+    watcher = Watcher(revisions, run="test")
+    state, events = watcher.start("lane"), []
+    for one in loiterer(30):
+        state, more = watcher.step(records.decode(records.encode(state), CameraState), one)
+        events += more
+    return events
+
+
+def test_a_revision_holds_from_its_capture_time_on_and_a_dwell_goes_on_over_it() -> None:
+    stricter = site(behaviours={"loitering": {"thresholds": {"dwell_s": 5}}})
+    usual = opened(watch(loiterer(30), SITE))[0]
+    before, after = opened(revised(stricter, 8)), opened(revised(stricter, 20))
+    assert [one.id for one in before] == [one.id for one in after] == [usual.id]
+    assert before[0].started_at == NOON + 8  # he has been there for longer than 5 s then
+    assert before[0].site == stricter.digest
+    assert (after[0].started_at, after[0].site) == (usual.started_at, SITE.digest)
+    assert {one.site for one in revised(stricter, 20)} == {SITE.digest, stricter.digest}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        site(camera={"zones": [SHED.model_dump()]}),  # nobody asks for that zone any more
+        site(behaviours={"loitering": {"enabled": False}}),
+        site(camera={"zones": [YARD.model_copy(update={"kind": "lane"}).model_dump()]}),
+    ],
+)
+def test_what_a_revision_asks_for_no_more_closes(changed: Site) -> None:
+    events = revised(changed, 20)
+    assert [one.state for one in events if one.state != "updated"] == ["open", "closed"]
+    assert events[-1].updated_at == NOON + 20
+    assert events[-1].ended_at == NOON + 19.8
+
+
+def test_a_camera_that_a_revision_removed_has_its_events_expired_and_its_records_counted() -> None:
+    other = site(camera={"id": "yonder"})
+    events = revised(other, 20)
+    assert [one.state for one in events if one.state != "updated"] == ["open", "expired"]
+    watcher = Watcher(Revisions([Revision(0.0, SITE), Revision(NOON + 20, other)]), run="test")
+    state = watcher.start("lane")
+    for one in loiterer(30):
+        state, _ = watcher.step(state, one)
+    assert state.skipped == {"removed": 50}
+    with pytest.raises(KeyError, match="nowhere"):
+        watcher.start("nowhere")
+
+
+def test_a_behaviour_that_is_switched_on_again_remembers_nobody() -> None:
+    off = site(behaviours={"loitering": {"enabled": False}})
+    watcher = Watcher(Revisions([Revision(0.0, SITE), Revision(NOON + 8, off), Revision(NOON + 18, SITE)]), run="test")
+    state, events = watcher.start("lane"), []
+    for one in loiterer(35):
+        state, more = watcher.step(state, one)
+        events += more
+    assert opened(events)[0].started_at == pytest.approx(NOON + 28, abs=0.21)

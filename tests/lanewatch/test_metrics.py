@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+from prometheus_client import REGISTRY, generate_latest
+
+from lanewatch import metrics, service
+
+
+def value(name: str, **labels: str) -> float | None:
+    return REGISTRY.get_sample_value(name, labels)
+
+
+def test_what_is_no_longer_held_is_no_longer_told() -> None:
+    metrics.held("t-held", "frames", {0, 1})
+    metrics.lag("t-held", "frames", 0, 5)
+    metrics.lag("t-held", "frames", 1, 7)
+    metrics.held("t-held", "frames", {1})
+    assert value("lanewatch_partitions", stage="t-held", topic="frames") == 1
+    assert value("lanewatch_lag_records", stage="t-held", topic="frames", partition="0") is None
+    assert value("lanewatch_lag_records", stage="t-held", topic="frames", partition="1") == 7
+    assert value("lanewatch_rebalances_total", stage="t-held") == 2
+
+
+def test_what_repeats_is_said_once_a_minute_with_its_count(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("lanewatch.metrics.time.monotonic", lambda: now[0])
+    log = metrics.log("t-repeats")
+    said = []
+    for _ in range(4):
+        said.append(metrics.repeated(log, "away", "the broker is away", partition=3))
+        now[0] += 25
+    metrics.unsay(log, ["away"])
+    said.append(metrics.repeated(log, "away", "the broker is away"))
+    assert said == [True, False, False, True, True]
+    assert [record.getMessage() for record in caplog.records] == [
+        "the broker is away",
+        "the broker is away (and 2 more like it)",
+        "the broker is away",
+    ]
+
+
+def test_no_series_tells_when_it_was_made() -> None:
+    assert b"lanewatch" in generate_latest()
+    assert b"_created" not in generate_latest()
+
+
+@pytest.mark.parametrize("kind", ["text", "json"])
+def test_a_log_says_what_it_is_about(kind: str) -> None:
+    record = logging.LogRecord("lanewatch.watch", logging.WARNING, "", 0, "골목 %s", ("lane",), None)
+    record.__dict__ |= {"camera": "lane", "topic": "t.frames", "partition": 3, "offset": 7}
+    text = service.formatter(kind).format(record)
+    if kind == "text":
+        assert text.endswith("WARNING lanewatch.watch: 골목 lane [topic=t.frames partition=3 offset=7]")
+    else:
+        told = json.loads(text)
+        assert (told["message"], told["level"], told["camera"]) == ("골목 lane", "WARNING", "lane")
+        assert (told["topic"], told["partition"], told["offset"]) == ("t.frames", 3, 7)

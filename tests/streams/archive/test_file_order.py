@@ -1,0 +1,76 @@
+"""Kept detections that somebody shuffled, copied or put into one file come back in the order of watching."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from streams.archive import detections_archive
+from streams.archive.detections_archive import Archive
+from tests.streams.archive.test_detections_archive import detections
+
+SLOTS = [*range(0, 20_000, 500), *range(3_600_000, 3_620_000, 500), *range(90_000_000, 90_005_000, 500)]
+"""Three stretches with holes between them, the last one on another day."""
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Path:
+    folder = tmp_path / "kept"
+    with Archive(folder, rows_per_file=8) as writer:
+        for slot in SLOTS:
+            for camera in ("b", "a"):
+                writer.append(detections(slot, camera=camera))
+    return folder
+
+
+def read(folder: Path) -> list[tuple[str, int, int]]:
+    return [(one.camera, one.epoch, one.slot) for one in detections_archive.read(folder)]
+
+
+WANTED = [(camera, 7, slot) for camera in "ab" for slot in SLOTS]
+
+
+def test_names_do_not_matter(kept: Path, tmp_path: Path) -> None:
+    files = sorted(kept.rglob("*.parquet"))
+    random.Random(3).shuffle(files)
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for number, file in enumerate(files):
+        shutil.copy(file, flat / f"export_{number}.parquet")
+    assert read(flat) == WANTED
+
+
+def test_rows_of_all_cameras_in_one_shuffled_file(kept: Path, tmp_path: Path) -> None:
+    whole = pa.concat_tables([pq.read_table(file, partitioning=None) for file in kept.rglob("*.parquet")])
+    rows = np.random.default_rng(1).permutation(len(whole))
+    file = tmp_path / "one.parquet"
+    pq.write_table(whole.take(rows), file, row_group_size=16)
+    assert read(file) == WANTED
+
+
+@pytest.mark.parametrize("statistics", [True, False])  # other writers leave the footer's bounds out
+def test_a_copy_beside_the_original_gives_each_record_twice_in_order(
+    kept: Path, tmp_path: Path, statistics: bool
+) -> None:
+    for number, file in enumerate(sorted(kept.rglob("*.parquet"))[::2]):
+        copy = pq.read_table(file, partitioning=None)
+        pq.write_table(copy, kept / f"copy_{number}.parquet", write_statistics=statistics)
+    got = read(kept)
+    assert got == sorted(got)
+    assert len(got) > len(WANTED)
+    assert sorted(set(got)) == WANTED
+
+
+def test_a_later_epoch_comes_later_though_its_clock_was_set_back(tmp_path: Path) -> None:
+    watched = [(7, 9_000), (7, 9_500), (8, 1_000), (8, 1_500)]
+    rows = [detections(slot, epoch=epoch) for epoch, slot in watched]
+    with Archive(tmp_path) as writer:
+        for row in (rows[2], rows[0], rows[3], rows[1]):
+            writer.append(row)
+    assert [(epoch, slot) for _, epoch, slot in read(tmp_path)] == watched

@@ -1,0 +1,109 @@
+"""The loops of detect and serve while their broker is away, and a worker that is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.kafka_server import BrokerProcess
+from streams.kafka import codec
+from streams.kafka.evidence.frame_store import KafkaFootage
+from streams.kafka.workers.detect_worker import DetectLoop
+from streams.kafka.workers.serve_worker import ServeLoop
+from tests.streams.kafka.kafka_site import Shop, picture, running, until
+from tests.streams.kafka.workers.test_detect_worker import Seeing
+from tests.streams.kafka.workers.test_serve_worker import Storing, event
+
+
+@pytest.fixture
+def own() -> Iterator[BrokerProcess]:
+    """A broker that may be killed."""
+    with BrokerProcess() as process:
+        yield process
+
+
+def test_a_broker_that_was_away_is_worked_with_again_and_nothing_is_lost(own: BrokerProcess) -> None:
+    shop = Shop(own.address, cameras=("a",), partitions=1)
+    storing = Storing()
+    footage = KafkaFootage(shop.broker, shop.topics, lambda camera: 0)
+    detect = DetectLoop(shop.broker, shop.topics, Seeing(), node="one", most_age_s=None)
+    serve = ServeLoop(shop.broker, shop.topics, storing, node="one", footage=footage)
+    with running(detect), running(serve):
+        for number in range(10):
+            shop.frame(picture("a", number * 100))
+            shop.send(shop.topics.events.name, 0, codec.of_event(event(number)))
+        shop.flush()
+        shop.detections(10)
+        until(lambda: len(storing.events) == 10, "the first events")
+        own.kill()
+        for number in range(10, 20):  # wait in the client until the broker is back
+            shop.frame(picture("a", number * 100))
+            shop.send(shop.topics.events.name, 0, codec.of_event(event(number)))
+        held = footage.hold("a", 0.0, 2.0)
+        own.start()
+        shop.flush()
+        every = {number * 100 for number in range(20)}
+        until(lambda: {one.slot for one in shop.detections(20)} == every, "all frames, some of them twice")
+        until(lambda: len({one.id for one in storing.events}) == 20, "all events")
+        assert held.covered == (0.0, 1.9)
+        until(lambda: shop.committed("detect", shop.topics.frames.name) == {0: 20}, "the frames' place")
+        until(lambda: shop.committed("serve", shop.topics.events.name) == {0: 20}, "the events' place")
+    footage.close()
+    shop.close()
+
+
+WORKER = """
+import sys, threading, time
+from lanewatch.records import Detections
+from lanewatch.config.site import Site
+from streams.kafka.client.connection import Broker
+from streams.kafka.workers.detect_worker import DetectLoop
+from streams.kafka.client.topics import Topics
+
+def seeing(frames):
+    time.sleep(0.02)
+    return [Detections.empty(frame, model=sys.argv[2]) for frame in frames]
+
+site = Site.model_validate_json(open(sys.argv[1]).read())
+DetectLoop(Broker(site, "w"), Topics(site), seeing, node=sys.argv[2], most_age_s=None).run(threading.Event())
+"""
+
+
+def test_a_worker_that_is_killed_is_taken_over_from_and_no_frame_is_left_out(broker: str, tmp_path: Path) -> None:
+    shop = Shop(broker, cameras=("a", "b"), partitions=2)
+    file = tmp_path / "site.json"
+    file.write_text(shop.site.model_dump_json(), encoding="utf-8")
+    command = [sys.executable, "-c", WORKER, str(file)]
+    workers = [subprocess.Popen([*command, name]) for name in ("first", "second")]
+    try:
+        for number in range(5):
+            for camera in "ab":
+                shop.frame(picture(camera, number))
+        shop.flush()
+        until(lambda: len(shop.committed("detect", shop.topics.frames.name)) == 2, "both partitions are worked on")
+        os.kill(workers[0].pid, signal.SIGKILL)
+        began = time.monotonic()
+        for number in range(5, 105):
+            for camera in "ab":
+                shop.frame(picture(camera, number))
+        shop.flush()
+        records = shop.records(
+            shop.topics.detections.name,
+            lambda found: len({(one.camera, one.slot) for one in map(codec.detections, found)}) == 210,
+        )
+        assert time.monotonic() - began < 15
+        last = {camera: [d.slot for d in map(codec.detections, records) if d.camera == camera] for camera in "ab"}
+        for slots in last.values():
+            assert sorted(set(slots)) == list(range(105))
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
+        shop.close()

@@ -1,0 +1,316 @@
+"""What sends: bounded, newest first where it must choose, in order, and nothing is lost without being counted."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any, cast
+
+import pytest
+from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
+from kafka.future import Future
+
+from deploy.kafka_server import BrokerProcess
+from lanewatch import metrics
+from lanewatch.records import Frame, Gap, Packed
+from streams.kafka import codec
+from streams.kafka.client.errors import BrokerAwayError, BrokerError
+from streams.kafka.client.producers import MOST_TICKS, RECORD_BYTES, FrameSender, Sender
+from streams.kafka.client.topics import MAX_FRAME_BYTES
+from streams.kafka.codec import Message
+from tests.streams.kafka.kafka_site import Shop
+from tests.streams.kafka.site_factory import until
+
+TopicsOfNone = cast(Any, type("Topics", (), {"frames": type("Topic", (), {"name": "frames"})}))
+PICTURE = 10_000
+HEAD = 400
+"""More than the headers of a frame."""
+EACH = PICTURE + RECORD_BYTES
+
+
+class StuckBroker:
+    """Takes records, and acknowledges or refuses them only when it is told to."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, int, Future]] = []
+        self.away = False
+
+    def producer(self, **_: Any) -> StuckBroker:
+        return self
+
+    def partitions_for(self, topic: str) -> set[int]:
+        return {0, 1}
+
+    def send(self, topic: str, value: bytes, key: bytes, headers: Any, partition: int) -> Future:
+        if self.away:
+            raise KafkaTimeoutError("no metadata")
+        future = Future()
+        slot = codec.frame(cast(Any, _came(value, key, headers))).slot
+        self.sent.append((key.decode(), slot, future))
+        return future
+
+    def close(self, timeout: float) -> None:
+        pass
+
+    def acknowledge(self, count: int = 1) -> None:
+        """The oldest of those that are not yet."""
+        for _, _, future in [one for one in self.sent if not one[2].is_done][:count]:
+            future.success(None)
+
+    @property
+    def told(self) -> list[tuple[str, int]]:
+        """Camera and slot of all that was sent, in order."""
+        return [(camera, slot) for camera, slot, _ in self.sent]
+
+
+def test_at_the_bound_each_camera_keeps_its_newest() -> None:
+    broker, sender = stuck(2 * EACH + 1000)
+    before = dropped("newest-a", "behind"), dropped("newest-b", "behind")
+    for slot in range(6):
+        assert sender.send(frame("newest-a", slot), 0)
+        assert sender.send(frame("newest-b", slot), 1)
+    assert broker.told == [("newest-a", 0), ("newest-b", 0)]
+    assert (dropped("newest-a", "behind"), dropped("newest-b", "behind")) == (before[0] + 4, before[1] + 4)
+    broker.acknowledge(2)
+    assert broker.told[2:] == [("newest-a", 5), ("newest-b", 5)]
+    assert sender.in_flight_bytes <= 2 * EACH + 1000
+
+
+def test_ticks_pass_a_full_bound_unless_their_camera_waits() -> None:
+    broker, sender = stuck(EACH * 4)
+    for slot in range(5):
+        sender.send(frame("full", slot), 0)
+    sender.send(frame("other", 7, gap="idle"), 1)
+    assert broker.told[-1] == ("other", 7)  # before the picture that waits
+    sender.send(frame("full", 5, gap="ended"), 0)
+    assert broker.told[-1] == ("other", 7)  # a camera's records keep their order
+    broker.acknowledge(5)
+    assert broker.told[-2:] == [("full", 4), ("full", 5)]
+
+
+def test_the_ticks_that_wait_are_bounded_and_an_end_is_kept() -> None:
+    broker, sender = stuck(EACH)
+    sender.send(frame("many", 0), 0)
+    sender.send(frame("many", 1), 0)
+    sender.send(frame("many", 2, gap="ended"), 0)
+    for slot in range(3, 3 + 2 * MOST_TICKS):
+        sender.send(frame("many", slot, gap="lost"), 0)
+    assert sender.waiting <= MOST_TICKS + 1
+    while not all(future.is_done for _, _, future in broker.sent):
+        broker.acknowledge(len(broker.sent))
+    slots = [slot for _, slot in broker.told]
+    assert 2 in slots
+    assert slots[-1] == 2 + 2 * MOST_TICKS
+    assert all(a < b for a, b in pairwise(slots))
+
+
+def test_a_large_picture_goes_alone_rather_than_never() -> None:
+    broker, sender = stuck(EACH // 2)
+    sender.send(frame("large", 1), 0)
+    assert broker.told == [("large", 1)]
+
+
+def test_what_is_larger_than_the_limit_is_counted_and_harms_no_other() -> None:
+    broker, sender = stuck(1 << 30)
+    before = dropped("huge", "too_large")
+    assert not sender.send(frame("huge", 1, size=MAX_FRAME_BYTES + HEAD), 0)
+    assert sender.send(frame("huge", 2), 0)
+    broker.sent[0][2].failure(MessageSizeTooLargeError("by the broker's own limit"))
+    assert dropped("huge", "too_large") == before + 2
+    assert sender.in_flight_bytes == 0
+
+
+def test_what_is_not_delivered_in_time_is_counted_and_makes_room() -> None:
+    broker, sender = stuck(EACH + 100)
+    before = dropped("late", "undelivered")
+    sender.send(frame("late", 1), 0)
+    sender.send(frame("late", 2), 0)
+    broker.sent[0][2].failure(KafkaTimeoutError("120 s"))
+    assert dropped("late", "undelivered") == before + 1
+    assert broker.told == [("late", 1), ("late", 2)]
+
+
+def test_only_what_the_broker_has_is_told() -> None:
+    told: list[tuple[str, int, int]] = []
+    broker = StuckBroker()
+    sender = FrameSender(cast(Any, broker), TopicsOfNone, acknowledged=lambda *one: told.append(one))
+    sender.send(frame("told", 1), 0)
+    sender.send(frame("told", 2), 0)
+    assert told == []
+    broker.sent[0][2].failure(KafkaTimeoutError("120 s"))
+    broker.acknowledge()
+    assert told == [("told", 3, 2)]
+
+
+def test_a_broker_that_does_not_answer_is_asked_again_and_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    broker, sender = stuck(1 << 30)
+    broker.away = True
+    clock = [1000.0]
+    monkeypatch.setattr("streams.kafka.client.producers.time.monotonic", lambda: clock[0])
+    for slot in range(3):
+        assert sender.send(frame("asks", slot), 0)
+    assert broker.told == []
+    broker.away = False
+    clock[0] += 2.0
+    sender.send(frame("asks", 3, gap="idle"), 0)
+    assert broker.told == [("asks", 2), ("asks", 3)]
+
+
+def test_what_waits_at_the_end_is_counted() -> None:
+    _, sender = stuck(EACH)
+    before = dropped("ends", "undelivered")
+    sender.send(frame("ends", 1), 0)
+    sender.send(frame("ends", 2), 0)
+    sender.close(0.0)
+    assert dropped("ends", "undelivered") == before + 1
+    assert not sender.send(frame("ends", 3), 0)
+    assert dropped("ends", "undelivered") == before + 2
+
+
+def test_frames_arrive_in_order_and_are_told(broker: str) -> None:
+    shop = Shop(broker, ("a", "b"), partitions=1)
+    told: list[tuple[str, int, int]] = []
+    sender = FrameSender(shop.broker, shop.topics, acknowledged=lambda *one: told.append(one))
+    try:
+        senders = [
+            threading.Thread(target=lambda camera=camera: [sender.send(frame(camera, n), 0) for n in range(200)])
+            for camera in ("a", "b")
+        ]
+        for one in senders:
+            one.start()
+        for one in senders:
+            one.join()
+        assert sender.flush(20)
+        records = shop.records(shop.topics.frames.name, lambda found: len(found) >= 400)
+    finally:
+        sender.close()
+        shop.close()
+    for camera in ("a", "b"):
+        slots = [found.slot for found in map(codec.frame, records) if found.camera == camera]
+        assert slots == list(range(200))
+    assert sorted(told) == [(camera, 3, slot) for camera in ("a", "b") for slot in range(200)]
+    assert sender.in_flight_bytes == 0
+
+
+def test_everything_else_is_acknowledged_or_said(broker: str) -> None:
+    shop = Shop(broker)
+    sender = Sender(shop.broker)
+    topic = shop.topics.detections.name
+    try:
+        futures = [sender.send(topic, 1, Message(b"k", str(number).encode(), [])) for number in range(50)]
+        sender.flush(20)
+        assert [future.value.offset for future in futures] == list(range(50))
+        records = shop.records(topic, lambda found: len(found) >= 50)
+        assert [one.value for one in records] == [str(number).encode() for number in range(50)]
+        with pytest.raises(MessageSizeTooLargeError):
+            sender.send(topic, 1, Message(b"k", bytes(MAX_FRAME_BYTES + 70_000), []))
+        sender.flush(1)  # it was never sent
+    finally:
+        sender.close()
+        shop.close()
+
+
+def test_a_record_that_the_broker_refuses_is_said_by_its_place() -> None:
+    class Refusing(StuckBroker):
+        def send(self, topic: str, value: bytes, key: bytes, headers: Any, partition: int) -> Future:
+            return Future().failure(MessageSizeTooLargeError("4194304"))
+
+    sender = Sender(cast(Any, Refusing()))
+    sender.send("t.events", 0, Message(b"k", b"v", []))
+    with pytest.raises(BrokerError, match=r"t\.events-0: a record was not acknowledged: MessageSizeTooLargeError"):
+        sender.flush(0.1)
+    sender.flush(0.1)  # once
+
+
+@pytest.fixture
+def own() -> Iterator[BrokerProcess]:
+    """A broker that may be killed."""
+    with BrokerProcess() as process:
+        yield process
+
+
+def test_a_broker_that_comes_back_has_all_that_was_sent_meanwhile(own: BrokerProcess) -> None:
+    shop = Shop(own.address, ("a", "b"), partitions=2)
+    frames = FrameSender(shop.broker, shop.topics)
+    rest = Sender(shop.broker)
+    events = shop.topics.events.name
+    longest = 0.0
+    try:
+        for slot in range(20):
+            frames.send(frame("a", slot), 0)
+        rest.send(events, 0, Message(b"k", b"0", []))
+        rest.flush(20)
+        assert frames.flush(20)
+        own.kill()
+        for slot in range(20, 220):
+            began = time.monotonic()
+            frames.send(frame("a", slot), 0)
+            frames.send(frame("b", slot, gap="idle"), 1)
+            longest = max(longest, time.monotonic() - began)
+        late = rest.send(events, 0, Message(b"k", b"1", []))
+        with pytest.raises(BrokerAwayError, match=r"1 records are not acknowledged after 0.2 s"):
+            rest.flush(0.2)
+        assert frames.in_flight_bytes >= 200 * EACH
+        own.start()
+        rest.flush(30)
+        assert late.succeeded()
+        assert frames.flush(30)
+        found = shop.records(shop.topics.frames.name, lambda records: len(records) >= 420)
+        told = shop.records(events, lambda records: len(records) >= 2)
+    finally:
+        frames.close()
+        rest.close()
+        shop.close()
+    slots = [one.slot for one in map(codec.frame, found) if one.camera == "a"]
+    assert list(dict.fromkeys(slots)) == list(range(220))  # acks of one: a second try may double some
+    assert [one.value for one in told] == [b"0", b"1"]
+    assert longest < 0.5
+
+
+def test_an_end_while_the_broker_is_away_is_quick_and_its_records_fail(own: BrokerProcess) -> None:
+    shop = Shop(own.address)
+    frames, rest = FrameSender(shop.broker, shop.topics), Sender(shop.broker)
+    rest.send(shop.topics.events.name, 0, Message(b"k", b"0", []))
+    rest.flush(20)
+    own.kill()
+    before = dropped("a", "undelivered")
+    frames.send(frame("a", 1), 0)
+    lost = rest.send(shop.topics.events.name, 0, Message(b"k", b"1", []))
+    began = time.monotonic()
+    frames.close(0.2)
+    rest.close(0.2)
+    shop.close()
+    assert time.monotonic() - began < 10
+    until(lambda: lost.failed() and dropped("a", "undelivered") == before + 1)
+
+
+def stuck(most_bytes: int) -> tuple[StuckBroker, FrameSender]:
+    """A sender to a broker that acknowledges nothing by itself."""
+    broker = StuckBroker()
+    return broker, FrameSender(cast(Any, broker), TopicsOfNone, most_bytes=most_bytes)
+
+
+def frame(camera: str, slot: int, *, gap: Gap | None = None, size: int = PICTURE) -> Frame:
+    """A picture of so many bytes, or a tick."""
+    return Frame(
+        camera=camera,
+        epoch=3,
+        slot=slot,
+        captured_at=float(slot),
+        received_at=float(slot),
+        width=64,
+        height=48,
+        packed=None if gap else Packed(bytes(size - HEAD)),
+        gap=gap,
+    )
+
+
+def dropped(camera: str, reason: str) -> float:
+    """So many were, until now."""
+    return float(metrics.DROPPED.labels("sample", camera, reason)._value.get())
+
+
+def _came(value: bytes, key: bytes, headers: Any) -> Any:
+    return type("Record", (), {"value": value, "key": key, "headers": headers})

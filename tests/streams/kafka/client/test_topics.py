@@ -1,0 +1,168 @@
+"""Topics are made as the site file asks; those that are there and must be others are told, with the mend."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType
+
+from lanewatch.config.site import Camera, Kafka, Name, Retention, Site
+from streams.kafka.client import acls
+from streams.kafka.client.connection import Broker, BrokerError
+from streams.kafka.client.producers import Sender
+from streams.kafka.client.topics import MAX_FRAME_BYTES, Topics, ensure
+from streams.kafka.codec import Message
+
+
+def site(address: str, prefix: str, **kafka: object) -> Site:
+    name = Name(ko="시험", en="Tried")
+    return Site(
+        name=name,
+        cameras=(Camera(id="a", name=name, url="x", latitude=36, longitude=127),),
+        kafka=Kafka.model_validate({"brokers": [address], "prefix": prefix, "partitions": 3} | kafka),
+    )
+
+
+@pytest.fixture
+def prefix() -> str:
+    return f"t-{uuid.uuid4().hex[:10]}"
+
+
+def made(told: Site) -> Topics:
+    topics = Topics(told)
+    ensure(Broker(told, "test", {}), topics)
+    return topics
+
+
+def until(wanted: Callable[[], bool]) -> None:
+    """The broker takes a change and has it a moment later."""
+    end = time.monotonic() + 20
+    while not wanted():
+        assert time.monotonic() < end
+
+
+def alter(address: str, topic: str, **changed: str) -> None:
+    changes = {key.replace("_", "."): value for key, value in changed.items()}
+    with KafkaAdminClient(bootstrap_servers=address) as admin:
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, changes)])
+    until(lambda: changes.items() <= config(address, topic).items())
+
+
+def config(address: str, topic: str) -> dict[str, str]:
+    with KafkaAdminClient(bootstrap_servers=address) as admin:
+        found = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)], config_filter="all")
+    return {key: value["value"] for key, value in found["topic"][topic].items()}
+
+
+def test_they_are_made_as_the_site_file_asks(broker: str, prefix: str) -> None:
+    topics = made(site(broker, prefix, frames={"minutes": 10, "gigabytes": 0.3}))
+    with KafkaAdminClient(bootstrap_servers=broker) as admin:
+        found = {one["name"]: one for one in admin.describe_topics([topic.name for topic in topics.all])}
+    partitions = {name.removeprefix(f"{prefix}."): len(one["partitions"]) for name, one in found.items()}
+    assert partitions == {"frames": 3, "detections": 3, "site": 3, "checkpoints": 3, "events": 1, "holders": 1}
+    frames = config(broker, f"{prefix}.frames")
+    assert frames["retention.ms"] == "600000"
+    assert frames["retention.bytes"] == "100000000", "of one partition"
+    assert frames["message.timestamp.type"] == "LogAppendTime"
+    assert frames["compression.type"] == "producer"
+    assert config(broker, f"{prefix}.site")["cleanup.policy"] == "compact"
+
+
+def test_several_stages_may_start_at_once(broker: str, prefix: str) -> None:
+    told = site(broker, prefix)
+    with ThreadPoolExecutor(6) as pool:
+        for one in [pool.submit(made, told) for _ in range(6)]:
+            one.result(30)
+    with KafkaAdminClient(bootstrap_servers=broker) as admin:
+        found = {one["name"]: len(one["partitions"]) for one in admin.describe_topics()}
+    asked = {topic.name: topic.partitions for topic in Topics(told).all}
+    assert {name: count for name, count in found.items() if name.startswith(f"{prefix}.")} == asked
+
+
+@pytest.mark.parametrize("asked", [5, 2])
+def test_other_partitions_than_stated(broker: str, prefix: str, asked: int) -> None:
+    made(site(broker, prefix))
+    with pytest.raises(
+        BrokerError, match=rf"topic {prefix}\.frames at {broker} has 3.*`kafka\.partitions: 3`"
+    ) as caught:
+        made(site(broker, prefix, partitions=asked))
+    assert f"asks for {asked}" in str(caught.value)
+    assert ("--delete" in str(caught.value)) == (asked > 3), "what is deleted is gone: only where nothing else helps"
+
+
+def test_an_order_needs_one_partition(broker: str, prefix: str) -> None:
+    with KafkaAdminClient(bootstrap_servers=broker) as admin:
+        admin.create_topics({f"{prefix}.events": {"num_partitions": 3, "replication_factor": 1}})
+    with pytest.raises(
+        BrokerError, match=rf"topic {prefix}\.events .* has 3 partitions, and it must have one"
+    ) as caught:
+        made(site(broker, prefix))
+    assert "kafka.partitions" not in str(caught.value), "no number there would help"
+
+
+def test_the_largest_frame_is_taken_however_little_is_kept(broker: str, prefix: str) -> None:
+    told = site(broker, prefix, frames={"minutes": 1, "gigabytes": 0.01})
+    topics = made(told)
+    sender = Sender(Broker(told, "test", {}))
+    try:
+        sent = sender.send(topics.frames.name, 0, Message(b"a", random.randbytes(MAX_FRAME_BYTES), []))
+        sender.flush(20)
+        assert sent.succeeded()
+    finally:
+        sender.close()
+
+
+@pytest.mark.parametrize(
+    ("topic", "key", "value"),
+    [
+        ("frames", "message_timestamp_type", "CreateTime"),
+        ("frames", "max_message_bytes", "1000000"),
+        ("checkpoints", "cleanup_policy", "delete"),
+        ("detections", "cleanup_policy", "compact"),
+    ],
+)
+def test_a_setting_that_loses_records(broker: str, prefix: str, topic: str, key: str, value: str) -> None:
+    made(site(broker, prefix))
+    alter(broker, f"{prefix}.{topic}", **{key: value})
+    setting = key.replace("_", ".")
+    with pytest.raises(BrokerError, match=rf"{prefix}\.{topic} .*{setting}={value}, and it must be") as caught:
+        made(site(broker, prefix))
+    assert f"--entity-name {prefix}.{topic} --add-config {setting}=" in str(caught.value)
+
+
+def test_another_retention_is_told_and_altered_on_demand(
+    broker: str, prefix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    made(site(broker, prefix))
+    told = site(broker, prefix, frames=Retention(minutes=2, gigabytes=0.3))
+    with caplog.at_level(logging.WARNING, "lanewatch.kafka"):
+        made(told)
+    assert f"topic {prefix}.frames has retention.ms=600000" in caplog.text
+    assert "the site file asks for retention.ms=120000" in caplog.text
+    ensure(Broker(told, "test", {}), Topics(told), alter=True)
+    until(lambda: config(broker, f"{prefix}.frames")["segment.bytes"] == "25000000")
+    assert config(broker, f"{prefix}.frames")["retention.ms"] == "120000"
+    caplog.clear()
+    made(told)
+    assert caplog.text == ""
+
+
+def test_a_broker_without_access_rules_lets_every_stage_begin(broker: str, prefix: str) -> None:
+    told = site(broker, prefix)
+    for command in ("sample", "detect", "watch", "correlate", "serve", "keep", "status", "publish", "drain"):
+        acls.ready(Broker(told, "test", {}), Topics(told), acls.stage(command))
+    assert acls.stage("publish") == acls.stage("drain") == "admin"
+
+
+def test_more_copies_than_brokers(broker: str, prefix: str) -> None:
+    with pytest.raises(
+        BrokerError, match=r"can't be created: there are fewer brokers than `kafka\.replication`.*kafka-t"
+    ):
+        made(site(broker, prefix, replication=3))

@@ -1,0 +1,129 @@
+"""Lanes with loiterers, on a real broker: what the tests of the folds over Kafka watch."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from detectors.watch_stage import CameraState, Watcher
+from lanewatch.config.revisions import Revisions
+from lanewatch.config.site import Site
+from lanewatch.records import Detections, Event, Reached
+from streams.kafka import codec
+from streams.kafka.workers.watch_worker import WatchLoop
+from tests.detectors.walker_records import NOON, along, detections, site
+from tests.streams.kafka.kafka_site import Shop
+
+CAMERAS = ("a", "b", "c", "d", "e", "f")
+Key = tuple[str, int, bytes]
+
+
+def lanes(cameras: Iterable[str] = CAMERAS, apart_m: float = 200) -> Site:
+    """A site whose cameras all see the same yard, so far from each other, to the north."""
+    one = site().cameras[0]
+    return site().model_copy(
+        update={
+            "cameras": tuple(
+                one.model_copy(update={"id": camera, "latitude": one.latitude + apart_m * number / 111_000})
+                for number, camera in enumerate(cameras)
+            )
+        }
+    )
+
+
+class Lanes(Shop):
+    """Topics of its own, and a site of lanes."""
+
+    def __init__(
+        self, address: str, cameras: Iterable[str] = CAMERAS, partitions: int = 3, prefix: str | None = None
+    ) -> None:
+        super().__init__(address, tuple(cameras), partitions, prefix)
+        self.watched = lanes(cameras)
+        self.revisions = Revisions.of(self.watched)
+
+    def loop(self, node: str, folder: Any, **settings: Any) -> WatchLoop[CameraState]:
+        """A watch loop on these topics; this object is its site log."""
+        usual: dict[str, Any] = {"watch_of": lambda revisions: Watcher(revisions, run="live"), "checkpoint_s": 0.3}
+        return WatchLoop(
+            self.broker, self.topics, site=self, node=node, state_type=CameraState, folder=folder, **usual | settings
+        )
+
+    def put(self, records: Iterable[Detections]) -> None:
+        """Sends detections to their cameras' partitions."""
+        for one in records:
+            partition = self.seats[one.camera] % self.topics.partitions
+            self.send(self.topics.detections.name, partition, codec.of_detections(one))
+        self.flush()
+
+    def told(self, enough: Callable[[list[Event], dict[str, Reached]], bool]) -> tuple[list[Event], dict[str, Reached]]:
+        """The events topic's events and how far each camera has been judged, read until it is enough."""
+
+        def parted(records: list[Any]) -> tuple[list[Event], dict[str, Reached]]:
+            events: list[Event] = []
+            reached: dict[str, Reached] = {}
+            for record in records:
+                one = codec.told(record)
+                if isinstance(one, Event):
+                    events.append(one)
+                else:
+                    reached |= one
+            return events, reached
+
+        found = self.records(self.topics.events.name, lambda records: enough(*parted(records)))
+        return parted(found)
+
+    def judged(self, until: float) -> list[Event]:
+        """The events, once all cameras have been judged up to a capture time."""
+        wanted = set(self.seats)
+        return self.told(
+            lambda _, reached: {one for one, mark in reached.items() if mark.captured_at >= until} >= wanted
+        )[0]
+
+
+def footage(
+    cameras: Iterable[str] = CAMERAS, *, seconds: float = 40.0, fps: float = 5.0, start: float = NOON
+) -> list[Detections]:
+    """Each camera's loiterer, one after the other, all cameras' records in the order of capture."""
+    records = []
+    for number, camera in enumerate(cameras):
+        begin = 2.0 + 3.0 * number
+        walk = along((begin, 500, 790), (begin + 4, 500, 500), (begin + 18, 500, 500), (begin + 22, 500, 790))
+        records += [
+            msgspec.structs.replace(one, camera=camera, received_at=time.time())
+            for one in detections([walk], fps=fps, seconds=seconds, start=start)
+        ]
+    return sorted(records, key=lambda one: (one.captured_at, one.camera))
+
+
+def undisturbed(site: Site | Revisions, records: Iterable[Detections]) -> list[Event]:
+    """What one watcher makes of them in one go."""
+    watcher = Watcher(site, run="live")
+    states: dict[str, CameraState] = {}
+    events: list[Event] = []
+    for one in records:
+        state = states.get(one.camera) or watcher.start(one.camera)
+        states[one.camera], more = watcher.step(state, one)
+        events += more
+    return events
+
+
+def keys(events: Iterable[Event]) -> set[Key]:
+    """Identity, revision and the whole body, as it is after a way over the wire."""
+    bodies = (msgspec.json.decode(msgspec.json.encode(one), type=Event) for one in events)
+    return {(one.id, one.revision, msgspec.json.encode(one)) for one in bodies}
+
+
+def main() -> None:
+    """``python -m tests.streams.kafka.loiterer_records ADDRESS PREFIX NODE FOLDER``: a watcher that can be killed."""
+    address, prefix, node, folder = sys.argv[1:]
+    Lanes(address, prefix=prefix).loop(node, Path(folder), instance=True).run(threading.Event())
+
+
+if __name__ == "__main__":
+    main()

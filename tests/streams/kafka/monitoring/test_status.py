@@ -1,0 +1,151 @@
+"""`lanewatch status` on a real broker: what it says is what was put there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+import msgspec
+import pytest
+from kafka import KafkaConsumer
+
+from lanewatch.records import Reached
+from streams.kafka import codec
+from streams.kafka.client.connection import Broker, BrokerError
+from streams.kafka.client.topics import Topics
+from streams.kafka.monitoring import consumer_groups, status, status_table
+from streams.kafka.monitoring.status import Status
+from tests.streams.kafka.kafka_site import Shop, picture, until
+
+STAGES = ("sample", "detect", "watch", "correlate", "serve")
+
+
+@pytest.fixture
+def shop(broker: str) -> Iterator[Shop]:
+    made = Shop(broker)
+    yield made
+    made.close()
+
+
+NAMES = {"correlate": ("correlate-1", "correlate-1")}
+"""What `make city` calls a process, which is its name in the group too."""
+
+
+@contextmanager
+def members(shop: Shop, stages: Sequence[str] = STAGES) -> Iterator[dict[str, KafkaConsumer]]:
+    """A process of each stage that is a member of its group and does nothing else."""
+    with ExitStack() as stack:
+        found = {}
+        shares = {stage: consumer_groups.input_of(stage, shop.topics).partitions for stage in stages}
+        for stage in stages:
+            topic = consumer_groups.input_of(stage, shop.topics)
+            node, instance = NAMES.get(stage, ("node1", None))
+            one = Broker(shop.site, f"{stage}-{node}", environment={}).member(
+                shop.topics.group(stage), instance=instance
+            )
+            stack.callback(one.close)
+            one.partitions_for_topic(topic.name)  # a leader that knows nothing of a topic yet assigns nothing
+            one.subscribe([topic.name])
+            found[stage] = one
+        until(lambda: all(shared(found[stage], shares[stage]) for stage in stages), "everybody has partitions")
+        for one in found.values():
+            one.commit()
+        yield found
+
+
+def shared(member: KafkaConsumer, share: int) -> bool:
+    member.poll(timeout_ms=50)
+    return len(member.assignment()) == share
+
+
+def tell(shop: Shop, reached: dict[str, Reached], position: int = 0) -> None:
+    shop.send(shop.topics.events.name, 0, codec.of_reached("node1/0", position, reached))
+    shop.flush()
+
+
+def look(shop: Shop) -> Status:
+    return status.look(shop.broker, shop.topics, shop.site.id, shop.seats, again_s=0.1)
+
+
+def wrong(found: Status) -> set[tuple[str, str]]:
+    return {(problem.code, problem.subject) for problem in found.problems}
+
+
+def test_a_city_that_is_well_and_then_is_not(shop: Shop) -> None:
+    now = time.time()
+    with members(shop) as there:
+        for camera in shop.seats:
+            shop.frame(picture(camera, int(now * 1000)))
+        tell(shop, {camera: Reached(now - 1, now - 1, None, 2) for camera in shop.seats})
+        time.sleep(0.02)  # two marks of one millisecond would tell no rate
+        tell(shop, {camera: Reached(now, now, None, 2) for camera in shop.seats})
+        found = look(shop)
+        assert wrong(found) == set()
+        by_name = {stage.stage: stage for stage in found.stages}
+        assert set(by_name) == set(STAGES)
+        assert [(one.node, one.partitions) for one in by_name["detect"].members] == [("node1", (0, 1, 2))]
+        assert [one.node for one in by_name["correlate"].members] == ["correlate-1"]
+        assert by_name["detect"].lag == 3
+        assert by_name["serve"].lag == 2
+        assert by_name["sample"].lag is None
+        assert [(one.camera, one.node, one.gap) for one in found.cameras] == [(c, "node1", None) for c in "abc"]
+        assert all(one.rate and one.rate > 2 for one in found.cameras)
+        assert "All is well." in status_table.table(found, shop.site, "en")
+
+        there["watch"].close()
+        tell(shop, {"a": Reached(now + 1, now + 1, "lost")})
+        found = look(shop)
+        assert wrong(found) == {("no_members", "watch"), ("gap", "lost")}
+        text = status_table.table(found, shop.site, "en")
+        assert "watch: nobody is at work: start `lanewatch watch SITE`" in text
+        assert "1 cameras out of reach: a" in text
+        assert "연결 끊김" in status_table.table(found, shop.site, "ko")
+
+
+def test_nobody_is_there(shop: Shop) -> None:
+    found = look(shop)
+    assert wrong(found) == {*(("no_members", stage) for stage in STAGES), ("unsampled", "")}
+    assert found.problems[-1].names == ("a", "b", "c")
+    assert [one.captured_at for one in found.cameras] == [None] * 3
+
+
+def test_a_samplers_clock_and_a_camera_that_fell_silent(shop: Shop) -> None:
+    now = time.time()
+    with members(shop):
+        ahead = picture("b", int(now * 1000))
+        shop.frame(msgspec.structs.replace(ahead, received_at=now + 7200))
+        tell(shop, {"a": Reached(now, now), "b": Reached(now, now), "c": Reached(now - 60, now - 60)})
+        found = look(shop)
+    assert wrong(found) == {("clock", "node1"), ("silent", "")}
+    assert next(one.amount for one in found.problems if one.code == "clock") == pytest.approx(7200, abs=5)
+    assert next(one.names for one in found.problems if one.code == "silent") == ("c",)
+
+
+def test_what_waits_is_told_in_records_and_seconds(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time()
+    monkeypatch.setattr(status, "LAG_S", dict.fromkeys(status.LAG_S, 0.0))
+    with members(shop):
+        for slot in range(4):
+            shop.frame(picture("a", slot))
+        tell(shop, {camera: Reached(now, now) for camera in shop.seats})
+        found = look(shop)
+    detect = next(one for one in found.stages if one.stage == "detect")
+    assert detect.lag == 4
+    assert detect.lag_s is not None
+    assert 0.05 < detect.lag_s < 30
+    assert ("behind", "detect") in wrong(found)
+
+
+def test_without_topics(shop: Shop) -> None:
+    other = shop.site.model_copy(update={"kafka": shop.site.kafka.model_copy(update={"prefix": "nobody"})})
+    found = status.look(shop.broker, Topics(other), "test", None, again_s=0)
+    assert wrong(found) == {("no_topics", "")}
+    assert "nobody.frames" in status_table.table(found, shop.site, "en")
+
+
+def test_without_a_broker(shop: Shop) -> None:
+    away = shop.site.kafka.model_copy(update={"brokers": ("127.0.0.1:1",)})
+    broker = Broker(shop.site.model_copy(update={"kafka": away}), "status", environment={})
+    with pytest.raises(BrokerError, match=r"127\.0\.0\.1:1"):
+        status.look(broker, shop.topics, "test", None)

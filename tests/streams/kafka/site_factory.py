@@ -1,0 +1,61 @@
+"""Small sites for tests of the samplers and of the log that they read their cameras from."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from lanewatch.config.site import Camera, Kafka, Name, Rate, Retention, Site
+from streams.kafka.client.connection import Broker
+from streams.kafka.client.topics import Topics, ensure
+from streams.kafka.state.site_topic import SiteLog
+
+HOUR = Retention(minutes=60, gigabytes=0.5)
+
+
+def site(cameras: dict[str, str], address: str, *, partitions: int = 4, fps: float = 5.0, prefix: str = "") -> Site:
+    """A site of some cameras, by id and URL, with topics of its own."""
+    return Site(
+        id="tried",
+        name=Name(ko="시험", en="Tried"),
+        time_zone="UTC",
+        kafka=Kafka(
+            brokers=(address,),
+            prefix=prefix or f"t-{uuid.uuid4().hex[:12]}",
+            partitions=partitions,
+            frames=HOUR,
+            detections=HOUR,
+            events=HOUR,
+        ),
+        cameras=tuple(
+            Camera(
+                id=camera,
+                name=Name(ko=camera, en=camera),
+                url=url,
+                latitude=36.5,
+                longitude=127.8,
+                rate=Rate(active=fps, idle=fps),
+                width=320,
+            )
+            for camera, url in cameras.items()
+        ),
+    )
+
+
+@contextmanager
+def followed(site: Site) -> Iterator[SiteLog]:
+    """The log of a site whose topics are made here."""
+    broker, topics = Broker(site, "test", {}), Topics(site)
+    ensure(broker, topics)
+    with SiteLog(broker, topics) as log:
+        yield log
+
+
+def until(wanted: Callable[[], object], timeout_s: float = 30.0) -> None:
+    """Waits for something to be so."""
+    end = time.monotonic() + timeout_s
+    while not wanted():
+        assert time.monotonic() < end, "it did not come about in time"
+        time.sleep(0.02)

@@ -1,0 +1,186 @@
+"""The correlation over a real broker: killed at any record, it says what it would have said undisturbed."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from detectors.correlation.correlator import Correlator, CorrelatorState
+from lanewatch.config.revisions import Revisions
+from lanewatch.records import Event, Reached
+from streams.kafka import codec
+from streams.kafka.codec import Message
+from streams.kafka.state.checkpoints import Checkpoints
+from streams.kafka.workers.correlate_worker import CorrelateLoop
+from streams.kafka.workers.event_processor import KEY
+from tests.detectors.correlation.test_correlator import any_way, in_order, stay, street
+from tests.streams.kafka.kafka_site import Shop, running, until
+from tests.streams.kafka.loiterer_records import keys
+
+WATCHED = street(0, 150, 300, 450)
+EVENTS = stay(0, 0, 40) + stay(1, 100, 130) + stay(2, 200, 230) + stay(3, 260, 290)
+END_S = 300
+
+
+class Street(Shop):
+    """Topics of its own; this object is its site log."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(address, [camera.id for camera in WATCHED.cameras], 2)
+        self.revisions = Revisions.of(WATCHED)
+
+    def loop(self, folder: Path, **settings: Any) -> CorrelateLoop[CorrelatorState]:
+        usual: dict[str, Any] = {"correlate_of": Correlator, "checkpoint_s": 0.05, "node": "c"}
+        return CorrelateLoop(
+            self.broker, self.topics, site=self, state_type=CorrelatorState, folder=folder, **usual | settings
+        )
+
+    def put(self, seed: int, first: int = 0, last: int | None = None) -> None:
+        """Some of what the watchers told, in one of its ways to come."""
+        told = list(any_way(WATCHED, EVENTS, END_S, random.Random(seed)))[first:last]
+        for number, (camera, one) in enumerate(told):
+            message = codec.of_event(one) if isinstance(one, Event) else codec.of_reached(camera, number, {camera: one})
+            self.send(self.topics.events.name, 0, message)
+        self.flush()
+
+    def said(self, enough: int) -> list[Event]:
+        """What was said about several cameras."""
+
+        def events(records: list[Any]) -> list[Event]:
+            told = [codec.told(one) for one in records if one.headers and one.key != b"junk"]
+            return [one for one in told if isinstance(one, Event) and one.kind == "roaming"]
+
+        return events(
+            self.records(self.topics.events.name, lambda records: len({e.revision for e in events(records)}) >= enough)
+        )
+
+
+@pytest.fixture
+def shop(broker: str) -> Iterator[Street]:
+    shop = Street(broker)
+    yield shop
+    shop.close()
+
+
+def test_it_says_what_the_fold_says_and_ignores_itself_and_what_is_none_of_ours(shop: Street, tmp_path: Path) -> None:
+    shop.send(shop.topics.events.name, 0, Message(b"junk", b"?", [])).get(10)
+    shop.put(1)
+    wanted = in_order(WATCHED, EVENTS, END_S)
+    with running(shop.loop(tmp_path)):
+        said = shop.said(len(wanted))
+    assert keys(said) == keys(wanted)
+    assert len(said) == len(wanted)
+    traced = partial(filter, codec.trace)  # what came in had no trace; what is said begins one
+    assert shop.records(shop.topics.events.name, lambda found: len(list(traced(found))) == len(wanted))
+
+
+class Dying:
+    """A correlation that is no more at its n-th record, as a process that is killed."""
+
+    def __init__(self, revisions: Revisions, after: int) -> None:
+        self._real = Correlator(revisions)
+        self._left = after
+        self.start = self._real.start
+
+    def step(self, state: CorrelatorState, event: Event) -> tuple[CorrelatorState, list[Event]]:
+        self._count()
+        return self._real.step(state, event)
+
+    def advance(self, state: CorrelatorState, reached: dict[str, Reached]) -> tuple[CorrelatorState, list[Event]]:
+        self._count()
+        return self._real.advance(state, reached)
+
+    def _count(self) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise Killed
+
+
+class Killed(BaseException):
+    """Nothing catches it."""
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_another_goes_on_where_one_was_killed(shop: Street, tmp_path: Path, seed: int) -> None:
+    wanted = in_order(WATCHED, EVENTS, END_S)
+    chance = random.Random(seed)
+    shop.put(seed)
+    dead = shop.loop(
+        tmp_path / "1", correlate_of=lambda revisions: Dying(revisions, chance.randint(50, 1000)), instance=True
+    )
+    dead._end = lambda clients: None  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        dead.run(threading.Event())
+    with running(shop.loop(tmp_path / "2", instance=True)):
+        said = shop.said(len(wanted))
+    assert keys(said) == keys(wanted)
+
+
+@pytest.mark.slow
+def test_one_that_stands_by_takes_over_from_one_with_a_name_that_was_killed(shop: Street, tmp_path: Path) -> None:
+    """A name leaves no word behind when it goes, so that the broker waits for it as if it had been killed."""
+    shop.put(1)
+    wanted = in_order(WATCHED, EVENTS, END_S)
+    dead = shop.loop(tmp_path / "1", correlate_of=lambda site: Dying(site, 400), instance=True)
+    dead._end = lambda clients: None  # type: ignore[method-assign]
+    second = shop.loop(tmp_path / "2", node="second", instance=True)
+    raised: list[BaseException] = []
+
+    def die() -> None:
+        try:
+            dead.run(threading.Event())
+        except Killed as error:
+            raised.append(error)
+
+    dying = threading.Thread(target=die)
+    dying.start()
+    with running(second):
+        dying.join(30)
+        assert raised
+        began = time.monotonic()
+        until(lambda: second.at_work, "the second at work")
+        took_s = time.monotonic() - began
+        assert keys(shop.said(len(wanted))) == keys(wanted)
+    assert took_s < 10
+
+
+def test_a_revision_that_cannot_be_used_is_said_and_the_one_before_goes_on(
+    shop: Street, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = shop.revisions
+
+    def correlate_of(revisions: Revisions) -> Correlator:
+        if revisions is not first:
+            raise ValueError("of the next release")
+        return Correlator(revisions)
+
+    with running(shop.loop(tmp_path, correlate_of=correlate_of)):
+        shop.revisions = Revisions.of(WATCHED)
+        until(lambda: "goes on: of the next release" in caplog.text, "said")
+        shop.put(1)
+        wanted = in_order(WATCHED, EVENTS, END_S)
+        assert keys(shop.said(len(wanted))) == keys(wanted)
+
+
+def test_one_is_at_work_and_the_next_stands_by(shop: Street, tmp_path: Path) -> None:
+    first, second = shop.loop(tmp_path / "1", node="one"), shop.loop(tmp_path / "2", node="two")
+    with running(second):
+        until(lambda: second.at_work, "the second at work")
+        with running(first):
+            shop.put(1)
+            wanted = in_order(WATCHED, EVENTS, END_S)
+            assert keys(shop.said(len(wanted))) == keys(wanted)
+            assert first.at_work != second.at_work
+    checkpoints = Checkpoints(shop.broker, shop.topics)
+    try:
+        kept = checkpoints.read(0, KEY)
+    finally:
+        checkpoints.close()
+    assert kept is not None

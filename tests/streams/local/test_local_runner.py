@@ -1,0 +1,41 @@
+"""What is special to the runner in memory; what all runners promise is in ``test_runner.py``."""
+
+from __future__ import annotations
+
+import threading
+
+from lanewatch.records import Detections
+from streams.frame_queue import Backlog
+from streams.local.runner import MemoryRunner
+from tests.streams.doubles import CountingWatch, GatedDetector, ListCamera, ListServe, frame
+
+
+def test_a_live_camera_gives_way_to_the_newest_and_says_what_was_shed() -> None:
+    kept: list[Detections] = []
+    camera, detector = ListCamera("a", range(100), live=True), GatedDetector(opened=False)
+    runner = MemoryRunner([camera], detector, CountingWatch(), ListServe(), keep=kept.append)
+    thread = threading.Thread(target=runner.run)
+    thread.start()
+    assert camera.given.wait(30)  # never blocked
+    detector.gate.set()
+    thread.join(30)
+    assert [r.slot for r in kept] == list(range(100))  # none is silently gone
+    seen = [r.slot for r in kept if r.gap is None]
+    assert seen[-8:] == list(range(92, 100))
+    assert len(seen) <= 8 + 8
+    assert {r.gap for r in kept} == {None, "shed"}
+
+
+def test_cameras_take_turns() -> None:
+    backlog = Backlog()
+    for slot in range(6):
+        backlog.put(frame(slot, "busy"), live=True)
+    backlog.put(frame(0, "quiet"), live=True)
+    assert [one.camera for one in backlog.take(3, 0)] == ["busy", "quiet", "busy"]
+
+
+def test_ticks_alone_are_bounded() -> None:
+    backlog = Backlog(records=10)
+    for slot in range(50):
+        backlog.put(frame(slot, picture=False), live=True)
+    assert [one.slot for one in backlog.take(100, 0)] == list(range(40, 50))

@@ -1,0 +1,122 @@
+"""What is decoded, and what is not."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import msgspec
+import pytest
+from av.video.frame import VideoFrame
+
+from lanewatch.config.site import Rate
+from streams.sampling import decode_gate
+from streams.sampling.decode_gate import Attention
+from streams.sources.packets import Decoder, Mark, Packet, captured_at
+from streams.sources.recording import Recording
+from streams.sources.url import Address
+from tests.streams.conftest import scene, write_clip
+
+RATE = Rate(active=5.0, idle=0.5)
+
+
+def packets(path: Path) -> list[Packet]:
+    items = Recording("cam", Address.parse(f"file://{path}?clock=1970-01-02T00:00:00Z")).packets(threading.Event())
+    return [item for item in items if isinstance(item, Packet)]
+
+
+class CountingDecoder(Decoder):
+    """Counts what it is given."""
+
+    given: list[Packet]
+
+    def __call__(self, packet: Packet) -> list[VideoFrame]:
+        self.given.append(packet)
+        return super().__call__(packet)
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[Packet]:
+    """The packets that were decoded, in order."""
+    monkeypatch.setattr(CountingDecoder, "given", [], raising=False)
+    monkeypatch.setattr(decode_gate, "Decoder", CountingDecoder)
+    return CountingDecoder.given
+
+
+def play(items: list[Packet], *, moved_until: float = 0.0, differs: bool = False) -> list[VideoFrame | Mark]:
+    """All that there is to see; the gate sees movement until ``moved_until`` seconds, and glances as told."""
+    mind = Attention(RATE, True, lambda picture: differs)
+    seen: list[VideoFrame | Mark] = []
+    for item in items:
+        for picture in mind(item):
+            seen.append(picture)
+            if isinstance(picture, VideoFrame):
+                mind.looked(captured_at(picture), captured_at(picture) - 86_400 < moved_until)
+    return seen
+
+
+def test_idle_decodes_key_frames_alone_and_at_the_idle_rate(still_clip: Path, decoded: list[Packet]) -> None:
+    play(packets(still_clip))
+    late = [packet for packet in decoded if packet.captured_at - 86_400 > 6.0]
+    assert all(packet.key for packet in late)
+    assert len(late) == 7  # of 14 key frames in 14 s: each second one
+
+
+def test_nothing_is_decoded_twice_while_awake(still_clip: Path, decoded: list[Packet]) -> None:
+    items = packets(still_clip)
+    seen = play(items, moved_until=30.0)
+    assert decoded == items
+    assert len(seen) == len(items)
+
+
+def test_a_wake_decodes_from_the_last_look_on(still_clip: Path) -> None:
+    items = packets(still_clip)
+    mind = Attention(RATE, True, lambda picture: captured_at(picture) - 86_400 >= 11.0)
+    seen = []
+    for item in items:
+        for picture in mind(item):
+            seen.append(captured_at(picture) - 86_400 if isinstance(picture, VideoFrame) else -1.0)
+            mind.looked(86_400 + seen[-1], seen[-1] >= 11.0)
+    # It last looked at 9 s, and at 11 s something differs: every picture from 9 s on is seen, in order.
+    woken = len(seen) - 275
+    assert seen[woken:] == pytest.approx([9.0 + 0.04 * i for i in range(275)], abs=1e-3)
+    assert [at for at in seen[:woken] if at > 5.1] == pytest.approx([7.0, 9.0], abs=1e-3)
+
+
+def test_a_camera_with_rare_key_frames_is_never_left_to_the_idle_rate(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "rare.mp4", scene(13.0, fps=10), fps=10, gop=60)
+    items = packets(path)
+    assert len(play(items)) == len(items)
+
+
+def test_a_stream_entered_midway_waits_for_a_key_frame(still_clip: Path) -> None:
+    items = packets(still_clip)[10:60]
+    seen = play(items)
+    assert all(isinstance(picture, Mark) and picture.gap == "unreadable" for picture in seen[:15])
+    assert all(isinstance(picture, VideoFrame) for picture in seen[15:])
+    assert len(seen) == 50
+
+
+def test_a_jump_of_the_clock_between_key_frames_does_not_blind_the_decoder(still_clip: Path) -> None:
+    items = packets(still_clip)[:60]
+    jumped = [
+        msgspec.structs.replace(
+            packet, epoch=packet.epoch + 1, captured_at=packet.captured_at - 3600, decode_at=packet.decode_at - 3600
+        )
+        for packet in items[35:]
+    ]
+    seen = play(items[:35] + jumped)
+    assert all(isinstance(picture, VideoFrame) for picture in seen)
+    assert len(seen) == 60
+
+
+def test_the_end_of_an_idle_scene_is_seen_too(still_clip: Path) -> None:
+    items = packets(still_clip)
+    mind = Attention(RATE, True, lambda picture: False)
+    for item in items:
+        for picture in mind(item):
+            assert isinstance(picture, VideoFrame)
+            mind.looked(captured_at(picture), False)
+    assert not mind.awake
+    rest = [captured_at(picture) - 86_400 for picture in mind.rest() if isinstance(picture, VideoFrame)]
+    assert rest[-1] == pytest.approx(19.96, abs=1e-3)

@@ -1,0 +1,189 @@
+"""Rendered flames and smoke are seen, and what looks like them is not. It is all simulated: no real fire is at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import msgspec
+import numpy as np
+import pytest
+from av.video.frame import VideoFrame
+
+from detectors.watch_stage import Watcher
+from lanewatch.records import Event, Flame, Image, Scene
+from streams.sampling.fire_smoke import Flames
+from streams.sampling.image_quality import luma
+from streams.sampling.motion_gate import Gate
+from tests.detectors.walker_records import NOON, opened, record, site
+
+FPS = 5
+STEADY = {"behaviours": {"fire": {"thresholds": {"steady_s": 15}}}}
+"""So that a minute of something that does not grow is seen in a quarter of one."""
+
+Draw = Callable[[Image, float, np.random.Generator], None]
+
+
+def street(night: bool = False) -> Image:
+    """Blocks of grey and green with outlines; dark by night."""
+    rng = np.random.default_rng(11)
+    blocks = rng.integers(60, 150, (18, 32, 1)).repeat(20, axis=0).repeat(20, axis=1)
+    tint = rng.integers(-8, 8, (18, 32, 3)).repeat(20, axis=0).repeat(20, axis=1)
+    wall: Image = np.clip((blocks + tint) * (0.3 if night else 1.0), 0, 255).astype(np.uint8)
+    return wall
+
+
+def flames(picture: Image, time: float, rng: np.random.Generator) -> None:
+    """A fire that is lit at 4 s and grows to 90 pixels high: tongues that come and go, a white-yellow core."""
+    if time < 4:
+        return
+    tall = min(30 + 8 * (time - 4), 90)
+    for tongue in range(7):
+        x = 300 + 9 * tongue + rng.integers(-3, 4)
+        high = tall * rng.uniform(0.35, 1.0) * (1 - abs(tongue - 3) / 5)
+        corners = np.array([(x - 9, 300), (x + 9, 300), (x + rng.integers(-6, 7), 300 - high)], np.int32)
+        cv2.fillPoly(picture, [corners], (20, 110 + int(rng.integers(0, 40)), 245))
+        cv2.fillPoly(picture, [(corners * (1, 1) - (0, -4)).astype(np.int32) // 1], (40, 150, 255))
+        cv2.circle(picture, (int(x), 294), 7, (130, 230, 255), -1)
+
+
+def smoke(picture: Image, time: float, rng: np.random.Generator) -> None:
+    """Billows over the upper half that spread from 4 s on."""
+    if time < 4:
+        return
+    veil = np.zeros(picture.shape[:2], np.float32)
+    for _ in range(30):
+        reach = min(20 + 6 * (time - 4), 130)
+        at = (int(320 + rng.normal(0, reach)), int(150 + rng.normal(0, reach / 3)))
+        cv2.circle(veil, at, int(20 + reach / 4), 1.0, -1)
+    veil = cv2.GaussianBlur(veil, (0, 0), 12)[..., None] * 0.85
+    lit = 175 + 20 * np.sin(time * 3)
+    picture[:] = np.clip(picture * (1 - veil) + lit * veil, 0, 255).astype(np.uint8)
+
+
+def red_car(picture: Image, time: float, _: np.random.Generator) -> None:
+    left = int(30 + 40 * time) % 500
+    cv2.rectangle(picture, (left, 200), (left + 120, 260), (25, 25, 190), -1)
+    cv2.circle(picture, (left + 5, 230), 5, (40, 40, 255), -1)
+
+
+def orange_jacket(picture: Image, time: float, _: np.random.Generator) -> None:
+    """Somebody in safety orange who waves, in the sun."""
+    sway = int(12 * np.sin(time * 5))
+    cv2.rectangle(picture, (300, 180), (340, 250), (0, 110, 245), -1)
+    cv2.line(picture, (340, 190), (365 + sway, 150 + sway), (0, 110, 245), 10)
+
+
+def sunset(picture: Image, time: float, _: np.random.Generator) -> None:
+    low = int(130 - time)
+    picture[:low] = (60, 130 + np.linspace(0, 60, low)[:, None, None].astype(int)[0, 0, 0], 250)
+
+
+def headlights(picture: Image, time: float, _: np.random.Generator) -> None:
+    size = int(8 + 3 * time) if time < 25 else 0
+    for x in (280, 360):
+        cv2.circle(picture, (x, 240), size, (235, 250, 255), -1)
+
+
+def hazard_lights(picture: Image, time: float, _: np.random.Generator) -> None:
+    if time % 0.8 < 0.4:
+        cv2.circle(picture, (320, 240), 9, (10, 140, 255), -1)
+
+
+def grey_van(picture: Image, time: float, _: np.random.Generator) -> None:
+    """It drives up, and stands."""
+    left = int(max(600 - 120 * time, 180))
+    cv2.rectangle(picture, (left, 120), (left + 220, 280), (150, 150, 150), -1)
+
+
+def seen(draw: Draw, *, night: bool = False, seconds: float = 28.0) -> list[tuple[float, tuple[Flame, ...]]]:
+    """What the sampler's parts make of a drawn clip."""
+    gate, burning, rng = Gate(), Flames(), np.random.default_rng(5)
+    base = street(night)
+    noises = [rng.normal(0, 2, base.shape).astype(np.int16) for _ in range(5)]
+    told = []
+    for index in range(round(seconds * FPS)):
+        at = index / FPS
+        picture = base.copy()
+        draw(picture, at, rng)
+        noisy = np.clip(picture + noises[index % 5], 0, 255).astype(np.uint8)
+        decoded = VideoFrame.from_ndarray(noisy, format="bgr24").reformat(format="yuv420p")
+        small = gate.small(luma(decoded))
+        motion = gate.look(small, at, 2.0)
+        averages = (gate.foreground, gate.background)
+        found = burning.look(decoded, small, averages, bool(motion.boxes), at, 2.0) if motion.warm else ()
+        told.append((at, found))
+    return told
+
+
+def events_of(told: list[tuple[float, tuple[Flame, ...]]]) -> list[Event]:
+    watcher = Watcher(site(**STEADY), run="test")
+    state = watcher.start("lane")
+    events: list[Event] = []
+    for at, found in told:
+        moved = tuple(
+            msgspec.structs.replace(one, since=NOON + one.since) for one in found
+        )  # the clip's clock begins at 0
+        scene = Scene(brightness=100, contrast=40, flames=moved, warm=True)
+        state, more = watcher.step(state, record(NOON + at, scene=scene))
+        events += more
+    return opened(events, "fire")
+
+
+@pytest.mark.parametrize(("draw", "night"), [(flames, False), (flames, True), (smoke, False)])
+def test_rendered_fires_are_found_where_they_are(draw: Draw, night: bool) -> None:
+    told = seen(draw, night=night)
+    kind = "smoke" if draw is smoke else "fire"
+    assert not any(found for at, found in told if at < 4)
+    boxes = [one.box for at, found in told if at > 12 for one in found if one.kind == kind]
+    assert boxes
+    left, _, right, bottom = np.median(boxes, axis=0)
+    if kind == "fire":
+        assert left >= 260
+        assert right <= 400
+        assert bottom <= 330
+    events = events_of(told)
+    assert events, "no event"
+    assert events[0].started_at - NOON <= 4 + (10 if kind == "fire" else 26)  # KISA: within ten seconds
+    assert events[0].kisa == "FireDetection"
+    assert events[0].score < 0.65
+    assert events[0].factors[0].name == "untrained"
+
+
+@pytest.mark.parametrize(
+    ("draw", "night"),
+    [
+        (red_car, False),
+        (red_car, True),
+        (orange_jacket, False),
+        (sunset, False),
+        (headlights, True),
+        (hazard_lights, True),
+        (grey_van, False),
+    ],
+)
+def test_what_looks_like_fire_raises_nothing(draw: Draw, night: bool) -> None:
+    assert not events_of(seen(draw, night=night))
+
+
+def test_a_flame_within_a_named_box_is_a_part_of_that() -> None:
+    told = seen(flames)
+    watcher = Watcher(site(), run="test")
+    state = watcher.start("lane")
+    for at, found in told:
+        scene = Scene(flames=found, warm=True, brightness=100, contrast=40)
+        one = record(NOON + at, scene=scene, xyxy=[(200, 100, 500, 400)], scores=[0.6], labels=[3])
+        state, events = watcher.step(state, one)
+        assert not [event for event in events if event.kind == "fire"]
+
+
+def test_what_is_masked_does_not_burn() -> None:
+    masked = Flames([((0.3, 0.3), (0.8, 0.3), (0.8, 1.0), (0.3, 1.0))])
+    gate, rng = Gate(), np.random.default_rng(5)
+    for index in range(60):
+        picture = street()
+        flames(picture, index / FPS, rng)
+        decoded = VideoFrame.from_ndarray(picture, format="bgr24").reformat(format="yuv420p")
+        small = gate.small(luma(decoded))
+        gate.look(small, index / FPS, 2.0)
+        assert not masked.look(decoded, small, (gate.foreground, gate.background), True, index / FPS, 2.0)

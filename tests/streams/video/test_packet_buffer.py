@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import threading
+from itertools import islice, pairwise
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from streams.sources.packets import Codec, Packet
+from streams.sources.recording import Recording
+from streams.sources.url import Address
+from streams.video.annexb import annexb, parameter_sets
+from streams.video.packet_buffer import PacketRing
+from tests.streams.conftest import MakeCamera
+
+CODEC = Codec("mjpeg")
+ZERO = 1_768_410_000.0
+
+
+def filled(camera, clip: Path, **bounds) -> PacketRing:  # type: ignore[no-untyped-def]
+    ring = PacketRing([camera], **bounds)
+    address = Address.parse(f"file://{clip}?clock=2026-01-15T02:00:00+09:00&fps=7")
+    for packet in Recording("cam", address).packets(threading.Event()):
+        if isinstance(packet, Packet):
+            ring.append("cam", packet)
+    return ring
+
+
+def test_reads_what_was_asked_for_and_no_more(clip: Path, make_camera: MakeCamera) -> None:
+    ring = filled(make_camera("x", active=7.0), clip)
+    frames = list(ring.read("cam", ZERO + 80.0, ZERO + 90.0))
+    assert [frame.captured_at for frame in frames] == pytest.approx([ZERO + i / 7 for i in range(560, 631)], abs=1e-4)
+    assert all(frame.image is not None for frame in frames)
+    assert len(list(ring.hold("cam", ZERO + 80.0, ZERO + 90.0).frames(fps=1.0))) in {10, 11}
+
+
+def test_read_frames_equal_the_clips(clip: Path, make_camera: MakeCamera) -> None:
+    ring = filled(make_camera("x"), clip)
+    frame = next(iter(ring.read("cam", ZERO + 700 / 7 - 0.01, ZERO + 101.0)))
+    with av.open(str(clip)) as container:
+        picture = next(islice(container.decode(video=0), 700, None))
+    assert frame.image is not None
+    difference = np.abs(frame.image.astype(int) - picture.to_ndarray(format="bgr24"))
+    assert difference.max() <= 2  # swscale rounds differently from width to width
+
+
+def test_holds_a_minute(clip: Path, make_camera: MakeCamera) -> None:
+    segment = filled(make_camera("x"), clip).hold("cam", 0.0, ZERO + 1000.0)
+    assert segment.covered is not None
+    first, last = segment.covered
+    assert 57.0 <= last - first <= 60.0
+    assert segment.packets[0].key
+
+
+def test_holds_at_most_its_bytes(clip: Path, make_camera: MakeCamera) -> None:
+    segment = filled(make_camera("x"), clip, held_bytes=600_000).hold("cam", 0.0, ZERO + 1000.0)
+    assert 300_000 < sum(len(packet.data) for packet in segment.packets) <= 600_000
+    assert segment.packets[0].key
+
+
+def test_a_clock_set_back_does_not_make_packets_immortal(make_camera: MakeCamera) -> None:
+    ring = PacketRing([make_camera("x")], held_s=10.0)
+    for index in range(100):
+        ring.append("cam", Packet(5000.0 + index, 5000.0 + index, b"x", True, CODEC, 1))
+    for index in range(8):
+        ring.append("cam", Packet(100.0 + index, 100.0 + index, b"x", True, CODEC, 2))
+    assert len(ring.hold("cam", 0.0, 9999.0)) == 12
+    for index in range(8, 30):
+        ring.append("cam", Packet(100.0 + index, 100.0 + index, b"x", True, CODEC, 2))
+    assert ring.hold("cam", 0.0, 9999.0).covered == (119.0, 129.0)
+
+
+def test_what_is_held_outlives_the_ring(clip: Path, make_camera: MakeCamera) -> None:
+    ring = filled(make_camera("x"), clip)
+    segment = ring.hold("cam", ZERO + 60.0, ZERO + 62.0)
+    for index in range(200):
+        ring.append("cam", Packet(ZERO + 200 + index, ZERO + 200 + index, b"x", True, CODEC, 2))
+    assert list(ring.read("cam", ZERO + 60.0, ZERO + 62.0)) == []
+    assert len(list(segment.frames())) == 15
+
+
+def decoded(path: Path) -> tuple[str, str, list[float]]:
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        times = [float(picture.time or 0) for picture in container.decode(stream)]
+        return stream.codec_context.name, stream.codec_context.pix_fmt or "", times
+
+
+def test_writes_a_copy_where_nothing_is_masked(clip: Path, tmp_path: Path, make_camera: MakeCamera) -> None:
+    segment = filled(make_camera("x"), clip).hold("cam", ZERO + 70.0, ZERO + 80.0)
+    assert segment.can_remux
+    path = tmp_path / "clip.mp4"
+    segment.write(path)
+    codec, pixels, times = decoded(path)
+    assert (codec, pixels) == ("h264", "yuv420p")
+    assert len(times) == len(segment)
+    assert [later - earlier for earlier, later in pairwise(times)] == pytest.approx(
+        [1 / 7] * (len(times) - 1), abs=1e-3
+    )
+    size = sum(len(packet.data) for packet in segment.packets)
+    assert size < path.stat().st_size < size + 10_000
+    atoms = path.read_bytes()
+    assert atoms.index(b"moov") < atoms.index(b"mdat")  # plays before it is all there
+
+
+def test_encodes_anew_where_something_is_masked(clip: Path, tmp_path: Path, make_camera: MakeCamera) -> None:
+    left_half = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
+    segment = filled(make_camera("x", masks=(left_half,)), clip).hold("cam", ZERO + 70.0, ZERO + 73.0)
+    assert not segment.can_remux
+    path = tmp_path / "clip.mp4"
+    segment.write(path)
+    codec, pixels, times = decoded(path)
+    assert (codec, pixels) == ("h264", "yuv420p")
+    assert times == pytest.approx([i / 7 for i in range(22)], abs=2e-3)
+    with av.open(str(path)) as container:
+        picture = next(container.decode(video=0)).to_ndarray(format="bgr24")
+    assert picture[:, :380].max() < 12
+    assert picture[:, 400:].mean() > 50
+    atoms = path.read_bytes()
+    assert atoms.index(b"moov") < atoms.index(b"mdat")
+
+
+def test_an_annexb_stream_is_copied_too(
+    access_units: Path, tmp_path: Path, make_camera: MakeCamera, clip: Path
+) -> None:
+    """As RTSP cameras send it: start codes, parameter sets apart."""
+    ring = filled(make_camera("x"), clip)
+    held = ring.hold("cam", ZERO + 70.0, ZERO + 73.0)
+    extradata = held.packets[0].codec.extradata
+    codec = Codec("h264", parameter_sets(extradata), 768, 576, "yuv420p", "", 7.0)
+    other = PacketRing([make_camera("x")])
+    for packet in held.packets:
+        data = annexb(packet.data, extradata)
+        other.append("cam", Packet(packet.captured_at, packet.decode_at, data, packet.key, codec, 1))
+    path = tmp_path / "clip.mp4"
+    segment = other.hold("cam", 0.0, ZERO + 100.0)
+    assert segment.can_remux
+    segment.write(path)
+    assert len(decoded(path)[2]) == len(segment)
+
+
+def test_nothing_held_says_so(make_camera: MakeCamera, tmp_path: Path) -> None:
+    ring = PacketRing([make_camera("x")])
+    with pytest.raises(ValueError, match="nothing is held"):
+        ring.hold("cam", 0.0, 10.0).write(tmp_path / "clip.mp4")
+    with pytest.raises(KeyError, match="no camera 'other'"):
+        ring.hold("other", 0.0, 10.0)
+
+
+def test_writing_and_reading_at_once(make_camera: MakeCamera) -> None:
+    ring = PacketRing([make_camera("x")], held_s=5.0)
+    errors = []
+
+    def write() -> None:
+        for index in range(4000):
+            ring.append("cam", Packet(index / 25, index / 25, bytes(100), index % 25 == 0, CODEC, 1))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    while writer.is_alive():
+        packets = ring.hold("cam", 0.0, 1e9).packets
+        if packets and not packets[0].key:
+            errors.append(packets[0])
+    writer.join()
+    assert not errors
