@@ -5,10 +5,9 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-import lanewatch.config.sequences
-import lanewatch.config.site
 from detectors.behaviours.registry import installed
 from detectors.correlation.correlator import KINDS
+from lanewatch.config import sequences, site
 from lanewatch.config.fields import Part
 from lanewatch.config.site import Site
 
@@ -57,7 +56,7 @@ def schema() -> dict[str, Any]:
 
 def _model(name: str) -> type[Part]:
     """The model that a definition is of."""
-    found: type[Part] = getattr(lanewatch.site, name, None) or getattr(lanewatch.composite, name)
+    found: type[Part] = getattr(site, name, None) or getattr(sequences, name)
     return found
 
 

@@ -97,7 +97,7 @@ def plug(monkeypatch: pytest.MonkeyPatch) -> Iterator[Plug]:
 
     def install(loads: Any) -> None:
         installed.cache_clear()
-        monkeypatch.setattr("detectors.behaviours.base.entry_points", lambda group: [FakePoint(loads)])
+        monkeypatch.setattr("detectors.behaviours.registry.entry_points", lambda group: [FakePoint(loads)])
 
     yield install
     installed.cache_clear()

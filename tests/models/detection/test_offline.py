@@ -41,15 +41,16 @@ def attempts(code: str, folder: Path) -> list[str]:
 
 _USE = """
 import numpy as np
-from models import detector
-detector.load(NAME, "cpu")([np.zeros((64, 64, 3), np.uint8)])
+from models.detection import registry
+registry.load(NAME, "cpu")([np.zeros((64, 64, 3), np.uint8)])
 """
 _MISSING = """
-from models import detector, offline
-for ask in (lambda: detector.load("yolo11x"), lambda: offline.ultralytics().YOLO("yolo11x.pt")):
+from models import offline
+from models.detection import base, registry
+for ask in (lambda: registry.load("yolo11x"), lambda: offline.ultralytics().YOLO("yolo11x.pt")):
     try:
         ask()
-    except (detector.ModelMissingError, offline.DownloadRefusedError):
+    except (base.ModelMissingError, offline.DownloadRefusedError):
         continue
     raise SystemExit("nothing was refused")
 """

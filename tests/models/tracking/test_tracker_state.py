@@ -128,7 +128,7 @@ def test_the_kernel_on_disk_belongs_to_all_of_its_sources() -> None:
     # each module that has compiled parts is in the list that the key is made from
     folder = Path(jit.__file__).parent
     using = {path.name for path in folder.glob("*.py") if "import compiled" in path.read_text()}
-    assert {"assignment.py", "track.py"} <= using <= set(jit.SOURCES)
+    assert {"assignment.py", "motion_model.py"} <= using <= set(jit.SOURCES)
 
 
 def test_settings_are_refused_when_they_are_none() -> None:
