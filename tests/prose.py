@@ -38,7 +38,7 @@ _SENTENCE_END = re.compile(r"(?<=[.!?:;])[)\]*_]*\s+")
 _CODE = re.compile(r"(`+)(?:(?!`).)+?\1")
 _QUOTATION = re.compile(r'"[^"]*"|“[^”]*”|「[^」]*」|(?<!\w)\'[^\']+\'(?!\w)')
 _PRAGMA = re.compile(r"(noqa|type: ignore|pragma)\b(: ?[A-Z]+\d+(, ?[A-Z]+\d+)*)?(\[[\w, -]+\])?( - )?|^!/.*")
-_ITEM = re.compile(r"\s*([-*+]|\d+\.)\s+")
+_ITEM = re.compile(r"^\s*([-*+]|\d+\.)\s+")
 _SECTION = re.compile(r"\s*(Args|Attributes|Raises|Returns|Yields|Example|Examples|Note)s?:\s*$")
 _FENCE = re.compile(r"\s*(```+|~~~+)")
 _JS = re.compile(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = [*sorted((ROOT / "docs").glob("*.md")), *(ROOT / name for name in ("README.md", "CONTRIBUTING.md"))]
+PAGES = [*sorted((ROOT / "docs").glob("*.md")), *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"))]
 PACKAGES = ("lanewatch", "streams", "models", "detectors", "api", "benchmarks", "deploy", "tests", "docs", "notebooks")
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 

@@ -53,6 +53,7 @@ def test_what_is_wrong_with_a_text(text: str, expected: int) -> None:
         ("a.js", f"// {FAIR}\n// word\n", [1]),  # a comment of two lines
         ("a.md", f"# T\n\n{FAIR}\nword\n", [3]),  # a paragraph goes over lines
         ("a.md", f"- {FAIR}\n- {FAIR}\n", []),  # list items
+        ("a.md", f"A *b* c {FAIR}\n", [1]),  # stress is no list
         ("a.md", f"| {FAIR} | {FAIR} |\n|---|---|\n| {LONG} | |\n", [3]),  # table cells
         ("a.md", f"```\nnobody {LONG}\n```\n<!-- nobody -->\n\n    nobody\n", []),  # code and comments
         ("a.md", f"- item\n\n    {LONG}\n", [3]),  # a list item's second paragraph is none
