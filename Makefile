@@ -51,8 +51,8 @@ prose: $(VENV)/bin/python ## sentences above 30 words and a private idiom, in do
 	$(PY) -m tests.prose $(ARGS)
 
 docs: $(VENV)/docs.done ## the documentation as pages, in build/docs; a broken link or anchor is an error
-	$(PY) -m sphinx -W --keep-going -n -q -j auto docs build/docs
-	@echo "build/docs/index.html"
+	$(PY) -m sphinx -W --keep-going -n -q -j auto -c docs . build/docs
+	@echo "== open build/docs/docs/index.html"
 
 bench: $(VENV)/test.done ## the figures of the README, one table after the other (about 40 minutes)
 	$(PY) -m benchmarks.weights

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = [*sorted((ROOT / "docs").glob("*.md")), *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"))]
+PAGES = [
+    *sorted((ROOT / "docs").glob("*.md")),
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+]
 PACKAGES = ("lanewatch", "streams", "models", "detectors", "api", "benchmarks", "deploy", "tests", "docs", "notebooks")
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
@@ -54,6 +57,12 @@ def test_the_index_leads_to_every_page() -> None:
     index = ROOT / "docs" / "index.md"
     pages = {page.name for page in PAGES if page.parent == index.parent} - {index.name}
     assert pages <= set(links(index))
-    listed = re.search(r"PAGES = \((.*?)\)", (ROOT / "docs" / "conf.py").read_text(encoding="utf-8"), re.DOTALL)
-    assert listed is not None
-    assert {f"{name}.md" for name in re.findall(r'"(\w+)"', listed[1])} == pages
+    contents = (ROOT / "docs" / "conf.py").read_text(encoding="utf-8").partition("CONTENTS = {")[2].partition("}")[0]
+    assert pages <= {f"{name}.md" for name in re.findall(r'"(\w+)"', contents)}
+
+
+def test_the_glossary_is_in_alphabetical_order_and_has_the_korean_terms() -> None:
+    entries = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8").split("\n## ")[1:]
+    terms = [entry.partition("\n")[0] for entry in entries]
+    assert terms == sorted(terms)
+    assert [entry.partition("\n")[0] for entry in entries if not re.search(r"[가-힣]", entry)] == []
