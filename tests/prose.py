@@ -40,6 +40,8 @@ _QUOTATION = re.compile(r'"[^"]*"|“[^”]*”|「[^」]*」|(?<!\w)\'[^\']+\'(
 _PRAGMA = re.compile(r"(noqa|type: ignore|pragma)\b(: ?[A-Z]+\d+(, ?[A-Z]+\d+)*)?(\[[\w, -]+\])?( - )?|^!/.*")
 _ITEM = re.compile(r"^\s*([-*+]|\d+\.)\s+")
 _SECTION = re.compile(r"\s*(Args|Attributes|Raises|Returns|Yields|Example|Examples|Note)s?:\s*$")
+_NO_PROSE = re.compile(r"\s*(>>> |===|---|\|.*\|\s*$)")
+"""A session of Python, an underline, a row of a table."""
 _FENCE = re.compile(r"\s*(```+|~~~+)")
 _JS = re.compile(
     r"""(?P<skip>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`|(?<=[(,=:\[!&|?])\s*/(?![/*])(?:\\.|[^/\\\n])+/)"""
@@ -169,7 +171,7 @@ def text_blocks(rows: Sequence[str], line: int) -> Iterator[Block]:
             yield Block(begin, " ".join(run))
             literal = blank and run[-1].endswith(":")
             run = []
-        if blank or row.lstrip().startswith((">>>", "===", "---", "|")):
+        if blank or _NO_PROSE.match(row):
             continue
         if _SECTION.match(row):
             section = depth
@@ -188,7 +190,7 @@ def markdown_blocks(text: str, *, since: str = "") -> Iterator[Block]:
         since: Table rows whose first cell is a day before this one are left out.
     """
     run: list[str] = []
-    begin, in_list = 1, False
+    begin = 1
     for number, row in _outside_code(text):
         ends = not row.strip() or row.startswith("#") or row.startswith("|") or bool(_ITEM.match(row))
         if ends and run:
@@ -203,7 +205,6 @@ def markdown_blocks(text: str, *, since: str = "") -> Iterator[Block]:
         elif row.strip():
             begin = number if not run else begin
             run.append(_ITEM.sub("", row, count=1).removeprefix("> ").strip())
-        in_list = bool(_ITEM.match(row)) or (in_list and (not row.strip() or row.startswith(" ")))
     if run:
         yield Block(begin, " ".join(run))
 

@@ -48,6 +48,7 @@ def test_what_is_wrong_with_a_text(text: str, expected: int) -> None:
         ),  # entries
         ("a.py", f'"""Does.\n\n- {FAIR}\n- {LONG}\n  so\n"""\n', [4]),  # list items
         ("a.py", f'"""Used so:\n\n    {LONG}\n\n{LONG}\n"""\n', [5]),  # a literal block
+        ("a.py", f'"""A |x\n|y| {LONG}\n"""\n', [1]),  # bars in a formula are no table
         ("a.py", "# noqa: BLE001 - nobody\n", [1]),  # a reason is prose
         ("a.js", f"// {LONG}\nf('// nobody'); /* nobody */\n", [1, 2]),  # comments, not strings
         ("a.js", f"// {FAIR}\n// word\n", [1]),  # a comment of two lines
