@@ -15,7 +15,7 @@ SYSTEM_TEST := $(SYSTEM_RUN) chromium fonts-noto-cjk python3-gi gir1.2-gst-rtsp-
 TOOLS_KAFKA := java:default-jre-headless mvn:maven
 TOOLS_TEST := $(TOOLS_KAFKA) openssl:openssl
 
-.PHONY: demo city test slow soak chaos kafka lint bench clean
+.PHONY: demo city test slow soak chaos kafka lint prose docs bench clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/run.done ## play the bundled clip through the whole pipeline and show its events on a local page
@@ -46,6 +46,13 @@ lint: $(VENV)/test.done ## ruff and strict mypy
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+
+prose: $(VENV)/bin/python ## sentences above 30 words and a private idiom, in docstrings, comments and documentation
+	$(PY) -m tests.prose $(ARGS)
+
+docs: $(VENV)/docs.done ## the documentation as pages, in build/docs; a broken link or anchor is an error
+	$(PY) -m sphinx -W --keep-going -n -q -j auto -c docs . build/docs
+	@echo "== open build/docs/docs/index.html"
 
 bench: $(VENV)/test.done ## the figures of the README, one table after the other (about 40 minutes)
 	$(PY) -m benchmarks.weights
@@ -78,6 +85,12 @@ $(VENV)/test.done: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "== installing Lanewatch with what its tests need (torch is large: some minutes the first time)"
 	$(PIP) install --progress-bar off --quiet --constraint constraints.txt --editable ".[test,notebooks]"
 	@touch $(VENV)/run.done $@
+
+$(VENV)/docs.done: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "== installing the documentation generator"
+	$(PIP) install --progress-bar off --quiet --constraint constraints.txt $$($(PY) -c \
+		"import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['docs'])")
+	@touch $@
 
 # Installs the Debian packages that are missing, and says so; elsewhere it says what is wanted.
 define system
