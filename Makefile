@@ -15,7 +15,7 @@ SYSTEM_TEST := $(SYSTEM_RUN) chromium fonts-noto-cjk python3-gi gir1.2-gst-rtsp-
 TOOLS_KAFKA := java:default-jre-headless mvn:maven
 TOOLS_TEST := $(TOOLS_KAFKA) openssl:openssl
 
-.PHONY: demo city test slow soak chaos kafka lint prose docs bench clean
+.PHONY: demo cluster test slow soak chaos kafka lint prose docs bench clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/run.done ## play the bundled clip through the whole pipeline and show its events on a local page
@@ -34,7 +34,7 @@ soak: $(VENV)/test.done ## the slow proof: four live cameras for 20 minutes in b
 chaos: $(VENV)/test.done ## the slow proofs of the Kafka runner: kill -9, a broker that stops, cameras that misbehave (about an hour)
 	$(PY) -m benchmarks.chaos $(ARGS)
 
-city: $(VENV)/run.done ## a city on this machine: a broker, two of each stage and the console, with the demo's events
+cluster: $(VENV)/run.done ## a cluster on this machine: a broker, two of each stage and the console, with the demo's events
 	@$(call system,,$(TOOLS_KAFKA))
 	$(PY) -m deploy.local_cluster $(ARGS)
 
