@@ -26,7 +26,7 @@ from lanewatch.config.site import Site
 from lanewatch.records import Event
 from models.detection.base import ModelMissingError
 from models.hardware import DeviceMissingError
-from streams.kafka.client.connection import BrokerError
+from streams.kafka.client.errors import BrokerError
 from streams.kafka.evidence.frame_store import KafkaFootage
 from streams.kafka.workers import startup
 from streams.kafka.workers.serve_worker import ServeLoop

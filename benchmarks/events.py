@@ -27,7 +27,8 @@ from benchmarks.acts.footage import PETS_FPS, videos
 from benchmarks.truth import Happening, Layout, Path2D
 from detectors.evaluation.matching import Instant, f1, match
 from detectors.watch_stage import Watcher
-from lanewatch.config.site import Camera, Line, Name, Rate, Site, Watching, Zone
+from lanewatch.config.fields import Name
+from lanewatch.config.site import Camera, Line, Rate, Site, Watching, Zone
 from lanewatch.records import Detections
 
 FPS = PETS_FPS

@@ -30,7 +30,8 @@ import av
 import numpy as np
 
 from benchmarks import truth
-from lanewatch.config.site import Camera, Name, Rate
+from lanewatch.config.fields import Name
+from lanewatch.config.site import Camera, Rate
 from lanewatch.records import Box, Frame, Image
 from streams.sampling.sampler import Sampler
 

@@ -32,7 +32,8 @@ import cv2
 import numpy as np
 
 from lanewatch import demo
-from lanewatch.config.site import Camera, Name, Rate
+from lanewatch.config.fields import Name
+from lanewatch.config.site import Camera, Rate
 from lanewatch.records import Float64, Image
 from streams.sampling.motion_gate import Gate
 from streams.sampling.sampler import Sampler, Source

@@ -23,7 +23,8 @@ from deploy.kafka_server import given
 from deploy.process_group import Fleet
 from lanewatch import demo
 from lanewatch.config import loader
-from streams.kafka.client.connection import Broker, BrokerError
+from streams.kafka.client.connection import Broker
+from streams.kafka.client.errors import BrokerError
 from streams.kafka.client.topics import Topics
 
 RATE = 3.5

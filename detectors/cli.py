@@ -156,7 +156,7 @@ def _detect(options: argparse.Namespace) -> int:
     from models.detection import base
     from models.detection import registry as detector_registry
     from models.pose import registry as pose_registry
-    from streams.kafka.client.connection import BrokerError
+    from streams.kafka.client.errors import BrokerError
     from streams.kafka.workers.detect_worker import BATCH, DECODERS, DetectLoop
     from streams.kafka.workers.startup import opened
 
@@ -213,7 +213,7 @@ def _fold(stage: str, description: str, argv: Sequence[str]) -> int:
     from detectors.thresholds import ThresholdError
     from lanewatch import service
     from lanewatch.config.problems import SiteError
-    from streams.kafka.client.connection import BrokerError
+    from streams.kafka.client.errors import BrokerError
     from streams.kafka.workers import startup
 
     parser = argparse.ArgumentParser(prog=f"lanewatch {stage}", description=description)

@@ -36,7 +36,8 @@ def _status(options: argparse.Namespace) -> int:
 
     from lanewatch.config import loader
     from lanewatch.config.problems import SiteError
-    from streams.kafka.client.connection import Broker, BrokerError
+    from streams.kafka.client.connection import Broker
+    from streams.kafka.client.errors import BrokerError
     from streams.kafka.monitoring import status_table
     from streams.kafka.monitoring.status import inspect
 
@@ -172,7 +173,7 @@ def _in(
 ) -> int:
     from lanewatch import service
     from lanewatch.config.problems import SiteError
-    from streams.kafka.client.connection import BrokerError
+    from streams.kafka.client.errors import BrokerError
     from streams.kafka.workers.startup import opened
 
     try:

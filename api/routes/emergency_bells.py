@@ -19,7 +19,8 @@ from api.openapi import says, takes
 from api.routes.events import find, json
 from api.storage.event_store import Store
 from lanewatch import metrics
-from lanewatch.config.site import Bell, Camera, Name, Site
+from lanewatch.config.fields import Name
+from lanewatch.config.site import Bell, Camera, Site
 from lanewatch.records import Event, Factor, Peak
 from streams.stages import Serve
 

@@ -42,7 +42,8 @@ from shapely.geometry import Point, Polygon
 
 from benchmarks.acts import footage
 from detectors.watch_stage import Watcher
-from lanewatch.config.site import Name, Site, Watching, Zone
+from lanewatch.config.fields import Name
+from lanewatch.config.site import Site, Watching, Zone
 from lanewatch.records import PERSON, Box, Detections, Event, Scene, StillRegion
 from models import appearance
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import av
 
 from detectors import pipeline
-from lanewatch.config.site import Camera, Name, Rate, Site, Zone
+from lanewatch.config.fields import Name
+from lanewatch.config.site import Camera, Rate, Site, Zone
 from lanewatch.records import Detections
 
 CLOCK = "2026-01-15T12:00:00+09:00"

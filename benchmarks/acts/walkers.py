@@ -27,7 +27,8 @@ from benchmarks import truth
 from benchmarks.truth import Path2D
 from detectors.behaviours.registry import installed
 from detectors.watch_stage import Watcher
-from lanewatch.config.site import Camera, Name, Site, Watching, Zone
+from lanewatch.config.fields import Name
+from lanewatch.config.site import Camera, Site, Watching, Zone
 from lanewatch.records import PERSON, Bool, Detections, Event, Float64
 from streams.simulator import appearance, detector, scene
 from streams.simulator.actors import SIZES

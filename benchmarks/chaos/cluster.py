@@ -25,7 +25,8 @@ from benchmarks import truth
 from deploy.kafka_server import free_port
 from deploy.process_group import Fleet
 from detectors.evaluation.matching import Instant
-from lanewatch.config.site import Camera, Kafka, Name, Rate, Site, Watching
+from lanewatch.config.fields import Name
+from lanewatch.config.site import Camera, Kafka, Rate, Site, Watching
 from lanewatch.records import Event, Reached
 from streams.kafka import codec
 from streams.kafka.client.connection import Broker

@@ -21,7 +21,7 @@ from detectors.behaviours.common.stationary_objects import Thing, Things, ThingT
 from detectors.behaviours.common.zone_dwell import TOLERANCE_S
 from detectors.observation.observation import View
 from detectors.thresholds import Resolver
-from lanewatch.config.site import Name
+from lanewatch.config.fields import Name
 from lanewatch.records import UNKNOWN
 
 ALONE = 0.3

@@ -11,7 +11,7 @@ from detectors import thresholds
 from detectors.observation.observation import View
 from detectors.observation.tracked_objects import Step
 from detectors.thresholds import Resolver
-from lanewatch.config.site import Name
+from lanewatch.config.fields import Name
 from lanewatch.records import Box, Factor
 
 Wake = Literal["tracks", "boxes", "still", "flames", "picture", "blind"]

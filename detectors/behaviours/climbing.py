@@ -21,7 +21,8 @@ from detectors.observation.camera_geometry import Border
 from detectors.observation.observation import View
 from detectors.observation.tracked_objects import Followed
 from detectors.thresholds import MoverThresholds, Resolver
-from lanewatch.config.site import Line, Name
+from lanewatch.config.fields import Name
+from lanewatch.config.site import Line
 
 CLIMBED = 0.6
 """Score of getting over a fence by day, the detector's confidence aside: nobody does so by chance."""

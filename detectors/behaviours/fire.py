@@ -20,7 +20,7 @@ from detectors.behaviours.base import Account, Claim, Wake
 from detectors.observation.observation import View
 from detectors.observation.tracked_objects import Step
 from detectors.thresholds import Resolver, Thresholds
-from lanewatch.config.site import Name
+from lanewatch.config.fields import Name
 from lanewatch.records import LABELS, UNKNOWN, Box, Flame
 
 REACHED = {"fire": 0.25, "smoke": 0.15}

@@ -20,7 +20,8 @@ from detectors.behaviours.common import zone_dwell
 from detectors.behaviours.common.zone_dwell import TOLERANCE_S, Visit, Visits
 from detectors.observation.observation import View
 from detectors.thresholds import Resolver, VisitThresholds
-from lanewatch.config.site import Name, Zone
+from lanewatch.config.fields import Name
+from lanewatch.config.site import Zone
 
 ZONES = frozenset({"closed"})
 

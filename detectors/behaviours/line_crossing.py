@@ -19,7 +19,8 @@ from detectors.observation.camera_geometry import Border
 from detectors.observation.observation import View
 from detectors.observation.tracked_objects import Followed
 from detectors.thresholds import MoverThresholds, Resolver
-from lanewatch.config.site import Line, Name
+from lanewatch.config.fields import Name
+from lanewatch.config.site import Line
 
 CROSSED = 0.45
 """Score of a crossing by day, the detector's confidence aside."""

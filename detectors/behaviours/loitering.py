@@ -25,7 +25,8 @@ from detectors.behaviours.common import zone_dwell
 from detectors.behaviours.common.zone_dwell import TOLERANCE_S, Visit
 from detectors.observation.observation import View
 from detectors.thresholds import Resolver, VisitThresholds
-from lanewatch.config.site import Name, Zone
+from lanewatch.config.fields import Name
+from lanewatch.config.site import Zone
 from lanewatch.sun import Condition
 from models.appearance import similarity
 

@@ -20,7 +20,7 @@ from detectors.behaviours.base import Account, Claim, Wake
 from detectors.observation.observation import View
 from detectors.observation.tracked_objects import Followed
 from detectors.thresholds import MoverThresholds, Resolver
-from lanewatch.config.site import Name
+from lanewatch.config.fields import Name
 from lanewatch.records import Box
 
 FAST = 0.35

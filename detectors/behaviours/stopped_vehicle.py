@@ -21,7 +21,7 @@ from detectors.behaviours.common.vehicle_stops import Stand
 from detectors.behaviours.common.zone_dwell import TOLERANCE_S
 from detectors.observation.observation import View
 from detectors.thresholds import MoverThresholds, Resolver
-from lanewatch.config.site import Name
+from lanewatch.config.fields import Name
 from lanewatch.records import LABELS
 
 LANES = frozenset({"lane"})

@@ -20,7 +20,8 @@ from detectors.observation.camera_geometry import Lane
 from detectors.observation.observation import View
 from detectors.observation.tracked_objects import Followed
 from detectors.thresholds import MoverThresholds, Resolver
-from lanewatch.config.site import Name, Zone
+from lanewatch.config.fields import Name
+from lanewatch.config.site import Zone
 
 AGAINST = 0.45
 """Score of going against a direction by day, the detector's confidence aside: the site says that nobody may."""

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from lanewatch.config.site import Camera, Name
+from lanewatch.config.fields import Name
+from lanewatch.config.site import Camera
 from lanewatch.records import Event
 
 _EARTH_M = 6_371_000.0

@@ -15,7 +15,7 @@ import msgspec
 
 from detectors import scoring
 from detectors.correlation.base import Correlation, Place
-from lanewatch.config.site import Name
+from lanewatch.config.fields import Name
 from lanewatch.records import Event, State
 from lanewatch.sun import Condition
 

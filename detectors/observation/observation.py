@@ -6,8 +6,9 @@ from functools import cached_property
 
 from detectors.observation.camera_geometry import Ground
 from detectors.observation.tracked_objects import Followed
+from lanewatch.config.fields import Schedule
 from lanewatch.config.schedules import Schedules
-from lanewatch.config.site import Schedule, Visit
+from lanewatch.config.site import Visit
 from lanewatch.records import Detections, Float32, Light, UInt8
 from lanewatch.sun import Condition
 from models.tracking.tracker import Tracks

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from detectors.behaviours.registry import behaviours_of
 from detectors.correlation.correlator import wanted
-from lanewatch.config.site import Camera, Line, Schedule, Site, Zone
+from lanewatch.config.fields import Schedule
+from lanewatch.config.site import Camera, Line, Site, Zone
 
 
 def describe(site: Site) -> str:

@@ -15,10 +15,11 @@ from detectors.behaviours.base import Behaviour, BehaviourError
 from detectors.behaviours.registry import GROUP, installed
 from detectors.correlation.correlator import KINDS, wanted
 from lanewatch.config import error_messages
+from lanewatch.config.fields import Schedule
 from lanewatch.config.loader import SiteFile
 from lanewatch.config.problems import Finding, Location, Problem, SiteError, choose
 from lanewatch.config.schedules import longest
-from lanewatch.config.site import Camera, Rule, Schedule, Site, Watching, Zone
+from lanewatch.config.site import Camera, Rule, Site, Watching, Zone
 from models.detection import registry as detector_registry
 from models.detection.base import ModelMissingError
 from models.pose import registry as pose_registry

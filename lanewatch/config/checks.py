@@ -10,10 +10,11 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from lanewatch import geometry
 from lanewatch.config import kafka_checks
+from lanewatch.config.fields import Schedule
 from lanewatch.config.problems import Finding, Location, choose
 from lanewatch.config.schedules import longest
-from lanewatch.config.sequences import OFF_LANE, Sign
-from lanewatch.config.site import Camera, Composite, Line, Point, Rule, Schedule, Site, Visit, Zone
+from lanewatch.config.sequences import OFF_LANE, Composite, Sign
+from lanewatch.config.site import Camera, Line, Point, Rule, Site, Visit, Zone
 from lanewatch.records import LABELS
 
 TINY = 0.0005

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from lanewatch import sun
-from lanewatch.config.site import DAYS, Camera, Schedule, Site, Visit
+from lanewatch.config.fields import DAYS, Schedule
+from lanewatch.config.site import Camera, Site, Visit
 from lanewatch.records import Bool, Float64
 
 DAY_MINUTES = 24 * 60

@@ -12,7 +12,8 @@ from typing import Final
 
 import numpy as np
 
-from lanewatch.config.site import Camera, Name, Rate, Schedule, Site, Visit, Zone
+from lanewatch.config.fields import Name, Schedule
+from lanewatch.config.site import Camera, Rate, Site, Visit, Zone
 from lanewatch.records import Bool, Float64
 
 WIDTH: Final = 960

@@ -18,7 +18,8 @@ from api.event_sink import Intake
 from api.evidence.scheduler import Evidence
 from api.server import Server, serve
 from api.storage.event_store import Store
-from lanewatch.config.site import Name, Site
+from lanewatch.config.fields import Name
+from lanewatch.config.site import Site
 from lanewatch.records import Event, Factor
 from tests.api.event_factory import BEGIN, Feeder, after, make_event, reached
 

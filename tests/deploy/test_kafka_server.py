@@ -18,7 +18,8 @@ from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 
 from deploy import kafka_server as module
 from deploy.kafka_server import BrokerProcess, free_port
-from lanewatch.config.site import Camera, Kafka, Name, Retention, Site
+from lanewatch.config.fields import Name
+from lanewatch.config.site import Camera, Kafka, Retention, Site
 from streams.kafka.client.connection import Broker
 from streams.kafka.client.topics import Topics, ensure
 

@@ -15,7 +15,8 @@ import pytest
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from lanewatch.config.site import Camera, Name, Rate
+from lanewatch.config.fields import Name
+from lanewatch.config.site import Camera, Rate
 from lanewatch.records import Image
 from streams.video.annexb import annexb, parameter_sets
 

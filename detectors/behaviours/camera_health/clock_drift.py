@@ -15,7 +15,7 @@ from pydantic import Field
 from detectors import thresholds
 from detectors.behaviours.camera_health.base import Health, HealthThresholds, Sign, Trouble, Usual, hold_field, learned
 from detectors.observation.observation import View
-from lanewatch.config.site import Name
+from lanewatch.config.fields import Name
 
 MEAN_S = 20.0
 """Over so long the difference is taken: one late packet is no clock."""

@@ -24,7 +24,7 @@ from detectors.behaviours.camera_health.base import (
 )
 from detectors.behaviours.camera_health.too_dark import DARK
 from detectors.observation.observation import View
-from lanewatch.config.site import Name
+from lanewatch.config.fields import Name
 
 USUAL_S = 300.0
 """Time constant of what is usual: dusk takes half an hour, a hand a second."""

@@ -14,7 +14,7 @@ from pydantic import Field
 from detectors import thresholds
 from detectors.behaviours.camera_health.base import Health, HealthThresholds, Sign, Trouble, hold_field, learned
 from detectors.observation.observation import View
-from lanewatch.config.site import Name
+from lanewatch.config.fields import Name
 
 USUAL_S = 3600.0
 """Time constant of what is usual."""

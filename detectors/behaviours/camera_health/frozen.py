@@ -15,7 +15,7 @@ from pydantic import Field
 from detectors import thresholds
 from detectors.behaviours.camera_health.base import Health, HealthThresholds, Sign, Trouble, Usual, hold_field
 from detectors.observation.observation import View
-from lanewatch.config.site import Name
+from lanewatch.config.fields import Name
 
 LIVELY_S = 60.0
 """For so long in all a camera must have been seen to change before it can be told from a drawn scene."""

@@ -15,7 +15,7 @@ from detectors import thresholds
 from detectors.behaviours.camera_health.base import Health, HealthThresholds, Sign, Trouble, alert_field, hold_field
 from detectors.behaviours.camera_health.too_dark import DARK, FLAT
 from detectors.observation.observation import View
-from lanewatch.config.site import Name
+from lanewatch.config.fields import Name
 
 WELL = 1.7
 """Times the likeness that there must be again before it is over."""

@@ -14,7 +14,7 @@ from detectors import thresholds
 from detectors.behaviours.base import Wake
 from detectors.behaviours.camera_health.base import Health, HealthThresholds, Sign, Trouble, alert_field, hold_field
 from detectors.observation.observation import View
-from lanewatch.config.site import Name
+from lanewatch.config.fields import Name
 
 LOST = frozenset({"lost", "unreadable"})
 

@@ -13,7 +13,7 @@ from pydantic import Field
 from detectors import thresholds
 from detectors.behaviours.camera_health.base import Health, HealthThresholds, Sign, Trouble, alert_field, hold_field
 from detectors.observation.observation import View
-from lanewatch.config.site import Name
+from lanewatch.config.fields import Name
 
 DARK = 30.0
 """Mean luma (black is 16 in most videos) below which a picture is dark."""

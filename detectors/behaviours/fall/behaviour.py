@@ -25,7 +25,7 @@ from detectors.behaviours.fall.overhead_view import Walker
 from detectors.observation.observation import View
 from detectors.observation.tracked_objects import Step
 from detectors.thresholds import Resolver, Thresholds
-from lanewatch.config.site import Name
+from lanewatch.config.fields import Name
 from lanewatch.records import PERSON
 
 FELL = 0.45

@@ -26,7 +26,7 @@ from detectors.behaviours.fight.close_contact import Clinches, follow, outline
 from detectors.observation.observation import View
 from detectors.observation.tracked_objects import Step
 from detectors.thresholds import Resolver, Thresholds
-from lanewatch.config.site import Name
+from lanewatch.config.fields import Name
 from lanewatch.records import PERSON, Box
 
 EVIDENCE_S = 1.0

@@ -24,8 +24,8 @@ from detectors.observation.observation import View
 from detectors.observation.tracked_objects import Followed, Step
 from detectors.thresholds import MoverThresholds, Resolver
 from lanewatch import geometry
+from lanewatch.config.fields import Name
 from lanewatch.config.sequences import OFF_LANE, Composite, Lowerer, Sign
-from lanewatch.config.site import Name
 from lanewatch.records import LABELS, PERSON, UNKNOWN
 
 VEHICLES = frozenset(LABELS.index(name) for name in ("bicycle", "car", "motorcycle", "bus", "truck"))

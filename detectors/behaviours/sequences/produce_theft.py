@@ -14,8 +14,8 @@ from pydantic import Field
 
 from detectors import thresholds
 from detectors.behaviours.sequences.behaviour import Composed, SequenceThresholds
+from lanewatch.config.fields import Name
 from lanewatch.config.sequences import Composite
-from lanewatch.config.site import Name
 
 COMPOSITE = Composite.model_validate(
     {

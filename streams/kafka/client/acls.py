@@ -12,7 +12,8 @@ from kafka import KafkaAdminClient
 from kafka.admin import ACL, ACLOperation, ACLPermissionType, ACLResourcePatternType, ResourcePattern, ResourceType
 from kafka.errors import AuthorizationError, GroupAuthorizationFailedError, RetriableError
 
-from streams.kafka.client.connection import Broker, BrokerError
+from streams.kafka.client.connection import Broker
+from streams.kafka.client.errors import BrokerError
 from streams.kafka.client.topics import Stream, Topics, ensure
 
 Stage = Literal["admin", "sample", "detect", "watch", "correlate", "serve", "keep", "status"]

@@ -12,7 +12,8 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import TopicAuthorizationFailedError, for_code
 
 from lanewatch.config.site import Retention, Site
-from streams.kafka.client.connection import Broker, BrokerError
+from streams.kafka.client.connection import Broker
+from streams.kafka.client.errors import BrokerError
 
 _log = logging.getLogger("lanewatch.kafka")
 

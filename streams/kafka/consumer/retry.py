@@ -17,7 +17,7 @@ from kafka.errors import (
 )
 
 from lanewatch import metrics
-from streams.kafka.client.connection import BrokerError
+from streams.kafka.client.errors import BrokerError
 
 HOPELESS = (
     AuthorizationError,

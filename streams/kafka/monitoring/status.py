@@ -13,7 +13,8 @@ from lanewatch import metrics
 from lanewatch.config.site import Site
 from lanewatch.records import Gap
 from streams.kafka import codec
-from streams.kafka.client.connection import Broker, BrokerError
+from streams.kafka.client.connection import Broker
+from streams.kafka.client.errors import BrokerError
 from streams.kafka.client.topics import Topics
 from streams.kafka.monitoring import consumer_groups, topic_tail
 from streams.kafka.monitoring.consumer_groups import Group, Member

@@ -18,7 +18,8 @@ from lanewatch import metrics, tracing
 from lanewatch.records import Detections, Frame
 from streams.frame_queue import Prefetch, Waiting
 from streams.kafka import codec
-from streams.kafka.client.connection import Broker, BrokerError
+from streams.kafka.client.connection import Broker
+from streams.kafka.client.errors import BrokerError
 from streams.kafka.client.producers import Sender
 from streams.kafka.client.settings import FRAME_FETCH
 from streams.kafka.client.topics import MAX_FRAME_BYTES, Topics

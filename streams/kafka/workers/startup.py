@@ -12,7 +12,8 @@ from lanewatch import metrics, service
 from lanewatch.config import loader
 from lanewatch.config.site import Site
 from streams.kafka.client import acls
-from streams.kafka.client.connection import Broker, BrokerAwayError, BrokerError
+from streams.kafka.client.connection import Broker
+from streams.kafka.client.errors import BrokerAwayError, BrokerError
 from streams.kafka.client.topics import Topics
 from streams.kafka.state.site_topic import SiteLog
 

@@ -20,7 +20,8 @@ from kafka.errors import KafkaError
 from lanewatch import metrics, tracing
 from lanewatch.config.revisions import Revisions
 from streams.kafka import codec
-from streams.kafka.client.connection import SESSION_S, Broker, BrokerError, subscribe
+from streams.kafka.client.connection import SESSION_S, Broker, subscribe
+from streams.kafka.client.errors import BrokerError
 from streams.kafka.client.topics import Topic, Topics
 from streams.kafka.consumer.metrics import Pulse
 from streams.kafka.consumer.retry import Patience

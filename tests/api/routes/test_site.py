@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 from api.camera_status import Cameras
+from lanewatch.config.fields import Name
 from lanewatch.config.revisions import Revision, Revisions
-from lanewatch.config.site import Name, Site
+from lanewatch.config.site import Site
 from tests.api.conftest import Serving
 from tests.api.event_factory import BEGIN, reached
 

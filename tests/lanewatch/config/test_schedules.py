@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from lanewatch.config.fields import Name, Schedule
 from lanewatch.config.schedules import Schedules, longest
-from lanewatch.config.site import Camera, Name, Schedule, Site
+from lanewatch.config.site import Camera, Site
 
 NAME = Name(ko="서산", en="Seosan")
 

@@ -7,7 +7,8 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from lanewatch.config.site import Camera, Kafka, Name, Rate, Retention, Site
+from lanewatch.config.fields import Name
+from lanewatch.config.site import Camera, Kafka, Rate, Retention, Site
 from streams.kafka.client.connection import Broker
 from streams.kafka.client.topics import Topics, ensure
 from streams.kafka.state.site_topic import SiteLog

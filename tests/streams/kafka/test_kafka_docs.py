@@ -8,7 +8,8 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from deploy.kafka_server import PROPERTIES
-from lanewatch.config.site import Camera, Kafka, Name, Site
+from lanewatch.config.fields import Name
+from lanewatch.config.site import Camera, Kafka, Site
 from streams.kafka.client import acls
 from streams.kafka.client.topics import MAX_FRAME_BYTES, Topics
 

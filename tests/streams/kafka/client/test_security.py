@@ -17,10 +17,12 @@ import pytest
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError
 
-from lanewatch.config.site import Camera, Kafka, Name, Security, Site
+from lanewatch.config.fields import Name
+from lanewatch.config.site import Camera, Kafka, Security, Site
 from streams.kafka.client import acls
 from streams.kafka.client.acls import RIGHTS, STAGES, Stage
-from streams.kafka.client.connection import Broker, BrokerAwayError, BrokerError
+from streams.kafka.client.connection import Broker
+from streams.kafka.client.errors import BrokerAwayError, BrokerError
 from streams.kafka.client.security import settings
 from streams.kafka.client.topics import Topics, ensure
 from streams.kafka.state.site_topic import SiteLog

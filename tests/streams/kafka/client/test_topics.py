@@ -13,9 +13,11 @@ import pytest
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 
-from lanewatch.config.site import Camera, Kafka, Name, Retention, Site
+from lanewatch.config.fields import Name
+from lanewatch.config.site import Camera, Kafka, Retention, Site
 from streams.kafka.client import acls
-from streams.kafka.client.connection import Broker, BrokerError
+from streams.kafka.client.connection import Broker
+from streams.kafka.client.errors import BrokerError
 from streams.kafka.client.producers import Sender
 from streams.kafka.client.topics import MAX_FRAME_BYTES, Topics, ensure
 from streams.kafka.codec import Message

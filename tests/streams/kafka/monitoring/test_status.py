@@ -12,7 +12,8 @@ from kafka import KafkaConsumer
 
 from lanewatch.records import Reached
 from streams.kafka import codec
-from streams.kafka.client.connection import Broker, BrokerError
+from streams.kafka.client.connection import Broker
+from streams.kafka.client.errors import BrokerError
 from streams.kafka.client.topics import Topics
 from streams.kafka.monitoring import consumer_groups, status, status_table
 from streams.kafka.monitoring.status import Status

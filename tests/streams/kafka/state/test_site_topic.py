@@ -9,7 +9,8 @@ import pytest
 from lanewatch import metrics
 from lanewatch.config.revisions import Revision
 from lanewatch.config.site import Site
-from streams.kafka.client.connection import Broker, BrokerError
+from streams.kafka.client.connection import Broker
+from streams.kafka.client.errors import BrokerError
 from streams.kafka.client.producers import Sender
 from streams.kafka.client.topics import Topics
 from streams.kafka.codec import KIND, Message
