@@ -12,30 +12,30 @@ from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from api import errors, openapi
-from api.auth import Access, Keys
-from api.camera_status import Cameras
-from api.event_sink import Intake
-from api.event_stream import Feed
-from api.evidence.scheduler import Evidence
+from api.auth import AuthMiddleware, TokenAuth
+from api.camera_status import CameraStatusBoard
+from api.event_sink import EventSink
+from api.event_stream import EventStream
+from api.evidence.scheduler import EvidenceScheduler
 from api.routes import audit, emergency_bells, events, health, login, media
 from api.routes import site as site_routes
-from api.routes.events import Said
-from api.storage.event_store import PREFERRED_RUN, Store
+from api.routes.events import VerdictBody
+from api.storage.event_store import PREFERRED_RUN, EventStore
 from lanewatch.config.site import Site
 
 CONSOLE = Path(__file__).parent / "console"
 
 
 def create(
-    store: Store,
-    evidence: Evidence | None,
+    store: EventStore,
+    evidence: EvidenceScheduler | None,
     site: Site,
     *,
-    cameras: Cameras | None = None,
+    cameras: CameraStatusBoard | None = None,
     token: str | None = None,
     hosts: Iterable[str] = (),
     run: str = PREFERRED_RUN,
-    feed: Feed | None = None,
+    feed: EventStream | None = None,
 ) -> FastAPI:
     """The service over a store.
 
@@ -52,9 +52,9 @@ def create(
     Raises:
         AccessError: the token is too short.
     """
-    keys = Keys(token)
-    board = cameras or Cameras(lambda: site)
-    feed = feed or Feed(store)
+    keys = TokenAuth(token)
+    board = cameras or CameraStatusBoard(lambda: site)
+    feed = feed or EventStream(store)
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
@@ -65,18 +65,18 @@ def create(
     app = FastAPI(title="Lanewatch", version=version("lanewatch"), lifespan=life, docs_url=None, redoc_url=None)
     app.state.feed = feed
     app.state.guarded = keys.needed
-    app.add_middleware(Access, keys, hosts)
+    app.add_middleware(AuthMiddleware, keys, hosts)
     errors.install(app)
     app.include_router(login.routes(keys))
     app.include_router(events.routes(store, feed))
     app.include_router(media.routes(store, None if evidence is None else evidence.path))
     app.include_router(audit.routes(store))
-    app.include_router(emergency_bells.routes(store, Intake(store, evidence), board, run=run))
+    app.include_router(emergency_bells.routes(store, EventSink(store, evidence), board, run=run))
     app.include_router(site_routes.routes(board))
     app.include_router(health.routes(store, evidence))
     app.mount("/console", StaticFiles(directory=CONSOLE), name="console")
     app.add_api_route("/", _page, include_in_schema=False)
-    openapi.install(app, Said, emergency_bells.Press)
+    openapi.install(app, VerdictBody, emergency_bells.PressBody)
     return app
 
 

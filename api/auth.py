@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import answer
+from api.errors import error_response
 
 COOKIE = "lanewatch"
 SHIFT_S = 12 * 3600
@@ -40,11 +40,11 @@ POLICY = (
 )
 
 
-class AccessError(Exception):
+class UnsafeAccessError(Exception):
     """The service would be open to whom it must not be."""
 
 
-class Keys:
+class TokenAuth:
     """The token, and the sessions of browsers that have shown it: they cannot send a header with a picture.
 
     A session is a signed name and the time of its end, so it survives a restart and needs no table.
@@ -58,7 +58,7 @@ class Keys:
 
     def __init__(self, token: str | None) -> None:
         if token is not None and len(token) < SHORTEST:
-            raise AccessError(
+            raise UnsafeAccessError(
                 f"the token has {len(token)} characters and needs {SHORTEST}: "
                 "make one with `python3 -c 'import secrets; print(secrets.token_urlsafe())'`"
             )
@@ -97,7 +97,7 @@ class Keys:
         return hmac.new((self._token or "").encode(), name.encode(), hashlib.sha256).hexdigest()
 
 
-class Access:
+class AuthMiddleware:
     """Middleware that lets a request in, or says why not.
 
     Args:
@@ -106,7 +106,7 @@ class Access:
         hosts: Names, apart from this machine's own, by which the service may be called without a token.
     """
 
-    def __init__(self, app: ASGIApp, keys: Keys, hosts: Iterable[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, keys: TokenAuth, hosts: Iterable[str] = ()) -> None:
         self._app = app
         self._keys = keys
         self._hosts = frozenset(host.lower() for host in hosts)
@@ -117,7 +117,7 @@ class Access:
             return
         headers = Headers(scope=scope)
         refusal = self._strange(scope, headers) or self._unknown(scope, headers)
-        app = self._app if refusal is None else answer(*refusal)
+        app = self._app if refusal is None else error_response(*refusal)
 
         async def sealed(message: Message) -> None:
             if message["type"] == "http.response.start":

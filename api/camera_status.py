@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from lanewatch.config.site import Camera, Site
-from lanewatch.records import Gap, Reached
+from lanewatch.records import Gap, Watermark
 
 CameraState = Literal["waiting", "live", "idle", "lost", "ended", "silent"]
 
@@ -22,7 +22,7 @@ WINDOW_S = 10.0
 """Capture time over which a rate is averaged: a dozen frames at the lowest active rates."""
 
 
-class CameraView(msgspec.Struct, frozen=True):
+class CameraStatus(msgspec.Struct, frozen=True):
     """A camera as the API shows it. Its URL stays here: it may hold a password.
 
     ``state``: waiting (nothing came yet), live, idle (nothing moves), lost (out of reach, being tried again), ended (a
@@ -49,7 +49,7 @@ class _Seen:
         self.pictures: deque[tuple[float, int]] = deque(maxlen=1024)
 
 
-class Cameras:
+class CameraStatusBoard:
     """What has last come from each camera. Told by the runner's thread, asked by the API's.
 
     Args:
@@ -78,7 +78,7 @@ class Cameras:
             self._seen = {camera.id: self._seen.get(camera.id) or _Seen() for camera in site.cameras}
         return site
 
-    def advance(self, camera: str, reached: Reached) -> None:
+    def advance(self, camera: str, reached: Watermark) -> None:
         """Notes how far a camera has been judged."""
         with self._lock:
             self._now_known()
@@ -102,14 +102,14 @@ class Cameras:
                 return None
             return seen.captured_at + max(0.0, self._clock() - seen.heard_at)
 
-    def views(self) -> list[CameraView]:
+    def views(self) -> list[CameraStatus]:
         """All cameras, as the site lists them."""
         with self._lock:
             site = self._now_known()
             return [self._view(camera, self._seen[camera.id], site.time_zone) for camera in site.cameras]
 
-    def _view(self, camera: Camera, seen: _Seen, time_zone: str) -> CameraView:
-        return CameraView(
+    def _view(self, camera: Camera, seen: _Seen, time_zone: str) -> CameraStatus:
+        return CameraStatus(
             id=camera.id,
             name=camera.name.model_dump(),
             group=camera.group,

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from api import app, server
-from api.auth import AccessError
-from api.services import Desk
-from api.site_service import Centre
-from api.storage.data_directory import Folder, FolderTakenError
+from api.auth import UnsafeAccessError
+from api.services import ServiceContext
+from api.site_service import SiteService
+from api.storage.data_directory import DataDirectory, DirectoryInUseError
 from detectors import event_table, pipeline
 from detectors.site import validation
 from lanewatch import demo as bundled
@@ -27,9 +27,9 @@ from lanewatch.records import Event
 from models.detection.base import ModelMissingError
 from models.hardware import DeviceMissingError
 from streams.kafka.client.errors import BrokerError
-from streams.kafka.evidence.frame_store import KafkaFootage
+from streams.kafka.evidence.frame_store import KafkaFrameStore
 from streams.kafka.workers import startup
-from streams.kafka.workers.serve_worker import ServeLoop
+from streams.kafka.workers.serve_worker import ServeWorker
 from streams.sources.url import SourceError
 from streams.stages import UnavailableError
 
@@ -61,26 +61,26 @@ def serve(argv: list[str]) -> int:
     _place(parser)
     arguments = parser.parse_args(argv)
     try:
-        with service.running(arguments, "serve") as stop, Folder(arguments.data) as folder:
+        with service.process(arguments, "serve") as stop, DataDirectory(arguments.data) as folder:
             return _serve_city(folder, arguments, stop)
-    except (SiteError, AccessError, server.ServerError, BrokerError) as error:
+    except (SiteError, UnsafeAccessError, server.ServerError, BrokerError) as error:
         print(error, file=sys.stderr)
-    except (OSError, ValueError, UnavailableError, FolderTakenError) as error:
+    except (OSError, ValueError, UnavailableError, DirectoryInUseError) as error:
         print(f"lanewatch: {error}", file=sys.stderr)
     return 1
 
 
-def _serve_city(folder: Folder, arguments: argparse.Namespace, stop: threading.Event) -> int:
+def _serve_city(folder: DataDirectory, arguments: argparse.Namespace, stop: threading.Event) -> int:
     token = os.environ.get("LANEWATCH_TOKEN") or None
     with (
         server.listen(arguments.host, arguments.port, guarded=token is not None) as listening,
-        startup.opened(arguments, "serve") as city,
-        contextlib.closing(KafkaFootage(city.broker, city.topics, city.log.partition)) as footage,
-        Desk(lambda: city.log.revisions.at(time.time()), folder.path, footage, lasting=True) as desk,
+        startup.open_worker(arguments, "serve") as city,
+        contextlib.closing(KafkaFrameStore(city.broker, city.topics, city.log.partition)) as footage,
+        ServiceContext(lambda: city.log.revisions.at(time.time()), folder.path, footage, lasting=True) as desk,
     ):
         site = desk.cameras.site
         application = app.create(desk.store, desk.evidence, site, cameras=desk.cameras, token=token)
-        loop = ServeLoop(
+        loop = ServeWorker(
             city.broker,
             city.topics,
             desk.intake,
@@ -121,28 +121,35 @@ def _language() -> str:
 def _play(file: Path, place: Path, arguments: argparse.Namespace, *, anew: bool = False) -> int:
     try:
         site = validation.load(file)
-        with Folder(place) as folder:
+        with DataDirectory(place) as folder:
             if arguments.once:
-                return _once(pipeline.recorded(site), folder, arguments, anew=anew)
+                return _once(pipeline.as_recordings(site), folder, arguments, anew=anew)
             return _serve(site, folder, arguments, anew=anew)
-    except (SiteError, SourceError, ModelMissingError, DeviceMissingError, AccessError, server.ServerError) as error:
+    except (
+        SiteError,
+        SourceError,
+        ModelMissingError,
+        DeviceMissingError,
+        UnsafeAccessError,
+        server.ServerError,
+    ) as error:
         print(error, file=sys.stderr)
-    except (OSError, ValueError, UnavailableError, FolderTakenError) as error:
+    except (OSError, ValueError, UnavailableError, DirectoryInUseError) as error:
         print(f"lanewatch: {error}", file=sys.stderr)
     return 1
 
 
-def _once(site: Site, folder: Folder, arguments: argparse.Namespace, *, anew: bool) -> int:
+def _once(site: Site, folder: DataDirectory, arguments: argparse.Namespace, *, anew: bool) -> int:
     began = time.perf_counter()
     if anew:
         folder.empty()
-    with Centre(site, folder.path, run="once", live=False) as centre:
+    with SiteService(site, folder.path, run="once", live=False) as centre:
         revisions: list[Event] = []
         centre.store.listen(lambda stored: revisions.append(stored.event))
         with _stopping(centre):
             centre.runner.run()
     took = time.perf_counter() - began
-    events = pipeline.last(revisions)
+    events = pipeline.latest_revisions(revisions)
     if arguments.json:
         sys.stdout.write(event_table.lines(events))
     else:
@@ -156,12 +163,12 @@ def _once(site: Site, folder: Folder, arguments: argparse.Namespace, *, anew: bo
     return 1 if centre.runner.errors else 0
 
 
-def _serve(site: Site, folder: Folder, arguments: argparse.Namespace, *, anew: bool) -> int:
+def _serve(site: Site, folder: DataDirectory, arguments: argparse.Namespace, *, anew: bool) -> int:
     token = os.environ.get("LANEWATCH_TOKEN") or None
     with server.listen(arguments.host, arguments.port, guarded=token is not None) as listening:
         if anew:
             folder.empty()  # now that nothing is in the way of putting something in its place
-        with Centre(site, folder.path, run="live", live=True) as centre:
+        with SiteService(site, folder.path, run="live", live=True) as centre:
             application = app.create(centre.store, centre.evidence, site, cameras=centre.cameras, token=token)
             with server.Server(application, listening) as running, _stopping(centre):
                 print(
@@ -170,7 +177,7 @@ def _serve(site: Site, folder: Folder, arguments: argparse.Namespace, *, anew: b
                 return _watch(centre)
 
 
-def _watch(centre: Centre) -> int:
+def _watch(centre: SiteService) -> int:
     centre.runner.run()
     if centre.runner.stopped:
         return 0
@@ -184,7 +191,7 @@ def _watch(centre: Centre) -> int:
 
 
 @contextlib.contextmanager
-def _stopping(centre: Centre) -> Iterator[None]:
+def _stopping(centre: SiteService) -> Iterator[None]:
     """SIGINT and SIGTERM end the cameras, so that what they have given is scored and stored before the end."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -31,7 +31,7 @@ class ProblemError(Exception):
         self.status, self.code, self.message, self.headers = status, code, message, headers
 
 
-def answer(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
+def error_response(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
     """A refusal as JSON."""
     body = msgspec.json.encode(Problem(code, message))
     more = dict(headers or {})
@@ -45,17 +45,19 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(ProblemError)
     async def problem(_: Request, error: Any) -> Response:
-        return answer(error.status, error.code, error.message, error.headers)
+        return error_response(error.status, error.code, error.message, error.headers)
 
     @app.exception_handler(HTTPException)
     async def http(_: Request, error: Any) -> Response:
-        return answer(error.status_code, CODES.get(error.status_code, "refused"), str(error.detail), error.headers)
+        return error_response(
+            error.status_code, CODES.get(error.status_code, "refused"), str(error.detail), error.headers
+        )
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: Any) -> Response:
         wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-        return answer(422, "invalid", wrong)
+        return error_response(422, "invalid", wrong)
 
     @app.exception_handler(UnavailableError)
     async def unavailable(_: Request, error: Any) -> Response:
-        return answer(503, "store_unavailable", str(error), {"Retry-After": "2"})
+        return error_response(503, "store_unavailable", str(error), {"Retry-After": "2"})

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from api.camera_status import Cameras
-from api.evidence.scheduler import Evidence
-from api.storage.event_store import Store
-from lanewatch.records import Event, Reached
+from api.camera_status import CameraStatusBoard
+from api.evidence.scheduler import EvidenceScheduler
+from api.storage.event_store import EventStore
+from lanewatch.records import Event, Watermark
 
 
-class Intake:
+class EventSink:
     """Takes events and the cameras' progress from a runner; implements ``streams.stages.Serve``."""
 
-    def __init__(self, store: Store, evidence: Evidence | None = None, cameras: Cameras | None = None) -> None:
+    def __init__(
+        self, store: EventStore, evidence: EvidenceScheduler | None = None, cameras: CameraStatusBoard | None = None
+    ) -> None:
         self._store = store
         self._evidence = evidence
         self._cameras = cameras
@@ -26,7 +28,7 @@ class Intake:
         if self._evidence is not None:
             self._evidence.upsert(event)
 
-    def advance(self, camera: str, reached: Reached) -> None:
+    def advance(self, camera: str, reached: Watermark) -> None:
         """Notes how far a camera has come: its state, and the post-roll of its events."""
         if self._cameras is not None:
             self._cameras.advance(camera, reached)

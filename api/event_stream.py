@@ -16,8 +16,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from api import serialization
-from api.serialization import Stored
-from api.storage.event_store import Store
+from api.serialization import StoredEvent
+from api.storage.event_store import EventStore
 from lanewatch import metrics
 from streams.stages import UnavailableError
 
@@ -42,7 +42,7 @@ log = metrics.log("feed")
 Message = MutableMapping[str, Any]
 
 
-class Feed:
+class EventStream:
     """Tells subscribers of the store's entries, from any position on.
 
     A subscriber is a position and nothing more. It takes what follows that position from the shared tail, or, when it
@@ -51,7 +51,7 @@ class Feed:
     """
 
     def __init__(
-        self, store: Store, *, heartbeat_s: float = HEARTBEAT_S, patience_s: float = PATIENCE_S, tail: int = TAIL
+        self, store: EventStore, *, heartbeat_s: float = HEARTBEAT_S, patience_s: float = PATIENCE_S, tail: int = TAIL
     ) -> None:
         self.heartbeat_s = heartbeat_s
         self.patience_s = patience_s
@@ -95,10 +95,10 @@ class Feed:
             first = max(0, position + 1 - self._tail[0][0])
             return list(self._tail)[first:]
         entries = await run_in_threadpool(self._store.since, position, BATCH)
-        return [(entry.position, message(entry)) for entry in entries]
+        return [(entry.position, sse_message(entry)) for entry in entries]
 
-    def _told(self, entry: Stored) -> None:
-        self._on_loop(self._append, entry.position, message(entry))
+    def _told(self, entry: StoredEvent) -> None:
+        self._on_loop(self._append, entry.position, sse_message(entry))
 
     def _on_loop(self, work: Callable[..., None], *arguments: Any) -> None:
         if self._loop is not None:
@@ -116,18 +116,18 @@ class Feed:
         self._bell = asyncio.Event()
 
 
-def message(entry: Stored) -> bytes:
+def sse_message(entry: StoredEvent) -> bytes:
     """An entry as a server-sent event. Revisions are plain messages; ``evidence`` and ``verdict`` have those names."""
     name = b"" if entry.what == "event" else f"event: {entry.what}\n".encode()
-    return b"id: %d\n%sdata: %s\n\n" % (entry.position, name, msgspec.json.encode(serialization.change(entry)))
+    return b"id: %d\n%sdata: %s\n\n" % (entry.position, name, msgspec.json.encode(serialization.change_json(entry)))
 
 
-class Stream(Response):
+class EventStreamResponse(Response):
     """The answer that carries the feed to one subscriber, until either side goes."""
 
     media_type = "text/event-stream"
 
-    def __init__(self, feed: Feed, position: int) -> None:
+    def __init__(self, feed: EventStream, position: int) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._feed = feed
@@ -170,7 +170,7 @@ async def _gone(receive: Receive) -> None:
         continue
 
 
-def begin(request: Request, after: int | None) -> int | None:
+def start_position(request: Request, after: int | None) -> int | None:
     """Where a subscription begins: after the browser's Last-Event-ID, else ``after``; None is the present.
 
     Raises:

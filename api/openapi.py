@@ -7,9 +7,9 @@ from typing import Any
 from fastapi import FastAPI
 
 from api import serialization
-from api.camera_status import CameraView
+from api.camera_status import CameraStatus
 from api.errors import Problem
-from api.serialization import Look, Opinion
+from api.serialization import AccessRecord, Verdict
 from lanewatch.records import Event
 
 _EVIDENCE = ("pending", "partial", "ready", "failed")
@@ -22,7 +22,7 @@ def ref(name: str) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def says(
+def json_response_spec(
     name: str, description: str, *, media_type: str = "application/json", status: int = 200
 ) -> dict[int | str, dict[str, Any]]:
     """A route's answers: what it says, and how it refuses."""
@@ -34,14 +34,14 @@ def says(
     }
 
 
-def shows(media_type: str, description: str) -> dict[int | str, dict[str, Any]]:
+def media_response_spec(media_type: str, description: str) -> dict[int | str, dict[str, Any]]:
     """A route's answers where it shows footage."""
-    answers = says("Problem", description)
+    answers = json_response_spec("Problem", description)
     answers[200]["content"] = {media_type: {"schema": {"type": "string", "format": "binary"}}}
     return answers
 
 
-def takes(name: str, *, required: bool = True) -> dict[str, Any]:
+def request_body_spec(name: str, *, required: bool = True) -> dict[str, Any]:
     """A route's request body."""
     return {"requestBody": {"required": required, "content": {"application/json": {"schema": ref(name)}}}}
 
@@ -54,7 +54,7 @@ def install(app: FastAPI, *more: type[Any]) -> None:
         if app.openapi_schema is None:
             description = plain()
             schemas = description.setdefault("components", {}).setdefault("schemas", {})
-            schemas.update(serialization.schemas((Event, Opinion, CameraView, Look, Problem, *more)))
+            schemas.update(serialization.record_schemas((Event, Verdict, CameraStatus, AccessRecord, Problem, *more)))
             schemas.update(_composed())
         return app.openapi_schema or {}
 

@@ -16,13 +16,13 @@ import msgspec
 from lanewatch.records import Event, Peak
 
 EvidenceStatus = Literal["pending", "partial", "ready", "failed"]
-Verdict = Literal["true", "false", "unsure"]
+VerdictValue = Literal["true", "false", "unsure"]
 
 GOING_ON = "going_on"
 """The reason of a clip that is partial only because its event is not over."""
 
 
-class Medium(msgspec.Struct, frozen=True):
+class MediaFile(msgspec.Struct, frozen=True):
     """A picture or a clip of an event.
 
     ``partial`` is a clip that can be looked at while its event goes on, or one of which a part was out of reach;
@@ -41,18 +41,18 @@ class Medium(msgspec.Struct, frozen=True):
         """Whether nothing more is to come."""
         return self.status != "pending" and self.reason != GOING_ON
 
-    def interrupted(self) -> Medium:
+    def interrupted(self) -> MediaFile:
         """As it is, if that is settled; else as it stays when nobody is there any more to go on with it."""
         if self.settled:
             return self
         return msgspec.structs.replace(self, status="partial" if self.file else "failed", reason="interrupted")
 
 
-class Exhibits(msgspec.Struct, frozen=True):
+class Evidence(msgspec.Struct, frozen=True):
     """What there is to see of an event."""
 
-    snapshot: Medium = Medium()
-    clip: Medium = Medium()
+    snapshot: MediaFile = MediaFile()
+    clip: MediaFile = MediaFile()
 
     @property
     def status(self) -> EvidenceStatus:
@@ -73,16 +73,16 @@ class Exhibits(msgspec.Struct, frozen=True):
         return self.snapshot.reason or self.clip.reason
 
 
-class Opinion(msgspec.Struct, frozen=True):
+class Verdict(msgspec.Struct, frozen=True):
     """What an operator said about an event."""
 
-    verdict: Verdict
+    verdict: VerdictValue
     reason: str
     who: str
     given_at: float
 
 
-class Stored(msgspec.Struct, frozen=True):
+class StoredEvent(msgspec.Struct, frozen=True):
     """An event's revision with what belongs to the event: its place in the feed, evidence and verdicts.
 
     Attributes:
@@ -94,12 +94,12 @@ class Stored(msgspec.Struct, frozen=True):
     position: int
     event: Event
     opened_at: float
-    evidence: Exhibits = Exhibits()
-    verdicts: tuple[Opinion, ...] = ()
+    evidence: Evidence = Evidence()
+    verdicts: tuple[Verdict, ...] = ()
     what: Literal["event", "evidence", "verdict"] = "event"
 
 
-class Look(msgspec.Struct, frozen=True):
+class AccessRecord(msgspec.Struct, frozen=True):
     """A row of the audit: one look at footage."""
 
     number: int
@@ -113,13 +113,13 @@ class Look(msgspec.Struct, frozen=True):
     detail: str
 
 
-def instant(seconds: float) -> str:
+def iso_time(seconds: float) -> str:
     """Seconds since the epoch as ISO 8601 in UTC, rounded to milliseconds."""
     moment = datetime.fromtimestamp(round(seconds * 1000) // 1000, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{round(seconds * 1000) % 1000:03d}Z"
 
 
-def seconds(text: str) -> float:
+def epoch_seconds(text: str) -> float:
     """The epoch seconds of an ISO 8601 instant.
 
     Raises:
@@ -134,28 +134,28 @@ def seconds(text: str) -> float:
     return moment.timestamp()
 
 
-def plain(record: msgspec.Struct) -> dict[str, Any]:
+def to_json(record: msgspec.Struct) -> dict[str, Any]:
     """A record as what JSON can say, instants as text."""
     return {name: _plain(name, getattr(record, name)) for name in record.__struct_fields__}
 
 
 def _plain(name: str, value: Any) -> Any:
     if name.endswith("_at") and value is not None:
-        return instant(value)
+        return iso_time(value)
     if isinstance(value, msgspec.Struct):
-        return plain(value)
+        return to_json(value)
     if isinstance(value, tuple):
         return [_plain("", item) for item in value]
     return value
 
 
-def evidence(record: Stored) -> dict[str, Any]:
+def evidence_json(record: StoredEvent) -> dict[str, Any]:
     """An event's evidence, with the addresses from which it can be had."""
     event = record.event
     found: dict[str, Any] = {"status": record.evidence.status, "reason": record.evidence.reason}
     for name, path in (("snapshot", "snapshot.jpg"), ("clip", "clip.mp4")):
-        medium: Medium = getattr(record.evidence, name)
-        told = plain(medium)
+        medium: MediaFile = getattr(record.evidence, name)
+        told = to_json(medium)
         for inner in ("file", "peak"):
             told.pop(inner)
         seen = medium.status in ("ready", "partial")
@@ -164,27 +164,27 @@ def evidence(record: Stored) -> dict[str, Any]:
     return found
 
 
-def stored(record: Stored) -> dict[str, Any]:
+def event_json(record: StoredEvent) -> dict[str, Any]:
     """An event as lists, its own page and the feed say it."""
     return {
-        **plain(record.event),
+        **to_json(record.event),
         "position": record.position,
-        "opened_at": instant(record.opened_at),
-        "evidence": evidence(record),
-        "verdicts": [plain(verdict) for verdict in record.verdicts],
+        "opened_at": iso_time(record.opened_at),
+        "evidence": evidence_json(record),
+        "verdicts": [to_json(verdict) for verdict in record.verdicts],
     }
 
 
-def change(record: Stored) -> dict[str, Any]:
+def change_json(record: StoredEvent) -> dict[str, Any]:
     """An entry of the feed: a whole event, or what of it changed."""
-    whole = stored(record)
+    whole = event_json(record)
     if record.what == "event":
         return whole
     return {key: whole[key] for key in ("run", "id", "position", "evidence", "verdicts")}
 
 
-def schemas(kinds: Iterable[type[msgspec.Struct]]) -> dict[str, Any]:
-    """JSON Schemas of records as ``plain`` says them, by name."""
+def record_schemas(kinds: Iterable[type[msgspec.Struct]]) -> dict[str, Any]:
+    """JSON Schemas of records as ``to_json`` says them, by name."""
     _, components = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
     for component in components.values():
         for name, kind in component.get("properties", {}).items():

@@ -12,7 +12,7 @@ from types import TracebackType
 import uvicorn
 from fastapi import FastAPI
 
-from api.auth import AccessError, is_loopback
+from api.auth import UnsafeAccessError, is_loopback
 
 GRACE_S = 3.0
 """How long answers under way may take to end; a clip of some MB takes less on any network that shows it at all."""
@@ -106,7 +106,7 @@ def listen(host: str, port: int, *, guarded: bool) -> socket.socket:
         ServerError: the port is taken, or the address is not this machine's.
     """
     if not is_loopback(host) and not guarded:
-        raise AccessError(
+        raise UnsafeAccessError(
             f"{host} can be reached from other machines, and footage may not be open to all of them: "
             "set LANEWATCH_TOKEN (at least 16 characters), or serve on 127.0.0.1"
         )

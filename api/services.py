@@ -7,15 +7,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
-from api.camera_status import Cameras
-from api.event_sink import Intake
-from api.evidence.scheduler import Evidence
-from api.storage.event_store import Store
+from api.camera_status import CameraStatusBoard
+from api.event_sink import EventSink
+from api.evidence.scheduler import EvidenceScheduler
+from api.storage.event_store import EventStore
 from lanewatch.config.site import Site
 from streams.stages import FrameStore
 
 
-class Desk:
+class ServiceContext:
     """Store, evidence and cameras of a site, and the stage that takes events to them; a context manager.
 
     Below ``folder`` lie ``events.db`` and ``evidence/``.
@@ -37,15 +37,15 @@ class Desk:
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as opening:
-            self.store = Store(folder / "events.db")
+            self.store = EventStore(folder / "events.db")
             opening.callback(self.store.close)
-            self.evidence = Evidence(self.store, frames, folder / "evidence", live=live, lasting=lasting)
+            self.evidence = EvidenceScheduler(self.store, frames, folder / "evidence", live=live, lasting=lasting)
             opening.callback(self.evidence.close)
-            self.cameras = Cameras(present)
-            self.intake = Intake(self.store, self.evidence, self.cameras)
+            self.cameras = CameraStatusBoard(present)
+            self.intake = EventSink(self.store, self.evidence, self.cameras)
             self._closing = opening.pop_all()
 
-    def __enter__(self) -> Desk:
+    def __enter__(self) -> ServiceContext:
         return self
 
     def __exit__(

@@ -9,17 +9,17 @@ from types import TracebackType
 
 import msgspec
 
-from api.services import Desk
-from api.storage.pagination import Filter
+from api.services import ServiceContext
+from api.storage.pagination import EventFilter
 from detectors import pipeline
 from lanewatch.config.site import Site
 from lanewatch.records import Detections
 from models.detection.base import ObjectDetector
-from streams.archive.detections_archive import Archive
-from streams.video.packet_buffer import PacketRing
+from streams.archive.detections_archive import DetectionsArchive
+from streams.video.packet_buffer import PacketBuffer
 
 
-class Centre:
+class SiteService:
     """Puts a site's stages together; a context manager, which closes what it opened.
 
     Below ``folder`` lie ``events.db``, ``evidence/`` and ``detections/``.
@@ -47,14 +47,14 @@ class Centre:
         network: ObjectDetector | None = None,
         also: Callable[[Detections], None] | None = None,
     ) -> None:
-        network = network or pipeline.load(site)
+        network = network or pipeline.load_detector(site)
         self.site = site
-        ring = PacketRing()
+        ring = PacketBuffer()
         self._closing = ExitStack()
-        desk = self._closing.enter_context(Desk(lambda: site, folder, ring, live=live))
+        desk = self._closing.enter_context(ServiceContext(lambda: site, folder, ring, live=live))
         self.store, self.evidence, self.cameras = desk.store, desk.evidence, desk.cameras
         self._expire(run)
-        self._archive = Archive(folder / "detections")
+        self._archive = DetectionsArchive(folder / "detections")
         self._closing.callback(self._archive.close)
         self._also = also
         self.runner = pipeline.runner(
@@ -66,7 +66,7 @@ class Centre:
             network=network,
         )
 
-    def __enter__(self) -> Centre:
+    def __enter__(self) -> SiteService:
         return self
 
     def __exit__(
@@ -76,7 +76,7 @@ class Centre:
 
     def _expire(self, run: str) -> None:
         """What an earlier process left open nobody has watched since: it expires, and nobody knows when it ended."""
-        left = Filter(states=("open", "updated"), runs=(run,))
+        left = EventFilter(states=("open", "updated"), runs=(run,))
         while events := self.store.page(left, limit=100).events:
             for stored in events:
                 event = stored.event

@@ -36,7 +36,7 @@ def main() -> None:
     rows = [
         measure(registry.load(name, device), device, arguments.runs)
         for name in arguments.detectors
-        for device in hardware.available()
+        for device in hardware.available_devices()
     ]
     if arguments.json:
         print(json.dumps({"cores": len(os.sched_getaffinity(0)), "rows": rows}))

@@ -30,14 +30,14 @@ from benchmarks.kafka_clients import pictures
 from benchmarks.latency import follow, several
 from lanewatch import demo
 from lanewatch.config import loader
-from lanewatch.config.site import Kafka, Site
-from lanewatch.records import Detections, Event, Frame, Packed
+from lanewatch.config.site import KafkaConfig, Site
+from lanewatch.records import Detections, EncodedFrame, Event, Frame
 from streams.kafka import codec
 from streams.kafka.client.connection import Broker
-from streams.kafka.client.producers import FrameSender
-from streams.kafka.client.topics import Topics, ensure
-from streams.kafka.state.site_topic import SiteLog
-from streams.kafka.workers.detect_worker import DetectLoop
+from streams.kafka.client.producers import FrameProducer
+from streams.kafka.client.topics import Topics, ensure_topics
+from streams.kafka.state.site_topic import SiteTopic
+from streams.kafka.workers.detect_worker import KafkaDetectWorker
 from streams.sampling.sampler import Sampler
 from streams.video import jpeg
 
@@ -62,7 +62,7 @@ def demo_site(cameras: int, partitions: int) -> Site:
     site = several(loader.load(demo.SITE), cameras)
     url = f"file:{demo.CLIP}?clock=2026-01-15T02:00:00+09:00&pace=fast&fps=7"
     each = tuple(camera.model_copy(update={"url": url}) for camera in site.cameras)
-    return site.model_copy(update={"cameras": each, "kafka": Kafka(prefix=fresh(), partitions=partitions)})
+    return site.model_copy(update={"cameras": each, "kafka": KafkaConfig(prefix=fresh(), partitions=partitions)})
 
 
 def revision(address: str, seconds: float) -> dict[str, float]:
@@ -117,7 +117,7 @@ def _play(here: Town, shots: Sequence[Frame], seats: dict[str, int]) -> tuple[fl
     Returns:
         The wall clock at which ``CLOCK`` was, and the camera and capture time (ms) of every picture.
     """
-    sender = FrameSender(here.broker, here.topics)
+    sender = FrameProducer(here.broker, here.topics)
     began = time.time() + 1.0
     captured = set()
     order = sorted(
@@ -217,9 +217,9 @@ class _Tally:
             for place, records in self._consumer.poll(min(100, int(left * 1000))).items():
                 for record in records:
                     if place != self._events:
-                        found[codec.detections(record).model] += 1
+                        found[codec.decode_detections(record).model] += 1
                         continue
-                    told = codec.told(record)
+                    told = codec.decode_event_record(record)
                     if not isinstance(told, Event):
                         node = record.key.decode().partition("/")[0]
                         self._judged[node] += sum(one.pictures for one in told.values())
@@ -245,14 +245,14 @@ class _Feeding(threading.Thread):
 
     def run(self) -> None:
         jpegs = pictures()
-        sender = FrameSender(self._here.broker, self._here.topics)
+        sender = FrameProducer(self._here.broker, self._here.topics)
         next_at = time.time()
         for number in itertools.count():
             if self._ended.is_set():
                 break
             now = time.time()
             camera = list(self._seats)[number % len(self._seats)]
-            packed = Packed(jpegs[number % len(jpegs)])
+            packed = EncodedFrame(jpegs[number % len(jpegs)])
             frame = Frame(
                 camera=camera, epoch=0, slot=round(now * 1000), captured_at=now, received_at=now, width=640, height=480,
                 packed=packed,
@@ -278,13 +278,13 @@ def _double(site: Site, address: str, node: str) -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     broker = Broker(site, node, {"LANEWATCH_KAFKA": address})
-    DetectLoop(broker, Topics(site), _PacedDouble(node), node=node, most_age_s=None).run(stop)
+    KafkaDetectWorker(broker, Topics(site), _PacedDouble(node), node=node, most_age_s=None).run(stop)
 
 
 def _published(here: Town) -> dict[str, int]:
     """The site is in its topic; the cameras' seats."""
-    ensure(here.broker, here.topics)
-    with SiteLog(here.broker, here.topics) as sites:
+    ensure_topics(here.broker, here.topics)
+    with SiteTopic(here.broker, here.topics) as sites:
         sites.read()
         sites.publish(here.site)
         sites.wait()

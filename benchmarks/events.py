@@ -26,9 +26,9 @@ from benchmarks import truth
 from benchmarks.acts.footage import PETS_FPS, videos
 from benchmarks.truth import Happening, Layout, Path2D
 from detectors.evaluation.matching import Instant, f1, match
-from detectors.watch_stage import Watcher
-from lanewatch.config.fields import Name
-from lanewatch.config.site import Camera, Line, Rate, Site, Watching, Zone
+from detectors.watch_stage import WatchStage
+from lanewatch.config.fields import LocalizedName
+from lanewatch.config.site import BehaviourConfig, Camera, Line, SamplingRate, Site, Zone
 from lanewatch.records import Detections
 
 FPS = PETS_FPS
@@ -48,7 +48,7 @@ THRESHOLDS = {"loitering": {"dwell_s": truth.LOITERING_S}}
 """All other thresholds are the usual ones."""
 
 KINDS = ("loitering", "intrusion", "line_crossing")
-NAME = Name(ko="시험", en="Trial")
+NAME = LocalizedName(ko="시험", en="Trial")
 
 
 class Count(NamedTuple):
@@ -110,7 +110,7 @@ def score(
 
 def alarms(records: Iterable[Detections], site: Site) -> dict[str, list[float]]:
     """When events of each kind were opened, capture time."""
-    watcher = Watcher(site, run="benchmark")
+    watcher = WatchStage(site, run="benchmark")
     state = watcher.start("pets")
     raised: dict[str, list[float]] = {kind: [] for kind in KINDS}
     for record in records:
@@ -149,11 +149,11 @@ def site(url: str, zones: tuple[Zone, ...] = (), lines: tuple[Line, ...] = ()) -
         url=url,
         latitude=51.44,
         longitude=-0.94,
-        rate=Rate(active=FPS, idle=FPS),
+        rate=SamplingRate(active=FPS, idle=FPS),
         zones=zones,
         lines=lines,
     )
-    behaviours = {kind: Watching(thresholds=dict(values)) for kind, values in THRESHOLDS.items()}
+    behaviours = {kind: BehaviourConfig(thresholds=dict(values)) for kind, values in THRESHOLDS.items()}
     return Site(name=NAME, cameras=(camera,), behaviours=behaviours)
 
 

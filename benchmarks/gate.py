@@ -30,8 +30,8 @@ import av
 import numpy as np
 
 from benchmarks import truth
-from lanewatch.config.fields import Name
-from lanewatch.config.site import Camera, Rate
+from lanewatch.config.fields import LocalizedName
+from lanewatch.config.site import Camera, SamplingRate
 from lanewatch.records import Box, Frame, Image
 from streams.sampling.sampler import Sampler
 
@@ -124,8 +124,8 @@ def _count(run: Run, count: dict[str, int]) -> None:
 
 
 def _frames(run: Run, gate: bool) -> Iterator[Frame]:
-    name = Name(ko="시험", en="trial")
-    camera = Camera(id="trial", name=name, url=run.url, latitude=37.5, longitude=127, rate=Rate(active=run.fps))
+    name = LocalizedName(ko="시험", en="trial")
+    camera = Camera(id="trial", name=name, url=run.url, latitude=37.5, longitude=127, rate=SamplingRate(active=run.fps))
     return (frame for frame in Sampler(camera, gate=gate) if frame.image is not None)
 
 

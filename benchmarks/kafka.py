@@ -1,7 +1,7 @@
 """Frames of 40 KB through the Kafka runner on this machine: how many a second, beside librdkafka, and how late.
 
 A real broker, a producer and a consumer, each a process of its own, share the machine's cores. Ours is the path that a
-sampler and a detect worker have: ``FrameSender`` and ``wire.frame``; librdkafka, through confluent-kafka, carries the
+sampler and a detect worker have: ``FrameProducer`` and ``wire.frame``; librdkafka, through confluent-kafka, carries the
 same records. The runs alternate: librdkafka before and after ours, half as long each. With ``--city`` the stages as
 processes follow: how late a revision is in the store, and how workers share (``benchmarks.end_to_end``).
 """
@@ -17,10 +17,10 @@ import numpy as np
 
 from benchmarks import end_to_end
 from benchmarks.kafka_clients import QUALITY, SIZE, Carrier, Load, carry
-from deploy.kafka_server import given
+from deploy.kafka_server import running_broker
 from streams.kafka.client.connection import Broker
 from streams.kafka.client.settings import FRAME_FETCH, FRAME_SEND
-from streams.kafka.client.topics import Topics, ensure
+from streams.kafka.client.topics import Topics, ensure_topics
 
 CAMERAS = 700
 PARTITIONS = 8
@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--partitions", type=int, default=PARTITIONS, help="of the frames topic")
     parser.add_argument("--city", action="store_true", help="the stages too: revision_p95_s, spread, second_worker")
     arguments = parser.parse_args()
-    with given() as address:
+    with running_broker() as address:
         figures = measure(address, arguments.seconds, arguments.partitions)
         if arguments.city:
             figures |= end_to_end.revision(address, CITY_S) | end_to_end.sharing(address, SHARING_S)
@@ -93,7 +93,7 @@ def measure(address: str, seconds: float, partitions: int) -> dict[str, float]:
 def _run(carrier: Carrier, address: str, partitions: int, rate: float | None, seconds: float) -> dict[str, float]:
     load = Load(address, f"benchmark-{uuid.uuid4().hex[:8]}", partitions, CAMERAS, rate, seconds)
     broker, topics = Broker(load.site, "benchmark", {}), Topics(load.site)
-    ensure(broker, topics)
+    ensure_topics(broker, topics)
     try:
         return carry(carrier, load)
     finally:

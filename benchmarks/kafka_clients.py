@@ -19,11 +19,11 @@ from kafka.consumer.fetcher import ConsumerRecord
 
 from lanewatch import demo, metrics
 from lanewatch.config import loader
-from lanewatch.config.site import Kafka, Retention, Site
-from lanewatch.records import Frame, Packed
+from lanewatch.config.site import KafkaConfig, Site, TopicRetention
+from lanewatch.records import EncodedFrame, Frame
 from streams.kafka import codec
 from streams.kafka.client.connection import Broker
-from streams.kafka.client.producers import FrameSender
+from streams.kafka.client.producers import FrameProducer
 from streams.kafka.client.settings import FRAME_FETCH, FRAME_SEND
 from streams.kafka.client.topics import Topics
 
@@ -66,11 +66,11 @@ class Load:
     @property
     def site(self) -> Site:
         """The demo's, with these topics."""
-        kafka = Kafka(
+        kafka = KafkaConfig(
             brokers=tuple(self.address.split(",")),
             prefix=self.prefix,
             partitions=self.partitions,
-            frames=Retention(minutes=1, gigabytes=2),
+            frames=TopicRetention(minutes=1, gigabytes=2),
         )
         return loader.load(demo.SITE).model_copy(update={"kafka": kafka})
 
@@ -137,7 +137,7 @@ def _produce(carrier: Carrier, load: Load, pipe: Connection) -> None:
             received_at=now,
             width=SIZE[0],
             height=SIZE[1],
-            packed=Packed(jpegs[number % len(jpegs)]),
+            packed=EncodedFrame(jpegs[number % len(jpegs)]),
         )
         send(frame, number % load.cameras % load.partitions)
     cores = (sum(me.cpu_times()[:2]) - before) / (time.monotonic() - began)
@@ -158,7 +158,7 @@ def _sending(carrier: Carrier, load: Load) -> tuple[Callable[[Frame, int], None]
 
 
 def _our_sender(load: Load) -> tuple[Callable[[Frame, int], None], Callable[[], int]]:
-    sender = FrameSender(Broker(load.site, "benchmark", {}), Topics(load.site), most_bytes=2 * ROOM_BYTES)
+    sender = FrameProducer(Broker(load.site, "benchmark", {}), Topics(load.site), most_bytes=2 * ROOM_BYTES)
 
     def send(frame: Frame, partition: int) -> None:
         while sender.in_flight_bytes > ROOM_BYTES:
@@ -190,7 +190,7 @@ def _their_producer(load: Load) -> tuple[Callable[[Frame, int], None], Callable[
     topic = Topics(load.site).frames.name
 
     def send(frame: Frame, partition: int) -> None:
-        key, value, headers = codec.of_frame(frame)
+        key, value, headers = codec.encode_frame(frame)
         while True:
             try:
                 producer.produce(topic, value, key, partition, headers=[*headers])
@@ -217,7 +217,7 @@ def _consume(carrier: Carrier, load: Load, pipe: Connection) -> None:
     for record in records:
         now = time.time()
         if record is not None:
-            frame = codec.frame(record)
+            frame = codec.decode_frame(record)
             now = time.time()
             if start <= now < until:
                 delays.append(now - frame.received_at)

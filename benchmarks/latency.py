@@ -19,7 +19,7 @@ import httpx
 import numpy as np
 
 from api import app, server
-from api.site_service import Centre
+from api.site_service import SiteService
 from lanewatch import demo
 from lanewatch.config import loader
 from lanewatch.config.site import Site
@@ -53,7 +53,7 @@ def several(site: Site, count: int) -> Site:
     return site.model_copy(update={"cameras": cameras})
 
 
-def serving(centre: Centre) -> server.Server:
+def serving(centre: SiteService) -> server.Server:
     """The centre's service on a free port of this machine."""
     service = app.create(centre.store, centre.evidence, centre.site, cameras=centre.cameras)
     return server.serve(service, "127.0.0.1", 0)
@@ -74,7 +74,7 @@ def measure(site: Site, seconds: float) -> dict[str, float]:
 
     with (
         tempfile.TemporaryDirectory() as folder,
-        Centre(site, Path(folder), run="live", live=True, also=watch_clock) as centre,
+        SiteService(site, Path(folder), run="live", live=True, also=watch_clock) as centre,
         serving(centre) as running,
     ):
         follower = threading.Thread(target=follow, args=(running.url, read), daemon=True)

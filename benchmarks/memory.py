@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from api.site_service import Centre
+from api.site_service import SiteService
 from benchmarks.latency import serving, several
 from lanewatch import demo
 from lanewatch.config import loader
@@ -54,7 +54,7 @@ def _run(cameras: int, minutes: float, *, tell: bool) -> list[float]:
     rss: list[float] = []
     with (
         tempfile.TemporaryDirectory() as folder,
-        Centre(site, Path(folder), run="live", live=True) as centre,
+        SiteService(site, Path(folder), run="live", live=True) as centre,
         serving(centre),
     ):
         process, ends = psutil.Process(), time.monotonic() + minutes * 60

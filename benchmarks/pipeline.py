@@ -18,13 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from api.site_service import Centre
+from api.site_service import SiteService
 from benchmarks import weights
 from detectors import pipeline
-from detectors.evaluation.alarms import alarms
+from detectors.evaluation.alarms import alarm_instants
 from detectors.evaluation.matching import match
 from detectors.evaluation.truth_file import truths
-from detectors.watch_stage import Watcher
+from detectors.watch_stage import WatchStage
 from lanewatch import demo
 from lanewatch.config import loader
 from lanewatch.config.site import Site
@@ -41,8 +41,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=RUNS, help="of ours; the median counts")
     parser.add_argument("--ours", action="store_true", help="leave the loop out")
     arguments = parser.parse_args()
-    site = pipeline.recorded(loader.load(demo.SITE))
-    network = pipeline.load(site)
+    site = pipeline.as_recordings(loader.load(demo.SITE))
+    network = pipeline.load_detector(site)
     rates: list[float] = []
     revisions: list[Event] = []
     frames = 0
@@ -66,7 +66,7 @@ def main() -> None:
 def _ours(site: Site, network: Any) -> tuple[float, int, list[Event]]:
     revisions: list[Event] = []
     with tempfile.TemporaryDirectory() as folder:
-        with Centre(site, Path(folder), run="bench", live=False, network=network) as centre:
+        with SiteService(site, Path(folder), run="bench", live=False, network=network) as centre:
             centre.store.listen(lambda stored: revisions.append(stored.event))
             began = time.perf_counter()
             centre.runner.run()
@@ -146,7 +146,7 @@ def _loop(site: Site) -> tuple[float, int, list[Event]]:
                 model="yolov8n",
             )
         )
-    watcher = Watcher(site, run="loop", tracker=_GivenTracks(ids))
+    watcher = WatchStage(site, run="loop", tracker=_GivenTracks(ids))
     state = watcher.start(camera)
     revisions: list[Event] = []
     for record in watched:
@@ -156,15 +156,15 @@ def _loop(site: Site) -> tuple[float, int, list[Event]]:
 
 
 def _clock(site: Site) -> float:
-    from streams.sources.url import Address
+    from streams.sources.url import SourceUrl
 
-    clock = Address.parse(site.cameras[0].url).clock
+    clock = SourceUrl.parse(site.cameras[0].url).clock
     assert clock is not None
     return clock
 
 
 def _f1(revisions: list[Event]) -> float:
-    return match(alarms(revisions), truths(demo.TRUTH)).f1
+    return match(alarm_instants(revisions), truths(demo.TRUTH)).f1
 
 
 def _table(figures: dict[str, Any]) -> str:

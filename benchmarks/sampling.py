@@ -32,15 +32,15 @@ import cv2
 import numpy as np
 
 from lanewatch import demo
-from lanewatch.config.fields import Name
-from lanewatch.config.site import Camera, Rate
+from lanewatch.config.fields import LocalizedName
+from lanewatch.config.site import Camera, SamplingRate
 from lanewatch.records import Float64, Image
-from streams.sampling.motion_gate import Gate
-from streams.sampling.sampler import Sampler, Source
-from streams.sources.packets import Mark, Packet
+from streams.sampling.motion_gate import MotionGate
+from streams.sampling.sampler import PacketSource, Sampler
+from streams.sources.packets import Packet, SourceEvent
 from streams.sources.recording import Recording
-from streams.sources.url import Address
-from streams.video.packet_buffer import PacketRing
+from streams.sources.url import SourceUrl
+from streams.video.packet_buffer import PacketBuffer
 
 SIZE = (640, 360)
 FPS, GOP = 25, 50
@@ -154,18 +154,18 @@ def _bare(path: Path) -> None:
             pass
 
 
-def _sampler(path: Path, source: Source | None = None) -> Sampler:
+def _sampler(path: Path, source: PacketSource | None = None) -> Sampler:
     url = f"file://{path}?clock=2026-01-15T02:00:00+09:00"
     camera = Camera(
         id="camera",
-        name=Name(ko="카메라", en="camera"),
+        name=LocalizedName(ko="카메라", en="camera"),
         url=url,
         latitude=37.5,
         longitude=127.0,
-        rate=Rate(active=5.0, idle=0.5),
+        rate=SamplingRate(active=5.0, idle=0.5),
         masks=(((0.0, 0.0), (0.1, 0.0), (0.1, 0.1)),),
     )
-    return Sampler(camera, ring=PacketRing(), source=source)
+    return Sampler(camera, ring=PacketBuffer(), source=source)
 
 
 def _sample(path: Path) -> None:
@@ -185,7 +185,7 @@ def _idle(path: Path) -> float:
 
 
 def _gate(pictures: list[Image]) -> float:
-    gate = Gate()
+    gate = MotionGate()
     smalls = [gate.small(np.ascontiguousarray(picture[:, :, 1])) for picture in pictures[:100]]
     best = 1.0
     for turn in range(10):
@@ -203,7 +203,7 @@ class _Watched:
         self.at = 0.0
         self._recording = recording
 
-    def packets(self, stop: threading.Event) -> Iterator[Packet | Mark]:
+    def packets(self, stop: threading.Event) -> Iterator[Packet | SourceEvent]:
         for item in self._recording.packets(stop):
             if isinstance(item, Packet):
                 self.at = item.captured_at
@@ -213,7 +213,7 @@ class _Watched:
 def _wake(folder: Path, wall: Float64, phase: float) -> float:
     path = encode(folder / "wake.mp4", noisy(wall, WALK_S + 6.0, WALK_S + phase))
     url = f"file://{path}?clock=1970-01-02T00:00:00Z"
-    source = _Watched(Recording("camera", Address.parse(url)))
+    source = _Watched(Recording("camera", SourceUrl.parse(url)))
     for frame in _sampler(path, source):
         if frame.scene.moved and frame.captured_at - 86_400 > WALK_S - 1.0:
             return source.at - 86_400 - WALK_S - phase

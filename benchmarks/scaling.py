@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 import cv2
 import numpy as np
 
-from detectors.watch_stage import Watcher
+from detectors.watch_stage import WatchStage
 from lanewatch.records import Detections, Frame, decode, encode
 from streams.kafka import codec
 from streams.video import jpeg
@@ -101,7 +101,7 @@ def need(city: City, unit: Unit) -> dict[str, float]:
 
 def measured(unit: Unit) -> Unit:
     """The unit costs that this machine gives now."""
-    watcher = Watcher(site(), run="scaling")
+    watcher = WatchStage(site(), run="scaling")
     walk = along((0, 500, 790), (20, 500, 500), (60, 520, 500))
     busy = detections([walk], fps=4, seconds=60)
     idle = [record(busy[-1].captured_at + 100 + number, gap="idle") for number in range(2000)]
@@ -117,7 +117,7 @@ def measured(unit: Unit) -> Unit:
     state = watcher.start("lane")
     fold_s = _cpu(lambda: fold(packed)) / len(packed)
     fold_idle_s = _cpu(lambda: fold([encode(one) for one in idle])) / len(idle)
-    size = sum(len(codec.of_detections(one).value or b"") for one in busy) / len(busy)
+    size = sum(len(codec.encode_detections(one).value or b"") for one in busy) / len(busy)
     return replace(unit, fold_s=fold_s, fold_idle_s=fold_idle_s, detections_bytes=size, pack_s=_pack_s())
 
 

@@ -200,7 +200,7 @@ class BrokerProcess:
 
 
 @contextlib.contextmanager
-def given() -> Iterator[str]:
+def running_broker() -> Iterator[str]:
     """The address that ``LANEWATCH_KAFKA`` names, or that of a broker which is started here and ends with the block."""
     told = os.environ.get("LANEWATCH_KAFKA")
     if told:

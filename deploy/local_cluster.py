@@ -18,9 +18,9 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-from api.storage.data_directory import Folder, FolderTakenError
-from deploy.kafka_server import given
-from deploy.process_group import Fleet
+from api.storage.data_directory import DataDirectory, DirectoryInUseError
+from deploy.kafka_server import running_broker
+from deploy.process_group import ProcessGroup
 from lanewatch import demo
 from lanewatch.config import loader
 from streams.kafka.client.connection import Broker
@@ -82,7 +82,7 @@ def site_of(cameras: int, address: str, prefix: str, now: float, rate: float = R
     return site
 
 
-class City:
+class LocalCluster:
     """Its processes; a context manager that leaves none behind.
 
     Args:
@@ -103,7 +103,7 @@ class City:
         self._tell = tell
         self._closing = contextlib.ExitStack()
 
-    def __enter__(self) -> City:
+    def __enter__(self) -> LocalCluster:
         try:
             self._start()
         except BaseException:
@@ -115,16 +115,16 @@ class City:
         self._closing.close()
 
     def _start(self) -> None:
-        with Folder(self.folder) as folder:
+        with DataDirectory(self.folder) as folder:
             folder.empty()
-        say("looking for a broker, or starting one: Apache Kafka, one node")
-        address = self._closing.enter_context(given())
+        print_line("looking for a broker, or starting one: Apache Kafka, one node")
+        address = self._closing.enter_context(running_broker())
         file = self.folder / "site.yaml"
         prefix = f"lanewatch.city-{int(time.time())}"
         site = site_of(self._cameras, address, prefix, time.time(), self._rate)
         file.write_text(yaml.safe_dump(site, allow_unicode=True, sort_keys=False), encoding="utf-8")
         self._closing.callback(_forget, file)
-        self.fleet = self._closing.enter_context(Fleet(self.folder / "logs", tell=self._line))
+        self.fleet = self._closing.enter_context(ProcessGroup(self.folder / "logs", tell=self._line))
         data = str(self.folder / "data")
         self._begin("serve", file, "1", "--data", data, "--port", str(self._port))
         for stage in ("correlate", "watch", "detect", "sample"):
@@ -174,10 +174,10 @@ def _forget(file: Path) -> None:
         with Broker(site, "city").administering() as admin:
             admin.delete_topics(topics)
     except BrokerError as error:
-        say(f"its topics are left behind: {error}")
+        print_line(f"its topics are left behind: {error}")
 
 
-def say(line: str) -> None:
+def print_line(line: str) -> None:
     """Prints a line of the city's own."""
     print(f"{'city':<12}| {line}", flush=True)
 
@@ -204,28 +204,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     with _interrupted() as ended:
         try:
-            city = City(arguments.data, cameras=arguments.cameras, port=arguments.port, rate=arguments.rate)
+            city = LocalCluster(arguments.data, cameras=arguments.cameras, port=arguments.port, rate=arguments.rate)
             with city:
                 url = city.wait()
-                say(f"the console is on {url}   (Ctrl-C ends the city)")
+                print_line(f"the console is on {url}   (Ctrl-C ends the city)")
                 return _watch(city, ended, arguments.seconds)
-        except (FolderTakenError, OSError, RuntimeError) as error:
+        except (DirectoryInUseError, OSError, RuntimeError) as error:
             print(f"city: {error}", file=sys.stderr)
             return 1
 
 
-def _watch(city: City, ended: threading.Event, seconds: float | None) -> int:
+def _watch(city: LocalCluster, ended: threading.Event, seconds: float | None) -> int:
     until = None if seconds is None else time.monotonic() + seconds
     while not ended.wait(0.5):
         if city.ended:
-            say(f"{', '.join(city.ended)} ended by itself; the log is in {city.folder / 'logs'}")
+            print_line(f"{', '.join(city.ended)} ended by itself; the log is in {city.folder / 'logs'}")
             return 1
         if until is not None and time.monotonic() >= until:
             break
     events = city.events()
     for event in reversed(events):
-        say(f"{event['started_at'][11:19]} {event['camera']} {event['kind']:<14} {event['sentence']['en']}")
-    say(f"{len(events)} events; ending all in order")
+        print_line(f"{event['started_at'][11:19]} {event['camera']} {event['kind']:<14} {event['sentence']['en']}")
+    print_line(f"{len(events)} events; ending all in order")
     return 0
 
 

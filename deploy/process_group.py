@@ -117,7 +117,7 @@ class StageProcess:
                     self._tell(self.name, line.decode(errors="replace").rstrip("\n"))
 
 
-class Fleet:
+class ProcessGroup:
     """Several processes together; a context manager that leaves none behind."""
 
     def __init__(
@@ -164,7 +164,7 @@ class Fleet:
         for process in self.processes.values():
             process.kill()
 
-    def __enter__(self) -> Fleet:
+    def __enter__(self) -> ProcessGroup:
         return self
 
     def __exit__(

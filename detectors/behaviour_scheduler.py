@@ -8,15 +8,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from detectors.behaviours.base import Behaviour, BehaviourError, Claim
+from detectors.behaviours.base import Behaviour, BehaviourError, Candidate
 from detectors.behaviours.registry import behaviours_of
-from detectors.event_lifecycle import Origin
-from detectors.observation.camera_geometry import Ground
-from detectors.observation.observation import View
+from detectors.event_lifecycle import EventSource
+from detectors.observation.camera_geometry import CameraGeometry
+from detectors.observation.observation import Observation
 from detectors.thresholds import Resolver
 from lanewatch import metrics
-from lanewatch.config.schedules import Schedules
-from lanewatch.config.site import Camera, Site, Watching
+from lanewatch.config.schedules import CameraSchedules
+from lanewatch.config.site import BehaviourConfig, Camera, Site
 from lanewatch.records import BLIND, Detections, restore
 
 PICTURE_S = 2.0
@@ -31,7 +31,7 @@ SEVERITIES = (1, 2, 3)
 log = metrics.log("watch")
 
 
-class Judgement(NamedTuple):
+class Evaluation(NamedTuple):
     """What the behaviours say of a record.
 
     Attributes:
@@ -47,14 +47,14 @@ class Judgement(NamedTuple):
     failed: list[str]
 
 
-class _Asked(NamedTuple):
+class _ScheduledBehaviour(NamedTuple):
     behaviour: Behaviour[Any]
     kind: str
     wakes: int
     fresh: msgspec.Struct
 
 
-class Post:
+class CameraContext:
     """What is constant at one camera.
 
     Attributes:
@@ -64,13 +64,13 @@ class Post:
 
     def __init__(self, site: Site, camera: Camera, run: str) -> None:
         self.camera = camera
-        self.origin = Origin(run, camera.id, site.digest)
-        self.schedules = Schedules(site, camera)
+        self.origin = EventSource(run, camera.id, site.digest)
+        self.schedules = CameraSchedules(site, camera)
         places = {zone.kind for zone in camera.zones} | {line.kind for line in camera.lines}
         self._asked = [
             _asked(_made(one, Resolver(site, camera.id, kind, one.Thresholds), camera.id))
             for kind, one in behaviours_of(site).items()
-            if site.behaviours.get(kind, Watching()).enabled and (not one.places or one.places & places)
+            if site.behaviours.get(kind, BehaviourConfig()).enabled and (not one.places or one.places & places)
         ]
         self.of_pictures = frozenset(one.kind for one in self._asked if one.wakes & PICTURE)
         self.of_blindness = frozenset(one.kind for one in self._asked if one.wakes & LOST)
@@ -79,14 +79,14 @@ class Post:
         self._wakes = 0
         for one in self._asked:
             self._wakes |= one.wakes
-        self._grounds: dict[tuple[int, int], Ground] = {}
+        self._grounds: dict[tuple[int, int], CameraGeometry] = {}
         self._failing: set[str] = set()
 
-    def ground(self, width: int, height: int) -> Ground:
+    def ground(self, width: int, height: int) -> CameraGeometry:
         """The geometry in pixels of frames of that size."""
         made = self._grounds.get((width, height))
         if made is None:
-            made = self._grounds[width, height] = Ground(self.camera, width, height)
+            made = self._grounds[width, height] = CameraGeometry(self.camera, width, height)
         return made
 
     def quiet(self, memories: dict[str, Any]) -> bool:
@@ -114,7 +114,7 @@ class Post:
             bits |= PICTURE
         return bits & self._wakes
 
-    def judge(self, memories: dict[str, Any], shown: View, wakes: int) -> Judgement:
+    def judge(self, memories: dict[str, Any], shown: Observation, wakes: int) -> Evaluation:
         """Asks those whom a record concerns, and those who remember something.
 
         One that raises, or answers nonsense, costs itself only: it starts afresh, and what it claimed ends.
@@ -139,12 +139,12 @@ class Post:
         if changed:
             memories = {kind: one for kind, one in (memories | changed).items() if one is not None}
         if wakes & LOST:
-            return Judgement(memories, claimed, self._not_blind, failed)
-        return Judgement(memories, claimed, () if wakes & PICTURE else self.of_pictures, failed)
+            return Evaluation(memories, claimed, self._not_blind, failed)
+        return Evaluation(memories, claimed, () if wakes & PICTURE else self.of_pictures, failed)
 
     def _step(
-        self, behaviour: Behaviour[Any], memory: Any, shown: View, failed: list[str]
-    ) -> tuple[Any, Sequence[Claim]]:
+        self, behaviour: Behaviour[Any], memory: Any, shown: Observation, failed: list[str]
+    ) -> tuple[Any, Sequence[Candidate]]:
         try:
             return _sound(behaviour, *behaviour.step(memory, shown))
         except Exception:  # whatever a behaviour of somebody else raises
@@ -168,13 +168,13 @@ def _made(behaviour: type[Behaviour[Any]], limits: Resolver[Any], camera: str) -
         raise BehaviourError(f"behaviour {behaviour.kind} cannot be made for camera {camera}: {error}") from error
 
 
-def _sound(behaviour: Behaviour[Any], memory: Any, claims: Sequence[Claim]) -> tuple[Any, Sequence[Claim]]:
+def _sound(behaviour: Behaviour[Any], memory: Any, claims: Sequence[Candidate]) -> tuple[Any, Sequence[Candidate]]:
     """A behaviour's answer as it was given; nonsense is refused here, where it is known whose it is."""
     if not isinstance(memory, behaviour.Memory):
         raise TypeError(f"its memory is of type {type(memory).__name__}, not {behaviour.Memory.__name__}")
     claims = tuple(claims)
     for one in claims:
-        if not isinstance(one, Claim):
+        if not isinstance(one, Candidate):
             raise TypeError(f"it claims something of type {type(one).__name__}")
         if not math.isfinite(one.since + one.until + one.clarity + one.cooldown_s + sum(one.box) + sum(one.born)):
             raise ValueError(f"a time, a place or the clarity of its claim {one.key} is no number")
@@ -187,11 +187,11 @@ def _rests(memory: Any) -> bool:
     return getattr(memory, "rests", False)
 
 
-def _asked(behaviour: Behaviour[Any]) -> _Asked:
+def _asked(behaviour: Behaviour[Any]) -> _ScheduledBehaviour:
     bits = 0
     for wake in behaviour.wakes:
         bits |= _BITS[wake]
-    return _Asked(behaviour, behaviour.kind, bits, behaviour.start())
+    return _ScheduledBehaviour(behaviour, behaviour.kind, bits, behaviour.start())
 
 
 def _restored(memory: Any, behaviour: Behaviour[Any]) -> Any:

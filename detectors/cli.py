@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
-    from streams.kafka.workers.startup import Opened
-    from streams.kafka.workers.stateful_worker import FoldLoop, Settings
+    from streams.kafka.workers.startup import WorkerContext
+    from streams.kafka.workers.stateful_worker import StatefulWorker, WorkerSettings
 
 
 def check(argv: Sequence[str]) -> int:
@@ -45,7 +45,7 @@ def _print_schema() -> int:
 def _check(path: str, *, as_json: bool) -> int:
     from detectors.site import summary, validation
 
-    site, problems = validation.examine(path)
+    site, problems = validation.validate(path)
     sound = not problems and site is not None
     if as_json:
         answer = {"ok": sound, "site": site.id if sound and site else None, "problems": msgspec.to_builtins(problems)}
@@ -97,7 +97,7 @@ def _rescore(options: argparse.Namespace) -> int:
             )
         else:
             revisions = pipeline.score(
-                pipeline.footage(options.source, site, options.camera, options.clock),
+                pipeline.with_recording(options.source, site, options.camera, options.clock),
                 run=options.run,
                 keep=options.keep,
             )
@@ -107,7 +107,7 @@ def _rescore(options: argparse.Namespace) -> int:
         print(f"lanewatch: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
     else:
         print(
-            event_table.lines(pipeline.last(revisions))
+            event_table.lines(pipeline.latest_revisions(revisions))
             if options.json
             else event_table.table(revisions, site, options.language),
             end="" if options.json else "\n",
@@ -149,7 +149,7 @@ GPU_BATCH = 32
 
 
 def _detect(options: argparse.Namespace) -> int:
-    from detectors.detect_stage import DetectWorker
+    from detectors.detect_stage import DetectStage
     from lanewatch import metrics, service
     from lanewatch.config.problems import SiteError
     from models import hardware
@@ -157,27 +157,27 @@ def _detect(options: argparse.Namespace) -> int:
     from models.detection import registry as detector_registry
     from models.pose import registry as pose_registry
     from streams.kafka.client.errors import BrokerError
-    from streams.kafka.workers.detect_worker import BATCH, DECODERS, DetectLoop
-    from streams.kafka.workers.startup import opened
+    from streams.kafka.workers.detect_worker import BATCH, DECODERS, KafkaDetectWorker
+    from streams.kafka.workers.startup import open_worker
 
     try:
-        with service.running(options, "detect") as stop, opened(options, "detect") as city:
+        with service.process(options, "detect") as stop, open_worker(options, "detect") as city:
             wanted = city.log.revisions.latest.detector
-            device = hardware.choose(options.device or wanted.device)
+            device = hardware.choose_device(options.device or wanted.device)
             network = detector_registry.load(options.model or wanted.name, device, wanted.score)
             joints = pose_registry.load(wanted.pose, device)
             batch = options.batch or (BATCH if device == "cpu" else GPU_BATCH)
             metrics.log("detect").info(
                 "%s on %s, batches of %d, poses by %s", network.name, device, batch, joints.name if joints else "nobody"
             )
-            DetectLoop(
+            KafkaDetectWorker(
                 city.broker,
                 city.topics,
-                DetectWorker(network, joints),
+                DetectStage(network, joints),
                 node=city.node,
                 batch=batch,
                 most_age_s=options.max_age or None,
-                decoders=max(DECODERS, hardware.usable() // 2),
+                decoders=max(DECODERS, hardware.usable_cores() // 2),
             ).run(stop)
     except (SiteError, BrokerError, base.ModelMissingError, hardware.DeviceMissingError) as error:
         print(error, file=sys.stderr)
@@ -228,7 +228,7 @@ def _fold(stage: str, description: str, argv: Sequence[str]) -> int:
     )
     options = parser.parse_args(argv)
     try:
-        with service.running(options, stage) as stop, startup.opened(options, stage) as city:
+        with service.process(options, stage) as stop, startup.open_worker(options, stage) as city:
             _loop(stage, city, options).run(stop)
     except (SiteError, BrokerError, BehaviourError, ThresholdError, CorrelationError) as error:
         print(error, file=sys.stderr)
@@ -239,17 +239,17 @@ def _fold(stage: str, description: str, argv: Sequence[str]) -> int:
     return 1
 
 
-def _loop(stage: str, city: Opened, options: argparse.Namespace) -> FoldLoop[Any, Any]:
-    settings: Settings = {"instance": options.node is not None, "folder": options.spool}
+def _loop(stage: str, city: WorkerContext, options: argparse.Namespace) -> StatefulWorker[Any, Any]:
+    settings: WorkerSettings = {"instance": options.node is not None, "folder": options.spool}
     where = city.broker, city.topics
     if stage == "watch":
-        from detectors.watch_stage import CameraState, Watcher
-        from streams.kafka.workers.watch_worker import WatchLoop
+        from detectors.watch_stage import CameraState, WatchStage
+        from streams.kafka.workers.watch_worker import WatchWorker
 
-        watch_of = partial(Watcher, run=options.run)
-        return WatchLoop(*where, watch_of, city.log, node=city.node, state_type=CameraState, **settings)
+        watch_of = partial(WatchStage, run=options.run)
+        return WatchWorker(*where, watch_of, city.log, node=city.node, state_type=CameraState, **settings)
     from detectors.correlation.correlator import Correlator, CorrelatorState
-    from streams.kafka.workers.correlate_worker import CorrelateLoop
+    from streams.kafka.workers.correlate_worker import CorrelateWorker
 
     correlate_of = partial(Correlator, run=options.run)
-    return CorrelateLoop(*where, correlate_of, city.log, node=city.node, state_type=CorrelatorState, **settings)
+    return CorrelateWorker(*where, correlate_of, city.log, node=city.node, state_type=CorrelatorState, **settings)

@@ -14,7 +14,7 @@ from lanewatch import metrics
 from lanewatch.boxes import areas, of_smaller
 from lanewatch.records import UNKNOWN, Bool, Crop, Detections, Float32, Frame, Image
 from models import appearance
-from models.detection.base import Boxes, ObjectDetector, Streaming
+from models.detection.base import Boxes, ObjectDetector, StreamingDetector
 from models.pose import candidates
 from models.pose.base import POINTS, PoseEstimator
 
@@ -50,7 +50,7 @@ _CUT: Final = 0.01  # of a crop's side: a box that comes so near to it may go on
 log = metrics.log("detect")
 
 
-class DetectWorker:
+class DetectStage:
     """Looks at frames and their crops in one batch of the detector. Holds no state.
 
     A frame that the detector fails on costs itself only: it comes out with ``gap="failed"`` and is counted.
@@ -89,7 +89,7 @@ class DetectWorker:
         images = [image for group in views for image, _ in group]
         # Where the detector hands out results as they come, one frame is finished while the next are looked at.
         results = iter(
-            self._detector.stream(images) if isinstance(self._detector, Streaming) else self._detector(images)
+            self._detector.stream(images) if isinstance(self._detector, StreamingDetector) else self._detector(images)
         )
         for frame, group in zip(frames, views, strict=True):
             yield self._finish(frame, [_placed(next(results), image, crop, frame) for image, crop in group])
@@ -104,7 +104,7 @@ class DetectWorker:
         named = Boxes.join(parts).inside(width, height)
         if len(parts) > 1:
             named = named.distinct()
-        boxes = Boxes.join([named, unnamed(frame, named)])
+        boxes = Boxes.join([named, unnamed_movers(frame, named)])
         asked, keypoints = self._joints(frame.image, boxes)
         return Detections(
             camera=frame.camera,
@@ -129,7 +129,7 @@ class DetectWorker:
         """Of whom joints were asked for, and the joints; None where there is nobody to ask or nobody was odd."""
         if self._pose is None:
             return None, None
-        asked = candidates.odd(boxes.xyxy, boxes.scores, boxes.labels)
+        asked = candidates.unusual_posture(boxes.xyxy, boxes.scores, boxes.labels)
         if not asked.any():
             return None, None
         keypoints = np.zeros((len(boxes), POINTS, 3), np.float32)
@@ -169,7 +169,7 @@ def _placed(seen: Boxes, image: Image, crop: Crop | None, frame: Frame) -> Boxes
     return Boxes(xyxy, seen.scores[whole], seen.labels[whole])
 
 
-def unnamed(frame: Frame, named: Boxes) -> Boxes:
+def unnamed_movers(frame: Frame, named: Boxes) -> Boxes:
     """What moved in a frame and has no name there: small, lying or dark people, and what nobody has trained for.
 
     Args:

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from detectors import scoring
-from detectors.behaviours.base import Account, Behaviour, Claim
-from detectors.observation.observation import View
+from detectors.behaviours.base import Behaviour, Candidate, Explanation
+from detectors.observation.observation import Observation
 from lanewatch import metrics
 from lanewatch.records import Event, Factor, Light, Peak, State
 
@@ -32,7 +32,7 @@ CLEARER = 1.1
 """A frame must show it so much better to become the peak, or the peak would change at every step towards the camera."""
 
 
-class Episode(msgspec.Struct, frozen=True):
+class OpenEvent(msgspec.Struct, frozen=True):
     """An event that is open.
 
     ``score``, ``factors`` and ``sentence`` are at most a second old, so that the closing revision says how it ended;
@@ -66,7 +66,7 @@ class Episode(msgspec.Struct, frozen=True):
     kisa: str
 
 
-class Rest(msgspec.Struct, frozen=True):
+class Cooldown(msgspec.Struct, frozen=True):
     """What has closed and is not raised again for a while."""
 
     kind: str
@@ -74,15 +74,15 @@ class Rest(msgspec.Struct, frozen=True):
     until: float
 
 
-class Episodes(msgspec.Struct, frozen=True):
+class EventStates(msgspec.Struct, frozen=True):
     """All that is open on one camera, and what rests. ``held_back`` counts the claims that fell into a rest."""
 
-    open: tuple[Episode, ...] = ()
-    resting: tuple[Rest, ...] = ()
+    open: tuple[OpenEvent, ...] = ()
+    resting: tuple[Cooldown, ...] = ()
     held_back: int = 0
 
 
-class Origin(NamedTuple):
+class EventSource(NamedTuple):
     """What all events of one camera and run have in common."""
 
     run: str
@@ -90,12 +90,12 @@ class Origin(NamedTuple):
     site: str
 
 
-Claimed = Sequence[tuple[Behaviour[Any], Sequence[Claim]]]
+Claimed = Sequence[tuple[Behaviour[Any], Sequence[Candidate]]]
 
 
-def advance(
-    episodes: Episodes, claimed: Claimed, view: View, origin: Origin, spared: Collection[str] = ()
-) -> tuple[Episodes, list[Event]]:
+def update_events(
+    episodes: EventStates, claimed: Claimed, view: Observation, origin: EventSource, spared: Collection[str] = ()
+) -> tuple[EventStates, list[Event]]:
     """The episodes after a record, and the revisions of events that it causes.
 
     Args:
@@ -109,7 +109,7 @@ def advance(
     before = {(one.kind, one.key): one for one in episodes.open}
     resting = {(one.kind, one.key): one for one in episodes.resting if one.until > now}
     held_back = episodes.held_back
-    after: list[Episode] = []
+    after: list[OpenEvent] = []
     events: list[Event] = []
     for behaviour, claims in claimed:
         for claim in claims:
@@ -128,13 +128,13 @@ def advance(
             continue
         events.append(_close(one, now, origin))
         if one.cooldown_s > 0:
-            resting[place] = Rest(one.kind, one.key, one.until + one.cooldown_s)
-    return Episodes(tuple(after), tuple(resting.values()), held_back), events
+            resting[place] = Cooldown(one.kind, one.key, one.until + one.cooldown_s)
+    return EventStates(tuple(after), tuple(resting.values()), held_back), events
 
 
-def expire(
-    episodes: Episodes, now: float, origin: Origin, spared: Collection[str] = ()
-) -> tuple[Episodes, list[Event]]:
+def expire_events(
+    episodes: EventStates, now: float, origin: EventSource, spared: Collection[str] = ()
+) -> tuple[EventStates, list[Event]]:
     """Ends what is open because the camera is not watched any more. When it ended nobody knows, and none says.
 
     An instant event was over when it was raised: it closes. Those of the ``spared`` kinds go on.
@@ -145,10 +145,10 @@ def expire(
         for one in episodes.open
         if one.kind not in spared
     ]
-    return Episodes(open=stay, held_back=episodes.held_back), events
+    return EventStates(open=stay, held_back=episodes.held_back), events
 
 
-def mint(origin: Origin, kind: str, claim: Claim) -> str:
+def make_event_id(origin: EventSource, kind: str, claim: Candidate) -> str:
     """An event's id, the same in every run over the same detections and with whichever thresholds.
 
     Camera, kind, zone, the first track's birth and where its foot was then; and the beginning of the happening,
@@ -168,12 +168,14 @@ def mint(origin: Origin, kind: str, claim: Claim) -> str:
     return str(uuid.uuid5(NAMESPACE, name))
 
 
-def _open(behaviour: Behaviour[Any], claim: Claim, view: View, origin: Origin) -> tuple[Episode, State]:
+def _open(
+    behaviour: Behaviour[Any], claim: Candidate, view: Observation, origin: EventSource
+) -> tuple[OpenEvent, State]:
     now = view.captured_at
     account = _account(behaviour.kind, claim, origin)
-    total = scoring.total(account.factors)
-    return Episode(
-        id=mint(origin, behaviour.kind, claim),
+    total = scoring.total_score(account.factors)
+    return OpenEvent(
+        id=make_event_id(origin, behaviour.kind, claim),
         kind=behaviour.kind,
         key=claim.key,
         zone=claim.zone,
@@ -201,7 +203,7 @@ def _open(behaviour: Behaviour[Any], claim: Claim, view: View, origin: Origin) -
     ), "open"
 
 
-def _go_on(one: Episode, claim: Claim, view: View, origin: Origin) -> tuple[Episode, State | None]:
+def _go_on(one: OpenEvent, claim: Candidate, view: Observation, origin: EventSource) -> tuple[OpenEvent, State | None]:
     now = view.captured_at
     if claim.clarity > one.clarity * CLEARER and claim.until == now:
         one = msgspec.structs.replace(one, peak=_peak(claim, view), clarity=claim.clarity)
@@ -210,7 +212,7 @@ def _go_on(one: Episode, claim: Claim, view: View, origin: Origin) -> tuple[Epis
     if not graver and (now - one.checked_at < LOOK_AGAIN_S or claim.until < now):
         return one, None
     account = _account(one.kind, claim, origin)
-    total = scoring.total(account.factors)
+    total = scoring.total_score(account.factors)
     one = msgspec.structs.replace(
         one,
         checked_at=now,
@@ -226,23 +228,25 @@ def _go_on(one: Episode, claim: Claim, view: View, origin: Origin) -> tuple[Epis
     return msgspec.structs.replace(_revised(one, now), published_at=now, published_score=total), "updated"
 
 
-def _account(kind: str, claim: Claim, origin: Origin) -> Account:
+def _account(kind: str, claim: Candidate, origin: EventSource) -> Explanation:
     """Why, in the behaviour's words; where it fails at them the event is raised all the same, and says so."""
     try:
         account = claim.account()
-        if not math.isfinite(scoring.total(account.factors)):
+        if not math.isfinite(scoring.total_score(account.factors)):
             raise ValueError("a part of the score is no number")
         return account
     except Exception:  # whatever a behaviour of somebody else raises
         log.exception("behaviour %s failed to say why, camera %s", kind, origin.camera)
-        return Account((), {"ko": f"{kind}: 이유를 설명할 수 없음", "en": f"{kind}: the behaviour failed to say why"})
+        return Explanation(
+            (), {"ko": f"{kind}: 이유를 설명할 수 없음", "en": f"{kind}: the behaviour failed to say why"}
+        )
 
 
-def _close(one: Episode, now: float, origin: Origin) -> Event:
+def _close(one: OpenEvent, now: float, origin: EventSource) -> Event:
     return _event(_revised(one, now), "closed", now, origin, ended_at=one.until)
 
 
-def _revised(one: Episode, now: float) -> Episode:
+def _revised(one: OpenEvent, now: float) -> OpenEvent:
     return msgspec.structs.replace(one, revision=max(_revision(now), one.revision + 1))
 
 
@@ -250,12 +254,12 @@ def _revision(now: float) -> int:
     return round(now * 1000)
 
 
-def _peak(claim: Claim, view: View) -> Peak:
+def _peak(claim: Candidate, view: Observation) -> Peak:
     record = view.detections
     return Peak(record.slot, record.captured_at, claim.box, record.width, record.height)
 
 
-def _event(one: Episode, state: State, now: float, origin: Origin, ended_at: float | None = None) -> Event:
+def _event(one: OpenEvent, state: State, now: float, origin: EventSource, ended_at: float | None = None) -> Event:
     return Event(
         run=origin.run,
         id=one.id,

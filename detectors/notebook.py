@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from detectors import pipeline
-from lanewatch.config.site import Rule, Site, Watching
+from lanewatch.config.site import BehaviourConfig, Site, ThresholdRule
 from lanewatch.records import Detections, Event, Image
 from models.detection.base import ObjectDetector
 from streams.sampling import sampler
@@ -25,7 +25,7 @@ def detect(site: Site, *, network: ObjectDetector | None = None) -> list[Detecti
     """
     kept: list[Detections] = []
     runner = pipeline.runner(
-        pipeline.recorded(site), pipeline.Collector(), run="detect", keep=kept.append, network=network
+        pipeline.as_recordings(site), pipeline.EventCollector(), run="detect", keep=kept.append, network=network
     )
     runner.run()
     for error in runner.errors.values():
@@ -35,12 +35,12 @@ def detect(site: Site, *, network: ObjectDetector | None = None) -> list[Detecti
 
 def with_thresholds(site: Site, kind: str, **thresholds: Any) -> Site:
     """The same site with other thresholds for one behaviour, wherever and whenever: they win over all of its rules."""
-    watching = site.behaviours.get(kind, Watching())
-    changed = watching.model_copy(update={"rules": (*watching.rules, Rule(thresholds=thresholds))})
+    watching = site.behaviours.get(kind, BehaviourConfig())
+    changed = watching.model_copy(update={"rules": (*watching.rules, ThresholdRule(thresholds=thresholds))})
     return site.model_copy(update={"behaviours": {**site.behaviours, kind: changed}})
 
 
-def pictures(site: Site, events: Iterable[Event]) -> dict[str, Image]:
+def event_pictures(site: Site, events: Iterable[Event]) -> dict[str, Image]:
     """The frame in which each event is seen best, by the event's id; (H, W, 3) uint8, BGR, privacy masks applied.
 
     The recordings are played once more; an event whose peak is not in them has no picture.
@@ -49,8 +49,8 @@ def pictures(site: Site, events: Iterable[Event]) -> dict[str, Image]:
     for event in events:
         wanted.setdefault((event.camera, event.peak.slot), []).append(event.id)
     found: dict[str, Image] = {}
-    for camera in pipeline.recorded(site).cameras:
-        for frame in sampler.sampler(camera, site):
+    for camera in pipeline.as_recordings(site).cameras:
+        for frame in sampler.make_sampler(camera, site):
             if frame.image is not None:
                 found.update(dict.fromkeys(wanted.get((camera.id, frame.slot), []), frame.image))
     return found

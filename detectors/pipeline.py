@@ -14,25 +14,25 @@ import msgspec
 import numpy as np
 
 from detectors.correlation.correlator import Correlator
-from detectors.detect_stage import DetectWorker
-from detectors.watch_stage import CameraState, Watcher
+from detectors.detect_stage import DetectStage
+from detectors.watch_stage import CameraState, WatchStage
 from lanewatch.config.site import Site
-from lanewatch.records import PERSON, Detections, Event, Frame, Reached
+from lanewatch.records import PERSON, Detections, Event, Frame, Watermark
 from models import appearance
 from models.detection import registry as detector_registry
 from models.detection.base import ObjectDetector
 from models.pose import registry as pose_registry
 from models.pose.base import PoseEstimator
-from streams.archive.detections_archive import Archive
-from streams.local.correlation import correlated
-from streams.local.runner import MemoryRunner
-from streams.sampling.sampler import sampler
-from streams.sources.url import Address
+from streams.archive.detections_archive import DetectionsArchive
+from streams.local.correlation import correlate_events
+from streams.local.runner import LocalRunner
+from streams.sampling.sampler import make_sampler
+from streams.sources.url import SourceUrl
 from streams.stages import Serve
-from streams.video.packet_buffer import PacketRing
+from streams.video.packet_buffer import PacketBuffer
 
 
-class Collector:
+class EventCollector:
     """Takes events into a list: every revision, in the order in which they were made."""
 
     def __init__(self) -> None:
@@ -42,16 +42,16 @@ class Collector:
         """Keeps a revision."""
         self.revisions.append(event)
 
-    def advance(self, camera: str, reached: Reached) -> None:
+    def advance(self, camera: str, reached: Watermark) -> None:
         """Needs no clock."""
 
     @property
     def events(self) -> list[Event]:
         """The last revision of each event, in the order of their opening."""
-        return last(self.revisions)
+        return latest_revisions(self.revisions)
 
 
-def last(revisions: Iterable[Event]) -> list[Event]:
+def latest_revisions(revisions: Iterable[Event]) -> list[Event]:
     """The last revision of each event, in the order of their opening."""
     events: dict[str, Event] = {}
     for event in revisions:
@@ -59,7 +59,7 @@ def last(revisions: Iterable[Event]) -> list[Event]:
     return list(events.values())
 
 
-def load(site: Site) -> ObjectDetector:
+def load_detector(site: Site) -> ObjectDetector:
     """The detector that the site names.
 
     Raises:
@@ -82,10 +82,10 @@ def runner(
     serve: Serve,
     *,
     run: str,
-    ring: PacketRing | None = None,
+    ring: PacketBuffer | None = None,
     keep: Callable[[Detections], None] | None = None,
     network: ObjectDetector | None = None,
-) -> MemoryRunner[CameraState]:
+) -> LocalRunner[CameraState]:
     """A whole site in one process, ready to ``run()``.
 
     Args:
@@ -96,12 +96,12 @@ def runner(
         keep: Called with every ``Detections``, such as an archive's ``append``.
         network: The object detector; the site's if None.
     """
-    samplers = [sampler(camera, site, ring) for camera in site.cameras]
-    watcher = Watcher(site, run=run)
+    samplers = [make_sampler(camera, site, ring) for camera in site.cameras]
+    watcher = WatchStage(site, run=run)
     _warm(watcher, site.cameras[0].id)
-    return MemoryRunner(
+    return LocalRunner(
         samplers,
-        DetectWorker(network or load(site), load_pose(site)),
+        DetectStage(network or load_detector(site), load_pose(site)),
         watcher,
         serve,
         correlate=Correlator(site, run=run),
@@ -109,7 +109,7 @@ def runner(
     )
 
 
-def _warm(watcher: Watcher, camera: str) -> None:
+def _warm(watcher: WatchStage, camera: str) -> None:
     """Has the tracker's kernel compiled (seconds, on a machine that never ran it) before the first frame waits."""
     tick = Frame(camera=camera, epoch=0, slot=0, captured_at=0.0, received_at=0.0, width=640, height=360)
     seen = msgspec.structs.replace(
@@ -128,7 +128,7 @@ def rescore(records: Iterable[Detections], site: Site, *, run: str = "rescore") 
     Equal to the letter to the first scoring where site and run are equal. Each camera's records must come in the
     order in which they were watched; cameras may be interleaved. What spans cameras comes last.
     """
-    watcher = Watcher(site, run=run)
+    watcher = WatchStage(site, run=run)
     states: dict[str, CameraState] = {}
     known = {camera.id for camera in site.cameras}
     told: list[Event] = []
@@ -139,7 +139,7 @@ def rescore(records: Iterable[Detections], site: Site, *, run: str = "rescore") 
         states[record.camera], events = watcher.step(watcher.start(record.camera) if state is None else state, record)
         yield from events
         told += events
-    yield from correlated(Correlator(site, run=run), told, known)
+    yield from correlate_events(Correlator(site, run=run), told, known)
 
 
 def score(
@@ -157,10 +157,10 @@ def score(
         ValueError: the site has a live camera.
         Exception: what kept a recording from being played.
     """
-    collector = Collector()
-    with Archive(keep) if keep is not None else nullcontext() as archive:
+    collector = EventCollector()
+    with DetectionsArchive(keep) if keep is not None else nullcontext() as archive:
         joined = runner(
-            recorded(site),
+            as_recordings(site),
             collector,
             run=run,
             keep=None if archive is None else archive.append,
@@ -172,7 +172,7 @@ def score(
     return collector.revisions
 
 
-def recorded(site: Site) -> Site:
+def as_recordings(site: Site) -> Site:
     """The same site with its recordings played once and as fast as they go.
 
     Raises:
@@ -180,7 +180,7 @@ def recorded(site: Site) -> Site:
     """
     cameras = []
     for camera in site.cameras:
-        address = Address.parse(camera.url, time_zone=camera.time_zone or site.time_zone)
+        address = SourceUrl.parse(camera.url, time_zone=camera.time_zone or site.time_zone)
         if address.kind not in {"file", "folder"}:
             raise ValueError(f"camera {camera.id} is live and never ends; only recordings can be played once")
         cameras.append(camera.model_copy(update={"url": with_options(camera.url, loop="0", pace="fast")}))
@@ -194,7 +194,7 @@ def with_options(url: str, **options: str) -> str:
     return path + "?" + "&".join(f"{name}={value}" for name, value in (pairs | options).items())
 
 
-def footage(source: Path, site: Site, camera_id: str | None = None, clock: str | None = None) -> Site:
+def with_recording(source: Path, site: Site, camera_id: str | None = None, clock: str | None = None) -> Site:
     """The site reduced to one camera, whose pictures come from a recording.
 
     Where the recording is the very file that the camera plays, its clock and rate are the camera's.
@@ -213,7 +213,7 @@ def footage(source: Path, site: Site, camera_id: str | None = None, clock: str |
         names = ", ".join(camera.id for camera in site.cameras)
         raise ValueError(f"which camera took {source}? The site has {names}: name one with --camera")
     camera = site.camera(camera_id) if camera_id else site.cameras[0]
-    address = Address.parse(camera.url, time_zone=camera.time_zone or site.time_zone)
+    address = SourceUrl.parse(camera.url, time_zone=camera.time_zone or site.time_zone)
     if address.kind in {"file", "folder"} and Path(address.target).resolve() == source.resolve():
         url = with_options(camera.url, loop="0", pace="fast")
     else:

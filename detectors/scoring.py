@@ -32,12 +32,12 @@ LABEL_NAMES = {
 WHEN = {"night": ("야간에", "at night"), "dusk": ("박명 시간대에", "at twilight"), "day": ("주간에", "by day")}
 
 
-def total(factors: Iterable[Factor]) -> float:
+def total_score(factors: Iterable[Factor]) -> float:
     """The score: the parts' sum, to three digits."""
     return round(sum(factor.value for factor in factors), 3)
 
 
-def part(name: str, value: float, **detail: float | str) -> Factor:
+def make_factor(name: str, value: float, **detail: float | str) -> Factor:
     """One part of a score, to three digits, so that what is shown adds up to what is shown.
 
     Counts become floats, as they are after a checkpoint.
@@ -46,7 +46,7 @@ def part(name: str, value: float, **detail: float | str) -> Factor:
     return Factor(name, round(value, 3), numbers)
 
 
-def circumstances(condition: Condition, label: int, confidence: float) -> tuple[Factor, ...]:
+def common_factors(condition: Condition, label: int, confidence: float) -> tuple[Factor, ...]:
     """The parts that every behaviour has: the time of day, how sure the detector is, and that it has no name for it.
 
     Between -.15 and .30.
@@ -58,17 +58,17 @@ def circumstances(condition: Condition, label: int, confidence: float) -> tuple[
     """
     share = min(max((confidence - UNSURE) / (SURE - UNSURE), 0.0), 1.0)
     parts = [
-        part("night", NIGHT[condition], condition=condition),
-        part("sureness", SURENESS * share, confidence=round(confidence, 3)),
+        make_factor("night", NIGHT[condition], condition=condition),
+        make_factor("sureness", SURENESS * share, confidence=round(confidence, 3)),
     ]
     if label == UNKNOWN:
-        parts.append(part("unnamed", UNNAMED))
+        parts.append(make_factor("unnamed", UNNAMED))
     elif label != PERSON:
-        parts.append(part("class", 0.0, label=LABELS[label]))
+        parts.append(make_factor("class", 0.0, label=LABELS[label]))
     return tuple(parts)
 
 
-def who(label: int) -> tuple[str, str]:
+def subject(label: int) -> tuple[str, str]:
     """A class as the subject of a sentence: ("사람이", "Person")."""
     korean, english = LABEL_NAMES[LABELS[label]]
     return josa(korean, "이", "가"), english[0].upper() + english[1:]

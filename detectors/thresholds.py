@@ -7,8 +7,8 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from detectors.observation.observation import View
-from lanewatch.config.site import Rule, Site, Watching
+from detectors.observation.observation import Observation
+from lanewatch.config.site import BehaviourConfig, Site, ThresholdRule
 from lanewatch.records import LABELS
 
 
@@ -26,7 +26,7 @@ class Thresholds(BaseModel):
         }
 
 
-class MoverThresholds(Thresholds):
+class MovingObjectThresholds(Thresholds):
     """Of behaviours that judge what moves."""
 
     classes: str = Field(
@@ -50,7 +50,7 @@ class MoverThresholds(Thresholds):
         return frozenset(LABELS.index(name) for name in self.classes.split())
 
 
-class VisitThresholds(MoverThresholds):
+class DwellThresholds(MovingObjectThresholds):
     """Of behaviours that judge stays in a zone."""
 
     exit_grace_s: float = Field(
@@ -89,7 +89,7 @@ class Resolver(Generic[T]):
 
     def __init__(self, site: Site, camera: str, kind: str, model: type[T]) -> None:
         self._model = model
-        watching = site.behaviours.get(kind, Watching())
+        watching = site.behaviours.get(kind, BehaviourConfig())
         self._usual = watching.thresholds
         self._rules = tuple(rule for rule in watching.rules if not rule.cameras or camera in rule.cameras)
         self._schedules = tuple(dict.fromkeys(rule.schedule for rule in self._rules if rule.schedule is not None))
@@ -99,7 +99,7 @@ class Resolver(Generic[T]):
         for number, rule in enumerate(watching.rules):
             self._check(kind, self._usual | rule.thresholds, f"behaviours.{kind}.rules[{number}].thresholds")
 
-    def at(self, view: View, zone: str, label: int) -> T:
+    def at(self, view: Observation, zone: str, label: int) -> T:
         """The thresholds for a class in a zone (or at a line) at the view's time."""
         if not self._rules:
             return self._always
@@ -128,7 +128,7 @@ class Resolver(Generic[T]):
             raise ThresholdError(f"{place}: {problems} (the thresholds of {kind} are {known})") from None
 
 
-def _applies(rule: Rule, zone: str, label: str, held: set[str]) -> bool:
+def _applies(rule: ThresholdRule, zone: str, label: str, held: set[str]) -> bool:
     return (
         (not rule.zones or zone in rule.zones)
         and (not rule.classes or label in rule.classes)

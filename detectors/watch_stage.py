@@ -8,17 +8,17 @@ import msgspec
 import numpy as np
 
 from detectors import event_lifecycle
-from detectors.behaviour_scheduler import PICTURE, Judgement, Post
+from detectors.behaviour_scheduler import PICTURE, CameraContext, Evaluation
 from detectors.behaviours.base import BehaviourError
 from detectors.behaviours.registry import behaviours_of, installed
-from detectors.event_lifecycle import Episodes
+from detectors.event_lifecycle import EventStates
 from detectors.observation import false_detection_filter, tracked_objects
-from detectors.observation.camera_geometry import Ground
-from detectors.observation.false_detection_filter import Nuisances
-from detectors.observation.observation import View
-from detectors.observation.tracked_objects import Followed, Step, Trail
+from detectors.observation.camera_geometry import CameraGeometry
+from detectors.observation.false_detection_filter import FilterState
+from detectors.observation.observation import Observation
+from detectors.observation.tracked_objects import TrackedObject, TrackMemory, TrackPoint
 from detectors.thresholds import Resolver
-from lanewatch.config.revisions import Revisions
+from lanewatch.config.revisions import SiteRevisions
 from lanewatch.config.site import Site
 from lanewatch.records import BLIND, Detections, Event, Profile
 from models.tracking.tracker import Tracker, TrackerState, Tracks
@@ -67,18 +67,18 @@ class CameraState(msgspec.Struct, frozen=True, kw_only=True):
     watched_at: float = 0.0
     looked_at: float = 0.0
     tracker: TrackerState
-    trails: dict[int, Trail] = {}
+    trails: dict[int, TrackMemory] = {}
     memories: dict[str, Any] = {}
-    episodes: Episodes = Episodes()
+    episodes: EventStates = EventStates()
     pictured_at: float = 0.0
     profile: Profile | None = None
     switched_at: float = 0.0
     skipped: dict[str, int] = {}
     noted: dict[str, int] = {}
-    nuisances: Nuisances = Nuisances()
+    nuisances: FilterState = FilterState()
 
 
-class Watcher:
+class WatchStage:
     """Implements ``streams.stages.Watch``. It holds what is constant: the site, and each camera's geometry in pixels.
 
     The same state and record give the same state and events, in any process. The clock is the records' own. A record
@@ -96,14 +96,14 @@ class Watcher:
         BehaviourError: the site names a behaviour that is not installed.
     """
 
-    def __init__(self, site: Site | Revisions, *, run: str = "live", tracker: Tracker | None = None) -> None:
-        revisions = site if isinstance(site, Revisions) else Revisions.of(site)
+    def __init__(self, site: Site | SiteRevisions, *, run: str = "live", tracker: Tracker | None = None) -> None:
+        revisions = site if isinstance(site, SiteRevisions) else SiteRevisions.of(site)
         for one in revisions.all:
             _check(one.site)
         self._run = run
         self._tracker = tracker or Tracker()
         self._revisions = revisions
-        self._posts: dict[tuple[int, str], Post | None] = {}
+        self._posts: dict[tuple[int, str], CameraContext | None] = {}
 
     def start(self, camera: str) -> CameraState:
         """The state before a camera's first record.
@@ -169,15 +169,15 @@ class Watcher:
         state, events = self._forget(state, max(detections.captured_at, state.captured_at), post)
         return _counted(_at(state, detections), "skipped", "removed"), events
 
-    def _made(self, site: Site, camera: str) -> Post | None:
+    def _made(self, site: Site, camera: str) -> CameraContext | None:
         """A camera's post by one revision, made when it is first asked for; None where that has no such camera."""
         key = (id(site), camera)  # the revisions hold their sites, so that no other takes this one's place
         if key not in self._posts:
             found = next((one for one in site.cameras if one.id == camera), None)
-            self._posts[key] = None if found is None else Post(site, found, self._run)
+            self._posts[key] = None if found is None else CameraContext(site, found, self._run)
         return self._posts[key]
 
-    def _miss(self, state: CameraState, detections: Detections, post: Post) -> tuple[CameraState, list[Event]]:
+    def _miss(self, state: CameraState, detections: Detections, post: CameraContext) -> tuple[CameraState, list[Event]]:
         """A record of which nobody knows what happened; that there are such ones is a camera's trouble."""
         wakes = post.wakes(detections, state.pictured_at)
         after = _at(state, detections, blind=True)
@@ -185,14 +185,14 @@ class Watcher:
             return after, []
         ground = post.ground(detections.width, detections.height)
         elapsed_s = 0.0 if state.slot < 0 else detections.captured_at - state.captured_at
-        shown = View(detections, Tracks.none(), (), ground, post.schedules, elapsed_s)
+        shown = Observation(detections, Tracks.none(), (), ground, post.schedules, elapsed_s)
         judgement = post.judge(state.memories, shown, wakes)
         episodes, events = _told(state, judgement, shown, post)
         after = msgspec.structs.replace(after, memories=judgement.memories, episodes=episodes)
         return _failed(after, judgement), events
 
     def _look(
-        self, state: CameraState, detections: Detections, post: Post, unwatched: bool
+        self, state: CameraState, detections: Detections, post: CameraContext, unwatched: bool
     ) -> tuple[CameraState, list[Event]]:
         ground = post.ground(detections.width, detections.height)
         if ground.ignored and len(detections):
@@ -201,15 +201,15 @@ class Watcher:
             state, detections = _sifted(state, detections)
         wakes = post.wakes(detections, state.pictured_at)
         tracker, tracks = state.tracker, _NOBODY
-        people: tuple[Followed, ...] = ()
+        people: tuple[TrackedObject, ...] = ()
         if len(detections) or len(tracker.ids) or state.trails:
             tracker, tracks = self._tracker.update(tracker, detections)
-            people = tracked_objects.follow(tracks, state.trails, state.looked_at, detections.captured_at)
+            people = tracked_objects.tracked_objects(tracks, state.trails, state.looked_at, detections.captured_at)
         elif not wakes and _quiet(state, post):
             looked_at = detections.captured_at if detections.gap is None else state.looked_at
             return _at(state, detections, looked_at=looked_at), []
         elapsed_s = 0.0 if state.slot < 0 or unwatched else detections.captured_at - state.captured_at
-        shown = View(detections, tracks, people, ground, post.schedules, elapsed_s)
+        shown = Observation(detections, tracks, people, ground, post.schedules, elapsed_s)
         judgement = post.judge(state.memories, shown, wakes)
         episodes, events = _told(state, judgement, shown, post)
         after = CameraState(
@@ -233,10 +233,10 @@ class Watcher:
         return _failed(after, judgement), events
 
     def _forget(
-        self, state: CameraState, now: float, post: Post, spared: frozenset[str] = frozenset()
+        self, state: CameraState, now: float, post: CameraContext, spared: frozenset[str] = frozenset()
     ) -> tuple[CameraState, list[Event]]:
         """Ends what is open and forgets everybody. Tracks' ids go on rising, so that none stands for two people."""
-        episodes, events = event_lifecycle.expire(state.episodes, now, post.origin, spared)
+        episodes, events = event_lifecycle.expire_events(state.episodes, now, post.origin, spared)
         tracker = self._nobody(state)
         memories = {kind: one for kind, one in state.memories.items() if kind in spared}
         return msgspec.structs.replace(state, tracker=tracker, trails={}, memories=memories, episodes=episodes), events
@@ -291,7 +291,7 @@ def _unwatched(state: CameraState, detections: Detections) -> bool:
     return state.slot >= 0 and detections.captured_at - state.watched_at > CARRY_S
 
 
-def _quiet(state: CameraState, post: Post) -> bool:
+def _quiet(state: CameraState, post: CameraContext) -> bool:
     """Whether there is nothing that a record with nobody could change but the time: most records of most cameras."""
     episodes = state.episodes
     return not (episodes.open or episodes.resting) and post.quiet(state.memories)
@@ -314,7 +314,7 @@ def _counted(state: CameraState, where: Literal["skipped", "noted"], what: str, 
 
 def _sifted(state: CameraState, detections: Detections) -> tuple[CameraState, Detections]:
     """The record without boxes that have no name and are rain, insects or headlights, which are counted."""
-    sifted = false_detection_filter.sift(state.nuisances, detections)
+    sifted = false_detection_filter.apply_filter(state.nuisances, detections)
     if sifted.memory is not state.nuisances:
         state = msgspec.structs.replace(state, nuisances=sifted.memory)
     if sifted.keep is None:
@@ -324,16 +324,18 @@ def _sifted(state: CameraState, detections: Detections) -> tuple[CameraState, De
     return state, _only(detections, np.flatnonzero(sifted.keep).tolist())
 
 
-def _failed(state: CameraState, judgement: Judgement) -> CameraState:
+def _failed(state: CameraState, judgement: Evaluation) -> CameraState:
     for kind in judgement.failed:
         state = _counted(state, "noted", f"behaviour {kind}")
     return state
 
 
-def _told(state: CameraState, judgement: Judgement, shown: View, post: Post) -> tuple[Episodes, list[Event]]:
+def _told(
+    state: CameraState, judgement: Evaluation, shown: Observation, post: CameraContext
+) -> tuple[EventStates, list[Event]]:
     episodes = state.episodes
     if judgement.claimed or episodes.open or episodes.resting:
-        return event_lifecycle.advance(episodes, judgement.claimed, shown, post.origin, judgement.spared)
+        return event_lifecycle.update_events(episodes, judgement.claimed, shown, post.origin, judgement.spared)
     return episodes, []
 
 
@@ -361,18 +363,18 @@ def _at(
     )
 
 
-def _trails(trails: dict[int, Trail], shown: View) -> dict[int, Trail]:
+def _trails(trails: dict[int, TrackMemory], shown: Observation) -> dict[int, TrackMemory]:
     if not trails and not shown.followed:
         return trails
     now = shown.captured_at
     after = {track: trail for track, trail in trails.items() if now - trail.last.at <= TRAIL_S}
     for one in shown.followed:
         if one.seen:
-            after[one.id] = Trail(Step(one.x, one.y, now), one.credible)
+            after[one.id] = TrackMemory(TrackPoint(one.x, one.y, now), one.credible)
     return after
 
 
-def _without_ignored(detections: Detections, ground: Ground) -> Detections:
+def _without_ignored(detections: Detections, ground: CameraGeometry) -> Detections:
     ignored = ground.ignores(detections)
     if not any(ignored):
         return detections

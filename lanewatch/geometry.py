@@ -68,7 +68,7 @@ def contains(corners: list[list[float]], x: float, y: float) -> bool:
     return within
 
 
-def apart(corners: list[list[float]], x: float, y: float) -> float:
+def distance_to_polygon(corners: list[list[float]], x: float, y: float) -> float:
     """How far a point is from a polygon, as ``contains`` takes it, in its unit; 0 within it."""
     if contains(corners, x, y):
         return 0.0

@@ -88,12 +88,12 @@ _repeats: dict[tuple[str, str], tuple[float, int]] = {}
 _lock = threading.Lock()
 
 
-def taken(stage: str, count: int = 1) -> None:
+def records_in(stage: str, count: int = 1) -> None:
     """Counts records that a stage took."""
     RECORDS_IN.labels(stage).inc(count)
 
 
-def given(stage: str, count: int = 1) -> None:
+def records_out(stage: str, count: int = 1) -> None:
     """Counts records that a stage gave and that have been acknowledged."""
     RECORDS_OUT.labels(stage).inc(count)
 
@@ -103,30 +103,30 @@ def dropped(stage: str, camera: str, reason: str, count: int = 1) -> None:
     DROPPED.labels(stage, camera, reason).inc(count)
 
 
-def noted(camera: str, what: str, count: int = 1) -> None:
+def watch_count(camera: str, what: str, count: int = 1) -> None:
     """Counts what the watch stage met at a camera, such as a behaviour that failed."""
     NOTED.labels(camera, what).inc(count)
 
 
-def refused(stage: str, error: Exception) -> None:
+def record_refused(stage: str, error: Exception) -> None:
     """Counts a record that is none of ours and says so; ``error`` has ``reason`` and says where the record lies."""
     reason = str(getattr(error, "reason", "foreign"))
     REFUSED.labels(stage, reason).inc()
     fields = {name: getattr(error, name) for name in ("topic", "partition", "offset") if hasattr(error, name)}
-    repeated(log(stage), f"refused {reason}", "skipped: %s", error, **fields)
+    log_throttled(log(stage), f"refused {reason}", "skipped: %s", error, **fields)
 
 
-def event(kind: str, state: str) -> None:
+def event_revision(kind: str, state: str) -> None:
     """Counts a revision of an event."""
     EVENTS.labels(kind, state).inc()
 
 
-def judged(camera: str, captured_at: float) -> None:
+def watched_until(camera: str, captured_at: float) -> None:
     """Tells how far a camera has been judged, capture time."""
     CAPTURED.labels(camera).set(captured_at)
 
 
-def unwatched(camera: str, reason: str, seconds: float) -> None:
+def unwatched_time(camera: str, reason: str, seconds: float) -> None:
     """Counts capture time for which nobody saw what happened at a camera."""
     UNWATCHED.labels(camera, reason).inc(seconds)
 
@@ -141,7 +141,7 @@ def batch(stage: str, size: int) -> None:
     BATCH.labels(stage).observe(size)
 
 
-def held(stage: str, topic: str, partitions: Collection[int]) -> None:
+def assigned_partitions(stage: str, topic: str, partitions: Collection[int]) -> None:
     """Tells which partitions of a topic this process has now; what was told of others is taken back."""
     with _lock:
         before = _held.get((stage, topic), set())
@@ -200,7 +200,7 @@ def log(stage: str) -> logging.Logger:
     return logging.getLogger(f"lanewatch.{stage}")
 
 
-def repeated(
+def log_throttled(
     logger: logging.Logger,
     reason: str,
     message: str,
@@ -234,7 +234,7 @@ def repeated(
     return True
 
 
-def unsay(logger: logging.Logger, reasons: Iterable[str]) -> None:
+def reset_throttle(logger: logging.Logger, reasons: Iterable[str]) -> None:
     """What is over may be told at once when it comes again, such as a broker that went away a second time."""
     with _lock:
         for reason in reasons:

@@ -93,7 +93,7 @@ class Flame(msgspec.Struct, frozen=True):
     share: float = 0.0
 
 
-class Scene(msgspec.Struct, frozen=True):
+class SceneMeasurements(msgspec.Struct, frozen=True):
     """What only the sampler can see, since it alone has a camera's pixels in order.
 
     Attributes:
@@ -134,7 +134,7 @@ class Crop(msgspec.Struct, frozen=True, eq=False):
     image: Image
 
 
-class Packed(msgspec.Struct, frozen=True, eq=False):
+class EncodedFrame(msgspec.Struct, frozen=True, eq=False):
     """A frame's pixels as they travel between processes: JPEG files, the whole picture and its crops."""
 
     jpeg: bytes
@@ -162,9 +162,9 @@ class Frame(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     height: int
     image: Image | None = None
     crops: tuple[Crop, ...] = ()
-    packed: Packed | None = None
+    packed: EncodedFrame | None = None
     profile: Profile = "day"
-    scene: Scene = Scene()
+    scene: SceneMeasurements = SceneMeasurements()
     gap: Gap | None = None
 
 
@@ -195,7 +195,7 @@ class Detections(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     keypoints: Float32 | None = None
     asked: Bool | None = None
     profile: Profile = "day"
-    scene: Scene = Scene()
+    scene: SceneMeasurements = SceneMeasurements()
     model: str = ""
     gap: Gap | None = None
     version: int = VERSION
@@ -225,7 +225,7 @@ class Detections(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         )
 
 
-class Reached(msgspec.Struct, frozen=True):
+class Watermark(msgspec.Struct, frozen=True):
     """How far a camera has been judged: its last record, and how many pictures came since this was last told.
 
     ``captured_at`` and ``received_at`` are that record's; ``gap`` is why it had no picture, if it had none.

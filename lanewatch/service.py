@@ -50,7 +50,7 @@ def formatter(kind: str) -> logging.Formatter:
     )
 
 
-def options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: argparse.ArgumentParser) -> None:
     """Adds what every stage's command takes."""
     parser.add_argument("--node", default=None, help="a name of this process that outlives it, such as gpu-1")
     parser.add_argument(
@@ -59,17 +59,17 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--log", choices=("text", "json"), default="text", help="how the log is written to stderr")
 
 
-def node(arguments: argparse.Namespace) -> str:
+def node_name(arguments: argparse.Namespace) -> str:
     """What this process is called: the name that it was given, else this machine's."""
     return str(arguments.node or socket.gethostname())
 
 
 @contextmanager
-def running(arguments: argparse.Namespace, stage: str = "stage") -> Iterator[threading.Event]:
+def process(arguments: argparse.Namespace, stage: str = "stage") -> Iterator[threading.Event]:
     """Sets up log, metrics and traces; SIGINT and SIGTERM set the event, upon which the stage is to end as planned.
 
     Args:
-        arguments: with what ``options`` has added.
+        arguments: with what ``add_options`` has added.
         stage: what traces call it.
     """
     handler = logging.StreamHandler(sys.stderr)

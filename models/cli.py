@@ -52,7 +52,7 @@ def models(arguments: Sequence[str]) -> int:
 
 
 def _rows() -> Iterator[str]:
-    here = ", ".join(hardware.available())
+    here = ", ".join(hardware.available_devices())
     yield _row("NAME", "FINDS", "WHERE", "RUNS ON")
     for name in detector_registry.BUILT_IN:
         yield _row(name, _BOXES, "built in", here)
@@ -60,7 +60,9 @@ def _rows() -> Iterator[str]:
         yield _row(plugin.name, _BOXES, f"plug-in {plugin.value}", "as it says")
     yield _row(pose_registry.BUILT_IN, _JOINTS, "built in", "cpu")
     for path in _weights():
-        runs_on = here if path.suffix != ".engine" else ", ".join(hardware.available()[1:]) or "no CUDA device here"
+        runs_on = (
+            here if path.suffix != ".engine" else ", ".join(hardware.available_devices()[1:]) or "no CUDA device here"
+        )
         yield _row(path.name, _JOINTS if "pose" in path.stem else _BOXES, str(path.parent), runs_on)
 
 

@@ -15,7 +15,7 @@ _CGROUPS = Path("/sys/fs/cgroup")
 _OWN_CGROUP = Path("/proc/self/cgroup")
 
 
-def usable(cgroups: Path = _CGROUPS, own: Path = _OWN_CGROUP) -> int:
+def usable_cores(cgroups: Path = _CGROUPS, own: Path = _OWN_CGROUP) -> int:
     """The cores that this process may keep busy, at least 1; a quota of 1.5 cores counts as 2.
 
     Args:
@@ -75,18 +75,18 @@ def cuda_count() -> int:
     return count.value
 
 
-def available() -> tuple[str, ...]:
+def available_devices() -> tuple[str, ...]:
     """The names of the devices that are here."""
     return ("cpu", *(f"cuda:{index}" for index in range(cuda_count())))
 
 
-def choose(device: str) -> str:
+def choose_device(device: str) -> str:
     """The device that is meant: ``auto`` is the first CUDA device, or else the CPU.
 
     Raises:
         DeviceMissingError: it is not here, or no device at all.
     """
-    here = available()
+    here = available_devices()
     if device == "auto":
         return "cuda:0" if "cuda:0" in here else "cpu"
     match = _CUDA.fullmatch(device)

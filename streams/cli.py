@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from streams.kafka.workers.startup import Opened
+    from streams.kafka.workers.startup import WorkerContext
 
 
 def status(argv: Sequence[str]) -> int:
@@ -69,10 +69,10 @@ def keep(argv: Sequence[str]) -> int:
     )
     options = parser.parse_args(argv)
 
-    def run(city: Opened, stop: threading.Event) -> None:
-        from streams.kafka.workers.archive_worker import KeepLoop
+    def run(city: WorkerContext, stop: threading.Event) -> None:
+        from streams.kafka.workers.archive_worker import ArchiveWorker
 
-        KeepLoop(city.broker, city.topics, options.data / "detections", node=city.node).run(stop)
+        ArchiveWorker(city.broker, city.topics, options.data / "detections", node=city.node).run(stop)
 
     return _in(options, "keep", run)
 
@@ -86,10 +86,10 @@ def sample(argv: Sequence[str]) -> int:
     )
     options = parser.parse_args(argv)
 
-    def run(city: Opened, stop: threading.Event) -> None:
-        from streams.kafka.workers.sample_worker import SampleLoop
+    def run(city: WorkerContext, stop: threading.Event) -> None:
+        from streams.kafka.workers.sample_worker import SampleWorker
 
-        SampleLoop(city.broker, city.topics, city.log, node=city.node).run(stop)
+        SampleWorker(city.broker, city.topics, city.log, node=city.node).run(stop)
 
     return _in(options, "sample", run)
 
@@ -109,7 +109,7 @@ def publish(argv: Sequence[str]) -> int:
     )
     options = parser.parse_args(argv)
 
-    def run(city: Opened, stop: threading.Event) -> None:
+    def run(city: WorkerContext, stop: threading.Event) -> None:
         if city.log.empty:
             revision = city.log.publish(city.file, options.valid_from)
         elif city.log.revisions.latest == city.file and options.valid_from is None:
@@ -133,10 +133,10 @@ def drain(argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     left: list[str] = []
 
-    def run(city: Opened, stop: threading.Event) -> None:
-        from streams.kafka.ownership.sampler_registry import Holders
+    def run(city: WorkerContext, stop: threading.Event) -> None:
+        from streams.kafka.ownership.sampler_registry import SamplerRegistry
 
-        with Holders(city.broker, city.topics) as holders:
+        with SamplerRegistry(city.broker, city.topics) as holders:
             holders.read()
             present = {camera.id for camera in city.log.revisions.at(time.time()).cameras}
             his = {c: one.process for c, one in holders.all.items() if one.node == options.drained and c in present}
@@ -169,15 +169,19 @@ def _parser(command: str, description: str) -> argparse.ArgumentParser:
 
 
 def _in(
-    options: argparse.Namespace, stage: str, run: Callable[[Opened, threading.Event], None], *, first: bool = True
+    options: argparse.Namespace,
+    stage: str,
+    run: Callable[[WorkerContext, threading.Event], None],
+    *,
+    first: bool = True,
 ) -> int:
     from lanewatch import service
     from lanewatch.config.problems import SiteError
     from streams.kafka.client.errors import BrokerError
-    from streams.kafka.workers.startup import opened
+    from streams.kafka.workers.startup import open_worker
 
     try:
-        with service.running(options, stage) as stop, opened(options, stage, first=first) as city:
+        with service.process(options, stage) as stop, open_worker(options, stage, first=first) as city:
             run(city, stop)
     except (SiteError, BrokerError) as error:
         print(error, file=sys.stderr)
@@ -222,13 +226,13 @@ def migrate(argv: Sequence[str]) -> int:
         parser.error("give the new URL, or --roll-back")
     moved: list[bool] = []
 
-    def run(city: Opened, stop: threading.Event) -> None:
+    def run(city: WorkerContext, stop: threading.Event) -> None:
         moved.append(_migrate(city, options, stop))
 
     return _in(options, "migrate", run, first=False) or int(moved != [True])
 
 
-def _migrate(city: Opened, options: argparse.Namespace, stop: threading.Event) -> bool:
+def _migrate(city: WorkerContext, options: argparse.Namespace, stop: threading.Event) -> bool:
     from streams import source_comparison
     from streams.kafka.ownership.camera_task import player
     from streams.sources.url import SourceError, redact

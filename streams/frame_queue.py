@@ -20,7 +20,7 @@ TICK_BYTES = 2_000
 
 
 @dataclass(frozen=True, eq=False)
-class Waiting(Generic[S]):
+class QueuedFrame(Generic[S]):
     """A frame that has been read.
 
     Attributes:
@@ -50,12 +50,12 @@ class Waiting(Generic[S]):
         return TICK_BYTES + (0 if self.frame.packed is None else self.frame.packed.size)
 
 
-class Prefetch(Generic[S]):
+class PrefetchQueue(Generic[S]):
     """Between the thread that reads and the one that looks. A camera's frames keep their order."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._queues: dict[str, deque[Waiting[S]]] = {}
+        self._queues: dict[str, deque[QueuedFrame[S]]] = {}
         self._turns: deque[str] = deque()
         self._bytes = 0
         self._closed = False
@@ -70,7 +70,7 @@ class Prefetch(Generic[S]):
         """Whether nothing more is to be had."""
         return self._closed
 
-    def put(self, waiting: Waiting[S]) -> None:
+    def put(self, waiting: QueuedFrame[S]) -> None:
         """Adds a frame."""
         camera = waiting.frame.camera
         with self._changed:
@@ -82,11 +82,11 @@ class Prefetch(Generic[S]):
             self._bytes += waiting.size
             self._changed.notify_all()
 
-    def take(self, pictures: int, timeout_s: float) -> list[Waiting[S]]:
+    def take(self, pictures: int, timeout_s: float) -> list[QueuedFrame[S]]:
         """Up to so many pictures and the ticks between them, the cameras in turn; none after the time-out."""
         with self._changed:
             self._changed.wait_for(lambda: self._queues or self._closed, max(0.0, timeout_s))
-            taken: list[Waiting[S]] = []
+            taken: list[QueuedFrame[S]] = []
             while self._turns and pictures > 0 and not self._closed:
                 one = self._next()
                 pictures -= one.picture
@@ -111,7 +111,7 @@ class Prefetch(Generic[S]):
             self._closed = True
             self._changed.notify_all()
 
-    def _next(self) -> Waiting[S]:
+    def _next(self) -> QueuedFrame[S]:
         camera = self._turns.popleft()
         queue = self._queues[camera]
         one = queue.popleft()
@@ -133,7 +133,7 @@ RECORDS_PER_CAMERA = 120
 """Pictures and pixel-less records together: two minutes of ticks, should the detector stand still that long."""
 
 
-class Backlog:
+class FrameQueue:
     """Between the samplers and the detector, in one process.
 
     ``put`` never reorders a camera's records. A recorded camera's ``put`` blocks while its pictures fill their share;

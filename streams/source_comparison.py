@@ -31,7 +31,7 @@ LEAST = 5
 
 
 @dataclass
-class Side:
+class SourceStatistics:
     """What one source gave.
 
     Attributes:
@@ -60,8 +60,8 @@ class Comparison:
         refusals: why the new one may not take over; nothing: it may.
     """
 
-    old: Side
-    new: Side
+    old: SourceStatistics
+    new: SourceStatistics
     seconds: float
     alike: float | None
     refusals: tuple[str, ...]
@@ -71,7 +71,7 @@ class _Recorder:
     """Takes the frames of one side."""
 
     def __init__(self) -> None:
-        self.side = Side()
+        self.side = SourceStatistics()
         self._latencies: list[float] = []
         self._last: int | None = None
 
@@ -127,7 +127,7 @@ def compare(old: Play, new: Play, seconds: float, interval_s: float, stop: threa
     return Comparison(was, will, took, alike, tuple(_refusals(was, will, alike, interval_s)))
 
 
-def _refusals(old: Side, new: Side, alike: float | None, interval_s: float) -> list[str]:
+def _refusals(old: SourceStatistics, new: SourceStatistics, alike: float | None, interval_s: float) -> list[str]:
     if new.error is not None:
         return [f"the new source cannot be played: {new.error}"]
     if new.pictures < LEAST:
@@ -148,7 +148,7 @@ def _refusals(old: Side, new: Side, alike: float | None, interval_s: float) -> l
     return found
 
 
-def _alike(old: Side, new: Side) -> float | None:
+def _alike(old: SourceStatistics, new: SourceStatistics) -> float | None:
     common = sorted(old.lumas.keys() & new.lumas.keys())
     if len(common) < LEAST:
         return None

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from lanewatch.records import Detections, Event, Frame, Reached
+from lanewatch.records import Detections, Event, Frame, Watermark
 
 S = TypeVar("S")
 
@@ -62,7 +62,7 @@ class Correlate(Protocol[S]):
 
     def step(self, state: S, event: Event) -> tuple[S, list[Event]]: ...
 
-    def advance(self, state: S, reached: Mapping[str, Reached]) -> tuple[S, list[Event]]: ...
+    def advance(self, state: S, reached: Mapping[str, Watermark]) -> tuple[S, list[Event]]: ...
 
 
 class Serve(Protocol):
@@ -73,10 +73,10 @@ class Serve(Protocol):
 
     def upsert(self, event: Event) -> None: ...
 
-    def advance(self, camera: str, reached: Reached) -> None: ...
+    def advance(self, camera: str, reached: Watermark) -> None: ...
 
 
-class Held(Protocol):
+class HeldFootage(Protocol):
     """A piece of a camera's footage that is to be looked at or written down; it may be read only when it is asked."""
 
     @property
@@ -101,7 +101,7 @@ class Held(Protocol):
 class FrameStore(Protocol):
     """The last frames of each camera, from which evidence is cut."""
 
-    def hold(self, camera: str, start: float, end: float) -> Held:
+    def hold(self, camera: str, start: float, end: float) -> HeldFootage:
         """The footage with ``start <= captured_at <= end``, as far as it is still held.
 
         Raises:

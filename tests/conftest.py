@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.kafka_server import given
+from deploy.kafka_server import running_broker
 
 CLIP = Path(__file__).parents[1] / "lanewatch" / "demo" / "clip.mp4"
 
@@ -34,5 +34,5 @@ def clip() -> Path:
 @pytest.fixture(scope="session")
 def broker() -> Iterator[str]:
     """The address of a real Apache Kafka: the one of ``LANEWATCH_KAFKA``, or one that is started for the tests."""
-    with given() as address:
+    with running_broker() as address:
         yield address

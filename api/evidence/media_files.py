@@ -13,9 +13,9 @@ from pathlib import Path
 import av
 
 from api.evidence import snapshot_image
-from api.serialization import GOING_ON, Medium
+from api.serialization import GOING_ON, MediaFile
 from lanewatch.records import Peak
-from streams.stages import Held
+from streams.stages import HeldFootage
 
 SLACK_S = 2.5
 """A clip that begins or ends so much off what was asked for still counts as whole: it can only begin at a key frame and
@@ -30,11 +30,11 @@ SAME_S = 0.02
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-class OutOfReachError(Exception):
+class FootageUnavailableError(Exception):
     """The camera's pictures of that time are not held, or not any more."""
 
 
-class NoRoomError(OSError):
+class DiskFullError(OSError):
     """The disk is filled up to the reserve, or would be."""
 
     def __init__(self, folder: Path, room: int) -> None:
@@ -43,9 +43,9 @@ class NoRoomError(OSError):
         )
 
 
-def reason(error: Exception) -> str:
+def failure_reason(error: Exception) -> str:
     """Why something was not written, as one word of a small fixed set."""
-    if isinstance(error, OutOfReachError):
+    if isinstance(error, FootageUnavailableError):
         return "out_of_reach"
     if getattr(error, "errno", None) in _FULL:
         return "disk_full"
@@ -63,7 +63,7 @@ def file_name(run: str, id: str, at: float, suffix: str) -> str:
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}/{digest}.{suffix}"
 
 
-def snapshot(held: Held | None, peak: Peak, folder: Path, name: str, reserve: int) -> Medium:
+def snapshot(held: HeldFootage | None, peak: Peak, folder: Path, name: str, reserve: int) -> MediaFile:
     """Writes the frame nearest to the peak as JPEG.
 
     Raises:
@@ -72,16 +72,16 @@ def snapshot(held: Held | None, peak: Peak, folder: Path, name: str, reserve: in
     """
     best = None if held is None else held.nearest(peak.captured_at)
     if best is None or best.image is None or abs(best.captured_at - peak.captured_at) > NEAR_S:
-        raise OutOfReachError(f"no frame within {NEAR_S:g} s of the peak")
+        raise FootageUnavailableError(f"no frame within {NEAR_S:g} s of the peak")
     data = snapshot_image.encode(best.image)
     _write(folder, name, reserve + len(data), lambda path: path.write_bytes(data))
     same = abs(best.captured_at - peak.captured_at) <= SAME_S
-    return Medium("ready", "", best.captured_at, best.captured_at, name, peak if same else None)
+    return MediaFile("ready", "", best.captured_at, best.captured_at, name, peak if same else None)
 
 
 def clip(
-    held: Held | None, begins: float, ends: float, folder: Path, name: str, reserve: int, *, going_on: bool
-) -> Medium:
+    held: HeldFootage | None, begins: float, ends: float, folder: Path, name: str, reserve: int, *, going_on: bool
+) -> MediaFile:
     """Writes a segment as MP4; ``partial`` while its event goes on, or where what is held covers less than was asked.
 
     Raises:
@@ -90,14 +90,14 @@ def clip(
     """
     covered = None if held is None else held.covered
     if held is None or covered is None:
-        raise OutOfReachError("the camera's packets of that time are not held")
+        raise FootageUnavailableError("the camera's packets of that time are not held")
     first, last = covered
     # A copy is as large as its packets; one that is encoded anew is hardly larger than the camera's own.
     _write(folder, name, reserve + held.size, held.write)
     if going_on:
-        return Medium("partial", GOING_ON, first, last, name)
+        return MediaFile("partial", GOING_ON, first, last, name)
     whole = first <= begins + SLACK_S and last >= ends - SLACK_S
-    return Medium("ready" if whole else "partial", "" if whole else "out_of_reach", first, last, name)
+    return MediaFile("ready" if whole else "partial", "" if whole else "out_of_reach", first, last, name)
 
 
 def _write(folder: Path, name: str, room: int, write: Callable[[Path], object]) -> None:
@@ -105,7 +105,7 @@ def _write(folder: Path, name: str, room: int, write: Callable[[Path], object]) 
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     if shutil.disk_usage(folder).free < room:
-        raise NoRoomError(folder, room)
+        raise DiskFullError(folder, room)
     part = path.with_name(f"{path.stem}.part{path.suffix}")
     try:
         write(part)

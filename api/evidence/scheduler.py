@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Literal
 
 from api.evidence.media_files import NEAR_S, clip, file_name, snapshot
-from api.evidence.status import Ledger
-from api.evidence.writer import Cutter, Job
-from api.serialization import Medium
-from api.storage.event_store import Store
+from api.evidence.status import EvidenceStatusLog
+from api.evidence.writer import EvidenceWriter, WriteJob
+from api.serialization import MediaFile
+from api.storage.event_store import EventStore
 from lanewatch.records import Event, Peak
-from streams.stages import FrameStore, Held
+from streams.stages import FrameStore, HeldFootage
 
 PRE_ROLL_S = 5.0
 POST_ROLL_S = 5.0
@@ -39,7 +39,7 @@ LAST_S = 3.0
 
 
 @dataclass
-class _Plan:
+class _EvidencePlan:
     run: str
     id: str
     camera: str
@@ -54,7 +54,7 @@ RESERVE = 64 * 2**20
 """Room for some 50,000 revisions of events: a night on which somebody sees the counter and makes room."""
 
 
-class Evidence:
+class EvidenceScheduler:
     """Sees to each event's snapshot and clip.
 
     At the opening the packets around the peak and since the pre-roll are held at once and written by a worker, so that
@@ -76,7 +76,7 @@ class Evidence:
 
     def __init__(
         self,
-        store: Store,
+        store: EventStore,
         frames: FrameStore,
         folder: Path,
         *,
@@ -88,8 +88,8 @@ class Evidence:
         self._store = store
         self._frames = frames
         self._lock = threading.RLock()
-        self._plans: dict[tuple[str, str], _Plan] = {}
-        self._ledger = Ledger(store)
+        self._plans: dict[tuple[str, str], _EvidencePlan] = {}
+        self._ledger = EvidenceStatusLog(store)
         folder.mkdir(parents=True, exist_ok=True)
         self._reserve = min(RESERVE, shutil.disk_usage(folder).total // 20) if reserve is None else reserve
         for left in folder.glob("**/*.part.*"):
@@ -99,7 +99,7 @@ class Evidence:
         self._new_shot_s = NEW_SHOT_S if live else RECORDED_SHOT_S
         if not lasting:
             store.forsake()
-        self._cutter = Cutter(self._done, newest_wins=live)
+        self._cutter = EvidenceWriter(self._done, newest_wins=live)
         if lasting:
             self._resume()
 
@@ -113,7 +113,7 @@ class Evidence:
         """Whether the disk has room for more."""
         return shutil.disk_usage(self.folder).free >= self._reserve
 
-    def path(self, medium: Medium) -> Path:
+    def path(self, medium: MediaFile) -> Path:
         """Where a picture lies."""
         return self.folder / medium.file
 
@@ -177,7 +177,7 @@ class Evidence:
             elif not stored.evidence.clip.file:
                 self._cut(plan, event.updated_at, going_on=True)
 
-    def _open(self, event: Event, over: bool) -> _Plan | None:
+    def _open(self, event: Event, over: bool) -> _EvidencePlan | None:
         stored = self._store.event(event.id, event.run)
         opened = event.revision / 1000 if stored is None else stored.opened_at
         if stored is not None and over and stored.evidence.clip.file:
@@ -190,24 +190,24 @@ class Evidence:
             self._cut(plan, event.updated_at, going_on=True)
         return plan
 
-    def _over(self, plan: _Plan, event: Event) -> None:
+    def _over(self, plan: _EvidencePlan, event: Event) -> None:
         ended = event.updated_at if event.ended_at is None else event.ended_at + POST_ROLL_S
         plan.until = min(plan.until, ended)
         if event.state == "expired":
             self._finish(plan)
 
-    def _finish(self, plan: _Plan) -> None:
+    def _finish(self, plan: _EvidencePlan) -> None:
         del self._plans[plan.run, plan.id]
         if not plan.whole:
             self._cut(plan, plan.until, going_on=False)
 
-    def _shoot(self, plan: _Plan) -> None:
+    def _shoot(self, plan: _EvidencePlan) -> None:
         peak = plan.shot
         name = file_name(plan.run, plan.id, plan.begins, "jpg")
         held = self._hold(plan, peak.captured_at - NEAR_S, peak.captured_at + NEAR_S)
         self._submit(plan, "snapshot", lambda: snapshot(held, peak, self.folder, name, self._reserve))
 
-    def _cut(self, plan: _Plan, ends: float, *, going_on: bool) -> None:
+    def _cut(self, plan: _EvidencePlan, ends: float, *, going_on: bool) -> None:
         name = file_name(plan.run, plan.id, plan.begins, "mp4")
         held = self._hold(plan, plan.begins, ends)
         begins = plan.begins
@@ -215,21 +215,21 @@ class Evidence:
             plan, "clip", lambda: clip(held, begins, ends, self.folder, name, self._reserve, going_on=going_on)
         )
 
-    def _hold(self, plan: _Plan, start: float, end: float) -> Held | None:
+    def _hold(self, plan: _EvidencePlan, start: float, end: float) -> HeldFootage | None:
         try:
             return self._frames.hold(plan.camera, start, end)
         except KeyError:  # an event of a camera that is not this process's: its status says out_of_reach
             return None
 
-    def _submit(self, plan: _Plan, what: Literal["snapshot", "clip"], work: Callable[[], Medium]) -> None:
-        self._cutter.submit(Job(plan.run, plan.id, plan.camera, what, work))
+    def _submit(self, plan: _EvidencePlan, what: Literal["snapshot", "clip"], work: Callable[[], MediaFile]) -> None:
+        self._cutter.submit(WriteJob(plan.run, plan.id, plan.camera, what, work))
 
-    def _done(self, job: Job, medium: Medium) -> None:
+    def _done(self, job: WriteJob, medium: MediaFile) -> None:
         self._ledger.note(job.run, job.id, job.what, medium)
 
 
-def _plan(event: Event, opened_at: float) -> _Plan:
-    return _Plan(
+def _plan(event: Event, opened_at: float) -> _EvidencePlan:
+    return _EvidencePlan(
         run=event.run,
         id=event.id,
         camera=event.camera,

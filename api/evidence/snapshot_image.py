@@ -26,7 +26,7 @@ def encode(image: Image) -> bytes:
     return data.tobytes()
 
 
-def with_box(jpeg: bytes, box: Box, width: int, height: int) -> bytes:
+def draw_box(jpeg: bytes, box: Box, width: int, height: int) -> bytes:
     """The JPEG with a box drawn on it; as it is, where the box is empty.
 
     Args:

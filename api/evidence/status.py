@@ -7,23 +7,23 @@ from typing import Literal
 
 import msgspec
 
-from api.serialization import Medium
-from api.storage.event_store import Store
+from api.serialization import MediaFile
+from api.storage.event_store import EventStore
 from lanewatch import metrics
 from streams.stages import UnavailableError
 
 log = metrics.log("evidence")
 
 
-class Ledger:
+class EvidenceStatusLog:
     """Notes how pictures came out. A store that cannot be written is asked again at the next occasion."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: EventStore) -> None:
         self._store = store
         self._lock = threading.Lock()
-        self._unsaved: dict[tuple[str, str], dict[str, Medium]] = {}
+        self._unsaved: dict[tuple[str, str], dict[str, MediaFile]] = {}
 
-    def note(self, run: str, id: str, what: Literal["snapshot", "clip"], medium: Medium) -> None:
+    def note(self, run: str, id: str, what: Literal["snapshot", "clip"], medium: MediaFile) -> None:
         """Notes a picture. One that failed does not take the place of one that is there; it leaves its reason."""
         with self._lock:
             media = self._unsaved.setdefault((run, id), {})
@@ -44,7 +44,7 @@ class Ledger:
                 del self._unsaved[run, id]
 
 
-def _after(known: Medium, medium: Medium) -> Medium:
+def _after(known: MediaFile, medium: MediaFile) -> MediaFile:
     if medium.status == "failed" and known.file:
         reason = known.reason if known.status == "ready" else medium.reason
         return msgspec.structs.replace(known, reason=reason)

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from api.evidence.media_files import reason
-from api.serialization import Medium
+from api.evidence.media_files import failure_reason
+from api.serialization import MediaFile
 from lanewatch import metrics
 
 WAITING = 64
@@ -21,17 +21,17 @@ log = metrics.log("evidence")
 
 
 @dataclass(frozen=True)
-class Job:
+class WriteJob:
     """A picture to be written, of the event ``(run, id)``."""
 
     run: str
     id: str
     camera: str
     what: Literal["snapshot", "clip"]
-    work: Callable[[], Medium]
+    work: Callable[[], MediaFile]
 
 
-class Cutter:
+class EvidenceWriter:
     """Writes one picture after the other, away from the thread that watches.
 
     Args:
@@ -39,11 +39,11 @@ class Cutter:
         newest_wins: Whether a full queue gives up its oldest job (live) or makes the caller wait (recordings).
     """
 
-    def __init__(self, done: Callable[[Job, Medium], None], *, newest_wins: bool, limit: int = WAITING) -> None:
+    def __init__(self, done: Callable[[WriteJob, MediaFile], None], *, newest_wins: bool, limit: int = WAITING) -> None:
         self._done = done
         self._newest_wins = newest_wins
         self._limit = limit
-        self._jobs: deque[Job] = deque()
+        self._jobs: deque[WriteJob] = deque()
         self._busy = False
         self._closed = False
         self._changed = threading.Condition()
@@ -55,7 +55,7 @@ class Cutter:
         """Whether the thread is at work."""
         return self._thread.is_alive()
 
-    def submit(self, job: Job) -> None:
+    def submit(self, job: WriteJob) -> None:
         """Queues a job, in place of one for the same picture that still waits."""
         given_up = None
         key = (job.run, job.id, job.what)
@@ -67,7 +67,7 @@ class Cutter:
             self._jobs.append(job)
             self._changed.notify_all()
         if given_up is not None:
-            self._tell(given_up, Medium("failed", "queue_full"))
+            self._tell(given_up, MediaFile("failed", "queue_full"))
 
     def settle(self, timeout_s: float) -> bool:
         """Waits until nothing is left to write; whether that was in time."""
@@ -96,7 +96,7 @@ class Cutter:
                     self._busy = False
                     self._changed.notify_all()
 
-    def _next(self) -> Job | None:
+    def _next(self) -> WriteJob | None:
         with self._changed:
             self._changed.wait_for(lambda: self._jobs or self._closed)
             if not self._jobs:
@@ -109,14 +109,14 @@ class Cutter:
             self._changed.notify_all()
             return job
 
-    def _outcome(self, job: Job) -> Medium:
+    def _outcome(self, job: WriteJob) -> MediaFile:
         try:
             return job.work()
         except Exception as error:  # noqa: BLE001 - whatever a picture breaks on, the next must still be written
             log.error("camera %s, event %s: no %s: %s", job.camera, job.id, job.what, error)
-            return Medium("failed", reason(error))
+            return MediaFile("failed", failure_reason(error))
 
-    def _tell(self, job: Job, medium: Medium) -> None:
+    def _tell(self, job: WriteJob, medium: MediaFile) -> None:
         if medium.status == "failed":
             metrics.dropped("evidence", job.camera, medium.reason)
         self._done(job, medium)

@@ -11,21 +11,21 @@ from starlette.responses import Response
 
 from api import serialization
 from api.auth import WHO
-from api.serialization import Look
-from api.storage.event_store import Store
+from api.serialization import AccessRecord
+from api.storage.event_store import EventStore
 from lanewatch.records import Event
 
 
-def look(store: Store, request: Request, event: Event, what: str, detail: str = "") -> None:
+def record_access(store: EventStore, request: Request, event: Event, what: str, detail: str = "") -> None:
     """Writes down who looks at what, before it is shown.
 
     Raises:
         UnavailableError: it cannot be written down. Then nothing is shown: a look without a row must not be.
     """
-    row = Look(
+    row = AccessRecord(
         number=0,
         looked_at=time.time(),
-        who=who(request),
+        who=requester(request),
         address=request.client.host if request.client else "",
         what=what,
         run=event.run,
@@ -36,12 +36,12 @@ def look(store: Store, request: Request, event: Event, what: str, detail: str = 
     store.looked(row)
 
 
-def who(request: Request) -> str:
+def requester(request: Request) -> str:
     """Who sends a request: ``local``, ``token``, or the session of a browser."""
     return request.scope.get(WHO) or "unknown"
 
 
-def routes(store: Store) -> APIRouter:
+def routes(store: EventStore) -> APIRouter:
     """`/v1/audit`."""
     router = APIRouter(prefix="/v1", tags=["audit"])
 
@@ -50,7 +50,7 @@ def routes(store: Store) -> APIRouter:
         before: Annotated[int | None, Query(description="`number` of the last row of the page before")] = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
     ) -> Response:
-        rows = [serialization.plain(row) for row in store.looks(before=before, limit=limit)]
+        rows = [serialization.to_json(row) for row in store.looks(before=before, limit=limit)]
         return Response(msgspec.json.encode({"looks": rows}), media_type="application/json")
 
     return router

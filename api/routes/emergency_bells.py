@@ -13,19 +13,19 @@ from fastapi import APIRouter, Depends, Path, Request
 from starlette.responses import Response
 
 from api import request_body, serialization
-from api.camera_status import Cameras
+from api.camera_status import CameraStatusBoard
 from api.errors import ProblemError
-from api.openapi import says, takes
-from api.routes.events import find, json
-from api.storage.event_store import Store
+from api.openapi import json_response_spec, request_body_spec
+from api.routes.events import find_event, json_body
+from api.storage.event_store import EventStore
 from lanewatch import metrics
-from lanewatch.config.fields import Name
-from lanewatch.config.site import Bell, Camera, Site
+from lanewatch.config.fields import LocalizedName
+from lanewatch.config.site import Camera, EmergencyBell, Site
 from lanewatch.records import Event, Factor, Peak
 from streams.stages import Serve
 
 KIND = "emergency_bell"
-NAME = Name(ko="비상벨", en="Emergency bell")
+NAME = LocalizedName(ko="비상벨", en="Emergency bell")
 
 AGAIN_S = 60.0
 """Presses within a minute are one call for help: who is in need presses more than once."""
@@ -34,7 +34,7 @@ _IDS = uuid.UUID("5ad0b1de-0c4e-5d39-9c0b-6c1d4a1f7f10")
 _EARTH_M = 6_371_000.0
 
 
-class Press(msgspec.Struct, forbid_unknown_fields=True):
+class PressBody(msgspec.Struct, forbid_unknown_fields=True):
     """What a bell's controller may say with a press: nothing, or what it has to add, such as its own number."""
 
     note: Annotated[str, msgspec.Meta(max_length=200)] = ""
@@ -48,7 +48,7 @@ def distance_m(latitude: float, longitude: float, camera: Camera) -> float:
     return 2 * _EARTH_M * math.asin(math.sqrt(half))
 
 
-def nearest(site: Site, bell: Bell) -> tuple[Camera, float]:
+def nearest_camera(site: Site, bell: EmergencyBell) -> tuple[Camera, float]:
     """The camera that sees a bell, and how many metres off it is.
 
     Raises:
@@ -60,14 +60,14 @@ def nearest(site: Site, bell: Bell) -> tuple[Camera, float]:
     )
 
 
-def press(site: Site, bell: Bell, at: float, before: Event | None, *, run: str, note: str = "") -> Event:
+def press_event(site: Site, bell: EmergencyBell, at: float, before: Event | None, *, run: str, note: str = "") -> Event:
     """The event of a press.
 
     Args:
         at: When, in the camera's capture time, epoch seconds.
         before: The bell's last event; a press that follows it closely is a revision of it.
     """
-    camera, away = nearest(site, bell)
+    camera, away = nearest_camera(site, bell)
     again = before if before is not None and 0 <= at - before.updated_at <= AGAIN_S else None
     presses = 1 if again is None else int(again.factors[0].detail["presses"]) + 1
     revision = round(at * 1000)
@@ -101,7 +101,7 @@ def press(site: Site, bell: Bell, at: float, before: Event | None, *, run: str, 
     )
 
 
-def _sentence(bell: Bell, camera: Camera, presses: int) -> dict[str, str]:
+def _sentence(bell: EmergencyBell, camera: Camera, presses: int) -> dict[str, str]:
     times_ko = "" if presses == 1 else f" {presses}회"
     times_en = "" if presses == 1 else f" {presses} times"
     return {
@@ -111,7 +111,7 @@ def _sentence(bell: Bell, camera: Camera, presses: int) -> dict[str, str]:
 
 
 def routes(
-    store: Store, serve: Serve, cameras: Cameras, *, run: str, clock: Callable[[], float] = time.time
+    store: EventStore, serve: Serve, cameras: CameraStatusBoard, *, run: str, clock: Callable[[], float] = time.time
 ) -> APIRouter:
     """`/v1/bells/{id}`, of the site that the cameras show at the time of the press."""
     router = APIRouter(prefix="/v1/bells", tags=["bells"])
@@ -120,23 +120,23 @@ def routes(
         "/{id}",
         summary="An emergency bell was pressed",
         description="Answers with the event. Further presses within a minute belong to the same one.",
-        responses=says("StoredEvent", "The event of the press", status=201),
-        openapi_extra=takes("Press", required=False),
+        responses=json_response_spec("StoredEvent", "The event of the press", status=201),
+        openapi_extra=request_body_spec("Press", required=False),
         status_code=201,
     )
-    def pressed(id: Annotated[str, Path(max_length=63)], said: Annotated[Press, Depends(_press)]) -> Response:
+    def pressed(id: Annotated[str, Path(max_length=63)], said: Annotated[PressBody, Depends(_press)]) -> Response:
         site = cameras.site
         bell = next((bell for bell in site.bells if bell.id == id), None)
         if bell is None:
             raise ProblemError(404, "no_such_bell", f"the site has no bell {id!r}: add it under `bells`")
-        at = cameras.now(nearest(site, bell)[0].id)
-        event = press(site, bell, clock() if at is None else at, store.bell(run, id), run=run, note=said.note)
+        at = cameras.now(nearest_camera(site, bell)[0].id)
+        event = press_event(site, bell, clock() if at is None else at, store.bell(run, id), run=run, note=said.note)
         serve.upsert(event)
-        metrics.event(event.kind, event.state)
-        return json(serialization.stored(find(store, event.id, event.run)), 201)
+        metrics.event_revision(event.kind, event.state)
+        return json_body(serialization.event_json(find_event(store, event.id, event.run)), 201)
 
     return router
 
 
-async def _press(request: Request) -> Press:
-    return await request_body.read(request, Press, empty=b"{}")
+async def _press(request: Request) -> PressBody:
+    return await request_body.read(request, PressBody, empty=b"{}")

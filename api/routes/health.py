@@ -6,24 +6,24 @@ from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import Response
 
-from api.evidence.scheduler import Evidence
-from api.routes.events import json
-from api.storage.event_store import Store
+from api.evidence.scheduler import EvidenceScheduler
+from api.routes.events import json_body
+from api.storage.event_store import EventStore
 from streams.stages import UnavailableError
 
 
-def routes(store: Store, evidence: Evidence | None) -> APIRouter:
+def routes(store: EventStore, evidence: EvidenceScheduler | None) -> APIRouter:
     """`/healthz`, `/readyz` and `/metrics`."""
     router = APIRouter(tags=["health"])
 
     @router.get("/healthz", summary="Whether the process answers")
     async def healthy() -> Response:
-        return json({"status": "ok"})
+        return json_body({"status": "ok"})
 
     @router.get("/readyz", summary="Whether events can be read and evidence written; 503 and why, where not")
     def ready() -> Response:
         wrong = list(_wrong(store, evidence))
-        return json({"status": "unready" if wrong else "ok", "wrong": wrong}, 503 if wrong else 200)
+        return json_body({"status": "unready" if wrong else "ok", "wrong": wrong}, 503 if wrong else 200)
 
     @router.get("/metrics", summary="Counters, for Prometheus", response_class=Response)
     def metrics() -> Response:
@@ -32,7 +32,7 @@ def routes(store: Store, evidence: Evidence | None) -> APIRouter:
     return router
 
 
-def _wrong(store: Store, evidence: Evidence | None) -> list[str]:
+def _wrong(store: EventStore, evidence: EvidenceScheduler | None) -> list[str]:
     wrong = []
     try:
         store.position()

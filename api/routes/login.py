@@ -9,27 +9,27 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from api import request_body
-from api.auth import COOKIE, SHIFT_S, WHO, Keys
+from api.auth import COOKIE, SHIFT_S, WHO, TokenAuth
 from api.errors import ProblemError
-from api.routes.events import json
+from api.routes.events import json_body
 
 
-class Shown(msgspec.Struct, forbid_unknown_fields=True):
+class LoginBody(msgspec.Struct, forbid_unknown_fields=True):
     """What a browser sends to come in."""
 
     token: Annotated[str, msgspec.Meta(max_length=512)]
 
 
-def routes(keys: Keys) -> APIRouter:
+def routes(keys: TokenAuth) -> APIRouter:
     """`/v1/session`."""
     router = APIRouter(prefix="/v1/session", tags=["session"])
 
     @router.get("", summary="Whether a token is needed, and who one is")
     async def session(request: Request) -> Response:
-        return json({"needed": keys.needed, "who": request.scope.get(WHO)})
+        return json_body({"needed": keys.needed, "who": request.scope.get(WHO)})
 
     @router.post("", summary="Show the token and get a session's cookie", status_code=204)
-    async def enter(request: Request, shown: Annotated[Shown, Depends(_shown)]) -> Response:
+    async def enter(request: Request, shown: Annotated[LoginBody, Depends(_shown)]) -> Response:
         value = keys.session(shown.token)
         if value is None:
             raise ProblemError(401, "wrong_token", "this is not the token that the service was started with")
@@ -47,5 +47,5 @@ def routes(keys: Keys) -> APIRouter:
     return router
 
 
-async def _shown(request: Request) -> Shown:
-    return await request_body.read(request, Shown)
+async def _shown(request: Request) -> LoginBody:
+    return await request_body.read(request, LoginBody)

@@ -6,23 +6,23 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from api import serialization
-from api.camera_status import Cameras
-from api.openapi import says
+from api.camera_status import CameraStatusBoard
+from api.openapi import json_response_spec
 from api.routes import emergency_bells
-from api.routes.events import json
+from api.routes.events import json_body
 from detectors.behaviours.registry import behaviours_of
 from detectors.correlation.correlator import CORRELATIONS
 from lanewatch.config.site import Site
 
 
-def routes(cameras: Cameras) -> APIRouter:
+def routes(cameras: CameraStatusBoard) -> APIRouter:
     """`/v1/site` and `/v1/cameras`."""
     router = APIRouter(prefix="/v1", tags=["centre"])
 
     @router.get("/site", summary="The centre's name, time zone and note, and what its events are called")
     def centre() -> Response:
         site = cameras.site
-        return json(
+        return json_body(
             {
                 "id": site.id,
                 "name": site.name.model_dump(),
@@ -34,9 +34,11 @@ def routes(cameras: Cameras) -> APIRouter:
             }
         )
 
-    @router.get("/cameras", summary="How the cameras are", responses=says("CameraList", "All cameras of the site"))
+    @router.get(
+        "/cameras", summary="How the cameras are", responses=json_response_spec("CameraList", "All cameras of the site")
+    )
     def list_cameras() -> Response:
-        return json({"cameras": [serialization.plain(view) for view in cameras.views()]})
+        return json_body({"cameras": [serialization.to_json(view) for view in cameras.views()]})
 
     return router
 

@@ -10,11 +10,11 @@ from types import TracebackType
 _LOCK = ".lock"
 
 
-class FolderTakenError(Exception):
+class DirectoryInUseError(Exception):
     """Another process works in this folder."""
 
 
-class Folder:
+class DataDirectory:
     """Holds a folder for this process; a context manager. The lock goes with the process, however it ends.
 
     Raises:
@@ -30,11 +30,11 @@ class Folder:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._lock.close()
-            raise FolderTakenError(
+            raise DirectoryInUseError(
                 f"another Lanewatch process works in {path}: end that one, or choose another folder with --data"
             ) from None
 
-    def __enter__(self) -> Folder:
+    def __enter__(self) -> DataDirectory:
         return self
 
     def __exit__(

@@ -29,8 +29,8 @@ from sqlalchemy import (
 from sqlalchemy import event as signals
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.serialization import Exhibits, Look, Medium, Opinion, Stored
-from api.storage.pagination import Filter, Page, cursor_of, read_cursor
+from api.serialization import AccessRecord, Evidence, MediaFile, StoredEvent, Verdict
+from api.storage.pagination import EventFilter, Page, cursor_of, read_cursor
 from api.storage.tables import audit, events, evidence, feed, metadata, verdicts
 from lanewatch import metrics
 from lanewatch.records import Event
@@ -43,7 +43,7 @@ _BUSY_S = 5.0
 """How long a writer waits for another process that writes to the same SQLite file."""
 
 
-class Store:
+class EventStore:
     """Events, verdicts and the audit in a database that one process writes.
 
     Every revision gets the next ``position`` of the feed when it is first stored, so that whoever knows one position
@@ -66,7 +66,7 @@ class Store:
         self._engine = _engine(str(address.render_as_string(hide_password=False)))
         self._writer = self._engine.execution_options(lanewatch_writes=True)
         self._lock = threading.Lock()
-        self._listeners: list[Callable[[Stored], None]] = []
+        self._listeners: list[Callable[[StoredEvent], None]] = []
         with self._guard("opened"):
             metadata.create_all(self._engine)
 
@@ -74,7 +74,7 @@ class Store:
         """Gives the database's connections back."""
         self._engine.dispose()
 
-    def listen(self, listener: Callable[[Stored], None]) -> None:
+    def listen(self, listener: Callable[[StoredEvent], None]) -> None:
         """Calls ``listener`` with every entry of the feed after its commit, in order; it must be quick."""
         with self._lock:
             self._listeners.append(listener)
@@ -107,7 +107,7 @@ class Store:
         metrics.STAGE_SECONDS.labels("store").observe(time.perf_counter() - began)
         return position
 
-    def exhibit(self, run: str, id: str, exhibits: Exhibits) -> None:
+    def exhibit(self, run: str, id: str, exhibits: Evidence) -> None:
         """Keeps what there is to see of an event, and tells of it.
 
         Raises:
@@ -120,44 +120,44 @@ class Store:
                 connection.execute(insert(evidence).values(run=run, id=id, **row))
             told.append(_append(connection, "evidence", (run, id)))
 
-    def exhibits(self, run: str, id: str) -> Exhibits:
+    def exhibits(self, run: str, id: str) -> Evidence:
         """What there is to see of an event."""
         with self._read() as connection:
             body = connection.execute(
                 select(evidence.c.body).where(evidence.c.run == run, evidence.c.id == id)
             ).scalar()
-        return Exhibits() if body is None else msgspec.json.decode(body, type=Exhibits)
+        return Evidence() if body is None else msgspec.json.decode(body, type=Evidence)
 
     def forsake(self) -> None:
         """Says of the evidence that a process which is no more had still to write that it will not come.
 
         Called at the start, by whoever writes evidence: nothing then is under way.
         """
-        lost = Medium("failed", "interrupted")
+        lost = MediaFile("failed", "interrupted")
         with self._write() as (connection, _):
             joined = events.outerjoin(evidence, and_(events.c.run == evidence.c.run, events.c.id == evidence.c.id))
             missing = select(events.c.run, events.c.id).select_from(joined).where(evidence.c.id.is_(None))
-            body = msgspec.json.encode(Exhibits(lost, lost)).decode()
+            body = msgspec.json.encode(Evidence(lost, lost)).decode()
             connection.execute(
                 insert(evidence).from_select(
                     ["run", "id", "body", "settled"], missing.add_columns(literal(body), literal(True))
                 )
             )
             for row in connection.execute(select(evidence).where(evidence.c.settled.is_(False))).all():
-                known = msgspec.json.decode(row.body, type=Exhibits)
-                ended = Exhibits(known.snapshot.interrupted(), known.clip.interrupted())
+                known = msgspec.json.decode(row.body, type=Evidence)
+                ended = Evidence(known.snapshot.interrupted(), known.clip.interrupted())
                 here = and_(evidence.c.run == row.run, evidence.c.id == row.id)
                 body = msgspec.json.encode(ended).decode()
                 connection.execute(update(evidence).where(here).values(body=body, settled=True))
 
-    def unsettled(self) -> list[Stored]:
+    def unsettled(self) -> list[StoredEvent]:
         """The events of whose evidence something is still to come, the oldest first."""
         joined = events.outerjoin(evidence, and_(events.c.run == evidence.c.run, events.c.id == evidence.c.id))
         query = _shown().select_from(joined).where(or_(evidence.c.id.is_(None), evidence.c.settled.is_(False)))
         with self._read() as connection:
             return _attach(connection, connection.execute(query.order_by(events.c.opened)).mappings().all())
 
-    def judge(self, run: str, id: str, opinion: Opinion) -> None:
+    def judge(self, run: str, id: str, opinion: Verdict) -> None:
         """Adds what an operator said of an event, and tells of it.
 
         Raises:
@@ -167,7 +167,7 @@ class Store:
             connection.execute(insert(verdicts).values(run=run, id=id, **msgspec.structs.asdict(opinion)))
             told.append(_append(connection, "verdict", (run, id)))
 
-    def looked(self, look: Look) -> None:
+    def looked(self, look: AccessRecord) -> None:
         """Adds a row to the audit; its ``number`` is given here.
 
         Raises:
@@ -178,15 +178,15 @@ class Store:
         with self._write() as (connection, _):
             connection.execute(insert(audit).values(**row))
 
-    def looks(self, *, before: int | None = None, limit: int = 100) -> list[Look]:
+    def looks(self, *, before: int | None = None, limit: int = 100) -> list[AccessRecord]:
         """The audit's rows, the newest first; ``before`` is the last number of the page before."""
         query = select(audit).order_by(audit.c.number.desc()).limit(limit)
         if before is not None:
             query = query.where(audit.c.number < before)
         with self._read() as connection:
-            return [Look(**row) for row in connection.execute(query).mappings()]
+            return [AccessRecord(**row) for row in connection.execute(query).mappings()]
 
-    def event(self, id: str, run: str | None = None) -> Stored | None:
+    def event(self, id: str, run: str | None = None) -> StoredEvent | None:
         """An event's newest revision. Without a run, the live one's if there is one, else the last that was told."""
         query = _shown().where(events.c.id == id)
         query = query.order_by((events.c.run != PREFERRED_RUN), events.c.position.desc()).limit(1)
@@ -196,7 +196,7 @@ class Store:
             found = _attach(connection, connection.execute(query).mappings().all())
         return found[0] if found else None
 
-    def page(self, wanted: Filter, *, cursor: str | None = None, limit: int = 50) -> Page:
+    def page(self, wanted: EventFilter, *, cursor: str | None = None, limit: int = 50) -> Page:
         """A part of the list of events, the newest start first, from after ``cursor`` on.
 
         The cursor is a place in the list and not a count, so events that come in between shift nothing: an event
@@ -217,7 +217,7 @@ class Store:
         more = cursor_of(rows[limit - 1]) if len(rows) > limit else None
         return Page(tuple(found), more, position)
 
-    def since(self, position: int, limit: int = 100) -> list[Stored]:
+    def since(self, position: int, limit: int = 100) -> list[StoredEvent]:
         """The feed's entries after ``position``, in order, each with the event's evidence and verdicts of now."""
         with self._read() as connection:
             return _since(connection, position, limit)
@@ -322,7 +322,7 @@ def _shown() -> Select[Any]:
     ).add_columns(literal("event").label("what"))
 
 
-def _since(connection: Connection, position: int, limit: int) -> list[Stored]:
+def _since(connection: Connection, position: int, limit: int) -> list[StoredEvent]:
     joined = feed.join(events, and_(feed.c.run == events.c.run, feed.c.id == events.c.id))
     query = (
         select(
@@ -341,25 +341,25 @@ def _since(connection: Connection, position: int, limit: int) -> list[Stored]:
     return _attach(connection, connection.execute(query).mappings().all())
 
 
-def _attach(connection: Connection, rows: Sequence[RowMapping]) -> list[Stored]:
+def _attach(connection: Connection, rows: Sequence[RowMapping]) -> list[StoredEvent]:
     """Rows of events with their evidence and verdicts, by two queries however many there are."""
     keys = {(row["run"], row["id"]) for row in rows}
     if not keys:
         return []
     exhibits = {
-        (row.run, row.id): msgspec.json.decode(row.body, type=Exhibits)
+        (row.run, row.id): msgspec.json.decode(row.body, type=Evidence)
         for row in connection.execute(select(evidence).where(_among(evidence, keys)))
     }
-    opinions: dict[tuple[str, str], list[Opinion]] = {}
+    opinions: dict[tuple[str, str], list[Verdict]] = {}
     for row in connection.execute(select(verdicts).where(_among(verdicts, keys)).order_by(verdicts.c.number)):
-        opinion = Opinion(row.verdict, row.reason, row.who, row.given_at)
+        opinion = Verdict(row.verdict, row.reason, row.who, row.given_at)
         opinions.setdefault((row.run, row.id), []).append(opinion)
     return [
-        Stored(
+        StoredEvent(
             position=row["position"],
             event=msgspec.json.decode(row["body"], type=Event),
             opened_at=row["opened"] / 1000,
-            evidence=exhibits.get((row["run"], row["id"]), Exhibits()),
+            evidence=exhibits.get((row["run"], row["id"]), Evidence()),
             verdicts=tuple(opinions.get((row["run"], row["id"]), ())),
             what=row["what"],
         )

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import RowMapping
 
-from api.serialization import Stored
+from api.serialization import StoredEvent
 from api.storage.tables import events
 
 
@@ -18,7 +18,7 @@ class CursorError(ValueError):
     """A cursor that this API did not give."""
 
 
-class Filter(msgspec.Struct, frozen=True, kw_only=True):
+class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which events a list holds; what is empty or None does not filter, but for ``ids``: of none, there are none.
 
     ``since`` and ``until`` are capture time in epoch seconds, and hold for the event's start:
@@ -60,7 +60,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
 class Page(msgspec.Struct, frozen=True):
     """A part of a list, the newest first; ``position`` is how far the feed had come when it was read."""
 
-    events: tuple[Stored, ...]
+    events: tuple[StoredEvent, ...]
     next: str | None
     position: int
 

@@ -18,8 +18,8 @@ from typing import Any
 
 from benchmarks.acts import footage
 from detectors import pipeline
-from detectors.watch_stage import Watcher
-from lanewatch.config.site import Rate
+from detectors.watch_stage import WatchStage
+from lanewatch.config.site import SamplingRate
 from lanewatch.records import Detections
 
 KIND = "abandoned_object"
@@ -27,7 +27,7 @@ FPS = 29.97
 AWAY = {"aboda-video4/video4": (680 / FPS, 850 / FPS)}
 """Seconds between which the owner is out of view, read by eye from the pictures; truth, which no part of the program
 knows."""
-OPERATION = Rate(active=5.0, idle=1.0)
+OPERATION = SamplingRate(active=5.0, idle=1.0)
 
 
 def measure(folder: Path) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def _gated(clip: Path, fps: float) -> list[Detections]:
     camera = site.cameras[0].model_copy(update={"rate": OPERATION})
     kept: list[Detections] = []
     runner = pipeline.runner(
-        site.model_copy(update={"cameras": (camera,)}), pipeline.Collector(), run="benchmark", keep=kept.append
+        site.model_copy(update={"cameras": (camera,)}), pipeline.EventCollector(), run="benchmark", keep=kept.append
     )
     runner.run()
     for error in runner.errors.values():
@@ -84,7 +84,7 @@ def _gated(clip: Path, fps: float) -> list[Detections]:
 
 def alarms(records: Iterable[Detections]) -> list[float]:
     """When abandoned objects are raised, seconds from the first record."""
-    watcher = Watcher(footage.site(Path("clip.mp4"), FPS), run="benchmark")
+    watcher = WatchStage(footage.site(Path("clip.mp4"), FPS), run="benchmark")
     state = watcher.start(footage.CAMERA)
     begun: float | None = None
     found: list[float] = []

@@ -41,10 +41,10 @@ import numpy as np
 from shapely.geometry import Point, Polygon
 
 from benchmarks.acts import footage
-from detectors.watch_stage import Watcher
-from lanewatch.config.fields import Name
-from lanewatch.config.site import Site, Watching, Zone
-from lanewatch.records import PERSON, Box, Detections, Event, Scene, StillRegion
+from detectors.watch_stage import WatchStage
+from lanewatch.config.fields import LocalizedName
+from lanewatch.config.site import BehaviourConfig, Site, Zone
+from lanewatch.records import PERSON, Box, Detections, Event, SceneMeasurements, StillRegion
 from models import appearance
 
 SET = "caviar"
@@ -223,7 +223,7 @@ def detections(clip: Clip, *, every: int = 1, phase: int = 0) -> list[Detections
                 scores=np.full(len(people), SCORE, np.float32),
                 labels=np.full(len(people), PERSON, np.uint8),
                 look=np.array([looks[one.id] for one in people], np.uint8).reshape(-1, appearance.SIZE),
-                scene=Scene(still=regions, warm=True),
+                scene=SceneMeasurements(still=regions, warm=True),
                 model="labels",
             )
         )
@@ -256,14 +256,14 @@ def site() -> Site:
     zones = tuple(
         Zone(
             id=name,
-            name=Name(ko=korean, en=english),
+            name=LocalizedName(ko=korean, en=english),
             kind="watch",
             polygon=tuple((x / WIDTH, y / HEIGHT) for x, y in corners),
         )
         for name, (korean, english, corners) in PLACES.items()
     )
     lobby = footage.site(Path("lobby.mp4"), FPS, zones=zones)
-    return lobby.model_copy(update={"behaviours": {"loitering": Watching(thresholds={"dwell_s": LOITERING_S})}})
+    return lobby.model_copy(update={"behaviours": {"loitering": BehaviourConfig(thresholds={"dwell_s": LOITERING_S})}})
 
 
 class Outcome(NamedTuple):
@@ -301,7 +301,7 @@ def _meets(act: Act, kind: str, at: float) -> bool:
 
 def watch(records: Iterable[Detections]) -> list[Event]:
     """The openings of the events in records of the lobby."""
-    watcher = Watcher(site(), run="caviar")
+    watcher = WatchStage(site(), run="caviar")
     state = watcher.start(footage.CAMERA)
     opened: list[Event] = []
     for record in records:

@@ -1,6 +1,6 @@
 """Falls from pixels: what is found in the clips in which somebody falls, and what is raised where nobody does.
 
-*GMDCSA24* (indoor, 640x480): each subject's ``Fall.csv`` and ``ADL.csv`` say what happens when. The instant of a fall
+*GMDCSA24* (indoor, 640x480): each subject's ``GroupOutage.csv`` and ``ADL.csv`` say what happens when. The instant of a fall
 is the beginning of its "Falling" interval: when balance is lost, not when the floor is reached. *UR Fall*
 (``ur-fall-*``): the right half of each picture, which shows the scene in colour; in the clips called ``fall-*``
 somebody falls once, at a time that is known for the first of them only: in the others any alarm of the clip meets it.
@@ -32,7 +32,7 @@ import numpy as np
 from benchmarks.acts import footage
 from detectors.behaviours.fall.behaviour import Fall
 from detectors.evaluation.matching import Instant, match
-from detectors.watch_stage import Watcher
+from detectors.watch_stage import WatchStage
 from lanewatch.records import Detections
 
 FULL: Final = 15.0
@@ -79,7 +79,7 @@ def _times(labels: Path, name: str) -> tuple[float, ...]:
 
 def alarms(records: Iterable[Detections]) -> list[float]:
     """When falls were raised, seconds from the clip's first picture."""
-    watcher = Watcher(footage.site(Path("clip.mp4"), FULL), run="falls")
+    watcher = WatchStage(footage.site(Path("clip.mp4"), FULL), run="falls")
     state = watcher.start(footage.CAMERA)
     start = datetime.fromisoformat(footage.CLOCK).timestamp()
     raised = []

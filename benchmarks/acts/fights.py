@@ -34,8 +34,8 @@ import numpy as np
 from benchmarks.acts import footage
 from detectors.behaviours.fight import behaviour
 from detectors.behaviours.registry import installed
-from detectors.watch_stage import Watcher
-from lanewatch.config.site import Site, Watching
+from detectors.watch_stage import WatchStage
+from lanewatch.config.site import BehaviourConfig, Site
 from lanewatch.records import Detections, Image
 
 SET = "fight-surveillance"
@@ -131,7 +131,7 @@ def shared(one: Any, other: Any) -> int:
 
 def score(records: Iterable[Detections], site: Site) -> float:
     """The greatest unrest that the behaviour judges in a clip."""
-    watcher = Watcher(site, run="benchmark")
+    watcher = WatchStage(site, run="benchmark")
     state = watcher.start(site.cameras[0].id)
     most = 0.0
     for record in records:
@@ -294,8 +294,8 @@ def _walking(folder: Path) -> Iterator[list[Detections]]:
 
 def _site(site: Site, unrest: float | None) -> Site:
     """With this behaviour alone, at a threshold; the usual one if None."""
-    watching = {kind: Watching(enabled=False) for kind in installed()}
-    watching["fight"] = Watching(thresholds={} if unrest is None else {"unrest": unrest})
+    watching = {kind: BehaviourConfig(enabled=False) for kind in installed()}
+    watching["fight"] = BehaviourConfig(thresholds={} if unrest is None else {"unrest": unrest})
     return site.model_copy(update={"behaviours": watching})
 
 
@@ -303,7 +303,7 @@ def _raised(records: Sequence[Detections], unrest: float | None) -> int:
     camera = records[0].camera
     site = footage.site(Path("clip.mp4"), 10.0)
     cameras = tuple(one.model_copy(update={"id": camera}) for one in site.cameras)
-    watcher = Watcher(_site(site.model_copy(update={"cameras": cameras}), unrest), run="benchmark")
+    watcher = WatchStage(_site(site.model_copy(update={"cameras": cameras}), unrest), run="benchmark")
     state = watcher.start(camera)
     count = 0
     for record in records:

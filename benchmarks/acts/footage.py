@@ -9,14 +9,14 @@ from pathlib import Path
 import av
 
 from detectors import pipeline
-from lanewatch.config.fields import Name
-from lanewatch.config.site import Camera, Rate, Site, Zone
+from lanewatch.config.fields import LocalizedName
+from lanewatch.config.site import Camera, SamplingRate, Site, Zone
 from lanewatch.records import Detections
 
 CLOCK = "2026-01-15T12:00:00+09:00"
 """Capture time of a clip's first picture where nobody knows it: noon, so that it is judged as what it shows."""
 CAMERA = "clip"
-NAME = Name(ko="시험", en="Trial")
+NAME = LocalizedName(ko="시험", en="Trial")
 VIDEOS = frozenset({".avi", ".mkv", ".mov", ".mp4", ".mpg", ".webm"})
 MOST_FPS = 30.0
 """Of a camera: of faster clips every second picture is looked at, or every third."""
@@ -72,7 +72,7 @@ def site(path: Path, fps: float, *, zones: tuple[Zone, ...] = (), width: int = 9
         url=f"{'' if path.is_dir() else 'file:'}{path}?fps={fps:g}&pace=fast&clock={CLOCK}",
         latitude=36.78,
         longitude=126.45,
-        rate=Rate(active=active, idle=active),
+        rate=SamplingRate(active=active, idle=active),
         width=width,
         zones=zones,
     )
@@ -101,7 +101,7 @@ def _skip(fps: float) -> int:
 @cache
 def _whole(path: Path, fps: float) -> list[Detections]:
     kept: list[Detections] = []
-    runner = pipeline.runner(site(path, fps), pipeline.Collector(), run="benchmark", keep=kept.append)
+    runner = pipeline.runner(site(path, fps), pipeline.EventCollector(), run="benchmark", keep=kept.append)
     runner.run()
     for error in runner.errors.values():
         raise error

@@ -23,11 +23,11 @@ from typing import Any, NamedTuple
 from benchmarks import truth
 from detectors.behaviours.registry import installed
 from detectors.evaluation.confidence_interval import poisson, wilson
-from detectors.watch_stage import Watcher
-from lanewatch.config.site import Site, Watching
-from streams.simulator.night import Night, nights
-from streams.simulator.truth import Happening
-from streams.simulator.walking import Gaits
+from detectors.watch_stage import WatchStage
+from lanewatch.config.site import BehaviourConfig, Site
+from streams.simulator.night import SimulatedNight, simulate_nights
+from streams.simulator.truth import SimulatedEvent
+from streams.simulator.walking import WalkingPaths
 
 KIND = "produce_theft"
 NIGHTS = 100
@@ -57,13 +57,13 @@ class Outcome(NamedTuple):
 
 def only_theft(site: Site) -> Site:
     """The site with everything else switched off: here nobody asks for it."""
-    off = {kind: Watching(enabled=False) for kind in installed() if kind != KIND}
+    off = {kind: BehaviourConfig(enabled=False) for kind in installed() if kind != KIND}
     return site.model_copy(update={"behaviours": site.behaviours | off, "correlations": ()})
 
 
-def judge(night: Night) -> Outcome:
+def judge(night: SimulatedNight) -> Outcome:
     """One night, watched and compared with what happened."""
-    watcher = Watcher(only_theft(night.site), run="lanes")
+    watcher = WatchStage(only_theft(night.site), run="lanes")
     state = watcher.start(night.camera)
     alarms: dict[str, float] = {}
     seen: set[str] = set()
@@ -88,7 +88,7 @@ def judge(night: Night) -> Outcome:
     return outcome._replace(visited=(len(touched), sum(delay is not None for delay in touched)))
 
 
-def compare(happenings: tuple[Happening, ...], alarms: list[float], watched: int = 0) -> Outcome:
+def compare(happenings: tuple[SimulatedEvent, ...], alarms: list[float], watched: int = 0) -> Outcome:
     """Alarms against the truth; see the module's page."""
     thefts = [one for one in happenings if one.theft]
     first: dict[int, float] = {}
@@ -113,7 +113,7 @@ def measure(folder: Path, *, count: int = NIGHTS, seed: int = SEED) -> dict[str,
     """``theft_recall``, ``theft_false_per_camera_night``; by pattern and what was false in ``lanes``."""
     began = time.perf_counter()
     gaits = _gaits(folder / "trajectories")
-    outcomes = [judge(night) for night in nights(count, seed, gaits=gaits, fps=FPS)]
+    outcomes = [judge(night) for night in simulate_nights(count, seed, gaits=gaits, fps=FPS)]
     delays: dict[str, list[float | None]] = defaultdict(list)
     for outcome in outcomes:
         for pattern, delay in outcome.found:
@@ -147,13 +147,13 @@ def measure(folder: Path, *, count: int = NIGHTS, seed: int = SEED) -> dict[str,
     }
 
 
-def _gaits(folder: Path) -> Gaits:
+def _gaits(folder: Path) -> WalkingPaths:
     """Real walkers' steps; where their sets are not there, those of the simulator's model, as the table then says."""
     try:
-        return Gaits(folder)
+        return WalkingPaths(folder)
     except FileNotFoundError as error:
         print(f"lanes: {error}; people take the steps of a model", file=sys.stderr)
-        return Gaits()
+        return WalkingPaths()
 
 
 def _pattern(name: str, delays: list[float | None]) -> dict[str, Any]:

@@ -17,9 +17,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from detectors.watch_stage import Watcher
+from detectors.watch_stage import WatchStage
 from lanewatch.config.site import Site
-from lanewatch.records import Detections, Event, Float64, Scene
+from lanewatch.records import Detections, Event, Float64, SceneMeasurements
 
 FPS = 5
 SECONDS = 600
@@ -36,7 +36,7 @@ WALK = 0.8 * TALL
 """Pixels a second: 1.4 m/s."""
 SHAKE = 0.02
 """Standard deviation of a box's edges, body heights."""
-STREET = Scene(brightness=110.0, chroma=9.0, contrast=45.0, sharpness=400.0, familiar=0.9, warm=True)
+STREET = SceneMeasurements(brightness=110.0, chroma=9.0, contrast=45.0, sharpness=400.0, familiar=0.9, warm=True)
 
 
 def _zone(name: str, kind: str, left: float, right: float, **more: Any) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def table(report: dict[str, Any]) -> str:
 
 def _rates(site: Site, records: Sequence[Detections]) -> tuple[list[Event], list[float]]:
     """The events of a run, and the records a second of each run after the first."""
-    watcher = Watcher(site, run="speed")
+    watcher = WatchStage(site, run="speed")
     events: list[Event] = []
     rates = []
     for run in range(1 + RUNS):

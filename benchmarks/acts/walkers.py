@@ -26,13 +26,13 @@ import numpy as np
 from benchmarks import truth
 from benchmarks.truth import Path2D
 from detectors.behaviours.registry import installed
-from detectors.watch_stage import Watcher
-from lanewatch.config.fields import Name
-from lanewatch.config.site import Camera, Site, Watching, Zone
+from detectors.watch_stage import WatchStage
+from lanewatch.config.fields import LocalizedName
+from lanewatch.config.site import BehaviourConfig, Camera, Site, Zone
 from lanewatch.records import PERSON, Bool, Detections, Event, Float64
 from streams.simulator import appearance, detector, scene
 from streams.simulator.actors import SIZES
-from streams.simulator.detector import Boxes, Sight
+from streams.simulator.detector import NamedBoxes, SceneObjects
 
 STEP_S: Final = 0.4
 """Between annotations, in each of the three sets."""
@@ -44,8 +44,8 @@ DWELLS: Final = (10.0, 30.0)
 """KISA's, and the usual one by day."""
 NOON: Final = 1_768_446_000
 ZONE_GRACE_S: Final = 1.0
-NAME: Final = Name(ko="시험", en="Trial")
-PLACE: Final = scene.Scene(9.0, 0.5, 620.0, 17.0, 0.0, (0, 1, 0, 1), (0, 1, 0, 1))
+NAME: Final = LocalizedName(ko="시험", en="Trial")
+PLACE: Final = scene.LaneScene(9.0, 0.5, 620.0, 17.0, 0.0, (0, 1, 0, 1), (0, 1, 0, 1))
 """Nine metres up, looking down on a square of some 15 m whose middle is 17 m away."""
 
 
@@ -137,12 +137,14 @@ def records(crowd: Crowd, model: bool) -> Iterator[Detections]:
             part = slice(begin, begin + CHUNK)
             who = np.flatnonzero(there[part].any(axis=0))
             here = there[part][:, who]
-            sight = Sight(whole[part][:, who], here, far[part][:, who], here, ("person",) * len(who), bases[who], size)
-            seen += [glimpse.named for glimpse in detector.see(sight, FPS, "day", rng)]
+            sight = SceneObjects(
+                whole[part][:, who], here, far[part][:, who], here, ("person",) * len(who), bases[who], size
+            )
+            seen += [glimpse.named for glimpse in detector.simulate_detections(sight, FPS, "day", rng)]
     else:
         look = np.concatenate([appearance.describe(base, 1, FPS, False, rng) for base in bases])
         seen = [
-            Boxes(whole[f, own], np.full(len(own), 0.8), np.full(len(own), PERSON, np.uint8), look[own])
+            NamedBoxes(whole[f, own], np.full(len(own), 0.8), np.full(len(own), PERSON, np.uint8), look[own])
             for f, own in enumerate(map(np.flatnonzero, there))
         ]
     for frame, one in enumerate(seen):
@@ -167,9 +169,9 @@ def site(zones: list[truth.Layout], dwell_s: float) -> Site:
     drawn = tuple(
         Zone(id=f"zone-{number}", name=NAME, kind="watch", polygon=_fractions(one)) for number, one in enumerate(zones)
     )
-    others = {kind: Watching(enabled=False) for kind in installed() if kind != "loitering"}
+    others = {kind: BehaviourConfig(enabled=False) for kind in installed() if kind != "loitering"}
     camera = Camera(id="walkers", name=NAME, url="rtsp://none.invalid", latitude=36.78, longitude=126.45, zones=drawn)
-    loitering = Watching(thresholds={"dwell_s": dwell_s})
+    loitering = BehaviourConfig(thresholds={"dwell_s": dwell_s})
     return Site(name=NAME, cameras=(camera,), behaviours={**others, "loitering": loitering})
 
 
@@ -179,7 +181,7 @@ def _fractions(layout: truth.Layout) -> tuple[tuple[float, float], ...]:
 
 def count(crowd: Crowd, dwell_s: float, model: bool, zones: list[truth.Layout]) -> Counter[str]:
     """Alarms by what their walker truly did."""
-    watcher = Watcher(site(zones, dwell_s), run="benchmark")
+    watcher = WatchStage(site(zones, dwell_s), run="benchmark")
     state = watcher.start("walkers")
     walkers, talks = paths(crowd), talking(crowd)
     found: Counter[str] = Counter()

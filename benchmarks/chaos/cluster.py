@@ -19,15 +19,15 @@ from typing import Any
 
 from kafka import TopicPartition
 
-from api.storage.event_store import Store
+from api.storage.event_store import EventStore
 from benchmarks import events as layouts
 from benchmarks import truth
 from deploy.kafka_server import free_port
-from deploy.process_group import Fleet
+from deploy.process_group import ProcessGroup
 from detectors.evaluation.matching import Instant
-from lanewatch.config.fields import Name
-from lanewatch.config.site import Camera, Kafka, Rate, Site, Watching
-from lanewatch.records import Event, Reached
+from lanewatch.config.fields import LocalizedName
+from lanewatch.config.site import BehaviourConfig, Camera, KafkaConfig, SamplingRate, Site
+from lanewatch.records import Event, Watermark
 from streams.kafka import codec
 from streams.kafka.client.connection import Broker
 from streams.kafka.client.topics import Topics
@@ -53,23 +53,23 @@ def site(prefix: str, url: str, cameras: int, *, fps: float = FPS) -> Site:
     drawn = truth.layouts(people(), WIDTH, HEIGHT, layouts.HEIGHTS, SEED, cameras)
     return Site(
         id="chaos",
-        name=Name(ko="시험 마을", en="Trial town"),
+        name=LocalizedName(ko="시험 마을", en="Trial town"),
         time_zone="Asia/Seoul",
         cameras=tuple(
             Camera(
                 id=f"cam-{number}",
-                name=Name(ko=f"시험 {number}", en=f"Trial {number}"),
+                name=LocalizedName(ko=f"시험 {number}", en=f"Trial {number}"),
                 url=url,
                 latitude=36.78,
                 longitude=126.45 + number * 0.001,
-                rate=Rate(active=fps, idle=fps),
+                rate=SamplingRate(active=fps, idle=fps),
                 zones=layouts.zones_of(layout, WIDTH, HEIGHT),
                 lines=layouts.lines_of(layout, WIDTH, HEIGHT),
             )
             for number, layout in enumerate(drawn)
         ),
-        behaviours={kind: Watching(thresholds=dict(values)) for kind, values in layouts.THRESHOLDS.items()},
-        kafka=Kafka(prefix=prefix, partitions=cameras),
+        behaviours={kind: BehaviourConfig(thresholds=dict(values)) for kind, values in layouts.THRESHOLDS.items()},
+        kafka=KafkaConfig(prefix=prefix, partitions=cameras),
     )
 
 
@@ -116,7 +116,7 @@ class Town:
         self.file = folder / "site.yaml"  # JSON is YAML
         self.file.write_text(json.dumps(what.model_dump(mode="json", exclude_defaults=True), ensure_ascii=False))
         environment = {"LANEWATCH_KAFKA": address, "OMP_NUM_THREADS": "1"}
-        self.fleet = Fleet(folder / "logs", environment=environment)
+        self.fleet = ProcessGroup(folder / "logs", environment=environment)
         self.broker = Broker(what, "chaos", environment)
         self.topics = Topics(what)
         self.port = free_port()
@@ -177,7 +177,7 @@ class Town:
 
     def revisions(self) -> list[Event]:
         """Every revision in the store, in the order in which they were stored."""
-        store = Store(self.folder / "served" / "events.db")
+        store = EventStore(self.folder / "served" / "events.db")
         try:
             found: list[Event] = []
             position = 0
@@ -212,7 +212,7 @@ class Listener:
     """Follows a town's events topic from its beginning: what was told, and when it came here."""
 
     def __init__(self, town: Town) -> None:
-        self.reached: dict[str, list[tuple[float, Reached]]] = {}
+        self.reached: dict[str, list[tuple[float, Watermark]]] = {}
         self.events: list[tuple[float, Event]] = []
         self._town = town
         self._ended = threading.Event()
@@ -245,7 +245,7 @@ class Listener:
             consumer.seek_to_beginning(place)
             while not self._ended.is_set():
                 for record in consumer.poll(POLL_MS).get(place, []):
-                    what = codec.told(record)
+                    what = codec.decode_event_record(record)
                     came = time.monotonic()
                     if isinstance(what, Event):
                         self.events.append((came, what))

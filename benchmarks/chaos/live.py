@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.chaos.cluster import FPS, Listener, Town, fresh, site, town, truths, waited
 from deploy.kafka_server import BrokerProcess
-from detectors.evaluation.alarms import alarms
+from detectors.evaluation.alarms import alarm_instants
 from detectors.evaluation.matching import AFTER_S, Instant, match
 
 CAMERAS = 4
@@ -84,7 +84,7 @@ class Scene:
             revisions = here.revisions()
             here.fleet.end()
         around = [one for loop in range(-1, self._loops + 1) for one in truths(cameras, begin + loop * self._period_s)]
-        return told | scored(alarms(revisions), around, begin, end) | {"lost": lost}
+        return told | scored(alarm_instants(revisions), around, begin, end) | {"lost": lost}
 
 
 def on_grid(at: float) -> float:

@@ -12,8 +12,8 @@ from typing import Any
 from benchmarks.chaos.cluster import Listener, Town, content, fresh, site, town, waited
 from lanewatch.config.site import Site
 from lanewatch.records import Frame
-from streams.kafka.client.producers import FrameSender
-from streams.kafka.client.topics import ensure
+from streams.kafka.client.producers import FrameProducer
+from streams.kafka.client.topics import ensure_topics
 from streams.sampling.sampler import Sampler
 from streams.video import jpeg
 
@@ -100,7 +100,7 @@ def _round(
     cameras = [camera.id for camera in what.cameras]
     begun = time.monotonic()
     with town(folder, what, address) as here:
-        ensure(here.broker, here.topics)
+        ensure_topics(here.broker, here.topics)
         for kind, names in NAMES.items():
             for name in names:
                 here.start(kind, name, *(["--max-age", "0"] if kind == "detect" else []))
@@ -175,7 +175,7 @@ class _Feeder(threading.Thread):
         super().__init__(name="feeder", daemon=True)
         self._frames = frames
         self._seats = {camera: number for number, camera in enumerate(cameras)}
-        self._sender = FrameSender(here.broker, here.topics)
+        self._sender = FrameProducer(here.broker, here.topics)
         self._went = threading.Event()
         self.lasts_s = (frames[-1].captured_at - frames[PREROLL].captured_at) / SPEED
 

@@ -15,13 +15,17 @@ import msgspec
 from pydantic import Field
 
 from detectors import scoring, thresholds
-from detectors.behaviours.base import Account, Claim, Wake
+from detectors.behaviours.base import Candidate, Explanation, Trigger
 from detectors.behaviours.common import stationary_objects
-from detectors.behaviours.common.stationary_objects import Thing, Things, ThingThresholds
+from detectors.behaviours.common.stationary_objects import (
+    StationaryObject,
+    StationaryObjects,
+    StationaryObjectThresholds,
+)
 from detectors.behaviours.common.zone_dwell import TOLERANCE_S
-from detectors.observation.observation import View
+from detectors.observation.observation import Observation
 from detectors.thresholds import Resolver
-from lanewatch.config.fields import Name
+from lanewatch.config.fields import LocalizedName
 from lanewatch.records import UNKNOWN
 
 ALONE = 0.3
@@ -32,7 +36,7 @@ NAMED = 0.2
 """More where the detector calls it a bag."""
 
 
-class AbandonedThresholds(ThingThresholds):
+class AbandonedObjectThresholds(StationaryObjectThresholds):
     """When a thing that was set down is abandoned."""
 
     alone_s: float = Field(
@@ -68,26 +72,26 @@ class AbandonedThresholds(ThingThresholds):
     )
 
 
-class Abandoned:
+class AbandonedObject:
     """Something was set down and left. One event for each thing, until it is gone."""
 
     kind: ClassVar[str] = "abandoned_object"
-    name: ClassVar[Name] = Name(ko="유기물", en="Abandoned object")
+    name: ClassVar[LocalizedName] = LocalizedName(ko="유기물", en="Abandoned object")
     onvif: ClassVar[str] = "RuleEngine/ObjectAbandoned"
     kisa: ClassVar[str] = "Abandonment"
     places: ClassVar[frozenset[str]] = frozenset()
-    wakes: ClassVar[frozenset[Wake]] = frozenset({"still"})
-    Thresholds: ClassVar[type[thresholds.Thresholds]] = AbandonedThresholds
-    Memory: ClassVar[type[msgspec.Struct]] = Things
+    wakes: ClassVar[frozenset[Trigger]] = frozenset({"still"})
+    Thresholds: ClassVar[type[thresholds.Thresholds]] = AbandonedObjectThresholds
+    Memory: ClassVar[type[msgspec.Struct]] = StationaryObjects
 
-    def __init__(self, limits: Resolver[AbandonedThresholds]) -> None:
+    def __init__(self, limits: Resolver[AbandonedObjectThresholds]) -> None:
         self._limits = limits
 
-    def start(self) -> Things:
+    def start(self) -> StationaryObjects:
         """Nothing has come."""
-        return Things()
+        return StationaryObjects()
 
-    def step(self, memory: Things, view: View) -> tuple[Things, Sequence[Claim]]:
+    def step(self, memory: StationaryObjects, view: Observation) -> tuple[StationaryObjects, Sequence[Candidate]]:
         """The things after a record; a claim for each that has been left alone for long enough."""
         if not memory.things and not view.detections.scene.still:
             return memory, ()
@@ -101,19 +105,19 @@ class Abandoned:
             if one.told or _left(one, view.captured_at, limits):
                 claims.append(_claim(one, zone, view, limits))
                 told.add(one.number)
-        return stationary_objects.kept(after, frozenset(told)), claims
+        return stationary_objects.mark_reported(after, frozenset(told)), claims
 
 
-def _left(one: Thing, now: float, limits: AbandonedThresholds) -> bool:
+def _left(one: StationaryObject, now: float, limits: AbandonedObjectThresholds) -> bool:
     if one.alone_since is None or one.missed_s or now - one.alone_since < limits.alone_s - TOLERANCE_S:
         return False
     return limits.judges(one) and one.added > limits.added
 
 
-def _claim(one: Thing, zone: str, view: View, limits: AbandonedThresholds) -> Claim:
+def _claim(one: StationaryObject, zone: str, view: Observation, limits: AbandonedObjectThresholds) -> Candidate:
     alone_s = _alone_s(one, view)
-    name = stationary_objects.named(one, view)
-    return Claim(
+    name = stationary_objects.detected_class(one, view)
+    return Candidate(
         key=one.key,
         zone=zone,
         since=one.since,
@@ -128,18 +132,20 @@ def _claim(one: Thing, zone: str, view: View, limits: AbandonedThresholds) -> Cl
     )
 
 
-def _alone_s(one: Thing, view: View) -> float:
+def _alone_s(one: StationaryObject, view: Observation) -> float:
     return 0.0 if one.alone_since is None else view.captured_at - one.alone_since
 
 
-def _account(one: Thing, alone_s: float, name: str, view: View, limits: AbandonedThresholds) -> Account:
+def _account(
+    one: StationaryObject, alone_s: float, name: str, view: Observation, limits: AbandonedObjectThresholds
+) -> Explanation:
     longer = min(max(alone_s / max(limits.alone_s, 1.0) - 1, 0.0), 3.0)
     factors = [
-        scoring.part("alone", ALONE + LONGER * longer, seconds=round(alone_s, 1), threshold_s=limits.alone_s),
-        scoring.part("night", scoring.NIGHT[view.condition], condition=view.condition),
+        scoring.make_factor("alone", ALONE + LONGER * longer, seconds=round(alone_s, 1), threshold_s=limits.alone_s),
+        scoring.make_factor("night", scoring.NIGHT[view.condition], condition=view.condition),
     ]
     if name:
-        factors.append(scoring.part("class", NAMED, label=name))
+        factors.append(scoring.make_factor("class", NAMED, label=name))
     when_ko, when_en = scoring.WHEN[view.condition]
     stood_ko, stood_en = scoring.duration(math.floor(view.captured_at - one.since + TOLERANCE_S))
     limit_ko, limit_en = scoring.duration(limits.alone_s)
@@ -150,4 +156,4 @@ def _account(one: Thing, alone_s: float, name: str, view: View, limits: Abandone
         "en": f"{what_en[0].upper()}{what_en[1:]} left behind {when_en}, there for {stood_en} "
         f"(threshold {limit_en} with nobody near)",
     }
-    return Account(tuple(factors), sentence)
+    return Explanation(tuple(factors), sentence)

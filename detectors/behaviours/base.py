@@ -8,26 +8,26 @@ from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar
 import msgspec
 
 from detectors import thresholds
-from detectors.observation.observation import View
-from detectors.observation.tracked_objects import Step
+from detectors.observation.observation import Observation
+from detectors.observation.tracked_objects import TrackPoint
 from detectors.thresholds import Resolver
-from lanewatch.config.fields import Name
+from lanewatch.config.fields import LocalizedName
 from lanewatch.records import Box, Factor
 
-Wake = Literal["tracks", "boxes", "still", "flames", "picture", "blind"]
+Trigger = Literal["tracks", "boxes", "still", "flames", "picture", "blind"]
 """Somebody is followed; two or more boxes are seen, followed or not; something appeared and stays; something may burn;
 there is a picture (every two seconds, and at no other record, whatever the memory is); nobody knows what happens in
 front of the camera."""
 
 
-class Account(NamedTuple):
+class Explanation(NamedTuple):
     """Why something is suspicious: the parts that add up to its score, and one sentence in each language."""
 
     factors: tuple[Factor, ...]
     sentence: dict[str, str]
 
 
-class Claim(NamedTuple):
+class Candidate(NamedTuple):
     """Something presently suspicious. Made anew at every record as long as it is; never kept.
 
     Attributes:
@@ -51,12 +51,12 @@ class Claim(NamedTuple):
     since: float
     until: float
     tracks: tuple[int, ...]
-    born: Step
+    born: TrackPoint
     box: Box
     clarity: float
     severity: int
     thresholds: thresholds.Thresholds
-    account: Callable[[], Account]
+    account: Callable[[], Explanation]
     instant: bool = False
     cooldown_s: float = 0.0
 
@@ -85,11 +85,11 @@ class Behaviour(Protocol[M]):
     """
 
     kind: ClassVar[str]
-    name: ClassVar[Name]
+    name: ClassVar[LocalizedName]
     onvif: ClassVar[str]
     kisa: ClassVar[str]
     places: ClassVar[frozenset[str]]
-    wakes: ClassVar[frozenset[Wake]]
+    wakes: ClassVar[frozenset[Trigger]]
     Thresholds: ClassVar[type[thresholds.Thresholds]]
     Memory: ClassVar[type[msgspec.Struct]]
 
@@ -99,7 +99,7 @@ class Behaviour(Protocol[M]):
         """The memory before the first record."""
         ...
 
-    def step(self, memory: M, view: View) -> tuple[M, Sequence[Claim]]:
+    def step(self, memory: M, view: Observation) -> tuple[M, Sequence[Candidate]]:
         """The memory after a record, and what is suspicious then."""
         ...
 

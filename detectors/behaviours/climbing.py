@@ -16,12 +16,12 @@ import msgspec
 from pydantic import Field
 
 from detectors import scoring, thresholds
-from detectors.behaviours.base import Account, Claim, Wake
-from detectors.observation.camera_geometry import Border
-from detectors.observation.observation import View
-from detectors.observation.tracked_objects import Followed
-from detectors.thresholds import MoverThresholds, Resolver
-from lanewatch.config.fields import Name
+from detectors.behaviours.base import Candidate, Explanation, Trigger
+from detectors.observation.camera_geometry import PixelLine
+from detectors.observation.observation import Observation
+from detectors.observation.tracked_objects import TrackedObject
+from detectors.thresholds import MovingObjectThresholds, Resolver
+from lanewatch.config.fields import LocalizedName
 from lanewatch.config.site import Line
 
 CLIMBED = 0.6
@@ -36,7 +36,7 @@ UNSEEN_S = 5.0
 """Unseen for so long, a track will not come back under its id."""
 
 
-class ClimbingThresholds(MoverThresholds):
+class ClimbingThresholds(MovingObjectThresholds):
     """When getting over a fence counts."""
 
     classes: str = Field(
@@ -55,7 +55,7 @@ class ClimbingThresholds(MoverThresholds):
     )
 
 
-class Climber(msgspec.Struct, frozen=True):
+class FenceContact(msgspec.Struct, frozen=True):
     """Somebody at a fence.
 
     Attributes:
@@ -74,40 +74,40 @@ class Climber(msgspec.Struct, frozen=True):
     way: int = 0
 
 
-class Climbers(msgspec.Struct, frozen=True):
+class ClimbingMemory(msgspec.Struct, frozen=True):
     """Who is at a fence."""
 
-    climbers: tuple[Climber, ...] = ()
+    climbers: tuple[FenceContact, ...] = ()
 
 
 class Climbing:
     """Somebody climbs over a fence. One event each time; it is over when it is raised."""
 
     kind: ClassVar[str] = "climbing"
-    name: ClassVar[Name] = Name(ko="월담", en="Climbing")
+    name: ClassVar[LocalizedName] = LocalizedName(ko="월담", en="Climbing")
     onvif: ClassVar[str] = ""
     kisa: ClassVar[str] = ""
     places: ClassVar[frozenset[str]] = frozenset({"fence"})
-    wakes: ClassVar[frozenset[Wake]] = frozenset({"tracks"})
+    wakes: ClassVar[frozenset[Trigger]] = frozenset({"tracks"})
     Thresholds: ClassVar[type[thresholds.Thresholds]] = ClimbingThresholds
-    Memory: ClassVar[type[msgspec.Struct]] = Climbers
+    Memory: ClassVar[type[msgspec.Struct]] = ClimbingMemory
 
     def __init__(self, limits: Resolver[ClimbingThresholds]) -> None:
         self._limits = limits
 
-    def start(self) -> Climbers:
+    def start(self) -> ClimbingMemory:
         """Nobody is at a fence."""
-        return Climbers()
+        return ClimbingMemory()
 
-    def step(self, memory: Climbers, view: View) -> tuple[Climbers, Sequence[Claim]]:
+    def step(self, memory: ClimbingMemory, view: Observation) -> tuple[ClimbingMemory, Sequence[Candidate]]:
         """Who gets over a fence at this record."""
         if not view.looked:
             return memory, ()
-        now: dict[tuple[str, int], Climber] = {}
+        now: dict[tuple[str, int], FenceContact] = {}
         for old in memory.climbers:
             if view.captured_at - old.seen_at <= UNSEEN_S:
                 now[old.fence, old.track] = old
-        claims: list[Claim] = []
+        claims: list[Candidate] = []
         for fence in view.ground.fences:
             if not view.holds(fence.line.schedule):
                 continue
@@ -115,9 +115,11 @@ class Climbing:
                 if one.seen and one.credible:
                     claims += self._watch(fence, one, now, view)
         after = tuple(now.values())
-        return (memory if after == memory.climbers else Climbers(after)), claims
+        return (memory if after == memory.climbers else ClimbingMemory(after)), claims
 
-    def _watch(self, fence: Border, one: Followed, now: dict[tuple[str, int], Climber], view: View) -> Sequence[Claim]:
+    def _watch(
+        self, fence: PixelLine, one: TrackedObject, now: dict[tuple[str, int], FenceContact], view: Observation
+    ) -> Sequence[Candidate]:
         place = (fence.line.id, one.id)
         if place not in now and _far(fence, one):
             return ()
@@ -132,21 +134,21 @@ class Climbing:
         return ()
 
 
-def _further(fence: Border, one: Followed, before: Climber | None, now: float) -> Climber | None:
+def _further(fence: PixelLine, one: TrackedObject, before: FenceContact | None, now: float) -> FenceContact | None:
     """What is known of somebody at a fence after this record; None for one who is not at it."""
     way = fence.crossed(one)
     if not way and _apart(fence, one) > NEAR * one.height:
         return None
     if before is None or now - before.began_at > WITHIN_S:
-        before = Climber(fence.line.id, one.id, now, one.before.at, max(one.y, one.before.y))
+        before = FenceContact(fence.line.id, one.id, now, one.before.at, max(one.y, one.before.y))
     lowest = max(before.lowest, one.y)
     rise = max(before.rise, (lowest - one.y) / one.height)
     came = before.way if not way else 0 if way == -before.way else way
     began_at = now if rise < GROUND and not came else before.began_at
-    return Climber(before.fence, before.track, now, began_at, lowest, rise, came)
+    return FenceContact(before.fence, before.track, now, began_at, lowest, rise, came)
 
 
-def _far(fence: Border, one: Followed) -> bool:
+def _far(fence: PixelLine, one: TrackedObject) -> bool:
     """Whether somebody is certainly not at a fence, and was not at the look before: without a root, for most."""
     reach, before = NEAR * one.height, one.before
     return (
@@ -157,15 +159,17 @@ def _far(fence: Border, one: Followed) -> bool:
     )
 
 
-def _apart(fence: Border, one: Followed) -> float:
+def _apart(fence: PixelLine, one: TrackedObject) -> float:
     """How far somebody's foot is from the fence, pixels."""
     x0, y0, dx, dy = fence.segment
     share = min(max(((one.x - x0) * dx + (one.y - y0) * dy) / (dx * dx + dy * dy), 0.0), 1.0)
     return math.hypot(one.x - x0 - share * dx, one.y - y0 - share * dy)
 
 
-def _claim(line: Line, climber: Climber, one: Followed, view: View, limits: ClimbingThresholds) -> Claim:
-    return Claim(
+def _claim(
+    line: Line, climber: FenceContact, one: TrackedObject, view: Observation, limits: ClimbingThresholds
+) -> Candidate:
+    return Candidate(
         key=f"{line.id}/{one.id}",
         zone=line.id,
         since=climber.began_at,
@@ -181,12 +185,14 @@ def _claim(line: Line, climber: Climber, one: Followed, view: View, limits: Clim
     )
 
 
-def _account(line: Line, climber: Climber, one: Followed, view: View, limits: ClimbingThresholds) -> Account:
+def _account(
+    line: Line, climber: FenceContact, one: TrackedObject, view: Observation, limits: ClimbingThresholds
+) -> Explanation:
     factors = (
-        scoring.part("climbing", CLIMBED, fence=line.id, rise=round(climber.rise, 2), threshold=limits.rise),
-        *scoring.circumstances(view.condition, one.label, one.score),
+        scoring.make_factor("climbing", CLIMBED, fence=line.id, rise=round(climber.rise, 2), threshold=limits.rise),
+        *scoring.common_factors(view.condition, one.label, one.score),
     )
-    who_ko, who_en = scoring.who(one.label)
+    who_ko, who_en = scoring.subject(one.label)
     when_ko, when_en = scoring.WHEN[view.condition]
     sentence = {
         "ko": f"{when_ko} {who_ko} '{line.name.ko}' 담을 넘음 (발이 키의 {climber.rise:.1f}배 높이로 오름, "
@@ -194,4 +200,4 @@ def _account(line: Line, climber: Climber, one: Followed, view: View, limits: Cl
         "en": f"{who_en} climbed over the fence '{line.name.en}' {when_en} (the feet rose by {climber.rise:.1f} body "
         f"heights, threshold {limits.rise:g})",
     }
-    return Account(factors, sentence)
+    return Explanation(factors, sentence)

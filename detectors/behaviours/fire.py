@@ -16,11 +16,11 @@ import msgspec
 from pydantic import Field
 
 from detectors import scoring, thresholds
-from detectors.behaviours.base import Account, Claim, Wake
-from detectors.observation.observation import View
-from detectors.observation.tracked_objects import Step
+from detectors.behaviours.base import Candidate, Explanation, Trigger
+from detectors.observation.observation import Observation
+from detectors.observation.tracked_objects import TrackPoint
 from detectors.thresholds import Resolver, Thresholds
-from lanewatch.config.fields import Name
+from lanewatch.config.fields import LocalizedName
 from lanewatch.records import LABELS, UNKNOWN, Box, Flame
 
 REACHED = {"fire": 0.25, "smoke": 0.15}
@@ -73,7 +73,7 @@ class FireThresholds(Thresholds):
     )
 
 
-class Burning(msgspec.Struct, frozen=True):
+class BurningRegion(msgspec.Struct, frozen=True):
     """One place that burns: since when, when seen last, where, and how far it has grown."""
 
     kind: Literal["fire", "smoke"]
@@ -85,39 +85,39 @@ class Burning(msgspec.Struct, frozen=True):
     claimed: bool = False
 
 
-class Burns(msgspec.Struct, frozen=True):
+class FireMemory(msgspec.Struct, frozen=True):
     """All of them."""
 
-    places: tuple[Burning, ...] = ()
+    places: tuple[BurningRegion, ...] = ()
 
 
 class Fire:
     """Flames or smoke. One event for each place that burns."""
 
     kind: ClassVar[str] = "fire"
-    name: ClassVar[Name] = Name(ko="화재", en="Fire")
+    name: ClassVar[LocalizedName] = LocalizedName(ko="화재", en="Fire")
     onvif: ClassVar[str] = ""
     kisa: ClassVar[str] = "FireDetection"
     places: ClassVar[frozenset[str]] = frozenset()
-    wakes: ClassVar[frozenset[Wake]] = frozenset({"flames"})
+    wakes: ClassVar[frozenset[Trigger]] = frozenset({"flames"})
     Thresholds: ClassVar[type[thresholds.Thresholds]] = FireThresholds
-    Memory: ClassVar[type[msgspec.Struct]] = Burns
+    Memory: ClassVar[type[msgspec.Struct]] = FireMemory
 
     def __init__(self, limits: Resolver[FireThresholds]) -> None:
         self._limits = limits
 
-    def start(self) -> Burns:
+    def start(self) -> FireMemory:
         """Nothing burns."""
-        return Burns()
+        return FireMemory()
 
-    def step(self, memory: Burns, view: View) -> tuple[Burns, Sequence[Claim]]:
+    def step(self, memory: FireMemory, view: Observation) -> tuple[FireMemory, Sequence[Candidate]]:
         """The places that burn after a record, and a claim for each that has done so for long enough."""
         flames = view.detections.scene.flames
         if not flames and not memory.places:
             return memory, ()
         limits = self._limits.at(view, "", UNKNOWN)
         now = view.captured_at
-        after: list[Burning] = []
+        after: list[BurningRegion] = []
         rest = list(memory.places)
         for flame in flames:
             if _explained(flame, view):
@@ -129,10 +129,10 @@ class Fire:
             after.append(_seen(known, flame, now, limits))
         after += [one for one in rest if now - one.seen_at <= AWAY_S]
         places = tuple(sorted(after, key=lambda one: one.since)[:_MOST])
-        return Burns(places), [_claim(one, view, limits) for one in places if one.claimed]
+        return FireMemory(places), [_claim(one, view, limits) for one in places if one.claimed]
 
 
-def _explained(flame: Flame, view: View) -> bool:
+def _explained(flame: Flame, view: Observation) -> bool:
     """Whether most of it lies in a box that has a name."""
     left, top, right, bottom = flame.box
     size = max((right - left) * (bottom - top), 1.0)
@@ -153,37 +153,37 @@ def _meet(one: Box, other: Box) -> bool:
     return min(one[2], other[2]) > max(one[0], other[0]) and min(one[3], other[3]) > max(one[1], other[1])
 
 
-def _seen(known: Burning | None, flame: Flame, now: float, limits: FireThresholds) -> Burning:
+def _seen(known: BurningRegion | None, flame: Flame, now: float, limits: FireThresholds) -> BurningRegion:
     since = flame.since if known is None else known.since
     grown = flame.growth if known is None else max(known.grown, flame.growth)
     lasted_s = now - since
     hold_s = limits.hold_s if flame.kind == "fire" else limits.smoke_hold_s
     steady = flame.kind == "fire" and lasted_s >= limits.steady_s
     claimed = (known is not None and known.claimed) or steady or (grown >= limits.growth and lasted_s >= hold_s)
-    return Burning(flame.kind, since, now, flame.box, grown, flame.flicker, claimed)
+    return BurningRegion(flame.kind, since, now, flame.box, grown, flame.flicker, claimed)
 
 
-def _claim(one: Burning, view: View, limits: FireThresholds) -> Claim:
+def _claim(one: BurningRegion, view: Observation, limits: FireThresholds) -> Candidate:
     left, top, right, bottom = one.box
 
-    def account() -> Account:
+    def account() -> Explanation:
         doublings = min(max(math.log2(max(one.grown, 1.0)), 0.0), 2.0)
         lasted_s = one.seen_at - one.since
         detail = {"seconds": round(lasted_s, 1), "flicker": one.flicker, "kind": one.kind}
         factors = (
-            scoring.part("untrained", REACHED[one.kind], **detail),
-            scoring.part("growth", GROWN * doublings, times=round(one.grown, 2)),
-            scoring.part("night", scoring.NIGHT[view.condition], condition=view.condition),
+            scoring.make_factor("untrained", REACHED[one.kind], **detail),
+            scoring.make_factor("growth", GROWN * doublings, times=round(one.grown, 2)),
+            scoring.make_factor("night", scoring.NIGHT[view.condition], condition=view.condition),
         )
-        return Account(factors, _sentence(one, lasted_s, view))
+        return Explanation(factors, _sentence(one, lasted_s, view))
 
-    return Claim(
+    return Candidate(
         key=f"{one.kind} {round(one.since * 1000)}",
         zone="",
         since=one.since,
         until=one.seen_at,
         tracks=(),
-        born=Step((left + right) / 2, bottom, one.since),
+        born=TrackPoint((left + right) / 2, bottom, one.since),
         box=one.box,
         clarity=(right - left) * (bottom - top),
         severity=2 if one.kind == "fire" else 1,
@@ -192,7 +192,7 @@ def _claim(one: Burning, view: View, limits: FireThresholds) -> Claim:
     )
 
 
-def _sentence(one: Burning, lasted_s: float, view: View) -> dict[str, str]:
+def _sentence(one: BurningRegion, lasted_s: float, view: Observation) -> dict[str, str]:
     what_ko, what_en = WORDS[one.kind]
     when_ko, when_en = scoring.WHEN[view.condition]
     for_ko, for_en = scoring.duration(math.floor(lasted_s + 1e-6))

@@ -16,11 +16,11 @@ import numpy as np
 from pydantic import Field
 
 from detectors import scoring, thresholds
-from detectors.behaviours.base import Account, Claim, Wake
-from detectors.observation.observation import View
-from detectors.observation.tracked_objects import Followed, Step
-from detectors.thresholds import MoverThresholds, Resolver
-from lanewatch.config.fields import Name
+from detectors.behaviours.base import Candidate, Explanation, Trigger
+from detectors.observation.observation import Observation
+from detectors.observation.tracked_objects import TrackedObject, TrackPoint
+from detectors.thresholds import MovingObjectThresholds, Resolver
+from lanewatch.config.fields import LocalizedName
 from lanewatch.records import Box
 
 DEPTH = 2.0
@@ -35,7 +35,7 @@ CROWD = 2
 """Times the number of people from which it is an alert."""
 
 
-class GatheringThresholds(MoverThresholds):
+class GatheringThresholds(MovingObjectThresholds):
     """When people who are close are a gathering."""
 
     classes: str = Field(
@@ -67,7 +67,7 @@ class GatheringThresholds(MoverThresholds):
 class Group(msgspec.Struct, frozen=True):
     """People who are together: since when, who, and where their middle was last."""
 
-    first: Step
+    first: TrackPoint
     zone: str
     since: float
     until: float
@@ -80,16 +80,16 @@ class Group(msgspec.Struct, frozen=True):
     sureness: float
 
 
-class Groups(msgspec.Struct, frozen=True):
+class GatheringMemory(msgspec.Struct, frozen=True):
     """Who is together now."""
 
     groups: tuple[Group, ...] = ()
 
 
-class _Seen(NamedTuple):
+class _Cluster(NamedTuple):
     """A cluster at one record."""
 
-    members: list[Followed]
+    members: list[TrackedObject]
     x: float
     y: float
     height: float
@@ -99,23 +99,23 @@ class Gathering:
     """People gather. One event for each group, whoever joins or leaves it."""
 
     kind: ClassVar[str] = "gathering"
-    name: ClassVar[Name] = Name(ko="군집", en="Gathering")
+    name: ClassVar[LocalizedName] = LocalizedName(ko="군집", en="Gathering")
     onvif: ClassVar[str] = ""
     kisa: ClassVar[str] = ""
     places: ClassVar[frozenset[str]] = frozenset()
-    wakes: ClassVar[frozenset[Wake]] = frozenset({"tracks"})
+    wakes: ClassVar[frozenset[Trigger]] = frozenset({"tracks"})
     Thresholds: ClassVar[type[thresholds.Thresholds]] = GatheringThresholds
-    Memory: ClassVar[type[msgspec.Struct]] = Groups
+    Memory: ClassVar[type[msgspec.Struct]] = GatheringMemory
 
     def __init__(self, limits: Resolver[GatheringThresholds]) -> None:
         self._limits = limits
         self._least = int(limits.lowest("people"))
 
-    def start(self) -> Groups:
+    def start(self) -> GatheringMemory:
         """Nobody is together."""
-        return Groups()
+        return GatheringMemory()
 
-    def step(self, memory: Groups, view: View) -> tuple[Groups, Sequence[Claim]]:
+    def step(self, memory: GatheringMemory, view: Observation) -> tuple[GatheringMemory, Sequence[Candidate]]:
         """The groups after a record; a claim for each that has been together for long enough."""
         if not memory.groups and len(view.followed) < self._least:
             return memory, ()
@@ -133,9 +133,9 @@ class Gathering:
             elif view.captured_at - one.until <= SCATTERED_S:
                 now.append(one)
         claims = [claim for one in now for claim in self._claim(one, view)]
-        return (Groups(tuple(now)) if now or memory.groups else memory), claims
+        return (GatheringMemory(tuple(now)) if now or memory.groups else memory), claims
 
-    def _clusters(self, view: View) -> list[_Seen]:
+    def _clusters(self, view: Observation) -> list[_Cluster]:
         """Those around somebody who has enough people near, the largest first; nobody is in two."""
         people, needs, reaches = [], [], []
         for one in view.followed:
@@ -150,7 +150,7 @@ class Gathering:
         place = np.array([(one.x, DEPTH * one.y, one.height) for one in people])
         apart = np.hypot(*(place[:, None, :2] - place[None, :, :2]).transpose(2, 0, 1))
         near = apart <= np.array(reaches)[:, None] * (place[:, None, 2] + place[None, :, 2]) / 2
-        found: list[_Seen] = []
+        found: list[_Cluster] = []
         while True:
             counts = near.sum(1)
             middle = int(np.argmax(np.where(counts >= needs, counts, 0)))
@@ -158,14 +158,14 @@ class Gathering:
                 return found
             chosen = np.flatnonzero(near[middle])
             x, y, height = place[chosen].mean(0).tolist()
-            found.append(_Seen([people[row] for row in chosen], x, y / DEPTH, height))
+            found.append(_Cluster([people[row] for row in chosen], x, y / DEPTH, height))
             near[:, chosen] = False
 
-    def _claim(self, group: Group, view: View) -> Sequence[Claim]:
+    def _claim(self, group: Group, view: Observation) -> Sequence[Candidate]:
         limits = self._limits.at(view, group.zone, 1)
         if group.until - group.since < limits.together_s - 1e-3:
             return ()
-        claim = Claim(
+        claim = Candidate(
             key=f"{group.first.x:.0f},{group.first.y:.0f},{group.first.at:.3f}",
             zone=group.zone,
             since=group.since,
@@ -182,7 +182,7 @@ class Gathering:
         return (claim,)
 
 
-def _same(group: Group, cluster: _Seen) -> bool:
+def _same(group: Group, cluster: _Cluster) -> bool:
     """Whether a cluster is a group that was there: two of them are, or its middle is where the group's was."""
     if sum(one.id in group.tracks for one in cluster.members) >= 2:
         return True
@@ -190,14 +190,14 @@ def _same(group: Group, cluster: _Seen) -> bool:
     return away <= cluster.height
 
 
-def _group(before: Group | None, cluster: _Seen, view: View) -> Group:
+def _group(before: Group | None, cluster: _Cluster, view: Observation) -> Group:
     now = view.captured_at
     boxes = np.array([one.box for one in cluster.members])
     left, top = boxes[:, :2].min(0).tolist()
     right, bottom = boxes[:, 2:].max(0).tolist()
     count = len(cluster.members)
     return Group(
-        first=Step(cluster.x, cluster.y, now) if before is None else before.first,
+        first=TrackPoint(cluster.x, cluster.y, now) if before is None else before.first,
         zone=view.ground.at(cluster.x, cluster.y) if before is None else before.zone,
         since=now if before is None else before.since,
         until=now,
@@ -211,11 +211,11 @@ def _group(before: Group | None, cluster: _Seen, view: View) -> Group:
     )
 
 
-def _account(group: Group, view: View, limits: GatheringThresholds) -> Account:
+def _account(group: Group, view: Observation, limits: GatheringThresholds) -> Explanation:
     lasted_s = group.until - group.since
     count = group.most
     factors = (
-        scoring.part(
+        scoring.make_factor(
             "gathering",
             TOGETHER + MORE * min(max(count - limits.people, 0), 4),
             people=count,
@@ -223,7 +223,7 @@ def _account(group: Group, view: View, limits: GatheringThresholds) -> Account:
             seconds=round(lasted_s, 1),
             threshold_s=limits.together_s,
         ),
-        *scoring.circumstances(view.condition, 1, group.sureness),
+        *scoring.common_factors(view.condition, 1, group.sureness),
     )
     when_ko, when_en = scoring.WHEN[view.condition]
     long_ko, long_en = scoring.duration(int(lasted_s + 1e-3))
@@ -232,4 +232,4 @@ def _account(group: Group, view: View, limits: GatheringThresholds) -> Account:
         "ko": f"{when_ko} {count}명이 {long_ko} 동안 모여 있음 (기준 {limits.people}명, {limit_ko})",
         "en": f"{count} people together for {long_en} {when_en} (threshold {limits.people} people, {limit_en})",
     }
-    return Account(factors, sentence)
+    return Explanation(factors, sentence)

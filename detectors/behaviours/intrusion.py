@@ -15,12 +15,12 @@ import msgspec
 from pydantic import Field
 
 from detectors import scoring, thresholds
-from detectors.behaviours.base import Account, Claim, Wake
+from detectors.behaviours.base import Candidate, Explanation, Trigger
 from detectors.behaviours.common import zone_dwell
-from detectors.behaviours.common.zone_dwell import TOLERANCE_S, Visit, Visits
-from detectors.observation.observation import View
-from detectors.thresholds import Resolver, VisitThresholds
-from lanewatch.config.fields import Name
+from detectors.behaviours.common.zone_dwell import TOLERANCE_S, ZoneDwell, ZoneDwells
+from detectors.observation.observation import Observation
+from detectors.thresholds import DwellThresholds, Resolver
+from lanewatch.config.fields import LocalizedName
 from lanewatch.config.site import Zone
 
 ZONES = frozenset({"closed"})
@@ -33,7 +33,7 @@ BY_HOURS = 0.1
 """More for a zone that is closed at this hour and open at others: one who comes then knows what he does."""
 
 
-class IntrusionThresholds(VisitThresholds):
+class IntrusionThresholds(DwellThresholds):
     """When being there becomes intrusion."""
 
     stay_s: float = Field(
@@ -63,22 +63,22 @@ class Intrusion:
     """Somebody is in a closed zone. One event for each stay of each person."""
 
     kind: ClassVar[str] = "intrusion"
-    name: ClassVar[Name] = Name(ko="침입", en="Intrusion")
+    name: ClassVar[LocalizedName] = LocalizedName(ko="침입", en="Intrusion")
     onvif: ClassVar[str] = "RuleEngine/FieldDetector/ObjectsInside"
     kisa: ClassVar[str] = "Intrusion"
     places: ClassVar[frozenset[str]] = ZONES
-    wakes: ClassVar[frozenset[Wake]] = frozenset({"tracks"})
+    wakes: ClassVar[frozenset[Trigger]] = frozenset({"tracks"})
     Thresholds: ClassVar[type[thresholds.Thresholds]] = IntrusionThresholds
-    Memory: ClassVar[type[msgspec.Struct]] = Visits
+    Memory: ClassVar[type[msgspec.Struct]] = ZoneDwells
 
     def __init__(self, limits: Resolver[IntrusionThresholds]) -> None:
         self._limits = limits
 
-    def start(self) -> Visits:
+    def start(self) -> ZoneDwells:
         """Nobody is anywhere."""
-        return Visits()
+        return ZoneDwells()
 
-    def step(self, memory: Visits, view: View) -> tuple[Visits, Sequence[Claim]]:
+    def step(self, memory: ZoneDwells, view: Observation) -> tuple[ZoneDwells, Sequence[Candidate]]:
         """The stays after a record; a claim for each that is long enough."""
         now = zone_dwell.advance(memory.visits, view, ZONES, self._limits)
         if now is memory.visits:
@@ -88,29 +88,29 @@ class Intrusion:
             limits = self._limits.at(view, visit.zone, visit.label)
             if visit.dwell_s >= limits.stay_s - TOLERANCE_S and visit.label in limits.labels:
                 claims.append(_claim(visit, view, limits))
-        return Visits(now), claims
+        return ZoneDwells(now), claims
 
 
-def _claim(visit: Visit, view: View, limits: IntrusionThresholds) -> Claim:
+def _claim(visit: ZoneDwell, view: Observation, limits: IntrusionThresholds) -> Candidate:
     severity = 3 if visit.dwell_s >= limits.dispatch_s else 2
-    return zone_dwell.claim(visit, severity, limits, limits.cooldown_s, lambda: _account(visit, view, limits))
+    return zone_dwell.dwell_candidate(visit, severity, limits, limits.cooldown_s, lambda: _account(visit, view, limits))
 
 
-def _account(visit: Visit, view: View, limits: IntrusionThresholds) -> Account:
+def _account(visit: ZoneDwell, view: Observation, limits: IntrusionThresholds) -> Explanation:
     zone = view.ground.zone(visit.zone)
     share = min(visit.dwell_s / limits.dispatch_s, 1.0)
     factors = [
-        scoring.part("inside", ENTERED, zone=zone.id, kind=zone.kind),
-        scoring.part("stay", LONGER * share, seconds=round(visit.dwell_s, 1), threshold_s=limits.stay_s),
-        *scoring.circumstances(view.condition, visit.label, visit.confidence),
+        scoring.make_factor("inside", ENTERED, zone=zone.id, kind=zone.kind),
+        scoring.make_factor("stay", LONGER * share, seconds=round(visit.dwell_s, 1), threshold_s=limits.stay_s),
+        *scoring.common_factors(view.condition, visit.label, visit.confidence),
     ]
     if zone.schedule is not None:
-        factors.append(scoring.part("hours", BY_HOURS, schedule=zone.schedule))
-    return Account(tuple(factors), _sentence(visit, view, zone, limits))
+        factors.append(scoring.make_factor("hours", BY_HOURS, schedule=zone.schedule))
+    return Explanation(tuple(factors), _sentence(visit, view, zone, limits))
 
 
-def _sentence(visit: Visit, view: View, zone: Zone, limits: IntrusionThresholds) -> dict[str, str]:
-    who_ko, who_en = scoring.who(visit.label)
+def _sentence(visit: ZoneDwell, view: Observation, zone: Zone, limits: IntrusionThresholds) -> dict[str, str]:
+    who_ko, who_en = scoring.subject(visit.label)
     when_ko, when_en = scoring.WHEN[view.condition]
     limit_ko, limit_en = scoring.duration(limits.stay_s)
     here_ko = f"{when_ko} 출입이 금지된 '{zone.name.ko}' 구역에 {who_ko}"

@@ -14,12 +14,12 @@ import msgspec
 from pydantic import Field
 
 from detectors import scoring, thresholds
-from detectors.behaviours.base import Account, Claim, Wake
-from detectors.observation.camera_geometry import Border
-from detectors.observation.observation import View
-from detectors.observation.tracked_objects import Followed
-from detectors.thresholds import MoverThresholds, Resolver
-from lanewatch.config.fields import Name
+from detectors.behaviours.base import Candidate, Explanation, Trigger
+from detectors.observation.camera_geometry import PixelLine
+from detectors.observation.observation import Observation
+from detectors.observation.tracked_objects import TrackedObject
+from detectors.thresholds import MovingObjectThresholds, Resolver
+from lanewatch.config.fields import LocalizedName
 from lanewatch.config.site import Line
 
 CROSSED = 0.45
@@ -35,7 +35,7 @@ WORDS = {
 }
 
 
-class CrossingThresholds(MoverThresholds):
+class LineCrossingThresholds(MovingObjectThresholds):
     """When stepping over a line counts."""
 
     clear: float = Field(
@@ -53,7 +53,7 @@ class CrossingThresholds(MoverThresholds):
     )
 
 
-class Deaf(msgspec.Struct, frozen=True):
+class SuppressedTrack(msgspec.Struct, frozen=True):
     """A line does not hear a track that has just crossed it."""
 
     line: str
@@ -61,36 +61,36 @@ class Deaf(msgspec.Struct, frozen=True):
     heard_at: float
 
 
-class CrossingMemory(msgspec.Struct, frozen=True):
+class LineCrossingMemory(msgspec.Struct, frozen=True):
     """Which line is deaf to which track."""
 
-    deaf: tuple[Deaf, ...] = ()
+    deaf: tuple[SuppressedTrack, ...] = ()
 
 
 FORGET_S = 5.0
 """Unseen for so long, a track will not come back under its id."""
 
 
-class Crossing:
+class LineCrossing:
     """Somebody steps over a line. One event for each crossing; it is over when it is raised."""
 
     kind: ClassVar[str] = "line_crossing"
-    name: ClassVar[Name] = Name(ko="경계선 통과", en="Line crossing")
+    name: ClassVar[LocalizedName] = LocalizedName(ko="경계선 통과", en="Line crossing")
     onvif: ClassVar[str] = "RuleEngine/LineDetector/Crossed"
     kisa: ClassVar[str] = ""
     places: ClassVar[frozenset[str]] = frozenset({"line"})
-    wakes: ClassVar[frozenset[Wake]] = frozenset({"tracks"})
-    Thresholds: ClassVar[type[thresholds.Thresholds]] = CrossingThresholds
-    Memory: ClassVar[type[msgspec.Struct]] = CrossingMemory
+    wakes: ClassVar[frozenset[Trigger]] = frozenset({"tracks"})
+    Thresholds: ClassVar[type[thresholds.Thresholds]] = LineCrossingThresholds
+    Memory: ClassVar[type[msgspec.Struct]] = LineCrossingMemory
 
-    def __init__(self, limits: Resolver[CrossingThresholds]) -> None:
+    def __init__(self, limits: Resolver[LineCrossingThresholds]) -> None:
         self._limits = limits
 
-    def start(self) -> CrossingMemory:
+    def start(self) -> LineCrossingMemory:
         """All lines hear everybody."""
-        return CrossingMemory()
+        return LineCrossingMemory()
 
-    def step(self, memory: CrossingMemory, view: View) -> tuple[CrossingMemory, Sequence[Claim]]:
+    def step(self, memory: LineCrossingMemory, view: Observation) -> tuple[LineCrossingMemory, Sequence[Candidate]]:
         """Who crosses at this record."""
         if not view.ground.borders or not (view.followed or memory.deaf):
             return memory, ()
@@ -105,30 +105,32 @@ class Crossing:
                 if claim is not None:
                     claims.append(claim)
         after_deaf = tuple(deaf.values())
-        return (memory if after_deaf == memory.deaf else CrossingMemory(after_deaf)), claims
+        return (memory if after_deaf == memory.deaf else LineCrossingMemory(after_deaf)), claims
 
-    def _hear(self, border: Border, one: Followed, deaf: dict[tuple[str, int], Deaf], view: View) -> Claim | None:
+    def _hear(
+        self, border: PixelLine, one: TrackedObject, deaf: dict[tuple[str, int], SuppressedTrack], view: Observation
+    ) -> Candidate | None:
         line = border.line
         place = (line.id, one.id)
         if place in deaf:
             if border.distance(one) >= self._limits.at(view, line.id, one.label).clear * one.height:
                 del deaf[place]
             else:
-                deaf[place] = Deaf(line.id, one.id, view.captured_at)
+                deaf[place] = SuppressedTrack(line.id, one.id, view.captured_at)
             return None
         way = border.crossed(one)
         if not way:
             return None
-        deaf[place] = Deaf(line.id, one.id, view.captured_at)
+        deaf[place] = SuppressedTrack(line.id, one.id, view.captured_at)
         limits = self._limits.at(view, line.id, one.label)
         if line.direction not in ("both", WAYS[way]) or one.label not in limits.labels:
             return None
         return _claim(line, one, way, view, limits)
 
 
-def _claim(line: Line, one: Followed, way: int, view: View, limits: CrossingThresholds) -> Claim:
+def _claim(line: Line, one: TrackedObject, way: int, view: Observation, limits: LineCrossingThresholds) -> Candidate:
     now = view.captured_at
-    return Claim(
+    return Candidate(
         key=f"{line.id}/{one.id}",
         zone=line.id,
         since=now,
@@ -144,14 +146,16 @@ def _claim(line: Line, one: Followed, way: int, view: View, limits: CrossingThre
     )
 
 
-def _account(line: Line, one: Followed, way: int, view: View, limits: CrossingThresholds) -> Account:
+def _account(
+    line: Line, one: TrackedObject, way: int, view: Observation, limits: LineCrossingThresholds
+) -> Explanation:
     factors = [
-        scoring.part("crossing", CROSSED, line=line.id, direction=WAYS[way], clear=limits.clear),
-        *scoring.circumstances(view.condition, one.label, one.score),
+        scoring.make_factor("crossing", CROSSED, line=line.id, direction=WAYS[way], clear=limits.clear),
+        *scoring.common_factors(view.condition, one.label, one.score),
     ]
     if line.direction != "both":
-        factors.append(scoring.part("direction", DIRECTED, watched=line.direction))
-    who_ko, who_en = scoring.who(one.label)
+        factors.append(scoring.make_factor("direction", DIRECTED, watched=line.direction))
+    who_ko, who_en = scoring.subject(one.label)
     when_ko, when_en = scoring.WHEN[view.condition]
     way_ko, way_en = WORDS[WAYS[way]]
     watched_ko, watched_en = WORDS[line.direction]
@@ -159,4 +163,4 @@ def _account(line: Line, one: Followed, way: int, view: View, limits: CrossingTh
         "ko": f"{when_ko} {who_ko} '{line.name.ko}' 선을 {way_ko} 넘음 (감시 방향: {watched_ko})",
         "en": f"{who_en} crossed the line '{line.name.en}' {way_en} {when_en} (watched: {watched_en})",
     }
-    return Account(tuple(factors), sentence)
+    return Explanation(tuple(factors), sentence)

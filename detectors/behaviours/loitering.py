@@ -20,12 +20,12 @@ import numpy as np
 from pydantic import Field
 
 from detectors import scoring, thresholds
-from detectors.behaviours.base import Account, Claim, Wake
+from detectors.behaviours.base import Candidate, Explanation, Trigger
 from detectors.behaviours.common import zone_dwell
-from detectors.behaviours.common.zone_dwell import TOLERANCE_S, Visit
-from detectors.observation.observation import View
-from detectors.thresholds import Resolver, VisitThresholds
-from lanewatch.config.fields import Name
+from detectors.behaviours.common.zone_dwell import TOLERANCE_S, ZoneDwell
+from detectors.observation.observation import Observation
+from detectors.thresholds import DwellThresholds, Resolver
+from lanewatch.config.fields import LocalizedName
 from lanewatch.config.site import Zone
 from lanewatch.sun import Condition
 from models.appearance import similarity
@@ -48,7 +48,7 @@ NIGHT_DWELL_S = 20.0
 """By night, where the site says nothing: fewer people have business there."""
 
 
-class LoiteringThresholds(VisitThresholds):
+class LoiteringThresholds(DwellThresholds):
     """When staying becomes loitering."""
 
     classes: str = Field(
@@ -113,7 +113,7 @@ class LoiteringThresholds(VisitThresholds):
         return self.dwell_s if "dwell_s" in self.model_fields_set else NIGHT_DWELL_S
 
 
-class Known(msgspec.Struct, frozen=True):
+class PastStay(msgspec.Struct, frozen=True):
     """A stay that is loitering, or was: whose look, until when, and how many went before it within the hour."""
 
     key: str
@@ -122,11 +122,11 @@ class Known(msgspec.Struct, frozen=True):
     earlier: int
 
 
-class Stays(msgspec.Struct, frozen=True):
+class LoiteringMemory(msgspec.Struct, frozen=True):
     """Who is in which zone since when, and who has loitered of late."""
 
-    visits: tuple[Visit, ...] = ()
-    known: tuple[Known, ...] = ()
+    visits: tuple[ZoneDwell, ...] = ()
+    known: tuple[PastStay, ...] = ()
 
     @property
     def rests(self) -> bool:
@@ -138,31 +138,31 @@ class Loitering:
     """Somebody stays in a watched or a produce zone. One event for each stay of each person."""
 
     kind: ClassVar[str] = "loitering"
-    name: ClassVar[Name] = Name(ko="배회", en="Loitering")
+    name: ClassVar[LocalizedName] = LocalizedName(ko="배회", en="Loitering")
     onvif: ClassVar[str] = "RuleEngine/LoiteringDetector/ObjectIsLoitering"
     kisa: ClassVar[str] = "Loitering"
     places: ClassVar[frozenset[str]] = ZONES
-    wakes: ClassVar[frozenset[Wake]] = frozenset({"tracks"})
+    wakes: ClassVar[frozenset[Trigger]] = frozenset({"tracks"})
     Thresholds: ClassVar[type[thresholds.Thresholds]] = LoiteringThresholds
-    Memory: ClassVar[type[msgspec.Struct]] = Stays
+    Memory: ClassVar[type[msgspec.Struct]] = LoiteringMemory
 
     def __init__(self, limits: Resolver[LoiteringThresholds]) -> None:
         self._limits = limits
 
-    def start(self) -> Stays:
+    def start(self) -> LoiteringMemory:
         """Nobody is anywhere."""
-        return Stays()
+        return LoiteringMemory()
 
-    def step(self, memory: Stays, view: View) -> tuple[Stays, Sequence[Claim]]:
+    def step(self, memory: LoiteringMemory, view: Observation) -> tuple[LoiteringMemory, Sequence[Candidate]]:
         """The dwells after a record; a claim for each that has reached its threshold."""
         now = zone_dwell.advance(memory.visits, view, ZONES, self._limits)
         known = memory.known
         if known and view.captured_at - known[0].until > AGAIN_S:
             known = tuple(one for one in known if view.captured_at - one.until <= AGAIN_S)
         if now is memory.visits:
-            return (memory if known is memory.known else Stays(now, known)), ()
+            return (memory if known is memory.known else LoiteringMemory(now, known)), ()
         claims = []
-        loiter: list[Known] = []
+        loiter: list[PastStay] = []
         for visit in now:
             limits = self._limits.at(view, visit.zone, visit.label)
             if visit.dwell_s < limits.least_s - TOLERANCE_S or visit.label not in limits.labels:
@@ -172,18 +172,18 @@ class Loitering:
                 stay = _known(visit, known, view)
                 loiter.append(stay)
                 claims.append(_claim(visit, view, limits, needed_s, stay.earlier))
-        return Stays(now, _remembered(known, loiter) if loiter else known), claims
+        return LoiteringMemory(now, _remembered(known, loiter) if loiter else known), claims
 
 
-def _known(visit: Visit, known: tuple[Known, ...], view: View) -> Known:
+def _known(visit: ZoneDwell, known: tuple[PastStay, ...], view: Observation) -> PastStay:
     """A stay that is loitering now, with how many of the same look went before it."""
     key = f"{visit.zone}/{visit.tracks[0]}/{visit.since:.3f}"
     before = next((one for one in known if one.key == key), None)
     if before is not None:
-        return Known(key, visit.look, visit.until, before.earlier)
+        return PastStay(key, visit.look, visit.until, before.earlier)
     past = [one for one in known if one.until <= visit.since <= one.until + AGAIN_S]
     earlier = 0 if view.light == "infrared" else sum(_alike(one.look, visit.look) for one in past)
-    return Known(key, visit.look, visit.until, earlier)
+    return PastStay(key, visit.look, visit.until, earlier)
 
 
 def _alike(one: bytes, other: bytes) -> bool:
@@ -193,40 +193,42 @@ def _alike(one: bytes, other: bytes) -> bool:
     return bool(similarity(*looks)[0, 0] >= zone_dwell.ALIKE)
 
 
-def _remembered(known: tuple[Known, ...], loiter: list[Known]) -> tuple[Known, ...]:
+def _remembered(known: tuple[PastStay, ...], loiter: list[PastStay]) -> tuple[PastStay, ...]:
     """The stays with those that go on; by their ends, so that the first one is the first to be forgotten."""
     keys = {one.key for one in loiter}
     return (*(one for one in known if one.key not in keys), *loiter)[-KEPT:]
 
 
-def _claim(visit: Visit, view: View, limits: LoiteringThresholds, needed_s: float, earlier: int) -> Claim:
+def _claim(
+    visit: ZoneDwell, view: Observation, limits: LoiteringThresholds, needed_s: float, earlier: int
+) -> Candidate:
     times = visit.dwell_s / needed_s
     severity = 1 + (times >= limits.alert_at) + (times >= limits.dispatch_at)
     severity = min(severity + (earlier > 0), 3)
     applied = limits if needed_s == limits.dwell_s else limits.by_night
-    return zone_dwell.claim(
+    return zone_dwell.dwell_candidate(
         visit, severity, applied, limits.cooldown_s, lambda: _account(visit, view, needed_s, earlier)
     )
 
 
-def _account(visit: Visit, view: View, needed_s: float, earlier: int) -> Account:
+def _account(visit: ZoneDwell, view: Observation, needed_s: float, earlier: int) -> Explanation:
     zone = view.ground.zone(visit.zone)
     dwell_s = visit.dwell_s
     again = min(earlier, 2)
     longer = min(max(dwell_s / needed_s - 1, 0.0), 3.0 - again)
     factors = [
-        scoring.part("dwell", REACHED + LONGER * longer, seconds=round(dwell_s, 1), threshold_s=needed_s),
-        *scoring.circumstances(view.condition, visit.label, visit.confidence),
+        scoring.make_factor("dwell", REACHED + LONGER * longer, seconds=round(dwell_s, 1), threshold_s=needed_s),
+        *scoring.common_factors(view.condition, visit.label, visit.confidence),
     ]
     if zone.kind == "produce":
-        factors.append(scoring.part("place", PRODUCE, zone=zone.id, kind=zone.kind))
+        factors.append(scoring.make_factor("place", PRODUCE, zone=zone.id, kind=zone.kind))
     if earlier:
-        factors.append(scoring.part("again", LONGER * again, earlier=earlier, within_s=AGAIN_S))
-    return Account(tuple(factors), _sentence(visit, view, zone, needed_s, earlier))
+        factors.append(scoring.make_factor("again", LONGER * again, earlier=earlier, within_s=AGAIN_S))
+    return Explanation(tuple(factors), _sentence(visit, view, zone, needed_s, earlier))
 
 
-def _sentence(visit: Visit, view: View, zone: Zone, needed_s: float, earlier: int) -> dict[str, str]:
-    who_ko, who_en = scoring.who(visit.label)
+def _sentence(visit: ZoneDwell, view: Observation, zone: Zone, needed_s: float, earlier: int) -> dict[str, str]:
+    who_ko, who_en = scoring.subject(visit.label)
     when_ko, when_en = scoring.WHEN[view.condition]
     dwell_ko, dwell_en = scoring.duration(math.floor(visit.dwell_s + TOLERANCE_S))
     limit_ko, limit_en = scoring.duration(needed_s)

@@ -7,7 +7,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
-from detectors.behaviours.abandoned_object import Abandoned
+from detectors.behaviours.abandoned_object import AbandonedObject
 from detectors.behaviours.base import Behaviour, BehaviourError
 from detectors.behaviours.camera_health.clock_drift import ClockDrift
 from detectors.behaviours.camera_health.covered import Covered
@@ -22,23 +22,23 @@ from detectors.behaviours.fight.behaviour import Fight
 from detectors.behaviours.fire import Fire
 from detectors.behaviours.gathering import Gathering
 from detectors.behaviours.intrusion import Intrusion
-from detectors.behaviours.line_crossing import Crossing
+from detectors.behaviours.line_crossing import LineCrossing
 from detectors.behaviours.loitering import Loitering
-from detectors.behaviours.removed_object import Removed
+from detectors.behaviours.removed_object import RemovedObject
 from detectors.behaviours.running import Running
-from detectors.behaviours.sequences.behaviour import Composed
+from detectors.behaviours.sequences.behaviour import SequenceBehaviour
 from detectors.behaviours.sequences.produce_theft import ProduceTheft
-from detectors.behaviours.stopped_vehicle import StoppedVehicle
+from detectors.behaviours.stopped_vehicle import StoppedVehicleBehaviour
 from detectors.behaviours.wrong_way import WrongWay
-from lanewatch.config.sequences import OFF_LANE, Composite
+from lanewatch.config.sequences import OFF_LANE, EventSequence
 from lanewatch.config.site import Site
 
 BUILT_IN: tuple[type[Behaviour[Any]], ...] = (
-    Abandoned,
+    AbandonedObject,
     Climbing,
     ClockDrift,
     Covered,
-    Crossing,
+    LineCrossing,
     Defocused,
     Fight,
     Fall,
@@ -49,10 +49,10 @@ BUILT_IN: tuple[type[Behaviour[Any]], ...] = (
     Loitering,
     Moved,
     ProduceTheft,
-    Removed,
+    RemovedObject,
     Running,
     SignalLost,
-    StoppedVehicle,
+    StoppedVehicleBehaviour,
     TooDark,
     WrongWay,
 )
@@ -110,11 +110,11 @@ def behaviours_of(site: Site) -> dict[str, type[Behaviour[Any]]]:
     return found
 
 
-def _declared(composite: Composite, site: Site) -> type[Behaviour[Any]]:
+def _declared(composite: EventSequence, site: Site) -> type[Behaviour[Any]]:
     """The behaviour that a site's composite describes."""
     return type(
         "SiteComposite",
-        (Composed,),
+        (SequenceBehaviour,),
         {
             "kind": composite.id,
             "name": composite.name,
@@ -126,7 +126,7 @@ def _declared(composite: Composite, site: Site) -> type[Behaviour[Any]]:
     )
 
 
-def _kinds(composite: Composite, site: Site) -> Iterator[str]:
+def _kinds(composite: EventSequence, site: Site) -> Iterator[str]:
     """Of the zones at which it may begin."""
     for sign in composite.steps[0].signs:
         for name in sign.where:

@@ -14,13 +14,17 @@ import msgspec
 from pydantic import Field
 
 from detectors import scoring, thresholds
-from detectors.behaviours.base import Account, Claim, Wake
+from detectors.behaviours.base import Candidate, Explanation, Trigger
 from detectors.behaviours.common import stationary_objects
-from detectors.behaviours.common.stationary_objects import Thing, Things, ThingThresholds
+from detectors.behaviours.common.stationary_objects import (
+    StationaryObject,
+    StationaryObjects,
+    StationaryObjectThresholds,
+)
 from detectors.behaviours.common.zone_dwell import TOLERANCE_S
-from detectors.observation.observation import View
+from detectors.observation.observation import Observation
 from detectors.thresholds import Resolver
-from lanewatch.config.fields import Name
+from lanewatch.config.fields import LocalizedName
 from lanewatch.config.site import Zone
 from lanewatch.records import UNKNOWN
 
@@ -32,7 +36,7 @@ CLEAR = 0.15
 """The most that the clarity of its being gone adds."""
 
 
-class RemovedThresholds(ThingThresholds):
+class RemovedObjectThresholds(StationaryObjectThresholds):
     """When what is gone was taken."""
 
     gone_s: float = Field(
@@ -52,26 +56,26 @@ class RemovedThresholds(ThingThresholds):
     )
 
 
-class Removed:
+class RemovedObject:
     """Something that lay in a produce zone was taken. One event for each thing; it is over when it is raised."""
 
     kind: ClassVar[str] = "removed_object"
-    name: ClassVar[Name] = Name(ko="물건 제거", en="Removed object")
+    name: ClassVar[LocalizedName] = LocalizedName(ko="물건 제거", en="Removed object")
     onvif: ClassVar[str] = "RuleEngine/ObjectRemoved"
     kisa: ClassVar[str] = ""
     places: ClassVar[frozenset[str]] = ZONES
-    wakes: ClassVar[frozenset[Wake]] = frozenset({"still"})
-    Thresholds: ClassVar[type[thresholds.Thresholds]] = RemovedThresholds
-    Memory: ClassVar[type[msgspec.Struct]] = Things
+    wakes: ClassVar[frozenset[Trigger]] = frozenset({"still"})
+    Thresholds: ClassVar[type[thresholds.Thresholds]] = RemovedObjectThresholds
+    Memory: ClassVar[type[msgspec.Struct]] = StationaryObjects
 
-    def __init__(self, limits: Resolver[RemovedThresholds]) -> None:
+    def __init__(self, limits: Resolver[RemovedObjectThresholds]) -> None:
         self._limits = limits
 
-    def start(self) -> Things:
+    def start(self) -> StationaryObjects:
         """Nothing is gone."""
-        return Things()
+        return StationaryObjects()
 
-    def step(self, memory: Things, view: View) -> tuple[Things, Sequence[Claim]]:
+    def step(self, memory: StationaryObjects, view: Observation) -> tuple[StationaryObjects, Sequence[Candidate]]:
         """The places that have changed after a record; a claim once for each from which something was taken."""
         if not memory.things and not view.detections.scene.still:
             return memory, ()
@@ -85,21 +89,21 @@ class Removed:
             if _taken(one, view.captured_at, limits) and not _stood(one, view):
                 claims.append(_claim(one, zone, view, limits))
                 told.add(one.number)
-        return stationary_objects.kept(after, frozenset(told)), claims
+        return stationary_objects.mark_reported(after, frozenset(told)), claims
 
 
-def _zone(one: Thing, view: View) -> Zone | None:
+def _zone(one: StationaryObject, view: Observation) -> Zone | None:
     areas = (area for area in view.ground.areas_of(ZONES) if area.contains(*one.foot))
     return next((area.zone for area in areas if view.holds(area.zone.schedule)), None)
 
 
-def _taken(one: Thing, now: float, limits: RemovedThresholds) -> bool:
+def _taken(one: StationaryObject, now: float, limits: RemovedObjectThresholds) -> bool:
     if one.missed_s or now - one.since < limits.gone_s - TOLERANCE_S:
         return False
     return limits.judges(one) and one.added <= -limits.removed
 
 
-def _stood(one: Thing, view: View) -> bool:
+def _stood(one: StationaryObject, view: Observation) -> bool:
     """Whether what is gone is somebody who was found standing there: nobody took him."""
     left, top, right, bottom = one.box
     slack = stationary_objects.BESIDE * one.body
@@ -107,8 +111,8 @@ def _stood(one: Thing, view: View) -> bool:
     return any(left - slack <= x <= right + slack and top - slack <= y <= bottom + slack for x, y in births)
 
 
-def _claim(one: Thing, zone: Zone, view: View, limits: RemovedThresholds) -> Claim:
-    return Claim(
+def _claim(one: StationaryObject, zone: Zone, view: Observation, limits: RemovedObjectThresholds) -> Candidate:
+    return Candidate(
         key=one.key,
         zone=zone.id,
         since=one.since,
@@ -124,11 +128,11 @@ def _claim(one: Thing, zone: Zone, view: View, limits: RemovedThresholds) -> Cla
     )
 
 
-def _account(one: Thing, zone: Zone, view: View, limits: RemovedThresholds) -> Account:
+def _account(one: StationaryObject, zone: Zone, view: Observation, limits: RemovedObjectThresholds) -> Explanation:
     factors = [
-        scoring.part("gone", GONE, zone=zone.id, kind=zone.kind, threshold_s=limits.gone_s),
-        scoring.part("clear", CLEAR * -one.added, removed=round(-one.added, 2)),
-        scoring.part("night", scoring.NIGHT[view.condition], condition=view.condition),
+        scoring.make_factor("gone", GONE, zone=zone.id, kind=zone.kind, threshold_s=limits.gone_s),
+        scoring.make_factor("clear", CLEAR * -one.added, removed=round(-one.added, 2)),
+        scoring.make_factor("night", scoring.NIGHT[view.condition], condition=view.condition),
     ]
     when_ko, when_en = scoring.WHEN[view.condition]
     limit_ko, limit_en = scoring.duration(limits.gone_s)
@@ -136,4 +140,4 @@ def _account(one: Thing, zone: Zone, view: View, limits: RemovedThresholds) -> A
         "ko": f"{when_ko} '{zone.name.ko}' 구역에 있던 물건이 없어짐 (기준 {limit_ko})",
         "en": f"An object is gone from '{zone.name.en}' {when_en} (threshold {limit_en})",
     }
-    return Account(tuple(factors), sentence)
+    return Explanation(tuple(factors), sentence)

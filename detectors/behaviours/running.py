@@ -16,11 +16,11 @@ import msgspec
 from pydantic import Field
 
 from detectors import scoring, thresholds
-from detectors.behaviours.base import Account, Claim, Wake
-from detectors.observation.observation import View
-from detectors.observation.tracked_objects import Followed
-from detectors.thresholds import MoverThresholds, Resolver
-from lanewatch.config.fields import Name
+from detectors.behaviours.base import Candidate, Explanation, Trigger
+from detectors.observation.observation import Observation
+from detectors.observation.tracked_objects import TrackedObject
+from detectors.thresholds import MovingObjectThresholds, Resolver
+from lanewatch.config.fields import LocalizedName
 from lanewatch.records import Box
 
 FAST = 0.35
@@ -35,7 +35,7 @@ UNSEEN_S = 1.0
 """Seconds for which a runner may not be seen and still runs; he is out of the picture soon."""
 
 
-class RunningThresholds(MoverThresholds):
+class RunningThresholds(MovingObjectThresholds):
     """When moving fast is running."""
 
     classes: str = Field(
@@ -81,7 +81,7 @@ class Runner(msgspec.Struct, frozen=True):
     box: Box
 
 
-class Runners(msgspec.Struct, frozen=True):
+class RunningMemory(msgspec.Struct, frozen=True):
     """Who is fast now."""
 
     runners: tuple[Runner, ...] = ()
@@ -91,23 +91,23 @@ class Running:
     """Somebody runs. One event for each run of each person."""
 
     kind: ClassVar[str] = "running"
-    name: ClassVar[Name] = Name(ko="뛰기", en="Running")
+    name: ClassVar[LocalizedName] = LocalizedName(ko="뛰기", en="Running")
     onvif: ClassVar[str] = ""
     kisa: ClassVar[str] = ""
     places: ClassVar[frozenset[str]] = frozenset()
-    wakes: ClassVar[frozenset[Wake]] = frozenset({"tracks"})
+    wakes: ClassVar[frozenset[Trigger]] = frozenset({"tracks"})
     Thresholds: ClassVar[type[thresholds.Thresholds]] = RunningThresholds
-    Memory: ClassVar[type[msgspec.Struct]] = Runners
+    Memory: ClassVar[type[msgspec.Struct]] = RunningMemory
 
     def __init__(self, limits: Resolver[RunningThresholds]) -> None:
         self._limits = limits
         self._least = (SLOWED * limits.lowest("speed")) ** 2
 
-    def start(self) -> Runners:
+    def start(self) -> RunningMemory:
         """Nobody runs."""
-        return Runners()
+        return RunningMemory()
 
-    def step(self, memory: Runners, view: View) -> tuple[Runners, Sequence[Claim]]:
+    def step(self, memory: RunningMemory, view: Observation) -> tuple[RunningMemory, Sequence[Candidate]]:
         """Who is fast after a record; a claim for each that is so for long enough."""
         least = self._least
         fast = [one for one in view.followed if one.vx * one.vx + one.vy * one.vy >= least * one.height * one.height]
@@ -115,16 +115,16 @@ class Running:
             return memory, ()
         before = {one.track: one for one in memory.runners}
         now: list[Runner] = []
-        claims: list[Claim] = []
+        claims: list[Candidate] = []
         for one in view.followed:
             runner = self._go(before.pop(one.id, None), one, view)
             if runner is not None:
                 now.append(runner)
                 claims += self._claim(runner, one, view)
         now += [one for one in before.values() if view.captured_at - one.until <= UNSEEN_S]
-        return (Runners(tuple(now)) if now or memory.runners else memory), claims
+        return (RunningMemory(tuple(now)) if now or memory.runners else memory), claims
 
-    def _go(self, before: Runner | None, one: Followed, view: View) -> Runner | None:
+    def _go(self, before: Runner | None, one: TrackedObject, view: Observation) -> Runner | None:
         if not one.seen:
             return before if before is not None and view.captured_at - before.until <= UNSEEN_S else None
         zone = before.zone if before is not None else view.ground.at(one.x, one.y)
@@ -139,7 +139,7 @@ class Running:
         fastest = max(before.fastest, one.speed)
         return msgspec.structs.replace(before, until=now, fastest=fastest, box=one.box)
 
-    def _claim(self, runner: Runner, one: Followed, view: View) -> Sequence[Claim]:
+    def _claim(self, runner: Runner, one: TrackedObject, view: Observation) -> Sequence[Candidate]:
         limits = self._limits.at(view, runner.zone, one.label)
         ran_s = runner.until - runner.since
         if ran_s < limits.run_s - 1e-3:
@@ -147,7 +147,7 @@ class Running:
         pace = math.hypot(one.x - runner.x, one.y - runner.y) / one.height / ran_s
         if pace < LONE_STEP * limits.speed:
             return ()
-        claim = Claim(
+        claim = Candidate(
             key=str(runner.track),
             zone=runner.zone,
             since=runner.since,
@@ -164,17 +164,21 @@ class Running:
         return (claim,)
 
 
-def _account(runner: Runner, one: Followed, view: View, limits: RunningThresholds, pace: float) -> Account:
+def _account(
+    runner: Runner, one: TrackedObject, view: Observation, limits: RunningThresholds, pace: float
+) -> Explanation:
     ran_s = runner.until - runner.since
     faster = min(max(pace - limits.speed, 0.0), 2.0)
     factors = (
-        scoring.part("speed", FAST + FASTER * faster, speed=round(pace, 2), threshold=limits.speed, seconds=ran_s),
-        *scoring.circumstances(view.condition, one.label, one.score),
+        scoring.make_factor(
+            "speed", FAST + FASTER * faster, speed=round(pace, 2), threshold=limits.speed, seconds=ran_s
+        ),
+        *scoring.common_factors(view.condition, one.label, one.score),
     )
-    who_ko, who_en = scoring.who(one.label)
+    who_ko, who_en = scoring.subject(one.label)
     when_ko, when_en = scoring.WHEN[view.condition]
     sentence = {
         "ko": f"{when_ko} {who_ko} {ran_s:.1f}초 동안 뜀 (초당 키의 {pace:.1f}배, 기준 {limits.speed:g}배)",
         "en": f"{who_en} running for {ran_s:.1f} s {when_en} ({pace:.1f} body heights/s, threshold {limits.speed:g})",
     }
-    return Account(factors, sentence)
+    return Explanation(factors, sentence)

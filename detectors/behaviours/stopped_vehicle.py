@@ -15,13 +15,13 @@ import msgspec
 from pydantic import Field
 
 from detectors import scoring, thresholds
-from detectors.behaviours.base import Account, Claim, Wake
+from detectors.behaviours.base import Candidate, Explanation, Trigger
 from detectors.behaviours.common import vehicle_stops
-from detectors.behaviours.common.vehicle_stops import Stand
+from detectors.behaviours.common.vehicle_stops import StoppedVehicle
 from detectors.behaviours.common.zone_dwell import TOLERANCE_S
-from detectors.observation.observation import View
-from detectors.thresholds import MoverThresholds, Resolver
-from lanewatch.config.fields import Name
+from detectors.observation.observation import Observation
+from detectors.thresholds import MovingObjectThresholds, Resolver
+from lanewatch.config.fields import LocalizedName
 from lanewatch.records import LABELS
 
 LANES = frozenset({"lane"})
@@ -33,7 +33,7 @@ LONGER = 0.1
 """More for each threshold's length on top, up to three."""
 
 
-class StoppedThresholds(MoverThresholds):
+class StoppedVehicleThresholds(MovingObjectThresholds):
     """When standing becomes stopped."""
 
     classes: str = Field(
@@ -64,32 +64,32 @@ class StoppedThresholds(MoverThresholds):
     )
 
 
-class Stops(msgspec.Struct, frozen=True):
+class StoppedVehicleMemory(msgspec.Struct, frozen=True):
     """What is remembered: the vehicles that stand."""
 
-    stands: tuple[Stand, ...] = ()
+    stands: tuple[StoppedVehicle, ...] = ()
 
 
-class StoppedVehicle:
+class StoppedVehicleBehaviour:
     """A vehicle came and stands off the lane. One event for each stop of each vehicle."""
 
     kind: ClassVar[str] = "stopped_vehicle"
-    name: ClassVar[Name] = Name(ko="차로 밖 정차", en="Stopped vehicle")
+    name: ClassVar[LocalizedName] = LocalizedName(ko="차로 밖 정차", en="Stopped vehicle")
     onvif: ClassVar[str] = ""
     kisa: ClassVar[str] = ""
     places: ClassVar[frozenset[str]] = LANES
-    wakes: ClassVar[frozenset[Wake]] = frozenset({"tracks"})
-    Thresholds: ClassVar[type[thresholds.Thresholds]] = StoppedThresholds
-    Memory: ClassVar[type[msgspec.Struct]] = Stops
+    wakes: ClassVar[frozenset[Trigger]] = frozenset({"tracks"})
+    Thresholds: ClassVar[type[thresholds.Thresholds]] = StoppedVehicleThresholds
+    Memory: ClassVar[type[msgspec.Struct]] = StoppedVehicleMemory
 
-    def __init__(self, limits: Resolver[StoppedThresholds]) -> None:
+    def __init__(self, limits: Resolver[StoppedVehicleThresholds]) -> None:
         self._limits = limits
 
-    def start(self) -> Stops:
+    def start(self) -> StoppedVehicleMemory:
         """No vehicle stands anywhere."""
-        return Stops()
+        return StoppedVehicleMemory()
 
-    def step(self, memory: Stops, view: View) -> tuple[Stops, Sequence[Claim]]:
+    def step(self, memory: StoppedVehicleMemory, view: Observation) -> tuple[StoppedVehicleMemory, Sequence[Candidate]]:
         """The vehicles after a record; a claim for each that has stood off the lane for long enough."""
         now = vehicle_stops.advance(memory.stands, view, VEHICLES)
         if now is memory.stands:
@@ -103,15 +103,15 @@ class StoppedVehicle:
             long_enough = limits.stand_s - TOLERANCE_S <= stand.stood_s <= limits.longest_s
             if long_enough and stand.label in limits.labels:
                 claims.append(_claim(stand, zone, view, limits))
-        return Stops(tuple(stand for stand in now if stand.left_at is None)), claims
+        return StoppedVehicleMemory(tuple(stand for stand in now if stand.left_at is None)), claims
 
 
-def _in_lane(stand: Stand, view: View) -> bool:
+def _in_lane(stand: StoppedVehicle, view: Observation) -> bool:
     return any(area.contains(stand.x, stand.y) for area in view.ground.areas_of(LANES))
 
 
-def _claim(stand: Stand, zone: str, view: View, limits: StoppedThresholds) -> Claim:
-    return Claim(
+def _claim(stand: StoppedVehicle, zone: str, view: Observation, limits: StoppedVehicleThresholds) -> Candidate:
+    return Candidate(
         key=f"{round(stand.since * 1000)}/{round(stand.x)},{round(stand.y)}",
         zone=zone,
         since=stand.since,
@@ -126,15 +126,15 @@ def _claim(stand: Stand, zone: str, view: View, limits: StoppedThresholds) -> Cl
     )
 
 
-def _account(stand: Stand, zone: str, view: View, limits: StoppedThresholds) -> Account:
+def _account(stand: StoppedVehicle, zone: str, view: Observation, limits: StoppedVehicleThresholds) -> Explanation:
     longer = min(max(stand.stood_s / limits.stand_s - 1, 0.0), 3.0)
     factors = (
-        scoring.part(
+        scoring.make_factor(
             "standing", STOPPED + LONGER * longer, seconds=round(stand.stood_s, 1), threshold_s=limits.stand_s
         ),
-        *scoring.circumstances(view.condition, stand.label, stand.score),
+        *scoring.common_factors(view.condition, stand.label, stand.score),
     )
-    who_ko, who_en = scoring.who(stand.label)
+    who_ko, who_en = scoring.subject(stand.label)
     when_ko, when_en = scoring.WHEN[view.condition]
     long_ko, long_en = scoring.duration(math.floor(stand.stood_s + TOLERANCE_S))
     limit_ko, limit_en = scoring.duration(limits.stand_s)
@@ -146,4 +146,4 @@ def _account(stand: Stand, zone: str, view: View, limits: StoppedThresholds) -> 
         "ko": f"{when_ko} {where_ko} {who_ko} {long_ko} 동안 서 있음 (기준 {limit_ko})",
         "en": f"{who_en} standing {where_en} for {long_en} {when_en} (threshold {limit_en})",
     }
-    return Account(factors, sentence)
+    return Explanation(factors, sentence)

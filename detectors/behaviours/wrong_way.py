@@ -15,12 +15,12 @@ import msgspec
 from pydantic import Field
 
 from detectors import scoring, thresholds
-from detectors.behaviours.base import Account, Claim, Wake
-from detectors.observation.camera_geometry import Lane
-from detectors.observation.observation import View
-from detectors.observation.tracked_objects import Followed
-from detectors.thresholds import MoverThresholds, Resolver
-from lanewatch.config.fields import Name
+from detectors.behaviours.base import Candidate, Explanation, Trigger
+from detectors.observation.camera_geometry import PixelLane
+from detectors.observation.observation import Observation
+from detectors.observation.tracked_objects import TrackedObject
+from detectors.thresholds import MovingObjectThresholds, Resolver
+from lanewatch.config.fields import LocalizedName
 from lanewatch.config.site import Zone
 
 AGAINST = 0.45
@@ -35,7 +35,7 @@ UNSEEN_S = 2.0
 """Seconds for which it may not be seen and still goes on."""
 
 
-class WrongWayThresholds(MoverThresholds):
+class WrongWayThresholds(MovingObjectThresholds):
     """When going against a lane's direction counts."""
 
     classes: str = Field(
@@ -63,7 +63,7 @@ class WrongWayThresholds(MoverThresholds):
     )
 
 
-class Contrary(msgspec.Struct, frozen=True):
+class WrongWayTrack(msgspec.Struct, frozen=True):
     """One that goes against a lane's direction: since when, and how many of its lengths in all."""
 
     lane: str
@@ -73,38 +73,38 @@ class Contrary(msgspec.Struct, frozen=True):
     gone: float
 
 
-class Contraries(msgspec.Struct, frozen=True):
+class WrongWayMemory(msgspec.Struct, frozen=True):
     """Who goes the wrong way now."""
 
-    contraries: tuple[Contrary, ...] = ()
+    contraries: tuple[WrongWayTrack, ...] = ()
 
 
 class WrongWay:
     """Somebody goes along a lane the wrong way. One event each."""
 
     kind: ClassVar[str] = "wrong_way"
-    name: ClassVar[Name] = Name(ko="역주행", en="Wrong way")
+    name: ClassVar[LocalizedName] = LocalizedName(ko="역주행", en="Wrong way")
     onvif: ClassVar[str] = ""
     kisa: ClassVar[str] = ""
     places: ClassVar[frozenset[str]] = frozenset({"lane"})
-    wakes: ClassVar[frozenset[Wake]] = frozenset({"tracks"})
+    wakes: ClassVar[frozenset[Trigger]] = frozenset({"tracks"})
     Thresholds: ClassVar[type[thresholds.Thresholds]] = WrongWayThresholds
-    Memory: ClassVar[type[msgspec.Struct]] = Contraries
+    Memory: ClassVar[type[msgspec.Struct]] = WrongWayMemory
 
     def __init__(self, limits: Resolver[WrongWayThresholds]) -> None:
         self._limits = limits
 
-    def start(self) -> Contraries:
+    def start(self) -> WrongWayMemory:
         """Nobody goes the wrong way."""
-        return Contraries()
+        return WrongWayMemory()
 
-    def step(self, memory: Contraries, view: View) -> tuple[Contraries, Sequence[Claim]]:
+    def step(self, memory: WrongWayMemory, view: Observation) -> tuple[WrongWayMemory, Sequence[Candidate]]:
         """Who goes the wrong way after a record; a claim for each that has gone far enough."""
         if not view.ground.lanes and not memory.contraries:
             return memory, ()
         before = {(one.lane, one.track): one for one in memory.contraries}
-        now: list[Contrary] = []
-        claims: list[Claim] = []
+        now: list[WrongWayTrack] = []
+        claims: list[Candidate] = []
         for lane in view.ground.lanes:
             if not view.holds(lane.area.zone.schedule):
                 continue
@@ -118,9 +118,11 @@ class WrongWay:
         for place, gone in before.items():
             if place not in known and gone.track not in here and view.captured_at - gone.until <= UNSEEN_S:
                 now.append(gone)
-        return (Contraries(tuple(now)) if now or memory.contraries else memory), claims
+        return (WrongWayMemory(tuple(now)) if now or memory.contraries else memory), claims
 
-    def _go(self, lane: Lane, one: Followed, before: Contrary | None, view: View) -> Contrary | None:
+    def _go(
+        self, lane: PixelLane, one: TrackedObject, before: WrongWayTrack | None, view: Observation
+    ) -> WrongWayTrack | None:
         """How far somebody has gone against the lane after this record; None for those who don't."""
         if not one.seen:
             return before if before is not None and view.captured_at - before.until <= UNSEEN_S else None
@@ -134,14 +136,16 @@ class WrongWay:
             return None
         step = (one.before.x - one.x) * lane.along_x + (one.before.y - one.y) * lane.along_y
         gone, since = (0.0, one.before.at) if before is None else (before.gone, before.since)
-        return Contrary(lane.area.zone.id, one.id, since, view.captured_at, gone + max(step, 0.0) / one.height)
+        return WrongWayTrack(lane.area.zone.id, one.id, since, view.captured_at, gone + max(step, 0.0) / one.height)
 
-    def _claim(self, lane: Lane, contrary: Contrary, one: Followed, view: View) -> Sequence[Claim]:
+    def _claim(
+        self, lane: PixelLane, contrary: WrongWayTrack, one: TrackedObject, view: Observation
+    ) -> Sequence[Candidate]:
         limits = self._limits.at(view, contrary.lane, one.label)
         if contrary.gone < limits.distance:
             return ()
         zone = lane.area.zone
-        claim = Claim(
+        claim = Candidate(
             key=f"{contrary.lane}/{contrary.track}",
             zone=contrary.lane,
             since=contrary.since,
@@ -158,14 +162,16 @@ class WrongWay:
         return (claim,)
 
 
-def _account(zone: Zone, contrary: Contrary, one: Followed, view: View, limits: WrongWayThresholds) -> Account:
+def _account(
+    zone: Zone, contrary: WrongWayTrack, one: TrackedObject, view: Observation, limits: WrongWayThresholds
+) -> Explanation:
     gone = contrary.gone
     further = min(gone / limits.distance - 1, 3.0)
     factors = (
-        scoring.part("against", AGAINST + FURTHER * further, lengths=round(gone, 1), threshold=limits.distance),
-        *scoring.circumstances(view.condition, one.label, one.score),
+        scoring.make_factor("against", AGAINST + FURTHER * further, lengths=round(gone, 1), threshold=limits.distance),
+        *scoring.common_factors(view.condition, one.label, one.score),
     )
-    who_ko, who_en = scoring.who(one.label)
+    who_ko, who_en = scoring.subject(one.label)
     when_ko, when_en = scoring.WHEN[view.condition]
     sentence = {
         "ko": f"{when_ko} '{zone.name.ko}' 구역에서 {who_ko} 진행 방향을 거슬러 감 "
@@ -173,4 +179,4 @@ def _account(zone: Zone, contrary: Contrary, one: Followed, view: View, limits: 
         "en": f"{who_en} going the wrong way along '{zone.name.en}' {when_en} "
         f"({gone:.1f} lengths of its own, threshold {limits.distance:g})",
     }
-    return Account(factors, sentence)
+    return Explanation(factors, sentence)

@@ -8,14 +8,14 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from lanewatch.config.fields import Name
+from lanewatch.config.fields import LocalizedName
 from lanewatch.config.site import Camera
 from lanewatch.records import Event
 
 _EARTH_M = 6_371_000.0
 
 
-class Place(NamedTuple):
+class CameraMap(NamedTuple):
     """Where the site's cameras are, and what they are called."""
 
     cameras: Mapping[str, Camera]
@@ -29,19 +29,19 @@ class Place(NamedTuple):
         east = math.radians(b.longitude - a.longitude) * math.cos(math.radians((a.latitude + b.latitude) / 2))
         return _EARTH_M * math.hypot(north, east)
 
-    def name(self, camera: str) -> Name:
+    def name(self, camera: str) -> LocalizedName:
         """What it is called."""
         found = self.cameras.get(camera)
-        return Name(ko=camera, en=camera) if found is None else found.name
+        return LocalizedName(ko=camera, en=camera) if found is None else found.name
 
-    def zone(self, camera: str, zone: str) -> Name | None:
+    def zone(self, camera: str, zone: str) -> LocalizedName | None:
         """What a camera's zone is called, None where there is none."""
         found = self.cameras.get(camera)
         zones = () if found is None else found.zones
         return next((one.name for one in zones if one.id == zone), None)
 
 
-class Told(msgspec.Struct, frozen=True):
+class EventSummary(msgspec.Struct, frozen=True):
     """One event of one camera as it was last told. ``until`` is its end, or when it was told."""
 
     id: str
@@ -52,21 +52,21 @@ class Told(msgspec.Struct, frozen=True):
     revision: int
 
     @classmethod
-    def of(cls, event: Event) -> Told:
+    def of(cls, event: Event) -> EventSummary:
         """A revision of it."""
         going_on = event.state in ("open", "updated")
         until = event.updated_at if event.ended_at is None else event.ended_at
         return cls(event.id, event.camera, event.began_at, until, going_on, event.revision)
 
 
-class Step(Protocol):
+class StepFunction(Protocol):
     """The memory after a revision of an event, and what it says. Revisions come in the order of capture time; one that
     came before changes nothing. Where it does not begin anything, what is known only goes on."""
 
-    def __call__(self, memory: Any, event: Event, place: Place, *, begins: bool) -> tuple[Any, list[Event]]: ...
+    def __call__(self, memory: Any, event: Event, place: CameraMap, *, begins: bool) -> tuple[Any, list[Event]]: ...
 
 
-class Forget(Protocol):
+class ForgetFunction(Protocol):
     """The memory without what nothing can be joined to any more, by how far each camera has been judged; the very same
     where that is all of it."""
 
@@ -89,9 +89,9 @@ class Correlation(NamedTuple):
     """
 
     kind: str
-    name: Name
+    name: LocalizedName
     of: frozenset[str]
     kept_s: float
     Memory: type[msgspec.Struct]
-    step: Step
-    forget: Forget
+    step: StepFunction
+    forget: ForgetFunction

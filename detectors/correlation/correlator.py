@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 
 from detectors.correlation import event_ordering, outage, repeated_theft, roaming
-from detectors.correlation.base import Correlation, Place
-from detectors.correlation.event_ordering import Order
-from lanewatch.config.revisions import Revisions
+from detectors.correlation.base import CameraMap, Correlation
+from detectors.correlation.event_ordering import EventOrder
+from lanewatch.config.revisions import SiteRevisions
 from lanewatch.config.site import Site
-from lanewatch.records import Event, Reached, restore
+from lanewatch.records import Event, Watermark, restore
 
 CORRELATIONS: tuple[Correlation, ...] = (outage.CORRELATION, repeated_theft.CORRELATION, roaming.CORRELATION)
 """The table of all there are."""
@@ -26,7 +26,7 @@ class CorrelationError(ValueError):
     """A correlation that this release does not have; says which there are."""
 
 
-def wanted(site: Site) -> tuple[str, ...]:
+def enabled_correlations(site: Site) -> tuple[str, ...]:
     """What is looked for at a site."""
     return KINDS if site.correlations is None else site.correlations
 
@@ -38,7 +38,7 @@ class CorrelatorState(msgspec.Struct, frozen=True):
     used after a decoding.
     """
 
-    order: Order = Order()
+    order: EventOrder = EventOrder()
     memories: dict[str, Any] = {}
 
 
@@ -58,13 +58,13 @@ class Correlator:
         CorrelationError: the site names a correlation that there is not.
     """
 
-    def __init__(self, site: Site | Revisions, *, run: str = "live") -> None:
-        self._revisions = site if isinstance(site, Revisions) else Revisions.of(site)
+    def __init__(self, site: Site | SiteRevisions, *, run: str = "live") -> None:
+        self._revisions = site if isinstance(site, SiteRevisions) else SiteRevisions.of(site)
         for revision in self._revisions.all:
             _check(revision.site)
         self._run = run
         self._cameras = frozenset(camera.id for camera in self._revisions.latest.cameras)
-        self._places: dict[int, Place] = {}
+        self._places: dict[int, CameraMap] = {}
 
     def start(self) -> CorrelatorState:
         """Nothing has happened anywhere."""
@@ -79,13 +79,13 @@ class Correlator:
             return state, []  # told again after a long time, and all that it belonged to is forgotten
         return self._go_on(msgspec.structs.replace(state, order=event_ordering.put(state.order, event)))
 
-    def advance(self, state: CorrelatorState, reached: Mapping[str, Reached]) -> tuple[CorrelatorState, list[Event]]:
+    def advance(self, state: CorrelatorState, reached: Mapping[str, Watermark]) -> tuple[CorrelatorState, list[Event]]:
         """The state after cameras have been judged further, and what can be said then."""
         state = msgspec.structs.replace(state, order=event_ordering.advance(state.order, reached))
         return self._go_on(state)
 
     def _go_on(self, state: CorrelatorState) -> tuple[CorrelatorState, list[Event]]:
-        waiting, ready = event_ordering.let_go(state.order, self._cameras)
+        waiting, ready = event_ordering.release_ready(state.order, self._cameras)
         if not ready and not state.memories:
             return CorrelatorState(waiting, state.memories), []
         memories, told = {}, []
@@ -107,17 +107,17 @@ class Correlator:
         for event in ready:
             if event.kind in one.of:
                 site = self._revisions.at(event.updated_at)
-                memory, more = one.step(memory, event, self._place(site), begins=one.kind in wanted(site))
+                memory, more = one.step(memory, event, self._place(site), begins=one.kind in enabled_correlations(site))
                 told += more
         return memory, told
 
-    def _place(self, site: Site) -> Place:
+    def _place(self, site: Site) -> CameraMap:
         if id(site) not in self._places:
-            self._places[id(site)] = Place({camera.id: camera for camera in site.cameras})
+            self._places[id(site)] = CameraMap({camera.id: camera for camera in site.cameras})
         return self._places[id(site)]
 
 
 def _check(site: Site) -> None:
-    unknown = [kind for kind in wanted(site) if kind not in KINDS]
+    unknown = [kind for kind in enabled_correlations(site) if kind not in KINDS]
     if unknown:
         raise CorrelationError(f"correlations: no such correlation: {unknown[0]}; there are {', '.join(KINDS)}")

@@ -16,13 +16,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from lanewatch.records import Event, Reached
+from lanewatch.records import Event, Watermark
 
 HOLD_S = 60.0
 """A watcher that is killed is replaced within 15 s; a broker that is away for a minute is away for everybody."""
 
 
-class Mark(msgspec.Struct, frozen=True):
+class CameraWatermark(msgspec.Struct, frozen=True):
     """How far a camera has been judged.
 
     Attributes:
@@ -36,22 +36,22 @@ class Mark(msgspec.Struct, frozen=True):
     over: bool = False
 
 
-class Waiting(msgspec.Struct, frozen=True):
+class WaitingEvent(msgspec.Struct, frozen=True):
     """An event and when it came, by the order's own clock."""
 
     event: Event
     since: float
 
 
-class Order(msgspec.Struct, frozen=True):
+class EventOrder(msgspec.Struct, frozen=True):
     """What waits, first things first, and how far the cameras are. ``now`` counts seconds from 0."""
 
     now: float = 0.0
-    marks: dict[str, Mark] = {}
-    waiting: tuple[Waiting, ...] = ()
+    marks: dict[str, CameraWatermark] = {}
+    waiting: tuple[WaitingEvent, ...] = ()
 
 
-class Key(NamedTuple):
+class OrderKey(NamedTuple):
     """What is let go first."""
 
     at: float
@@ -60,22 +60,22 @@ class Key(NamedTuple):
     revision: int
 
 
-def key(event: Event) -> Key:
+def order_key(event: Event) -> OrderKey:
     """An event's place in the order."""
-    return Key(event.updated_at, event.camera, event.id, event.revision)
+    return OrderKey(event.updated_at, event.camera, event.id, event.revision)
 
 
-def put(order: Order, event: Event) -> Order:
+def put(order: EventOrder, event: Event) -> EventOrder:
     """The order with one event more; the very same where it waits already."""
-    place, waiting = key(event), order.waiting
-    number = bisect_left(waiting, place, key=lambda one: key(one.event))
-    if number < len(waiting) and key(waiting[number].event) == place:
+    place, waiting = order_key(event), order.waiting
+    number = bisect_left(waiting, place, key=lambda one: order_key(one.event))
+    if number < len(waiting) and order_key(waiting[number].event) == place:
         return order
-    after = (*waiting[:number], Waiting(event, order.now), *waiting[number:])
+    after = (*waiting[:number], WaitingEvent(event, order.now), *waiting[number:])
     return msgspec.structs.replace(order, waiting=after)
 
 
-def advance(order: Order, reached: Mapping[str, Reached]) -> Order:
+def advance(order: EventOrder, reached: Mapping[str, Watermark]) -> EventOrder:
     """The order after cameras have been judged further. What comes again, or late, takes nothing back."""
     marks = dict(order.marks)
     now = order.now
@@ -84,11 +84,11 @@ def advance(order: Order, reached: Mapping[str, Reached]) -> Order:
         at = one.captured_at if before is None else max(one.captured_at, before.reached)
         lead = _lead(at, before, now, marks)
         now = max(now, at - lead)
-        marks[camera] = Mark(at, lead, one.gap == "ended")
+        marks[camera] = CameraWatermark(at, lead, one.gap == "ended")
     return msgspec.structs.replace(order, now=now, marks=marks)
 
 
-def _lead(at: float, before: Mark | None, now: float, marks: Mapping[str, Mark]) -> float:
+def _lead(at: float, before: CameraWatermark | None, now: float, marks: Mapping[str, CameraWatermark]) -> float:
     """A camera's clock less the order's: its own, or another's that it is in step with, or, after a jump, a new one."""
     if before is not None and at - before.lead <= now + HOLD_S:
         return before.lead
@@ -96,7 +96,7 @@ def _lead(at: float, before: Mark | None, now: float, marks: Mapping[str, Mark])
     return lead if abs(at - lead - now) <= HOLD_S else at - now
 
 
-def let_go(order: Order, cameras: Collection[str]) -> tuple[Order, list[Event]]:
+def release_ready(order: EventOrder, cameras: Collection[str]) -> tuple[EventOrder, list[Event]]:
     """What need not wait any longer, in order.
 
     Args:
@@ -114,7 +114,7 @@ def let_go(order: Order, cameras: Collection[str]) -> tuple[Order, list[Event]]:
     return msgspec.structs.replace(order, waiting=order.waiting[free:]), gone
 
 
-def _held(event: Event, order: Order, cameras: Collection[str]) -> bool:
+def _held(event: Event, order: EventOrder, cameras: Collection[str]) -> bool:
     at = event.updated_at
     own = order.marks.get(event.camera)
     if own is None or (own.reached < at and not own.over):

@@ -13,12 +13,12 @@ from collections.abc import Mapping
 import msgspec
 
 from detectors import scoring
-from detectors.correlation.base import Correlation, Place, Told
-from lanewatch.config.fields import Name
+from detectors.correlation.base import CameraMap, Correlation, EventSummary
+from lanewatch.config.fields import LocalizedName
 from lanewatch.records import Event, State
 
 KIND = "outage"
-NAME = Name(ko="카메라 동시 장애", en="Outage")
+NAME = LocalizedName(ko="카메라 동시 장애", en="Outage")
 OF = "signal_lost"
 
 NAMESPACE = uuid.UUID("8b3f0c1e-2f5c-5a41-9a52-7f0a4b5f9e66")
@@ -39,11 +39,11 @@ WHOLE = 0.3
 """More when the whole group is away."""
 
 
-class Fall(msgspec.Struct, frozen=True):
+class GroupOutage(msgspec.Struct, frozen=True):
     """Losses that are one outage of a group; ``event`` is its last revision."""
 
     group: str
-    losses: tuple[Told, ...]
+    losses: tuple[EventSummary, ...]
     event: Event
 
     @property
@@ -52,16 +52,16 @@ class Fall(msgspec.Struct, frozen=True):
         return self.event.state in ("closed", "expired")
 
 
-class Outages(msgspec.Struct, frozen=True):
+class OutageMemory(msgspec.Struct, frozen=True):
     """What is remembered: losses that stand alone, and outages."""
 
-    alone: tuple[Told, ...] = ()
-    falls: tuple[Fall, ...] = ()
+    alone: tuple[EventSummary, ...] = ()
+    falls: tuple[GroupOutage, ...] = ()
 
 
-def step(memory: Outages, event: Event, place: Place, *, begins: bool) -> tuple[Outages, list[Event]]:
-    """See ``detectors.correlation.base.Step``. The events are those of cameras that lost their signal."""
-    loss = Told.of(event)
+def step(memory: OutageMemory, event: Event, place: CameraMap, *, begins: bool) -> tuple[OutageMemory, list[Event]]:
+    """See ``detectors.correlation.base.StepFunction``. The events are those of cameras that lost their signal."""
+    loss = EventSummary.of(event)
     for number, fall in enumerate(memory.falls):
         before = next((one for one in fall.losses if one.id == loss.id), None)
         if before is None:
@@ -79,37 +79,39 @@ def step(memory: Outages, event: Event, place: Place, *, begins: bool) -> tuple[
     return _joined(msgspec.structs.replace(memory, alone=(*alone, loss)), loss, event, place)
 
 
-def forget(memory: Outages, reached: Mapping[str, float]) -> Outages:
-    """See ``detectors.correlation.base.Forget``."""
+def forget(memory: OutageMemory, reached: Mapping[str, float]) -> OutageMemory:
+    """See ``detectors.correlation.base.ForgetFunction``."""
 
-    def old(one: Told) -> bool:
+    def old(one: EventSummary) -> bool:
         return not one.open and reached.get(one.camera, -math.inf) - one.until > KEPT_S
 
     alone = tuple(one for one in memory.alone if not old(one))
     falls = tuple(one for one in memory.falls if not (one.over and all(map(old, one.losses))))
     if len(alone) == len(memory.alone) and len(falls) == len(memory.falls):
         return memory
-    return Outages(alone, falls)
+    return OutageMemory(alone, falls)
 
 
-CORRELATION = Correlation(KIND, NAME, frozenset({OF}), KEPT_S, Outages, step, forget)
+CORRELATION = Correlation(KIND, NAME, frozenset({OF}), KEPT_S, OutageMemory, step, forget)
 
 
-def _with(falls: tuple[Fall, ...], number: int, fall: Fall) -> tuple[Fall, ...]:
+def _with(falls: tuple[GroupOutage, ...], number: int, fall: GroupOutage) -> tuple[GroupOutage, ...]:
     return (*falls[:number], fall, *falls[number + 1 :])
 
 
-def _group(place: Place, camera: str) -> str:
+def _group(place: CameraMap, camera: str) -> str:
     found = place.cameras.get(camera)
     return "" if found is None else found.group
 
 
-def _needed(place: Place, group: str) -> int:
+def _needed(place: CameraMap, group: str) -> int:
     members = sum(camera.group == group for camera in place.cameras.values())
     return max(LEAST, math.ceil(SHARE * members))
 
 
-def _joined(memory: Outages, loss: Told, event: Event, place: Place) -> tuple[Outages, list[Event]]:
+def _joined(
+    memory: OutageMemory, loss: EventSummary, event: Event, place: CameraMap
+) -> tuple[OutageMemory, list[Event]]:
     """A loss is joined to the outage of its group that it came with, or begins one with others."""
     group = _group(place, loss.camera)
     for number, fall in enumerate(memory.falls):
@@ -118,7 +120,7 @@ def _joined(memory: Outages, loss: Told, event: Event, place: Place) -> tuple[Ou
             losses = (*fall.losses, loss)
             told = _told(fall.event, group, losses, event, place)
             alone = tuple(one for one in memory.alone if one.id != loss.id)
-            return Outages(alone, _with(memory.falls, number, Fall(group, losses, told))), [told]
+            return OutageMemory(alone, _with(memory.falls, number, GroupOutage(group, losses, told))), [told]
     together = tuple(
         one
         for one in memory.alone
@@ -129,23 +131,23 @@ def _joined(memory: Outages, loss: Told, event: Event, place: Place) -> tuple[Ou
     losses = tuple(sorted(together, key=lambda one: (one.began_at, one.camera, one.id)))
     told = _told(_blank(losses, event), group, losses, event, place, state="open")
     alone = tuple(one for one in memory.alone if one not in together)
-    return Outages(alone, (*memory.falls, Fall(group, losses, told))), [told]
+    return OutageMemory(alone, (*memory.falls, GroupOutage(group, losses, told))), [told]
 
 
-def _gone_on(fall: Fall, loss: Told, event: Event, place: Place) -> tuple[Fall, list[Event]]:
+def _gone_on(fall: GroupOutage, loss: EventSummary, event: Event, place: CameraMap) -> tuple[GroupOutage, list[Event]]:
     """A camera of it is told again; when none is away any more, it is over."""
     before = next(one for one in fall.losses if one.id == loss.id)
     losses = tuple(loss if one.id == loss.id else one for one in fall.losses)
     if fall.over or (loss.open and before.open):
-        return Fall(fall.group, losses, fall.event), []
+        return GroupOutage(fall.group, losses, fall.event), []
     state: State = "updated"
     if not any(one.open for one in losses):
         state = "expired" if event.state == "expired" else "closed"
     told = _told(fall.event, fall.group, losses, event, place, state=state)
-    return Fall(fall.group, losses, told), [told]
+    return GroupOutage(fall.group, losses, told), [told]
 
 
-def _blank(losses: tuple[Told, ...], event: Event) -> Event:
+def _blank(losses: tuple[EventSummary, ...], event: Event) -> Event:
     return msgspec.structs.replace(
         event,
         id=str(uuid.uuid5(NAMESPACE, "|".join(one.id for one in losses))),
@@ -162,20 +164,28 @@ def _blank(losses: tuple[Told, ...], event: Event) -> Event:
 
 
 def _told(
-    known: Event, group: str, losses: tuple[Told, ...], event: Event, place: Place, *, state: State = "updated"
+    known: Event,
+    group: str,
+    losses: tuple[EventSummary, ...],
+    event: Event,
+    place: CameraMap,
+    *,
+    state: State = "updated",
 ) -> Event:
     members = max(sum(camera.group == group for camera in place.cameras.values()), 1)
     cameras = len({one.camera for one in losses})
     away = len({one.camera for one in losses if one.open})
     share = min(cameras / members, 1.0)
     factors = (
-        scoring.part("outage", REACHED + WHOLE * share, cameras=cameras, away=away, members=members, group=group),
+        scoring.make_factor(
+            "outage", REACHED + WHOLE * share, cameras=cameras, away=away, members=members, group=group
+        ),
     )
     return msgspec.structs.replace(
         known,
         state=state,
         severity=2,
-        score=scoring.total(factors),
+        score=scoring.total_score(factors),
         factors=factors,
         sentence=_sentence(group, cameras, away, members),
         parts=tuple(one.id for one in losses),

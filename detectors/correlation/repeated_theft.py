@@ -14,13 +14,13 @@ from collections.abc import Mapping
 import msgspec
 
 from detectors import scoring
-from detectors.correlation.base import Correlation, Place
-from lanewatch.config.fields import Name
+from detectors.correlation.base import CameraMap, Correlation
+from lanewatch.config.fields import LocalizedName
 from lanewatch.records import Event, State
 from lanewatch.sun import Condition
 
 KIND = "repeated_theft"
-NAME = Name(ko="농산물 도난 반복", en="Repeated produce theft")
+NAME = LocalizedName(ko="농산물 도난 반복", en="Repeated produce theft")
 OF = "produce_theft"
 
 NAMESPACE = uuid.UUID("3c1f6a0d-90c4-5f57-8f43-6a8f0f4f7b52")
@@ -54,13 +54,15 @@ class Theft(msgspec.Struct, frozen=True):
     event: Event | None = None
 
 
-class Thefts(msgspec.Struct, frozen=True):
+class RepeatedTheftMemory(msgspec.Struct, frozen=True):
     """What is remembered, in the order in which it became an alert."""
 
     thefts: tuple[Theft, ...] = ()
 
 
-def step(memory: Thefts, event: Event, place: Place, *, begins: bool = True) -> tuple[Thefts, list[Event]]:
+def step(
+    memory: RepeatedTheftMemory, event: Event, place: CameraMap, *, begins: bool = True
+) -> tuple[RepeatedTheftMemory, list[Event]]:
     """The memory after a revision of a theft, and what it says about the nights before."""
     known = next((one for one in memory.thefts if one.id == event.id), None)
     if known is not None:
@@ -86,13 +88,13 @@ def step(memory: Thefts, event: Event, place: Place, *, begins: bool = True) -> 
     return _with(memory, theft), told
 
 
-def forget(memory: Thefts, reached: Mapping[str, float]) -> Thefts:
+def forget(memory: RepeatedTheftMemory, reached: Mapping[str, float]) -> RepeatedTheftMemory:
     """The memory without what is older than thirty days; each camera's by its own clock."""
     kept = tuple(one for one in memory.thefts if reached.get(one.camera, -math.inf) - one.told_at <= WITHIN_S)
-    return memory if len(kept) == len(memory.thefts) else Thefts(kept)
+    return memory if len(kept) == len(memory.thefts) else RepeatedTheftMemory(kept)
 
 
-def _night(event: Event, place: Place) -> int:
+def _night(event: Event, place: CameraMap) -> int:
     """Which night: days are counted from noon to noon by the sun over the camera."""
     camera = place.cameras.get(event.camera)
     ahead_s = 0.0 if camera is None else camera.longitude / 360 * DAY_S
@@ -107,13 +109,13 @@ def _repeats(theft: Theft, before: Theft) -> bool:
     return passed_s <= WITHIN_S and off_s <= ALIKE_S
 
 
-def _with(memory: Thefts, theft: Theft) -> Thefts:
+def _with(memory: RepeatedTheftMemory, theft: Theft) -> RepeatedTheftMemory:
     here = [one for one in memory.thefts if (one.camera, one.zone) == (theft.camera, theft.zone)]
     drop = here[0].id if len(here) >= MOST else ""
-    return Thefts((*(one for one in memory.thefts if one.id != drop), theft))
+    return RepeatedTheftMemory((*(one for one in memory.thefts if one.id != drop), theft))
 
 
-def _gone_on(memory: Thefts, known: Theft, event: Event) -> tuple[Thefts, list[Event]]:
+def _gone_on(memory: RepeatedTheftMemory, known: Theft, event: Event) -> tuple[RepeatedTheftMemory, list[Event]]:
     """A theft was told again: what says that it repeats others ends with it."""
     told: list[Event] = []
     linked = known.event
@@ -121,15 +123,15 @@ def _gone_on(memory: Thefts, known: Theft, event: Event) -> tuple[Thefts, list[E
         linked = _revised(linked, event, event.state)
         told = [linked]
     changed = msgspec.structs.replace(known, told_at=event.updated_at, revision=event.revision, event=linked)
-    return Thefts(tuple(changed if one.id == known.id else one for one in memory.thefts)), told
+    return RepeatedTheftMemory(tuple(changed if one.id == known.id else one for one in memory.thefts)), told
 
 
-def _told(event: Event, thefts: list[Theft], place: Place) -> Event:
+def _told(event: Event, thefts: list[Theft], place: CameraMap) -> Event:
     nights = len({one.night for one in thefts})
     condition: Condition = "night" if event.condition == "infrared" else event.condition or "day"
     factors = (
-        scoring.part("repeated", AGAIN + FURTHER * min(nights - 2, 3), nights=nights, thefts=len(thefts)),
-        scoring.part("night", scoring.NIGHT[condition], condition=condition),
+        scoring.make_factor("repeated", AGAIN + FURTHER * min(nights - 2, 3), nights=nights, thefts=len(thefts)),
+        scoring.make_factor("night", scoring.NIGHT[condition], condition=condition),
     )
     blank = msgspec.structs.replace(
         event,
@@ -137,7 +139,7 @@ def _told(event: Event, thefts: list[Theft], place: Place) -> Event:
         kind=KIND,
         started_at=event.updated_at,
         severity=2 if nights == 2 else 3,
-        score=scoring.total(factors),
+        score=scoring.total_score(factors),
         factors=factors,
         thresholds={"within_s": WITHIN_S, "alike_s": ALIKE_S},
         sentence=_sentence(event, thefts, nights, place),
@@ -162,7 +164,7 @@ def _revised(known: Event, event: Event, state: State) -> Event:
     )
 
 
-def _sentence(event: Event, thefts: list[Theft], nights: int, place: Place) -> dict[str, str]:
+def _sentence(event: Event, thefts: list[Theft], nights: int, place: CameraMap) -> dict[str, str]:
     name = place.name(event.camera)
     zone = place.zone(event.camera, event.zone)
     ago = thefts[-1].night - thefts[-2].night
@@ -175,4 +177,4 @@ def _sentence(event: Event, thefts: list[Theft], nights: int, place: Place) -> d
     }
 
 
-CORRELATION = Correlation(KIND, NAME, frozenset({OF}), WITHIN_S, Thefts, step, forget)
+CORRELATION = Correlation(KIND, NAME, frozenset({OF}), WITHIN_S, RepeatedTheftMemory, step, forget)

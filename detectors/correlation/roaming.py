@@ -14,13 +14,13 @@ from collections.abc import Mapping
 import msgspec
 
 from detectors import scoring
-from detectors.correlation.base import Correlation, Place, Told
-from lanewatch.config.fields import Name
+from detectors.correlation.base import CameraMap, Correlation, EventSummary
+from lanewatch.config.fields import LocalizedName
 from lanewatch.records import Event, Factor, State
 from lanewatch.sun import Condition
 
 KIND = "roaming"
-NAME = Name(ko="배회 연속", en="Roaming")
+NAME = LocalizedName(ko="배회 연속", en="Roaming")
 OF = "loitering"
 
 NAMESPACE = uuid.UUID("0d1c2a54-7f6e-5b0f-8f0e-6c1b7f3f5a29")
@@ -45,21 +45,23 @@ FURTHER = 0.15
 """More for each further camera, up to three."""
 
 
-class Roam(msgspec.Struct, frozen=True):
+class RoamingEpisode(msgspec.Struct, frozen=True):
     """Stays that are one roaming, in the order in which they were joined; ``event`` is its last revision."""
 
-    parts: tuple[Told, ...]
+    parts: tuple[EventSummary, ...]
     event: Event
 
 
-class Roaming(msgspec.Struct, frozen=True):
+class RoamingMemory(msgspec.Struct, frozen=True):
     """What is remembered: the stays that stand alone, and those that belong together."""
 
-    alone: tuple[Told, ...] = ()
-    roams: tuple[Roam, ...] = ()
+    alone: tuple[EventSummary, ...] = ()
+    roams: tuple[RoamingEpisode, ...] = ()
 
 
-def step(memory: Roaming, event: Event, place: Place, *, begins: bool = True) -> tuple[Roaming, list[Event]]:
+def step(
+    memory: RoamingMemory, event: Event, place: CameraMap, *, begins: bool = True
+) -> tuple[RoamingMemory, list[Event]]:
     """The memory after a revision of a loitering event, and what it says about roaming.
 
     Revisions come in the order of capture time; one that came before changes nothing.
@@ -71,7 +73,7 @@ def step(memory: Roaming, event: Event, place: Place, *, begins: bool = True) ->
         begins: whether anything may be joined or remembered; else what is known only goes on, and the stay that this
             tells of is forgotten.
     """
-    part = Told.of(event)
+    part = EventSummary.of(event)
     for number, roam in enumerate(memory.roams):
         before = next((one for one in roam.parts if one.id == part.id), None)
         if before is None:
@@ -88,36 +90,38 @@ def step(memory: Roaming, event: Event, place: Place, *, begins: bool = True) ->
     return _joined(memory, part, event, place) if begins else (memory, [])
 
 
-def forget(memory: Roaming, reached: Mapping[str, float]) -> Roaming:
+def forget(memory: RoamingMemory, reached: Mapping[str, float]) -> RoamingMemory:
     """The memory without what nothing can be joined to any more; each camera's by its own clock."""
 
-    def old(part: Told) -> bool:
+    def old(part: EventSummary) -> bool:
         return not part.open and reached.get(part.camera, -math.inf) - part.until > KEPT_S
 
     alone = tuple(one for one in memory.alone if not old(one))
     roams = tuple(one for one in memory.roams if not all(old(part) for part in one.parts))
     if len(alone) == len(memory.alone) and len(roams) == len(memory.roams):
         return memory
-    return Roaming(alone, roams)
+    return RoamingMemory(alone, roams)
 
 
-def _with(memory: Roaming, number: int, roam: Roam) -> Roaming:
+def _with(memory: RoamingMemory, number: int, roam: RoamingEpisode) -> RoamingMemory:
     roams = (*memory.roams[:number], roam, *memory.roams[number + 1 :])
     return msgspec.structs.replace(memory, roams=roams)
 
 
-def _gone_on(roam: Roam, part: Told, event: Event) -> tuple[Roam, list[Event]]:
+def _gone_on(roam: RoamingEpisode, part: EventSummary, event: Event) -> tuple[RoamingEpisode, list[Event]]:
     """A stay that belongs to it was told again: what has ended all over is ended."""
     parts = tuple(part if one.id == part.id else one for one in roam.parts)
     if part.open or any(one.open for one in parts) or roam.event.state in ("closed", "expired"):
-        return Roam(parts, roam.event), []
+        return RoamingEpisode(parts, roam.event), []
     state: State = "expired" if event.state == "expired" else "closed"
     ended_at = max(one.until for one in parts) if state == "closed" else None
     told = _revised(roam.event, event, state, ended_at=ended_at)
-    return Roam(parts, told), [told]
+    return RoamingEpisode(parts, told), [told]
 
 
-def _joined(memory: Roaming, part: Told, event: Event, place: Place) -> tuple[Roaming, list[Event]]:
+def _joined(
+    memory: RoamingMemory, part: EventSummary, event: Event, place: CameraMap
+) -> tuple[RoamingMemory, list[Event]]:
     """A stay that stands alone as yet is joined to the last one next door."""
     candidates = [(one, None) for one in memory.alone] + [
         (one, number) for number, roam in enumerate(memory.roams) for one in roam.parts
@@ -131,14 +135,14 @@ def _joined(memory: Roaming, part: Told, event: Event, place: Place) -> tuple[Ro
     if number is None:
         roam = _begun(before, part, event, place)
         alone = tuple(one for one in memory.alone if one.id != before.id)
-        return Roaming(alone, (*memory.roams, roam)), [roam.event]
+        return RoamingMemory(alone, (*memory.roams, roam)), [roam.event]
     roam = memory.roams[number]
     parts = (*roam.parts, part)
     told = _told(roam.event, parts, event, place)
-    return _with(memory, number, Roam(parts, told)), [told]
+    return _with(memory, number, RoamingEpisode(parts, told)), [told]
 
 
-def _follows(part: Told, before: Told, place: Place) -> bool:
+def _follows(part: EventSummary, before: EventSummary, place: CameraMap) -> bool:
     if before.open or before.camera == part.camera:
         return False
     passed_s = part.began_at - before.until
@@ -148,7 +152,7 @@ def _follows(part: Told, before: Told, place: Place) -> bool:
     return apart_m <= NEAR_M and apart_m - 2 * VIEW_M <= FASTEST_MPS * max(passed_s, 0.0)
 
 
-def _begun(before: Told, part: Told, event: Event, place: Place) -> Roam:
+def _begun(before: EventSummary, part: EventSummary, event: Event, place: CameraMap) -> RoamingEpisode:
     blank = msgspec.structs.replace(
         event,
         id=str(uuid.uuid5(NAMESPACE, f"{before.id}|{part.id}")),
@@ -162,21 +166,23 @@ def _begun(before: Told, part: Told, event: Event, place: Place) -> Roam:
         revision=0,
     )
     parts = (before, part)
-    return Roam(parts, _told(blank, parts, event, place, state="open"))
+    return RoamingEpisode(parts, _told(blank, parts, event, place, state="open"))
 
 
-def _told(known: Event, parts: tuple[Told, ...], event: Event, place: Place, *, state: State = "updated") -> Event:
+def _told(
+    known: Event, parts: tuple[EventSummary, ...], event: Event, place: CameraMap, *, state: State = "updated"
+) -> Event:
     cameras = tuple(dict.fromkeys(one.camera for one in parts))
     condition, night = _night(event)
     further = min(len(cameras) - 2, 3)
     factors = (
-        scoring.part("roaming", TWO_CAMERAS + FURTHER * further, cameras=len(cameras), stays=len(parts)),
+        scoring.make_factor("roaming", TWO_CAMERAS + FURTHER * further, cameras=len(cameras), stays=len(parts)),
         night,
     )
     told = msgspec.structs.replace(
         known,
         severity=max(known.severity if state == "updated" else 1, min(1 + further, 3)),
-        score=scoring.total(factors),
+        score=scoring.total_score(factors),
         factors=factors,
         sentence=_sentence(cameras, parts, condition, place),
     )
@@ -199,7 +205,9 @@ def _revised(known: Event, event: Event, state: State, *, ended_at: float | None
 
 
 def _night(event: Event) -> tuple[Condition, Factor]:
-    factor = next((one for one in event.factors if one.name == "night"), scoring.part("night", 0.0, condition="day"))
+    factor = next(
+        (one for one in event.factors if one.name == "night"), scoring.make_factor("night", 0.0, condition="day")
+    )
     found = factor.detail.get("condition")
     for condition in scoring.WHEN:
         if condition == found:
@@ -207,7 +215,9 @@ def _night(event: Event) -> tuple[Condition, Factor]:
     return "day", factor
 
 
-def _sentence(cameras: tuple[str, ...], parts: tuple[Told, ...], condition: Condition, place: Place) -> dict[str, str]:
+def _sentence(
+    cameras: tuple[str, ...], parts: tuple[EventSummary, ...], condition: Condition, place: CameraMap
+) -> dict[str, str]:
     when_ko, when_en = scoring.WHEN[condition]
     passed_ko, passed_en = scoring.duration(parts[-1].until - parts[0].began_at)
     names = [place.name(one) for one in cameras]
@@ -219,4 +229,4 @@ def _sentence(cameras: tuple[str, ...], parts: tuple[Told, ...], condition: Cond
     }
 
 
-CORRELATION = Correlation(KIND, NAME, frozenset({OF}), KEPT_S, Roaming, step, forget)
+CORRELATION = Correlation(KIND, NAME, frozenset({OF}), KEPT_S, RoamingMemory, step, forget)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from detectors.evaluation.ground_truth import Alarm, Happening
+from detectors.evaluation.ground_truth import Alarm, TruthEvent
 from detectors.evaluation.matching import AFTER_S, BEFORE_S, Matching
 
 DAY_S = 86_400.0
@@ -28,7 +28,7 @@ RATES = (0.1, 0.5, 1.0, 10.0)
 """At which the miss rate is told; .5 a camera-day is the budget that normality is learned for."""
 
 
-class Said(NamedTuple):
+class ScoredAlarm(NamedTuple):
     """An alarm: what and where (``key``), when it was raised, and its score."""
 
     key: object
@@ -36,7 +36,7 @@ class Said(NamedTuple):
     score: float
 
 
-class Done(NamedTuple):
+class TruthInterval(NamedTuple):
     """A truth: what and where (``key``), from when to when."""
 
     key: object
@@ -44,7 +44,7 @@ class Done(NamedTuple):
     end: float
 
 
-class Curve(NamedTuple):
+class MissRateCurve(NamedTuple):
     """The curve's points, from the highest score on; ``rates`` in false alarms a camera-day, ``unit`` that of one."""
 
     unit: float
@@ -62,7 +62,7 @@ class Curve(NamedTuple):
         return sum(self.miss_at(a) * (b - a) for a, b in pairwise(edges)) / limit
 
 
-def align(alarms: Sequence[Said], truths: Sequence[Done]) -> Matching:
+def align(alarms: Sequence[ScoredAlarm], truths: Sequence[TruthInterval]) -> Matching:
     """Pairs them one to one, as many as there can be, then by score, then by nearness."""
     places: dict[object, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
     for number, alarm in enumerate(alarms):
@@ -79,14 +79,16 @@ def align(alarms: Sequence[Said], truths: Sequence[Done]) -> Matching:
 
 
 def aligned(
-    alarms: Sequence[Alarm], truths: Sequence[Happening], key: Callable[[Alarm | Happening], object]
+    alarms: Sequence[Alarm], truths: Sequence[TruthEvent], key: Callable[[Alarm | TruthEvent], object]
 ) -> Matching:
     """``align`` as a rule by which ``judgement.judge`` pairs; a truth without an end is an instant."""
-    said = [Said(str(key(one)), one.at, one.score) for one in alarms]
-    return align(said, [Done(str(key(one)), one.at, one.at if one.end is None else one.end) for one in truths])
+    said = [ScoredAlarm(str(key(one)), one.at, one.score) for one in alarms]
+    return align(said, [TruthInterval(str(key(one)), one.at, one.at if one.end is None else one.end) for one in truths])
 
 
-def curve(alarms: Sequence[Said], truths: Sequence[Done], matching: Matching, watched_s: float) -> Curve:
+def curve(
+    alarms: Sequence[ScoredAlarm], truths: Sequence[TruthInterval], matching: Matching, watched_s: float
+) -> MissRateCurve:
     """The curve of aligned alarms.
 
     Args:
@@ -105,7 +107,7 @@ def curve(alarms: Sequence[Said], truths: Sequence[Done], matching: Matching, wa
     false = np.array([alarms[alarm].score for alarm in matching.false])
     scores = sorted({alarm.score for alarm in alarms}, reverse=True)
     days = watched_s / DAY_S
-    return Curve(
+    return MissRateCurve(
         1 / days,
         tuple(scores),
         tuple(float((false >= score).sum() / days) for score in scores),
@@ -114,7 +116,7 @@ def curve(alarms: Sequence[Said], truths: Sequence[Done], matching: Matching, wa
 
 
 def _aligned(
-    alarms: Sequence[Said], truths: Sequence[Done], said: Sequence[int], done: Sequence[int]
+    alarms: Sequence[ScoredAlarm], truths: Sequence[TruthInterval], said: Sequence[int], done: Sequence[int]
 ) -> list[tuple[int, int]]:
     if not said or not done:
         return []

@@ -15,16 +15,16 @@ from lanewatch.records import Event
 _DECODER = msgspec.json.Decoder(Event)
 
 
-def alarms(revisions: Iterable[Event]) -> list[Instant]:
+def alarm_instants(revisions: Iterable[Event]) -> list[Instant]:
     """When each event was raised, capture time. Key: camera, kind and zone.
 
     Args:
         revisions: of events of one run; how many of each does not matter.
     """
-    return [Instant((one.camera, one.kind, one.zone), one.at) for one in raised(revisions)]
+    return [Instant((one.camera, one.kind, one.zone), one.at) for one in raised_alarms(revisions)]
 
 
-def raised(revisions: Iterable[Event], severity: int = 1) -> list[Alarm]:
+def raised_alarms(revisions: Iterable[Event], severity: int = 1) -> list[Alarm]:
     """One alarm an event, in the order of their opening; its score and end are those of the newest revision.
 
     Args:
@@ -59,7 +59,7 @@ def read(file: Path) -> list[Alarm]:
     if len(runs) > 1:
         what = f"there are events of {len(runs)} runs ({', '.join(runs[:5])})"
         raise EvaluationError(Problem(str(file), 1, "", what, "evaluate one run at a time, or --compare two files"))
-    return raised(events)
+    return raised_alarms(events)
 
 
 def _event(line: bytes, file: Path, number: int) -> Event:

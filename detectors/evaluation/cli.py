@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from detectors.evaluation.results import DIMENSIONS
 
 if TYPE_CHECKING:
-    from detectors.evaluation.dataset import Case
-    from detectors.evaluation.results import Judgement
+    from detectors.evaluation.dataset import Dataset
+    from detectors.evaluation.results import Results
     from lanewatch.config.site import Site
 
 PROTOCOLS = ("kisa", "ilids", "actev", "frames")
@@ -101,7 +101,7 @@ def _result(options: argparse.Namespace, site: Site | None) -> dict[str, Any]:
     from detectors.evaluation import comparison, summary
     from detectors.evaluation import dataset as cases
 
-    def load(events: Path) -> Case:
+    def load(events: Path) -> Dataset:
         return cases.load(
             events,
             options.truth,
@@ -125,7 +125,7 @@ def _result(options: argparse.Namespace, site: Site | None) -> dict[str, Any]:
             "events": other.events,
             "first": result["overall"],
             "second": summary.row(second.tally),
-            "aside": summary.aside(other, second),
+            "aside": summary.excluded(other, second),
         }
     if options.write_kisa is not None:
         _write_kisa(options, case)
@@ -137,26 +137,26 @@ def _result(options: argparse.Namespace, site: Site | None) -> dict[str, Any]:
     return result
 
 
-def _judge(options: argparse.Namespace, case: Case) -> Judgement:
+def _judge(options: argparse.Namespace, case: Dataset) -> Results:
     from detectors.evaluation import actev, ilids, results
-    from lanewatch.config.problems import choose
+    from lanewatch.config.problems import suggestion
 
     rules = {
-        "kisa": results.windowed(),
-        "frames": results.windowed(),
-        "ilids": results.windowed(*ilids.WINDOW),
+        "kisa": results.window_rule(),
+        "frames": results.window_rule(),
+        "ilids": results.window_rule(*ilids.WINDOW),
         "actev": actev.aligned,
     }
     kinds = frozenset(options.kinds) if options.kinds else None
     for kind in sorted((kinds or frozenset()) - case.kinds):
-        raise ValueError(f"--kinds: unknown kind {kind}; {choose(kind, case.kinds, none='')}")
-    return results.judge(
+        raise ValueError(f"--kinds: unknown kind {kind}; {suggestion(kind, case.kinds, none='')}")
+    return results.evaluate(
         case.alarms, case.labels, rules[options.protocol], light=case.light, seconds=case.seconds, kinds=kinds
     )
 
 
 def _pictures(
-    options: argparse.Namespace, result: dict[str, Any], runs: dict[str, tuple[Case, Judgement]]
+    options: argparse.Namespace, result: dict[str, Any], runs: dict[str, tuple[Dataset, Results]]
 ) -> dict[str, str]:
     """Adds the protocol's curve to the result; draws what there is to draw where a report was asked for."""
     from detectors.evaluation import plots, summary
@@ -182,7 +182,7 @@ def _pictures(
     return pictures
 
 
-def _write_kisa(options: argparse.Namespace, case: Case) -> None:
+def _write_kisa(options: argparse.Namespace, case: Dataset) -> None:
     from detectors.evaluation import kisa
 
     kisa.write(options.write_kisa, kisa.clips(case.alarms, case.labels))

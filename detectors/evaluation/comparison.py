@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 
 from detectors.evaluation.matching import f1
-from detectors.evaluation.results import Judgement
+from detectors.evaluation.results import Results
 from lanewatch.records import Float64
 
 DRAWS = 2000
@@ -20,7 +20,7 @@ FEWEST_CELLS = 5
 """With fewer there is nothing to draw from, and no interval is told."""
 
 
-def compare(first: Judgement, second: Judgement) -> dict[str, Any]:
+def compare(first: Results, second: Results) -> dict[str, Any]:
     """Two judgements by the same labels.
 
     ``only_first`` and ``only_second`` are the truths that one run found alone, ``p`` McNemar's exact probability that
@@ -48,12 +48,12 @@ def compare(first: Judgement, second: Judgement) -> dict[str, Any]:
     }
 
 
-def _told(judgement: Judgement, number: int) -> dict[str, Any]:
+def _told(judgement: Results, number: int) -> dict[str, Any]:
     truth = judgement.truths[number]
     return {"camera": truth.camera, "kind": truth.kind, "zone": truth.zone, "at": truth.at, "what": truth.what}
 
 
-def _interval(first: Judgement, second: Judgement) -> tuple[float, float] | None:
+def _interval(first: Results, second: Results) -> tuple[float, float] | None:
     cells: dict[tuple[str, int], Float64] = defaultdict(lambda: np.zeros((2, 3)))
     for run, one in enumerate((first, second)):
         for _, truth in one.matching.pairs:

@@ -11,14 +11,14 @@ import msgspec
 from detectors.behaviours.registry import installed
 from detectors.correlation.correlator import KINDS
 from detectors.evaluation import alarms, kisa, observation_time, truth_file
-from detectors.evaluation.ground_truth import Alarm, Labels
-from detectors.evaluation.observation_time import Light, Seconds, Watched
+from detectors.evaluation.ground_truth import Alarm, TruthLabels
+from detectors.evaluation.observation_time import Light, ObservationTime, Seconds
 from lanewatch.config.site import Site
 
 NO_CLASS = "of kinds that KISA has no class for"
 
 
-class Case(msgspec.Struct, frozen=True, kw_only=True):
+class Dataset(msgspec.Struct, frozen=True, kw_only=True):
     """One run and its truth, kinds and places in the same words.
 
     Attributes:
@@ -30,7 +30,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     events: str
     truths: tuple[str, ...]
     alarms: tuple[Alarm, ...]
-    labels: tuple[Labels, ...]
+    labels: tuple[TruthLabels, ...]
     light: Light
     seconds: Seconds
     aside: dict[str, int]
@@ -45,7 +45,7 @@ def load(
     clock: str | None = None,
     hours: float | None = None,
     severity: int = 1,
-) -> Case:
+) -> Dataset:
     """Reads events (lines of JSON, KISA's XML, or kept detections, which are scored by the site) and their truth.
 
     Where either is KISA's XML both are told in KISA's classes, and places are not asked for.
@@ -81,7 +81,7 @@ def load(
         raised, seconds = _alarms(events, clock, xml), {}
     kinds = set(installed()) | set(KINDS) | {one.kind for one in raised} | set(kisa.CLASSES if asked or xml else ())
     kinds |= _composites(site)
-    truth_file.known(labels, kinds)
+    truth_file.check_labels(labels, kinds)
     aside: dict[str, int] = {}
     if asked or xml:
         raised, aside = _classed(raised)
@@ -90,8 +90,8 @@ def load(
         if without := before - sum(len(one.happenings) for one in labels):
             aside[f"truths {NO_CLASS}"] = without
     if not seconds:
-        seconds = {("", ""): hours * 3600} if hours else observation_time.labelled(labels, light)
-    return Case(
+        seconds = {("", ""): hours * 3600} if hours else observation_time.labelled_time(labels, light)
+    return Dataset(
         events=str(events),
         truths=tuple(map(str, truths)),
         alarms=tuple(raised),
@@ -103,8 +103,8 @@ def load(
     )
 
 
-def _labels(sources: Sequence[Path], start: float) -> tuple[list[Labels], bool]:
-    labels: list[Labels] = []
+def _labels(sources: Sequence[Path], start: float) -> tuple[list[TruthLabels], bool]:
+    labels: list[TruthLabels] = []
     xml = False
     for source in sources:
         if kisa.is_kisa(source):
@@ -126,16 +126,16 @@ def _alarms(events: Path, clock: str | None, xml: bool) -> list[Alarm]:
 
 
 def _scored(
-    events: Path, labels: Sequence[Labels], site: Site | None, light: Light, severity: int
+    events: Path, labels: Sequence[TruthLabels], site: Site | None, light: Light, severity: int
 ) -> tuple[list[Alarm], Seconds, Light]:
     from detectors import pipeline
     from streams.archive import detections_archive
 
     if site is None:
         raise ValueError(f"{events} holds kept detections: say with --site by which rules they are scored")
-    counted = Watched(labels, light)
+    counted = ObservationTime(labels, light)
     revisions = pipeline.rescore(counted.through(detections_archive.read(events)), site, run="evaluate")
-    return alarms.raised(revisions, severity), counted.seconds, counted.light
+    return alarms.raised_alarms(revisions, severity), counted.seconds, counted.light
 
 
 def _start(clock: str | None, needed: bool, relative: bool) -> float:
@@ -159,7 +159,7 @@ def _classed(alarms: Iterable[Alarm]) -> tuple[list[Alarm], dict[str, int]]:
     return classed, {f"alarms {NO_CLASS}": without} if without else {}
 
 
-def _in_classes(labels: Labels) -> Labels:
+def _in_classes(labels: TruthLabels) -> TruthLabels:
     happenings = [
         msgspec.structs.replace(one, kind=name, zone=None) for one in labels.happenings if (name := _class_of(one.kind))
     ]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from detectors.evaluation.ground_truth import Alarm, Happening, Labels
+from detectors.evaluation.ground_truth import Alarm, TruthEvent, TruthLabels
 from lanewatch.records import Bool, Float64
 
 STEP_S = 1.0
@@ -54,8 +54,8 @@ def roc(scores: ArrayLike, labels: ArrayLike) -> Roc:
     return Roc(np.append(0.0, false / (~positive).sum()), np.append(0.0, true / positive.sum()))
 
 
-def laid_out(
-    labels: Labels, happenings: Sequence[Happening], alarms: Sequence[Alarm], *, step_s: float = STEP_S
+def frame_scores(
+    labels: TruthLabels, happenings: Sequence[TruthEvent], alarms: Sequence[Alarm], *, step_s: float = STEP_S
 ) -> tuple[Float64, Bool]:
     """A stretch of a camera as frames: the highest score of the alarms on at each, and whether something happens.
 

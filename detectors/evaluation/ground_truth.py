@@ -17,7 +17,7 @@ class EvaluationError(ValueError):
         super().__init__("\n".join(map(str, problems)))
 
 
-class Happening(msgspec.Struct, frozen=True, kw_only=True):
+class TruthEvent(msgspec.Struct, frozen=True, kw_only=True):
     """Something that happened before a camera, by its ground truth.
 
     Attributes:
@@ -42,7 +42,7 @@ class Happening(msgspec.Struct, frozen=True, kw_only=True):
     line: int = 0
 
 
-class Labels(msgspec.Struct, frozen=True, kw_only=True):
+class TruthLabels(msgspec.Struct, frozen=True, kw_only=True):
     """What one truth file says of one stretch of one camera; an alarm beyond it is neither right nor wrong.
 
     Attributes:
@@ -55,7 +55,7 @@ class Labels(msgspec.Struct, frozen=True, kw_only=True):
     camera: str
     start: float
     end: float | None
-    happenings: tuple[Happening, ...]
+    happenings: tuple[TruthEvent, ...]
     kinds: frozenset[str] | None = None
     condition: str = ""
 

@@ -12,14 +12,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Window(NamedTuple):
+class ToleranceWindow(NamedTuple):
     """Seconds before and after the truth in which an alarm counts."""
 
     before_s: float
     after_s: float
 
 
-WINDOW = Window(0.0, 10.0)
+WINDOW = ToleranceWindow(0.0, 10.0)
 """An alarm is true within ten seconds of the alarm event's beginning."""
 
 RECALL_BIAS = 1.0

@@ -15,10 +15,10 @@ from xml.sax.saxutils import escape
 
 import msgspec
 
-from detectors.evaluation.ground_truth import Alarm, EvaluationError, Happening, Labels
+from detectors.evaluation.ground_truth import Alarm, EvaluationError, TruthEvent, TruthLabels
 from detectors.evaluation.matching import Instant, Matching, match
-from detectors.evaluation.safe_xml import Element, MarkupError, parse
-from lanewatch.config.problems import Problem, choose
+from detectors.evaluation.safe_xml import Element, XmlError, parse
+from lanewatch.config.problems import Problem, suggestion
 
 CLASSES = ("Loitering", "Intrusion", "Abandonment", "Falldown", "Violence", "FireDetection")
 PASSES = 0.9
@@ -28,7 +28,7 @@ _TIME = re.compile(r"(\d{1,3}):([0-5]?\d):([0-5]?\d(?:\.\d+)?)")
 _FORM = "compare the file with KisaLibraryIndex/Library/Clip/{Header,Alarms/Alarm} in docs/evaluation.md"
 
 
-class Mark(msgspec.Struct, frozen=True):
+class KisaAlarm(msgspec.Struct, frozen=True):
     """One ``Alarm`` element: a class, when (seconds from the clip's beginning) and for how long."""
 
     kind: str
@@ -37,12 +37,12 @@ class Mark(msgspec.Struct, frozen=True):
     line: int = 0
 
 
-class Clip(msgspec.Struct, frozen=True):
-    """One ``Clip`` element. ``scenario`` is what ``Scenario`` says, which real files spell ``Senario``."""
+class KisaClip(msgspec.Struct, frozen=True):
+    """One ``KisaClip`` element. ``scenario`` is what ``Scenario`` says, which real files spell ``Senario``."""
 
     name: str
     duration_s: float | None
-    marks: tuple[Mark, ...]
+    marks: tuple[KisaAlarm, ...]
     scenario: str = ""
     file: str = ""
 
@@ -59,7 +59,7 @@ def is_kisa(source: Path) -> bool:
     return source.suffix.lower() == ".xml"
 
 
-def read(source: Path) -> list[Clip]:
+def read(source: Path) -> list[KisaClip]:
     """All clips of a file, or of a folder's files.
 
     Raises:
@@ -77,7 +77,7 @@ def read(source: Path) -> list[Clip]:
     return clips
 
 
-def labels(clips: Iterable[Clip], start: float = 0.0) -> list[Labels]:
+def labels(clips: Iterable[KisaClip], start: float = 0.0) -> list[TruthLabels]:
     """Clips as a truth.
 
     Args:
@@ -85,13 +85,13 @@ def labels(clips: Iterable[Clip], start: float = 0.0) -> list[Labels]:
         start: capture time of their beginning.
     """
     return [
-        Labels(
+        TruthLabels(
             file=clip.file,
             camera=clip.camera,
             start=start,
             end=None if clip.duration_s is None else start + clip.duration_s,
             happenings=tuple(
-                Happening(
+                TruthEvent(
                     camera=clip.camera,
                     kind=mark.kind,
                     zone=None,
@@ -106,7 +106,7 @@ def labels(clips: Iterable[Clip], start: float = 0.0) -> list[Labels]:
     ]
 
 
-def alarms(clips: Iterable[Clip], start: float = 0.0) -> list[Alarm]:
+def alarms(clips: Iterable[KisaClip], start: float = 0.0) -> list[Alarm]:
     """Clips as a system's answers; ``start`` as for ``labels``. An alarm that is there twice was raised twice."""
     return [
         Alarm(
@@ -123,7 +123,7 @@ def alarms(clips: Iterable[Clip], start: float = 0.0) -> list[Alarm]:
     ]
 
 
-def clips(alarms: Sequence[Alarm], labels: Sequence[Labels]) -> list[Clip]:
+def clips(alarms: Sequence[Alarm], labels: Sequence[TruthLabels]) -> list[KisaClip]:
     """Alarms as clips, one a stretch of a camera; alarms of kinds without a class of KISA's are not in them.
 
     Args:
@@ -132,11 +132,11 @@ def clips(alarms: Sequence[Alarm], labels: Sequence[Labels]) -> list[Clip]:
     """
     cameras = [one.camera for one in labels]
     return [
-        Clip(
+        KisaClip(
             f"{one.camera}.mp4" if cameras.count(one.camera) == 1 else f"{one.camera}-{number}.mp4",
             None if one.end is None else one.end - one.start,
             tuple(
-                Mark(alarm.kisa, alarm.at - one.start, max(0.0, (alarm.end or alarm.at) - alarm.at))
+                KisaAlarm(alarm.kisa, alarm.at - one.start, max(0.0, (alarm.end or alarm.at) - alarm.at))
                 for alarm in sorted(alarms, key=lambda alarm: alarm.at)
                 if alarm.camera == one.camera and alarm.kisa and one.covers(alarm.at)
             ),
@@ -145,7 +145,7 @@ def clips(alarms: Sequence[Alarm], labels: Sequence[Labels]) -> list[Clip]:
     ]
 
 
-def text(clip: Clip) -> str:
+def text(clip: KisaClip) -> str:
     """A clip as KISA's XML; times to the whole second, as the form has them."""
     alarms = "".join(
         "      <Alarm>\n"
@@ -164,7 +164,7 @@ def text(clip: Clip) -> str:
     )
 
 
-def write(folder: Path, clips: Iterable[Clip]) -> list[Path]:
+def write(folder: Path, clips: Iterable[KisaClip]) -> list[Path]:
     """A file a clip, named like it; their paths are returned.
 
     Raises:
@@ -188,26 +188,26 @@ def self_test() -> Matching:
     return match([Instant("hit", 63.0), Instant("late", 71.0), Instant("spurious", 60.0)], truth)
 
 
-def _clips(file: Path) -> Iterator[Clip]:
+def _clips(file: Path) -> Iterator[KisaClip]:
     try:
         root = parse(file.read_bytes())
         if root.name != "KisaLibraryIndex":
-            raise MarkupError(root.line, f"this is a {root.name[:40]}, not a KisaLibraryIndex", _FORM)
+            raise XmlError(root.line, f"this is a {root.name[:40]}, not a KisaLibraryIndex", _FORM)
         found = [clip for library in root.all("Library") for clip in library.all("Clip")]
         if not found:
-            raise MarkupError(root.line, "there is no Library/Clip in it", _FORM)
+            raise XmlError(root.line, "there is no Library/Clip in it", _FORM)
         yield from [_clip(one, str(file)) for one in found]
-    except MarkupError as error:
+    except XmlError as error:
         raise EvaluationError(Problem(str(file), error.line, "", error.what, error.mend)) from None
 
 
-def _clip(element: Element, file: str) -> Clip:
+def _clip(element: Element, file: str) -> KisaClip:
     header = element.one("Header")
     if header is None or not header.say("Filename"):
-        raise MarkupError((header or element).line, "the clip has no Header/Filename", "say which video it is about")
+        raise XmlError((header or element).line, "the clip has no Header/Filename", "say which video it is about")
     duration = header.one("Duration")
     marks = [mark for alarms in element.all("Alarms") for mark in alarms.all("Alarm")]
-    return Clip(
+    return KisaClip(
         header.say("Filename"),
         None if duration is None or not duration.text else _seconds(duration),
         tuple(_mark(one) for one in marks),
@@ -216,18 +216,18 @@ def _clip(element: Element, file: str) -> Clip:
     )
 
 
-def _mark(element: Element) -> Mark:
+def _mark(element: Element) -> KisaAlarm:
     start, kind = element.one("StartTime"), element.one("AlarmDescription")
     if start is None or kind is None:
         missing = "StartTime" if start is None else "AlarmDescription"
-        raise MarkupError(element.line, f"the alarm has no {missing}", _FORM)
+        raise XmlError(element.line, f"the alarm has no {missing}", _FORM)
     name = next((one for one in CLASSES if one.lower() == kind.text.lower()), None)
     if name is None:
-        raise MarkupError(
-            kind.line, f"unknown class {kind.text[:40] or '(nothing)'}", choose(kind.text, CLASSES, none="")
+        raise XmlError(
+            kind.line, f"unknown class {kind.text[:40] or '(nothing)'}", suggestion(kind.text, CLASSES, none="")
         )
     duration = element.one("AlarmDuration")
-    return Mark(
+    return KisaAlarm(
         name, _seconds(start), 0.0 if duration is None or not duration.text else _seconds(duration), element.line
     )
 
@@ -236,7 +236,7 @@ def _seconds(element: Element) -> float:
     found = _TIME.fullmatch(element.text)
     if found is None:
         what = f"{element.name} {element.text[:40] or '(nothing)'} is no time"
-        raise MarkupError(element.line, what, "write hh:mm:ss from the clip's beginning, such as 00:01:23")
+        raise XmlError(element.line, what, "write hh:mm:ss from the clip's beginning, such as 00:01:23")
     hours, minutes, seconds = found.groups()
     return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from detectors.evaluation.ground_truth import Labels
+from detectors.evaluation.ground_truth import TruthLabels
 from lanewatch.config.site import Site
 from lanewatch.records import BLIND, Detections
 
@@ -32,7 +32,7 @@ def light_of(site: Site | None) -> Light:
     return light
 
 
-def labelled(labels: Iterable[Labels], light: Light) -> Seconds:
+def labelled_time(labels: Iterable[TruthLabels], light: Light) -> Seconds:
     """The time that the labels are about, as if it had been watched without a hole; none of those without an end."""
     seconds: Seconds = {}
     for one in labels:
@@ -45,7 +45,7 @@ def labelled(labels: Iterable[Labels], light: Light) -> Seconds:
     return seconds
 
 
-class Watched:
+class ObservationTime:
     """Counts the time that kept detections cover, while they are on their way to be scored.
 
     Holes are not in it: nothing came, or what came says that nobody saw anything. Records that are there twice, or come
@@ -56,9 +56,9 @@ class Watched:
         light: by which the time is split, unless a record of that minute says that the camera saw by infrared.
     """
 
-    def __init__(self, labels: Sequence[Labels], light: Light) -> None:
+    def __init__(self, labels: Sequence[TruthLabels], light: Light) -> None:
         self.seconds: Seconds = {}
-        self._labels: dict[str, list[Labels]] = {}
+        self._labels: dict[str, list[TruthLabels]] = {}
         for one in labels:
             self._labels.setdefault(one.camera, []).append(one)
         self._light = light

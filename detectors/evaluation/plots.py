@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from detectors.evaluation.actev import RATES, Curve
+from detectors.evaluation.actev import RATES, MissRateCurve
 from detectors.evaluation.frame_auc import Roc
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def shares(file: Path, rows: Mapping[str, Mapping[str, Any]], title: str) -> Non
     _save(file, draw, height=1.5 + 0.5 * len(rows))
 
 
-def miss_rate(file: Path, curves: Mapping[str, Curve]) -> None:
+def miss_rate(file: Path, curves: Mapping[str, MissRateCurve]) -> None:
     """Miss rate against false alarms a camera-day, on a logarithmic axis; one line a run."""
     from matplotlib.ticker import FuncFormatter
 

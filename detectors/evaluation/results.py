@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from detectors.evaluation.ground_truth import Alarm, Happening, Labels
+from detectors.evaluation.ground_truth import Alarm, TruthEvent, TruthLabels
 from detectors.evaluation.matching import AFTER_S, BEFORE_S, Instant, Matching, f1
 from detectors.evaluation.observation_time import Light, Seconds
 
@@ -29,11 +29,11 @@ class Tally(NamedTuple):
         return f1(self.hits, self.false, self.missed)
 
 
-class Judgement(msgspec.Struct, frozen=True, kw_only=True):
+class Results(msgspec.Struct, frozen=True, kw_only=True):
     """All that was judged, and how many were set aside, by reason. ``matching`` indexes alarms and truths."""
 
     alarms: tuple[Alarm, ...]
-    truths: tuple[Happening, ...]
+    truths: tuple[TruthEvent, ...]
     matching: Matching
     aside: dict[str, int]
     seconds: Seconds
@@ -70,16 +70,16 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
         return sum(s for place, s in self.seconds.items() if axis is None or (place[axis] or UNKNOWN) == name) or None
 
 
-Match = Callable[[Sequence[Alarm], Sequence[Happening], Callable[[Alarm | Happening], object]], Matching]
+Match = Callable[[Sequence[Alarm], Sequence[TruthEvent], Callable[[Alarm | TruthEvent], object]], Matching]
 """Pairs alarms with truths of the same key, as one protocol has it."""
 
 
-def windowed(before_s: float = BEFORE_S, after_s: float = AFTER_S) -> Match:
+def window_rule(before_s: float = BEFORE_S, after_s: float = AFTER_S) -> Match:
     """The rule of a window around the truth's instant; as for ``matching.match``."""
     from detectors.evaluation.matching import match
 
     def pair(
-        alarms: Sequence[Alarm], truths: Sequence[Happening], key: Callable[[Alarm | Happening], object]
+        alarms: Sequence[Alarm], truths: Sequence[TruthEvent], key: Callable[[Alarm | TruthEvent], object]
     ) -> Matching:
         said = [Instant(str(key(one)), one.at) for one in alarms]
         done = [Instant(str(key(one)), one.at) for one in truths]
@@ -88,16 +88,16 @@ def windowed(before_s: float = BEFORE_S, after_s: float = AFTER_S) -> Match:
     return pair
 
 
-def judge(
+def evaluate(
     alarms: Iterable[Alarm],
-    labels: Sequence[Labels],
+    labels: Sequence[TruthLabels],
     rule: Match,
     *,
     light: Light,
     seconds: Seconds,
     after_s: float = AFTER_S,
     kinds: frozenset[str] | None = None,
-) -> Judgement:
+) -> Results:
     """Judges alarms by labels. Alarms of which no label speaks are set aside, not false.
 
     Args:
@@ -126,15 +126,15 @@ def judge(
             judged.append(msgspec.structs.replace(alarm, condition=condition))
     anywhere = {(one.camera, one.kind) for one in truths if one.zone is None}
 
-    def key(one: Alarm | Happening) -> object:
+    def key(one: Alarm | TruthEvent) -> object:
         place = (one.camera, one.kind)
         return (*place, None if place in anywhere else one.zone)
 
     matching = rule(judged, truths, key)
-    return Judgement(alarms=tuple(judged), truths=tuple(truths), matching=matching, aside=dict(aside), seconds=seconds)
+    return Results(alarms=tuple(judged), truths=tuple(truths), matching=matching, aside=dict(aside), seconds=seconds)
 
 
-def _beyond(alarm: Alarm, labels: Sequence[Labels], after_s: float, kinds: frozenset[str] | None) -> str:
+def _beyond(alarm: Alarm, labels: Sequence[TruthLabels], after_s: float, kinds: frozenset[str] | None) -> str:
     """Why an alarm is not judged, "" where it is."""
     if kinds is not None and alarm.kind not in kinds:
         return "alarms of kinds that were not asked for"
@@ -149,5 +149,5 @@ def _beyond(alarm: Alarm, labels: Sequence[Labels], after_s: float, kinds: froze
     return ""
 
 
-def _named(one: Alarm | Happening, dimension: str) -> str:
+def _named(one: Alarm | TruthEvent, dimension: str) -> str:
     return str(getattr(one, dimension, None) or UNKNOWN)

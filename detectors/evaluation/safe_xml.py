@@ -12,7 +12,7 @@ _KOREAN = re.compile(rb"""^\s*<\?xml[^>]*encoding\s*=\s*["'](euc-kr|cp949|ks_c_5
 """What Windows in Korea writes, and expat cannot read by itself."""
 
 
-class MarkupError(ValueError):
+class XmlError(ValueError):
     """Text that is not XML, or more than one cares to read."""
 
     def __init__(self, line: int, what: str, mend: str) -> None:
@@ -61,14 +61,14 @@ def parse(data: bytes) -> Element:
         MarkupError: it is no XML, has a document type, or is too large or too deep.
     """
     if len(data) > MAX_BYTES:
-        raise MarkupError(1, f"the file has {len(data) / 2**20:.0f} MB", f"at most {MAX_BYTES // 2**20} are read")
+        raise XmlError(1, f"the file has {len(data) / 2**20:.0f} MB", f"at most {MAX_BYTES // 2**20} are read")
     encoding = None
     if _KOREAN.match(data):
         try:
             data, encoding = data.decode("cp949").encode(), "utf-8"
         except UnicodeDecodeError as error:
             line = data[: error.start].count(b"\n") + 1
-            raise MarkupError(line, "the text isn't in the encoding that it names", "save the file as UTF-8") from None
+            raise XmlError(line, "the text isn't in the encoding that it names", "save the file as UTF-8") from None
     return _Builder(encoding).build(data)
 
 
@@ -87,19 +87,17 @@ class _Builder:
             self._parser.Parse(data, True)
         except expat.ExpatError as error:
             reason = expat.ErrorString(error.code)
-            raise MarkupError(error.lineno, f"the XML is broken: {reason}", "mend or restore the file") from None
+            raise XmlError(error.lineno, f"the XML is broken: {reason}", "mend or restore the file") from None
         except LookupError:
-            raise MarkupError(1, "the text's encoding is not known here", "save the file as UTF-8") from None
+            raise XmlError(1, "the text's encoding is not known here", "save the file as UTF-8") from None
         if self._root is None:
-            raise MarkupError(1, "the file is empty", "give XML")
+            raise XmlError(1, "the file is empty", "give XML")
         return self._root
 
     def _start(self, name: str, _: dict[str, str]) -> None:
         line = self._parser.CurrentLineNumber
         if len(self._open) >= MAX_DEPTH:
-            raise MarkupError(
-                line, f"elements are nested more than {MAX_DEPTH} deep", "check that this is the right file"
-            )
+            raise XmlError(line, f"elements are nested more than {MAX_DEPTH} deep", "check that this is the right file")
         element = Element(name.rpartition(":")[2], line)
         if self._open:
             self._open[-1].inside.append(element)
@@ -116,4 +114,4 @@ class _Builder:
 
     def _doctype(self, *_: object) -> None:
         what = "there is a document type (<!DOCTYPE …>), which is not read from files of others"
-        raise MarkupError(self._parser.CurrentLineNumber, what, "remove it")
+        raise XmlError(self._parser.CurrentLineNumber, what, "remove it")

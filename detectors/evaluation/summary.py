@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from detectors.evaluation import actev, confidence_interval, frame_auc, ilids, kisa
-from detectors.evaluation.actev import Curve
-from detectors.evaluation.dataset import Case
+from detectors.evaluation.actev import MissRateCurve
+from detectors.evaluation.dataset import Dataset
 from detectors.evaluation.frame_auc import Roc
-from detectors.evaluation.ground_truth import Alarm, Happening, Labels
+from detectors.evaluation.ground_truth import Alarm, TruthEvent, TruthLabels
 from detectors.evaluation.matching import AFTER_S, BEFORE_S
-from detectors.evaluation.results import Judgement, Tally
+from detectors.evaluation.results import Results, Tally
 
 HOUR_S = 3600.0
 
 
-def summary(case: Case, judgement: Judgement, protocol: str, dimensions: Sequence[str], bias: float) -> dict[str, Any]:
+def summary(case: Dataset, judgement: Results, protocol: str, dimensions: Sequence[str], bias: float) -> dict[str, Any]:
     """All figures of one run.
 
     Args:
@@ -34,7 +34,7 @@ def summary(case: Case, judgement: Judgement, protocol: str, dimensions: Sequenc
         "truth": list(case.truths),
         "overall": row(total),
         "by": {name: {key: row(one) for key, one in judgement.by(name).items()} for name in dimensions},
-        "aside": aside(case, judgement),
+        "aside": excluded(case, judgement),
         "missed": [_truth(judgement.truths[number]) for number in judgement.matching.missed],
         "false": [_alarm(judgement.alarms[number]) for number in judgement.matching.false],
     }
@@ -46,7 +46,7 @@ def summary(case: Case, judgement: Judgement, protocol: str, dimensions: Sequenc
     return result
 
 
-def aside(case: Case, judgement: Judgement) -> dict[str, int]:
+def excluded(case: Dataset, judgement: Results) -> dict[str, int]:
     """What of a run was not judged, by reason."""
     return dict(sorted((case.aside | judgement.aside).items()))
 
@@ -72,18 +72,18 @@ def row(tally: Tally) -> dict[str, Any]:
     }
 
 
-def curve(judgement: Judgement) -> Curve:
+def curve(judgement: Results) -> MissRateCurve:
     """ActEV's curve of what was aligned.
 
     Raises:
         ValueError: there is no truth, or nobody knows for how long the cameras were watched.
     """
-    said = [actev.Said(None, one.at, one.score) for one in judgement.alarms]
-    done = [actev.Done(None, one.at, one.end or one.at) for one in judgement.truths]
+    said = [actev.ScoredAlarm(None, one.at, one.score) for one in judgement.alarms]
+    done = [actev.TruthInterval(None, one.at, one.end or one.at) for one in judgement.truths]
     return actev.curve(said, done, judgement.matching, judgement.tally.watched_s or 0.0)
 
 
-def curve_values(curve: Curve) -> dict[str, Any]:
+def curve_values(curve: MissRateCurve) -> dict[str, Any]:
     """The curve, the miss rate at the usual rates and the area under it."""
     return {
         "limit": actev.LIMIT,
@@ -94,7 +94,7 @@ def curve_values(curve: Curve) -> dict[str, Any]:
     }
 
 
-def frame_curves(labels: Sequence[Labels], judgement: Judgement) -> tuple[Roc, dict[str, Any]]:
+def frame_curves(labels: Sequence[TruthLabels], judgement: Results) -> tuple[Roc, dict[str, Any]]:
     """The ROC curve over all frames of all stretches, and its areas, by stretch too; of the kinds that were judged.
 
     Raises:
@@ -102,7 +102,7 @@ def frame_curves(labels: Sequence[Labels], judgement: Judgement) -> tuple[Roc, d
     """
     truths = {(one.camera, one.kind, one.at) for one in judgement.truths}
     laid = [
-        frame_auc.laid_out(
+        frame_auc.frame_scores(
             one,
             [it for it in one.happenings if (it.camera, it.kind, it.at) in truths],
             [alarm for alarm in judgement.alarms if alarm.camera == one.camera],
@@ -135,7 +135,7 @@ def _share(part: int, whole: int) -> float:
     return part / whole if whole else 1.0
 
 
-def _truth(one: Happening) -> dict[str, Any]:
+def _truth(one: TruthEvent) -> dict[str, Any]:
     named = {"camera": one.camera, "kind": one.kind, "zone": one.zone, "at": one.at}
     return named | {"condition": one.condition, "pattern": one.pattern, "what": one.what}
 

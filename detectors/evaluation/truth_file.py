@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from detectors.evaluation.ground_truth import CONDITIONS, EvaluationError, Happening, Labels
+from detectors.evaluation.ground_truth import CONDITIONS, EvaluationError, TruthEvent, TruthLabels
 from detectors.evaluation.matching import Instant
 from lanewatch.config import yaml_lines
-from lanewatch.config.problems import Problem, choose
-from lanewatch.config.yaml_lines import MarkedError, MarkedMap
+from lanewatch.config.problems import Problem, suggestion
+from lanewatch.config.yaml_lines import LineMap, YamlError
 
 _FILE = frozenset({"camera", "start", "duration_s", "condition", "kinds", "happenings"})
 _HAPPENING = frozenset({"kind", "zone", "at_s", "end_s", "condition", "pattern", "what"})
@@ -28,7 +28,7 @@ def truths(file: Path) -> list[Instant]:
     return [Instant((one.camera, one.kind, one.zone or ""), one.at) for one in read(file).happenings]
 
 
-def read(file: Path) -> Labels:
+def read(file: Path) -> TruthLabels:
     """A truth file. Times in it are seconds from ``start``, an instant in ISO 8601, UTC unless it says otherwise.
 
     Raises:
@@ -38,7 +38,7 @@ def read(file: Path) -> Labels:
     return _Reader(file).labels()
 
 
-def known(labels: Iterable[Labels], kinds: Collection[str]) -> None:
+def check_labels(labels: Iterable[TruthLabels], kinds: Collection[str]) -> None:
     """Sees to it that all labels are about kinds that there are, and that nothing is labelled twice.
 
     Raises:
@@ -48,13 +48,13 @@ def known(labels: Iterable[Labels], kinds: Collection[str]) -> None:
     first: dict[tuple[str, str, str | None, float], str] = {}
     for one in labels:
         problems += [
-            Problem(one.file, 1, "kinds", f"unknown kind {kind}", choose(kind, kinds, none=""))
+            Problem(one.file, 1, "kinds", f"unknown kind {kind}", suggestion(kind, kinds, none=""))
             for kind in sorted(one.kinds or ())
             if kind not in kinds
         ]
         for it in one.happenings:
             if it.kind not in kinds:
-                advice = choose(it.kind, kinds, none="")
+                advice = suggestion(it.kind, kinds, none="")
                 problems.append(Problem(one.file, it.line, "", f"unknown kind {it.kind}", advice))
             place = (it.camera, it.kind, it.zone, it.at)
             if place in first:
@@ -73,7 +73,7 @@ class _Reader:
         self._problems: list[Problem] = []
         try:
             self._content, flaws = yaml_lines.parse(file.read_bytes())
-        except MarkedError as error:
+        except YamlError as error:
             line, what, mend = error.flaw
             mend = (
                 _FORM
@@ -84,9 +84,9 @@ class _Reader:
         for line, what, mend in flaws:
             self._wrong(line, what, mend)
 
-    def labels(self) -> Labels:
+    def labels(self) -> TruthLabels:
         content = self._content
-        if not isinstance(content, MarkedMap):
+        if not isinstance(content, LineMap):
             self._wrong(1, "this is no truth file", _FORM)
             raise EvaluationError(*self._problems)
         self._unknown(content, _FILE)
@@ -102,7 +102,7 @@ class _Reader:
             self._wrong(content.lines["kinds"], "`kinds` must be a list of kinds", "put them in [ ]")
         if self._problems:
             raise EvaluationError(*self._problems)
-        return Labels(
+        return TruthLabels(
             file=self._file,
             camera=camera,
             start=start,
@@ -112,7 +112,7 @@ class _Reader:
             condition=light,
         )
 
-    def _happenings(self, content: MarkedMap, camera: str, start: float, light: str) -> list[Happening]:
+    def _happenings(self, content: LineMap, camera: str, start: float, light: str) -> list[TruthEvent]:
         items = content.get("happenings")
         if not isinstance(items, list):
             line = content.lines.get("happenings", 1)
@@ -124,8 +124,8 @@ class _Reader:
             if (one := self._happening(item, line, camera, start, light)) is not None
         ]
 
-    def _happening(self, item: Any, line: int, camera: str, start: float, light: str) -> Happening | None:
-        if not isinstance(item, MarkedMap):
+    def _happening(self, item: Any, line: int, camera: str, start: float, light: str) -> TruthEvent | None:
+        if not isinstance(item, LineMap):
             self._wrong(line, "this is no happening", "write it like {kind: loitering, zone: junction, at_s: 12.0}")
             return None
         self._unknown(item, _HAPPENING)
@@ -133,7 +133,7 @@ class _Reader:
         end = self._number(item, "end_s")
         if at is not None and end is not None and end < at:
             self._wrong(line, f"it ends ({end:g} s) before it begins ({at:g} s)", "exchange at_s and end_s")
-        return Happening(
+        return TruthEvent(
             camera=camera,
             kind=self._text(item, "kind", wanted=True),
             zone=self._text(item, "zone") if item.get("zone") is not None else None,
@@ -148,13 +148,13 @@ class _Reader:
     def _wrong(self, line: int, what: str, mend: str) -> None:
         self._problems.append(Problem(self._file, line, "", what, mend))
 
-    def _unknown(self, item: MarkedMap, names: frozenset[str]) -> None:
+    def _unknown(self, item: LineMap, names: frozenset[str]) -> None:
         for name in sorted(set(item) - names):
             comma = "text with a comma in it needs quotes" if item[name] is None else ""
-            mend = comma or choose(name, names, none="remove it")
+            mend = comma or suggestion(name, names, none="remove it")
             self._wrong(item.lines[name], f"unknown key `{name}`", mend)
 
-    def _text(self, item: MarkedMap, name: str, *, wanted: bool = False) -> str:
+    def _text(self, item: LineMap, name: str, *, wanted: bool = False) -> str:
         value = item.get(name)
         if value is None and wanted:
             self._wrong(item.line, f"`{name}` is missing", _FORM)
@@ -162,7 +162,7 @@ class _Reader:
             self._wrong(item.lines[name], f"`{name}` must be text", f'put it in quotes: "{value}"')
         return value if isinstance(value, str) else ""
 
-    def _number(self, item: MarkedMap, name: str, *, wanted: bool = False) -> float | None:
+    def _number(self, item: LineMap, name: str, *, wanted: bool = False) -> float | None:
         value = item.get(name)
         if value is None:
             if wanted:
@@ -173,14 +173,14 @@ class _Reader:
             return None
         return float(value)
 
-    def _condition(self, item: MarkedMap, usual: str) -> str:
+    def _condition(self, item: LineMap, usual: str) -> str:
         value = self._text(item, "condition") or usual
         if value and value not in CONDITIONS:
-            mend = choose(value, CONDITIONS, none="")
+            mend = suggestion(value, CONDITIONS, none="")
             self._wrong(item.lines["condition"], f"`condition` {value} is not known here", mend)
         return value
 
-    def _instant(self, content: MarkedMap) -> float:
+    def _instant(self, content: LineMap) -> float:
         text = self._text(content, "start", wanted=True)
         if not text:
             return 0.0

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from detectors.observation.tracked_objects import Followed
+from detectors.observation.tracked_objects import TrackedObject
 from lanewatch import geometry
 from lanewatch.config.site import Camera, Line, Zone
 from lanewatch.records import Detections
 
 
-class Area(NamedTuple):
+class PixelZone(NamedTuple):
     """A zone in pixels: its corners and the box around them."""
 
     zone: Zone
@@ -28,7 +28,7 @@ class Area(NamedTuple):
         return geometry.contains(self.corners, x, y)
 
 
-class Border(NamedTuple):
+class PixelLine(NamedTuple):
     """A line in pixels, and the box around it."""
 
     line: Line
@@ -38,7 +38,7 @@ class Border(NamedTuple):
     right: float
     bottom: float
 
-    def crossed(self, one: Followed) -> int:
+    def crossed(self, one: TrackedObject) -> int:
         """Which way somebody's last step crosses it: 1 from left to right, -1 from right to left, 0 not."""
         x, y = one.before.x, one.before.y
         if (one.x < self.left and x < self.left) or (one.x > self.right and x > self.right):
@@ -47,20 +47,20 @@ class Border(NamedTuple):
             return 0
         return geometry.crossing(self.segment, x, y, one.x, one.y)
 
-    def distance(self, one: Followed) -> float:
+    def distance(self, one: TrackedObject) -> float:
         """How far somebody stands from the line, prolonged without end, pixels."""
         return abs(geometry.beside(self.segment, one.x, one.y))
 
 
-class Lane(NamedTuple):
+class PixelLane(NamedTuple):
     """A zone with a direction: the unit vector in pixels along which it may be taken."""
 
-    area: Area
+    area: PixelZone
     along_x: float
     along_y: float
 
 
-class Ground:
+class CameraGeometry:
     """A camera's zones and lines in pixels of one frame size. Constant, so made once and kept beside the fold."""
 
     def __init__(self, camera: Camera, width: int, height: int) -> None:
@@ -74,7 +74,7 @@ class Ground:
         self.borders = tuple(border for border in drawn if border.line.kind == "line")
         self.fences = tuple(border for border in drawn if border.line.kind == "fence")
         self.lanes = tuple(_lane(area, width, height) for area in self.areas if area.zone.direction is not None)
-        self._by_kinds: dict[frozenset[str], tuple[Area, ...]] = {}
+        self._by_kinds: dict[frozenset[str], tuple[PixelZone, ...]] = {}
 
     def zone(self, zone: str) -> Zone:
         """The zone of that id, of those that are not ignored."""
@@ -84,7 +84,7 @@ class Ground:
         """The id of the first zone in which a point lies, "" where there is none: whose thresholds hold there."""
         return next((area.zone.id for area in self.areas if area.contains(x, y)), "")
 
-    def areas_of(self, kinds: frozenset[str]) -> tuple[Area, ...]:
+    def areas_of(self, kinds: frozenset[str]) -> tuple[PixelZone, ...]:
         """The zones of those kinds."""
         found = self._by_kinds.get(kinds)
         if found is None:
@@ -99,21 +99,21 @@ class Ground:
         ]
 
 
-def _area(zone: Zone, width: int, height: int) -> Area:
+def _area(zone: Zone, width: int, height: int) -> PixelZone:
     polygon = geometry.pixels(zone.polygon, width, height)
     left, top = polygon.min(axis=0).tolist()
     right, bottom = polygon.max(axis=0).tolist()
-    return Area(zone, polygon.tolist(), left, top, right, bottom)
+    return PixelZone(zone, polygon.tolist(), left, top, right, bottom)
 
 
-def _lane(area: Area, width: int, height: int) -> Lane:
+def _lane(area: PixelZone, width: int, height: int) -> PixelLane:
     (x0, y0), (x1, y1) = geometry.pixels(area.zone.direction or (), width, height).tolist()
     length = math.hypot(x1 - x0, y1 - y0)
-    return Lane(area, (x1 - x0) / length, (y1 - y0) / length)
+    return PixelLane(area, (x1 - x0) / length, (y1 - y0) / length)
 
 
-def _border(line: Line, width: int, height: int) -> Border:
+def _border(line: Line, width: int, height: int) -> PixelLine:
     points = geometry.pixels(line.points, width, height)
     left, top = points.min(axis=0).tolist()
     right, bottom = points.max(axis=0).tolist()
-    return Border(line, geometry.segment(points), left, top, right, bottom)
+    return PixelLine(line, geometry.segment(points), left, top, right, bottom)

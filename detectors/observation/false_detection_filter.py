@@ -50,7 +50,7 @@ _HEIGHT_WEIGHT = 0.1
 _FEW = 0.5
 
 
-class Nuisances(msgspec.Struct, frozen=True):
+class FilterState(msgspec.Struct, frozen=True):
     """What is remembered of a camera.
 
     Attributes:
@@ -75,15 +75,15 @@ class Nuisances(msgspec.Struct, frozen=True):
     learned_at: float = 0.0
 
 
-class Sifted(NamedTuple):
+class FilterResult(NamedTuple):
     """What is remembered after a picture, the boxes to go on with, and how many were left out, by reason."""
 
-    memory: Nuisances
+    memory: FilterState
     keep: Bool | None
     left_out: dict[str, int]
 
 
-def sift(memory: Nuisances, record: Detections) -> Sifted:
+def apply_filter(memory: FilterState, record: Detections) -> FilterResult:
     """Which boxes of a picture are somebody or may be; ``keep`` is None where all are.
 
     Args:
@@ -94,14 +94,14 @@ def sift(memory: Nuisances, record: Detections) -> Sifted:
     if not 0 <= record.captured_at - memory.learned_at < LEARN_S:
         memory = _learned(memory, record)
     if not count and memory.things < _FEW:
-        return Sifted(memory, None, {})
+        return FilterResult(memory, None, {})
     passed_s = record.captured_at - memory.at
     memory = _lit(memory, record, passed_s)
     share = 1.0 - math.exp(-min(max(passed_s, 0.0), 1.0) / RAIN_S)  # after a pause one picture is no rain
     things = memory.things + (count - memory.things) * share
     memory = msgspec.structs.replace(memory, at=record.captured_at, things=things)
     if not count:
-        return Sifted(_moved_on(memory, (), flitted=False), None, {})
+        return FilterResult(_moved_on(memory, (), flitted=False), None, {})
     unnamed = record.labels == UNKNOWN
     boxes = record.xyxy[unnamed].astype(np.float64)
     dark = record.profile != "day"
@@ -123,20 +123,20 @@ def sift(memory: Nuisances, record: Detections) -> Sifted:
             left_out[reason] = fresh
             out |= rows
     if not left_out:
-        return Sifted(memory, None, {})
+        return FilterResult(memory, None, {})
     keep = ~unnamed
     keep[np.flatnonzero(unnamed)] = ~out
-    return Sifted(memory, keep, left_out)
+    return FilterResult(memory, keep, left_out)
 
 
-def _moved_on(memory: Nuisances, centres: tuple[tuple[float, float], ...], *, flitted: bool) -> Nuisances:
+def _moved_on(memory: FilterState, centres: tuple[tuple[float, float], ...], *, flitted: bool) -> FilterState:
     row = min(memory.flitted + 1, SETTLED) if flitted else 0
     if centres == memory.centres and row == memory.flitted:
         return memory
     return msgspec.structs.replace(memory, centres=centres, flitted=row)
 
 
-def _learned(memory: Nuisances, record: Detections) -> Nuisances:
+def _learned(memory: FilterState, record: Detections) -> FilterState:
     """People's heights by band, from those of whom the detector is sure."""
     tall = list(memory.tall)
     columns = zip(record.labels.tolist(), record.scores.tolist(), record.xyxy.tolist(), strict=True)
@@ -149,7 +149,7 @@ def _learned(memory: Nuisances, record: Detections) -> Nuisances:
     return msgspec.structs.replace(memory, tall=tuple(tall), learned_at=record.captured_at)
 
 
-def _lit(memory: Nuisances, record: Detections, passed_s: float) -> Nuisances:
+def _lit(memory: FilterState, record: Detections, passed_s: float) -> FilterState:
     """Whether headlights have come in, and the light that is usual just now."""
     now, light = record.captured_at, record.scene.brightness
     if memory.light < 0 or not 0 <= passed_s < STALE_S:
@@ -166,12 +166,12 @@ def _band(bottom: float, height: int) -> int:
     return min(max(int(bottom * ROWS / max(height, 1)), 0), ROWS - 1)
 
 
-def _tall(memory: Nuisances, boxes: Float64, height: int) -> Float64:
+def _tall(memory: FilterState, boxes: Float64, height: int) -> Float64:
     """(N,) body heights where the boxes stand, pixels; 0 where nobody has been seen."""
     return np.array([memory.tall[_band(bottom, height)] for bottom in boxes[:, 3].tolist()])
 
 
-def _flits(memory: Nuisances, centres: Float64, heights: Float64, passed_s: float) -> Bool:
+def _flits(memory: FilterState, centres: Float64, heights: Float64, passed_s: float) -> Bool:
     """(N,) whether a box is further from all of the last picture's than anybody gets in the time."""
     if not memory.centres or not 0 < passed_s <= FLITS_WITHIN_S:
         return np.zeros(len(centres), np.bool_)

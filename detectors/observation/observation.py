@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from detectors.observation.camera_geometry import Ground
-from detectors.observation.tracked_objects import Followed
+from detectors.observation.camera_geometry import CameraGeometry
+from detectors.observation.tracked_objects import TrackedObject
 from lanewatch.config.fields import Schedule
-from lanewatch.config.schedules import Schedules
-from lanewatch.config.site import Visit
+from lanewatch.config.schedules import CameraSchedules
+from lanewatch.config.site import RegisteredVisit
 from lanewatch.records import Detections, Float32, Light, UInt8
 from lanewatch.sun import Condition
 from models.tracking.tracker import Tracks
 
 
-class View:
+class Observation:
     """One record of one camera, as the behaviours see it. Nothing in it changes, and nothing in it is wall clock.
 
     Attributes:
@@ -31,9 +31,9 @@ class View:
         self,
         detections: Detections,
         tracks: Tracks,
-        followed: tuple[Followed, ...],
-        ground: Ground,
-        schedules: Schedules,
+        followed: tuple[TrackedObject, ...],
+        ground: CameraGeometry,
+        schedules: CameraSchedules,
         elapsed_s: float,
     ) -> None:
         self.detections = detections
@@ -49,11 +49,11 @@ class View:
         """Whether a schedule holds now: one of the site's, or one that is written out."""
         return schedule is None or self._schedules.holds(schedule, self.captured_at)
 
-    def registered(self, zone: str, by: str) -> Visit | None:
+    def registered(self, zone: str, by: str) -> RegisteredVisit | None:
         """The visit to a zone by that means, a class of the detector, that is registered for now, if there is one."""
         return self._schedules.registered(zone, self.captured_at, by)
 
-    def pose(self, one: Followed) -> Float32 | None:
+    def pose(self, one: TrackedObject) -> Float32 | None:
         """Somebody's (17, 3) keypoints, x and y in pixels and a score, COCO order; None where none were asked for."""
         record = self.detections
         if record.keypoints is None or one.detection < 0:
@@ -63,7 +63,7 @@ class View:
         pose: Float32 = record.keypoints[one.detection]
         return pose
 
-    def look(self, one: Followed) -> UInt8:
+    def look(self, one: TrackedObject) -> UInt8:
         """Somebody's (K,) running colour descriptor, for ``models.appearance.similarity``."""
         look: UInt8 = self.tracks.look[one.row]
         return look

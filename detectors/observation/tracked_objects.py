@@ -11,7 +11,7 @@ from lanewatch.records import LABELS, UNKNOWN, Box
 from models.tracking.tracker import Tracks
 
 
-class Step(NamedTuple):
+class TrackPoint(NamedTuple):
     """Where a foot was, and when."""
 
     x: float
@@ -19,10 +19,10 @@ class Step(NamedTuple):
     at: float
 
 
-class Trail(msgspec.Struct, frozen=True):
+class TrackMemory(msgspec.Struct, frozen=True):
     """What is kept of a track from record to record: where it was seen last, and that it has been ``credible``."""
 
-    last: Step
+    last: TrackPoint
     credible: bool
 
 
@@ -35,7 +35,7 @@ THEMSELVES = frozenset(LABELS.index(name) for name in ("person", "cat", "dog"))
 """Those that need not move to be somebody: who stands still is there, a vehicle that stands still is parked."""
 
 
-class Followed(NamedTuple):
+class TrackedObject(NamedTuple):
     """One track at one record.
 
     Attributes:
@@ -50,7 +50,7 @@ class Followed(NamedTuple):
         credible: It is evidence of something, and stays so: it has been seen at two looks in a row (a box that jumps
             about may hit by chance where one was before); a vehicle has moved, and so has what has no name, which has
             been followed for two seconds too.
-        row: Its row in ``View.tracks``.
+        row: Its row in ``Observation.tracks``.
         vx: Its velocity, filtered, pixels a second; ``vy`` likewise.
         detection: The record's box that it was matched with, -1 while it coasts.
     """
@@ -63,8 +63,8 @@ class Followed(NamedTuple):
     label: int
     score: float
     seen: bool
-    born: Step
-    before: Step
+    born: TrackPoint
+    before: TrackPoint
     credible: bool
     row: int
     vx: float
@@ -77,7 +77,9 @@ class Followed(NamedTuple):
         return math.hypot(self.vx, self.vy) / self.height
 
 
-def follow(tracks: Tracks, trails: dict[int, Trail], looked_at: float, now: float) -> tuple[Followed, ...]:
+def tracked_objects(
+    tracks: Tracks, trails: dict[int, TrackMemory], looked_at: float, now: float
+) -> tuple[TrackedObject, ...]:
     """The tracks one by one, each with its step from where it was seen last.
 
     Args:
@@ -105,7 +107,7 @@ def follow(tracks: Tracks, trails: dict[int, Trail], looked_at: float, now: floa
     result = []
     for row, values in enumerate(columns):
         track, (x, y), height, box, label, score, seen, born_at, (born_x, born_y), (vx, vy), detection = values
-        born = Step(born_x, born_y, born_at)
+        born = TrackPoint(born_x, born_y, born_at)
         trail = trails.get(track)
         before, credible = born, False
         if trail is not None and trail.credible:
@@ -113,10 +115,10 @@ def follow(tracks: Tracks, trails: dict[int, Trail], looked_at: float, now: floa
         elif seen and (born if trail is None else trail.last).at >= looked_at:
             credible = label in THEMSELVES or _moves(label, x, y, height, born, now)
         place = x, y, height, tuple(box), label, score, seen
-        result.append(Followed(track, *place, born, before, credible, row, vx, vy, detection))
+        result.append(TrackedObject(track, *place, born, before, credible, row, vx, vy, detection))
     return tuple(result)
 
 
-def _moves(label: int, x: float, y: float, height: float, born: Step, now: float) -> bool:
+def _moves(label: int, x: float, y: float, height: float, born: TrackPoint, now: float) -> bool:
     far = math.hypot(x - born.x, y - born.y) >= MOVED * height
     return far and (label != UNKNOWN or now - born.at >= FOLLOWED_S)

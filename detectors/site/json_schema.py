@@ -8,7 +8,7 @@ from typing import Any
 from detectors.behaviours.registry import installed
 from detectors.correlation.correlator import KINDS
 from lanewatch.config import sequences, site
-from lanewatch.config.fields import Part
+from lanewatch.config.fields import ConfigModel
 from lanewatch.config.site import Site
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -25,7 +25,7 @@ def schema() -> dict[str, Any]:
     """
     whole: dict[str, Any] = {"$schema": DIALECT} | Site.model_json_schema()
     parts: dict[str, Any] = whole["$defs"]
-    models: list[tuple[dict[str, Any], type[Part]]] = [(part, _model(name)) for name, part in parts.items()]
+    models: list[tuple[dict[str, Any], type[ConfigModel]]] = [(part, _model(name)) for name, part in parts.items()]
     models.append((whole, Site))
     for part, model in models:
         for field, info in model.model_fields.items():  # pydantic leaves out the titles of those that are parts
@@ -40,23 +40,23 @@ def schema() -> dict[str, Any]:
         parts |= thresholds.pop("$defs", {})
         name = behaviour.Thresholds.__name__
         parts[name] = thresholds
-        parts[f"{name}Rule"] = _with_thresholds(parts["Rule"], name)
-        watching = _with_thresholds(parts["Watching"], name)
+        parts[f"{name}Rule"] = _with_thresholds(parts["ThresholdRule"], name)
+        watching = _with_thresholds(parts["BehaviourConfig"], name)
         watching["properties"]["rules"]["items"] = {"$ref": f"#/$defs/{name}Rule"}
-        parts[f"{name}Watching"] = watching
+        parts[f"{name}Config"] = watching
         behaviours["properties"][kind] = {
-            "$ref": f"#/$defs/{name}Watching",
+            "$ref": f"#/$defs/{name}Config",
             "title": behaviour.name.en,
             "description": (behaviour.__doc__ or behaviour.name.ko).strip().splitlines()[0],
         }
-    for unused in ("Rule", "Watching"):
+    for unused in ("ThresholdRule", "BehaviourConfig"):
         del parts[unused]
     return whole
 
 
-def _model(name: str) -> type[Part]:
+def _model(name: str) -> type[ConfigModel]:
     """The model that a definition is of."""
-    found: type[Part] = getattr(site, name, None) or getattr(sequences, name)
+    found: type[ConfigModel] = getattr(site, name, None) or getattr(sequences, name)
     return found
 
 

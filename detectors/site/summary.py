@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from detectors.behaviours.registry import behaviours_of
-from detectors.correlation.correlator import wanted
+from detectors.correlation.correlator import enabled_correlations
 from lanewatch.config.fields import Schedule
 from lanewatch.config.site import Camera, Line, Site, Zone
 
@@ -27,7 +27,7 @@ def _lines(site: Site) -> Iterator[str]:
             yield f"  privacy masks: {len(camera.masks)}"
         if not camera.places:
             yield "  no zones, no lines: nothing is watched for here"
-    yield f"all cameras together: {', '.join(wanted(site)) or 'nothing is looked for'}"
+    yield f"all cameras together: {', '.join(enabled_correlations(site)) or 'nothing is looked for'}"
     for bell in site.bells:
         yield f"bell {bell.id}: {bell.name.en} ({bell.name.ko}), seen by {bell.camera or 'the nearest camera'}"
 

@@ -13,17 +13,17 @@ from pydantic import ValidationError
 
 from detectors.behaviours.base import Behaviour, BehaviourError
 from detectors.behaviours.registry import GROUP, installed
-from detectors.correlation.correlator import KINDS, wanted
+from detectors.correlation.correlator import KINDS, enabled_correlations
 from lanewatch.config import error_messages
 from lanewatch.config.fields import Schedule
 from lanewatch.config.loader import SiteFile
-from lanewatch.config.problems import Finding, Location, Problem, SiteError, choose
-from lanewatch.config.schedules import longest
-from lanewatch.config.site import Camera, Rule, Site, Watching, Zone
+from lanewatch.config.problems import Finding, Location, Problem, SiteError, suggestion
+from lanewatch.config.schedules import longest_overlap
+from lanewatch.config.site import BehaviourConfig, Camera, Site, ThresholdRule, Zone
 from models.detection import registry as detector_registry
 from models.detection.base import ModelMissingError
 from models.pose import registry as pose_registry
-from streams.sources.url import Address, SourceError
+from streams.sources.url import SourceError, SourceUrl
 
 WAITS = ("dwell_s", "stay_s")
 """How the names of thresholds end that somebody must stay for without leaving, while the zone's schedule holds."""
@@ -32,7 +32,7 @@ WAITS = ("dwell_s", "stay_s")
 _NETWORKS = ("detector.name", "detector.pose")
 
 
-def examine(path: Path | str) -> tuple[Site | None, list[Problem]]:
+def validate(path: Path | str) -> tuple[Site | None, list[Problem]]:
     """Reads a site file and looks for all that is wrong in it.
 
     Returns:
@@ -56,7 +56,7 @@ def load(path: Path | str, *, pictures: bool = True) -> Site:
     Raises:
         SiteError: with a line for every problem that ``lanewatch check`` would name.
     """
-    site, problems = examine(path)
+    site, problems = validate(path)
     if not pictures:
         problems = [one for one in problems if not one.pointer.endswith(".url") and one.pointer not in _NETWORKS]
     if problems or site is None:
@@ -69,8 +69,8 @@ def findings(site: Site) -> list[Finding]:
     found = [*_networks(site)]
     found += [finding for number, camera in enumerate(site.cameras) for finding in _source(site, camera, number)]
     found += [
-        Finding(("correlations", number), f"unknown correlation {kind}", choose(kind, KINDS, none="remove it"))
-        for number, kind in enumerate(wanted(site))
+        Finding(("correlations", number), f"unknown correlation {kind}", suggestion(kind, KINDS, none="remove it"))
+        for number, kind in enumerate(enabled_correlations(site))
         if kind not in KINDS
     ]
     try:
@@ -84,7 +84,7 @@ def findings(site: Site) -> list[Finding]:
     for kind, watching in site.behaviours.items():
         at: Location = ("behaviours", kind)
         if kind not in known:
-            advice = choose(kind, known, none="install one")
+            advice = suggestion(kind, known, none="install one")
             plug_in = f"; one of another package is there once that is installed (entry point {GROUP})"
             found.append(Finding(at, f"unknown behaviour {kind}", advice + plug_in))
             continue
@@ -109,7 +109,7 @@ def _networks(site: Site) -> Iterator[Finding]:
         except ModelMissingError:
             advice = "of one of ultralytics' give the path; `lanewatch models` lists what is here"
             what = f"there is no model {name} here"
-            yield Finding(("detector", pointer), what, f"{choose(name, others, none='')}; {advice}")
+            yield Finding(("detector", pointer), what, f"{suggestion(name, others, none='')}; {advice}")
 
 
 def _source(site: Site, camera: Camera, number: int) -> Iterator[Finding]:
@@ -117,7 +117,7 @@ def _source(site: Site, camera: Camera, number: int) -> Iterator[Finding]:
     if camera.url == "unknown":  # it was wrong, and has its finding
         return
     try:
-        address = Address.parse(camera.url, time_zone="UTC")
+        address = SourceUrl.parse(camera.url, time_zone="UTC")
         parts = urlsplit(camera.url)
         if address.kind in ("rtsp", "http") and (parts.hostname is None or parts.port == 0):
             yield Finding(at, "the URL names no host", "write it like rtsp://user:${PASSWORD}@10.0.0.5:554/stream")
@@ -131,7 +131,7 @@ def _source(site: Site, camera: Camera, number: int) -> Iterator[Finding]:
             yield Finding(at, f"there is no {address.target}", "a path starts from the site file's folder")
 
 
-def _values(behaviour: type[Behaviour[Any]], watching: Watching, at: Location) -> Iterator[Finding]:
+def _values(behaviour: type[Behaviour[Any]], watching: BehaviourConfig, at: Location) -> Iterator[Finding]:
     """Thresholds that the behaviour doesn't take."""
     yield from _invalid(behaviour, watching.thresholds, set(watching.thresholds), (*at, "thresholds"))
     for number, rule in enumerate(watching.rules):
@@ -157,7 +157,7 @@ def _invalid(
             )
 
 
-def _waits(site: Site, behaviour: type[Behaviour[Any]], watching: Watching, at: Location) -> Iterator[Finding]:
+def _waits(site: Site, behaviour: type[Behaviour[Any]], watching: BehaviourConfig, at: Location) -> Iterator[Finding]:
     """Waits that no schedule of the zones that they are for is long enough for."""
     usual = behaviour.Thresholds.model_validate(watching.thresholds).model_dump()
     for camera in site.cameras:
@@ -181,7 +181,7 @@ def _judges(behaviour: type[Behaviour[Any]], zone: Zone) -> bool:
 
 
 def _given(
-    camera: Camera, zone: Zone, watching: Watching, at: Location, usual: dict[str, Any]
+    camera: Camera, zone: Zone, watching: BehaviourConfig, at: Location, usual: dict[str, Any]
 ) -> Iterator[tuple[Location, dict[str, Any]]]:
     yield (*at, "thresholds"), usual
     for number, rule in enumerate(watching.rules):
@@ -196,10 +196,10 @@ def _window(site: Site, camera: Camera, *names: str | None) -> float:
         zone = ZoneInfo(camera.time_zone or site.time_zone)
     except (ValueError, LookupError, OSError):  # it is none, and has its finding
         return math.inf
-    return longest(schedules, zone, camera.latitude, camera.longitude) if schedules else math.inf
+    return longest_overlap(schedules, zone, camera.latitude, camera.longitude) if schedules else math.inf
 
 
-def _rules(site: Site, behaviour: type[Behaviour[Any]], watching: Watching, at: Location) -> Iterator[Finding]:
+def _rules(site: Site, behaviour: type[Behaviour[Any]], watching: BehaviourConfig, at: Location) -> Iterator[Finding]:
     for number, rule in enumerate(watching.rules):
         place: Location = (*at, "rules", number)
         later = next((n for n in range(number + 1, len(watching.rules)) if _hides(watching.rules[n], rule)), None)
@@ -216,7 +216,7 @@ def _rules(site: Site, behaviour: type[Behaviour[Any]], watching: Watching, at: 
             yield Finding((*place, "classes"), what, "name them in `classes` too, or remove the rule")
 
 
-def _hides(later: Rule, rule: Rule) -> bool:
+def _hides(later: ThresholdRule, rule: ThresholdRule) -> bool:
     return (
         set(rule.thresholds) <= set(later.thresholds)
         and later.schedule in (None, rule.schedule)
@@ -231,7 +231,7 @@ def _hides(later: Rule, rule: Rule) -> bool:
     )
 
 
-def _meets(site: Site, rule: Rule) -> bool:
+def _meets(site: Site, rule: ThresholdRule) -> bool:
     """Whether there is a place and a time for a rule. Broken names count as if there were: they have their finding."""
     if not rule.zones and not rule.cameras and rule.schedule is None:
         return True
@@ -245,6 +245,6 @@ def _meets(site: Site, rule: Rule) -> bool:
     return any(_window(site, camera, rule.schedule, part.schedule) > 0 for camera, part in chosen)
 
 
-def _all_known(site: Site, rule: Rule) -> bool:
+def _all_known(site: Site, rule: ThresholdRule) -> bool:
     known = {part.id for camera in site.cameras for part in camera.places}
     return set(rule.zones) <= known

@@ -11,10 +11,10 @@ from zoneinfo import ZoneInfo, available_timezones
 from lanewatch import geometry
 from lanewatch.config import kafka_checks
 from lanewatch.config.fields import Schedule
-from lanewatch.config.problems import Finding, Location, choose
-from lanewatch.config.schedules import longest
-from lanewatch.config.sequences import OFF_LANE, Composite, Sign
-from lanewatch.config.site import Camera, Line, Point, Rule, Site, Visit, Zone
+from lanewatch.config.problems import Finding, Location, suggestion
+from lanewatch.config.schedules import longest_overlap
+from lanewatch.config.sequences import OFF_LANE, Condition, EventSequence
+from lanewatch.config.site import Camera, Line, Point, RegisteredVisit, Site, ThresholdRule, Zone
 from lanewatch.records import LABELS
 
 TINY = 0.0005
@@ -32,7 +32,7 @@ KINDS = ("watch", "closed", "produce", "lane")
 """Of zones at which something can happen."""
 
 
-class Names(NamedTuple):
+class DefinedNames(NamedTuple):
     """What a file defines, its broken parts included."""
 
     schedules: set[str]
@@ -40,7 +40,7 @@ class Names(NamedTuple):
     places: set[str]
 
 
-def findings(site: Site, names: Names) -> list[Finding]:
+def findings(site: Site, names: DefinedNames) -> list[Finding]:
     """All that makes no sense in a site, apart from what only the behaviours know.
 
     Args:
@@ -68,7 +68,7 @@ def findings(site: Site, names: Names) -> list[Finding]:
     return found
 
 
-def _camera(site: Site, camera: Camera, at: Location, names: Names) -> Iterator[Finding]:
+def _camera(site: Site, camera: Camera, at: Location, names: DefinedNames) -> Iterator[Finding]:
     parts: list[tuple[Location, Zone | Line]] = [
         *(((*at, "zones", n), zone) for n, zone in enumerate(camera.zones)),
         *(((*at, "lines", n), line) for n, line in enumerate(camera.lines)),
@@ -94,7 +94,7 @@ def _camera(site: Site, camera: Camera, at: Location, names: Names) -> Iterator[
         yield from _schedule(site, camera, part, place, names)
 
 
-def _composite(composite: Composite, at: Location, names: Names) -> Iterator[Finding]:
+def _composite(composite: EventSequence, at: Location, names: DefinedNames) -> Iterator[Finding]:
     for number, schedule in enumerate(composite.when):
         if isinstance(schedule, str) and schedule not in names.schedules:
             yield _no_schedule((*at, "when", number), schedule, names)
@@ -102,7 +102,7 @@ def _composite(composite: Composite, at: Location, names: Names) -> Iterator[Fin
         if lowerer.schedule is not None and lowerer.schedule not in names.schedules:
             yield _no_schedule((*at, "lowerers", number, "schedule"), lowerer.schedule, names)
     places = {*names.places, *KINDS, OFF_LANE}
-    signs: list[tuple[Location, Sign]] = [((*at, "raisers", n), one) for n, one in enumerate(composite.raisers)]
+    signs: list[tuple[Location, Condition]] = [((*at, "raisers", n), one) for n, one in enumerate(composite.raisers)]
     for number, step in enumerate(composite.steps):
         signs.append(((*at, "steps", number), step))
         signs += [((*at, "steps", number, "otherwise", n), one) for n, one in enumerate(step.otherwise)]
@@ -112,7 +112,7 @@ def _composite(composite: Composite, at: Location, names: Names) -> Iterator[Fin
                 yield _unknown((*place, "where", number), "zone or kind of zone", name, places, "remove it")
 
 
-def _visit(visit: Visit, at: Location, names: Names) -> Iterator[Finding]:
+def _visit(visit: RegisteredVisit, at: Location, names: DefinedNames) -> Iterator[Finding]:
     for key, noun, given, known in (
         ("cameras", "camera", visit.cameras, names.cameras),
         ("zones", "zone", visit.zones, names.places),
@@ -124,7 +124,7 @@ def _visit(visit: Visit, at: Location, names: Names) -> Iterator[Finding]:
         yield Finding((*at, "until"), "the visit ends before it begins", "exchange `since` and `until`")
 
 
-def _no_schedule(at: Location, name: str, names: Names) -> Finding:
+def _no_schedule(at: Location, name: str, names: DefinedNames) -> Finding:
     return _unknown(at, "schedule", name, names.schedules, "write it under `schedules`")
 
 
@@ -187,7 +187,7 @@ def _line(line: Line, at: Location, hiding: Sequence[Sequence[Point]]) -> Iterat
             yield Finding((*at, "points"), what, f"leave {EDGE:.0%} of the frame or more on each side of it")
 
 
-def _schedule(site: Site, camera: Camera, part: Zone | Line, at: Location, names: Names) -> Iterator[Finding]:
+def _schedule(site: Site, camera: Camera, part: Zone | Line, at: Location, names: DefinedNames) -> Iterator[Finding]:
     if part.schedule is None:
         return
     if part.schedule not in names.schedules:
@@ -201,10 +201,10 @@ def _schedule(site: Site, camera: Camera, part: Zone | Line, at: Location, names
 
 def _never(schedule: Schedule, camera: Camera, time_zone: str) -> bool:
     zone = camera.time_zone or time_zone
-    return zone in _zones() and longest([schedule], ZoneInfo(zone), camera.latitude, camera.longitude) == 0
+    return zone in _zones() and longest_overlap([schedule], ZoneInfo(zone), camera.latitude, camera.longitude) == 0
 
 
-def _rule(rule: Rule, at: Location, names: Names) -> Iterator[Finding]:
+def _rule(rule: ThresholdRule, at: Location, names: DefinedNames) -> Iterator[Finding]:
     for key, noun, given, known in (
         ("zones", "zone or line", rule.zones, names.places),
         ("cameras", "camera", rule.cameras, names.cameras),
@@ -242,4 +242,4 @@ def _zones() -> frozenset[str]:
 
 
 def _unknown(at: Location, noun: str, name: str, known: Iterable[str], none: str) -> Finding:
-    return Finding(at, f"unknown {noun} {name}", choose(name, known, none=none))
+    return Finding(at, f"unknown {noun} {name}", suggestion(name, known, none=none))

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from lanewatch.config.problems import Finding, Location, choose
+from lanewatch.config.problems import Finding, Location, suggestion
 
 _LONGEST = 40
 
@@ -83,7 +83,7 @@ def _explain(
         return f"{name} is missing", f"add it{meaning}"
     if kind == "extra_forbidden":
         known = list(owner.model_fields) if owner else []
-        return f"unknown key {name}", choose(str(location[-1]), known, none="remove it")
+        return f"unknown key {name}", suggestion(str(location[-1]), known, none="remove it")
     value = "…" if location[-1:] == ("password",) and not isinstance(detail["input"], dict | list) else detail["input"]
     if value is None:
         return f"{name} is empty", "give it a value or remove the key"
@@ -146,7 +146,7 @@ def _text_wanted(subject: str, value: Any, context: Mapping[str, Any]) -> tuple[
 
 def _one_of(subject: str, value: Any, context: Mapping[str, Any]) -> tuple[str, str]:
     known = re.findall(r"'([^']*)'", str(context["expected"])) or [str(context["expected"])]
-    return f"{subject} is not known here", choose(str(value), known, none="see docs/site.md")
+    return f"{subject} is not known here", suggestion(str(value), known, none="see docs/site.md")
 
 
 def _number_wanted(subject: str, value: Any, context: Mapping[str, Any]) -> tuple[str, str]:

@@ -12,20 +12,20 @@ DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 Hours = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d-(([01]\d|2[0-3]):[0-5]\d|24:00)$")]
 
 
-class Part(BaseModel):
+class ConfigModel(BaseModel):
     """Any part of a site: unknown keys are refused, values don't change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class Name(Part):
+class LocalizedName(ConfigModel):
     """A name in both of the languages that people use it in."""
 
     ko: str = Field(title="Korean name", description="What operators read.", min_length=1)
     en: str = Field(title="English name", description="What visitors and developers read.", min_length=1)
 
 
-class Schedule(Part):
+class Schedule(ConfigModel):
     """When something holds: during hours of the clock, below a height of the sun, or both."""
 
     hours: tuple[Hours, ...] = Field(

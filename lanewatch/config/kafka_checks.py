@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lanewatch.config.problems import Finding, Location
-from lanewatch.config.site import Kafka, Security
+from lanewatch.config.site import KafkaConfig, KafkaSecurity
 
 
-def findings(kafka: Kafka, at: Location) -> Iterator[Finding]:
+def findings(kafka: KafkaConfig, at: Location) -> Iterator[Finding]:
     """All that can be said without asking the broker.
 
     Args:
@@ -30,7 +30,7 @@ def is_address(text: str) -> bool:
     return (bare or bracketed) and port.isdecimal() and 0 < int(port) < 65536
 
 
-def _security(security: Security, at: Location) -> Iterator[Finding]:
+def _security(security: KafkaSecurity, at: Location) -> Iterator[Finding]:
     asked = security.protocol.startswith("sasl")
     named = security.model_fields_set
     for key in ("username", "password"):

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from lanewatch.config import checks, error_messages
 from lanewatch.config.problems import Finding, Location, Problem, SiteError
 from lanewatch.config.site import Site
-from lanewatch.config.yaml_lines import MAX_BYTES, MarkedError, MarkedList, MarkedMap, locate, parse
+from lanewatch.config.yaml_lines import MAX_BYTES, LineList, LineMap, YamlError, locate, parse
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _STAND_INS: dict[str, Any] = {
@@ -58,7 +58,7 @@ class SiteFile:
         self._root: Any = None
         try:
             self._root, flaws = parse(_read(self.path))
-        except MarkedError as error:
+        except YamlError as error:
             flaws = [error.flaw]
         self.problems = [Problem(str(path), line, "", what, advice) for line, what, advice in flaws]
         if self._root is not None:
@@ -77,9 +77,9 @@ class SiteFile:
         self.problems.sort(key=lambda problem: problem.line)
 
     def _settle_urls(self, environment: Mapping[str, str], resolve: bool) -> None:
-        cameras = self._root.get("cameras") if isinstance(self._root, MarkedMap) else None
-        for number, camera in enumerate(cameras if isinstance(cameras, MarkedList) else ()):
-            if not isinstance(camera, MarkedMap) or not isinstance(camera.get("url"), str):
+        cameras = self._root.get("cameras") if isinstance(self._root, LineMap) else None
+        for number, camera in enumerate(cameras if isinstance(cameras, LineList) else ()):
+            if not isinstance(camera, LineMap) or not isinstance(camera.get("url"), str):
                 continue
             if resolve:
                 whole = self._settled(camera["url"], ("cameras", number, "url"), "the URL", environment)
@@ -89,7 +89,7 @@ class SiteFile:
 
     def _settle_kafka(self, environment: Mapping[str, str]) -> None:
         """Variables and paths of the broker's part; its files must be there."""
-        kafka = self._root.get("kafka") if isinstance(self._root, MarkedMap) else None
+        kafka = self._root.get("kafka") if isinstance(self._root, LineMap) else None
         for location, holder, key in list(_texts(kafka, ("kafka",))):
             if key in _WORDS:
                 continue
@@ -169,7 +169,7 @@ def _read(path: Path) -> bytes:
             return file.read(MAX_BYTES + 1)
     except OSError as error:
         what = f"the file can't be read: {error.strerror or error}"
-        raise MarkedError(1, what, "give the path of the site's YAML file") from None
+        raise YamlError(1, what, "give the path of the site's YAML file") from None
 
 
 def _absolute(url: str, folder: Path) -> str:
@@ -185,30 +185,30 @@ def _absolute(url: str, folder: Path) -> str:
 
 def _texts(part: Any, at: Location) -> Iterator[tuple[Location, Any, str | int]]:
     """Every text within a part: where it is in the file, what holds it, and under which key."""
-    if not isinstance(part, MarkedMap | MarkedList):
+    if not isinstance(part, LineMap | LineList):
         return
-    for key, value in part.items() if isinstance(part, MarkedMap) else enumerate(part):
+    for key, value in part.items() if isinstance(part, LineMap) else enumerate(part):
         if isinstance(value, str):
             yield (*at, key), part, key
         else:
             yield from _texts(value, (*at, key))
 
 
-def _names(root: Any) -> checks.Names:
+def _names(root: Any) -> checks.DefinedNames:
     """What the file defines, be it right or wrong, so that what refers to it isn't called unknown."""
-    cameras = [one for one in _items(root, "cameras") if isinstance(one, MarkedMap)]
+    cameras = [one for one in _items(root, "cameras") if isinstance(one, LineMap)]
     parts = [part for camera in cameras for key in ("zones", "lines") for part in _items(camera, key)]
-    schedules = root.get("schedules") if isinstance(root, MarkedMap) else None
-    return checks.Names(
-        schedules=set(schedules) if isinstance(schedules, MarkedMap) else set(),
+    schedules = root.get("schedules") if isinstance(root, LineMap) else None
+    return checks.DefinedNames(
+        schedules=set(schedules) if isinstance(schedules, LineMap) else set(),
         cameras={str(camera.get("id")) for camera in cameras},
-        places={str(part.get("id")) for part in parts if isinstance(part, MarkedMap)},
+        places={str(part.get("id")) for part in parts if isinstance(part, LineMap)},
     )
 
 
 def _items(root: Any, key: str) -> list[Any]:
-    items = root.get(key) if isinstance(root, MarkedMap) else None
-    return items if isinstance(items, MarkedList) else []
+    items = root.get(key) if isinstance(root, LineMap) else None
+    return items if isinstance(items, LineList) else []
 
 
 def _target(root: Any, location: Location) -> Location:
@@ -220,9 +220,9 @@ def _target(root: Any, location: Location) -> Location:
         return _WHOLE
     while location:
         parent, key = _at(root, location[:-1]), location[-1]
-        if isinstance(parent, MarkedMap) and (key in parent or key in _STAND_INS):
+        if isinstance(parent, LineMap) and (key in parent or key in _STAND_INS):
             return location
-        if isinstance(parent, MarkedList) and isinstance(_at(parent, (key,)), MarkedMap):
+        if isinstance(parent, LineList) and isinstance(_at(parent, (key,)), LineMap):
             return location
         location = location[:-1]
     return location
@@ -230,7 +230,7 @@ def _target(root: Any, location: Location) -> Location:
 
 def _take_out(root: Any, location: Location) -> None:
     parent, key = _at(root, location[:-1]), location[-1]
-    if isinstance(parent, MarkedList) and isinstance(key, int):
+    if isinstance(parent, LineList) and isinstance(key, int):
         parent.remove_at(key)
         return
     stand_in = _unnamed(location) if key == "id" else copy.copy(_STAND_INS.get(str(key)))

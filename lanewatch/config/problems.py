@@ -49,7 +49,7 @@ class SiteError(ValueError):
         super().__init__("\n".join(map(str, self.problems)))
 
 
-def choose(word: str, known: Iterable[str], *, none: str) -> str:
+def suggestion(word: str, known: Iterable[str], *, none: str) -> str:
     """The mend for a word that isn't among those known: the one that was probably meant, or all of them.
 
     Args:
@@ -64,13 +64,13 @@ def choose(word: str, known: Iterable[str], *, none: str) -> str:
     if near:
         return f"did you mean `{near[0]}`?"
     if len(words) > _TOO_MANY:
-        return f"it must be one that exists, such as {listing(words[:3])}"
-    return f"known are {listing(words)}"
+        return f"it must be one that exists, such as {quoted_list(words[:3])}"
+    return f"known are {quoted_list(words)}"
 
 
 _TOO_MANY = 30
 
 
-def listing(words: Sequence[str]) -> str:
+def quoted_list(words: Sequence[str]) -> str:
     """Words as code, with commas."""
     return ", ".join(f"`{word}`" for word in words)

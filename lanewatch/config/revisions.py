@@ -11,14 +11,14 @@ from lanewatch.config.site import Site
 
 
 @dataclass(frozen=True)
-class Revision:
+class SiteRevision:
     """A site that holds from ``valid_from`` on, capture time in seconds UTC."""
 
     valid_from: float
     site: Site
 
 
-class Revisions:
+class SiteRevisions:
     """What holds when. Records are judged by the site of their own capture time, live and on replay alike.
 
     Args:
@@ -28,7 +28,7 @@ class Revisions:
         ValueError: there is none.
     """
 
-    def __init__(self, revisions: Iterable[Revision]) -> None:
+    def __init__(self, revisions: Iterable[SiteRevision]) -> None:
         by_time = {one.valid_from: one for one in revisions}
         self.all = tuple(by_time[at] for at in sorted(by_time))
         if not self.all:
@@ -36,9 +36,9 @@ class Revisions:
         self._times = [one.valid_from for one in self.all]
 
     @classmethod
-    def of(cls, site: Site) -> Revisions:
+    def of(cls, site: Site) -> SiteRevisions:
         """A site that never changes."""
-        return cls([Revision(-math.inf, site)])
+        return cls([SiteRevision(-math.inf, site)])
 
     def at(self, captured_at: float) -> Site:
         """The site that holds at a capture time; the first one also before it came."""

@@ -12,13 +12,13 @@ import numpy as np
 
 from lanewatch import sun
 from lanewatch.config.fields import DAYS, Schedule
-from lanewatch.config.site import Camera, Site, Visit
+from lanewatch.config.site import Camera, RegisteredVisit, Site
 from lanewatch.records import Bool, Float64
 
 DAY_MINUTES = 24 * 60
 
 
-class Schedules:
+class CameraSchedules:
     """A site's schedules as they hold at one camera.
 
     Made for being asked at every step: an answer is kept for the minute that it is for, which loses nothing since
@@ -56,7 +56,7 @@ class Schedules:
         self._last[name] = (minute, held)
         return held
 
-    def registered(self, zone: str, captured_at: float, by: str) -> Visit | None:
+    def registered(self, zone: str, captured_at: float, by: str) -> RegisteredVisit | None:
         """The visit of somebody who comes by that means to that zone at that time, if one is registered."""
         for since, until, visit in self._visits:
             if since <= captured_at < until and by in visit.by and (not visit.zones or zone in visit.zones):
@@ -79,7 +79,7 @@ def by_clock(schedule: Schedule, local: datetime) -> bool:
     hour that summer time skips is not made up for, the one that winter time repeats counts twice.
     """
     minute = local.hour * 60 + local.minute
-    for start, end in spans(schedule):
+    for start, end in minute_spans(schedule):
         began = 0 if start <= minute else 1
         if minute + began * DAY_MINUTES < end and _on(schedule, local - timedelta(days=began)):
             return True
@@ -95,7 +95,7 @@ def by_sun(wanted: str, elevation: float) -> bool:
     return sun.condition(elevation) == wanted
 
 
-def spans(schedule: Schedule) -> list[tuple[int, int]]:
+def minute_spans(schedule: Schedule) -> list[tuple[int, int]]:
     """A schedule's hours in minutes after the midnight before they begin, ends above 1440 where they pass the next one.
 
     Hours that end when they begin last a whole day.
@@ -113,7 +113,7 @@ def _on(schedule: Schedule, began: datetime) -> bool:
     )
 
 
-def longest(schedules: Sequence[Schedule], zone: ZoneInfo, latitude: float, longitude: float) -> float:
+def longest_overlap(schedules: Sequence[Schedule], zone: ZoneInfo, latitude: float, longitude: float) -> float:
     """The longest time in seconds for which schedules all hold together at a place; 0 for never, infinite for always.
 
     Found by trying a week in each half month at steps of five minutes, with the sun of the week's first day: it may
@@ -142,7 +142,7 @@ def _week(schedule: Schedule) -> Bool:
     """(10080,) bool: in which minutes of a week, from Monday on, its hours and days hold."""
     held = np.zeros(7 * DAY_MINUTES, np.bool_)
     for day, name in enumerate(DAYS):
-        for start, end in spans(schedule) if not schedule.days or name in schedule.days else ():
+        for start, end in minute_spans(schedule) if not schedule.days or name in schedule.days else ():
             held[np.arange(day * DAY_MINUTES + start, day * DAY_MINUTES + end) % len(held)] = True
     return held
 

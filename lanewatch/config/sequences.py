@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from lanewatch.config.fields import Id, Name, Part, Schedule
+from lanewatch.config.fields import ConfigModel, Id, LocalizedName, Schedule
 
 OFF_LANE = "off_lane"
 """As a place of vehicles: anywhere but in the lanes that are drawn."""
@@ -38,7 +38,7 @@ What = Literal[
 Severity = Annotated[int, Field(ge=1, le=3)]
 
 
-class Sign(Part):
+class Condition(ConfigModel):
     """Something that can be seen of a composite."""
 
     what: What = Field(
@@ -67,10 +67,12 @@ class Sign(Part):
     )
 
 
-class Step(Sign):
+class Step(Condition):
     """One step: it is reached when its sign, or one of those that do as well, is seen after the step before."""
 
-    otherwise: tuple[Sign, ...] = Field((), max_length=PARTS, title="Otherwise", description="Signs that do as well.")
+    otherwise: tuple[Condition, ...] = Field(
+        (), max_length=PARTS, title="Otherwise", description="Signs that do as well."
+    )
     within_s: float = Field(
         3600.0,
         gt=0,
@@ -82,19 +84,19 @@ class Step(Sign):
     score: float = Field(0.15, ge=0, le=MOST, title="Score", description="What it adds to the score.")
 
     @property
-    def signs(self) -> tuple[Sign, ...]:
+    def signs(self) -> tuple[Condition, ...]:
         """Its own, and those that do as well."""
         return (self, *self.otherwise)
 
 
-class Raiser(Sign):
+class Escalation(Condition):
     """What makes it graver, at whichever step it is seen."""
 
     severity: Severity = Field(1, title="Severity", description="At least this, once the first step is reached.")
     score: float = Field(0.1, ge=0, le=MOST, title="Score", description="What it adds to the score.")
 
 
-class Lowerer(Part):
+class Mitigation(ConfigModel):
     """What makes it harmless: where it holds before the second step is reached, it holds for the whole happening."""
 
     what: Literal["owner_hours", "registered_visit", "schedule"] = Field(
@@ -108,30 +110,32 @@ class Lowerer(Part):
     score: float = Field(-0.2, ge=-1, le=0, title="Score", description="What it takes from the score.")
 
     @model_validator(mode="after")
-    def _schedule(self) -> Lowerer:
+    def _schedule(self) -> Mitigation:
         if (self.what == "schedule") != (self.schedule is not None):
             raise ValueError("`schedule` belongs to `what: schedule` and to nothing else; name one there, or remove it")
         return self
 
 
-class Composite(Part):
+class EventSequence(ConfigModel):
     """A happening of several steps that is one event, graver with each."""
 
     id: Id = Field(title="Id", description="The kind of its events; no behaviour's.")
-    name: Name = Field(title="Name", description="What operators call it.")
+    name: LocalizedName = Field(title="Name", description="What operators call it.")
     when: tuple[str | Schedule, ...] = Field(
         (),
         title="When",
         description="Schedules, by name or written out, during one of which it must begin; always if empty.",
     )
     steps: tuple[Step, ...] = Field(min_length=1, max_length=PARTS, title="Steps", description="In their order.")
-    raisers: tuple[Raiser, ...] = Field((), max_length=PARTS, title="Raisers", description="What makes it graver.")
-    lowerers: tuple[Lowerer, ...] = Field((), max_length=PARTS, title="Lowerers", description="What makes it harmless.")
+    raisers: tuple[Escalation, ...] = Field((), max_length=PARTS, title="Raisers", description="What makes it graver.")
+    lowerers: tuple[Mitigation, ...] = Field(
+        (), max_length=PARTS, title="Lowerers", description="What makes it harmless."
+    )
     onvif: str = Field("", title="ONVIF topic", description="Of its events, where there is one.")
     kisa: str = Field("", title="KISA class", description="Of its events, where there is one.")
 
     @model_validator(mode="after")
-    def _sound(self) -> Composite:
+    def _sound(self) -> EventSequence:
         begins = ("vehicle_stands", "on_foot")
         for sign in self.steps[0].signs:
             if sign.what not in begins or not sign.where:

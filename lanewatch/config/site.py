@@ -9,11 +9,11 @@ import msgspec
 from pydantic import AwareDatetime, Field
 
 from lanewatch.config.fields import DAYS as DAYS
+from lanewatch.config.fields import ConfigModel, Id
 from lanewatch.config.fields import Day as Day
-from lanewatch.config.fields import Id, Part
-from lanewatch.config.fields import Name as Name
+from lanewatch.config.fields import LocalizedName as Name
 from lanewatch.config.fields import Schedule as Schedule
-from lanewatch.config.sequences import Composite as Composite
+from lanewatch.config.sequences import EventSequence as Composite
 
 Fraction = Annotated[
     float, Field(ge=0, le=1, title="Fraction", description="0 is the frame's left or top, 1 its right or bottom.")
@@ -23,7 +23,7 @@ Polygon = Annotated[tuple[Point, ...], Field(min_length=3)]
 Threshold = float | int | str | bool
 
 
-class Rate(Part):
+class SamplingRate(ConfigModel):
     """How often a camera is looked at."""
 
     active: float = Field(5.0, gt=0, le=30, title="Active rate", description="Frames a second while something moves.")
@@ -36,7 +36,7 @@ class Rate(Part):
     )
 
 
-class Zone(Part):
+class Zone(ConfigModel):
     """A part of a camera's picture in which something is watched for, or nothing is."""
 
     id: Id = Field(title="Id", description="Unique on its camera.")
@@ -67,7 +67,7 @@ class Zone(Part):
     )
 
 
-class Line(Part):
+class Line(ConfigModel):
     """A directed line that can be crossed, from its first point to its second."""
 
     id: Id = Field(title="Id", description="Unique on its camera, among the zones too.")
@@ -86,7 +86,7 @@ class Line(Part):
     schedule: str | None = Field(None, title="Schedule", description="When the line counts; always if absent.")
 
 
-class Camera(Part):
+class Camera(ConfigModel):
     """A camera: where it is, where its pictures come from and what its picture is divided into."""
 
     id: Id = Field(title="Id", description="Unique in the site; the key of all of its records.")
@@ -105,7 +105,7 @@ class Camera(Part):
     time_zone: str | None = Field(
         None, title="Time zone", description="IANA name, if it is not the site's; for schedules."
     )
-    rate: Rate = Field(Rate(), title="Rate", description="How often its picture is looked at.")
+    rate: SamplingRate = Field(SamplingRate(), title="Rate", description="How often its picture is looked at.")
     width: int = Field(
         960,
         ge=160,
@@ -129,7 +129,7 @@ Means = Literal["person", "bicycle", "car", "motorcycle", "bus", "truck"]
 """How somebody comes, in the detector's classes."""
 
 
-class Visit(Part):
+class RegisteredVisit(ConfigModel):
     """A registered visit: somebody has said that he will be there."""
 
     who: str = Field(min_length=1, title="Who", description="As operators call them; appears in the event.")
@@ -146,7 +146,7 @@ class Visit(Part):
     until: AwareDatetime = Field(title="Until", description="ISO time with its zone.")
 
 
-class Bell(Part):
+class EmergencyBell(ConfigModel):
     """An emergency bell that people press when they need help."""
 
     id: Id = Field(title="Id", description="Unique in the site; the bell's controller calls it by this.")
@@ -158,7 +158,7 @@ class Bell(Part):
     )
 
 
-class Rule(Part):
+class ThresholdRule(ConfigModel):
     """Other thresholds for some zones, classes or times. Of all rules that match, the last one wins."""
 
     zones: tuple[str, ...] = Field((), title="Zones", description="Ids of zones or lines; all if empty.")
@@ -168,17 +168,17 @@ class Rule(Part):
     thresholds: dict[str, Threshold] = Field(title="Thresholds", description="The values that replace the usual ones.")
 
 
-class Watching(Part):
+class BehaviourConfig(ConfigModel):
     """How one behaviour is watched for."""
 
     enabled: bool = Field(True, title="Enabled", description="False switches the behaviour off.")
     thresholds: dict[str, Threshold] = Field(
         {}, title="Thresholds", description="The usual values; each behaviour documents its own."
     )
-    rules: tuple[Rule, ...] = Field((), title="Rules", description="Exceptions by zone, class and schedule.")
+    rules: tuple[ThresholdRule, ...] = Field((), title="Rules", description="Exceptions by zone, class and schedule.")
 
 
-class Detector(Part):
+class DetectorConfig(ConfigModel):
     """The network that finds people and things."""
 
     name: str = Field(
@@ -202,7 +202,7 @@ class Detector(Part):
     )
 
 
-class Security(Part):
+class KafkaSecurity(ConfigModel):
     """How the stages prove to the broker who they are, and it to them."""
 
     protocol: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = Field(
@@ -225,14 +225,14 @@ class Security(Part):
     key: str | None = Field(None, title="Key", description="PEM file of its private key.")
 
 
-class Retention(Part):
+class TopicRetention(ConfigModel):
     """How long a topic keeps its records: what comes first, minutes or bytes."""
 
     minutes: float = Field(gt=0, title="Minutes", description="Records older than this may go.")
     gigabytes: float = Field(gt=0, title="Gigabytes", description="Of all partitions together; the oldest go first.")
 
 
-class Kafka(Part):
+class KafkaConfig(ConfigModel):
     """The broker that joins the stages where they are processes of their own."""
 
     brokers: tuple[str, ...] = Field(
@@ -255,19 +255,21 @@ class Kafka(Part):
         description="Of frames, detections, site and checkpoints: no stage can have more processes at work than this.",
     )
     replication: int = Field(1, ge=1, le=5, title="Replication", description="Copies of each topic; 3 in a cluster.")
-    frames: Retention = Field(
-        Retention(minutes=10, gigabytes=64), title="Frames", description="Pictures, from which evidence is cut."
+    frames: TopicRetention = Field(
+        TopicRetention(minutes=10, gigabytes=64), title="Frames", description="Pictures, from which evidence is cut."
     )
-    detections: Retention = Field(
-        Retention(minutes=1440, gigabytes=32), title="Detections", description="What a watcher can be replayed from."
+    detections: TopicRetention = Field(
+        TopicRetention(minutes=1440, gigabytes=32),
+        title="Detections",
+        description="What a watcher can be replayed from.",
     )
-    events: Retention = Field(
-        Retention(minutes=10080, gigabytes=16), title="Events", description="Until every service has stored them."
+    events: TopicRetention = Field(
+        TopicRetention(minutes=10080, gigabytes=16), title="Events", description="Until every service has stored them."
     )
-    security: Security = Field(Security(), title="Security", description="TLS and passwords.")
+    security: KafkaSecurity = Field(KafkaSecurity(), title="Security", description="TLS and passwords.")
 
 
-class Site(Part):
+class Site(ConfigModel):
     """All that a centre tells Lanewatch."""
 
     version: Literal[1] = Field(1, title="Version", description="Of this file's format.")
@@ -279,12 +281,14 @@ class Site(Part):
         title="Note",
         description="Shown at the head of the console, such as that a demo's night is simulated.",
     )
-    detector: Detector = Field(Detector(), title="Detector", description="Which network looks at the frames.")
-    kafka: Kafka = Field(Kafka(), title="Kafka", description="The broker, where the stages are processes.")
+    detector: DetectorConfig = Field(
+        DetectorConfig(), title="Detector", description="Which network looks at the frames."
+    )
+    kafka: KafkaConfig = Field(KafkaConfig(), title="Kafka", description="The broker, where the stages are processes.")
     cameras: tuple[Camera, ...] = Field(min_length=1, title="Cameras", description="At least one.")
-    bells: tuple[Bell, ...] = Field((), title="Bells", description="Emergency bells, whose press is an event.")
+    bells: tuple[EmergencyBell, ...] = Field((), title="Bells", description="Emergency bells, whose press is an event.")
     schedules: dict[Id, Schedule] = Field({}, title="Schedules", description="Named times, used by zones and rules.")
-    behaviours: dict[str, Watching] = Field(
+    behaviours: dict[str, BehaviourConfig] = Field(
         {},
         title="Behaviours",
         description="What is watched for, by the behaviour's name; those not named use defaults.",
@@ -292,7 +296,7 @@ class Site(Part):
     composites: tuple[Composite, ...] = Field(
         (), title="Composites", description="Happenings of several steps that the site describes by itself."
     )
-    visits: tuple[Visit, ...] = Field(
+    visits: tuple[RegisteredVisit, ...] = Field(
         (), title="Visits", description="Registered visits, which make composites in their zones harmless."
     )
     correlations: tuple[str, ...] | None = Field(

@@ -24,7 +24,7 @@ Flaw = tuple[int, str, str]
 """Line, what is wrong, what to do."""
 
 
-class MarkedMap(dict[str, Any]):
+class LineMap(dict[str, Any]):
     """A mapping that knows its own line and those of its keys."""
 
     def __init__(self, line: int) -> None:
@@ -33,7 +33,7 @@ class MarkedMap(dict[str, Any]):
         self.lines: dict[str, int] = {}
 
 
-class MarkedList(list[Any]):
+class LineList(list[Any]):
     """A list that knows its own line, and those of its items with the positions that they were written at."""
 
     def __init__(self, line: int) -> None:
@@ -47,7 +47,7 @@ class MarkedList(list[Any]):
         del self[index], self.lines[index], self.positions[index]
 
 
-class MarkedError(Exception):
+class YamlError(Exception):
     """A text that isn't YAML, or not of a kind that a site file may be."""
 
     def __init__(self, line: int, what: str, mend: str) -> None:
@@ -70,16 +70,16 @@ def parse(data: bytes) -> tuple[Any, list[Flaw]]:
         root = reader.compose(_text(data))
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise MarkedError(mark.line + 1 if mark else 1, *_explain(error)) from None
+        raise YamlError(mark.line + 1 if mark else 1, *_explain(error)) from None
     except ReaderError as error:
         line = data.decode("utf-8")[: error.position].count("\n") + 1
-        raise MarkedError(line, "there is a control character", "remove the invisible character") from None
+        raise YamlError(line, "there is a control character", "remove the invisible character") from None
     except (RecursionError, YAMLError):
-        raise MarkedError(1, "this can't be read as YAML", "compare it with the example in docs/site.md") from None
+        raise YamlError(1, "this can't be read as YAML", "compare it with the example in docs/site.md") from None
     builder = _Builder()
     value = None if root is None else builder.build(root, 0)
     if value is None:
-        raise MarkedError(1, "the file is empty", "start from the example in docs/site.md")
+        raise YamlError(1, "the file is empty", "start from the example in docs/site.md")
     return value, builder.flaws
 
 
@@ -87,10 +87,10 @@ def locate(root: Any, location: Location) -> tuple[int, str]:
     """The line at which a value was written, and its place as text; those of what encloses it where it isn't there."""
     line, pointer, current = getattr(root, "line", 1), "", root
     for step in location:
-        if isinstance(current, MarkedMap) and isinstance(step, str) and step in current:
+        if isinstance(current, LineMap) and isinstance(step, str) and step in current:
             line, pointer = current.lines[step], f"{pointer}.{step}" if pointer else step
             current = current[step]
-        elif isinstance(current, MarkedList) and isinstance(step, int) and step < len(current):
+        elif isinstance(current, LineList) and isinstance(step, int) and step < len(current):
             line, pointer = current.lines[step], f"{pointer}[{current.positions[step]}]"
             current = current[step]
         else:
@@ -100,7 +100,7 @@ def locate(root: Any, location: Location) -> tuple[int, str]:
 
 def _text(data: bytes) -> str:
     if len(data) > MAX_BYTES:
-        raise MarkedError(
+        raise YamlError(
             1,
             f"the file has {len(data) / 2**20:.0f} MB, more than the {MAX_BYTES // 2**20} that are read",
             "check that this is the site file, or split the site",
@@ -109,7 +109,7 @@ def _text(data: bytes) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise MarkedError(line, "the text isn't UTF-8", "save the file as UTF-8, not as CP949 or EUC-KR") from None
+        raise YamlError(line, "the text isn't UTF-8", "save the file as UTF-8, not as CP949 or EUC-KR") from None
 
 
 def _explain(error: MarkedYAMLError) -> tuple[str, str]:
@@ -139,9 +139,9 @@ class _Builder:
         line = node.start_mark.line + 1
         self._values += 1
         if self._values > MAX_VALUES:
-            raise MarkedError(self._top_line, f"there are more than {MAX_VALUES:,} values", "use fewer aliases (*name)")
+            raise YamlError(self._top_line, f"there are more than {MAX_VALUES:,} values", "use fewer aliases (*name)")
         if depth > MAX_DEPTH:
-            raise MarkedError(
+            raise YamlError(
                 self._top_line, "values are nested too deeply", "remove aliases (*name) that refer to themselves"
             )
         if isinstance(node, MappingNode):
@@ -150,16 +150,16 @@ class _Builder:
             return self._sequence(node, depth)
         return self._scalar(node, line)
 
-    def _sequence(self, node: SequenceNode, depth: int) -> MarkedList:
-        items = MarkedList(node.start_mark.line + 1)
+    def _sequence(self, node: SequenceNode, depth: int) -> LineList:
+        items = LineList(node.start_mark.line + 1)
         for position, item in enumerate(node.value):
             items.append(self.build(item, depth + 1))
             items.lines.append(item.start_mark.line + 1)
             items.positions.append(position)
         return items
 
-    def _mapping(self, node: MappingNode, depth: int) -> MarkedMap:
-        mapping = MarkedMap(node.start_mark.line + 1)
+    def _mapping(self, node: MappingNode, depth: int) -> LineMap:
+        mapping = LineMap(node.start_mark.line + 1)
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
             if not isinstance(key_node, ScalarNode):

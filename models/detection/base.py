@@ -107,7 +107,7 @@ class ObjectDetector(Protocol):
 
 
 @runtime_checkable
-class Streaming(ObjectDetector, Protocol):
+class StreamingDetector(ObjectDetector, Protocol):
     """A detector that hands out each picture's boxes as soon as it and those before it are done."""
 
     def stream(self, images: Sequence[Image]) -> Iterator[Boxes]:

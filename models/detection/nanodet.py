@@ -19,7 +19,7 @@ import numpy as np
 from lanewatch.records import Image
 from models import hardware, offline
 from models.detection.base import Boxes, ObjectDetector
-from models.detection.nanodet_network import CHANNELS, INT8, NAME, PLACES, SIDE, STRIDES, read_out, trunk
+from models.detection.nanodet_network import CHANNELS, INT8, NAME, PLACES, SIDE, STRIDES, build_network, decode_head
 
 
 def load(device: str, score: float) -> ObjectDetector:
@@ -28,7 +28,7 @@ def load(device: str, score: float) -> ObjectDetector:
     Raises:
         DeviceMissingError: the device is not here.
     """
-    chosen = hardware.choose(device)
+    chosen = hardware.choose_device(device)
     if chosen == "cpu":
         return NanoDet(score)
     on_torch: Callable[[str, float], ObjectDetector] = importlib.import_module(
@@ -52,11 +52,11 @@ class NanoDet:
         openvino = offline.openvino()
         settings = {
             "PERFORMANCE_HINT": "THROUGHPUT",
-            "INFERENCE_NUM_THREADS": threads or hardware.usable(),
+            "INFERENCE_NUM_THREADS": threads or hardware.usable_cores(),
             # Decoding shares the cores: a stream bound to one of them would wait for it.
             "ENABLE_CPU_PINNING": False,
         }
-        self._network: Any = openvino.Core().compile_model(trunk(INT8), "CPU", settings)
+        self._network: Any = openvino.Core().compile_model(build_network(INT8), "CPU", settings)
         self._tensor: Any = openvino.Tensor
         self._score = score
         self._own = threading.local()
@@ -68,7 +68,7 @@ class NanoDet:
         return list(self.stream(images))
 
     def stream(self, images: Sequence[Image]) -> Iterator[Boxes]:
-        """See ``Streaming``."""
+        """See ``StreamingDetector``."""
         return self._pool.map(self._look, images)
 
     def _look(self, image: Image) -> Boxes:
@@ -76,7 +76,7 @@ class NanoDet:
             self._prepare()
         cv2.resize(image, (SIDE, SIDE), dst=self._own.input[0], interpolation=cv2.INTER_LINEAR)
         self._own.request.infer()
-        return read_out(self._own.head, image.shape[1], image.shape[0], self._score)
+        return decode_head(self._own.head, image.shape[1], image.shape[0], self._score)
 
     def _prepare(self) -> None:
         own = self._own

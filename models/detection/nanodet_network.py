@@ -41,10 +41,10 @@ _SIDES: Final = 4
 _STEPS: Final = np.arange((CHANNELS - _COCO_CLASSES) // _SIDES, dtype=np.float32)
 
 
-def trunk(weights: Path) -> Any:
+def build_network(weights: Path) -> Any:
     """The network for one picture, as an OpenVINO model, up to its three raw head maps, (1, H, W, ``CHANNELS``) each.
 
-    The graph's own sigmoid, softmax and sorting of all 3549 places cost 11 % of its time; ``read_out`` does them for
+    The graph's own sigmoid, softmax and sorting of all 3549 places cost 11 % of its time; ``decode_head`` does them for
     the few places where something is.
     """
     openvino = offline.openvino()
@@ -57,7 +57,7 @@ def trunk(weights: Path) -> Any:
     return openvino.Model(maps, model.get_parameters(), NAME)
 
 
-def read_out(head: Float32, width: int, height: int, score: float) -> Boxes:
+def decode_head(head: Float32, width: int, height: int, score: float) -> Boxes:
     """The boxes of one picture, by generalised focal loss (arXiv:2006.04388): a side's distance is a distribution.
 
     Args:

@@ -35,7 +35,7 @@ class NanoDetTorch:
         self._device = torch.device(device)
         self._score = score
         self._dtype = torch.float16 if self._device.type == "cuda" else torch.float32
-        self._trunk = Graph(nanodet_network.trunk(nanodet_network.FLOAT)).to(self._device, self._dtype)
+        self._trunk = Graph(nanodet_network.build_network(nanodet_network.FLOAT)).to(self._device, self._dtype)
 
     def __call__(self, images: Sequence[Image]) -> list[Boxes]:
         """See ``ObjectDetector``."""
@@ -51,7 +51,7 @@ class NanoDetTorch:
             maps = self._trunk(torch.from_numpy(pixels).to(self._device))
             heads = torch.cat([part.flatten(1, 2) for part in maps], dim=1).float().cpu().numpy()
         return [
-            nanodet_network.read_out(head, image.shape[1], image.shape[0], self._score)
+            nanodet_network.decode_head(head, image.shape[1], image.shape[0], self._score)
             for head, image in zip(heads, images, strict=True)
         ]
 

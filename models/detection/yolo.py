@@ -34,7 +34,7 @@ def load(path: Path, device: str, score: float) -> ObjectDetector:
         ModelMissingError: it is no model that ultralytics can load here, or it knows nothing that has a label here.
         DeviceMissingError: the device is not here.
     """
-    return Yolo(path, hardware.choose(device), score)
+    return Yolo(path, hardware.choose_device(device), score)
 
 
 class Yolo:
@@ -61,7 +61,7 @@ class Yolo:
         except Exception as error:
             raise _unusable(path, device, error) from error
         if device == "cpu":
-            torch.set_num_threads(hardware.usable())  # ultralytics leaves one core idle
+            torch.set_num_threads(hardware.usable_cores())  # ultralytics leaves one core idle
 
     def __call__(self, images: Sequence[Image]) -> list[Boxes]:
         """See ``ObjectDetector``."""

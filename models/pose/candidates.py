@@ -30,7 +30,7 @@ MOST: Final = 6
 """Boxes of one frame, so that a crowd costs 50 ms and not a second: the largest."""
 
 
-def odd(xyxy: Float32, scores: Float32, labels: UInt8) -> Bool:
+def unusual_posture(xyxy: Float32, scores: Float32, labels: UInt8) -> Bool:
     """(N,) bool: the people whose joints are worth asking for.
 
     Args:

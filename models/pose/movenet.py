@@ -44,7 +44,7 @@ class MoveNet:
         settings = {
             "PERFORMANCE_HINT": "THROUGHPUT",
             "INFERENCE_PRECISION_HINT": "f32",
-            "INFERENCE_NUM_THREADS": threads or hardware.usable(),
+            "INFERENCE_NUM_THREADS": threads or hardware.usable_cores(),
             "ENABLE_CPU_PINNING": False,  # the detector and decoding share the cores
         }
         self._network: Any = core.compile_model(model, "CPU", settings)

@@ -29,7 +29,7 @@ def load(path: Path, device: str) -> PoseEstimator:
         ModelMissingError: it is no pose model that ultralytics can load here.
         DeviceMissingError: the device is not here.
     """
-    return YoloPose(path, hardware.choose(device))
+    return YoloPose(path, hardware.choose_device(device))
 
 
 class YoloPose:

@@ -9,7 +9,7 @@ import numpy as np
 
 from lanewatch.records import Bool, Float32, Float64, Int64, UInt8
 from models.tracking.assignment import FAR, assign
-from models.tracking.jit import compiled, fingerprint, kept
+from models.tracking.jit import compiled, compiled_cached, fingerprint
 from models.tracking.motion_model import (
     BORN_AT,
     BORN_BORDER,
@@ -30,20 +30,20 @@ from models.tracking.motion_model import (
     SINCE_S,
     STRONG_S,
     UNSEEN_S,
-    Boxes,
-    Limits,
-    Rows,
+    BoxArrays,
+    TrackArrays,
+    TrackerLimits,
     X,
     Y,
-    alive,
     begin,
+    choose_label,
     correct,
     foot_y,
-    leaving,
-    name,
+    is_alive,
+    is_leaving,
+    is_remembered,
     predict,
     scale,
-    stays,
 )
 
 BLIND_S: Final = 0.5  # the gate stops growing after so long unseen: who runs is not hidden for long
@@ -61,7 +61,7 @@ LOOK_S: Final = 2.0  # time constant of the look
 
 
 @compiled
-def likeness(a: Any, b: Any) -> float:
+def appearance_similarity(a: Any, b: Any) -> float:
     """``models.appearance.similarity`` of two looks; ``LIKE``, which speaks for and against none, where one says nothing."""
     both, ones, others = 0.0, 0.0, 0.0
     for k in range(min(len(a), len(b))):
@@ -95,14 +95,14 @@ def usable(box: Float64, score: float) -> bool:
 
 
 @compiled
-def kin(limits: Limits, label: float, other: float) -> bool:
+def compatible_classes(limits: TrackerLimits, label: float, other: float) -> bool:
     """Whether two labels can be of one thing."""
     group, another = limits.groups[int(label)], limits.groups[int(other)]
     return bool(group == another or group == 0 or another == 0)
 
 
 @compiled
-def price(row: Float64, look: Float32, boxes: Boxes, n: int, hidden: float, reach: float) -> float:
+def assignment_cost(row: Float64, look: Float32, boxes: BoxArrays, n: int, hidden: float, reach: float) -> float:
     """What it costs a track to take a box, or ``FAR``: place (half of Mahalanobis' square), size and look."""
     box = boxes.xyxy[n]
     away = np.hypot((box[0] + box[2]) / 2 - row[X], foot_y(row, box, hidden) - row[Y]) / row[SCALE]
@@ -110,12 +110,19 @@ def price(row: Float64, look: Float32, boxes: Boxes, n: int, hidden: float, reac
     if away > reach or size > SIZE_RANGE:
         return FAR
     place = away * away / (row[PXX] + NOISE * NOISE) / 2
-    return float(place + (size / SIZE_RANGE) ** 2 + LOOK_COST * (1 - likeness(look, boxes.look[n])))
+    return float(place + (size / SIZE_RANGE) ** 2 + LOOK_COST * (1 - appearance_similarity(look, boxes.look[n])))
 
 
 @compiled
 def match(
-    limits: Limits, passed: float, strong: bool, rows: Rows, boxes: Boxes, free: Bool, hidden: Float64, found: Int64
+    limits: TrackerLimits,
+    passed: float,
+    strong: bool,
+    rows: TrackArrays,
+    boxes: BoxArrays,
+    free: Bool,
+    hidden: Float64,
+    found: Int64,
 ) -> None:
     """One pass: gives boxes that are free to tracks that have none, all the strong ones or all the weak."""
     cost = np.full((len(rows.ids), len(free)), FAR)
@@ -128,11 +135,13 @@ def match(
             other = int(boxes.labels[n])
             if found[t] >= 0 or not free[n] or strong != (other > 0 and boxes.scores[n] >= limits.start_score):
                 continue
-            if not kin(limits, row[LABEL], other):
+            if not compatible_classes(limits, row[LABEL], other):
                 continue
             unnamed = row[LABEL] == 0 and other == 0
             if strong or unnamed or lively:
-                cost[t, n] = price(row, rows.look[t], boxes, n, hidden[n], wide if strong or unnamed else WEAK_REACH)
+                cost[t, n] = assignment_cost(
+                    row, rows.look[t], boxes, n, hidden[n], wide if strong or unnamed else WEAK_REACH
+                )
                 some = some or cost[t, n] < COST_LIMIT
     if some:
         given = assign(cost, COST_LIMIT)
@@ -143,7 +152,7 @@ def match(
 
 
 @compiled
-def take(limits: Limits, now: float, rows: Rows, t: int, boxes: Boxes, n: int, hidden: float) -> bool:
+def take(limits: TrackerLimits, now: float, rows: TrackArrays, t: int, boxes: BoxArrays, n: int, hidden: float) -> bool:
     """Gives track ``t`` its box ``n``; true where that confirmed it."""
     row, look, label = rows.motion[t], rows.look[t], int(boxes.labels[n])
     if hidden <= HIDDEN and (label or row[LABEL] == 0):
@@ -152,7 +161,7 @@ def take(limits: Limits, now: float, rows: Rows, t: int, boxes: Boxes, n: int, h
             look[k] += renew * (np.float32(boxes.look[n, k]) - look[k])
     correct(limits, now, row, boxes, n, hidden)
     rows.votes[t, label] += boxes.scores[n]
-    name(row, rows.votes[t])
+    choose_label(row, rows.votes[t])
     if row[CONFIRMED] or row[HITS] < (2 if row[LABEL] else UNKNOWN_HITS):
         return False
     row[CONFIRMED] = 1
@@ -160,7 +169,7 @@ def take(limits: Limits, now: float, rows: Rows, t: int, boxes: Boxes, n: int, h
 
 
 @compiled
-def relink(limits: Limits, rows: Rows, t: int, found: Int64) -> None:
+def relink(limits: TrackerLimits, rows: TrackArrays, t: int, found: Int64) -> None:
     """Lets a newly confirmed track go on as a lost one, if one ended near where it began and looked alike."""
     row = rows.motion[t]
     best, least = -1, FAR
@@ -168,10 +177,10 @@ def relink(limits: Limits, rows: Rows, t: int, found: Int64) -> None:
         other = rows.motion[o]
         if found[o] >= 0 or not other[CONFIRMED] or other[HITS] == 0 or other[LEAVING] or row[BORN_BORDER]:
             continue
-        if other[SEEN_AT] >= row[BORN_AT] or not kin(limits, row[LABEL], other[LABEL]):
+        if other[SEEN_AT] >= row[BORN_AT] or not compatible_classes(limits, row[LABEL], other[LABEL]):
             continue
         away = np.hypot(row[BORN_X] - other[LAST_X], row[BORN_Y] - other[LAST_Y]) / other[SCALE]
-        like = likeness(rows.look[o], rows.look[t])
+        like = appearance_similarity(rows.look[o], rows.look[t])
         if away > RELINK_REACH or like < RELINK_LIKE or abs(np.log(row[SCALE] / other[SCALE])) > SIZE_RANGE:
             continue
         if away + 5 * (1 - like) < least:
@@ -188,7 +197,9 @@ def relink(limits: Limits, rows: Rows, t: int, found: Int64) -> None:
 
 
 @compiled
-def look_at(limits: Limits, now: float, passed: float, rows: Rows, boxes: Boxes, free: Bool, found: Int64) -> None:
+def associate(
+    limits: TrackerLimits, now: float, passed: float, rows: TrackArrays, boxes: BoxArrays, free: Bool, found: Int64
+) -> None:
     """One look: writes each track's box to ``found``, and which boxes nobody took to ``free``."""
     hidden = np.zeros(len(free))
     for n in range(len(free)):
@@ -203,13 +214,13 @@ def look_at(limits: Limits, now: float, passed: float, rows: Rows, boxes: Boxes,
     for t in range(len(found)):
         if found[t] < 0:
             rows.motion[t, UNSEEN_S] += passed
-            rows.motion[t, LEAVING] = rows.motion[t, LEAVING] or leaving(rows.motion[t], boxes)
+            rows.motion[t, LEAVING] = rows.motion[t, LEAVING] or is_leaving(rows.motion[t], boxes)
         elif take(limits, now, rows, t, boxes, found[t], hidden[found[t]]):
             relink(limits, rows, t, found)
 
 
 @compiled
-def starts(limits: Limits, boxes: Boxes, n: int, free: Bool) -> bool:
+def starts_track(limits: TrackerLimits, boxes: BoxArrays, n: int, free: Bool) -> bool:
     """Whether a box that nobody took starts a track: it is strong, or has no name, and is no part of another."""
     label, score = int(boxes.labels[n]), boxes.scores[n]
     if not free[n] or (label and score < limits.start_score):
@@ -225,11 +236,11 @@ def starts(limits: Limits, boxes: Boxes, n: int, free: Bool) -> bool:
 
 
 @compiled
-def gather(rows: Rows, chosen: Int64, found: Int64, births: Int64) -> tuple[Rows, Int64]:
+def gather_tracks(rows: TrackArrays, chosen: Int64, found: Int64, births: Int64) -> tuple[TrackArrays, Int64]:
     """The chosen tracks in their order, and empty rows for births after them."""
     total, labels, k = len(chosen) + len(births), rows.votes.shape[1], rows.look.shape[1]
     ids, boxes, look = np.zeros(total, np.int64), np.zeros(total, np.int64), np.zeros((total, k), np.float32)
-    after = Rows(ids, np.zeros((total, COLUMNS)), np.zeros((total, labels)), look)
+    after = TrackArrays(ids, np.zeros((total, COLUMNS)), np.zeros((total, labels)), look)
     for i in range(len(chosen)):
         t = chosen[i]
         ids[i], boxes[i] = rows.ids[t], found[t]
@@ -243,11 +254,11 @@ def gather(rows: Rows, chosen: Int64, found: Int64, births: Int64) -> tuple[Rows
 
 
 @compiled
-def shown(limits: Limits, motion: Float64) -> Int64:
+def visible_tracks(limits: TrackerLimits, motion: Float64) -> Int64:
     """The places of the tracks that are alive."""
     places, count = np.zeros(len(motion), np.int64), 0
     for t in range(len(motion)):
-        if alive(limits, motion[t]):
+        if is_alive(limits, motion[t]):
             places[count] = t
             count += 1
     return places[:count]
@@ -257,7 +268,7 @@ Result = tuple[Int64, Float64, Float64, Float32, Int64, Int64]
 
 
 def _step(sources: int) -> Callable[..., Result]:
-    @kept
+    @compiled_cached
     def step(  # plain numbers and arrays go in and come out: named tuples on the way cost as much as all the arithmetic
         start_score: float,
         keep_score: float,
@@ -284,16 +295,16 @@ def _step(sources: int) -> Callable[..., Result]:
     ) -> Result:
         """One record: the tracks after it, by rising id, the box of each or -1, and the places of those alive."""
         assert sources  # so that it belongs to the kernel's key on disk
-        limits = Limits(start_score, keep_score, weak_s, speed, lost_s, foot_s, coast_s, groups)
-        boxes = Boxes(xyxy, scores, labels, looks, width, height)
-        rows = Rows(ids.copy(), motion.copy(), votes.copy(), look.copy())
+        limits = TrackerLimits(start_score, keep_score, weak_s, speed, lost_s, foot_s, coast_s, groups)
+        boxes = BoxArrays(xyxy, scores, labels, looks, width, height)
+        rows = TrackArrays(ids.copy(), motion.copy(), votes.copy(), look.copy())
         predict(rows.motion, passed)
         free, found = np.zeros(len(boxes.scores), np.bool_), np.full(len(rows.ids), -1)
         if looked:
-            look_at(limits, now, passed, rows, boxes, free, found)
+            associate(limits, now, passed, rows, boxes, free, found)
         chosen, old = np.zeros(len(rows.ids), np.int64), 0
         for t in range(len(rows.ids)):
-            if stays(limits, rows.motion[t]):
+            if is_remembered(limits, rows.motion[t]):
                 at = old
                 while at and rows.ids[chosen[at - 1]] > rows.ids[t]:  # a re-linked track has gone back to its older id
                     chosen[at] = chosen[at - 1]
@@ -302,14 +313,14 @@ def _step(sources: int) -> Callable[..., Result]:
                 old += 1
         births, born = np.zeros(len(free), np.int64), 0
         for n in range(len(free)):
-            if starts(limits, boxes, n, free):
+            if starts_track(limits, boxes, n, free):
                 births[born] = n
                 born += 1
-        after, taken = gather(rows, chosen[:old], found, births[:born])
+        after, taken = gather_tracks(rows, chosen[:old], found, births[:born])
         for i in range(born):
             after.ids[old + i], taken[old + i] = next_id + i, births[i]
             begin(now, after, old + i, boxes, births[i])
-        return after.ids, after.motion, after.votes, after.look, taken, shown(limits, after.motion)
+        return after.ids, after.motion, after.votes, after.look, taken, visible_tracks(limits, after.motion)
 
     return step
 

@@ -20,7 +20,7 @@ def compiled(function: F) -> F:
     return cast(F, njit(error_model="numpy")(function))
 
 
-def kept(function: F) -> F:
+def compiled_cached(function: F) -> F:
     """Compiles a whole kernel and keeps it on disk; in this process only where no folder for it can be written."""
     try:
         return cast(F, njit(error_model="numpy", cache=True)(function))

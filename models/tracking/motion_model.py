@@ -46,7 +46,7 @@ STEADY: Final = 0.5  # share of a box's size that comes from the track: half-hid
 SIZE_S: Final = 1.0  # time constant of the size
 
 
-class Limits(NamedTuple):
+class TrackerLimits(NamedTuple):
     """The settings, as ``models.tracking.tracker.TrackerSettings`` documents them."""
 
     start_score: float
@@ -59,7 +59,7 @@ class Limits(NamedTuple):
     groups: Int64
 
 
-class Rows(NamedTuple):
+class TrackArrays(NamedTuple):
     """The tracks, by rising id; arrays are written to."""
 
     ids: Int64
@@ -68,7 +68,7 @@ class Rows(NamedTuple):
     look: Float32
 
 
-class Boxes(NamedTuple):
+class BoxArrays(NamedTuple):
     """A record's boxes, and the size of its frame."""
 
     xyxy: Float64
@@ -86,14 +86,14 @@ def scale(width: float, height: float) -> float:
 
 
 @compiled
-def at_border(box: Float64, boxes: Boxes) -> bool:
+def at_border(box: Float64, boxes: BoxArrays) -> bool:
     """Whether a box reaches the left, right or lower border, where people come and go."""
     near = BORDER_WIDTH * scale(box[2] - box[0], box[3] - box[1])
     return bool(box[0] < near or box[2] > boxes.width - near or box[3] > boxes.height - near)
 
 
 @compiled
-def leaving(row: Float64, boxes: Boxes) -> bool:
+def is_leaving(row: Float64, boxes: BoxArrays) -> bool:
     """Whether a track is at a border and moves out over it; who stands there, cut by the picture, does not."""
     near, out = BORDER_WIDTH * row[SCALE], OUTWARD * row[SCALE]
     left = row[LEFT] < near and row[VX] < -out
@@ -132,7 +132,7 @@ def predict(motion: Float64, seconds: float) -> None:
 
 
 @compiled
-def place(limits: Limits, row: Float64, x: float, y: float, noise: float) -> None:
+def correct_position(limits: TrackerLimits, row: Float64, x: float, y: float, noise: float) -> None:
     """Corrects place and velocity (Kalman's gain), and lets the judged foot point follow."""
     spread = row[PXX] + noise * noise
     gain, gain_v = row[PXX] / spread, row[PXV] / spread
@@ -150,7 +150,7 @@ def place(limits: Limits, row: Float64, x: float, y: float, noise: float) -> Non
 
 
 @compiled
-def correct(limits: Limits, now: float, row: Float64, boxes: Boxes, n: int, hidden: float) -> None:
+def correct(limits: TrackerLimits, now: float, row: Float64, boxes: BoxArrays, n: int, hidden: float) -> None:
     """Corrects a predicted track by the box that it was seen as."""
     box = boxes.xyxy[n]
     x, y = (box[0] + box[2]) / 2, foot_y(row, box, hidden)
@@ -158,7 +158,7 @@ def correct(limits: Limits, now: float, row: Float64, boxes: Boxes, n: int, hidd
     strong = boxes.scores[n] >= limits.start_score
     if strong:
         row[STRONG_S] = 0
-    place(limits, row, x, y, NOISE if strong else WEAK_NOISE)
+    correct_position(limits, row, x, y, NOISE if strong else WEAK_NOISE)
     width, height = box[2] - box[0], box[3] - box[1]
     grow = 0.0 if cut else 0.5 if row[HITS] < 2 else 1 - np.exp(-row[SINCE_S] / SIZE_S)
     row[WIDTH] += grow * (width - row[WIDTH])
@@ -170,12 +170,12 @@ def correct(limits: Limits, now: float, row: Float64, boxes: Boxes, n: int, hidd
     row[TOP] = box[1] if cut else (box[1] + box[3] - height) / 2
     row[BOTTOM] = row[TOP] + height
     row[LAST_X], row[LAST_Y], row[SEEN_AT], row[SINCE_S], row[UNSEEN_S] = x, y, now, 0, 0
-    row[LEAVING], row[SCORE] = leaving(row, boxes), boxes.scores[n]
+    row[LEAVING], row[SCORE] = is_leaving(row, boxes), boxes.scores[n]
     row[HITS] += 1
 
 
 @compiled
-def name(row: Float64, votes: Float64) -> None:
+def choose_label(row: Float64, votes: Float64) -> None:
     """Takes the label that most of the evidence is for; one name weighs more than any number of unnamed sights."""
     best = 0
     for label in range(1, len(votes)):
@@ -185,7 +185,7 @@ def name(row: Float64, votes: Float64) -> None:
 
 
 @compiled
-def begin(now: float, rows: Rows, t: int, boxes: Boxes, n: int) -> None:
+def begin(now: float, rows: TrackArrays, t: int, boxes: BoxArrays, n: int) -> None:
     """Fills a new track's row by the box that it was first seen as."""
     row, box = rows.motion[t], boxes.xyxy[n]
     for x in (X, FOOT_X, BORN_X, LAST_X):
@@ -205,14 +205,14 @@ def begin(now: float, rows: Rows, t: int, boxes: Boxes, n: int) -> None:
 
 
 @compiled
-def stays(limits: Limits, row: Float64) -> bool:
+def is_remembered(limits: TrackerLimits, row: Float64) -> bool:
     """Whether a track is remembered."""
     limit = (BORDER_S if row[LEAVING] else limits.lost_s) if row[CONFIRMED] else CONFIRM_S
     return bool(row[HITS] > 0 and row[UNSEEN_S] <= limit and row[SINCE_S] <= FORGET_S)
 
 
 @compiled
-def alive(limits: Limits, row: Float64) -> bool:
+def is_alive(limits: TrackerLimits, row: Float64) -> bool:
     """Whether a track that is remembered is shown: it is confirmed, and seen now or was a moment ago."""
     coasts = row[UNSEEN_S] <= limits.coast_s and row[LEAVING] == 0
     return bool(row[CONFIRMED] > 0 and (row[UNSEEN_S] == 0 or coasts))

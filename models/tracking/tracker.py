@@ -130,7 +130,7 @@ class Tracker:
     def __init__(self, settings: TrackerSettings | None = None) -> None:
         self.settings = settings or TrackerSettings()
         s = self.settings
-        self._limits = motion_model.Limits(
+        self._limits = motion_model.TrackerLimits(
             s.start_score, s.keep_score, s.weak_s, s.speed, s.lost_s, s.foot_s, s.coast_s, motion_model.GROUPS
         )
 

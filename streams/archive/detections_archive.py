@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lanewatch import metrics
-from lanewatch.records import VERSION, Detections, Flame, Scene, StillRegion
+from lanewatch.records import VERSION, Detections, Flame, SceneMeasurements, StillRegion
 from streams.archive import file_order
 
 ROWS_PER_FILE = 2048
@@ -89,7 +89,7 @@ class ArchiveError(ValueError):
     """A file that is not, or not wholly, a detections archive."""
 
 
-class Archive:
+class DetectionsArchive:
     """Writes detections; a context manager.
 
     A file appears under its name only when it is whole (Parquet's index is at its end), so that a reader never
@@ -100,9 +100,9 @@ class Archive:
     def __init__(self, folder: Path, *, rows_per_file: int = ROWS_PER_FILE) -> None:
         self._folder = folder
         self._rows_per_file = rows_per_file
-        self._parts: dict[tuple[str, str], _Part] = {}
+        self._parts: dict[tuple[str, str], _FileBuffer] = {}
 
-    def __enter__(self) -> Archive:
+    def __enter__(self) -> DetectionsArchive:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -111,7 +111,7 @@ class Archive:
     def append(self, detections: Detections) -> None:
         """Takes a record; rows go to disk by the file, and all at ``close``."""
         day = datetime.fromtimestamp(detections.captured_at, UTC).date().isoformat()
-        part = self._parts.setdefault((detections.camera, day), _Part(f"{detections.slot}-{detections.epoch}"))
+        part = self._parts.setdefault((detections.camera, day), _FileBuffer(f"{detections.slot}-{detections.epoch}"))
         part.append(detections)
         if part.count % self._rows_per_file == 0:
             self._write(detections.camera, day)
@@ -148,7 +148,7 @@ class Archive:
         del self._parts[camera, day]
 
 
-class _Part:
+class _FileBuffer:
     """What is held for one file: columns, and the last records that are not columns yet."""
 
     def __init__(self, name: str) -> None:
@@ -315,9 +315,9 @@ def _lists(column: pa.ListArray) -> list[Any]:
     return [values[offsets[i] : offsets[i + 1]] if valid[i] else None for i in range(len(column))]
 
 
-def _scene(flat: dict[str, Any]) -> Scene:
+def _scene(flat: dict[str, Any]) -> SceneMeasurements:
     moved, flames = flat["moved"], flat["flames"] or ()
-    return Scene(
+    return SceneMeasurements(
         moved=tuple(tuple(moved[i : i + 4]) for i in range(0, len(moved), 4)),
         still=_still(flat["still"], flat["added"]),
         brightness=flat["brightness"],

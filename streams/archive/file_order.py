@@ -2,7 +2,7 @@
 
 A camera's files follow one another by what is in them, not by their names. Files that lie among each other, such as
 those of two keepers or a copy beside the original, and files whose rows are out of order, are put in order in memory;
-all others, which is what ``Archive`` writes, are read batch by batch.
+all others, which is what ``DetectionsArchive`` writes, are read batch by batch.
 """
 
 from __future__ import annotations

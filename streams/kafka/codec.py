@@ -20,13 +20,13 @@ from lanewatch.records import (
     VERSION,
     Box,
     Detections,
+    EncodedFrame,
     Event,
     Frame,
     Gap,
-    Packed,
     Profile,
-    Reached,
-    Scene,
+    SceneMeasurements,
+    Watermark,
     decode,
     encode,
 )
@@ -61,7 +61,7 @@ class Message(NamedTuple):
         return len(self.key) + len(self.value or b"") + sum(len(name) + len(value) for name, value in self.headers)
 
 
-class WireError(ValueError):
+class CodecError(ValueError):
     """A record in a topic is none of ours, or of a version that this release does not know."""
 
     def __init__(self, record: ConsumerRecord, what: str, reason: str = "foreign") -> None:
@@ -79,7 +79,7 @@ class _Meta(msgspec.Struct, frozen=True, array_like=True):
     height: int
     profile: Profile
     gap: Gap | None
-    scene: Scene
+    scene: SceneMeasurements
 
 
 class _Crop(msgspec.Struct, frozen=True, array_like=True):
@@ -97,12 +97,12 @@ _meta_in = msgspec.msgpack.Decoder(_Meta)
 _crop_in = msgspec.msgpack.Decoder(_Crop)
 
 
-def trace(record: ConsumerRecord) -> bytes | None:
+def trace_context(record: ConsumerRecord) -> bytes | None:
     """The trace context that came with a record."""
     return _header(record.headers, TRACE)
 
 
-def of_frame(frame: Frame) -> Message:
+def encode_frame(frame: Frame) -> Message:
     """A packed frame or a tick.
 
     Raises:
@@ -128,7 +128,7 @@ def of_frame(frame: Frame) -> Message:
     return Message(frame.camera.encode(), frame.packed.jpeg, headers)
 
 
-def frame(record: ConsumerRecord) -> Frame:
+def decode_frame(record: ConsumerRecord) -> Frame:
     """A frame as it came: packed.
 
     Raises:
@@ -142,7 +142,7 @@ def frame(record: ConsumerRecord) -> Frame:
         camera = record.key.decode()
         _expect_time(meta.captured_at, meta.received_at)
     except (StopIteration, AttributeError, *_UNREADABLE) as error:
-        raise WireError(record, f"a frame's headers cannot be read ({error})", "unreadable") from error
+        raise CodecError(record, f"a frame's headers cannot be read ({error})", "unreadable") from error
     return Frame(
         camera=camera,
         epoch=meta.epoch,
@@ -151,19 +151,19 @@ def frame(record: ConsumerRecord) -> Frame:
         received_at=meta.received_at,
         width=meta.width,
         height=meta.height,
-        packed=Packed(record.value, crops) if record.value else None,
+        packed=EncodedFrame(record.value, crops) if record.value else None,
         profile=meta.profile,
         scene=meta.scene,
         gap=meta.gap if record.value or meta.gap else "unreadable",
     )
 
 
-def of_detections(detections: Detections) -> Message:
+def encode_detections(detections: Detections) -> Message:
     """What was seen in a frame."""
     return Message(detections.camera.encode(), encode(detections), [(KIND, _DETECTIONS)])
 
 
-def detections(record: ConsumerRecord) -> Detections:
+def decode_detections(record: ConsumerRecord) -> Detections:
     """What was seen in a frame.
 
     Raises:
@@ -174,18 +174,18 @@ def detections(record: ConsumerRecord) -> Detections:
         found = decode(record.value, Detections)
         _expect_time(found.captured_at, found.received_at)
     except _UNREADABLE as error:
-        raise WireError(record, f"detections cannot be read ({error})", "unreadable") from error
+        raise CodecError(record, f"detections cannot be read ({error})", "unreadable") from error
     return found
 
 
-def of_event(event: Event) -> Message:
+def encode_event(event: Event) -> Message:
     """A revision of an event, as a CloudEvent."""
     told_at = datetime.fromtimestamp(event.revision / 1000, UTC).isoformat()
     headers = _cloud(EVENT_TYPE, f"{event.run}/{event.id}/{event.revision}", f"/cameras/{event.camera}", told_at)
     return Message(event.camera.encode(), msgspec.json.encode(event), headers)
 
 
-def of_reached(source: str, number: int, reached: Mapping[str, Reached]) -> Message:
+def encode_watermark(source: str, number: int, reached: Mapping[str, Watermark]) -> Message:
     """How far a watcher has judged its cameras; ``source`` and ``number`` name this telling of it."""
     latest = max(one.received_at for one in reached.values())
     told_at = datetime.fromtimestamp(latest, UTC).isoformat()
@@ -193,20 +193,20 @@ def of_reached(source: str, number: int, reached: Mapping[str, Reached]) -> Mess
     return Message(source.encode(), msgspec.json.encode(reached), headers)
 
 
-def told(record: ConsumerRecord) -> Event | dict[str, Reached]:
+def decode_event_record(record: ConsumerRecord) -> Event | dict[str, Watermark]:
     """A record of the events topic: a revision, or how far cameras have been judged.
 
     Raises:
         WireError: it is neither.
     """
     kind = _header(record.headers, "ce_type")
-    types: dict[bytes, Any] = {EVENT_TYPE.encode(): Event, REACHED_TYPE.encode(): dict[str, Reached]}
+    types: dict[bytes, Any] = {EVENT_TYPE.encode(): Event, REACHED_TYPE.encode(): dict[str, Watermark]}
     if kind not in types:
-        raise WireError(record, f"ce_type {kind!r} is neither {EVENT_TYPE} nor {REACHED_TYPE}")
+        raise CodecError(record, f"ce_type {kind!r} is neither {EVENT_TYPE} nor {REACHED_TYPE}")
     try:
-        value: Event | dict[str, Reached] = msgspec.json.decode(record.value, type=types[kind])
+        value: Event | dict[str, Watermark] = msgspec.json.decode(record.value, type=types[kind])
     except _UNREADABLE as error:
-        raise WireError(record, f"{kind.decode()} cannot be read ({error})", "unreadable") from error
+        raise CodecError(record, f"{kind.decode()} cannot be read ({error})", "unreadable") from error
     return value
 
 
@@ -235,12 +235,12 @@ def _expect(record: ConsumerRecord, headers: Headers, kind: bytes) -> None:
     if found == kind:
         return
     if found is None:
-        raise WireError(record, f"no Lanewatch record: it has no header {KIND!r}")
+        raise CodecError(record, f"no Lanewatch record: it has no header {KIND!r}")
     name, _, version = found.partition(b"/")
     if name == kind.partition(b"/")[0]:
-        raise WireError(
+        raise CodecError(
             record,
             f"{name.decode()} of version {version.decode(errors='replace')}, and this release knows {VERSION}",
             "version",
         )
-    raise WireError(record, f"{found.decode(errors='replace')} where {kind.decode()} belongs")
+    raise CodecError(record, f"{found.decode(errors='replace')} where {kind.decode()} belongs")

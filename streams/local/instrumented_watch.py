@@ -25,7 +25,7 @@ def _risen(before: Mapping[str, int], after: Mapping[str, int]) -> Iterator[tupl
                 yield name, count - before.get(name, 0)
 
 
-class Judging(Generic[S]):
+class InstrumentedWatch(Generic[S]):
     """Has records judged, and tells how long that takes, how far each camera has come, which records were not taken and
     for how long nobody watched."""
 
@@ -43,7 +43,7 @@ class Judging(Generic[S]):
         for reason, count in _risen(before, skipped):
             metrics.dropped(STAGE, detections.camera, reason, count)
         for what, count in _risen(watch.noted(state), watch.noted(after)):
-            metrics.noted(detections.camera, what, count)
+            metrics.watch_count(detections.camera, what, count)
         return after, events
 
     def _taken(self, detections: Detections) -> None:
@@ -51,7 +51,7 @@ class Judging(Generic[S]):
         passed_s = now - self._latest.get(camera, now)
         self._latest[camera] = now
         if detections.gap in BLIND:
-            metrics.unwatched(camera, detections.gap, max(0.0, passed_s))
+            metrics.unwatched_time(camera, detections.gap, max(0.0, passed_s))
         elif passed_s > HOLE_S:
-            metrics.unwatched(camera, "hole", passed_s)
-        metrics.judged(camera, now)
+            metrics.unwatched_time(camera, "hole", passed_s)
+        metrics.watched_until(camera, now)

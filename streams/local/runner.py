@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 from lanewatch import metrics
-from lanewatch.records import Detections, Event, Frame, Reached
-from streams.frame_queue import Backlog
-from streams.local.correlation import Correlating
-from streams.local.instrumented_watch import Judging
+from lanewatch.records import Detections, Event, Frame, Watermark
+from streams.frame_queue import FrameQueue
+from streams.local.correlation import LocalCorrelation
+from streams.local.instrumented_watch import InstrumentedWatch
 from streams.sampling import end_of_stream
 from streams.stages import Correlate, Detect, Sample, Serve, UnavailableError, Watch
 
@@ -37,12 +37,12 @@ _LAST_S = 5.0
 log = metrics.log("memory")
 
 
-class MemoryRunner(Generic[S]):
+class LocalRunner(Generic[S]):
     """Carries frames, detections and events between the stages.
 
     One thread for each camera, one for the detector, one for the watchers and what takes their events. What is
     slower than what feeds it makes it wait; at the head of the line a recording waits and a live camera sheds its
-    oldest waiting pictures (see ``Backlog``). A camera that fails ends alone, and a record that cannot be judged is
+    oldest waiting pictures (see ``FrameQueue``). A camera that fails ends alone, and a record that cannot be judged is
     skipped alone: the first error of each camera is in ``errors``, and the others go on. While the store cannot take
     an event the watcher waits and tries again; told to stop meanwhile, it gives up after some seconds, and says so.
 
@@ -74,11 +74,11 @@ class MemoryRunner(Generic[S]):
         self._watch = watch
         self._serve = serve
         cameras = [sampler.camera for sampler in self._samplers]
-        self._correlating = None if correlate is None else Correlating(correlate, cameras)
+        self._correlating = None if correlate is None else LocalCorrelation(correlate, cameras)
         self._keep = keep
         live = any(sampler.live for sampler in self._samplers)
         self._batch = batch or (LIVE_BATCH if live else RECORDED_BATCH)
-        self._backlog = Backlog()
+        self._backlog = FrameQueue()
         self._detections: queue.Queue[Detections | None] = queue.Queue(UNWATCHED)
         self._stopping = threading.Event()
         self._fatal: Exception | None = None
@@ -126,7 +126,7 @@ class MemoryRunner(Generic[S]):
         def hand_on(frame: Frame) -> bool:
             return self._backlog.put(frame, live=sampler.live) and not self._stopping.is_set()
 
-        end_of_stream.play(sampler, hand_on, self.errors)
+        end_of_stream.play_to_end(sampler, hand_on, self.errors)
 
     def _guard(self, work: Callable[[], None]) -> None:
         try:
@@ -142,7 +142,7 @@ class MemoryRunner(Generic[S]):
                 frames = self._backlog.take(self._batch, _POLL_S)
                 if not frames:
                     continue
-                metrics.taken("detect", len(frames))
+                metrics.records_in("detect", len(frames))
                 metrics.batch("detect", sum(frame.image is not None for frame in frames))
                 for detections in self._detect(frames):
                     self._hand_on(detections)
@@ -159,7 +159,7 @@ class MemoryRunner(Generic[S]):
 
     def _watching(self) -> None:
         states: dict[str, S] = {}
-        judging: Judging[S] = Judging()
+        judging: InstrumentedWatch[S] = InstrumentedWatch()
         while (detections := self._next_detections()) is not None:
             camera = detections.camera
             self._archive(detections)
@@ -169,14 +169,14 @@ class MemoryRunner(Generic[S]):
             except Exception as error:  # noqa: BLE001 - a record that breaks one camera's fold must not end the others
                 self._unjudged(detections, error)
                 continue
-            metrics.taken("watch")
+            metrics.records_in("watch")
             if self._correlating is not None:
                 events = [*events, *self._correlating.take(detections, events)]
             for event in events:
                 self._deliver(event)
             self._serve.advance(
                 camera,
-                Reached(detections.captured_at, detections.received_at, detections.gap, int(detections.gap is None)),
+                Watermark(detections.captured_at, detections.received_at, detections.gap, int(detections.gap is None)),
             )
             self.frames += detections.gap is None
         for event in () if self._correlating is None or self._fatal else self._correlating.finish():
@@ -199,7 +199,7 @@ class MemoryRunner(Generic[S]):
             log.error("camera %s, slot %d: detections not kept: %s", detections.camera, detections.slot, error)
 
     def _deliver(self, event: Event) -> None:
-        metrics.event(event.kind, event.state)
+        metrics.event_revision(event.kind, event.state)
         told = -math.inf
         gives_up: float | None = None
         while True:

@@ -26,7 +26,7 @@ SEEN_LOOKS = 2
 elsewhere by then."""
 
 
-class Cropper:
+class CropSelector:
     """Chooses one camera's crops. What was cropped least lately comes first."""
 
     def __init__(self) -> None:

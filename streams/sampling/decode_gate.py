@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 import av.error
 from av.video.frame import VideoFrame
 
-from lanewatch.config.site import Rate
-from streams.sources.packets import Decoder, Mark, Packet
+from lanewatch.config.site import SamplingRate
+from streams.sources.packets import Decoder, Packet, SourceEvent
 
 QUIET_S = 5.0
 """How long nothing has to move before a scene is left to the idle rate: longer than a walker's pause behind a tree."""
@@ -20,7 +20,7 @@ KEPT_BYTES = 16 << 20
 """What may be kept undecoded since the last look, at most: 4 s at 32 Mbit/s."""
 
 
-class Attention:
+class DecodeGate:
     """Decodes one camera's packets as far as they are worth it. Not thread-safe.
 
     Dozing, it looks at key frames, at most at the idle rate, and keeps all packets since the one it last looked at.
@@ -33,7 +33,7 @@ class Attention:
         differs: tells whether something moved in a picture, without learning from it.
     """
 
-    def __init__(self, rate: Rate, gated: bool, differs: Callable[[VideoFrame], bool]) -> None:
+    def __init__(self, rate: SamplingRate, gated: bool, differs: Callable[[VideoFrame], bool]) -> None:
         self.awake = True
         self._idle_s = 1.0 / rate.idle
         self._gated = gated
@@ -48,13 +48,13 @@ class Attention:
         self._look_at = 0.0
         self._moved_at: float | None = None
 
-    def __call__(self, packet: Packet) -> Iterator[VideoFrame | Mark]:
+    def __call__(self, packet: Packet) -> Iterator[VideoFrame | SourceEvent]:
         """The pictures to look at, in the order of their capture, and a mark for each that could not be decoded."""
         if self._decoder is None or self._breaks(packet):
             yield from self.rest()
             self._begin(packet)
         if self._headless and not packet.key:
-            yield Mark("unreadable", packet.captured_at)
+            yield SourceEvent("unreadable", packet.captured_at)
             return
         self._headless = False
         if packet.key:
@@ -70,7 +70,7 @@ class Attention:
         else:
             yield from self._doze(packet)
 
-    def rest(self) -> Iterator[VideoFrame | Mark]:
+    def rest(self) -> Iterator[VideoFrame | SourceEvent]:
         """What is still to be seen before a break or at the end: what was kept undecoded, what was held back."""
         if self._decoder is None:
             return
@@ -88,7 +88,7 @@ class Attention:
             self.awake = False
             self._look_at = captured_at + self._idle_s
 
-    def catch_up(self) -> Iterator[VideoFrame | Mark]:
+    def catch_up(self) -> Iterator[VideoFrame | SourceEvent]:
         """What was kept undecoded, because nothing may come for long; the decoder can go on from there."""
         if not self.awake:
             yield from self._wake()
@@ -112,17 +112,17 @@ class Attention:
     def _keep_none(self) -> None:
         self._kept, self._kept_bytes = [], 0
 
-    def _decode(self, packet: Packet) -> Iterator[VideoFrame | Mark]:
+    def _decode(self, packet: Packet) -> Iterator[VideoFrame | SourceEvent]:
         assert self._decoder is not None
         try:
             decoded = self._decoder(packet)
         except av.error.FFmpegError:
-            yield Mark("unreadable", packet.captured_at)
+            yield SourceEvent("unreadable", packet.captured_at)
             return
         for picture in decoded:
-            yield Mark("unreadable", packet.captured_at) if picture.is_corrupt else picture
+            yield SourceEvent("unreadable", packet.captured_at) if picture.is_corrupt else picture
 
-    def _doze(self, packet: Packet) -> Iterator[VideoFrame | Mark]:
+    def _doze(self, packet: Packet) -> Iterator[VideoFrame | SourceEvent]:
         overdue = self._key_at is not None and packet.captured_at - self._key_at > LONGEST_GOP_S
         if overdue or self._kept_bytes > KEPT_BYTES:
             yield from self._wake()
@@ -145,7 +145,7 @@ class Attention:
             return None
         return seen[0] if seen and not seen[0].is_corrupt else None
 
-    def _wake(self) -> Iterator[VideoFrame | Mark]:
+    def _wake(self) -> Iterator[VideoFrame | SourceEvent]:
         assert self._decoder is not None
         self.awake = True
         self._moved_at = self._kept[-1].captured_at if self._kept else None

@@ -7,13 +7,13 @@ from collections.abc import Callable
 import msgspec
 
 from lanewatch import metrics
-from lanewatch.records import Frame, Scene
+from lanewatch.records import Frame, SceneMeasurements
 from streams.stages import Sample
 
 log = metrics.log("sample")
 
 
-def ended(last: Frame) -> Frame | None:
+def end_record(last: Frame) -> Frame | None:
     """The word that a camera ends after its last frame, so that what is open there expires; None if that was it."""
     if last.gap == "ended":
         return None
@@ -24,12 +24,12 @@ def ended(last: Frame) -> Frame | None:
         image=None,
         crops=(),
         packed=None,
-        scene=Scene(),
+        scene=SceneMeasurements(),
         gap="ended",
     )
 
 
-def play(sampler: Sample, hand_on: Callable[[Frame], bool], errors: dict[str, Exception]) -> None:
+def play_to_end(sampler: Sample, hand_on: Callable[[Frame], bool], errors: dict[str, Exception]) -> None:
     """Hands a camera's frames on until it ends, or ``hand_on`` says that none are wanted any more.
 
     What breaks the camera is put into ``errors`` under its id and ends nothing else.
@@ -44,6 +44,6 @@ def play(sampler: Sample, hand_on: Callable[[Frame], bool], errors: dict[str, Ex
         errors[sampler.camera] = error
         metrics.dropped("sample", sampler.camera, "failed")
         log.error("camera %s ended: %s", sampler.camera, error)
-        end = None if last is None else ended(last)
+        end = None if last is None else end_record(last)
         if end is not None:
             hand_on(end)

@@ -18,7 +18,7 @@ from av.video.frame import VideoFrame
 
 from lanewatch.records import Bool, Flame, Float32, UInt8
 from streams.sampling.image_quality import colours
-from streams.video.privacy_masks import Masks, Polygon
+from streams.video.privacy_masks import Polygon, PrivacyMasks
 
 WIDTH: Final = 160
 FIRE_EVERY_S, SMOKE_EVERY_S = 0.15, 1.0
@@ -95,11 +95,11 @@ class _Candidate:
     first: float  # its mean area in its first second
 
 
-class Flames:
+class FireSmokeDetector:
     """Follows what may burn in one camera's pictures. Not thread-safe."""
 
     def __init__(self, polygons: Sequence[Polygon] = ()) -> None:
-        self._masks = Masks(polygons, margin=1)
+        self._masks = PrivacyMasks(polygons, margin=1)
         self._at = self._smoke_at = -math.inf
         self._orange = self._grey = np.zeros((0, 0), np.uint8)
         self._often: Float32 = np.zeros((0, 0), np.float32)

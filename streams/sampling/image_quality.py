@@ -10,7 +10,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 
 from lanewatch.config.site import Camera
-from lanewatch.records import Float32, Profile, Scene, UInt8
+from lanewatch.records import Float32, Profile, SceneMeasurements, UInt8
 from lanewatch.sun import condition, elevation
 
 EVERY_S = 2.0
@@ -38,7 +38,7 @@ _VIEW_SIZE = (80, 45)
 _STEEP = 24.0  # of a Sobel's sum, where noise of one grey level gives 3
 
 
-class Look:
+class ImageQuality:
     """Reads one camera's pictures as a whole. The dear values are read every two seconds and kept in between."""
 
     def __init__(self, camera: Camera) -> None:
@@ -55,7 +55,7 @@ class Look:
         self._differed_at = 0.0
         self._next = self._next_shift = 0.0
         self._infrared = False
-        self._views = {False: _View(), True: _View()}
+        self._views = {False: _ViewComparison(), True: _ViewComparison()}
         self._window = cv2.createHanningWindow(_SHIFT_SIZE, cv2.CV_32F)
 
     def read(self, picture: VideoFrame, small: UInt8, background: UInt8, captured_at: float) -> None:
@@ -77,9 +77,9 @@ class Look:
             self._next_shift = captured_at + SHIFT_EVERY_S
             self.shift = self._shifted(small, background)
 
-    def scene(self, **seen: Any) -> Scene:
+    def scene(self, **seen: Any) -> SceneMeasurements:
         """The record's scene: these values, and what others have ``seen`` by its fields' names."""
-        return Scene(
+        return SceneMeasurements(
             brightness=self.brightness,
             chroma=self.chroma,
             contrast=self.contrast,
@@ -105,7 +105,7 @@ class Look:
         return (x / _SHIFT_SIZE[0], y / _SHIFT_SIZE[1]) if response >= SEEN else (0.0, 0.0)
 
 
-class _View:
+class _ViewComparison:
     """The outlines of what a camera sees in one kind of light, as a slow mean of the directions of its edges."""
 
     def __init__(self) -> None:

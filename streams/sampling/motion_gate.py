@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lanewatch.records import Box, UInt8
-from streams.video.privacy_masks import Masks, Polygon
+from streams.video.privacy_masks import Polygon, PrivacyMasks
 
 GATE_WIDTH = 400
 """The gate's picture is halved until it is at most this wide (320x180 of 640x360, 384x288 of 768x576): halving is the
@@ -64,12 +64,12 @@ class Motion:
     relearned: bool = False
 
 
-class Gate:
+class MotionGate:
     """One camera's background, and what differs from it. Not thread-safe."""
 
     def __init__(self, polygons: Sequence[Polygon] = ()) -> None:
         # Halving and blurring carry what is masked up to three pixels beyond its edge.
-        self._masks = Masks(polygons, margin=3)
+        self._masks = PrivacyMasks(polygons, margin=3)
         self._at: float | None = None
         self._begun = 0.0
         self._looks = 0

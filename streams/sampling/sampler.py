@@ -12,20 +12,20 @@ from av.video.frame import VideoFrame
 
 from lanewatch import metrics
 from lanewatch.config.site import Camera, Site
-from lanewatch.records import Box, Crop, Frame, Gap, Image, Scene
-from streams.sampling.crops import Cropper
-from streams.sampling.decode_gate import Attention
-from streams.sampling.fire_smoke import Flames
-from streams.sampling.image_quality import Look, luma
-from streams.sampling.motion_gate import Gate, Motion
-from streams.sampling.stationary_regions import Still
+from lanewatch.records import Box, Crop, Frame, Gap, Image, SceneMeasurements
+from streams.sampling.crops import CropSelector
+from streams.sampling.decode_gate import DecodeGate
+from streams.sampling.fire_smoke import FireSmokeDetector
+from streams.sampling.image_quality import ImageQuality, luma
+from streams.sampling.motion_gate import Motion, MotionGate
+from streams.sampling.stationary_regions import StationaryRegionDetector
 from streams.sources.network_camera import NetworkCamera
-from streams.sources.packet_reader import Feed, FeedClosedError
-from streams.sources.packets import Mark, Packet, captured_at
+from streams.sources.packet_reader import PacketReader, ReaderClosedError
+from streams.sources.packets import Packet, SourceEvent, captured_at
 from streams.sources.recording import Recording
-from streams.sources.url import Address
-from streams.video.frame_converter import Painter, frame_size
-from streams.video.packet_buffer import PacketRing
+from streams.sources.url import SourceUrl
+from streams.video.frame_converter import FrameConverter, frame_size
+from streams.video.packet_buffer import PacketBuffer
 from streams.video.time_grid import index_of, slot_of
 
 TICK_S = 1.0
@@ -35,10 +35,10 @@ LOST_S = 2.0
 """How long no packet may come before a camera counts as lost: a step of capture time beyond this is a new epoch."""
 
 
-class Source(Protocol):
+class PacketSource(Protocol):
     """What gives a camera's packets until it ends or ``stop`` is set."""
 
-    def packets(self, stop: threading.Event) -> Iterator[Packet | Mark]: ...
+    def packets(self, stop: threading.Event) -> Iterator[Packet | SourceEvent]: ...
 
 
 class Sampler:
@@ -67,13 +67,13 @@ class Sampler:
         camera: Camera,
         *,
         time_zone: str = "UTC",
-        ring: PacketRing | None = None,
+        ring: PacketBuffer | None = None,
         gate: bool = True,
-        source: Source | None = None,
+        source: PacketSource | None = None,
         live: bool | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
-        address = Address.parse(camera.url, time_zone=camera.time_zone or time_zone)
+        address = SourceUrl.parse(camera.url, time_zone=camera.time_zone or time_zone)
         # OpenCV's own threads cost more than they bring at these sizes; the process has a thread for each camera.
         cv2.setNumThreads(1)
         self.camera = camera.id
@@ -85,15 +85,15 @@ class Sampler:
         self._anchor = address.anchor if source is None else None
         self._joined = 0.0
         self._stop = threading.Event()
-        self._feed: Feed | None = None
-        self._attention = Attention(camera.rate, gate, self._differs)
-        self._gate = Gate(camera.masks)
-        self._still = Still(camera.masks)
-        self._look = Look(camera)
-        self._flames = Flames(camera.masks)
+        self._feed: PacketReader | None = None
+        self._attention = DecodeGate(camera.rate, gate, self._differs)
+        self._gate = MotionGate(camera.masks)
+        self._still = StationaryRegionDetector(camera.masks)
+        self._look = ImageQuality(camera)
+        self._flames = FireSmokeDetector(camera.masks)
         self._clock_s: float | None = None
-        self._cropper = Cropper()
-        self._painter = Painter(camera)
+        self._cropper = CropSelector()
+        self._painter = FrameConverter(camera)
         self._size = (0, 0)
         self._most = camera.width
         self._epoch = 0
@@ -125,7 +125,7 @@ class Sampler:
             yield from self._take(item)
 
     def _live(self) -> Iterator[Frame]:
-        self._feed = Feed(self.camera, self._source.packets, self._keep)
+        self._feed = PacketReader(self.camera, self._source.packets, self._keep)
         self._feed.start()
         heard = time.monotonic()
         if self._stop.is_set():
@@ -133,7 +133,7 @@ class Sampler:
         while True:
             try:
                 item = self._feed.get(TICK_S / 4)
-            except FeedClosedError:
+            except ReaderClosedError:
                 return
             if isinstance(item, Packet):
                 heard = time.monotonic()
@@ -147,8 +147,8 @@ class Sampler:
         if self._ring is not None:
             self._ring.append(self.camera, packet)
 
-    def _take(self, item: Packet | Mark) -> Iterator[Frame]:
-        if isinstance(item, Mark):
+    def _take(self, item: Packet | SourceEvent) -> Iterator[Frame]:
+        if isinstance(item, SourceEvent):
             yield from self._mark(item)
             return
         self._clock_s = item.clock_s
@@ -159,16 +159,16 @@ class Sampler:
                 self._size = frame_size(item.codec.width, item.codec.height, self._most)
         yield from self._pictures(self._attention(item))
 
-    def _pictures(self, pictures: Iterator[VideoFrame | Mark]) -> Iterator[Frame]:
+    def _pictures(self, pictures: Iterator[VideoFrame | SourceEvent]) -> Iterator[Frame]:
         for picture in pictures:
-            if isinstance(picture, Mark):
+            if isinstance(picture, SourceEvent):
                 yield from self._mark(picture, counted=False)
                 continue
             at = captured_at(picture)
             if index_of(at, self._fps) > self._index and at >= self._joined:
                 yield from self._picture(picture, at)
 
-    def _mark(self, mark: Mark, *, counted: bool = True) -> Iterator[Frame]:
+    def _mark(self, mark: SourceEvent, *, counted: bool = True) -> Iterator[Frame]:
         if mark.gap in {"ended", "lost"}:
             yield from self._pictures(self._attention.rest())
         if mark.gap == "ended":
@@ -250,7 +250,7 @@ class Sampler:
         *,
         image: Image | None = None,
         crops: tuple[Crop, ...] = (),
-        scene: Scene | None = None,
+        scene: SceneMeasurements | None = None,
         gap: Gap | None = None,
     ) -> Frame:
         return Frame(
@@ -264,7 +264,7 @@ class Sampler:
             image=image,
             crops=crops,
             profile=self._look.profile(at),
-            scene=scene or Scene(),
+            scene=scene or SceneMeasurements(),
             gap=gap,
         )
 
@@ -272,7 +272,7 @@ class Sampler:
         return self._gate.differs(self._gate.small(luma(picture)))
 
 
-def _source(camera: Camera, address: Address, now: Callable[[], float]) -> Source:
+def _source(camera: Camera, address: SourceUrl, now: Callable[[], float]) -> PacketSource:
     if address.kind in {"file", "folder"} or not address.live:
         return Recording(camera.id, address, pause_s=2.0 / camera.rate.active, now=now)
     return NetworkCamera(camera.id, address, now=now)
@@ -283,6 +283,6 @@ def _cut(image: Image, box: Box, scale: float) -> Image:
     return image[top:bottom, left:right].copy()
 
 
-def sampler(camera: Camera, site: Site, ring: PacketRing | None = None) -> Sampler:
+def make_sampler(camera: Camera, site: Site, ring: PacketBuffer | None = None) -> Sampler:
     """A camera's sampler. One whose idle rate is its active rate has every slot looked at, moving or not."""
     return Sampler(camera, time_zone=site.time_zone, ring=ring, gate=camera.rate.idle < camera.rate.active)

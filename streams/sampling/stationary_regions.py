@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from lanewatch.records import Box, Float32, StillRegion, UInt8
-from streams.video.privacy_masks import Masks, Polygon
+from streams.video.privacy_masks import Polygon, PrivacyMasks
 
 EVERY_S = 1.0
 STAYS_S = 3.0
@@ -45,7 +45,7 @@ class _Candidate:
     added: float
 
 
-class _Usual:
+class _BackgroundModel:
     """What a place looks like most of the time: a running median, one grey level a look.
 
     The slow average of a busy path is smeared by those who walk there, and bare ground then differs from it: on
@@ -67,7 +67,7 @@ class _Usual:
         return self.picture
 
 
-class Still:
+class StationaryRegionDetector:
     """Follows one camera's still regions over the gate's pictures, at most every ``EVERY_S``.
 
     ``keep`` is where the slow average may go on learning, (h, w) 255: under a region it is frozen, or the bag would be
@@ -75,11 +75,11 @@ class Still:
     """
 
     def __init__(self, polygons: Sequence[Polygon] = ()) -> None:
-        self._masks = Masks(polygons, margin=3)
+        self._masks = PrivacyMasks(polygons, margin=3)
         self.keep: UInt8 | None = None
         self._candidates: list[_Candidate] = []
         self._next = 0.0
-        self._usual = _Usual()
+        self._usual = _BackgroundModel()
 
     def look(self, small: UInt8, fast: UInt8, slow: UInt8, captured_at: float, scale: float) -> tuple[StillRegion, ...]:
         """The regions that have stayed long enough, boxes times ``scale``."""
@@ -97,7 +97,7 @@ class Still:
     def reset(self) -> None:
         """Forgets all: the background was learned anew."""
         self._candidates, self.keep, self._next = [], None, 0.0
-        self._usual = _Usual()
+        self._usual = _BackgroundModel()
 
     def _match(self, found: list[tuple[_Corners, float]], captured_at: float) -> None:
         unmatched = found
@@ -122,7 +122,7 @@ class Still:
         self.keep = keep
 
 
-def _found(small: UInt8, fast: UInt8, slow: UInt8, usual: UInt8, masks: Masks) -> list[tuple[_Corners, float]]:
+def _found(small: UInt8, fast: UInt8, slow: UInt8, usual: UInt8, masks: PrivacyMasks) -> list[tuple[_Corners, float]]:
     """The boxes of what differs and rests, each with what its surroundings say of whether it came or went."""
     slow, usual = _relit(slow, fast), _relit(usual, fast)
     differs = cv2.min(cv2.absdiff(fast, slow), cv2.absdiff(fast, usual))

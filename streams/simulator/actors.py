@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from lanewatch.records import Float64
-from streams.simulator.walking import STEP_S, Gaits
+from streams.simulator.walking import STEP_S, WalkingPaths
 
 Spot = tuple[float, float]
 """Lane coordinates: metres along the lane, metres across it."""
@@ -61,7 +61,7 @@ class Actor:
 
 
 @dataclass(frozen=True)
-class Rest:
+class ParkedPeriod:
     """Something that has come to rest, or is gone from where it was: the sampler may see a region that stays."""
 
     kind: str
@@ -74,7 +74,7 @@ class Rest:
 class Route:
     """A person's way, put together step by step."""
 
-    gaits: Gaits
+    gaits: WalkingPaths
     rng: np.random.Generator
     at: float
     spot: Spot

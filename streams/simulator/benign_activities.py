@@ -9,27 +9,27 @@ from typing import Final
 import numpy as np
 
 from streams.simulator import thefts
-from streams.simulator.actors import Rest, drive, drive_by
-from streams.simulator.script import Act, Stage
+from streams.simulator.actors import ParkedPeriod, drive, drive_by
+from streams.simulator.script import Act, ScriptContext
 from streams.simulator.weather import Weather
 
 _OUT: Final = 17.0  # metres along the lane at which people are out of the picture
 HOUSE: Final = -3.2  # metres across: the side of the lane where houses stand, towards the camera
 
 
-def own_truck(stage: Stage) -> Act:
+def own_truck(stage: ScriptContext) -> Act:
     """The owner loads sacks of his own."""
     return thefts.load(
         stage, "own_truck", "truck", people=stage.count(1, 2), trips=(2, 6), pick_s=(6.0, 20.0), zone=stage.zone()
     )
 
 
-def own_car(stage: Stage) -> Act:
+def own_car(stage: ScriptContext) -> Act:
     """The owner comes by car, works in the field, goes."""
     return thefts.pick(stage, "own_car", "car", "field", stage.between(90, 300))
 
 
-def own_walk(stage: Stage) -> Act:
+def own_walk(stage: ScriptContext) -> Act:
     """A farmer comes on foot, works in the field, goes home."""
     side = stage.side()
     route = stage.person(0.0, (side * _OUT, 0.5))
@@ -40,7 +40,7 @@ def own_walk(stage: Stage) -> Act:
     return act
 
 
-def passer_by(stage: Stage) -> Act:
+def passer_by(stage: ScriptContext) -> Act:
     """One or two walk through."""
     side = stage.side()
     act = Act("passer_by", "lane")
@@ -51,7 +51,7 @@ def passer_by(stage: Stage) -> Act:
     return act
 
 
-def phone(stage: Stage) -> Act:
+def phone(stage: ScriptContext) -> Act:
     """Somebody who walks through stops for a call; some wander to the field's edge meanwhile."""
     side, across = stage.side(), stage.between(-1.5, 2.0)
     route = stage.person(0.0, (side * _OUT, across)).to((stage.between(-6, 6), across))
@@ -66,7 +66,7 @@ def phone(stage: Stage) -> Act:
     return act
 
 
-def smoker(stage: Stage) -> Act:
+def smoker(stage: ScriptContext) -> Act:
     """A car stops for one to three minutes: its driver stretches, smokes, or goes to the field's edge and back."""
     side, place = stage.side(), stage.verge("field")
     act = Act("smoker", "lane")
@@ -85,7 +85,7 @@ def smoker(stage: Stage) -> Act:
     return act
 
 
-def delivery(stage: Stage) -> Act:
+def delivery(stage: ScriptContext) -> Act:
     """A van stops by a house; somebody takes a parcel to its door, below the picture, and comes back."""
     side = stage.side()
     place = (stage.between(-7, 7), HOUSE + stage.between(0.6, 1.4))
@@ -100,7 +100,7 @@ def delivery(stage: Stage) -> Act:
     return act
 
 
-def patrol(stage: Stage) -> Act:
+def patrol(stage: ScriptContext) -> Act:
     """A patrol car goes by slowly; some stop for half a minute, and nobody gets out."""
     side = stage.side()
     act = Act("patrol", "lane")
@@ -122,7 +122,7 @@ def patrol(stage: Stage) -> Act:
     return act
 
 
-def taxi(stage: Stage) -> Act:
+def taxi(stage: ScriptContext) -> Act:
     """A taxi lets somebody out, who walks home along the lane."""
     side = stage.side()
     act = Act("taxi", "lane")
@@ -135,7 +135,7 @@ def taxi(stage: Stage) -> Act:
     return act
 
 
-def cyclist(stage: Stage) -> Act:
+def cyclist(stage: ScriptContext) -> Act:
     """Somebody on a bicycle."""
     side = stage.side()
     bike = drive_by("bicycle", "bicycle", 0.0, pace=stage.between(3, 6), begin=-20 * side, end=20 * side)
@@ -143,7 +143,7 @@ def cyclist(stage: Stage) -> Act:
     return Act("cyclist", "lane", actors=[bike, rider])
 
 
-def traffic(stage: Stage) -> Act:
+def traffic(stage: ScriptContext) -> Act:
     """One to three vehicles go by."""
     act = Act("traffic", "lane")
     for number in range(stage.count(1, 3)):
@@ -156,7 +156,7 @@ def traffic(stage: Stage) -> Act:
     return act
 
 
-def chat(stage: Stage) -> Act:
+def chat(stage: ScriptContext) -> Act:
     """Two meet on the lane and talk for some minutes."""
     act = Act("chat", "lane")
     spot, across = stage.between(-5, 5), stage.between(-1.2, 1.2)
@@ -173,7 +173,7 @@ def chat(stage: Stage) -> Act:
     return act
 
 
-def animal(stage: Stage) -> Act:
+def animal(stage: ScriptContext) -> Act:
     """A dog, a cat or a water deer roams over lane and field."""
     kind = ("dog", "cat", "deer")[stage.count(0, 2)]
     side = stage.side()
@@ -183,7 +183,7 @@ def animal(stage: Stage) -> Act:
     return Act("animal", "field", actors=[route.to((-side * 16, 2.0), 1.5).done(kind, kind)])
 
 
-def neighbour(stage: Stage) -> Act:
+def neighbour(stage: ScriptContext) -> Act:
     """The neighbour comes home: his car stands by the house for the night, he goes in."""
     side = stage.side()
     place = (side * stage.between(6, 9), HOUSE + 0.4)
@@ -196,29 +196,33 @@ def neighbour(stage: Stage) -> Act:
     stays = replace(stays, tall=np.ones(len(stays.times)), busy=np.zeros(len(stays.times)), lasts=True)
     home = stage.person(stop.stands + 6, (place[0], place[1] + 1.2)).to((place[0] - side * 3, HOUSE - 6))
     act = Act("neighbour", "lane", actors=[stays, home.done("neighbour")])
-    act.rests.append(Rest("car", place, stop.stands, float("inf")))
+    act.rests.append(ParkedPeriod("car", place, stop.stands, float("inf")))
     return act
 
 
-def insects(stage: Stage) -> Act:
+def insects(stage: ScriptContext) -> Act:
     """Insects about the lens for a while."""
     return Act("insects", "lane", weather=[Weather("insects", 0.0, stage.between(30, 150), stage.between(0.2, 1))])
 
 
-def web(stage: Stage) -> Act:
+def web(stage: ScriptContext) -> Act:
     """A spider's web swings in the wind."""
     return Act("web", "lane", weather=[Weather("web", 0.0, stage.between(60, 240), stage.between(0, 1))])
 
 
-def rain(stage: Stage) -> Act:
+def rain(stage: ScriptContext) -> Act:
     """A shower."""
     return Act("rain", "lane", weather=[Weather("rain", 0.0, stage.between(60, 240), stage.between(0.2, 1))])
 
 
-OWNERS: Final[dict[str, Callable[[Stage], Act]]] = {"own_truck": own_truck, "own_car": own_car, "own_walk": own_walk}
+OWNERS: Final[dict[str, Callable[[ScriptContext], Act]]] = {
+    "own_truck": own_truck,
+    "own_car": own_car,
+    "own_walk": own_walk,
+}
 """Who takes what is his: in his habitual hours, or on a registered visit."""
 
-OTHERS: Final[dict[str, Callable[[Stage], Act]]] = {
+OTHERS: Final[dict[str, Callable[[ScriptContext], Act]]] = {
     "passer_by": passer_by,
     "phone": phone,
     "smoker": smoker,

@@ -43,26 +43,28 @@ def simulate(argv: Sequence[str]) -> int:
 
 
 def _write(options: argparse.Namespace) -> int:
-    from streams.archive.detections_archive import Archive
+    from streams.archive.detections_archive import DetectionsArchive
     from streams.simulator import truth
-    from streams.simulator.night import nights
-    from streams.simulator.walking import Gaits
+    from streams.simulator.night import simulate_nights
+    from streams.simulator.walking import WalkingPaths
 
-    gaits = Gaits(options.trajectories)
+    gaits = WalkingPaths(options.trajectories)
     label = f"{options.nights} camera-nights, seed {options.seed}, {gaits.source}"
     sites = []
     records = thefts = 0
     for folder in ("truth", "nights"):
         (options.out / folder).mkdir(parents=True, exist_ok=True)
-    with Archive(options.out / "detections") as archive:
-        for one in nights(options.nights, options.seed, gaits=gaits, fps=options.fps):
+    with DetectionsArchive(options.out / "detections") as archive:
+        for one in simulate_nights(options.nights, options.seed, gaits=gaits, fps=options.fps):
             for record in one.records:
                 archive.append(record)
                 records += 1
             told = truth.labels(one.camera, one.began_at, one.truth, one.label)
             truth.write(options.out / "truth" / f"{one.camera}.yaml", told, one.label)
             hours = list(one.owner_hours)
-            told = truth.whole(one.camera, one.began_at, one.truth, one.visits, walkers=one.walkers, owner_hours=hours)
+            told = truth.all_events(
+                one.camera, one.began_at, one.truth, one.visits, walkers=one.walkers, owner_hours=hours
+            )
             truth.write(options.out / "nights" / f"{one.camera}.yaml", told, one.label)
             thefts += sum(happening.theft for happening in one.truth)
             sites.append(one.site)

@@ -57,7 +57,7 @@ _MOVED: Final[dict[str, float]] = {"day": 0.9, "dusk": 0.85, "infrared": 0.8, "n
 """How often the sampler sees in its picture that somebody moves; assumed."""
 
 
-class Sight(NamedTuple):
+class SceneObjects(NamedTuple):
     """What is truly before the lens in frames that follow each other.
 
     Attributes:
@@ -79,7 +79,7 @@ class Sight(NamedTuple):
     size: tuple[int, int]
 
 
-class Boxes(NamedTuple):
+class NamedBoxes(NamedTuple):
     """Named boxes of one frame."""
 
     xyxy: Float64
@@ -88,10 +88,10 @@ class Boxes(NamedTuple):
     look: UInt8
 
 
-class Glimpse(NamedTuple):
+class SimulatedFrame(NamedTuple):
     """One frame: the named boxes, what moved, and the looks of all who are there (for boxes without a name)."""
 
-    named: Boxes
+    named: NamedBoxes
     moved: Float64
     moved_look: UInt8
 
@@ -112,7 +112,9 @@ def hidden(boxes: Float64, there: Bool, far: Float64) -> Float64:
     return share
 
 
-def see(sight: Sight, fps: float, light: Light, rng: np.random.Generator) -> Iterator[Glimpse]:
+def simulate_detections(
+    sight: SceneObjects, fps: float, light: Light, rng: np.random.Generator
+) -> Iterator[SimulatedFrame]:
     """What the network and the sampler would make of each frame."""
     frames, count = sight.there.shape
     share = visible(sight.boxes, sight.size)
@@ -136,10 +138,10 @@ def see(sight: Sight, fps: float, light: Light, rng: np.random.Generator) -> Ite
     twice = found & (rng.random((frames, count)) < _TWICE) & np.array([kind == "person" for kind in sight.kinds])
     for frame in range(frames):
         who = np.flatnonzero(found[frame])
-        own = Boxes(boxes[frame, who], scores[frame, who], labels[frame, who], look[frame, who])
+        own = NamedBoxes(boxes[frame, who], scores[frame, who], labels[frame, who], look[frame, who])
         again = np.flatnonzero(twice[frame])
         named = _with_parts(own, boxes[frame, again], look[frame, again], rng) if len(again) else own
-        yield Glimpse(named, regions[frame, moved[frame]], look[frame, moved[frame]])
+        yield SimulatedFrame(named, regions[frame, moved[frame]], look[frame, moved[frame]])
 
 
 def labelled(boxes: Float64, fps: float, rng: np.random.Generator) -> Iterator[Detections]:
@@ -153,12 +155,12 @@ def labelled(boxes: Float64, fps: float, rng: np.random.Generator) -> Iterator[D
     people = boxes.shape[1]
     size = (int(whole[..., 2].max()) + 1, int(whole[..., 3].max()) + 1)
     bases = np.stack([appearance.identity(rng) for _ in range(people)])
-    sight = Sight(whole, there, -whole[..., 3], there, ("person",) * people, bases, size)
-    for frame, glimpse in enumerate(see(sight, fps, "day", rng)):
+    sight = SceneObjects(whole, there, -whole[..., 3], there, ("person",) * people, bases, size)
+    for frame, glimpse in enumerate(simulate_detections(sight, fps, "day", rng)):
         yield record("labelled", round(frame * 1000 / fps), size, glimpse.named)
 
 
-def record(camera: str, slot: int, size: tuple[int, int], boxes: Boxes) -> Detections:
+def record(camera: str, slot: int, size: tuple[int, int], boxes: NamedBoxes) -> Detections:
     """A record at an instant of the grid that was captured on it."""
     at = slot / 1000
     return Detections(
@@ -177,7 +179,7 @@ def record(camera: str, slot: int, size: tuple[int, int], boxes: Boxes) -> Detec
     )
 
 
-def _odds(sight: Sight, share: Float64, light: Light) -> Float64:
+def _odds(sight: SceneObjects, share: Float64, light: Light) -> Float64:
     height = np.maximum(sight.boxes[..., 3] - sight.boxes[..., 1], 1.0)
     odds: Float64 = _MISS + _SMALL * np.log(_TALL / np.minimum(height, _TALL)) + _DIM[light]
     odds += np.array([_ODD.get(kind, -0.5) for kind in sight.kinds])
@@ -233,13 +235,13 @@ def _labels(kinds: tuple[str, ...], frames: int, fps: float, rng: np.random.Gene
     return labels
 
 
-def _with_parts(own: Boxes, boxes: Float64, look: UInt8, rng: np.random.Generator) -> Boxes:
+def _with_parts(own: NamedBoxes, boxes: Float64, look: UInt8, rng: np.random.Generator) -> NamedBoxes:
     """With second boxes on the upper bodies of some, at low scores."""
     part = boxes.copy()
     part[:, 3] -= (boxes[:, 3] - boxes[:, 1]) * rng.uniform(0.45, 0.65, len(part))
     scores = LEAST + rng.exponential(0.06, len(part))
     names = np.full(len(part), PERSON, np.uint8)
-    return Boxes(
+    return NamedBoxes(
         np.concatenate([own.xyxy, part]),
         np.concatenate([own.scores, np.minimum(scores, 0.6)]),
         np.concatenate([own.labels, names]),

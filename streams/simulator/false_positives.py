@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from lanewatch.records import PERSON, Float64, UInt8
-from streams.simulator.detector import LEAST, Boxes
+from streams.simulator.detector import LEAST, NamedBoxes
 from streams.simulator.scene import HEIGHT, WIDTH
 
 _PLACES: Final = 0.8  # a camera, on average
@@ -22,7 +22,7 @@ _ONCE: Final = 0.004  # a frame, boxes anywhere for one frame
 
 
 @dataclass(frozen=True)
-class Clutter:
+class FalsePositives:
     """The places of one camera: boxes (P, 4), how often each shows, and what they look like."""
 
     boxes: Float64
@@ -30,19 +30,19 @@ class Clutter:
     look: UInt8
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, look: UInt8) -> Clutter:
+    def draw(cls, rng: np.random.Generator, look: UInt8) -> FalsePositives:
         """Any camera's."""
         count = int(rng.poisson(_PLACES))
         return cls(_upright(count, rng), rng.uniform(*_SHOWN, count), look)
 
-    def add(self, named: Boxes, rng: np.random.Generator) -> Boxes:
+    def add(self, named: NamedBoxes, rng: np.random.Generator) -> NamedBoxes:
         """One frame's boxes with the false ones after them."""
         here = self.boxes[rng.random(len(self.shown)) < self.shown]
         boxes = np.concatenate([here + rng.normal(0, 1.0, here.shape), _upright(int(rng.poisson(_ONCE)), rng)])
         if not len(boxes):
             return named
         scores = np.minimum(LEAST + rng.exponential(_ABOVE, len(boxes)), 0.6)
-        return Boxes(
+        return NamedBoxes(
             np.concatenate([named.xyxy, boxes]),
             np.concatenate([named.scores, scores]),
             np.concatenate([named.labels, np.full(len(boxes), PERSON, np.uint8)]),

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from lanewatch.records import UNKNOWN, Float64, UInt8
-from streams.simulator.detector import Boxes
+from streams.simulator.detector import NamedBoxes
 
 SCORE: Final = 0.15
 COVERED: Final = 0.3
@@ -42,7 +42,7 @@ def _touch(a: list[float], b: list[float]) -> bool:
     return min(a[2], b[2]) > max(a[0], b[0]) and min(a[3], b[3]) > max(a[1], b[1])
 
 
-def add(named: Boxes, moved: Float64, look: UInt8, size: tuple[int, int]) -> Boxes:
+def add(named: NamedBoxes, moved: Float64, look: UInt8, size: tuple[int, int]) -> NamedBoxes:
     """The named boxes, and after them what moved and has no name."""
     if not len(moved):
         return named
@@ -51,7 +51,7 @@ def add(named: Boxes, moved: Float64, look: UInt8, size: tuple[int, int]) -> Box
     plausible = (short >= SMALLEST * size[1]) & (long <= FLATTEST * short) & (area <= LARGEST * size[0] * size[1])
     rows = np.flatnonzero(plausible & ~_covered(moved, area, named.xyxy))
     rows = rows[np.argsort(-area[rows], kind="stable")][:MOST]
-    return Boxes(
+    return NamedBoxes(
         np.concatenate([named.xyxy, moved[rows]]),
         np.concatenate([named.scores, np.full(len(rows), SCORE)]),
         np.concatenate([named.labels, np.full(len(rows), UNKNOWN, np.uint8)]),

@@ -14,11 +14,11 @@ from lanewatch.config import site as drawn
 from lanewatch.config.site import Site
 from lanewatch.records import Detections
 from streams.simulator import benign_activities, scene, thefts
-from streams.simulator.renderer import Film
-from streams.simulator.scene import Scene
-from streams.simulator.script import Act, Stage
-from streams.simulator.truth import THEFT, Happening, Visit
-from streams.simulator.walking import Gaits
+from streams.simulator.renderer import NightRenderer
+from streams.simulator.scene import LaneScene
+from streams.simulator.script import Act, ScriptContext
+from streams.simulator.truth import THEFT, SimulatedEvent, SimulatedVisit
+from streams.simulator.walking import WalkingPaths
 
 FPS: Final = 2.0
 FIRST: Final = datetime(2026, 9, 7, tzinfo=ZoneInfo(scene.TIME_ZONE))
@@ -35,7 +35,7 @@ INFRARED: Final = 0.6
 
 
 @dataclass(frozen=True)
-class Night:
+class SimulatedNight:
     """One simulated camera-night. Nothing in it was ever seen by a camera.
 
     Attributes:
@@ -54,10 +54,10 @@ class Night:
     fps: float
     site: Site
     camera: str
-    scene: Scene
+    scene: LaneScene
     acts: tuple[Act, ...]
-    truth: tuple[Happening, ...]
-    visits: tuple[Visit, ...]
+    truth: tuple[SimulatedEvent, ...]
+    visits: tuple[SimulatedVisit, ...]
     owner_hours: tuple[str, ...]
     infrared: bool
     walkers: str
@@ -81,12 +81,17 @@ class Night:
         night the empty stretches have a picture each 2 s, as a sampler's idle rate gives.
         """
         rng = np.random.default_rng([self.seed, self.number, 1])
-        return Film(self.scene, self.camera, self.acts, self.fps, self.infrared, rng).records()
+        return NightRenderer(self.scene, self.camera, self.acts, self.fps, self.infrared, rng).records()
 
 
-def night(
-    seed: int, number: int = 0, *, gaits: Gaits | None = None, fps: float = FPS, patterns: Sequence[str] | None = None
-) -> Night:
+def simulate_night(
+    seed: int,
+    number: int = 0,
+    *,
+    gaits: WalkingPaths | None = None,
+    fps: float = FPS,
+    patterns: Sequence[str] | None = None,
+) -> SimulatedNight:
     """One camera-night; the same arguments give the same bytes.
 
     Args:
@@ -100,9 +105,9 @@ def night(
         KeyError: there is no such pattern.
     """
     rng = np.random.default_rng([seed, number, 0])
-    gaits = gaits or Gaits()
+    gaits = gaits or WalkingPaths()
     place = scene.draw(rng)
-    stage = Stage(place, gaits, rng)
+    stage = ScriptContext(place, gaits, rng)
     evening = stage.chance(0.5)
     hours = ("18:00-20:40",) if evening else ("04:20-07:20",)
     stolen = [thefts.PATTERNS[name](stage) for name in (turn(number) if patterns is None else patterns)]
@@ -120,7 +125,7 @@ def night(
     acts = tuple(act.after(began[id(act)], f"{index} ") for index, act in enumerate(own + order))
     visited = tuple(_visit(act, began[id(act)]) for act in visits)
     told = [_told(act, began[id(act)], stolen, own + visits) for act in own + order]
-    return Night(
+    return SimulatedNight(
         seed=seed,
         number=number,
         fps=fps,
@@ -136,11 +141,13 @@ def night(
     )
 
 
-def nights(count: int = 100, seed: int = 1, *, gaits: Gaits | None = None, fps: float = FPS) -> Iterator[Night]:
+def simulate_nights(
+    count: int = 100, seed: int = 1, *, gaits: WalkingPaths | None = None, fps: float = FPS
+) -> Iterator[SimulatedNight]:
     """Camera-nights of which each five have six thefts; of 100, 40 have none and each of the six patterns comes 20
     times."""
-    gaits = gaits or Gaits()
-    return (night(seed, number, gaits=gaits, fps=fps) for number in range(count))
+    gaits = gaits or WalkingPaths()
+    return (simulate_night(seed, number, gaits=gaits, fps=fps) for number in range(count))
 
 
 def turn(number: int) -> tuple[str, ...]:
@@ -153,12 +160,14 @@ def turn(number: int) -> tuple[str, ...]:
     return names[first], names[(first + 1) % len(names)]
 
 
-def _owner(stage: Stage, names: tuple[str, ...]) -> Act:
-    script: Callable[[Stage], Act] = benign_activities.OWNERS[names[stage.count(0, len(names) - 1)]]
+def _owner(stage: ScriptContext, names: tuple[str, ...]) -> Act:
+    script: Callable[[ScriptContext], Act] = benign_activities.OWNERS[names[stage.count(0, len(names) - 1)]]
     return script(stage)
 
 
-def _laid_out(stage: Stage, midnight: float, evening: bool, own: list[Act], order: list[Act]) -> dict[int, float]:
+def _laid_out(
+    stage: ScriptContext, midnight: float, evening: bool, own: list[Act], order: list[Act]
+) -> dict[int, float]:
     """When each act begins: the owner's within his hours, the others one after the other outside of them.
 
     What is no matter of people (rain, animals, cars that pass) may come while something else goes on.
@@ -185,10 +194,10 @@ def _laid_out(stage: Stage, midnight: float, evening: bool, own: list[Act], orde
     return began
 
 
-def _told(act: Act, began: float, stolen: list[Act], allowed: list[Act]) -> Happening:
+def _told(act: Act, began: float, stolen: list[Act], allowed: list[Act]) -> SimulatedEvent:
     theft = any(act is one for one in stolen)
     ended = began + act.ends
-    return Happening(
+    return SimulatedEvent(
         kind=THEFT if theft else "harmless",
         pattern=act.pattern,
         zone=act.zone,
@@ -201,12 +210,12 @@ def _told(act: Act, began: float, stolen: list[Act], allowed: list[Act]) -> Happ
     )
 
 
-def _visit(act: Act, began: float) -> Visit:
-    return Visit(act.zone, began - _REGISTERED_S, began + act.ends + _REGISTERED_S)
+def _visit(act: Act, began: float) -> SimulatedVisit:
+    return SimulatedVisit(act.zone, began - _REGISTERED_S, began + act.ends + _REGISTERED_S)
 
 
-def _registered(visit: Visit, camera: str) -> drawn.Visit:
-    return drawn.Visit(
+def _registered(visit: SimulatedVisit, camera: str) -> drawn.RegisteredVisit:
+    return drawn.RegisteredVisit(
         who="owner",
         cameras=(camera,),
         zones=(visit.zone,),

@@ -10,13 +10,13 @@ import msgspec
 import numpy as np
 
 from lanewatch import sun
-from lanewatch.records import Bool, Box, Detections, Float64, Light, Profile, Scene, StillRegion
+from lanewatch.records import Bool, Box, Detections, Float64, Light, Profile, SceneMeasurements, StillRegion
 from streams.simulator import appearance, detector, motion_regions
-from streams.simulator.actors import SIZES, Actor, Rest
-from streams.simulator.detector import Boxes, Glimpse, Sight
-from streams.simulator.false_positives import Clutter
+from streams.simulator.actors import SIZES, Actor, ParkedPeriod
+from streams.simulator.detector import NamedBoxes, SceneObjects, SimulatedFrame
+from streams.simulator.false_positives import FalsePositives
 from streams.simulator.scene import HEIGHT, LATITUDE, LONGITUDE, WIDTH
-from streams.simulator.scene import Scene as Place
+from streams.simulator.scene import LaneScene as Place
 from streams.simulator.script import Act
 from streams.simulator.weather import Weather
 
@@ -54,7 +54,7 @@ class _Span(NamedTuple):
     looks: bool
 
 
-class Film:
+class NightRenderer:
     """One camera's night as it was filmed."""
 
     def __init__(
@@ -79,7 +79,7 @@ class Film:
         self._bases = {who: appearance.identity(rng) for who in sorted({actor.who for actor in self._actors})}
         strange = [appearance.describe(appearance.identity(rng), 1, fps, infrared, rng) for _ in range(_STRANGE)]
         self._strange = np.concatenate(strange)
-        self._clutter = Clutter.draw(rng, self._strange[:1])
+        self._clutter = FalsePositives.draw(rng, self._strange[:1])
         self._dazzled = [one.since + 1.0 for one in self._weather if one.dazzles]
 
     def records(self) -> Iterator[Detections]:
@@ -121,7 +121,9 @@ class Film:
 
     def _ticks(self, span: _Span) -> Iterator[Detections]:
         light = self._light(span.begin)
-        nothing = Boxes(np.zeros((0, 4)), np.zeros(0), np.zeros(0, np.uint8), np.zeros((0, appearance.SIZE), np.uint8))
+        nothing = NamedBoxes(
+            np.zeros((0, 4)), np.zeros(0), np.zeros(0, np.uint8), np.zeros((0, appearance.SIZE), np.uint8)
+        )
         for at in self._grid(span):
             tick = detector.record(self._camera, round(at * 1000), (WIDTH, HEIGHT), nothing)
             yield msgspec.structs.replace(tick, gap="idle", profile=_profile(light))
@@ -132,13 +134,13 @@ class Film:
         there = [one for one in self._actors if one.times[0] <= span.end and one.times[-1] >= span.begin]
         weather = [one for one in self._weather if one.since <= span.end and one.until >= span.begin]
         if there:
-            seen = detector.see(self._sight(there, times), 1 / span.every, light, self._rng)
+            seen = detector.simulate_detections(self._sight(there, times), 1 / span.every, light, self._rng)
         else:
             seen = (_NOTHING for _ in times)
         for at, glimpse in zip(times.tolist(), seen, strict=True):
             yield self._record(at, glimpse, weather, light)
 
-    def _record(self, at: float, glimpse: Glimpse, weather: list[Weather], light: Light) -> Detections:
+    def _record(self, at: float, glimpse: SimulatedFrame, weather: list[Weather], light: Light) -> Detections:
         warm = not any(0 <= at - since < _WARMS_S for since in self._dazzled)
         others = [one.moved(at, self._rng) for one in weather if one.since <= at <= one.until]
         moved = np.concatenate([glimpse.moved, *others]) if warm else np.zeros((0, 4))
@@ -149,7 +151,7 @@ class Film:
         moved, look = motion_regions.merged(moved, look)
         boxes = motion_regions.add(named, moved, look, (WIDTH, HEIGHT))
         brightness, chroma = _LIT[light]
-        shown = Scene(
+        shown = SceneMeasurements(
             moved=tuple(_box(one) for one in moved),
             still=self._still(at, light) if warm else (),
             brightness=round(brightness + float(self._rng.normal(0, 1.0)) + 12.0 * (not warm), 2),
@@ -169,13 +171,13 @@ class Film:
             if (box := self._region(rest)) is not None
         )
 
-    def _region(self, rest: Rest) -> Box | None:
+    def _region(self, rest: ParkedPeriod) -> Box | None:
         size = np.array([SIZES.get(rest.kind, _PILE)])
         box = np.clip(self._place.boxes(np.array([rest.spot]), size)[0][0], 0, [WIDTH, HEIGHT, WIDTH, HEIGHT])
         area = (box[2] - box[0]) * (box[3] - box[1])
         return _box(box) if 0 < area <= _LARGEST * WIDTH * HEIGHT else None
 
-    def _sight(self, actors: list[Actor], times: Float64) -> Sight:
+    def _sight(self, actors: list[Actor], times: Float64) -> SceneObjects:
         count = len(actors)
         boxes, far = np.zeros((len(times), count, 4)), np.zeros((len(times), count))
         there, moving = np.zeros((len(times), count), bool), np.zeros((len(times), count), bool)
@@ -187,15 +189,15 @@ class Film:
             there[:, number] = before & (times >= actor.times[0]) & (times <= actor.times[-1])
             moving[:, number] = _moves(actor, times, spots)
         bases = np.stack([self._bases[actor.who] for actor in actors])
-        return Sight(boxes, there, far, moving, tuple(actor.kind for actor in actors), bases, (WIDTH, HEIGHT))
+        return SceneObjects(boxes, there, far, moving, tuple(actor.kind for actor in actors), bases, (WIDTH, HEIGHT))
 
     def _light(self, at: float) -> Light:
         light = sun.condition(sun.elevation(LATITUDE, LONGITUDE, at))
         return "infrared" if self._infrared and light != "day" else light
 
 
-_NOTHING: Final = Glimpse(
-    Boxes(np.zeros((0, 4)), np.zeros(0), np.zeros(0, np.uint8), np.zeros((0, appearance.SIZE), np.uint8)),
+_NOTHING: Final = SimulatedFrame(
+    NamedBoxes(np.zeros((0, 4)), np.zeros(0), np.zeros(0, np.uint8), np.zeros((0, appearance.SIZE), np.uint8)),
     np.zeros((0, 4)),
     np.zeros((0, appearance.SIZE), np.uint8),
 )

@@ -12,8 +12,8 @@ from typing import Final
 
 import numpy as np
 
-from lanewatch.config.fields import Name, Schedule
-from lanewatch.config.site import Camera, Rate, Site, Visit, Zone
+from lanewatch.config.fields import LocalizedName, Schedule
+from lanewatch.config.site import Camera, RegisteredVisit, SamplingRate, Site, Zone
 from lanewatch.records import Bool, Float64
 
 WIDTH: Final = 960
@@ -30,7 +30,7 @@ _NEAR: Final = 1.0  # metres before the lens, within which nothing is drawn
 
 
 @dataclass(frozen=True)
-class Scene:
+class LaneScene:
     """One camera's place.
 
     Attributes:
@@ -129,13 +129,13 @@ def _rounded(polygon: list[tuple[float, float]]) -> tuple[tuple[float, float], .
     return tuple((round(float(x), 4), round(float(y), 4)) for x, y in points[turning])
 
 
-def draw(rng: np.random.Generator) -> Scene:
+def draw(rng: np.random.Generator) -> LaneScene:
     """Any one camera at a lane: 5-7 m up on a pole, 12-17 m from the lane, which crosses the picture."""
     high, away = rng.uniform(5.0, 7.0), rng.uniform(12.0, 17.0)
     looks_at = away + rng.uniform(2.0, 5.0)
     left = rng.uniform(-10.0, -8.0)
     gap = rng.uniform(1.5, 3.0)
-    return Scene(
+    return LaneScene(
         high_m=float(high),
         tilt=float(math.atan2(high - 1.0, looks_at)),
         focal=float(rng.uniform(640.0, 800.0)),
@@ -146,28 +146,33 @@ def draw(rng: np.random.Generator) -> Scene:
     )
 
 
-def site(scene: Scene, camera: str, owner_hours: tuple[str, ...], visits: tuple[Visit, ...], fps: float) -> Site:
+def site(
+    scene: LaneScene, camera: str, owner_hours: tuple[str, ...], visits: tuple[RegisteredVisit, ...], fps: float
+) -> Site:
     """What a city would have drawn and written down for the camera: zones, the owner's hours, registered visits."""
     owner = f"owner-{camera}"
-    names = {"field": Name(ko="고추밭", en="the pepper field"), "store": Name(ko="건조장", en="the drying place")}
-    zones = [Zone(id="lane", name=Name(ko="농로", en="the lane"), kind="lane", polygon=scene.outline(LANE))]
+    names = {
+        "field": LocalizedName(ko="고추밭", en="the pepper field"),
+        "store": LocalizedName(ko="건조장", en="the drying place"),
+    }
+    zones = [Zone(id="lane", name=LocalizedName(ko="농로", en="the lane"), kind="lane", polygon=scene.outline(LANE))]
     zones += [
         Zone(id=place, name=names[place], kind="produce", polygon=scene.outline(area), owner_hours=owner)
         for place, area in scene.places.items()
     ]
     return Site(
-        name=Name(ko="시뮬레이션", en="Simulated lanes"),
+        name=LocalizedName(ko="시뮬레이션", en="Simulated lanes"),
         time_zone=TIME_ZONE,
         schedules={owner: Schedule(hours=owner_hours)},
         visits=visits,
         cameras=(
             Camera(
                 id=camera,
-                name=Name(ko=f"시뮬레이션 농로 {camera}", en=f"Simulated lane {camera}"),
+                name=LocalizedName(ko=f"시뮬레이션 농로 {camera}", en=f"Simulated lane {camera}"),
                 url="rtsp://simulated.invalid/lane",
                 latitude=LATITUDE,
                 longitude=LONGITUDE,
-                rate=Rate(active=fps, idle=0.5),
+                rate=SamplingRate(active=fps, idle=0.5),
                 width=WIDTH,
                 zones=tuple(zones),
             ),

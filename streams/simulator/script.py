@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from streams.simulator.actors import Actor, Rest, Route, Spot, Stop
-from streams.simulator.scene import Scene
-from streams.simulator.walking import Gaits
+from streams.simulator.actors import Actor, ParkedPeriod, Route, Spot, Stop
+from streams.simulator.scene import LaneScene
+from streams.simulator.walking import WalkingPaths
 from streams.simulator.weather import Weather
 
 
@@ -24,7 +24,7 @@ class Act:
     pattern: str
     zone: str
     actors: list[Actor] = field(default_factory=list)
-    rests: list[Rest] = field(default_factory=list)
+    rests: list[ParkedPeriod] = field(default_factory=list)
     weather: list[Weather] = field(default_factory=list)
     acted_at: float | None = None
     began_at: float = 0.0
@@ -49,11 +49,11 @@ class Act:
 
 
 @dataclass(frozen=True)
-class Stage:
+class ScriptContext:
     """Where a script plays: the place, whose steps people take, and chance."""
 
-    scene: Scene
-    gaits: Gaits
+    scene: LaneScene
+    gaits: WalkingPaths
     rng: np.random.Generator
 
     def between(self, low: float, high: float) -> float:
@@ -95,6 +95,6 @@ class Stage:
         """Beside a vehicle that stands, on the field's side; ``end`` metres from its middle."""
         return stop.spot[0] + end, stop.spot[1] + self.between(1.1, 1.5)
 
-    def parked(self, stop: Stop) -> Rest:
+    def parked(self, stop: Stop) -> ParkedPeriod:
         """What the sampler may see of a vehicle that stands."""
-        return Rest(stop.actor.kind, stop.spot, stop.stands, stop.leaves)
+        return ParkedPeriod(stop.actor.kind, stop.spot, stop.stands, stop.leaves)

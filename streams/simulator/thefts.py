@@ -5,39 +5,39 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from streams.simulator.actors import Rest, Route, Spot, drive
-from streams.simulator.script import Act, Stage
+from streams.simulator.actors import ParkedPeriod, Route, Spot, drive
+from streams.simulator.script import Act, ScriptContext
 
 _LOADED: Final = 0.75  # of one's pace, with a sack on the shoulder
 
 
-def truck_sacks(stage: Stage) -> Act:
+def truck_sacks(stage: ScriptContext) -> Act:
     """A truck stops by the edge; two people carry sacks to it, several times each; it leaves."""
     return load(stage, "truck_sacks", "truck", people=2, trips=(2, 5), pick_s=(6.0, 20.0), zone=stage.zone())
 
 
-def van_pile(stage: Stage) -> Act:
+def van_pile(stage: ScriptContext) -> Act:
     """A van stops by the drying place; its driver stays at the wheel, another one clears the pile into it."""
     act = load(stage, "van_pile", "van", people=1, trips=(4, 8), pick_s=(4.0, 9.0), zone="store")
     taken = act.acted_at or 0.0
     spot = stage.within("store")
     leaves = next(one for one in act.rests if one.kind == "van").until
-    act.rests.append(Rest("pile", spot, taken + (leaves - taken) * stage.between(0.3, 0.5), float("inf")))
+    act.rests.append(ParkedPeriod("pile", spot, taken + (leaves - taken) * stage.between(0.3, 0.5), float("inf")))
     return act
 
 
-def car_stays(stage: Stage) -> Act:
+def car_stays(stage: ScriptContext) -> Act:
     """A car stops; one of those in it goes into the field, stays there picking, and comes back with a bag."""
     zone = "field" if stage.chance(0.75) else "store"
     return pick(stage, "car_stays", "car", zone, stage.between(90, 260))
 
 
-def motorbike(stage: Stage) -> Act:
+def motorbike(stage: ScriptContext) -> Act:
     """One on a motorbike: fills a box or two and is away."""
     return pick(stage, "motorbike", "motorcycle", stage.zone(), stage.between(75, 180))
 
 
-def on_foot(stage: Stage) -> Act:
+def on_foot(stage: ScriptContext) -> Act:
     """One or two come on foot with a handcart, leave it on the verge, fill it and go back."""
     zone, side = stage.zone(), stage.side()
     place = stage.verge(zone)
@@ -59,7 +59,7 @@ def on_foot(stage: Stage) -> Act:
     return act
 
 
-def drop_and_collect(stage: Stage) -> Act:
+def drop_and_collect(stage: ScriptContext) -> Act:
     """A truck lets two or three people out and goes; they pick and heap up; it comes back, and all is loaded."""
     zone, side = stage.zone(), stage.side()
     kind = "truck" if stage.chance(0.7) else "van"
@@ -92,7 +92,7 @@ def drop_and_collect(stage: Stage) -> Act:
 
 
 def load(
-    stage: Stage,
+    stage: ScriptContext,
     pattern: str,
     kind: str,
     *,
@@ -121,7 +121,7 @@ def load(
     return act
 
 
-def pick(stage: Stage, pattern: str, kind: str, zone: str, work_s: float) -> Act:
+def pick(stage: ScriptContext, pattern: str, kind: str, zone: str, work_s: float) -> Act:
     """A vehicle stops, one goes in and stays, comes back and leaves with it."""
     act = Act(pattern, zone)
     side = stage.side()
@@ -141,7 +141,9 @@ def pick(stage: Stage, pattern: str, kind: str, zone: str, work_s: float) -> Act
     return act
 
 
-def carry(stage: Stage, route: Route, vehicle: Spot, zone: str, trips: int, pick_s: tuple[float, float]) -> float:
+def carry(
+    stage: ScriptContext, route: Route, vehicle: Spot, zone: str, trips: int, pick_s: tuple[float, float]
+) -> float:
     """Goes in and brings something out, so many times; gives when the produce was first reached."""
     reached = into(stage, route, zone)
     for trip in range(trips):
@@ -151,12 +153,12 @@ def carry(stage: Stage, route: Route, vehicle: Spot, zone: str, trips: int, pick
     return reached
 
 
-def into(stage: Stage, route: Route, zone: str) -> float:
+def into(stage: ScriptContext, route: Route, zone: str) -> float:
     """Walks into a zone; gives when."""
     return route.to(stage.within(zone)).at
 
 
-PATTERNS: Final[dict[str, Callable[[Stage], Act]]] = {
+PATTERNS: Final[dict[str, Callable[[ScriptContext], Act]]] = {
     "truck_sacks": truck_sacks,
     "car_stays": car_stays,
     "van_pile": van_pile,

@@ -12,7 +12,7 @@ THEFT: Final = "produce_theft"
 
 
 @dataclass(frozen=True)
-class Visit:
+class SimulatedVisit:
     """A registered visit: the owner said that somebody comes for the produce. Capture times, seconds UTC."""
 
     zone: str
@@ -21,7 +21,7 @@ class Visit:
 
 
 @dataclass(frozen=True)
-class Happening:
+class SimulatedEvent:
     """One thing that happens before the camera. All times are capture times, seconds UTC.
 
     Attributes:
@@ -51,7 +51,7 @@ class Happening:
         return self.kind == THEFT
 
 
-def labels(camera: str, start: float, happenings: tuple[Happening, ...], label: str) -> dict[str, Any]:
+def labels(camera: str, start: float, happenings: tuple[SimulatedEvent, ...], label: str) -> dict[str, Any]:
     """What ``lanewatch evaluate`` reads: the thefts, each at the instant at which somebody reaches the produce."""
     return {
         "camera": camera,
@@ -73,8 +73,8 @@ def labels(camera: str, start: float, happenings: tuple[Happening, ...], label: 
     }
 
 
-def whole(
-    camera: str, start: float, happenings: tuple[Happening, ...], visits: tuple[Visit, ...], **more: Any
+def all_events(
+    camera: str, start: float, happenings: tuple[SimulatedEvent, ...], visits: tuple[SimulatedVisit, ...], **more: Any
 ) -> dict[str, Any]:
     """All that happens, thefts and what is harmless, times in seconds from ``start``, with ``more`` before it."""
     times = ("began_at", "acted_at", "alert_from", "alert_until", "ended_at")

@@ -22,7 +22,7 @@ _LEAST_M = 3.0  # walked in all, as the crow flies: who stands is nobody's gait
 _PIECE = 40  # steps that the model makes at a time
 
 
-class Gaits:
+class WalkingPaths:
     """Whose steps walkers take.
 
     Args:

@@ -19,7 +19,7 @@ CATCH_UP = 0.001
 BREAKS = Counter("lanewatch_epochs", "Breaks in a camera's capture time.", ["camera", "reason"])
 
 
-class Epochs:
+class EpochCounter:
     """Numbers the stretches of a camera's time in which capture time rises.
 
     A number is the capture time of its opening in milliseconds, or one more than the last where that is greater: so

@@ -15,7 +15,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from streams.sources.packets import Codec
-from streams.sources.url import Address, SourceError, redact
+from streams.sources.url import SourceError, SourceUrl, redact
 
 IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 
@@ -44,7 +44,7 @@ class Deadlines:
     read_s: float = 5.0
 
 
-class Sample(msgspec.Struct, frozen=True):
+class ContainerPacket(msgspec.Struct, frozen=True):
     """A packet as its container has it. Times are seconds of the container's own clock."""
 
     pts: float | None
@@ -53,7 +53,7 @@ class Sample(msgspec.Struct, frozen=True):
     key: bool
 
 
-class Opened:
+class OpenedSource:
     """An opened container or stream: its codec and its packets."""
 
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:
@@ -76,7 +76,7 @@ class Opened:
         except ValueError:
             return None
 
-    def __iter__(self) -> Iterator[Sample]:
+    def __iter__(self) -> Iterator[ContainerPacket]:
         base = float(self._stream.time_base or 0)
         dts = -1.0 / self.codec.rate
         for packet in self._container.demux(self._stream):
@@ -85,13 +85,13 @@ class Opened:
             known = packet.dts if packet.dts is not None else packet.pts
             dts = known * base if known is not None else dts + 1.0 / self.codec.rate
             pts = packet.pts * base if packet.pts is not None else None
-            yield Sample(pts, dts, bytes(packet), packet.is_keyframe)
+            yield ContainerPacket(pts, dts, bytes(packet), packet.is_keyframe)
 
     def close(self) -> None:
         self._container.close()
 
 
-def connect(address: Address, deadlines: Deadlines) -> Opened:
+def connect(address: SourceUrl, deadlines: Deadlines) -> OpenedSource:
     """Opens a network camera.
 
     Raises:
@@ -101,13 +101,13 @@ def connect(address: Address, deadlines: Deadlines) -> Opened:
     timeout = (deadlines.connect_s, deadlines.read_s)
     container = av.open(address.target, options=options, timeout=timeout)
     try:
-        return Opened(container, container.streams.video[0])
+        return OpenedSource(container, container.streams.video[0])
     except IndexError:
         container.close()
         raise av.error.InvalidDataError(0, "the stream has no video") from None
 
 
-def open_recording(address: Address, deadlines: Deadlines) -> Opened:
+def open_recording(address: SourceUrl, deadlines: Deadlines) -> OpenedSource:
     """Opens a video file, here or over HTTP.
 
     Raises:
@@ -129,12 +129,12 @@ def open_recording(address: Address, deadlines: Deadlines) -> Opened:
         raise SourceError(f"{shown}: cannot be opened ({type(error).__name__}); check that it can be read") from None
 
 
-def _open_file(path: str) -> Opened:
+def _open_file(path: str) -> OpenedSource:
     container = av.open(path)
     if not container.streams.video:
         container.close()
         raise av.error.InvalidDataError(0, "no video", path)
-    return Opened(container, container.streams.video[0])
+    return OpenedSource(container, container.streams.video[0])
 
 
 def images(folder: str) -> list[Path]:

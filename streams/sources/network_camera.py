@@ -12,10 +12,10 @@ from typing import Literal
 import av.error
 
 from lanewatch import metrics
-from streams.sources.capture_time import ArrivalClock, Epochs
-from streams.sources.container import Deadlines, Opened, connect
-from streams.sources.packets import Mark, Packet
-from streams.sources.url import Address, redact
+from streams.sources.capture_time import ArrivalClock, EpochCounter
+from streams.sources.container import Deadlines, OpenedSource, connect
+from streams.sources.packets import Packet, SourceEvent
+from streams.sources.url import SourceUrl, redact
 
 State = Literal["connecting", "streaming", "backing_off", "closed"]
 
@@ -62,12 +62,12 @@ class NetworkCamera:
     def __init__(
         self,
         camera: str,
-        address: Address,
+        address: SourceUrl,
         *,
         deadlines: Deadlines | None = None,
         backoff: Backoff | None = None,
         now: Callable[[], float] = time.time,
-        opener: Callable[[Address, Deadlines], Opened] = connect,
+        opener: Callable[[SourceUrl, Deadlines], OpenedSource] = connect,
     ) -> None:
         self.state: State = "connecting"
         self._camera = camera
@@ -76,9 +76,9 @@ class NetworkCamera:
         self._backoff = backoff or Backoff()
         self._now = now
         self._open = opener
-        self._epochs = Epochs(camera)
+        self._epochs = EpochCounter(camera)
 
-    def packets(self, stop: threading.Event) -> Iterator[Packet | Mark]:
+    def packets(self, stop: threading.Event) -> Iterator[Packet | SourceEvent]:
         """Packets as they come, and a mark ``lost`` for every loss; ends only when ``stop`` is set.
 
         A call that hangs ends by its deadline, so it takes up to that long to notice ``stop``.
@@ -96,7 +96,7 @@ class NetworkCamera:
                 break
             self.state = "backing_off"
             metrics.RECONNECTS.labels(self._camera, reason).inc()
-            yield Mark("lost")
+            yield SourceEvent("lost")
             stop.wait(self._backoff.next())
         self.state = "closed"
 

@@ -8,9 +8,9 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 from lanewatch import metrics
-from streams.sources.packets import Mark, Packet
+from streams.sources.packets import Packet, SourceEvent
 
-Play = Callable[[threading.Event], Iterator[Packet | Mark]]
+Play = Callable[[threading.Event], Iterator[Packet | SourceEvent]]
 
 WAITING_S = 4.0
 WAITING_BYTES = 32 << 20
@@ -20,11 +20,11 @@ dropped: frames that late are of no use to an operator, and the decoder can begi
 log = metrics.log("sample")
 
 
-class FeedClosedError(Exception):
+class ReaderClosedError(Exception):
     """Nothing more will come."""
 
 
-class Feed:
+class PacketReader:
     """Runs a source in a daemon thread and hands its packets on.
 
     Args:
@@ -37,7 +37,7 @@ class Feed:
         self._camera = camera
         self._play = play
         self._tap = tap
-        self._waiting: deque[Packet | Mark] = deque()
+        self._waiting: deque[Packet | SourceEvent] = deque()
         self._bytes = 0
         self._changed = threading.Condition()
         self._stop = threading.Event()
@@ -56,7 +56,7 @@ class Feed:
         with self._changed:
             self._changed.notify_all()
 
-    def get(self, timeout_s: float) -> Packet | Mark | None:
+    def get(self, timeout_s: float) -> Packet | SourceEvent | None:
         """The next item; None when nothing came in time.
 
         Raises:
@@ -70,14 +70,14 @@ class Feed:
                 if left <= 0 or not self._changed.wait(left):
                     return None
             if self._stop.is_set():
-                raise FeedClosedError
+                raise ReaderClosedError
             if self._waiting:
                 item = self._waiting.popleft()
                 self._bytes -= len(item.data) if isinstance(item, Packet) else 0
                 return item
         if self._error is not None:
             raise self._error
-        raise FeedClosedError
+        raise ReaderClosedError
 
     def _run(self) -> None:
         try:
@@ -91,7 +91,7 @@ class Feed:
             self._done = True
             self._changed.notify_all()
 
-    def _put(self, item: Packet | Mark) -> None:
+    def _put(self, item: Packet | SourceEvent) -> None:
         with self._changed:
             if isinstance(item, Packet):
                 if self._headless and not item.key:
@@ -115,7 +115,7 @@ class Feed:
         newest = max((i for i, item in enumerate(items) if isinstance(item, Packet) and item.key), default=-1)
         if newest <= 0:
             newest, self._headless = len(items), True
-        kept = [item for i, item in enumerate(items) if i >= newest or isinstance(item, Mark)]
+        kept = [item for i, item in enumerate(items) if i >= newest or isinstance(item, SourceEvent)]
         metrics.dropped("sample", self._camera, "behind", len(items) - len(kept))
         log.warning("camera %s: the sampler is behind; %d packets dropped", self._camera, len(items) - len(kept))
         self._waiting = deque(kept)

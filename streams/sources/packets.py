@@ -69,7 +69,7 @@ class Packet(msgspec.Struct, frozen=True):
     clock_s: float | None = None
 
 
-class Mark(msgspec.Struct, frozen=True):
+class SourceEvent(msgspec.Struct, frozen=True):
     """Something that happened to a source instead of a packet: it was lost, has ended or could not be read."""
 
     gap: Gap

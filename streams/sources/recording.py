@@ -13,10 +13,10 @@ import av.error
 import msgspec
 
 from lanewatch import metrics
-from streams.sources.capture_time import Epochs
-from streams.sources.container import FOLDER_FPS, Deadlines, Opened, image_codec, images, open_recording
-from streams.sources.packets import Codec, Mark, Packet
-from streams.sources.url import Address, Anchor, redact
+from streams.sources.capture_time import EpochCounter
+from streams.sources.container import FOLDER_FPS, Deadlines, OpenedSource, image_codec, images, open_recording
+from streams.sources.packets import Codec, Packet, SourceEvent
+from streams.sources.url import LiveAnchor, SourceUrl, redact
 
 CATCHING_UP = 20.0
 """Times its own pace at which a recording is read from the key frame before what is shown by now: a decoder follows."""
@@ -46,7 +46,7 @@ class Recording:
     def __init__(
         self,
         camera: str,
-        address: Address,
+        address: SourceUrl,
         *,
         pause_s: float = 1.0,
         deadlines: Deadlines | None = None,
@@ -57,9 +57,9 @@ class Recording:
         self._pause_s = pause_s
         self._deadlines = deadlines or Deadlines()
         self._now = now
-        self._epochs = Epochs(camera)
+        self._epochs = EpochCounter(camera)
 
-    def packets(self, stop: threading.Event) -> Iterator[Packet | Mark]:
+    def packets(self, stop: threading.Event) -> Iterator[Packet | SourceEvent]:
         """Packets until the end, for ever in a loop, or until ``stop`` is set; ends with a mark ``ended``.
 
         Raises:
@@ -79,12 +79,12 @@ class Recording:
                     item = msgspec.structs.replace(item, epoch=self._epochs.of(item.decode_at))
                     last = max(last or 0.0, item.captured_at)
                 yield item
-            yield Mark("ended", last)
+            yield SourceEvent("ended", last)
             if not self._address.loop or last is None:
                 return
             start, reason = last + self._pause_s, "loop"
 
-    def _running(self, anchor: Anchor, stop: threading.Event) -> Iterator[Packet | Mark]:
+    def _running(self, anchor: LiveAnchor, stop: threading.Event) -> Iterator[Packet | SourceEvent]:
         """What a camera that has been running since the anchor gives from now on."""
         period = self._span() + self._pause_s
         joined = anchor.capture(self._now())
@@ -100,12 +100,14 @@ class Recording:
                     item = msgspec.structs.replace(item, epoch=self._epochs.of(item.decode_at))
                     last = max(last or 0.0, item.captured_at)
                 yield item
-            yield Mark("ended", last)
+            yield SourceEvent("ended", last)
             if not self._address.loop or last is None:
                 return
             turn, reason = turn + 1, "loop"
 
-    def _due(self, items: Iterator[Packet | Mark], anchor: Anchor, stop: threading.Event) -> Iterator[Packet | Mark]:
+    def _due(
+        self, items: Iterator[Packet | SourceEvent], anchor: LiveAnchor, stop: threading.Event
+    ) -> Iterator[Packet | SourceEvent]:
         before = None
         for item in items:
             if isinstance(item, Packet):
@@ -123,12 +125,12 @@ class Recording:
         times = [item.captured_at for item in self._play(0.0) if isinstance(item, Packet)]
         return max(times, default=0.0) - min(times, default=0.0)
 
-    def _play(self, start: float | None) -> Iterator[Packet | Mark]:
+    def _play(self, start: float | None) -> Iterator[Packet | SourceEvent]:
         if self._address.kind == "folder":
             return self._folder(start)
         return self._file(start)
 
-    def _paced(self, items: Iterator[Packet | Mark], stop: threading.Event) -> Iterator[Packet | Mark]:
+    def _paced(self, items: Iterator[Packet | SourceEvent], stop: threading.Event) -> Iterator[Packet | SourceEvent]:
         begun, first = time.monotonic(), None
         for item in items:
             if self._address.live and isinstance(item, Packet):
@@ -139,7 +141,7 @@ class Recording:
                 return
             yield item
 
-    def _file(self, start: float | None) -> Iterator[Packet | Mark]:
+    def _file(self, start: float | None) -> Iterator[Packet | SourceEvent]:
         opened = open_recording(self._address, self._deadlines)
         try:
             codec = opened.codec
@@ -150,11 +152,11 @@ class Recording:
         except av.error.FFmpegError as error:
             metrics.dropped("sample", self._camera, "unreadable")
             log.warning("camera %s: %s: stops here: %s", self._camera, self._address, redact(str(error)))
-            yield Mark("unreadable")
+            yield SourceEvent("unreadable")
         finally:
             opened.close()
 
-    def _timed(self, opened: Opened, codec: Codec, begin: float, stretch: float) -> Iterator[Packet]:
+    def _timed(self, opened: OpenedSource, codec: Codec, begin: float, stretch: float) -> Iterator[Packet]:
         shift: float | None = None
         for sample in opened:
             shown = sample.pts if sample.pts is not None else sample.dts
@@ -168,7 +170,7 @@ class Recording:
                 timed=sample.pts is not None,
             )
 
-    def _begin(self, start: float | None, opened: Opened | None) -> float:
+    def _begin(self, start: float | None, opened: OpenedSource | None) -> float:
         if start is not None:
             return start
         if self._address.live:
@@ -179,7 +181,7 @@ class Recording:
         path = Path(self._address.target)
         return path.stat().st_mtime if path.exists() else self._now()
 
-    def _folder(self, start: float | None) -> Iterator[Packet | Mark]:
+    def _folder(self, start: float | None) -> Iterator[Packet | SourceEvent]:
         paths = images(self._address.target)
         if start is None:
             start = self._now() if self._address.live else paths[0].stat().st_mtime
@@ -190,15 +192,15 @@ class Recording:
             if codec is None:
                 metrics.dropped("sample", self._camera, "unreadable")
                 log.warning("camera %s: %s: no image; left out", self._camera, path)
-                yield Mark("unreadable", start + index / fps)
+                yield SourceEvent("unreadable", start + index / fps)
             else:
                 captured_at = start + index / fps
                 yield Packet(captured_at, captured_at, data, True, replace(codec, rate=fps))
 
 
-def _joined(items: Iterator[Packet | Mark], at: float) -> Iterator[Packet | Mark]:
+def _joined(items: Iterator[Packet | SourceEvent], at: float) -> Iterator[Packet | SourceEvent]:
     """What is played from the last key frame before a capture time on."""
-    kept: list[Packet | Mark] | None = []
+    kept: list[Packet | SourceEvent] | None = []
     for item in items:
         if kept is not None and isinstance(item, Packet):
             if item.decode_at >= at:

@@ -32,7 +32,7 @@ def redact(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class Anchor:
+class LiveAnchor:
     """Ties a recording that is played live to the wall clock: whoever opens it, and when, is at the same place.
 
     Attributes:
@@ -53,7 +53,7 @@ class Anchor:
 
 
 @dataclass(frozen=True)
-class Address:
+class SourceUrl:
     """A camera's URL, taken apart.
 
     Attributes:
@@ -75,17 +75,17 @@ class Address:
     since: float | None = None
 
     @property
-    def anchor(self) -> Anchor | None:
+    def anchor(self) -> LiveAnchor | None:
         """What ties a file to the wall clock; None unless it is played live and ``since`` is given."""
         if self.since is None or not self.live:
             return None
-        return Anchor(self.since, self.since if self.clock is None else self.clock)
+        return LiveAnchor(self.since, self.since if self.clock is None else self.clock)
 
     def __repr__(self) -> str:
         return f"Address({redact(self.target)!r})"
 
     @classmethod
-    def parse(cls, url: str, *, time_zone: str = "UTC") -> Address:
+    def parse(cls, url: str, *, time_zone: str = "UTC") -> SourceUrl:
         """Takes a URL or a path apart.
 
         A file is played as fast as it goes (``pace=fast``) unless ``pace=live`` is asked for. A ``clock`` or ``since``
@@ -105,7 +105,7 @@ class Address:
         return cls._local(url, time_zone)
 
     @classmethod
-    def _local(cls, url: str, time_zone: str) -> Address:
+    def _local(cls, url: str, time_zone: str) -> SourceUrl:
         path, _, query = url.removeprefix("file://").removeprefix("file:").partition("?")
         path = unquote(path) if url.startswith("file://") else path
         options = {name: values[-1] for name, values in parse_qs(query.replace("+", "%2B")).items()}

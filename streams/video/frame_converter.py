@@ -8,7 +8,7 @@ from av.video.reformatter import VideoReformatter
 
 from lanewatch.config.site import Camera
 from lanewatch.records import Image
-from streams.video.privacy_masks import Masks
+from streams.video.privacy_masks import PrivacyMasks
 
 
 def frame_size(width: int, height: int, most: int) -> tuple[int, int]:
@@ -18,12 +18,12 @@ def frame_size(width: int, height: int, most: int) -> tuple[int, int]:
     return most, max(1, round(height * most / width))
 
 
-class Painter:
+class FrameConverter:
     """Turns one camera's pictures into masked BGR images at most ``camera.width`` wide. Not thread-safe."""
 
     def __init__(self, camera: Camera) -> None:
         self._most = camera.width
-        self._masks = Masks(camera.masks)
+        self._masks = PrivacyMasks(camera.masks)
         self._reformatter = VideoReformatter()
 
     def image(self, picture: VideoFrame, *, native: bool = False) -> Image:

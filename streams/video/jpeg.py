@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 
 from lanewatch import metrics
-from lanewatch.records import Crop, Frame, Image, Packed
+from lanewatch.records import Crop, EncodedFrame, Frame, Image
 
 QUALITY = 80
 """Measured on 100 pictures of the demo's clip, 768 x 576, with the bundled detector, against the decoded video: of 811
@@ -20,7 +20,7 @@ def pack(frame: Frame, quality: int = QUALITY) -> Frame:
     """The frame with its pixels as JPEG, ready to leave; a tick stays as it is."""
     if frame.image is None:
         return frame
-    packed = Packed(
+    packed = EncodedFrame(
         _encode(frame.image, quality), tuple((crop.box, _encode(crop.image, quality)) for crop in frame.crops)
     )
     return msgspec.structs.replace(frame, image=None, crops=(), packed=packed)

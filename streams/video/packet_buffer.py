@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from lanewatch.config.site import Camera
 from lanewatch.records import Frame
 from streams.sources.packets import Packet
-from streams.video.segment import Segment
+from streams.video.segment import FootageSegment
 
 HELD_S = 60.0
 """Capture time that is held: the longest pre-roll, and the time that evidence may wait for its turn."""
@@ -20,21 +20,21 @@ HELD_BYTES = 64 << 20
 
 
 @dataclass
-class _Track:
+class _CameraPackets:
     camera: Camera
     packets: deque[tuple[float, Packet]]
     bytes: int = 0
     age: float = 0.0
 
 
-class PacketRing:
+class PacketBuffer:
     """Holds each camera's last packets; samplers write, evidence reads, from any thread."""
 
     def __init__(self, cameras: Sequence[Camera] = (), *, held_s: float = HELD_S, held_bytes: int = HELD_BYTES) -> None:
         self._held_s = held_s
         self._held_bytes = held_bytes
         self._lock = threading.Lock()
-        self._tracks: dict[str, _Track] = {}
+        self._tracks: dict[str, _CameraPackets] = {}
         for camera in cameras:
             self.add(camera)
 
@@ -42,7 +42,7 @@ class PacketRing:
         """Makes a camera known; its masks are applied to all that is read of it."""
         with self._lock:
             if camera.id not in self._tracks:
-                self._tracks[camera.id] = _Track(camera, deque())
+                self._tracks[camera.id] = _CameraPackets(camera, deque())
 
     def append(self, camera: str, packet: Packet) -> None:
         """Adds a packet, and lets go of whole runs from key frame to key frame that are too old or too many."""
@@ -56,18 +56,18 @@ class PacketRing:
             while self._over(track):
                 self._release(track)
 
-    def _over(self, track: _Track) -> bool:
+    def _over(self, track: _CameraPackets) -> bool:
         if not track.packets:
             return False
         return track.bytes > self._held_bytes or track.age - track.packets[0][0] > self._held_s
 
     @staticmethod
-    def _release(track: _Track) -> None:
+    def _release(track: _CameraPackets) -> None:
         track.bytes -= len(track.packets.popleft()[1].data)
         while track.packets and not track.packets[0][1].key:
             track.bytes -= len(track.packets.popleft()[1].data)
 
-    def hold(self, camera: str, start: float, end: float) -> Segment:
+    def hold(self, camera: str, start: float, end: float) -> FootageSegment:
         """Takes hold of the packets of ``start <= captured_at <= end``, from the key frame before on, at no cost.
 
         What is not held any more, or not yet, is left out: the segment says where it begins and ends.
@@ -77,7 +77,7 @@ class PacketRing:
             held = [packet for _, packet in track.packets] if track else []
         if track is None:
             raise KeyError(f"the ring has no camera {camera!r}")
-        return Segment(track.camera, _cut(held, start, end), start, end)
+        return FootageSegment(track.camera, _cut(held, start, end), start, end)
 
     def read(self, camera: str, start: float, end: float) -> Iterator[Frame]:
         """Masked frames with ``start <= captured_at <= end``, as far as they are still held."""

@@ -12,7 +12,7 @@ from lanewatch.records import UInt8
 Polygon = Sequence[tuple[float, float]]
 
 
-class Masks:
+class PrivacyMasks:
     """Polygons in fractions of the frame, rasterised once for each size of picture.
 
     A pixel that a polygon only touches is masked too, and ``margin`` pixels more around it, because scaling mixes

@@ -14,14 +14,14 @@ from lanewatch.records import Frame, Image
 from streams.sources.packets import Packet, captured_at, padded, pictures
 from streams.video import mp4_writer
 from streams.video.annexb import annexb, parameter_sets
-from streams.video.frame_converter import Painter
+from streams.video.frame_converter import FrameConverter
 from streams.video.mp4_writer import TIME_BASE
 from streams.video.time_grid import index_of, slot_of
 
 _PLAYABLE = {"yuv420p", "yuvj420p", ""}
 
 
-class Segment:
+class FootageSegment:
     """Encoded packets of one camera, held fast: what the ring lets go of meanwhile stays here.
 
     Attributes:
@@ -60,7 +60,7 @@ class Segment:
 
     def frames(self, fps: float | None = None) -> Iterator[Frame]:
         """Masked frames in order, all of them or at most ``fps`` a second."""
-        painter = Painter(self.camera)
+        painter = FrameConverter(self.camera)
         last = None
         for picture in pictures(iter(self.packets)):
             at = captured_at(picture)
@@ -81,7 +81,7 @@ class Segment:
                 best = picture
             if captured_at(picture) >= at:
                 break
-        return None if best is None else self._frame(Painter(self.camera).image(best), captured_at(best))
+        return None if best is None else self._frame(FrameConverter(self.camera).image(best), captured_at(best))
 
     def _frame(self, image: Image, at: float) -> Frame:
         return Frame(

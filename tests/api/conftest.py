@@ -11,11 +11,11 @@ import httpx
 import pytest
 
 from api.app import create
-from api.camera_status import Cameras
-from api.event_sink import Intake
-from api.evidence.scheduler import Evidence
+from api.camera_status import CameraStatusBoard
+from api.event_sink import EventSink
+from api.evidence.scheduler import EvidenceScheduler
 from api.server import serve
-from api.storage.event_store import Store
+from api.storage.event_store import EventStore
 from lanewatch.config.site import Site
 from streams.sources.packets import Packet
 from tests.api.event_factory import Feeder, packets_of
@@ -63,8 +63,8 @@ def site() -> Site:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path / "events.db")
+def store(tmp_path: Path) -> Iterator[EventStore]:
+    store = EventStore(tmp_path / "events.db")
     yield store
     store.close()
 
@@ -80,28 +80,28 @@ def feeder(site: Site, packets: list[Packet]) -> Feeder:
 
 
 @pytest.fixture
-def evidence(store: Store, feeder: Feeder, tmp_path: Path) -> Iterator[Evidence]:
-    evidence = Evidence(store, feeder.ring, tmp_path / "evidence")
+def evidence(store: EventStore, feeder: Feeder, tmp_path: Path) -> Iterator[EvidenceScheduler]:
+    evidence = EvidenceScheduler(store, feeder.ring, tmp_path / "evidence")
     yield evidence
     evidence.close()
 
 
 @pytest.fixture
-def cameras(site: Site) -> Cameras:
-    return Cameras(lambda: site)
+def cameras(site: Site) -> CameraStatusBoard:
+    return CameraStatusBoard(lambda: site)
 
 
 @pytest.fixture
-def intake(store: Store, evidence: Evidence, cameras: Cameras) -> Intake:
-    return Intake(store, evidence, cameras)
+def intake(store: EventStore, evidence: EvidenceScheduler, cameras: CameraStatusBoard) -> EventSink:
+    return EventSink(store, evidence, cameras)
 
 
 @pytest.fixture
-def serving(store: Store, site: Site) -> Iterator[Serving]:
+def serving(store: EventStore, site: Site) -> Iterator[Serving]:
     """Serves on a free port; keyword arguments go to ``create``, the client is for the service's address."""
     with ExitStack() as stack:
 
-        def start(evidence: Evidence | None = None, **settings: Any) -> httpx.Client:
+        def start(evidence: EvidenceScheduler | None = None, **settings: Any) -> httpx.Client:
             server = stack.enter_context(serve(create(store, evidence, site, **settings), port=0))
             return stack.enter_context(httpx.Client(base_url=server.url, timeout=10))
 

@@ -9,9 +9,9 @@ import av
 import msgspec
 
 from lanewatch.config.site import Camera
-from lanewatch.records import Event, Factor, Gap, Peak, Reached
+from lanewatch.records import Event, Factor, Gap, Peak, Watermark
 from streams.sources.packets import Codec, Packet
-from streams.video.packet_buffer import PacketRing
+from streams.video.packet_buffer import PacketBuffer
 
 BEGIN = 1_768_410_000.0
 """2026-01-14T17:00:00Z: two o'clock at night in Seoul."""
@@ -57,9 +57,9 @@ def after(event: Event, seconds: float, **changes: object) -> Event:
     )
 
 
-def reached(captured_at: float, gap: Gap | None = None) -> Reached:
+def reached(captured_at: float, gap: Gap | None = None) -> Watermark:
     """That a camera has been judged up to a capture time, by one record."""
-    return Reached(captured_at, captured_at, gap, int(gap is None))
+    return Watermark(captured_at, captured_at, gap, int(gap is None))
 
 
 def packets_of(clip: Path) -> list[Packet]:
@@ -84,7 +84,7 @@ class Feeder:
     """A double for a sampler's thread: fills the ring with a camera's packets as far as it is told."""
 
     def __init__(self, camera: Camera, packets: Iterable[Packet]) -> None:
-        self.ring = PacketRing([camera])
+        self.ring = PacketBuffer([camera])
         self._camera = camera.id
         self._packets = iter(packets)
 

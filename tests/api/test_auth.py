@@ -9,9 +9,9 @@ import pytest
 
 from api import auth
 from api.app import create
-from api.auth import COOKIE, AccessError, Keys
+from api.auth import COOKIE, TokenAuth, UnsafeAccessError
 from api.server import serve
-from api.storage.event_store import Store
+from api.storage.event_store import EventStore
 from lanewatch.config.site import Site
 from tests.api.conftest import Serving, make_site
 from tests.api.event_factory import make_event
@@ -41,7 +41,7 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
 
 
 def _asked(folders: pytest.TempPathFactory, **settings: Any) -> Iterator[httpx.Client]:
-    store = Store(folders.mktemp("store") / "events.db")
+    store = EventStore(folders.mktemp("store") / "events.db")
     store.upsert(make_event())
     with (
         serve(create(store, None, make_site(), **settings), port=0) as server,
@@ -80,7 +80,7 @@ def test_the_bearer_token(guarded: httpx.Client, header: str, status: int) -> No
     assert answer.status_code == status
 
 
-def test_a_browser_shows_the_token_once(serving: Serving, store: Store) -> None:
+def test_a_browser_shows_the_token_once(serving: Serving, store: EventStore) -> None:
     client = serving(token=TOKEN)
     store.upsert(make_event())
     assert client.post("/v1/session", json={"token": "wrong" * 5}).json()["code"] == "wrong_token"
@@ -99,14 +99,14 @@ def test_a_browser_shows_the_token_once(serving: Serving, store: Store) -> None:
 
 
 def forged() -> dict[str, str]:
-    keys = Keys(TOKEN)
+    keys = TokenAuth(TOKEN)
     good = keys.session(TOKEN)
     assert good is not None
     name, ends, signature = good.split(".")
     return {
         "another name": f"{name[::-1]}x.{ends}.{signature}",
         "a later end": f"{name}.{int(ends) + 1}.{signature}",
-        "another token's": Keys("x" * 20).session("x" * 20) or "",
+        "another token's": TokenAuth("x" * 20).session("x" * 20) or "",
         "no signature": f"{name}.{ends}.",
         "nothing": "",
         "dots": "..",
@@ -123,7 +123,7 @@ def test_a_session_ends_with_the_shift(guarded: httpx.Client, monkeypatch: pytes
     long_ago = time.time() - auth.SHIFT_S - 1
     with monkeypatch.context() as then:
         then.setattr("api.auth.time.time", lambda: long_ago)
-        old = Keys(TOKEN).session(TOKEN)
+        old = TokenAuth(TOKEN).session(TOKEN)
     answer = guarded.get("/v1/events", headers={"Cookie": f"{COOKIE}={old}"})
     assert answer.status_code == 401
 
@@ -168,7 +168,7 @@ def test_a_strangers_page_cannot_write(local: httpx.Client, path: str, headers: 
     assert local.get("/v1/events").json()["position"] == 1
 
 
-def test_a_strangers_page_cannot_look(serving: Serving, store: Store) -> None:
+def test_a_strangers_page_cannot_look(serving: Serving, store: EventStore) -> None:
     store.upsert(make_event())
     client = serving()
     embedded = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
@@ -192,18 +192,18 @@ def test_every_answer_is_sealed(local: httpx.Client, path: str) -> None:
     assert "access-control-allow-origin" not in headers
 
 
-def test_a_short_token_is_refused(store: Store, site: Site) -> None:
-    with pytest.raises(AccessError, match="needs 16"):
+def test_a_short_token_is_refused(store: EventStore, site: Site) -> None:
+    with pytest.raises(UnsafeAccessError, match="needs 16"):
         create(store, None, site, token="secret")
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.0.9", "centre.example"])
-def test_off_loopback_without_a_token_is_refused(store: Store, site: Site, host: str) -> None:
-    with pytest.raises(AccessError, match="LANEWATCH_TOKEN"):
+def test_off_loopback_without_a_token_is_refused(store: EventStore, site: Site, host: str) -> None:
+    with pytest.raises(UnsafeAccessError, match="LANEWATCH_TOKEN"):
         serve(create(store, None, site), host, 0)
 
 
-def test_off_loopback_with_a_token_serves_those_who_have_it(store: Store, site: Site) -> None:
+def test_off_loopback_with_a_token_serves_those_who_have_it(store: EventStore, site: Site) -> None:
     app = create(store, None, site, token=TOKEN)
     with serve(app, "127.0.0.1", 0) as server, httpx.Client(base_url=server.url) as client:
         asked = {"Authorization": f"Bearer {TOKEN}", "Host": "centre.example"}

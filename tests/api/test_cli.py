@@ -16,9 +16,9 @@ from typing import Any
 import httpx
 import pytest
 
-from api.site_service import Centre
-from api.storage.data_directory import Folder
-from api.storage.event_store import Store
+from api.site_service import SiteService
+from api.storage.data_directory import DataDirectory
+from api.storage.event_store import EventStore
 from detectors import pipeline
 from detectors.evaluation.matching import Instant, match
 from detectors.evaluation.truth_file import truths
@@ -190,7 +190,7 @@ def test_a_port_in_use_is_said_and_nothing_is_lost(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_one_processs_at_the_time(tmp_path: Path) -> None:
-    with Folder(tmp_path / "demo"):
+    with DataDirectory(tmp_path / "demo"):
         done = lanewatch("demo", "--once", "--data", tmp_path)
     assert done.returncode == 1
     assert str(tmp_path / "demo") in done.stderr
@@ -206,11 +206,11 @@ def test_a_database_that_is_none_is_said(tmp_path: Path) -> None:
 
 
 def test_what_an_earlier_process_left_open_expires_without_an_end(tmp_path: Path) -> None:
-    with contextlib.closing(Store(tmp_path / "events.db")) as store:
+    with contextlib.closing(EventStore(tmp_path / "events.db")) as store:
         store.upsert(make_event("left", state="updated"))
         store.upsert(make_event("over", state="closed", ended_at=BEGIN + 21))
-    site = pipeline.recorded(validation.load(demo.SITE))
-    with Centre(site, tmp_path, run="live", live=True) as centre:
+    site = pipeline.as_recordings(validation.load(demo.SITE))
+    with SiteService(site, tmp_path, run="live", live=True) as centre:
         left, over = centre.store.event("left"), centre.store.event("over")
     assert left is not None
     assert over is not None

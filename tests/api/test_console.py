@@ -13,12 +13,12 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from api.app import create
-from api.camera_status import Cameras
-from api.event_sink import Intake
-from api.evidence.scheduler import Evidence
+from api.camera_status import CameraStatusBoard
+from api.event_sink import EventSink
+from api.evidence.scheduler import EvidenceScheduler
 from api.server import Server, serve
-from api.storage.event_store import Store
-from lanewatch.config.fields import Name
+from api.storage.event_store import EventStore
+from lanewatch.config.fields import LocalizedName
 from lanewatch.config.site import Site
 from lanewatch.records import Event, Factor
 from tests.api.event_factory import BEGIN, Feeder, after, make_event, reached
@@ -57,7 +57,7 @@ class Desk:
 
 
 @pytest.fixture
-def server(store: Store, evidence: Evidence, site: Site, cameras: Cameras) -> Iterator[Server]:
+def server(store: EventStore, evidence: EvidenceScheduler, site: Site, cameras: CameraStatusBoard) -> Iterator[Server]:
     with serve(create(store, evidence, site, cameras=cameras), port=0) as server:
         yield server
 
@@ -71,7 +71,7 @@ def desk(browser: Browser, server: Server) -> Iterator[Desk]:
     assert desk.errors == []
 
 
-def raise_and_end(intake: Intake, feeder: Feeder, evidence: Evidence) -> Event:
+def raise_and_end(intake: EventSink, feeder: Feeder, evidence: EvidenceScheduler) -> Event:
     """An event from its opening to its whole evidence."""
     feeder.until(31)
     event = make_event()
@@ -104,7 +104,7 @@ def playing(page: Page) -> dict[str, Any]:
 
 
 def test_an_event_that_comes_is_shown_with_its_footage(
-    desk: Desk, intake: Intake, feeder: Feeder, evidence: Evidence
+    desk: Desk, intake: EventSink, feeder: Feeder, evidence: EvidenceScheduler
 ) -> None:
     page = desk.open()
     expect(page.get_by_text("No events yet")).to_be_visible()
@@ -126,7 +126,7 @@ def test_an_event_that_comes_is_shown_with_its_footage(
 
 
 def test_a_clip_that_plays_goes_on_while_its_event_does(
-    desk: Desk, intake: Intake, feeder: Feeder, evidence: Evidence
+    desk: Desk, intake: EventSink, feeder: Feeder, evidence: EvidenceScheduler
 ) -> None:
     feeder.until(24)
     event = make_event()
@@ -142,7 +142,7 @@ def test_a_clip_that_plays_goes_on_while_its_event_does(
     expect(page.get_by_label("Reason (optional)")).to_have_value("half a sen")
 
 
-def test_korean_and_english(desk: Desk, intake: Intake, feeder: Feeder, evidence: Evidence) -> None:
+def test_korean_and_english(desk: Desk, intake: EventSink, feeder: Feeder, evidence: EvidenceScheduler) -> None:
     raise_and_end(intake, feeder, evidence)
     page = desk.open("")  # the browser's own language
     card = page.locator(".card")
@@ -157,7 +157,13 @@ def test_korean_and_english(desk: Desk, intake: Intake, feeder: Feeder, evidence
 
 
 def test_a_verdict_is_kept_and_seen_by_others(
-    desk: Desk, browser: Browser, server: Server, store: Store, intake: Intake, feeder: Feeder, evidence: Evidence
+    desk: Desk,
+    browser: Browser,
+    server: Server,
+    store: EventStore,
+    intake: EventSink,
+    feeder: Feeder,
+    evidence: EvidenceScheduler,
 ) -> None:
     raise_and_end(intake, feeder, evidence)
     page = desk.open()
@@ -175,7 +181,7 @@ def test_a_verdict_is_kept_and_seen_by_others(
 
 
 def test_the_newest_comes_first_and_an_older_revision_does_not_come_back(
-    desk: Desk, intake: Intake, store: Store
+    desk: Desk, intake: EventSink, store: EventStore
 ) -> None:
     page = desk.open()
     first = make_event("first", at=BEGIN + 10)
@@ -188,7 +194,7 @@ def test_the_newest_comes_first_and_an_older_revision_does_not_come_back(
 
 
 def test_a_composites_score_is_seen_in_its_colours_and_its_long_name_leaves_room_for_the_time(
-    desk: Desk, intake: Intake
+    desk: Desk, intake: EventSink
 ) -> None:
     factors = (
         Factor("step_1", 0.2, {"what": "vehicle_stands", "at": 0.0}),
@@ -212,11 +218,11 @@ def test_a_composites_score_is_seen_in_its_colours_and_its_long_name_leaves_room
     assert edges[1]["x"] + edges[1]["width"] <= edges[0]["x"] + edges[0]["width"]
 
 
-def test_names_from_the_site_file_are_text(browser: Browser, store: Store, site: Site, intake: Intake) -> None:
+def test_names_from_the_site_file_are_text(browser: Browser, store: EventStore, site: Site, intake: EventSink) -> None:
     evil = "<img src=x onerror=\"document.title='owned'\">"
-    cameras = tuple(camera.model_copy(update={"name": Name(ko=evil, en=evil)}) for camera in site.cameras)
+    cameras = tuple(camera.model_copy(update={"name": LocalizedName(ko=evil, en=evil)}) for camera in site.cameras)
     hostile = site.model_copy(
-        update={"cameras": cameras, "name": Name(ko=evil, en=evil), "note": Name(ko=evil, en=evil)}
+        update={"cameras": cameras, "name": LocalizedName(ko=evil, en=evil), "note": LocalizedName(ko=evil, en=evil)}
     )
     event = make_event(sentence={"ko": evil, "en": evil}, kind=evil, zone=evil, factors=(Factor(evil, 0.7),))
     with serve(create(store, None, hostile), port=0) as server:
@@ -229,16 +235,16 @@ def test_names_from_the_site_file_are_text(browser: Browser, store: Store, site:
         context.close()
 
 
-def test_an_open_page_follows_the_site(browser: Browser, store: Store, site: Site, intake: Intake) -> None:
+def test_an_open_page_follows_the_site(browser: Browser, store: EventStore, site: Site, intake: EventSink) -> None:
     """A camera that is gone is no longer in the strip, and its events keep its name."""
     held = [site]
     intake.upsert(make_event(camera="gate"))
-    with serve(create(store, None, site, cameras=Cameras(lambda: held[0])), port=0) as server:
+    with serve(create(store, None, site, cameras=CameraStatusBoard(lambda: held[0])), port=0) as server:
         context = browser.new_context()
         page = Desk(context.new_page(), server).open()
         expect(page.locator(".camera")).to_have_count(len(site.cameras))
         rest = tuple(camera for camera in site.cameras if camera.id != "gate")
-        held[0] = site.model_copy(update={"cameras": rest, "name": Name(ko="새 마을", en="New village")})
+        held[0] = site.model_copy(update={"cameras": rest, "name": LocalizedName(ko="새 마을", en="New village")})
         expect(page.locator(".camera")).to_have_count(len(rest))
         expect(page.locator("#centre")).to_have_text("New village")
         expect(page.locator(".card")).to_contain_text(site.camera("gate").name.en)
@@ -246,7 +252,7 @@ def test_an_open_page_follows_the_site(browser: Browser, store: Store, site: Sit
 
 
 def test_the_door_asks_for_the_token(
-    browser: Browser, store: Store, evidence: Evidence, site: Site, intake: Intake, feeder: Feeder
+    browser: Browser, store: EventStore, evidence: EvidenceScheduler, site: Site, intake: EventSink, feeder: Feeder
 ) -> None:
     raise_and_end(intake, feeder, evidence)
     with serve(create(store, evidence, site, token=TOKEN), port=0) as server:
@@ -268,7 +274,7 @@ def test_the_door_asks_for_the_token(
 
 
 def test_the_console_comes_back_when_the_service_does(
-    browser: Browser, store: Store, site: Site, intake: Intake
+    browser: Browser, store: EventStore, site: Site, intake: EventSink
 ) -> None:
     context = browser.new_context()
     with serve(create(store, None, site), port=0) as first:
@@ -284,7 +290,7 @@ def test_the_console_comes_back_when_the_service_does(
 
 @pytest.mark.parametrize("width", [1280, 390])
 def test_nothing_is_cut_off_on_a_narrow_screen(
-    desk: Desk, intake: Intake, feeder: Feeder, evidence: Evidence, width: int
+    desk: Desk, intake: EventSink, feeder: Feeder, evidence: EvidenceScheduler, width: int
 ) -> None:
     raise_and_end(intake, feeder, evidence)
     desk.page.set_viewport_size({"width": width, "height": 800})
@@ -298,7 +304,7 @@ def test_nothing_is_cut_off_on_a_narrow_screen(
         expect(page.locator("#detail")).to_be_hidden()
 
 
-def test_the_list_is_worked_by_keys(desk: Desk, intake: Intake) -> None:
+def test_the_list_is_worked_by_keys(desk: Desk, intake: EventSink) -> None:
     for number in range(3):
         intake.upsert(make_event(f"e-{number}", at=BEGIN + 10 * number))
     page = desk.open()
@@ -313,7 +319,7 @@ def test_the_list_is_worked_by_keys(desk: Desk, intake: Intake) -> None:
 
 
 def test_no_look_is_made_that_nobody_asked_for(
-    desk: Desk, store: Store, intake: Intake, feeder: Feeder, evidence: Evidence
+    desk: Desk, store: EventStore, intake: EventSink, feeder: Feeder, evidence: EvidenceScheduler
 ) -> None:
     """A clip is fetched when somebody plays it, and a picture once however often its event changes."""
     over = raise_and_end(intake, feeder, evidence)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from playwright.sync_api import expect
 
-from api.storage.event_store import Store
+from api.storage.event_store import EventStore
 from lanewatch.records import Event
 from tests.api.conftest import Serving
 from tests.api.event_factory import BEGIN, make_event
@@ -24,7 +24,7 @@ def outage(count: int) -> list[Event]:
     return [*losses, msgspec.structs.replace(whole, sentence=sentence), make_event("other", at=BEGIN + 10)]
 
 
-def test_the_parts_of_an_event_can_be_asked_for(store: Store, serving: Serving) -> None:
+def test_the_parts_of_an_event_can_be_asked_for(store: EventStore, serving: Serving) -> None:
     client = serving()
     for event in outage(5):
         store.upsert(event)
@@ -35,7 +35,7 @@ def test_the_parts_of_an_event_can_be_asked_for(store: Store, serving: Serving) 
     assert len(client.get("/v1/events").json()["events"]) == 7
 
 
-def test_an_outage_is_one_line_and_its_cameras_are_under_it(desk: Desk, store: Store) -> None:
+def test_an_outage_is_one_line_and_its_cameras_are_under_it(desk: Desk, store: EventStore) -> None:
     *losses, whole, other = outage(5)
     for event in (*losses, other):
         store.upsert(event)

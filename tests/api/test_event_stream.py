@@ -12,10 +12,10 @@ import httpx
 import pytest
 
 from api.app import create
-from api.event_stream import Feed
-from api.serialization import Opinion
+from api.event_stream import EventStream
+from api.serialization import Verdict
 from api.server import serve
-from api.storage.event_store import Store
+from api.storage.event_store import EventStore
 from lanewatch.config.site import Site
 from tests.api.conftest import Serving
 from tests.api.event_factory import after, make_event
@@ -51,7 +51,7 @@ def subscribed(client: httpx.Client, *, last: int | None = None, **query: Any) -
         yield read(lines)
 
 
-def test_what_comes_is_told_as_the_list_says_it(store: Store, serving: Serving) -> None:
+def test_what_comes_is_told_as_the_list_says_it(store: EventStore, serving: Serving) -> None:
     client = serving()
     store.upsert(make_event("earlier"))
     with subscribed(client) as told:
@@ -61,11 +61,11 @@ def test_what_comes_is_told_as_the_list_says_it(store: Store, serving: Serving) 
     assert (first.position, first.what) == (2, "message")
 
 
-def test_evidence_and_verdicts_are_told_by_name(store: Store, serving: Serving) -> None:
+def test_evidence_and_verdicts_are_told_by_name(store: EventStore, serving: Serving) -> None:
     client = serving()
     store.upsert(make_event())
     with subscribed(client, after=0) as told:
-        store.judge("live", "e-1", Opinion("false", "a cat", "local", 0.0))
+        store.judge("live", "e-1", Verdict("false", "a cat", "local", 0.0))
         messages = [next(told), next(told)]
     assert [message.what for message in messages] == ["message", "verdict"]
     assert messages[1].data["verdicts"][0]["reason"] == "a cat"
@@ -73,8 +73,8 @@ def test_evidence_and_verdicts_are_told_by_name(store: Store, serving: Serving) 
 
 
 @pytest.mark.parametrize("tail", [1000, 3])  # all within the memory's tail; most of it only in the store
-def test_a_subscriber_resumes_where_it_was(store: Store, serving: Serving, tail: int) -> None:
-    client = serving(feed=Feed(store, tail=tail))
+def test_a_subscriber_resumes_where_it_was(store: EventStore, serving: Serving, tail: int) -> None:
+    client = serving(feed=EventStream(store, tail=tail))
     for number in range(20):
         store.upsert(make_event(f"e-{number}"))
     with subscribed(client, after=0) as told:
@@ -85,9 +85,11 @@ def test_a_subscriber_resumes_where_it_was(store: Store, serving: Serving, tail:
 
 
 @pytest.mark.parametrize("tail", [1000, 2])
-def test_nothing_is_lost_or_doubled_between_the_past_and_the_present(store: Store, serving: Serving, tail: int) -> None:
+def test_nothing_is_lost_or_doubled_between_the_past_and_the_present(
+    store: EventStore, serving: Serving, tail: int
+) -> None:
     """Subscribers come and go while a writer writes; each is told every position once, in order."""
-    client = serving(feed=Feed(store, tail=tail))
+    client = serving(feed=EventStream(store, tail=tail))
     total = 150
 
     def write() -> None:
@@ -105,8 +107,8 @@ def test_nothing_is_lost_or_doubled_between_the_past_and_the_present(store: Stor
     assert seen == list(range(1, total + 1))
 
 
-def test_a_silent_feed_shows_that_it_is_alive(store: Store, serving: Serving) -> None:
-    client = serving(feed=Feed(store, heartbeat_s=0.05))
+def test_a_silent_feed_shows_that_it_is_alive(store: EventStore, serving: Serving) -> None:
+    client = serving(feed=EventStream(store, heartbeat_s=0.05))
     with client.stream("GET", "/v1/events/stream") as response:
         beats = [line for line, _ in zip(response.iter_lines(), range(12), strict=False) if line == ": still here"]
     assert len(beats) >= 3
@@ -123,7 +125,7 @@ class Bell:
 
 
 def test_who_does_not_read_is_cut_off_and_the_others_are_told(
-    store: Store, site: Site, monkeypatch: pytest.MonkeyPatch
+    store: EventStore, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A subscriber that stops reading costs the others nothing, and may resume from the store.
 
@@ -131,7 +133,7 @@ def test_who_does_not_read_is_cut_off_and_the_others_are_told(
     """
     cut_off = Bell()
     monkeypatch.setattr("api.event_stream.CUT_OFF", cut_off)
-    feed = Feed(store, patience_s=60)
+    feed = EventStream(store, patience_s=60)
     big = {"ko": "", "en": "x" * 300_000}
     with (
         serve(create(store, None, site, feed=feed), port=0) as server,
@@ -164,7 +166,7 @@ def test_a_position_that_is_none_is_refused(serving: Serving, last: str) -> None
     assert (answer.status_code, answer.json()["code"]) == (422, "bad_position")
 
 
-def test_a_position_of_another_database_is_told_from_the_start(store: Store, serving: Serving) -> None:
+def test_a_position_of_another_database_is_told_from_the_start(store: EventStore, serving: Serving) -> None:
     """A console that stays open while the database is replaced must not wait for positions to come again."""
     client = serving()
     store.upsert(make_event())
@@ -172,7 +174,7 @@ def test_a_position_of_another_database_is_told_from_the_start(store: Store, ser
         assert next(told).position == 1
 
 
-def test_stopping_the_service_ends_the_streams_at_once(store: Store, site: Site) -> None:
+def test_stopping_the_service_ends_the_streams_at_once(store: EventStore, site: Site) -> None:
     ended = threading.Event()
     with serve(create(store, None, site), port=0) as server, httpx.Client(base_url=server.url, timeout=10) as client:
         begun = threading.Event()

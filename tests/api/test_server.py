@@ -12,28 +12,28 @@ from fastapi import FastAPI
 
 from api.app import create
 from api.server import ServerError, serve
-from api.storage.event_store import Store
+from api.storage.event_store import EventStore
 from lanewatch.config.site import Site
 
 
-def test_a_port_in_use_is_named_with_the_mend(store: Store, site: Site) -> None:
+def test_a_port_in_use_is_named_with_the_mend(store: EventStore, site: Site) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ServerError, match=f"port {port} on 127.0.0.1 is taken.*--port"):
             serve(create(store, None, site), port=port)
 
 
-def test_two_services_do_not_share_a_port(store: Store, site: Site) -> None:
+def test_two_services_do_not_share_a_port(store: EventStore, site: Site) -> None:
     with serve(create(store, None, site), port=0) as first, pytest.raises(ServerError, match="taken"):
         serve(create(store, None, site), port=int(first.url.rsplit(":", 1)[1]))
 
 
-def test_an_address_of_another_machine_is_said(store: Store, site: Site) -> None:
+def test_an_address_of_another_machine_is_said(store: EventStore, site: Site) -> None:
     with pytest.raises(ServerError, match="address of this machine"):
         serve(create(store, None, site, token="x" * 16), "203.0.113.7", 0)
 
 
-def test_a_port_is_free_again_after_stop(store: Store, site: Site) -> None:
+def test_a_port_is_free_again_after_stop(store: EventStore, site: Site) -> None:
     with serve(create(store, None, site), port=0) as first:
         port = int(first.url.rsplit(":", 1)[1])
         assert httpx.get(f"{first.url}/healthz").status_code == 200
@@ -43,7 +43,7 @@ def test_a_port_is_free_again_after_stop(store: Store, site: Site) -> None:
     assert not [thread for thread in threading.enumerate() if thread.name == "api"]
 
 
-def test_an_app_that_fails_to_start_is_said(store: Store, site: Site) -> None:
+def test_an_app_that_fails_to_start_is_said(store: EventStore, site: Site) -> None:
     app = create(store, None, site)
 
     @asynccontextmanager

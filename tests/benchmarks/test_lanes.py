@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from benchmarks.acts.lanes import compare
-from streams.simulator.truth import Happening
+from streams.simulator.truth import SimulatedEvent
 
 
-def happening(pattern: str, begin: float, end: float, *, theft: bool = True) -> Happening:
+def happening(pattern: str, begin: float, end: float, *, theft: bool = True) -> SimulatedEvent:
     kind = "produce_theft" if theft else "harmless"
-    return Happening(kind, pattern, "field", begin, begin + 10, begin, end, end - 60)
+    return SimulatedEvent(kind, pattern, "field", begin, begin + 10, begin, end, end - 60)
 
 
 TRUTH = (

@@ -18,10 +18,10 @@ from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 
 from deploy import kafka_server as module
 from deploy.kafka_server import BrokerProcess, free_port
-from lanewatch.config.fields import Name
-from lanewatch.config.site import Camera, Kafka, Retention, Site
+from lanewatch.config.fields import LocalizedName
+from lanewatch.config.site import Camera, KafkaConfig, Site, TopicRetention
 from streams.kafka.client.connection import Broker
-from streams.kafka.client.topics import Topics, ensure
+from streams.kafka.client.topics import Topics, ensure_topics
 
 HOUSE = Path(__file__).parents[2]
 STARTER = """
@@ -67,11 +67,11 @@ def lives(pid: int) -> bool:
 
 
 def site(address: str, **kafka: object) -> Site:
-    name = Name(ko="시험", en="Tried")
+    name = LocalizedName(ko="시험", en="Tried")
     return Site(
         name=name,
         cameras=(Camera(id="a", name=name, url="x", latitude=36, longitude=127),),
-        kafka=Kafka.model_validate({"brokers": [address], "prefix": f"t-{uuid.uuid4().hex[:8]}"} | kafka),
+        kafka=KafkaConfig.model_validate({"brokers": [address], "prefix": f"t-{uuid.uuid4().hex[:8]}"} | kafka),
     )
 
 
@@ -86,7 +86,7 @@ def send(address: str, topic: str, values: list[bytes]) -> None:
 def test_it_goes_on_with_its_log_at_the_same_address_after_a_power_cut(own: BrokerProcess) -> None:
     told = site(own.address, partitions=1)
     broker, topics = Broker(told, "test", {}), Topics(told)
-    ensure(broker, topics)
+    ensure_topics(broker, topics)
     send(own.address, topics.events.name, [b"before"])
     address = own.address
     own.kill()
@@ -104,9 +104,9 @@ def test_a_topic_shrinks_to_what_the_site_file_allows(own: BrokerProcess) -> Non
 
     Of 20 MB; the broker may begin to delete before the last of them has come.
     """
-    told = site(own.address, partitions=1, frames=Retention(minutes=60, gigabytes=0.004))
+    told = site(own.address, partitions=1, frames=TopicRetention(minutes=60, gigabytes=0.004))
     broker, topics = Broker(told, "test", {}), Topics(told)
-    ensure(broker, topics)
+    ensure_topics(broker, topics)
     segment = int(topics.frames.config["segment.bytes"])
     frame = os.urandom(40_000)
     send(own.address, topics.frames.name, [frame] * 500)

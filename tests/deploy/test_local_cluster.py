@@ -10,9 +10,9 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 from kafka import KafkaAdminClient
 
-from deploy.local_cluster import City, site_of
+from deploy.local_cluster import LocalCluster, site_of
 from detectors.site import validation
-from streams.sources.url import Address
+from streams.sources.url import SourceUrl
 
 NOW = 1_790_000_000.0
 
@@ -23,7 +23,7 @@ def test_its_cameras_show_the_clip_each_at_another_place_and_one_clock(tmp_path:
         yaml.safe_dump(site_of(4, "127.0.0.1:9092, kafka-2:9092", "lanewatch.try", NOW), allow_unicode=True)
     )
     site = validation.load(file)
-    anchors = [Address.parse(camera.url, time_zone=site.time_zone).anchor for camera in site.cameras]
+    anchors = [SourceUrl.parse(camera.url, time_zone=site.time_zone).anchor for camera in site.cameras]
     assert site.kafka.brokers == ("127.0.0.1:9092", "kafka-2:9092")
     assert [camera.id for camera in site.cameras] == ["lane-01", "lane-02", "lane-03", "lane-04"]
     assert len({camera.latitude for camera in site.cameras}) == 4
@@ -36,7 +36,7 @@ def test_the_demos_events_come_through_all_processes_with_their_pictures(
     tmp_path: Path, broker: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LANEWATCH_KAFKA", broker)
-    with City(tmp_path, cameras=2, port=0, tell=False) as city:
+    with LocalCluster(tmp_path, cameras=2, port=0, tell=False) as city:
         url = city.wait()
         until = time.monotonic() + 90
         seen: list[dict[str, object]] = []

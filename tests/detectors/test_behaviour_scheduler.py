@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 import msgspec
 import pytest
 
-from detectors.behaviours.base import Account, BehaviourError, Claim
+from detectors.behaviours.base import BehaviourError, Candidate, Explanation
 from detectors.behaviours.loitering import Loitering
 from detectors.behaviours.registry import BUILT_IN, find, installed
-from detectors.observation.observation import View
-from detectors.observation.tracked_objects import Step
+from detectors.observation.observation import Observation
+from detectors.observation.tracked_objects import TrackPoint
 from detectors.thresholds import Resolver
-from detectors.watch_stage import CameraState, Watcher
+from detectors.watch_stage import CameraState, WatchStage
 from lanewatch import records
 from lanewatch.records import Event, Factor
 from tests.detectors.walker_records import NOON, loiterer, opened, record, site, watch
@@ -46,22 +46,22 @@ class Dark:
     def start(self) -> Seen:
         return Seen()
 
-    def step(self, memory: Seen, view: View) -> tuple[Seen, list[Claim]]:
+    def step(self, memory: Seen, view: Observation) -> tuple[Seen, list[Candidate]]:
         claims = []
         if view.detections.scene.brightness < 10:
             claims.append(
-                Claim(
+                Candidate(
                     key="dark",
                     zone="",
                     since=view.captured_at,
                     until=view.captured_at,
                     tracks=(),
-                    born=Step(0, 0, view.captured_at),
+                    born=TrackPoint(0, 0, view.captured_at),
                     box=(0, 0, 1, 1),
                     clarity=1.0,
                     severity=1,
                     thresholds=Loitering.Thresholds(),
-                    account=lambda: Account((Factor("dark", 0.3),), {"ko": "어두움", "en": "dark"}),
+                    account=lambda: Explanation((Factor("dark", 0.3),), {"ko": "어두움", "en": "dark"}),
                 )
             )
         return Seen(memory.count + 1), claims
@@ -70,7 +70,7 @@ class Dark:
 class Broken(Dark):
     """It raises at its third picture."""
 
-    def step(self, memory: Seen, view: View) -> tuple[Seen, list[Claim]]:
+    def step(self, memory: Seen, view: Observation) -> tuple[Seen, list[Candidate]]:
         if memory.count == 2:
             raise ZeroDivisionError("third party")
         return super().step(memory, view)
@@ -120,7 +120,7 @@ def test_an_unknown_kind_is_answered_with_those_that_there_are() -> None:
 
 def test_a_third_partys_behaviour_is_found_and_its_memory_kept(plug: Plug) -> None:
     plug(Dark)
-    watcher = Watcher(site())
+    watcher = WatchStage(site())
     state = watcher.start("lane")
     events = []
     for tick in range(5):  # a picture is judged every two seconds, and what is open stays so in between
@@ -136,7 +136,7 @@ def test_a_third_partys_behaviour_is_found_and_its_memory_kept(plug: Plug) -> No
 def test_one_that_raises_costs_itself_only(plug: Plug, caplog: pytest.LogCaptureFixture) -> None:
     alone = watch(loiterer(90), site())
     plug(Broken)
-    watcher = Watcher(site(), run="test")
+    watcher = WatchStage(site(), run="test")
     state = watcher.start("lane")
     events: list[Event] = []
     for one in loiterer(90):
@@ -176,7 +176,7 @@ def test_one_that_answers_nonsense_costs_itself_only(
     alone = watch(loiterer(30), site())
 
     class Nonsense(Dark):
-        def step(self, memory: Seen, view: View) -> Any:
+        def step(self, memory: Seen, view: Observation) -> Any:
             return nonsense(*super().step(memory, view))
 
     plug(Nonsense)
@@ -191,20 +191,20 @@ def test_one_that_cannot_be_made_is_named_with_its_camera(plug: Plug) -> None:
 
     plug(Unmade)
     with pytest.raises(BehaviourError, match="behaviour gloom cannot be made for camera lane: no licence"):
-        Watcher(site()).start("lane")
+        WatchStage(site()).start("lane")
 
 
 @pytest.mark.parametrize(
     "account",
     [
-        lambda: Account((), {"en": str(1 / 0)}),
+        lambda: Explanation((), {"en": str(1 / 0)}),
         lambda: None,
-        lambda: Account((Factor("dark", float("nan")),), {"ko": "", "en": ""}),
+        lambda: Explanation((Factor("dark", float("nan")),), {"ko": "", "en": ""}),
     ],
 )
 def test_one_that_cannot_say_why_is_raised_all_the_same(plug: Plug, account: Any) -> None:
     class Mute(Dark):
-        def step(self, memory: Seen, view: View) -> tuple[Seen, list[Claim]]:
+        def step(self, memory: Seen, view: Observation) -> tuple[Seen, list[Candidate]]:
             after, claims = super().step(memory, view)
             return after, [claim._replace(account=account) for claim in claims]
 
@@ -220,7 +220,7 @@ def test_one_whose_places_a_camera_has_not_is_not_asked_there(plug: Plug) -> Non
         places: ClassVar = frozenset({"produce"})
 
     plug(Elsewhere)
-    watcher = Watcher(site())
+    watcher = WatchStage(site())
     state = watcher.start("lane")
     for tick in range(9):
         state, _ = watcher.step(state, record(NOON + tick))

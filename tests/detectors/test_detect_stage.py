@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from prometheus_client import REGISTRY
 
-from detectors.detect_stage import MOST_UNKNOWN, UNKNOWN_SCORE, DetectWorker
-from lanewatch.records import LABELS, Box, Crop, Frame, Image, Scene
+from detectors.detect_stage import MOST_UNKNOWN, UNKNOWN_SCORE, DetectStage
+from lanewatch.records import LABELS, Box, Crop, Frame, Image, SceneMeasurements
 from models import appearance
 from models.detection.base import Boxes
 from models.detection.nanodet import NanoDet
@@ -78,7 +78,7 @@ def test_frames_of_many_cameras_come_out_in_their_order_in_one_call() -> None:
     detector = PaintedDetector()
     people: list[Box] = [(10.0 * n, 20, 10.0 * n + 30, 120) for n in range(1, 9)]
     frames = [frame(picture(box), slot=n, camera=f"c{n % 3}", profile="night") for n, box in enumerate(people)]
-    seen = DetectWorker(detector)(frames)
+    seen = DetectStage(detector)(frames)
     assert detector.calls == [8]
     for given, one, box in zip(frames, seen, people, strict=True):
         assert (one.camera, one.epoch, one.slot, one.captured_at, one.received_at, one.profile) == (
@@ -92,10 +92,10 @@ def test_frames_of_many_cameras_come_out_in_their_order_in_one_call() -> None:
 
 def test_ticks_pass_with_their_gap_and_are_not_looked_at() -> None:
     detector = PaintedDetector()
-    seen = DetectWorker(detector)([frame(slot=n, gap=gap) for n, gap in enumerate(("idle", "lost", "ended"))])
+    seen = DetectStage(detector)([frame(slot=n, gap=gap) for n, gap in enumerate(("idle", "lost", "ended"))])
     assert [(one.gap, len(one)) for one in seen] == [("idle", 0), ("lost", 0), ("ended", 0)]
     assert sum(detector.calls) == 0
-    assert DetectWorker(detector)([]) == []
+    assert DetectStage(detector)([]) == []
 
 
 def test_a_frame_that_the_detector_fails_on_costs_itself_only() -> None:
@@ -103,7 +103,7 @@ def test_a_frame_that_the_detector_fails_on_costs_itself_only() -> None:
     bad[0, 0] = (0, 0, 255)
     before = counted("bad", "failed")
     good = [frame(picture((50, 50, 80, 150)), slot=n) for n in range(3)]
-    seen = DetectWorker(PaintedDetector())([good[0], frame(bad, slot=9, camera="bad"), *good[1:]])
+    seen = DetectStage(PaintedDetector())([good[0], frame(bad, slot=9, camera="bad"), *good[1:]])
     assert [(one.gap, len(one)) for one in seen] == [(None, 1), ("failed", 0), (None, 1), (None, 1)]
     assert seen[1].slot == 9
     assert counted("bad", "failed") - before == 1
@@ -119,14 +119,14 @@ def test_a_frame_that_the_detector_fails_on_costs_itself_only() -> None:
 )
 def test_a_picture_that_is_none_is_counted(image: Any) -> None:
     before = counted("odd", "unreadable")
-    seen = DetectWorker(PaintedDetector())([frame(image, camera="odd"), frame(picture((50, 50, 80, 150)))])
+    seen = DetectStage(PaintedDetector())([frame(image, camera="odd"), frame(picture((50, 50, 80, 150)))])
     assert [(one.gap, len(one)) for one in seen] == [("unreadable", 0), (None, 1)]
     assert counted("odd", "unreadable") - before == 1
 
 
 def test_what_a_crop_sees_is_put_where_it_is_in_the_frame() -> None:
     crop = Crop((100, 40, 300, 240), picture((80, 120, 120, 240), width=400, height=400))
-    seen = DetectWorker(PaintedDetector())([frame(picture(), crops=(crop,))])[0]
+    seen = DetectStage(PaintedDetector())([frame(picture(), crops=(crop,))])[0]
     np.testing.assert_allclose(seen.xyxy, [[140, 100, 160, 160]])
 
 
@@ -146,12 +146,12 @@ def test_what_a_crop_sees_is_put_where_it_is_in_the_frame() -> None:
 )
 def test_what_a_crops_border_cut_is_dropped(box: Box, inside: Box, found: int) -> None:
     crop = Crop(box, picture(inside, width=400, height=400))
-    assert len(DetectWorker(PaintedDetector())([frame(picture(), crops=(crop,))])[0]) == found
+    assert len(DetectStage(PaintedDetector())([frame(picture(), crops=(crop,))])[0]) == found
 
 
 def test_one_person_seen_in_the_frame_and_in_a_crop_is_one() -> None:
     crop = Crop((100, 40, 300, 240), picture((80, 120, 120, 240), width=400, height=400))
-    seen = DetectWorker(PaintedDetector())([frame(picture((141, 101, 160, 160)), crops=(crop,))])[0]
+    seen = DetectStage(PaintedDetector())([frame(picture((141, 101, 160, 160)), crops=(crop,))])[0]
     assert len(seen) == 1
 
 
@@ -173,8 +173,8 @@ def test_one_person_seen_in_the_frame_and_in_a_crop_is_one() -> None:
     ],
 )
 def test_what_moves_and_has_no_name_is_unknown(moved: Box, found: int) -> None:
-    scene = Scene(moved=(moved,), warm=True)
-    seen = DetectWorker(PaintedDetector())([frame(picture((50, 50, 80, 150)), scene=scene)])[0]
+    scene = SceneMeasurements(moved=(moved,), warm=True)
+    seen = DetectStage(PaintedDetector())([frame(picture((50, 50, 80, 150)), scene=scene)])[0]
     assert [LABELS[label] for label in seen.labels] == ["person"] + ["unknown"] * found
     assert all(seen.scores[1:] == np.float32(UNKNOWN_SCORE))
     assert seen.look.shape == (1 + found, appearance.SIZE)
@@ -185,7 +185,7 @@ def test_what_moves_and_has_no_name_is_unknown(moved: Box, found: int) -> None:
 
 def test_leaves_in_the_wind_are_bounded() -> None:
     moved = tuple((20.0 * n, 10.0, 20.0 * n + 10 + n % 3, 25.0) for n in range(30))
-    seen = DetectWorker(PaintedDetector())([frame(picture(), scene=Scene(moved=moved, warm=True))])[0]
+    seen = DetectStage(PaintedDetector())([frame(picture(), scene=SceneMeasurements(moved=moved, warm=True))])[0]
     assert len(seen) == MOST_UNKNOWN
     assert set(np.round(seen.xyxy[:, 2] - seen.xyxy[:, 0])) == {12.0}  # the largest
 
@@ -198,7 +198,7 @@ def bundled() -> NanoDet:
 def test_crops_find_people_that_the_frame_is_too_coarse_for(bundled: NanoDet, data: Path) -> None:
     """pets09-s2l1 as the corner of a camera of 2688x2016: its people are 28 px high in a frame of 960."""
     truth = np.loadtxt(data / "pets09-s2l1" / "gt.txt", delimiter=",")
-    worker, coarse, fine, there = DetectWorker(bundled), 0, 0, 0
+    worker, coarse, fine, there = DetectStage(bundled), 0, 0, 0
     with av.open(str(data / "pets09-s2l1" / "video.avi")) as container:
         for number, decoded in enumerate(container.decode(video=0)):
             if number % 100 == 0:
@@ -245,7 +245,7 @@ def test_the_bundled_detector_gives_the_same_alone_and_in_batches(bundled: NanoD
             frames.append(frame(image, slot=number, crops=crops))
             if number == 9:
                 break
-    worker = DetectWorker(bundled)
+    worker = DetectStage(bundled)
     for one, other in zip(worker(frames), [worker([given])[0] for given in frames], strict=True):
         assert one.slot == other.slot
         np.testing.assert_array_equal(one.xyxy, other.xyxy)
@@ -269,7 +269,7 @@ class PaintedPose:
 
 def test_joints_are_asked_for_of_those_who_may_lie_and_of_nobody_else() -> None:
     pose = PaintedPose()
-    worker = DetectWorker(PaintedDetector(), pose)
+    worker = DetectStage(PaintedDetector(), pose)
     both, alone, nobody = worker(
         [
             frame(picture((50, 50, 90, 150), (300, 200, 400, 300)), slot=0),

@@ -8,51 +8,53 @@ from typing import Any
 import pytest
 
 from detectors import event_lifecycle
-from detectors.behaviours.base import Account, Claim
+from detectors.behaviours.base import Candidate, Explanation
 from detectors.behaviours.loitering import Loitering, LoiteringThresholds
-from detectors.event_lifecycle import Episodes, Origin
-from detectors.observation.camera_geometry import Ground
-from detectors.observation.observation import View
-from detectors.observation.tracked_objects import Step
+from detectors.event_lifecycle import EventSource, EventStates
+from detectors.observation.camera_geometry import CameraGeometry
+from detectors.observation.observation import Observation
+from detectors.observation.tracked_objects import TrackPoint
 from detectors.thresholds import Resolver
-from lanewatch.config.schedules import Schedules
+from lanewatch.config.schedules import CameraSchedules
 from lanewatch.records import Event, Factor
 from models.tracking.tracker import Tracker
 from tests.detectors.walker_records import NOON, record, site
 
 SITE = site()
-ORIGIN = Origin("test", "lane", SITE.digest)
+ORIGIN = EventSource("test", "lane", SITE.digest)
 LOITERING = Loitering(Resolver(SITE, "lane", "loitering", LoiteringThresholds))
 
 
-def view(at: float) -> View:
+def view(at: float) -> Observation:
     shown = record(NOON + at)
     _, tracks = Tracker().update(Tracker().start(), shown)
     camera = SITE.cameras[0]
-    return View(shown, tracks, (), Ground(camera, shown.width, shown.height), Schedules(SITE, camera), 0.2)
+    return Observation(
+        shown, tracks, (), CameraGeometry(camera, shown.width, shown.height), CameraSchedules(SITE, camera), 0.2
+    )
 
 
-def claim(at: float, *, score: float = 0.5, **changes: Any) -> Claim:
-    usual = Claim(
+def claim(at: float, *, score: float = 0.5, **changes: Any) -> Candidate:
+    usual = Candidate(
         key="yard/1",
         zone="yard",
         since=NOON,
         until=NOON + at,
         tracks=(1,),
-        born=Step(10.0, 20.0, NOON - 1),
+        born=TrackPoint(10.0, 20.0, NOON - 1),
         box=(0.0, 0.0, 10.0, 20.0),
         clarity=1.0,
         severity=1,
         thresholds=Loitering.Thresholds(),
-        account=lambda: Account((Factor("dwell", score),), {"ko": "배회", "en": "loitering"}),
+        account=lambda: Explanation((Factor("dwell", score),), {"ko": "배회", "en": "loitering"}),
     )
     return usual._replace(**changes)
 
 
-def life(*steps: tuple[float, list[Claim]]) -> list[Event]:
-    episodes, events = Episodes(), []
+def life(*steps: tuple[float, list[Candidate]]) -> list[Event]:
+    episodes, events = EventStates(), []
     for at, claims in steps:
-        episodes, more = event_lifecycle.advance(episodes, [(LOITERING, claims)], view(at), ORIGIN)
+        episodes, more = event_lifecycle.update_events(episodes, [(LOITERING, claims)], view(at), ORIGIN)
         events += more
     return events
 
@@ -101,7 +103,7 @@ def test_the_peak_is_the_frame_that_shows_it_best() -> None:
 
 
 def test_several_are_open_at_once() -> None:
-    other: dict[str, Any] = {"key": "yard/2", "born": Step(50.0, 60.0, NOON), "tracks": (2,)}
+    other: dict[str, Any] = {"key": "yard/2", "born": TrackPoint(50.0, 60.0, NOON), "tracks": (2,)}
     events = life((0, [claim(0), claim(0, **other)]), (1, [claim(1, **other)]), (2, []))
     assert [(event.state, event.tracks) for event in events] == [
         ("open", (1,)),
@@ -112,22 +114,22 @@ def test_several_are_open_at_once() -> None:
 
 
 def test_an_id_is_minted_once_and_is_the_same_in_every_run() -> None:
-    first = life((0, [claim(0)]), (6, [claim(6, born=Step(99.0, 99.0, NOON), since=NOON + 3)]), (7, []))
+    first = life((0, [claim(0)]), (6, [claim(6, born=TrackPoint(99.0, 99.0, NOON), since=NOON + 3)]), (7, []))
     assert len({event.id for event in first}) == 1
     born, since = round((NOON - 1) * 1000), round(NOON * 1000)
     assert first[0].id == str(uuid.uuid5(event_lifecycle.NAMESPACE, f"lane|loitering|yard|{born}|10,20|{since}"))
-    elsewhere = event_lifecycle.mint(ORIGIN._replace(camera="other"), "loitering", claim(0))
-    later = event_lifecycle.mint(ORIGIN, "loitering", claim(0, since=NOON + 1))
-    another_run = event_lifecycle.mint(ORIGIN._replace(run="rescore"), "loitering", claim(0))
+    elsewhere = event_lifecycle.make_event_id(ORIGIN._replace(camera="other"), "loitering", claim(0))
+    later = event_lifecycle.make_event_id(ORIGIN, "loitering", claim(0, since=NOON + 1))
+    another_run = event_lifecycle.make_event_id(ORIGIN._replace(run="rescore"), "loitering", claim(0))
     assert len({first[0].id, elsewhere, later}) == 3
     assert another_run == first[0].id
 
 
 def test_expiry_invents_no_end() -> None:
-    episodes, _ = event_lifecycle.advance(
-        Episodes(), [(LOITERING, [claim(0), claim(0, key="gate/1", instant=True)])], view(0), ORIGIN
+    episodes, _ = event_lifecycle.update_events(
+        EventStates(), [(LOITERING, [claim(0), claim(0, key="gate/1", instant=True)])], view(0), ORIGIN
     )
-    episodes, events = event_lifecycle.expire(episodes, NOON - 3600, ORIGIN)
+    episodes, events = event_lifecycle.expire_events(episodes, NOON - 3600, ORIGIN)
     assert [(event.state, event.ended_at) for event in events] == [("expired", None), ("closed", NOON)]
     assert all(event.revision > round(NOON * 1000) for event in events)  # revisions rise though the clock went back
     assert not episodes.open

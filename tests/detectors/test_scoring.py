@@ -48,8 +48,8 @@ def test_durations(seconds: float, expected: tuple[str, str]) -> None:
 
 def test_every_class_has_a_name_in_both_languages() -> None:
     assert set(scoring.LABEL_NAMES) == set(LABELS)
-    assert scoring.who(LABELS.index("truck")) == ("트럭이", "Truck")
-    assert scoring.who(LABELS.index("unknown")) == ("미확인 물체가", "Unidentified object")
+    assert scoring.subject(LABELS.index("truck")) == ("트럭이", "Truck")
+    assert scoring.subject(LABELS.index("unknown")) == ("미확인 물체가", "Unidentified object")
 
 
 @pytest.mark.parametrize(
@@ -64,10 +64,10 @@ def test_every_class_has_a_name_in_both_languages() -> None:
     ],
 )
 def test_circumstances(condition: Condition, label: int, confidence: float, total: float) -> None:
-    assert scoring.total(scoring.circumstances(condition, label, confidence)) == pytest.approx(total)
+    assert scoring.total_score(scoring.common_factors(condition, label, confidence)) == pytest.approx(total)
 
 
 def test_the_total_is_what_the_shown_parts_add_up_to() -> None:
-    parts = [scoring.part(str(number), 0.1 + number / 3000) for number in range(7)]
-    assert scoring.total(parts) == pytest.approx(sum(part.value for part in parts), abs=1e-9)
+    parts = [scoring.make_factor(str(number), 0.1 + number / 3000) for number in range(7)]
+    assert scoring.total_score(parts) == pytest.approx(sum(part.value for part in parts), abs=1e-9)
     assert parts[1] == Factor("1", 0.1, {})

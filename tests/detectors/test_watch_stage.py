@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from detectors.behaviours.base import BehaviourError
 from detectors.behaviours.registry import find
 from detectors.thresholds import ThresholdError
-from detectors.watch_stage import CameraState, Watcher
+from detectors.watch_stage import CameraState, WatchStage
 from lanewatch import records
 from lanewatch.records import Detections, Event, Gap
 from tests.detectors.walker_records import NOON, along, detections, hidden, loiterer, opened, record, site, visit, watch
@@ -155,7 +155,7 @@ def crowd(seed: int, fps: float = 3.0, seconds: float = 60.0) -> list[Detections
 @pytest.mark.parametrize("seed", range(4))
 def test_checkpoints_replayed_in_any_order_give_the_same_events(seed: int) -> None:
     taken = crowd(seed)
-    watcher = Watcher(SITE, run="test")
+    watcher = WatchStage(SITE, run="test")
     state = watcher.start("lane")
     checkpoints, events = [], []
     for one in taken:
@@ -167,7 +167,7 @@ def test_checkpoints_replayed_in_any_order_give_the_same_events(seed: int) -> No
     order = list(range(len(taken)))
     random.Random(seed).shuffle(order)
     for position in order[:25]:
-        again = Watcher(SITE, run="test")
+        again = WatchStage(SITE, run="test")
         state = records.decode(checkpoints[position], CameraState)
         assert records.encode(state) == checkpoints[position]
         for one, expected in zip(taken[position : position + 40], events[position:], strict=False):
@@ -178,7 +178,7 @@ def test_checkpoints_replayed_in_any_order_give_the_same_events(seed: int) -> No
 
 
 def test_the_state_that_is_given_is_not_changed() -> None:
-    watcher = Watcher(SITE)
+    watcher = WatchStage(SITE)
     state = watcher.start("lane")
     for one in crowd(1):
         before = records.encode(state)
@@ -281,7 +281,7 @@ def test_late_duplicate_and_stale_records_are_skipped_and_counted() -> None:
         disorder.append(one)
         if number % 5 == 4:
             disorder += [one, taken[number - 3]]
-    watcher = Watcher(SITE, run="test")
+    watcher = WatchStage(SITE, run="test")
     state, events = watcher.start("lane"), []
     for one in disorder:
         state, more = watcher.step(state, one)
@@ -295,7 +295,7 @@ def test_a_handovers_overlap_is_told_by_slot_and_the_newest_epoch_wins() -> None
     first, second = taken[:50], [records.decode(records.encode(one), Detections) for one in taken[45:]]
     successor = loiterer(15, epoch=2)[45:]
     expected = [(event.id, event.state, event.revision) for event in watch(taken, SITE)]
-    watcher = Watcher(SITE, run="test")
+    watcher = WatchStage(SITE, run="test")
     state, events = watcher.start("lane"), []
     for one in [*first, *successor[:10], *second[10:20], *successor[10:]]:
         state, more = watcher.step(state, one)
@@ -350,14 +350,14 @@ def test_a_small_false_box_raises_nothing() -> None:
 
 def test_a_camera_of_another_site_is_refused() -> None:
     with pytest.raises(KeyError, match="elsewhere"):
-        Watcher(SITE).start("elsewhere")
+        WatchStage(SITE).start("elsewhere")
 
 
 def test_an_unknown_behaviour_or_threshold_is_named() -> None:
     with pytest.raises(BehaviourError, match=r"behaviours\.lurking.*there are.*loitering"):
-        Watcher(site(behaviours={"lurking": {}}))
+        WatchStage(site(behaviours={"lurking": {}}))
     with pytest.raises(ThresholdError, match=r"behaviours\.loitering\.rules\[0\]\.thresholds: dwell.*dwell_s"):
-        Watcher(site(behaviours={"loitering": {"rules": [{"thresholds": {"dwell": 3}}]}}))
+        WatchStage(site(behaviours={"loitering": {"rules": [{"thresholds": {"dwell": 3}}]}}))
 
 
 @pytest.mark.parametrize("hole_s", [5, 10, 15])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from detectors.watch_stage import SETTLE_S, Watcher
+from detectors.watch_stage import SETTLE_S, WatchStage
 from lanewatch.records import Detections, Profile
 from tests.detectors.walker_records import MIDNIGHT, NOON, loiterer, opened, site, watch
 
@@ -30,7 +30,7 @@ def test_an_event_says_in_which_light_it_was_opened(start: float, profile: Profi
 def test_the_records_around_a_switch_are_set_aside_and_the_stay_goes_on() -> None:
     records = loiterer(75)
     switched = lit(records, "infrared", NOON + 8)
-    watcher = Watcher(site(), run="test")
+    watcher = WatchStage(site(), run="test")
     state = watcher.start("lane")
     events = []
     for one in switched:
@@ -44,7 +44,7 @@ def test_the_records_around_a_switch_are_set_aside_and_the_stay_goes_on() -> Non
 
 def test_the_sun_alone_is_no_switch() -> None:
     """The sampler calls the same colours night once the sun is down; the picture is the same."""
-    watcher = Watcher(site(), run="test")
+    watcher = WatchStage(site(), run="test")
     state = watcher.start("lane")
     for one in lit(loiterer(20), "night", NOON + 8):
         state, _ = watcher.step(state, one)

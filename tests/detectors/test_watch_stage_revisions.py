@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from detectors.watch_stage import CameraState, Watcher
+from detectors.watch_stage import CameraState, WatchStage
 from lanewatch import records
-from lanewatch.config.revisions import Revision, Revisions
+from lanewatch.config.revisions import SiteRevision, SiteRevisions
 from lanewatch.config.site import Site
 from lanewatch.records import Event
 from tests.detectors.walker_records import NOON, loiterer, opened, site, watch
@@ -18,8 +18,8 @@ SHED = SITE.cameras[0].zones[1]
 
 def revised(changed: Site, after_s: float) -> list[Event]:
     """A loiterer's 30 s, the site's other revision holding from ``after_s`` on."""
-    revisions = Revisions([Revision(0.0, SITE), Revision(NOON + after_s, changed)])
-    watcher = Watcher(revisions, run="test")
+    revisions = SiteRevisions([SiteRevision(0.0, SITE), SiteRevision(NOON + after_s, changed)])
+    watcher = WatchStage(revisions, run="test")
     state, events = watcher.start("lane"), []
     for one in loiterer(30):
         state, more = watcher.step(records.decode(records.encode(state), CameraState), one)
@@ -57,7 +57,7 @@ def test_a_camera_that_a_revision_removed_has_its_events_expired_and_its_records
     other = site(camera={"id": "yonder"})
     events = revised(other, 20)
     assert [one.state for one in events if one.state != "updated"] == ["open", "expired"]
-    watcher = Watcher(Revisions([Revision(0.0, SITE), Revision(NOON + 20, other)]), run="test")
+    watcher = WatchStage(SiteRevisions([SiteRevision(0.0, SITE), SiteRevision(NOON + 20, other)]), run="test")
     state = watcher.start("lane")
     for one in loiterer(30):
         state, _ = watcher.step(state, one)
@@ -68,7 +68,9 @@ def test_a_camera_that_a_revision_removed_has_its_events_expired_and_its_records
 
 def test_a_behaviour_that_is_switched_on_again_remembers_nobody() -> None:
     off = site(behaviours={"loitering": {"enabled": False}})
-    watcher = Watcher(Revisions([Revision(0.0, SITE), Revision(NOON + 8, off), Revision(NOON + 18, SITE)]), run="test")
+    watcher = WatchStage(
+        SiteRevisions([SiteRevision(0.0, SITE), SiteRevision(NOON + 8, off), SiteRevision(NOON + 18, SITE)]), run="test"
+    )
     state, events = watcher.start("lane"), []
     for one in loiterer(35):
         state, more = watcher.step(state, one)

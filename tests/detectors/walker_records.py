@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from detectors.watch_stage import Watcher
+from detectors.watch_stage import WatchStage
 from lanewatch.config.site import Site
 from lanewatch.records import Detections, Event, Gap
 
@@ -150,10 +150,10 @@ def record(
 
 def watch(records: Iterable[Detections], site: Site) -> list[Event]:
     """All revisions that the watcher makes of them."""
-    return list(revisions(Watcher(site, run="test"), records))
+    return list(revisions(WatchStage(site, run="test"), records))
 
 
-def revisions(watcher: Watcher, records: Iterable[Detections]) -> Iterator[Event]:
+def revisions(watcher: WatchStage, records: Iterable[Detections]) -> Iterator[Event]:
     state = watcher.start("lane")
     for one in records:
         state, events = watcher.step(state, one)

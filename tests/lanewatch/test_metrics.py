@@ -14,10 +14,10 @@ def value(name: str, **labels: str) -> float | None:
 
 
 def test_what_is_no_longer_held_is_no_longer_told() -> None:
-    metrics.held("t-held", "frames", {0, 1})
+    metrics.assigned_partitions("t-held", "frames", {0, 1})
     metrics.lag("t-held", "frames", 0, 5)
     metrics.lag("t-held", "frames", 1, 7)
-    metrics.held("t-held", "frames", {1})
+    metrics.assigned_partitions("t-held", "frames", {1})
     assert value("lanewatch_partitions", stage="t-held", topic="frames") == 1
     assert value("lanewatch_lag_records", stage="t-held", topic="frames", partition="0") is None
     assert value("lanewatch_lag_records", stage="t-held", topic="frames", partition="1") == 7
@@ -32,10 +32,10 @@ def test_what_repeats_is_said_once_a_minute_with_its_count(
     log = metrics.log("t-repeats")
     said = []
     for _ in range(4):
-        said.append(metrics.repeated(log, "away", "the broker is away", partition=3))
+        said.append(metrics.log_throttled(log, "away", "the broker is away", partition=3))
         now[0] += 25
-    metrics.unsay(log, ["away"])
-    said.append(metrics.repeated(log, "away", "the broker is away"))
+    metrics.reset_throttle(log, ["away"])
+    said.append(metrics.log_throttled(log, "away", "the broker is away"))
     assert said == [True, False, False, True, True]
     assert [record.getMessage() for record in caplog.records] == [
         "the broker is away",

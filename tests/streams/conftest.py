@@ -15,8 +15,8 @@ import pytest
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from lanewatch.config.fields import Name
-from lanewatch.config.site import Camera, Rate
+from lanewatch.config.fields import LocalizedName
+from lanewatch.config.site import Camera, SamplingRate
 from lanewatch.records import Image
 from streams.video.annexb import annexb, parameter_sets
 
@@ -32,8 +32,8 @@ def make_camera() -> MakeCamera:
     """A camera of a URL; ``active`` and ``idle`` are its rates."""
 
     def make(url: str, active: float = 5.0, idle: float = 0.5, **fields: Any) -> Camera:
-        rate = Rate(active=active, idle=idle)
-        name = Name(ko="시험", en="test")
+        rate = SamplingRate(active=active, idle=idle)
+        name = LocalizedName(ko="시험", en="test")
         return Camera(id="cam", name=name, url=url, latitude=37.5, longitude=127.0, rate=rate, **fields)
 
     return make

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from lanewatch.records import Detections, Event, Factor, Frame, Peak, Reached
+from lanewatch.records import Detections, Event, Factor, Frame, Peak, Watermark
 from streams.stages import UnavailableError
 
 
@@ -144,5 +144,5 @@ class ListServe:
             raise UnavailableError("the disk is full")
         self.events.append(event)
 
-    def advance(self, camera: str, reached: Reached) -> None:
+    def advance(self, camera: str, reached: Watermark) -> None:
         self.reached[camera] = reached.captured_at

@@ -13,11 +13,11 @@ import msgspec
 from pydantic import Field
 
 from detectors import scoring, thresholds
-from detectors.behaviours.base import Account, Claim, Wake
-from detectors.observation.observation import View
-from detectors.observation.tracked_objects import Step
+from detectors.behaviours.base import Candidate, Explanation, Trigger
+from detectors.observation.observation import Observation
+from detectors.observation.tracked_objects import TrackPoint
 from detectors.thresholds import Resolver, Thresholds
-from lanewatch.config.fields import Name
+from lanewatch.config.fields import LocalizedName
 from lanewatch.records import UNKNOWN
 
 REACHED = 0.35
@@ -57,7 +57,7 @@ class HealthThresholds(Thresholds):
     alert_s: float = alert_field(600.0)
 
 
-class Held(msgspec.Struct, frozen=True):
+class HeldCondition(msgspec.Struct, frozen=True):
     """One sign over time; times are capture times, -1 where there is none.
 
     Attributes:
@@ -76,7 +76,7 @@ class Held(msgspec.Struct, frozen=True):
     limit: float = 0.0
 
 
-class Usual(msgspec.Struct, frozen=True):
+class Baseline(msgspec.Struct, frozen=True):
     """A running mean of a few numbers, and of how many looks."""
 
     values: tuple[float, ...]
@@ -88,7 +88,7 @@ class Usual(msgspec.Struct, frozen=True):
         return self.looks >= KNOWN_LOOKS
 
 
-class Health(msgspec.Struct, frozen=True):
+class CameraHealthMemory(msgspec.Struct, frozen=True):
     """What one kind of trouble remembers of a camera.
 
     Attributes:
@@ -98,13 +98,13 @@ class Health(msgspec.Struct, frozen=True):
         count: What the kind counts for itself.
     """
 
-    held: Held = Held()
-    usual: dict[str, Usual] = {}
+    held: HeldCondition = HeldCondition()
+    usual: dict[str, Baseline] = {}
     at: float = 0.0
     count: float = 0.0
 
 
-class Sign(NamedTuple):
+class HealthReading(NamedTuple):
     """What one look says.
 
     Attributes:
@@ -119,95 +119,97 @@ class Sign(NamedTuple):
     since: float | None = None
 
 
-def hold(held: Held, sign: Sign, now: float, limits: HealthThresholds) -> Held:
+def update_held(held: HeldCondition, sign: HealthReading, now: float, limits: HealthThresholds) -> HeldCondition:
     """The sign after a look; the very same where nothing has changed."""
     if held.on:
         if sign.bad is False:
             fine_since = now if held.fine_since < 0 else held.fine_since
             if now - fine_since >= limits.back_s:
-                return Held()
+                return HeldCondition()
             return held if fine_since == held.fine_since else msgspec.structs.replace(held, fine_since=fine_since)
         if sign.bad is None:
             return msgspec.structs.replace(held, until=now, fine_since=-1.0)
-        return Held(held.since, now, on=True, value=sign.value, limit=sign.limit)
+        return HeldCondition(held.since, now, on=True, value=sign.value, limit=sign.limit)
     if not sign.bad:
-        return held if held.since < 0 else Held()
+        return held if held.since < 0 else HeldCondition()
     since = held.since if held.since >= 0 else now
     if sign.since is not None:
         since = sign.since
-    return Held(since, now, on=now - since >= limits.hold_s, value=sign.value, limit=sign.limit)
+    return HeldCondition(since, now, on=now - since >= limits.hold_s, value=sign.value, limit=sign.limit)
 
 
-def learned(usual: Usual | None, values: tuple[float, ...], passed_s: float, over_s: float) -> Usual:
+def update_baseline(usual: Baseline | None, values: tuple[float, ...], passed_s: float, over_s: float) -> Baseline:
     """The mean after another look: a plain one at first, then one over about ``over_s`` seconds."""
     if usual is None:
-        return Usual(values)
+        return Baseline(values)
     weight = max(1.0 / (usual.looks + 1), 1.0 - math.exp(-passed_s / over_s))
     means = tuple(mean + (value - mean) * weight for mean, value in zip(usual.values, values, strict=True))
-    return Usual(means, min(usual.looks + 1, 1_000_000))
+    return Baseline(means, min(usual.looks + 1, 1_000_000))
 
 
 T = TypeVar("T", bound=HealthThresholds)
 
 
-class Trouble(ABC, Generic[T]):
+class CameraHealthBehaviour(ABC, Generic[T]):
     """One kind of camera trouble: a behaviour without ``kind`` and ``name``, which reads its sign in ``sign``."""
 
     kind: ClassVar[str]
-    name: ClassVar[Name]
+    name: ClassVar[LocalizedName]
     onvif: ClassVar[str] = ""
     kisa: ClassVar[str] = ""
     places: ClassVar[frozenset[str]] = frozenset()
-    wakes: ClassVar[frozenset[Wake]] = frozenset({"picture"})
+    wakes: ClassVar[frozenset[Trigger]] = frozenset({"picture"})
     Thresholds: ClassVar[type[thresholds.Thresholds]] = HealthThresholds
-    Memory: ClassVar[type[msgspec.Struct]] = Health
+    Memory: ClassVar[type[msgspec.Struct]] = CameraHealthMemory
 
     def __init__(self, limits: Resolver[T]) -> None:
         self._limits = limits
 
-    def start(self) -> Health:
+    def start(self) -> CameraHealthMemory:
         """Nothing is known of the camera."""
-        return Health()
+        return CameraHealthMemory()
 
-    def step(self, memory: Health, view: View) -> tuple[Health, Sequence[Claim]]:
+    def step(self, memory: CameraHealthMemory, view: Observation) -> tuple[CameraHealthMemory, Sequence[Candidate]]:
         """The memory after a look, and a claim while the trouble lasts."""
         limits = self._limits.at(view, "", UNKNOWN)
         if view.detections.gap is None and not view.detections.scene.warm:  # a sampler that has just begun
-            sign = Sign(None)
+            sign = HealthReading(None)
         else:
             memory, sign = self.sign(memory, view, limits)
-        held = hold(memory.held, sign, view.captured_at, limits)
+        held = update_held(memory.held, sign, view.captured_at, limits)
         if held is not memory.held:
             memory = msgspec.structs.replace(memory, held=held)
         return memory, (self._claim(held, view, limits),) if held.on else ()
 
     @abstractmethod
-    def sign(self, memory: Health, view: View, limits: T) -> tuple[Health, Sign]:
+    def sign(
+        self, memory: CameraHealthMemory, view: Observation, limits: T
+    ) -> tuple[CameraHealthMemory, HealthReading]:
         """What a look says, and the memory that has learned from it."""
 
     @abstractmethod
     def words(self, value: float, limits: T) -> tuple[str, str]:
         """What is wrong, in Korean and English, without the camera's name and for how long."""
 
-    def _claim(self, held: Held, view: View, limits: T) -> Claim:
+    def _claim(self, held: HeldCondition, view: Observation, limits: T) -> Candidate:
         lasted_s = held.until - held.since
         ground = view.ground
 
-        def account() -> Account:
+        def account() -> Explanation:
             longer = min(math.log10(max(lasted_s / max(limits.hold_s, 1.0), 1.0)), 2.0)
             detail: dict[str, Any] = {"seconds": round(lasted_s, 1), "threshold_s": limits.hold_s}
             detail |= {"measured": round(held.value, 3), "limit": round(held.limit, 3)}
-            night = scoring.part("night", scoring.NIGHT[view.condition], condition=view.condition)
-            factors = (scoring.part(self.kind, REACHED + LASTING * longer, **detail), night)
-            return Account(factors, self._sentence(lasted_s, held.value, view, limits))
+            night = scoring.make_factor("night", scoring.NIGHT[view.condition], condition=view.condition)
+            factors = (scoring.make_factor(self.kind, REACHED + LASTING * longer, **detail), night)
+            return Explanation(factors, self._sentence(lasted_s, held.value, view, limits))
 
-        return Claim(
+        return Candidate(
             key=self.kind,
             zone="",
             since=held.since,
             until=held.until,
             tracks=(),
-            born=Step(0.0, 0.0, held.since),
+            born=TrackPoint(0.0, 0.0, held.since),
             box=(0.0, 0.0, float(ground.width), float(ground.height)),
             clarity=1.0,
             severity=2 if lasted_s >= limits.alert_s else 1,
@@ -215,7 +217,7 @@ class Trouble(ABC, Generic[T]):
             account=account,
         )
 
-    def _sentence(self, lasted_s: float, value: float, view: View, limits: T) -> dict[str, str]:
+    def _sentence(self, lasted_s: float, value: float, view: Observation, limits: T) -> dict[str, str]:
         name = view.ground.camera.name
         wrong_ko, wrong_en = self.words(value, limits)
         for_ko, for_en = scoring.duration(math.floor(lasted_s + 1e-6))

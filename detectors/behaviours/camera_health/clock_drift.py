@@ -13,9 +13,17 @@ import msgspec
 from pydantic import Field
 
 from detectors import thresholds
-from detectors.behaviours.camera_health.base import Health, HealthThresholds, Sign, Trouble, Usual, hold_field, learned
-from detectors.observation.observation import View
-from lanewatch.config.fields import Name
+from detectors.behaviours.camera_health.base import (
+    Baseline,
+    CameraHealthBehaviour,
+    CameraHealthMemory,
+    HealthReading,
+    HealthThresholds,
+    hold_field,
+    update_baseline,
+)
+from detectors.observation.observation import Observation
+from lanewatch.config.fields import LocalizedName
 
 MEAN_S = 20.0
 """Over so long the difference is taken: one late packet is no clock."""
@@ -36,29 +44,31 @@ class ClockDriftThresholds(HealthThresholds):
     )
 
 
-class ClockDrift(Trouble[ClockDriftThresholds]):
+class ClockDrift(CameraHealthBehaviour[ClockDriftThresholds]):
     """A camera whose clock is off. One event until it is set."""
 
     kind: ClassVar[str] = "clock_drift"
-    name: ClassVar[Name] = Name(ko="카메라 시각 오차", en="Clock drift")
+    name: ClassVar[LocalizedName] = LocalizedName(ko="카메라 시각 오차", en="Clock drift")
     onvif: ClassVar[str] = "Monitoring/OperatingTime/LastClockSynchronization"
     Thresholds: ClassVar[type[thresholds.Thresholds]] = ClockDriftThresholds
 
-    def sign(self, memory: Health, view: View, limits: ClockDriftThresholds) -> tuple[Health, Sign]:
-        """See ``Trouble.sign``."""
+    def sign(
+        self, memory: CameraHealthMemory, view: Observation, limits: ClockDriftThresholds
+    ) -> tuple[CameraHealthMemory, HealthReading]:
+        """See ``CameraHealthBehaviour.sign``."""
         told, now = view.detections.scene.clock_s, view.captured_at
         if told is None:
-            return memory, Sign(None)
+            return memory, HealthReading(None)
         passed_s = now - memory.at
-        known: Usual | None = memory.usual.get("all") if 0 <= passed_s < BELIEVED_S else None
-        mean = learned(known, (told,), passed_s, MEAN_S)
+        known: Baseline | None = memory.usual.get("all") if 0 <= passed_s < BELIEVED_S else None
+        mean = update_baseline(known, (told,), passed_s, MEAN_S)
         memory = msgspec.structs.replace(memory, usual={"all": mean}, at=now)
         off_s = mean.values[0]
         bad = True if abs(off_s) >= limits.off_s else None
-        return memory, Sign(False if abs(off_s) < limits.off_s / 2 else bad, off_s, limits.off_s)
+        return memory, HealthReading(False if abs(off_s) < limits.off_s / 2 else bad, off_s, limits.off_s)
 
     def words(self, value: float, limits: ClockDriftThresholds) -> tuple[str, str]:
-        """See ``Trouble.words``."""
+        """See ``CameraHealthBehaviour.words``."""
         off = f"{abs(value):.1f}"
         ahead_ko, ahead_en = ("빠름", "ahead") if value > 0 else ("느림", "behind")
         return f"시각이 {off}초 {ahead_ko}", f"its clock is {off} s {ahead_en}"

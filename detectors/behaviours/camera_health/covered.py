@@ -14,17 +14,17 @@ from pydantic import Field
 
 from detectors import thresholds
 from detectors.behaviours.camera_health.base import (
-    Health,
+    CameraHealthBehaviour,
+    CameraHealthMemory,
+    HealthReading,
     HealthThresholds,
-    Sign,
-    Trouble,
     alert_field,
     hold_field,
-    learned,
+    update_baseline,
 )
 from detectors.behaviours.camera_health.too_dark import DARK
-from detectors.observation.observation import View
-from lanewatch.config.fields import Name
+from detectors.observation.observation import Observation
+from lanewatch.config.fields import LocalizedName
 
 USUAL_S = 300.0
 """Time constant of what is usual: dusk takes half an hour, a hand a second."""
@@ -47,16 +47,18 @@ class CoveredThresholds(HealthThresholds):
     )
 
 
-class Covered(Trouble[CoveredThresholds]):
+class Covered(CameraHealthBehaviour[CoveredThresholds]):
     """A lens that sees nothing any more. One event until it does."""
 
     kind: ClassVar[str] = "covered"
-    name: ClassVar[Name] = Name(ko="렌즈 가림", en="Covered lens")
+    name: ClassVar[LocalizedName] = LocalizedName(ko="렌즈 가림", en="Covered lens")
     onvif: ClassVar[str] = "VideoSource/GlobalSceneChange"
     Thresholds: ClassVar[type[thresholds.Thresholds]] = CoveredThresholds
 
-    def sign(self, memory: Health, view: View, limits: CoveredThresholds) -> tuple[Health, Sign]:
-        """See ``Trouble.sign``."""
+    def sign(
+        self, memory: CameraHealthMemory, view: Observation, limits: CoveredThresholds
+    ) -> tuple[CameraHealthMemory, HealthReading]:
+        """See ``CameraHealthBehaviour.sign``."""
         scene, now, light = view.detections.scene, view.captured_at, view.light
         passed_s, memory = now - memory.at, msgspec.structs.replace(memory, at=now)
         usual = memory.usual.get(light)
@@ -69,11 +71,11 @@ class Covered(Trouble[CoveredThresholds]):
             if share < limits.left and scene.sharpness < limits.left * detail:
                 bad = None if light != "day" and scene.brightness < DARK else True
         if bad is False and not memory.held.on:
-            learns = learned(usual, (scene.contrast, scene.sharpness), passed_s, USUAL_S)
+            learns = update_baseline(usual, (scene.contrast, scene.sharpness), passed_s, USUAL_S)
             memory = msgspec.structs.replace(memory, usual=memory.usual | {light: learns})
-        return memory, Sign(bad, share, limits.left)
+        return memory, HealthReading(bad, share, limits.left)
 
     def words(self, value: float, limits: CoveredThresholds) -> tuple[str, str]:
-        """See ``Trouble.words``."""
+        """See ``CameraHealthBehaviour.words``."""
         percent = round(100 * value)
         return f"렌즈가 가려짐, 평소 명암의 {percent}%만 남음", f"covered, {percent} % of the usual contrast is left"

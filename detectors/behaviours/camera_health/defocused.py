@@ -12,9 +12,16 @@ import msgspec
 from pydantic import Field
 
 from detectors import thresholds
-from detectors.behaviours.camera_health.base import Health, HealthThresholds, Sign, Trouble, hold_field, learned
-from detectors.observation.observation import View
-from lanewatch.config.fields import Name
+from detectors.behaviours.camera_health.base import (
+    CameraHealthBehaviour,
+    CameraHealthMemory,
+    HealthReading,
+    HealthThresholds,
+    hold_field,
+    update_baseline,
+)
+from detectors.observation.observation import Observation
+from lanewatch.config.fields import LocalizedName
 
 USUAL_S = 3600.0
 """Time constant of what is usual."""
@@ -40,20 +47,22 @@ class DefocusedThresholds(HealthThresholds):
     )
 
 
-class Defocused(Trouble[DefocusedThresholds]):
+class Defocused(CameraHealthBehaviour[DefocusedThresholds]):
     """A picture whose outlines have gone soft. One event until they are back."""
 
     kind: ClassVar[str] = "defocused"
-    name: ClassVar[Name] = Name(ko="초점 이상", en="Out of focus")
+    name: ClassVar[LocalizedName] = LocalizedName(ko="초점 이상", en="Out of focus")
     onvif: ClassVar[str] = "VideoSource/ImageTooBlurry"
     Thresholds: ClassVar[type[thresholds.Thresholds]] = DefocusedThresholds
 
-    def sign(self, memory: Health, view: View, limits: DefocusedThresholds) -> tuple[Health, Sign]:
-        """See ``Trouble.sign``."""
+    def sign(
+        self, memory: CameraHealthMemory, view: Observation, limits: DefocusedThresholds
+    ) -> tuple[CameraHealthMemory, HealthReading]:
+        """See ``CameraHealthBehaviour.sign``."""
         scene, now, light = view.detections.scene, view.captured_at, view.light
         passed_s, memory = now - memory.at, msgspec.structs.replace(memory, at=now)
         if scene.familiar is not None and scene.familiar < STRANGE:
-            return msgspec.structs.replace(memory, usual={}), Sign(False)
+            return msgspec.structs.replace(memory, usual={}), HealthReading(False)
         focus = scene.sharpness / max(scene.contrast, 1.0) ** 2
         usual = memory.usual.get(light)
         bad: bool | None = False
@@ -65,11 +74,11 @@ class Defocused(Trouble[DefocusedThresholds]):
             if share < limits.left and not dull:
                 bad = True
         if bad is False and not memory.held.on:
-            learns = learned(usual, (focus, scene.contrast), passed_s, USUAL_S)
+            learns = update_baseline(usual, (focus, scene.contrast), passed_s, USUAL_S)
             memory = msgspec.structs.replace(memory, usual=memory.usual | {light: learns})
-        return memory, Sign(bad, share, limits.left)
+        return memory, HealthReading(bad, share, limits.left)
 
     def words(self, value: float, limits: DefocusedThresholds) -> tuple[str, str]:
-        """See ``Trouble.words``."""
+        """See ``CameraHealthBehaviour.words``."""
         percent = round(100 * value)
         return f"초점이 흐림, 평소 선명도의 {percent}%", f"out of focus, {percent} % of the usual sharpness"

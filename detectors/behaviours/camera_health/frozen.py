@@ -13,9 +13,16 @@ import msgspec
 from pydantic import Field
 
 from detectors import thresholds
-from detectors.behaviours.camera_health.base import Health, HealthThresholds, Sign, Trouble, Usual, hold_field
-from detectors.observation.observation import View
-from lanewatch.config.fields import Name
+from detectors.behaviours.camera_health.base import (
+    Baseline,
+    CameraHealthBehaviour,
+    CameraHealthMemory,
+    HealthReading,
+    HealthThresholds,
+    hold_field,
+)
+from detectors.observation.observation import Observation
+from lanewatch.config.fields import LocalizedName
 
 LIVELY_S = 60.0
 """For so long in all a camera must have been seen to change before it can be told from a drawn scene."""
@@ -37,15 +44,17 @@ class FrozenThresholds(HealthThresholds):
     )
 
 
-class Frozen(Trouble[FrozenThresholds]):
+class Frozen(CameraHealthBehaviour[FrozenThresholds]):
     """A picture that stands still to the bit. One event until it changes."""
 
     kind: ClassVar[str] = "frozen"
-    name: ClassVar[Name] = Name(ko="화면 멈춤", en="Frozen picture")
+    name: ClassVar[LocalizedName] = LocalizedName(ko="화면 멈춤", en="Frozen picture")
     Thresholds: ClassVar[type[thresholds.Thresholds]] = FrozenThresholds
 
-    def sign(self, memory: Health, view: View, limits: FrozenThresholds) -> tuple[Health, Sign]:
-        """See ``Trouble.sign``. ``usual`` holds the longest stand and the last one; ``count`` the lively seconds."""
+    def sign(
+        self, memory: CameraHealthMemory, view: Observation, limits: FrozenThresholds
+    ) -> tuple[CameraHealthMemory, HealthReading]:
+        """See ``CameraHealthBehaviour.sign``. ``usual`` holds the longest stand and the last one; ``count`` the lively seconds."""
         stands_s, now = view.detections.scene.frozen_s, view.captured_at
         longest_s, last_s = memory.usual["all"].values if "all" in memory.usual else (0.0, 0.0)
         if stands_s < last_s:  # it has changed in between
@@ -54,14 +63,14 @@ class Frozen(Trouble[FrozenThresholds]):
         lively_s = memory.count
         if stands_s < passed_s <= _STEP_S:
             lively_s = min(lively_s + passed_s, LIVELY_S)
-        usual = {"all": Usual((longest_s, stands_s))}
+        usual = {"all": Baseline((longest_s, stands_s))}
         memory = msgspec.structs.replace(memory, usual=usual, at=now, count=lively_s)
         needed_s = max(limits.hold_s, limits.times * longest_s)
         if stands_s == 0:
-            return memory, Sign(False, stands_s, needed_s)
+            return memory, HealthReading(False, stands_s, needed_s)
         bad = lively_s >= LIVELY_S and stands_s >= needed_s
-        return memory, Sign(bad or None, stands_s, needed_s, now - stands_s if bad else None)
+        return memory, HealthReading(bad or None, stands_s, needed_s, now - stands_s if bad else None)
 
     def words(self, value: float, limits: FrozenThresholds) -> tuple[str, str]:
-        """See ``Trouble.words``."""
+        """See ``CameraHealthBehaviour.words``."""
         return "화면이 멈춰 같은 영상만 전송", "the same picture comes again and again"

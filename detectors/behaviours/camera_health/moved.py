@@ -12,10 +12,17 @@ from typing import ClassVar
 from pydantic import Field
 
 from detectors import thresholds
-from detectors.behaviours.camera_health.base import Health, HealthThresholds, Sign, Trouble, alert_field, hold_field
+from detectors.behaviours.camera_health.base import (
+    CameraHealthBehaviour,
+    CameraHealthMemory,
+    HealthReading,
+    HealthThresholds,
+    alert_field,
+    hold_field,
+)
 from detectors.behaviours.camera_health.too_dark import DARK, FLAT
-from detectors.observation.observation import View
-from lanewatch.config.fields import Name
+from detectors.observation.observation import Observation
+from lanewatch.config.fields import LocalizedName
 
 WELL = 1.7
 """Times the likeness that there must be again before it is over."""
@@ -36,22 +43,26 @@ class MovedThresholds(HealthThresholds):
     )
 
 
-class Moved(Trouble[MovedThresholds]):
+class Moved(CameraHealthBehaviour[MovedThresholds]):
     """A camera that looks elsewhere. One event until it looks back, or the new view is the usual one."""
 
     kind: ClassVar[str] = "moved"
-    name: ClassVar[Name] = Name(ko="카메라 방향 변경", en="Camera moved")
+    name: ClassVar[LocalizedName] = LocalizedName(ko="카메라 방향 변경", en="Camera moved")
     onvif: ClassVar[str] = "VideoSource/GlobalSceneChange"
     Thresholds: ClassVar[type[thresholds.Thresholds]] = MovedThresholds
 
-    def sign(self, memory: Health, view: View, limits: MovedThresholds) -> tuple[Health, Sign]:
-        """See ``Trouble.sign``. Where nothing can be made out, nothing is said."""
+    def sign(
+        self, memory: CameraHealthMemory, view: Observation, limits: MovedThresholds
+    ) -> tuple[CameraHealthMemory, HealthReading]:
+        """See ``CameraHealthBehaviour.sign``. Where nothing can be made out, nothing is said."""
         scene = view.detections.scene
         if scene.familiar is None or scene.contrast < FLAT or scene.brightness < DARK / 2:
-            return memory, Sign(None)
+            return memory, HealthReading(None)
         bad = True if scene.familiar < limits.alike else None
-        return memory, Sign(bad if scene.familiar < WELL * limits.alike else False, scene.familiar, limits.alike)
+        return memory, HealthReading(
+            bad if scene.familiar < WELL * limits.alike else False, scene.familiar, limits.alike
+        )
 
     def words(self, value: float, limits: MovedThresholds) -> tuple[str, str]:
-        """See ``Trouble.words``."""
+        """See ``CameraHealthBehaviour.words``."""
         return "평소와 다른 곳을 비춤", "it looks elsewhere than it usually does"

@@ -11,10 +11,17 @@ from typing import ClassVar
 from pydantic import Field
 
 from detectors import thresholds
-from detectors.behaviours.base import Wake
-from detectors.behaviours.camera_health.base import Health, HealthThresholds, Sign, Trouble, alert_field, hold_field
-from detectors.observation.observation import View
-from lanewatch.config.fields import Name
+from detectors.behaviours.base import Trigger
+from detectors.behaviours.camera_health.base import (
+    CameraHealthBehaviour,
+    CameraHealthMemory,
+    HealthReading,
+    HealthThresholds,
+    alert_field,
+    hold_field,
+)
+from detectors.observation.observation import Observation
+from lanewatch.config.fields import LocalizedName
 
 LOST = frozenset({"lost", "unreadable"})
 
@@ -33,25 +40,27 @@ class SignalLostThresholds(HealthThresholds):
     alert_s: float = alert_field(60.0)
 
 
-class SignalLost(Trouble[SignalLostThresholds]):
+class SignalLost(CameraHealthBehaviour[SignalLostThresholds]):
     """A camera that gives no pictures. One event until it does again."""
 
     kind: ClassVar[str] = "signal_lost"
-    name: ClassVar[Name] = Name(ko="영상 신호 끊김", en="Signal lost")
+    name: ClassVar[LocalizedName] = LocalizedName(ko="영상 신호 끊김", en="Signal lost")
     onvif: ClassVar[str] = "VideoSource/SignalLoss"
-    wakes: ClassVar[frozenset[Wake]] = frozenset({"blind"})
+    wakes: ClassVar[frozenset[Trigger]] = frozenset({"blind"})
     Thresholds: ClassVar[type[thresholds.Thresholds]] = SignalLostThresholds
 
-    def sign(self, memory: Health, view: View, limits: SignalLostThresholds) -> tuple[Health, Sign]:
-        """See ``Trouble.sign``. It began with the last record that had a picture, or an idle tick."""
+    def sign(
+        self, memory: CameraHealthMemory, view: Observation, limits: SignalLostThresholds
+    ) -> tuple[CameraHealthMemory, HealthReading]:
+        """See ``CameraHealthBehaviour.sign``. It began with the last record that had a picture, or an idle tick."""
         gap = view.detections.gap
         if gap in LOST:
             began = (
                 memory.held.since if memory.held.since >= 0 else view.captured_at - min(view.elapsed_s, limits.hold_s)
             )
-            return memory, Sign(True, view.captured_at - began, limits.hold_s, began)
-        return memory, Sign(False if gap in (None, "idle") else (True if memory.held.since >= 0 else None))
+            return memory, HealthReading(True, view.captured_at - began, limits.hold_s, began)
+        return memory, HealthReading(False if gap in (None, "idle") else (True if memory.held.since >= 0 else None))
 
     def words(self, value: float, limits: SignalLostThresholds) -> tuple[str, str]:
-        """See ``Trouble.words``."""
+        """See ``CameraHealthBehaviour.words``."""
         return "영상 신호 끊김", "no picture comes"

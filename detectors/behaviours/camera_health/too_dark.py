@@ -11,9 +11,16 @@ from typing import ClassVar
 from pydantic import Field
 
 from detectors import thresholds
-from detectors.behaviours.camera_health.base import Health, HealthThresholds, Sign, Trouble, alert_field, hold_field
-from detectors.observation.observation import View
-from lanewatch.config.fields import Name
+from detectors.behaviours.camera_health.base import (
+    CameraHealthBehaviour,
+    CameraHealthMemory,
+    HealthReading,
+    HealthThresholds,
+    alert_field,
+    hold_field,
+)
+from detectors.observation.observation import Observation
+from lanewatch.config.fields import LocalizedName
 
 DARK = 30.0
 """Mean luma (black is 16 in most videos) below which a picture is dark."""
@@ -37,25 +44,27 @@ class TooDarkThresholds(HealthThresholds):
     )
 
 
-class TooDark(Trouble[TooDarkThresholds]):
+class TooDark(CameraHealthBehaviour[TooDarkThresholds]):
     """A picture without light. One event until there is some."""
 
     kind: ClassVar[str] = "too_dark"
-    name: ClassVar[Name] = Name(ko="영상 어두움", en="Too dark")
+    name: ClassVar[LocalizedName] = LocalizedName(ko="영상 어두움", en="Too dark")
     onvif: ClassVar[str] = "VideoSource/ImageTooDark"
     Thresholds: ClassVar[type[thresholds.Thresholds]] = TooDarkThresholds
 
-    def sign(self, memory: Health, view: View, limits: TooDarkThresholds) -> tuple[Health, Sign]:
-        """See ``Trouble.sign``. Nothing is learned."""
+    def sign(
+        self, memory: CameraHealthMemory, view: Observation, limits: TooDarkThresholds
+    ) -> tuple[CameraHealthMemory, HealthReading]:
+        """See ``CameraHealthBehaviour.sign``. Nothing is learned."""
         scene = view.detections.scene
         bad: bool | None = None
         if scene.brightness < limits.brightness and scene.contrast < FLAT:
             bad = True
         elif scene.brightness >= WELL * limits.brightness or scene.contrast >= WELL * FLAT:
             bad = False
-        return memory, Sign(bad, scene.brightness, limits.brightness)
+        return memory, HealthReading(bad, scene.brightness, limits.brightness)
 
     def words(self, value: float, limits: TooDarkThresholds) -> tuple[str, str]:
-        """See ``Trouble.words``."""
+        """See ``CameraHealthBehaviour.words``."""
         level = round(value)
         return f"너무 어두워 식별 불가 (밝기 {level}/255)", f"too dark to make anything out (brightness {level} of 255)"

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import msgspec
 from pydantic import Field
 
-from detectors.observation.observation import View
-from detectors.observation.tracked_objects import Followed, Step
+from detectors.observation.observation import Observation
+from detectors.observation.tracked_objects import TrackedObject, TrackPoint
 from detectors.thresholds import Thresholds
 from lanewatch.records import LABELS, PERSON, UNKNOWN, Box, StillRegion
 
@@ -37,7 +37,7 @@ SOMEBODY = frozenset({UNKNOWN, PERSON})
 LUGGAGE = frozenset(LABELS.index(name) for name in ("backpack", "handbag", "suitcase"))
 
 
-class ThingThresholds(Thresholds):
+class StationaryObjectThresholds(Thresholds):
     """Which things are judged at all."""
 
     smallest: float = Field(
@@ -55,12 +55,12 @@ class ThingThresholds(Thresholds):
         description="Of its box, body lengths squared; more is a person or a vehicle. Raising it takes larger things.",
     )
 
-    def judges(self, thing: Thing) -> bool:
+    def judges(self, thing: StationaryObject) -> bool:
         """Whether a thing is neither too small nor too large."""
         return self.smallest <= thing.size <= self.largest
 
 
-class Thing(msgspec.Struct, frozen=True):
+class StationaryObject(msgspec.Struct, frozen=True):
     """One thing that came or went.
 
     Attributes:
@@ -83,7 +83,7 @@ class Thing(msgspec.Struct, frozen=True):
     added: float
     body: float
     tracks: tuple[int, ...]
-    born: Step
+    born: TrackPoint
     seen_at: float
     missed_s: float = 0.0
     alone_since: float | None = None
@@ -107,22 +107,22 @@ class Thing(msgspec.Struct, frozen=True):
         return (self.box[2] - self.box[0]) * (self.box[3] - self.box[1]) / self.body**2
 
 
-class Things(msgspec.Struct, frozen=True):
+class StationaryObjects(msgspec.Struct, frozen=True):
     """The memory of a behaviour that judges things."""
 
-    things: tuple[Thing, ...] = ()
+    things: tuple[StationaryObject, ...] = ()
 
 
-class Body(NamedTuple):
+class PersonBox(NamedTuple):
     """Somebody at one record: a box, its longer side, and the track (-1 for what only moved)."""
 
     box: Box
     length: float
     track: int
-    born: Step
+    born: TrackPoint
 
 
-def advance(memory: Things, view: View, away: float) -> Things:
+def advance(memory: StationaryObjects, view: Observation, away: float) -> StationaryObjects:
     """The things after a record.
 
     Args:
@@ -144,13 +144,15 @@ def advance(memory: Things, view: View, away: float) -> Things:
             after.append(kept)
     number = max((one.number for one in memory.things), default=-1) + 1
     for region in rest[: MOST - len(after)]:
-        foot = Step((region.box[0] + region.box[2]) / 2, region.box[3], region.still_since)
-        after.append(Thing(number, region.still_since, region.box, region.added, 0.0, (), foot, view.captured_at))
+        foot = TrackPoint((region.box[0] + region.box[2]) / 2, region.box[3], region.still_since)
+        after.append(
+            StationaryObject(number, region.still_since, region.box, region.added, 0.0, (), foot, view.captured_at)
+        )
         number += 1
-    return Things(tuple(_attended(one, bodies, view, away) for one in after))
+    return StationaryObjects(tuple(_attended(one, bodies, view, away) for one in after))
 
 
-def kept(memory: Things, told: frozenset[int]) -> Things:
+def mark_reported(memory: StationaryObjects, told: frozenset[int]) -> StationaryObjects:
     """The memory with those numbers marked as told; the very same one where they are already."""
     if all(one.told or one.number not in told for one in memory.things):
         return memory
@@ -158,7 +160,7 @@ def kept(memory: Things, told: frozenset[int]) -> Things:
     return msgspec.structs.replace(memory, things=tuple(marked))
 
 
-def named(one: Thing, view: View) -> str:
+def detected_class(one: StationaryObject, view: Observation) -> str:
     """What a detector calls a thing, "" where it has no name for it."""
     record = view.detections
     for box, label in zip(record.xyxy.tolist(), record.labels.tolist(), strict=True):
@@ -167,24 +169,24 @@ def named(one: Thing, view: View) -> str:
     return ""
 
 
-def _bodies(view: View) -> Iterator[Body]:
+def _bodies(view: Observation) -> Iterator[PersonBox]:
     for one in view.followed:
         if one.label in SOMEBODY and (one.seen or one.label == PERSON):
-            yield Body(one.box, _length(one), one.id, one.born)
+            yield PersonBox(one.box, _length(one), one.id, one.born)
     for box in view.detections.scene.moved:
-        yield Body(box, max(box[2] - box[0], box[3] - box[1]), -1, Step(box[0], box[3], view.captured_at))
+        yield PersonBox(box, max(box[2] - box[0], box[3] - box[1]), -1, TrackPoint(box[0], box[3], view.captured_at))
 
 
-def _length(one: Followed) -> float:
+def _length(one: TrackedObject) -> float:
     """A body's length, also of one who lies or is seen from above."""
     return max(one.height, one.box[2] - one.box[0], 1.0)
 
 
-def _scale(one: Thing) -> float:
+def _scale(one: StationaryObject) -> float:
     return one.body or 2 * max(one.box[2] - one.box[0], one.box[3] - one.box[1])
 
 
-def _seen(one: Thing, regions: list[StillRegion], view: View) -> Thing:
+def _seen(one: StationaryObject, regions: list[StillRegion], view: Observation) -> StationaryObject:
     left, top, right, bottom = regions[0].box
     for region in regions[1:]:
         left, top = min(left, region.box[0]), min(top, region.box[1])
@@ -195,14 +197,14 @@ def _seen(one: Thing, regions: list[StillRegion], view: View) -> Thing:
     )
 
 
-def _missed(one: Thing, bodies: Iterable[Body], view: View) -> Thing | None:
+def _missed(one: StationaryObject, bodies: Iterable[PersonBox], view: Observation) -> StationaryObject | None:
     if any(_gap(body.box, one.box) <= 0 for body in bodies):
         return one
     missed_s = one.missed_s + view.elapsed_s
     return msgspec.structs.replace(one, missed_s=missed_s) if missed_s <= MISSED_S else None
 
 
-def _attended(one: Thing, bodies: list[Body], view: View, away: float) -> Thing:
+def _attended(one: StationaryObject, bodies: list[PersonBox], view: Observation, away: float) -> StationaryObject:
     now = view.captured_at
     if not one.body and now - one.since <= OWNED_S:
         reach = REACH + PACE * (now - one.since)
@@ -220,7 +222,7 @@ def _attended(one: Thing, bodies: list[Body], view: View, away: float) -> Thing:
     return msgspec.structs.replace(one, alone_since=None, tracks=tracks)
 
 
-def _is_with(body: Body, one: Thing, away: float) -> bool:
+def _is_with(body: PersonBox, one: StationaryObject, away: float) -> bool:
     """Whether somebody is near a thing; the thing's own track is nobody, nor is a leaf that moves beside it."""
     length = body.length
     if body.track < 0:

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from detectors.observation.observation import View
-from detectors.observation.tracked_objects import Followed, Step
+from detectors.observation.observation import Observation
+from detectors.observation.tracked_objects import TrackedObject, TrackPoint
 from lanewatch import geometry
 from lanewatch.records import Box
 
@@ -40,7 +40,7 @@ MOST = 16
 """Of vehicles at a time; the street is full then, and the oldest are parked."""
 
 
-class Stand(msgspec.Struct, frozen=True):
+class StoppedVehicle(msgspec.Struct, frozen=True):
     """One vehicle that came and stands, or has just left.
 
     Attributes:
@@ -64,7 +64,7 @@ class Stand(msgspec.Struct, frozen=True):
     until: float
     missed_s: float | None
     left_at: float | None
-    born: Step
+    born: TrackPoint
 
     @property
     def stood_s(self) -> float:
@@ -75,12 +75,14 @@ class Stand(msgspec.Struct, frozen=True):
         """How far a point is from where it stands, in its lengths."""
         return math.hypot(x - self.x, y - self.y) / max(self.length, 1.0)
 
-    def is_it(self, other: Stand) -> bool:
+    def is_it(self, other: StoppedVehicle) -> bool:
         """Whether an earlier state is of the same vehicle at the same place."""
         return self.since == other.since and self.born == other.born
 
 
-def advance(stands: tuple[Stand, ...], view: View, labels: frozenset[int]) -> tuple[Stand, ...]:
+def advance(
+    stands: tuple[StoppedVehicle, ...], view: Observation, labels: frozenset[int]
+) -> tuple[StoppedVehicle, ...]:
     """The vehicles after a record; those that left by it are in the result once more, with ``left_at``.
 
     The very same tuple where there are none.
@@ -110,7 +112,7 @@ def advance(stands: tuple[Stand, ...], view: View, labels: frozenset[int]) -> tu
     return tuple(result[-MOST:])
 
 
-def _followed_by(stand: Stand, stands: list[Stand]) -> Stand:
+def _followed_by(stand: StoppedVehicle, stands: list[StoppedVehicle]) -> StoppedVehicle:
     """One that is not seen any more has left when another one stands in its place."""
     if stand.missed_s is None or stand.left_at is not None:
         return stand
@@ -120,7 +122,7 @@ def _followed_by(stand: Stand, stands: list[Stand]) -> Stand:
     return stand
 
 
-def _came(one: Followed, view: View) -> bool:
+def _came(one: TrackedObject, view: Observation) -> bool:
     """Whether a vehicle came: it moved, or the sampler says that something of its size appeared where it stands."""
     if one.credible or math.hypot(one.x - one.born.x, one.y - one.born.y) >= ROLLED * one.height:
         return True
@@ -131,7 +133,7 @@ def _came(one: Followed, view: View) -> bool:
     )
 
 
-def _in_place(stand: Stand, vehicles: Iterable[Followed]) -> Followed | None:
+def _in_place(stand: StoppedVehicle, vehicles: Iterable[TrackedObject]) -> TrackedObject | None:
     near = [
         one
         for one in vehicles
@@ -140,16 +142,16 @@ def _in_place(stand: Stand, vehicles: Iterable[Followed]) -> Followed | None:
     return min(near, key=lambda one: stand.apart(one.x, one.y), default=None)
 
 
-def _drove_in(stand: Stand, one: Followed) -> bool:
+def _drove_in(stand: StoppedVehicle, one: TrackedObject) -> bool:
     """Whether it came from elsewhere while the one that stands was not seen."""
     return one.credible and one.born.at > stand.until and stand.apart(one.born.x, one.born.y) > PLACE
 
 
-def _as_large(stand: Stand, one: Followed) -> bool:
+def _as_large(stand: StoppedVehicle, one: TrackedObject) -> bool:
     return 0.5 <= one.height / max(stand.length, 1.0) <= 2.0
 
 
-def _stays(stand: Stand, one: Followed, view: View) -> Stand:
+def _stays(stand: StoppedVehicle, one: TrackedObject, view: Observation) -> StoppedVehicle:
     return msgspec.structs.replace(
         stand,
         track=one.id,
@@ -161,9 +163,9 @@ def _stays(stand: Stand, one: Followed, view: View) -> Stand:
     )
 
 
-def _stops(one: Followed, view: View) -> Stand:
+def _stops(one: TrackedObject, view: Observation) -> StoppedVehicle:
     now = view.captured_at
-    return Stand(
+    return StoppedVehicle(
         track=one.id,
         label=one.label,
         x=one.x,
@@ -179,7 +181,7 @@ def _stops(one: Followed, view: View) -> Stand:
     )
 
 
-def _missed(stand: Stand, view: View) -> list[Stand]:
+def _missed(stand: StoppedVehicle, view: Observation) -> list[StoppedVehicle]:
     if stand.stood_s < STOOD_S and view.captured_at - stand.until > LOST_S:
         return []
     missed_s = 0.0 if stand.missed_s is None else stand.missed_s + view.elapsed_s
@@ -188,7 +190,7 @@ def _missed(stand: Stand, view: View) -> list[Stand]:
     return [msgspec.structs.replace(stand, missed_s=missed_s, left_at=stand.until)]
 
 
-def _wait(stand: Stand, view: View) -> Stand:
+def _wait(stand: StoppedVehicle, view: Observation) -> StoppedVehicle:
     """At a still camera's tick nobody goes anywhere."""
     if stand.missed_s is None:
         return msgspec.structs.replace(stand, until=view.captured_at)

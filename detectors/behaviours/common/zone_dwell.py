@@ -9,11 +9,11 @@ from typing import TypeVar
 import msgspec
 import numpy as np
 
-from detectors.behaviours.base import Account, Claim
-from detectors.observation.camera_geometry import Area
-from detectors.observation.observation import View
-from detectors.observation.tracked_objects import Followed, Step
-from detectors.thresholds import Resolver, VisitThresholds
+from detectors.behaviours.base import Candidate, Explanation
+from detectors.observation.camera_geometry import PixelZone
+from detectors.observation.observation import Observation
+from detectors.observation.tracked_objects import TrackedObject, TrackPoint
+from detectors.thresholds import DwellThresholds, Resolver
 from lanewatch.records import Box
 from models.appearance import similarity
 
@@ -35,10 +35,10 @@ STEADY_S = 2.0
 TOLERANCE_S = 1e-3
 """Capture times are float seconds since 1970: 10 s between two of them may be 9.9999998."""
 
-V = TypeVar("V", bound=VisitThresholds)
+V = TypeVar("V", bound=DwellThresholds)
 
 
-class Visit(msgspec.Struct, frozen=True):
+class ZoneDwell(msgspec.Struct, frozen=True):
     """One stay of one person in one zone.
 
     Attributes:
@@ -69,7 +69,7 @@ class Visit(msgspec.Struct, frozen=True):
     label: int
     score: float
     confidence: float
-    born: Step
+    born: TrackPoint
 
     @property
     def dwell_s(self) -> float:
@@ -82,17 +82,17 @@ class Visit(msgspec.Struct, frozen=True):
         return self.score * self.height
 
 
-class Visits(msgspec.Struct, frozen=True):
+class ZoneDwells(msgspec.Struct, frozen=True):
     """The memory of a behaviour that judges stays: who is in which zone since when."""
 
-    visits: tuple[Visit, ...] = ()
+    visits: tuple[ZoneDwell, ...] = ()
 
 
-def claim(
-    visit: Visit, severity: int, limits: VisitThresholds, cooldown_s: float, account: Callable[[], Account]
-) -> Claim:
+def dwell_candidate(
+    visit: ZoneDwell, severity: int, limits: DwellThresholds, cooldown_s: float, account: Callable[[], Explanation]
+) -> Candidate:
     """That a stay is suspicious now; one happening for each zone and person."""
-    return Claim(
+    return Candidate(
         key=f"{visit.zone}/{visit.tracks[0]}",
         zone=visit.zone,
         since=visit.since,
@@ -108,12 +108,14 @@ def claim(
     )
 
 
-def advance(visits: tuple[Visit, ...], view: View, kinds: frozenset[str], graces: Resolver[V]) -> tuple[Visit, ...]:
+def advance(
+    visits: tuple[ZoneDwell, ...], view: Observation, kinds: frozenset[str], graces: Resolver[V]
+) -> tuple[ZoneDwell, ...]:
     """The visits to the zones of those kinds after a record; the very same tuple where nothing has changed."""
     if not visits and not view.followed:
         return visits
     here = [one for one in view.followed if one.seen and one.credible]
-    result: list[Visit] = []
+    result: list[ZoneDwell] = []
     for area in view.ground.areas_of(kinds):
         if not view.holds(area.zone.schedule):
             continue
@@ -128,8 +130,8 @@ def advance(visits: tuple[Visit, ...], view: View, kinds: frozenset[str], graces
 
 
 def _look(
-    area: Area, visits: list[Visit], inside: dict[int, Followed], view: View, graces: Resolver[V]
-) -> Iterator[Visit]:
+    area: PixelZone, visits: list[ZoneDwell], inside: dict[int, TrackedObject], view: Observation, graces: Resolver[V]
+) -> Iterator[ZoneDwell]:
     """The visits to one zone after a look at it. ``inside`` is emptied."""
     absent = []
     in_place: dict[int, float] = {}
@@ -157,7 +159,7 @@ def _look(
             yield msgspec.structs.replace(visit, missed_s=missed_s)
 
 
-def _wait(visits: list[Visit], view: View, graces: Resolver[V]) -> Iterator[Visit]:
+def _wait(visits: list[ZoneDwell], view: Observation, graces: Resolver[V]) -> Iterator[ZoneDwell]:
     """At a still camera's tick: who was there at the last look is there still, who was missed comes back no more."""
     for visit in visits:
         if visit.missed_s is None:
@@ -168,9 +170,9 @@ def _wait(visits: list[Visit], view: View, graces: Resolver[V]) -> Iterator[Visi
                 yield msgspec.structs.replace(visit, missed_s=missed_s)
 
 
-def _enter(area: Area, one: Followed, view: View, since: float | None) -> Visit:
+def _enter(area: PixelZone, one: TrackedObject, view: Observation, since: float | None) -> ZoneDwell:
     entered_at = _entry(area, one, view.captured_at) if since is None else since
-    return Visit(
+    return ZoneDwell(
         zone=area.zone.id,
         track=one.id,
         tracks=(one.id,),
@@ -190,9 +192,9 @@ def _enter(area: Area, one: Followed, view: View, since: float | None) -> Visit:
     )
 
 
-def _stay(visit: Visit, one: Followed, view: View, own_since: float | None = None) -> Visit:
+def _stay(visit: ZoneDwell, one: TrackedObject, view: Observation, own_since: float | None = None) -> ZoneDwell:
     share = 1 - math.exp(-view.elapsed_s / STEADY_S)
-    return Visit(
+    return ZoneDwell(
         zone=visit.zone,
         track=one.id,
         tracks=_as_far_as(one.id, visit.tracks),
@@ -218,7 +220,7 @@ def _as_far_as(track: int, tracks: tuple[int, ...]) -> tuple[int, ...]:
     return tracks[: tracks.index(track) + 1] if track in tracks else (*tracks, track)
 
 
-def _entry(area: Area, one: Followed, now: float) -> float:
+def _entry(area: PixelZone, one: TrackedObject, now: float) -> float:
     """When the foot came in, on the straight way from where it was seen before; halving finds it to 1 %."""
     before = one.before
     if area.contains(before.x, before.y):
@@ -233,7 +235,7 @@ def _entry(area: Area, one: Followed, now: float) -> float:
     return before.at + (now - before.at) * inside
 
 
-def _same_person(one: Followed, absent: Iterable[Visit], view: View) -> Visit | None:
+def _same_person(one: TrackedObject, absent: Iterable[ZoneDwell], view: Observation) -> ZoneDwell | None:
     """The visitor that has vanished near where and shortly before this track was born, and looks like it."""
     if view.captured_at - one.born.at > YOUNG_S:
         return None

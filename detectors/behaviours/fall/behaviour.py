@@ -18,14 +18,14 @@ import msgspec
 from pydantic import Field
 
 from detectors import scoring, thresholds
-from detectors.behaviours.base import Account, Claim, Wake
+from detectors.behaviours.base import Candidate, Explanation, Trigger
 from detectors.behaviours.fall import lying_persons, overhead_view
-from detectors.behaviours.fall.lying_persons import Down, Upright
-from detectors.behaviours.fall.overhead_view import Walker
-from detectors.observation.observation import View
-from detectors.observation.tracked_objects import Step
+from detectors.behaviours.fall.lying_persons import LyingPerson, UprightPerson
+from detectors.behaviours.fall.overhead_view import TrackedWalker
+from detectors.observation.observation import Observation
+from detectors.observation.tracked_objects import TrackPoint
 from detectors.thresholds import Resolver, Thresholds
-from lanewatch.config.fields import Name
+from lanewatch.config.fields import LocalizedName
 from lanewatch.records import PERSON
 
 FELL = 0.45
@@ -70,63 +70,67 @@ class FallThresholds(Thresholds):
     )
 
 
-class Falls(msgspec.Struct, frozen=True):
+class FallMemory(msgspec.Struct, frozen=True):
     """Who was upright of late, who is low, and who of them has fallen."""
 
-    stood: tuple[Upright, ...] = ()
-    downs: tuple[Down, ...] = ()
-    fallen: tuple[Down, ...] = ()
-    walkers: tuple[Walker, ...] = ()
+    stood: tuple[UprightPerson, ...] = ()
+    downs: tuple[LyingPerson, ...] = ()
+    fallen: tuple[LyingPerson, ...] = ()
+    walkers: tuple[TrackedWalker, ...] = ()
 
 
 class Fall:
     """Somebody has fallen and stays down. One event for each fall."""
 
     kind: ClassVar[str] = "fall"
-    name: ClassVar[Name] = Name(ko="쓰러짐", en="Fall")
+    name: ClassVar[LocalizedName] = LocalizedName(ko="쓰러짐", en="Fall")
     onvif: ClassVar[str] = ""
     kisa: ClassVar[str] = "Falldown"
     places: ClassVar[frozenset[str]] = frozenset()
-    wakes: ClassVar[frozenset[Wake]] = frozenset({"tracks", "boxes"})
+    wakes: ClassVar[frozenset[Trigger]] = frozenset({"tracks", "boxes"})
     Thresholds: ClassVar[type[thresholds.Thresholds]] = FallThresholds
-    Memory: ClassVar[type[msgspec.Struct]] = Falls
+    Memory: ClassVar[type[msgspec.Struct]] = FallMemory
 
     def __init__(self, limits: Resolver[FallThresholds]) -> None:
         self._limits = limits
 
-    def start(self) -> Falls:
+    def start(self) -> FallMemory:
         """Nobody has been seen."""
-        return Falls()
+        return FallMemory()
 
-    def step(self, memory: Falls, view: View) -> tuple[Falls, Sequence[Claim]]:
+    def step(self, memory: FallMemory, view: Observation) -> tuple[FallMemory, Sequence[Candidate]]:
         """Who is upright and who is down after a record; a claim for each who fell and stays down."""
         now = view.captured_at
         if view.looked:
-            who = lying_persons.people(view)
+            who = lying_persons.split_by_posture(view)
             low, noted = bool(who.low), memory.stood and 0 <= now - memory.stood[-1].at < NOTED_S
             if low or memory.downs or not noted:
                 memory = self._look(memory, view, who)
         return memory, [self._claim(one, view) for one in memory.fallen]
 
-    def _look(self, memory: Falls, view: View, who: lying_persons.People) -> Falls:
+    def _look(self, memory: FallMemory, view: Observation, who: lying_persons.PersonRows) -> FallMemory:
         """After a look at which somebody is low or was, or the upright are noted."""
         now = view.captured_at
         fall_s = self._limits.at(view, "", PERSON).fall_s
-        upright = lying_persons.seen(view, who.upright)
-        low = lying_persons.follow(memory.downs, lying_persons.seen(view, who.low), upright, memory.stood, now, fall_s)
-        stood = lying_persons.remember(memory.stood, upright, now, fall_s)
-        walkers = overhead_view.follow(memory.walkers, view)
-        if not (stood or low or walkers) and memory == Falls():
+        upright = lying_persons.person_boxes(view, who.upright)
+        low = lying_persons.update_lying(
+            memory.downs, lying_persons.person_boxes(view, who.low), upright, memory.stood, now, fall_s
+        )
+        stood = lying_persons.remember_upright(memory.stood, upright, now, fall_s)
+        walkers = overhead_view.update_walkers(memory.walkers, view)
+        if not (stood or low or walkers) and memory == FallMemory():
             return memory
         slumped = [one.down for one in walkers if one.down is not None]
-        return Falls(stood, low, self._fallen(memory.fallen, (*low, *slumped), view), walkers)
+        return FallMemory(stood, low, self._fallen(memory.fallen, (*low, *slumped), view), walkers)
 
-    def _fallen(self, fallen: tuple[Down, ...], low: tuple[Down, ...], view: View) -> tuple[Down, ...]:
+    def _fallen(
+        self, fallen: tuple[LyingPerson, ...], low: tuple[LyingPerson, ...], view: Observation
+    ) -> tuple[LyingPerson, ...]:
         """Those from before as long as somebody is low there, and those who have been down for long enough now."""
         now = view.captured_at
         result = []
         for one in fallen:
-            still = next((other for other in low if other.until == now and lying_persons.together(one, other)), None)
+            still = next((other for other in low if other.until == now and lying_persons.same_person(one, other)), None)
             if still is not None:
                 one = msgspec.structs.replace(one, until=now, box=still.box, score=still.score)
             if now - one.until <= lying_persons.FORGET_S:
@@ -135,24 +139,24 @@ class Fall:
             if one.stood is not None and one.looks >= lying_persons.LOOKS:
                 limits = self._limits.at(view, _zone(one, view), PERSON)
                 lasts = one.until - one.since >= limits.down_s - TOLERANCE_S
-                if lasts and not any(lying_persons.together(one, other) for other in result):
+                if lasts and not any(lying_persons.same_person(one, other) for other in result):
                     result.append(one)
         return tuple(result)
 
-    def _claim(self, down: Down, view: View) -> Claim:
+    def _claim(self, down: LyingPerson, view: Observation) -> Candidate:
         zone = _zone(down, view)
         limits = self._limits.at(view, zone, PERSON)
-        stood = down.stood or Upright(down.since, down.place, -1)
+        stood = down.stood or UprightPerson(down.since, down.place, -1)
         left, _, right, bottom = stood.box
-        return Claim(
+        return Candidate(
             key=f"{round(down.since * 1000)}",
             zone=zone,
             since=down.since,
             until=down.until,
             tracks=() if stood.track < 0 else (stood.track,),
-            born=Step((left + right) / 2, bottom, stood.at),
+            born=TrackPoint((left + right) / 2, bottom, stood.at),
             box=down.box,
-            clarity=down.score * lying_persons.length(down.box),
+            clarity=down.score * lying_persons.longer_side(down.box),
             severity=3 if down.until - down.since >= limits.dispatch_s else 2,
             thresholds=limits,
             account=lambda: _account(down, view, limits),
@@ -160,24 +164,24 @@ class Fall:
         )
 
 
-def _zone(down: Down, view: View) -> str:
+def _zone(down: LyingPerson, view: Observation) -> str:
     """Of the place where he went down; he may crawl out of it."""
     left, _, right, bottom = down.place
     return view.ground.at((left + right) / 2, bottom)
 
 
-def _account(down: Down, view: View, limits: FallThresholds) -> Account:
+def _account(down: LyingPerson, view: Observation, limits: FallThresholds) -> Explanation:
     down_s = down.until - down.since
     share = min(down_s / limits.dispatch_s, 1.0)
     factors = [
-        scoring.part("down", FELL + STAYS * share, seconds=round(down_s, 1), threshold_s=limits.down_s),
-        *scoring.circumstances(view.condition, PERSON, down.score),
+        scoring.make_factor("down", FELL + STAYS * share, seconds=round(down_s, 1), threshold_s=limits.down_s),
+        *scoring.common_factors(view.condition, PERSON, down.score),
     ]
     when_ko, when_en = scoring.WHEN[view.condition]
-    who_ko, who_en = scoring.who(PERSON)
+    who_ko, who_en = scoring.subject(PERSON)
     stay_ko, stay_en = scoring.duration(max(down_s, limits.down_s))
     sentence = {
         "ko": f"{when_ko} {who_ko} 쓰러져 {stay_ko} 동안 일어나지 않음 (기준 {limits.down_s:g}초)",
         "en": f"{who_en} fell and has been down for {stay_en} {when_en} (threshold {limits.down_s:g} s)",
     }
-    return Account(tuple(factors), sentence)
+    return Explanation(tuple(factors), sentence)

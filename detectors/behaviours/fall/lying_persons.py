@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from detectors.observation.observation import View
+from detectors.observation.observation import Observation
 from lanewatch.records import LABELS, PERSON, Bool, Box, Float32
 from models.pose.base import HIPS, SHOULDERS
 from models.pose.candidates import LEAST, LONG, UPRIGHT
@@ -60,7 +60,7 @@ MOST = 24
 """Of the upright, and of the low, that are remembered: the latest."""
 
 
-class Upright(msgspec.Struct, frozen=True):
+class UprightPerson(msgspec.Struct, frozen=True):
     """Somebody upright: when, his box, and the track that it was, -1 where none was."""
 
     at: float
@@ -68,7 +68,7 @@ class Upright(msgspec.Struct, frozen=True):
     track: int
 
 
-class Down(msgspec.Struct, frozen=True):
+class LyingPerson(msgspec.Struct, frozen=True):
     """Somebody low.
 
     Attributes:
@@ -87,12 +87,12 @@ class Down(msgspec.Struct, frozen=True):
     looks: int
     box: Box
     place: Box
-    stood: Upright | None
+    stood: UprightPerson | None
     label: int
     score: float
 
 
-class Seen(NamedTuple):
+class PersonBox(NamedTuple):
     """One box of a record, its track, -1 where it has none, and that one's birth."""
 
     box: Box
@@ -102,14 +102,14 @@ class Seen(NamedTuple):
     born_at: float
 
 
-class People(NamedTuple):
+class PersonRows(NamedTuple):
     """Rows of a record: those of somebody who is upright, and of somebody who is low and not behind one who isn't."""
 
     upright: list[int]
     low: list[int]
 
 
-def people(view: View) -> People:
+def split_by_posture(view: Observation) -> PersonRows:
     """Who is upright in a record, and who is low."""
     record = view.detections
     boxes, labels, scores = record.xyxy.tolist(), record.labels.tolist(), record.scores.tolist()
@@ -124,7 +124,7 @@ def people(view: View) -> People:
     if low:
         clear = [boxes[row] for row in upright if scores[row] >= CLEAR]
         low = [row for row in low if all(_share(boxes[row], box) < RISEN for box in clear)]
-    return People(upright, low)
+    return PersonRows(upright, low)
 
 
 def _lying(asked: Bool, keypoints: Float32) -> set[int]:
@@ -141,7 +141,7 @@ def _lean(joints: Float32) -> Bool:
     return lean
 
 
-def seen(view: View, rows: Sequence[int]) -> list[Seen]:
+def person_boxes(view: Observation, rows: Sequence[int]) -> list[PersonBox]:
     """Those boxes of a record, the surest first."""
     if not rows:
         return []
@@ -152,28 +152,30 @@ def seen(view: View, rows: Sequence[int]) -> list[Seen]:
         track = tracks.get(row)
         whose = (-1, view.captured_at) if track is None else (track.id, track.born.at)
         box = tuple(record.xyxy[row].tolist())
-        found.append(Seen(box, int(record.labels[row]), float(record.scores[row]), *whose))
+        found.append(PersonBox(box, int(record.labels[row]), float(record.scores[row]), *whose))
     return sorted(found, key=lambda one: -one.score)
 
 
-def remember(stood: tuple[Upright, ...], upright: Sequence[Seen], now: float, fall_s: float) -> tuple[Upright, ...]:
+def remember_upright(
+    stood: tuple[UprightPerson, ...], upright: Sequence[PersonBox], now: float, fall_s: float
+) -> tuple[UprightPerson, ...]:
     """Who was upright in the last ``fall_s`` seconds; boxes within somebody's surer one are a part of him."""
     kept = [one for one in stood if 0 <= now - one.at <= fall_s]
     sure = upright[:MOST]
     for number, one in enumerate(sure):
         if all(_share(one.box, surer.box) < RISEN for surer in sure[:number]):
-            kept.append(Upright(now, one.box, one.track))
+            kept.append(UprightPerson(now, one.box, one.track))
     return tuple(kept[-MOST:])
 
 
-def follow(
-    downs: tuple[Down, ...],
-    low: Sequence[Seen],
-    upright: Sequence[Seen],
-    stood: Sequence[Upright],
+def update_lying(
+    downs: tuple[LyingPerson, ...],
+    low: Sequence[PersonBox],
+    upright: Sequence[PersonBox],
+    stood: Sequence[UprightPerson],
     now: float,
     fall_s: float,
-) -> tuple[Down, ...]:
+) -> tuple[LyingPerson, ...]:
     """Who is low after a look: those from before who are so still or aren't seen, and those who have become so."""
     upright = [one for one in upright if one.score >= CLEAR]
     up = [one for one in upright if one.score >= UP]
@@ -195,11 +197,11 @@ def follow(
     return tuple(sorted(result, key=lambda one: one.until)[-MOST:])
 
 
-def _covered(box: Box, upright: Iterable[Seen]) -> bool:
+def _covered(box: Box, upright: Iterable[PersonBox]) -> bool:
     return any(_share(box, one.box) >= RISEN for one in upright)
 
 
-def _walked_on(before: Upright, one: Seen, stood: Iterable[Upright], now: float) -> bool:
+def _walked_on(before: UprightPerson, one: PersonBox, stood: Iterable[UprightPerson], now: float) -> bool:
     """Whether somebody upright is, or may be, the one who stood there before."""
     if one.track >= 0 and one.track == before.track:
         return True
@@ -216,17 +218,19 @@ def _walked_on(before: Upright, one: Seen, stood: Iterable[Upright], now: float)
     return _share(one.box, before.box) >= RISEN or all(_share(one.box, box) < RISEN for box in settled)
 
 
-def _still(down: Down, one: Seen, now: float) -> Down:
-    return Down(down.since, now, down.looks + 1, one.box, down.place, down.stood, down.label, one.score)
+def _still(down: LyingPerson, one: PersonBox, now: float) -> LyingPerson:
+    return LyingPerson(down.since, now, down.looks + 1, one.box, down.place, down.stood, down.label, one.score)
 
 
-def together(down: Down, other: Down) -> bool:
+def same_person(down: LyingPerson, other: LyingPerson) -> bool:
     """Whether two who are down are parts of one, or one who crawls: one stood where he reaches both."""
     reach = max((one.stood.box[3] - one.stood.box[1] for one in (down, other) if one.stood is not None), default=0.0)
     return _apart(down.place, other.place) <= 3 * REACH * reach
 
 
-def _begin(one: Seen, stood: Sequence[Upright], upright: Sequence[Seen], now: float, fall_s: float) -> Down:
+def _begin(
+    one: PersonBox, stood: Sequence[UprightPerson], upright: Sequence[PersonBox], now: float, fall_s: float
+) -> LyingPerson:
     before = [other for other in stood if 0 < now - other.at <= fall_s and _fell(other.box, one.box)]
     if not any(_is_slim(other.box) for other in before):
         before = []
@@ -234,7 +238,7 @@ def _begin(one: Seen, stood: Sequence[Upright], upright: Sequence[Seen], now: fl
         left = [other for other in before if not _walked_on(other, walker, stood, now)]
         # One with a track takes away himself alone; of one without, nobody knows which of them he was
         before = left if walker.track >= 0 or len(left) == len(before) else []
-    return Down(now, now, 1, one.box, one.box, before[-1] if before else None, one.label, one.score)
+    return LyingPerson(now, now, 1, one.box, one.box, before[-1] if before else None, one.label, one.score)
 
 
 def _fell(before: Box, box: Box) -> bool:
@@ -242,7 +246,7 @@ def _fell(before: Box, box: Box) -> bool:
     height = before[3] - before[1]
     return (
         height >= LEAST
-        and length(box) >= SHORT * height
+        and longer_side(box) >= SHORT * height
         and SUNK * height <= box[1] - before[1] <= height  # his feet have not left where they were
         and -BEHIND * height <= box[3] - before[3] <= REACH * height
         and abs(box[0] + box[2] - before[0] - before[2]) / 2 <= REACH * height
@@ -253,16 +257,16 @@ def _is_slim(box: Box) -> bool:
     return box[2] - box[0] <= SLIM * (box[3] - box[1])
 
 
-def length(box: Box) -> float:
+def longer_side(box: Box) -> float:
     """Of the longer side, pixels."""
     return max(box[2] - box[0], box[3] - box[1])
 
 
 def _is_there(box: Box, place: Box) -> bool:
     """Whether it is the one who went down there; one who sinks further is leaving the picture."""
-    size = length(place)
+    size = longer_side(place)
     sinks = box[1] - place[1] > PLACE * (place[3] - place[1])
-    return not sinks and _apart(box, place) <= PLACE * size and PLACE * size <= length(box) <= size / PLACE
+    return not sinks and _apart(box, place) <= PLACE * size and PLACE * size <= longer_side(box) <= size / PLACE
 
 
 def _apart(box: Box, other: Box) -> float:

@@ -18,9 +18,9 @@ from statistics import median
 
 import msgspec
 
-from detectors.behaviours.fall.lying_persons import LOOKS, MOST, Down, Upright
-from detectors.observation.observation import View
-from detectors.observation.tracked_objects import Followed
+from detectors.behaviours.fall.lying_persons import LOOKS, MOST, LyingPerson, UprightPerson
+from detectors.observation.observation import Observation
+from detectors.observation.tracked_objects import TrackedObject
 from lanewatch.records import PERSON, Box
 
 EVERY_S = 0.5
@@ -41,7 +41,7 @@ FRESH_S = 1.0
 """One who hasn't been seen for so long is forgotten."""
 
 
-class Look(msgspec.Struct, frozen=True, array_like=True):
+class BoxSample(msgspec.Struct, frozen=True, array_like=True):
     """One look at somebody: when, and his box."""
 
     at: float
@@ -63,15 +63,15 @@ class Look(msgspec.Struct, frozen=True, array_like=True):
         return (self.box[0] + self.box[2]) / 2, (self.box[1] + self.box[3]) / 2
 
 
-class Walker(msgspec.Struct, frozen=True):
+class TrackedWalker(msgspec.Struct, frozen=True):
     """One track's last looks, and that it has gone down."""
 
     track: int
-    looks: tuple[Look, ...]
-    down: Down | None = None
+    looks: tuple[BoxSample, ...]
+    down: LyingPerson | None = None
 
 
-def follow(walkers: tuple[Walker, ...], view: View) -> tuple[Walker, ...]:
+def update_walkers(walkers: tuple[TrackedWalker, ...], view: Observation) -> tuple[TrackedWalker, ...]:
     """The walkers after a look; the very same tuple where it is too early for the next one."""
     now = view.captured_at
     newest = max((one.looks[-1].at for one in walkers), default=-math.inf)
@@ -87,19 +87,19 @@ def follow(walkers: tuple[Walker, ...], view: View) -> tuple[Walker, ...]:
     return tuple(result[-MOST:])
 
 
-def _look(walker: Walker | None, one: Followed, now: float) -> Walker:
+def _look(walker: TrackedWalker | None, one: TrackedObject, now: float) -> TrackedWalker:
     kept = walker.looks if walker is not None else ()
-    looks = (*(look for look in kept if now - look.at <= REST_S + BEFORE_S), Look(now, one.box))
+    looks = (*(look for look in kept if now - look.at <= REST_S + BEFORE_S), BoxSample(now, one.box))
     down = walker.down if walker is not None else None
     if down is not None:
-        stays = _apart(looks[-1], Look(now, down.place)) <= STILL * math.sqrt(looks[-1].area)
+        stays = _apart(looks[-1], BoxSample(now, down.place)) <= STILL * math.sqrt(looks[-1].area)
         down = msgspec.structs.replace(down, until=now, box=one.box, score=one.score) if stays else None
     elif now - one.born.at >= REST_S + BEFORE_S + KNOWN_S:
         down = _down(looks, one, now)
-    return Walker(one.id, looks, down)
+    return TrackedWalker(one.id, looks, down)
 
 
-def _down(looks: Sequence[Look], one: Followed, now: float) -> Down | None:
+def _down(looks: Sequence[BoxSample], one: TrackedObject, now: float) -> LyingPerson | None:
     rest = [look for look in looks if now - look.at <= REST_S]
     walk = list(looks[: len(looks) - len(rest)])
     if len(walk) < LOOKS or len(rest) < LOOKS or rest[-1].at - rest[0].at < REST_S - 2 * EVERY_S:
@@ -117,9 +117,9 @@ def _down(looks: Sequence[Look], one: Followed, now: float) -> Down | None:
     reach = STILL * math.sqrt(area)
     if _apart(walk[0], middle) <= reach or any(_apart(look, middle) > reach for look in rest):
         return None
-    stood = Upright(walk[-1].at, walk[-1].box, one.id)
-    return Down(rest[0].at, now, LOOKS, one.box, middle.box, stood, one.label, one.score)
+    stood = UprightPerson(walk[-1].at, walk[-1].box, one.id)
+    return LyingPerson(rest[0].at, now, LOOKS, one.box, middle.box, stood, one.label, one.score)
 
 
-def _apart(look: Look, other: Look) -> float:
+def _apart(look: BoxSample, other: BoxSample) -> float:
     return math.dist(look.middle, other.middle)

@@ -21,12 +21,12 @@ import msgspec
 from pydantic import Field
 
 from detectors import scoring, thresholds
-from detectors.behaviours.base import Account, Claim, Wake
+from detectors.behaviours.base import Candidate, Explanation, Trigger
 from detectors.behaviours.fight.close_contact import Clinches, follow, outline
-from detectors.observation.observation import View
-from detectors.observation.tracked_objects import Step
+from detectors.observation.observation import Observation
+from detectors.observation.tracked_objects import TrackPoint
 from detectors.thresholds import Resolver, Thresholds
-from lanewatch.config.fields import Name
+from lanewatch.config.fields import LocalizedName
 from lanewatch.records import PERSON, Box
 
 EVIDENCE_S = 1.0
@@ -123,7 +123,7 @@ class Brawl(msgspec.Struct, frozen=True):
 
     since: float
     zone: str
-    first: Step
+    first: TrackPoint
     box: Box
 
 
@@ -140,11 +140,11 @@ class Fight:
     """People fight. One event at a camera at a time, whoever joins in."""
 
     kind: ClassVar[str] = "fight"
-    name: ClassVar[Name] = Name(ko="싸움", en="Fight")
+    name: ClassVar[LocalizedName] = LocalizedName(ko="싸움", en="Fight")
     onvif: ClassVar[str] = ""
     kisa: ClassVar[str] = "Violence"
     places: ClassVar[frozenset[str]] = frozenset()
-    wakes: ClassVar[frozenset[Wake]] = frozenset({"boxes"})
+    wakes: ClassVar[frozenset[Trigger]] = frozenset({"boxes"})
     Thresholds: ClassVar[type[thresholds.Thresholds]] = FightThresholds
     Memory: ClassVar[type[msgspec.Struct]] = FightMemory
 
@@ -155,7 +155,7 @@ class Fight:
         """Nobody is near anybody."""
         return FightMemory()
 
-    def step(self, memory: FightMemory, view: View) -> tuple[FightMemory, Sequence[Claim]]:
+    def step(self, memory: FightMemory, view: Observation) -> tuple[FightMemory, Sequence[Candidate]]:
         """The unrest after a record; a claim while it is a fight's."""
         clinches = follow(memory.clinches, view)
         fastest, looks, samples = self._looked(memory, view)
@@ -176,7 +176,9 @@ class Fight:
             brawl = msgspec.structs.replace(brawl, box=sign.box)
         return FightMemory(looks, samples, clinches, brawl), (_claim(brawl, sign, view, limits),)
 
-    def _looked(self, memory: FightMemory, view: View) -> tuple[Box | None, tuple[Look, ...], tuple[Sample, ...]]:
+    def _looked(
+        self, memory: FightMemory, view: Observation
+    ) -> tuple[Box | None, tuple[Look, ...], tuple[Sample, ...]]:
         """Who changes fastest, and the looks and samples after a record; none where nobody is near anybody."""
         people = outlines(view) if view.looked else []
         close = near(people, self._limits.at(view, "", PERSON).within)
@@ -191,17 +193,17 @@ class Fight:
             looks = (*(one for one in looks if now - one.at < SPAN_S - SLACK_S), Look(now, tuple(people)))
         return fastest, looks, samples
 
-    def _begun(self, sign: Sign, view: View) -> Brawl | None:
+    def _begun(self, sign: Sign, view: Observation) -> Brawl | None:
         """The fight that a sign's box shows by the thresholds of its place, if any."""
         left, _, right, bottom = sign.box or (0, 0, 0, 0)
-        first = Step((left + right) / 2, bottom, view.captured_at)
+        first = TrackPoint((left + right) / 2, bottom, view.captured_at)
         zone = view.ground.at(first.x, first.y)
         if sign.box is None or sign.share(self._limits.at(view, zone, PERSON)) < 1:
             return None
         return Brawl(sign.since, zone, first, sign.box)
 
 
-def outlines(view: View) -> list[Box]:
+def outlines(view: Observation) -> list[Box]:
     """The boxes of people in a record, the surest first."""
     record = view.detections
     if len(record.scores) < 2:
@@ -328,10 +330,10 @@ def _iou(one: Box, other: Box) -> float:
     return shared / (both - shared)
 
 
-def _claim(brawl: Brawl, sign: Sign, view: View, limits: FightThresholds) -> Claim:
+def _claim(brawl: Brawl, sign: Sign, view: Observation, limits: FightThresholds) -> Candidate:
     left, top, right, bottom = brawl.box
     there = [one for one in view.followed if one.label == PERSON and _iou(one.box, brawl.box) > SAME]
-    return Claim(
+    return Candidate(
         key="fight",
         zone=brawl.zone,
         since=brawl.since,
@@ -347,23 +349,23 @@ def _claim(brawl: Brawl, sign: Sign, view: View, limits: FightThresholds) -> Cla
     )
 
 
-def _account(brawl: Brawl, sign: Sign, view: View, limits: FightThresholds) -> Account:
+def _account(brawl: Brawl, sign: Sign, view: Observation, limits: FightThresholds) -> Explanation:
     confidence = float(view.detections.scores.max()) if len(view.detections) else 0.0
     wilder = min(max(sign.share(limits) - 1.0, 0.0), 1.0)
     needed = limits.clinched if sign.held else limits.unrest
     factors = (
-        scoring.part(
+        scoring.make_factor(
             "unrest",
             REACHED + WILDER * wilder,
             unrest=round(sign.unrest, 2),
             threshold=needed,
             seconds=round(view.captured_at - brawl.since, 1),
         ),
-        *scoring.circumstances(view.condition, PERSON, confidence),
+        *scoring.common_factors(view.condition, PERSON, confidence),
     )
     when_ko, when_en = scoring.WHEN[view.condition]
     who_ko, who_en = CLINCHED if sign.held else WILD
-    return Account(
+    return Explanation(
         factors,
         {
             "ko": f"{when_ko} {who_ko}: 싸움 의심 (격렬도 {sign.unrest:.1f}, 기준 {needed:g})",

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from detectors.observation.observation import View
-from detectors.observation.tracked_objects import Followed
+from detectors.observation.observation import Observation
+from detectors.observation.tracked_objects import TrackedObject
 from lanewatch.records import PERSON, Box
 
 APART = 1.0
@@ -96,7 +96,7 @@ class Clinches(msgspec.Struct, frozen=True):
         return max(held, key=lambda one: one.unrest, default=None)
 
 
-def follow(clinches: Clinches, view: View) -> Clinches:
+def follow(clinches: Clinches, view: Observation) -> Clinches:
     """Who is near whom after a record; the very same where nobody came, went or is near another."""
     if not view.looked or not (view.followed or clinches.known):
         return clinches
@@ -130,13 +130,13 @@ def outline(before: Box, after: Box) -> float:
     return abs(math.log((right - left) / (c - a))) + abs(math.log((bottom - top) / (d - b)))
 
 
-def _far(one: Followed, other: Followed) -> bool:
+def _far(one: TrackedObject, other: TrackedObject) -> bool:
     """Whether two are so far from each other that there is no need to measure it."""
     reach = FAR * (one.height if one.height > other.height else other.height)
     return abs(one.x - other.x) > reach or abs(one.y - other.y) > reach
 
 
-def _look(view: View, one: Followed, other: Followed) -> Look | None:
+def _look(view: Observation, one: TrackedObject, other: TrackedObject) -> Look | None:
     """The boxes of two, the older's first, if they are near each other."""
     boxes = view.detections.xyxy[[one.detection, other.detection]].tolist()
     (a, b, c, d), (left, top, right, bottom) = boxes

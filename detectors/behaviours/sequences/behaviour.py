@@ -14,18 +14,18 @@ import msgspec
 from pydantic import Field
 
 from detectors import thresholds
-from detectors.behaviours.base import Claim, Wake
+from detectors.behaviours.base import Candidate, Trigger
 from detectors.behaviours.common import vehicle_stops
-from detectors.behaviours.common.vehicle_stops import STOOD_S, Stand
+from detectors.behaviours.common.vehicle_stops import STOOD_S, StoppedVehicle
 from detectors.behaviours.sequences import conditions, explanation, zone_activity
-from detectors.behaviours.sequences.zone_activity import Scene, Spot, Story
-from detectors.observation.camera_geometry import Area, Ground
-from detectors.observation.observation import View
-from detectors.observation.tracked_objects import Followed, Step
-from detectors.thresholds import MoverThresholds, Resolver
+from detectors.behaviours.sequences.zone_activity import PersonPosition, ZoneActivity, ZoneObservation
+from detectors.observation.camera_geometry import CameraGeometry, PixelZone
+from detectors.observation.observation import Observation
+from detectors.observation.tracked_objects import TrackedObject, TrackPoint
+from detectors.thresholds import MovingObjectThresholds, Resolver
 from lanewatch import geometry
-from lanewatch.config.fields import Name
-from lanewatch.config.sequences import OFF_LANE, Composite, Lowerer, Sign
+from lanewatch.config.fields import LocalizedName
+from lanewatch.config.sequences import OFF_LANE, Condition, EventSequence, Mitigation
 from lanewatch.records import LABELS, PERSON, UNKNOWN
 
 VEHICLES = frozenset(LABELS.index(name) for name in ("bicycle", "car", "motorcycle", "bus", "truck"))
@@ -42,7 +42,7 @@ SAME = 0.3
 """Overlap with somebody's or a vehicle's box from which something that stays is him."""
 
 
-class SequenceThresholds(MoverThresholds):
+class SequenceThresholds(MovingObjectThresholds):
     """Of composites. What their steps ask for is written in the composite itself."""
 
     classes: str = Field(
@@ -67,55 +67,55 @@ class SequenceThresholds(MoverThresholds):
         description="Seconds after the end in which it is not raised again at the same zone.",
     )
 
-    def for_s(self, sign: Sign) -> float:
+    def for_s(self, sign: Condition) -> float:
         """How long a sign must last: the threshold of its name, such as ``stay_s``, or what the composite says."""
         return float(getattr(self, f"{sign.what}_s", sign.for_s))
 
-    def times(self, sign: Sign) -> int:
+    def times(self, sign: Condition) -> int:
         """How often it must be seen, likewise: ``trips``."""
         return int(getattr(self, sign.what, sign.times))
 
 
-class Paid(msgspec.Struct, frozen=True):
+class UsedVisit(msgspec.Struct, frozen=True):
     """A registered visit that was paid: who comes to that zone after them, up to its end, is somebody else."""
 
     zone: str
     until: float
 
 
-class Stories(msgspec.Struct, frozen=True):
+class SequenceMemory(msgspec.Struct, frozen=True):
     """What is remembered: the vehicles that stand, what goes on at which zone, and which visits were paid."""
 
-    stands: tuple[Stand, ...] = ()
-    stories: tuple[Story, ...] = ()
-    paid: tuple[Paid, ...] = ()
+    stands: tuple[StoppedVehicle, ...] = ()
+    stories: tuple[ZoneActivity, ...] = ()
+    paid: tuple[UsedVisit, ...] = ()
 
 
-class Composed:
+class SequenceBehaviour:
     """A happening of several steps, as a composite describes it. One event for each time at a zone."""
 
     kind: ClassVar[str]
-    name: ClassVar[Name]
+    name: ClassVar[LocalizedName]
     onvif: ClassVar[str] = ""
     kisa: ClassVar[str] = ""
     places: ClassVar[frozenset[str]]
-    wakes: ClassVar[frozenset[Wake]] = frozenset({"tracks"})
-    composite: ClassVar[Composite]
+    wakes: ClassVar[frozenset[Trigger]] = frozenset({"tracks"})
+    composite: ClassVar[EventSequence]
     Thresholds: ClassVar[type[thresholds.Thresholds]] = SequenceThresholds
-    Memory: ClassVar[type[msgspec.Struct]] = Stories
+    Memory: ClassVar[type[msgspec.Struct]] = SequenceMemory
 
     def __init__(self, limits: Resolver[Any]) -> None:
         self._limits: Resolver[SequenceThresholds] = limits
         first = self.composite.steps[0].signs
         self._stop = next((sign for sign in first if sign.what == "vehicle_stands"), None)
         self._foot = next((sign for sign in first if sign.what == "on_foot"), None)
-        self._areas: dict[tuple[tuple[str, ...], int, int], tuple[Area, ...]] = {}
+        self._areas: dict[tuple[tuple[str, ...], int, int], tuple[PixelZone, ...]] = {}
 
-    def start(self) -> Stories:
+    def start(self) -> SequenceMemory:
         """Nothing happens anywhere."""
-        return Stories()
+        return SequenceMemory()
 
-    def step(self, memory: Stories, view: View) -> tuple[Stories, Sequence[Claim]]:
+    def step(self, memory: SequenceMemory, view: Observation) -> tuple[SequenceMemory, Sequence[Candidate]]:
         """What goes on after a record; a claim for each story that has reached its first step."""
         standing = memory.stands
         if self._stop is not None:
@@ -134,9 +134,9 @@ class Composed:
         claims = [self._claim(one, view) for one in (*gone, *told) if one.steps]
         for one in told:
             paid = self._pays(one, paid, view)
-        return Stories(tuple(one for one in standing if one.left_at is None), tuple(told), paid), claims
+        return SequenceMemory(tuple(one for one in standing if one.left_at is None), tuple(told), paid), claims
 
-    def _visitors(self, view: View) -> bool:
+    def _visitors(self, view: Observation) -> bool:
         """Whether anybody is where a story may begin on foot: asked at every record, so it must cost nothing."""
         if self._foot is None or not view.looked:
             return False
@@ -148,7 +148,7 @@ class Composed:
                         return True
         return False
 
-    def _areas_of(self, where: tuple[str, ...], ground: Ground) -> tuple[Area, ...]:
+    def _areas_of(self, where: tuple[str, ...], ground: CameraGeometry) -> tuple[PixelZone, ...]:
         key = (where, ground.width, ground.height)
         found = self._areas.get(key)
         if found is None:
@@ -156,18 +156,18 @@ class Composed:
             self._areas[key] = found
         return found
 
-    def _may_begin(self, view: View) -> bool:
+    def _may_begin(self, view: Observation) -> bool:
         when = self.composite.when
         return not when or any(view.holds(one) for one in when)
 
     def _begun(
         self,
-        told: list[Story],
-        standing: tuple[Stand, ...],
-        people: list[Followed],
-        view: View,
-        paid: tuple[Paid, ...],
-    ) -> list[Story]:
+        told: list[ZoneActivity],
+        standing: tuple[StoppedVehicle, ...],
+        people: list[TrackedObject],
+        view: Observation,
+        paid: tuple[UsedVisit, ...],
+    ) -> list[ZoneActivity]:
         """With the stories that begin now, and with the vehicles that come to those that go on."""
         known = {one.zone: one for one in told}
         for stand in standing:
@@ -178,7 +178,7 @@ class Composed:
             if zone is None or (one is not None and one.standing is not None):
                 continue
             if one is None or self._is_done(one, view):
-                known[zone] = self._lowered(zone_activity.begun_by(stand, zone), view, paid)
+                known[zone] = self._lowered(zone_activity.begin_with_vehicle(stand, zone), view, paid)
             else:
                 known[zone] = msgspec.structs.replace(one, stand=stand, left_at=None)
         if self._foot is not None and view.looked:
@@ -186,18 +186,18 @@ class Composed:
                 if area.zone.id not in known and view.holds(area.zone.schedule):
                     first = next((one for one in people if self._counts(one, area, view)), None)
                     if first is not None:
-                        new = zone_activity.begun_on_foot(first, area.zone.id, view.captured_at)
+                        new = zone_activity.begin_on_foot(first, area.zone.id, view.captured_at)
                         known[area.zone.id] = self._go_on(self._lowered(new, view, paid), standing, people, view)
         return list(known.values())
 
-    def _is_done(self, one: Story, view: View) -> bool:
+    def _is_done(self, one: ZoneActivity, view: Observation) -> bool:
         """Whether a vehicle that comes now has nothing to do with it: all its steps are reached, or it is harmless;
         who comes after the owner is not he."""
         if one.stand is not None and (one.lowered or len(one.steps) == len(self.composite.steps)):
             return True
         return bool(one.lowered) and not any(_lowers(lowerer, one, view) for lowerer in self.composite.lowerers)
 
-    def _lowered(self, one: Story, view: View, paid: tuple[Paid, ...]) -> Story:
+    def _lowered(self, one: ZoneActivity, view: Observation, paid: tuple[UsedVisit, ...]) -> ZoneActivity:
         """With what makes it harmless, seen until its second step."""
         if len(one.steps) >= 2:
             return one
@@ -209,21 +209,21 @@ class Composed:
         ]
         return msgspec.structs.replace(one, lowered=tuple(sorted({*one.lowered, *now}))) if now else one
 
-    def _pays(self, one: Story, paid: tuple[Paid, ...], view: View) -> tuple[Paid, ...]:
+    def _pays(self, one: ZoneActivity, paid: tuple[UsedVisit, ...], view: Observation) -> tuple[UsedVisit, ...]:
         """With the visit that covers a story of two steps: who only stopped has not paid it."""
         if len(one.steps) < 2 or any(other.zone == one.zone for other in paid):
             return paid
         if all(self.composite.lowerers[number].what != "registered_visit" for number in one.lowered):
             return paid
         visit = view.registered(one.zone, one.means)
-        return paid if visit is None else (*paid, Paid(one.zone, visit.until.timestamp()))
+        return paid if visit is None else (*paid, UsedVisit(one.zone, visit.until.timestamp()))
 
-    def _by(self, stand: Stand, view: View) -> str | None:
+    def _by(self, stand: StoppedVehicle, view: Observation) -> str | None:
         """The zone that a vehicle stands by; "" off the lane; None where it may stand."""
         assert self._stop is not None
         nearest, least = None, self._stop.near * stand.length
         for area in self._areas_of(self._stop.where, view.ground):
-            apart = geometry.apart(area.corners, stand.x, stand.y)
+            apart = geometry.distance_to_polygon(area.corners, stand.x, stand.y)
             if apart <= least and view.holds(area.zone.schedule):
                 nearest, least = area.zone.id, apart
         if nearest is None and OFF_LANE in self._stop.where:
@@ -232,12 +232,14 @@ class Composed:
                 return ""
         return nearest
 
-    def _counts(self, one: Followed, area: Area, view: View) -> bool:
+    def _counts(self, one: TrackedObject, area: PixelZone, view: Observation) -> bool:
         if not area.contains(one.x, one.y):
             return False
         return one.label in self._limits.at(view, area.zone.id, one.label).labels
 
-    def _go_on(self, one: Story, standing: tuple[Stand, ...], people: list[Followed], view: View) -> Story:
+    def _go_on(
+        self, one: ZoneActivity, standing: tuple[StoppedVehicle, ...], people: list[TrackedObject], view: Observation
+    ) -> ZoneActivity:
         stand = one.standing
         if stand is not None:
             now = next((other for other in standing if other.is_it(stand)), None)
@@ -246,7 +248,7 @@ class Composed:
             else:
                 face = one.face
                 if now.missed_s is None:
-                    face = zone_activity.Face(now.label, now.score, now.length, now.box, now.until)
+                    face = zone_activity.Representative(now.label, now.score, now.length, now.box, now.until)
                 one = msgspec.structs.replace(one, stand=now, until=max(one.until, now.until), face=face)
         if not view.looked:
             return one
@@ -255,16 +257,16 @@ class Composed:
         people = [person for person in people if person.label in labels]
         inside = {p.id: p for p in people if any(area.contains(p.x, p.y) for area in areas)}
         near = 1.5 if self._stop is None else self._stop.near
-        one = zone_activity.go_on(one, Scene(view, people, inside, near, _glimpses(areas, view)))
+        one = zone_activity.update(one, ZoneObservation(view, people, inside, near, _glimpses(areas, view)))
         return msgspec.structs.replace(one, things=_things(one, areas, view)) if view.detections.scene.still else one
 
-    def _grounds(self, one: Story, view: View) -> Sequence[Area]:
+    def _grounds(self, one: ZoneActivity, view: Observation) -> Sequence[PixelZone]:
         """Where people go in and out: its zone, or all that the first step names for a vehicle that is by none."""
         if one.zone:
             return [area for area in view.ground.areas if area.zone.id == one.zone]
         return () if self._stop is None else self._areas_of(self._stop.where, view.ground)
 
-    def _over(self, one: Story, view: View) -> bool:
+    def _over(self, one: ZoneActivity, view: Observation) -> bool:
         now = view.captured_at
         if one.standing is not None:
             return now - max(one.since, one.present_at) > PARKED_S
@@ -272,7 +274,7 @@ class Composed:
             return now - one.until > TOUCHED_S
         return now - one.until > self._limits.at(view, one.zone, one.face.label).calm_s
 
-    def _judged(self, one: Story, view: View) -> Story:
+    def _judged(self, one: ZoneActivity, view: Observation) -> ZoneActivity:
         """With the steps that are reached by now, and with what makes it graver or harmless."""
         limits = self._limits.at(view, one.zone, one.face.label)
         reached = list(one.steps)
@@ -288,18 +290,20 @@ class Composed:
         ]
         return msgspec.structs.replace(one, steps=tuple(reached), raised=tuple(raised))
 
-    def _seen(self, sign: Sign, one: Story, reached: list[float], limits: SequenceThresholds, view: View) -> bool:
+    def _seen(
+        self, sign: Condition, one: ZoneActivity, reached: list[float], limits: SequenceThresholds, view: Observation
+    ) -> bool:
         if sign.where and not _at(sign.where, one.zone, view):
             return False
         return conditions.SEEN[sign.what](one, limits.for_s(sign), limits.times(sign), reached, view.captured_at)
 
-    def _claim(self, one: Story, view: View) -> Claim:
+    def _claim(self, one: ZoneActivity, view: Observation) -> Candidate:
         composite = self.composite
         limits = self._limits.at(view, one.zone, one.face.label)
         gravest = [step.severity for step in composite.steps[: len(one.steps)]]
         gravest += [composite.raisers[number].severity for number in one.raised]
         most = min((composite.lowerers[number].at_most for number in one.lowered), default=3)
-        return Claim(
+        return Candidate(
             key=f"{one.zone}/{round(one.since * 1000)}",
             zone=one.zone,
             since=one.since,
@@ -310,18 +314,18 @@ class Composed:
             clarity=one.face.score * one.face.height,
             severity=min(max(gravest), most),
             thresholds=limits,
-            account=lambda: explanation.account(composite, one, view),
+            account=lambda: explanation.explain(composite, one, view),
             cooldown_s=limits.cooldown_s,
         )
 
 
-def _at(where: tuple[str, ...], zone: str, view: View) -> bool:
+def _at(where: tuple[str, ...], zone: str, view: Observation) -> bool:
     if not zone:
         return OFF_LANE in where
     return zone in where or view.ground.zone(zone).kind in where
 
 
-def _lowers(lowerer: Lowerer, one: Story, view: View) -> bool:
+def _lowers(lowerer: Mitigation, one: ZoneActivity, view: Observation) -> bool:
     if lowerer.what == "schedule":
         return view.holds(lowerer.schedule)
     if lowerer.what == "registered_visit":
@@ -330,12 +334,12 @@ def _lowers(lowerer: Lowerer, one: Story, view: View) -> bool:
     return view.condition == "day" if hours is None else view.holds(hours)
 
 
-def _glimpses(areas: Sequence[Area], view: View) -> list[Spot]:
+def _glimpses(areas: Sequence[PixelZone], view: Observation) -> list[PersonPosition]:
     """Persons that the detector saw there and who are not followed, and what moves there and has no name."""
     record = view.detections
     followed = {one.detection for one in view.followed if one.credible and one.label == PERSON}
     return [
-        Spot((left + right) / 2, bottom, bottom - top, label == PERSON)
+        PersonPosition((left + right) / 2, bottom, bottom - top, label == PERSON)
         for row, ((left, top, right, bottom), label, sure) in enumerate(
             zip(record.xyxy.tolist(), record.labels.tolist(), record.scores.tolist(), strict=True)
         )
@@ -344,7 +348,7 @@ def _glimpses(areas: Sequence[Area], view: View) -> list[Spot]:
     ]
 
 
-def _things(one: Story, areas: Sequence[Area], view: View) -> tuple[Step, ...]:
+def _things(one: ZoneActivity, areas: Sequence[PixelZone], view: Observation) -> tuple[TrackPoint, ...]:
     """What lies in the zone, or is gone from it, since the story began; no vehicle, and nobody who stands still."""
     found = list(one.things)
     begin, end = one.since, math.inf if one.left_at is None else one.left_at
@@ -359,5 +363,5 @@ def _things(one: Story, areas: Sequence[Area], view: View) -> tuple[Step, ...]:
         if known or not begin <= region.still_since < end or not any(area.contains(x, y) for area in areas):
             continue
         if all(geometry.overlap(region.box, box) < SAME for box in boxes):
-            found.append(Step(x, y, region.still_since))
+            found.append(TrackPoint(x, y, region.still_since))
     return tuple(found[: zone_activity.MOST])

@@ -5,39 +5,39 @@ from __future__ import annotations
 import math
 
 from detectors import scoring
-from detectors.behaviours.base import Account
-from detectors.behaviours.sequences.zone_activity import Story
-from detectors.observation.observation import View
-from lanewatch.config.sequences import Composite, Sign
+from detectors.behaviours.base import Explanation
+from detectors.behaviours.sequences.zone_activity import ZoneActivity
+from detectors.observation.observation import Observation
+from lanewatch.config.sequences import Condition, EventSequence
 from lanewatch.records import LABELS
 
 
-def account(composite: Composite, one: Story, view: View) -> Account:
+def explain(composite: EventSequence, one: ZoneActivity, view: Observation) -> Explanation:
     """Why a story is suspicious."""
     factors = [
-        scoring.part(f"step_{number + 1}", step.score, what=step.what, at=round(at - one.since, 1))
+        scoring.make_factor(f"step_{number + 1}", step.score, what=step.what, at=round(at - one.since, 1))
         for number, (step, at) in enumerate(zip(composite.steps, one.steps, strict=False))
     ]
     factors += [
-        scoring.part("raised", composite.raisers[number].score, what=composite.raisers[number].what)
+        scoring.make_factor("raised", composite.raisers[number].score, what=composite.raisers[number].what)
         for number in one.raised
     ]
-    factors += scoring.circumstances(view.condition, one.face.label, one.face.score)
+    factors += scoring.common_factors(view.condition, one.face.label, one.face.score)
     left = sum(factor.value for factor in factors)
     for number in one.lowered:
         lowerer = composite.lowerers[number]
         value = max(lowerer.score, -left)  # a score is not below nothing
         left += value
-        factors.append(scoring.part("lowered", value, what=lowerer.what, **_visitor(one, view)))
-    return Account(tuple(factors), _sentence(composite, one, view))
+        factors.append(scoring.make_factor("lowered", value, what=lowerer.what, **_visitor(one, view)))
+    return Explanation(tuple(factors), _sentence(composite, one, view))
 
 
-def _visitor(one: Story, view: View) -> dict[str, str]:
+def _visitor(one: ZoneActivity, view: Observation) -> dict[str, str]:
     visit = view.registered(one.zone, one.means)
     return {} if visit is None else {"visitor": visit.who}
 
 
-def _sentence(composite: Composite, one: Story, view: View) -> dict[str, str]:
+def _sentence(composite: EventSequence, one: ZoneActivity, view: Observation) -> dict[str, str]:
     when_ko, when_en = scoring.WHEN[view.condition]
     where_ko, where_en = "차로 밖에서", "off the lane"
     if one.zone:
@@ -54,7 +54,7 @@ def _sentence(composite: Composite, one: Story, view: View) -> dict[str, str]:
     }
 
 
-def _phrase(sign: Sign, one: Story) -> tuple[str, str]:
+def _phrase(sign: Condition, one: ZoneActivity) -> tuple[str, str]:
     """What a sign has come to by now, in the words of what was really seen: a step may be reached otherwise."""
     if sign.what in ("vehicle_stands", "on_foot"):
         return _beginning(one)
@@ -72,7 +72,7 @@ def _phrase(sign: Sign, one: Story) -> tuple[str, str]:
     return "사람이 떠남", "they left"
 
 
-def _beginning(one: Story) -> tuple[str, str]:
+def _beginning(one: ZoneActivity) -> tuple[str, str]:
     if one.stand is None:
         return "사람이 걸어서 들어옴", "somebody came on foot"
     korean, english = scoring.LABEL_NAMES[LABELS[one.stand.label]]

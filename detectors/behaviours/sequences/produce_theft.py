@@ -13,11 +13,11 @@ from typing import ClassVar
 from pydantic import Field
 
 from detectors import thresholds
-from detectors.behaviours.sequences.behaviour import Composed, SequenceThresholds
-from lanewatch.config.fields import Name
-from lanewatch.config.sequences import Composite
+from detectors.behaviours.sequences.behaviour import SequenceBehaviour, SequenceThresholds
+from lanewatch.config.fields import LocalizedName
+from lanewatch.config.sequences import EventSequence
 
-COMPOSITE = Composite.model_validate(
+COMPOSITE = EventSequence.model_validate(
     {
         "id": "produce_theft",
         "name": {"ko": "농산물 도난 의심", "en": "Suspected produce theft"},
@@ -108,11 +108,11 @@ class TheftThresholds(SequenceThresholds):
     )
 
 
-class ProduceTheft(Composed):
+class ProduceTheft(SequenceBehaviour):
     """Somebody stops by produce, or comes on foot, loads and leaves. One event that escalates."""
 
     kind: ClassVar[str] = COMPOSITE.id
-    name: ClassVar[Name] = COMPOSITE.name
+    name: ClassVar[LocalizedName] = COMPOSITE.name
     places: ClassVar[frozenset[str]] = frozenset({"produce", "lane"})
-    composite: ClassVar[Composite] = COMPOSITE
+    composite: ClassVar[EventSequence] = COMPOSITE
     Thresholds: ClassVar[type[thresholds.Thresholds]] = TheftThresholds

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from detectors.behaviours.common.vehicle_stops import Stand
-from detectors.observation.observation import View
-from detectors.observation.tracked_objects import Followed, Step
+from detectors.behaviours.common.vehicle_stops import StoppedVehicle
+from detectors.observation.observation import Observation
+from detectors.observation.tracked_objects import TrackedObject, TrackPoint
 from lanewatch.records import LABELS, Box
 
 BRIDGE_S = 30.0
@@ -41,7 +41,7 @@ MOST = 16
 """Of people, stays and visits that are remembered: nobody counts farther."""
 
 
-class Stay(msgspec.Struct, frozen=True):
+class ZonePresence(msgspec.Struct, frozen=True):
     """Somebody who went into the zone and has not been seen to leave it.
 
     ``out_since`` is since when he is seen outside, None while he is not.
@@ -56,7 +56,7 @@ class Stay(msgspec.Struct, frozen=True):
     out_since: float | None = None
 
 
-class Spot(NamedTuple):
+class PersonPosition(NamedTuple):
     """Somebody in the zone, by his foot point and height in pixels, with the detector's name for people or without."""
 
     x: float
@@ -69,7 +69,7 @@ class Spot(NamedTuple):
         return math.hypot(self.x - x, self.y - y) / max(self.height, 1.0)
 
 
-class Glimpsed(msgspec.Struct, frozen=True):
+class UntrackedPresence(msgspec.Struct, frozen=True):
     """Those who are, or were last, seen in the zone.
 
     Attributes:
@@ -93,7 +93,7 @@ class Glimpsed(msgspec.Struct, frozen=True):
     moved: bool = False
 
 
-class Face(msgspec.Struct, frozen=True):
+class Representative(msgspec.Struct, frozen=True):
     """Who or what stands for the happening: what is shown of it."""
 
     label: int
@@ -103,7 +103,7 @@ class Face(msgspec.Struct, frozen=True):
     seen_at: float
 
 
-class Story(msgspec.Struct, frozen=True):
+class ZoneActivity(msgspec.Struct, frozen=True):
     """What has happened so far at one zone.
 
     Attributes:
@@ -131,20 +131,20 @@ class Story(msgspec.Struct, frozen=True):
     zone: str
     since: float
     until: float
-    born: Step
-    face: Face
+    born: TrackPoint
+    face: Representative
     tracks: tuple[int, ...]
-    stand: Stand | None = None
+    stand: StoppedVehicle | None = None
     left_at: float | None = None
     people: tuple[int, ...] = ()
     crowd: int = 0
     ways: tuple[float, ...] = ()
-    glimpsed: Glimpsed | None = None
-    inside: tuple[Stay, ...] = ()
+    glimpsed: UntrackedPresence | None = None
+    inside: tuple[ZonePresence, ...] = ()
     visits: tuple[float, ...] = ()
     present_s: float = 0.0
     present_at: float = -math.inf
-    things: tuple[Step, ...] = ()
+    things: tuple[TrackPoint, ...] = ()
     steps: tuple[float, ...] = ()
     raised: tuple[int, ...] = ()
     lowered: tuple[int, ...] = ()
@@ -165,12 +165,12 @@ class Story(msgspec.Struct, frozen=True):
         return self.present_s if self.ways or self.inside or self.visits else 0.0
 
     @property
-    def standing(self) -> Stand | None:
+    def standing(self) -> StoppedVehicle | None:
         """The vehicle while it stands."""
         return self.stand if self.left_at is None else None
 
 
-class Scene(NamedTuple):
+class ZoneObservation(NamedTuple):
     """What of a record matters to a story.
 
     Attributes:
@@ -180,11 +180,11 @@ class Scene(NamedTuple):
         glimpses: Who is seen in the zone and is not followed: persons, and what moves there and has no name.
     """
 
-    view: View
-    people: list[Followed]
-    inside: dict[int, Followed]
+    view: Observation
+    people: list[TrackedObject]
+    inside: dict[int, TrackedObject]
     near: float
-    glimpses: list[Spot]
+    glimpses: list[PersonPosition]
 
     @property
     def persons(self) -> bool:
@@ -192,18 +192,18 @@ class Scene(NamedTuple):
         return any(spot.named for spot in self.glimpses)
 
 
-def begun_by(stand: Stand, zone: str) -> Story:
+def begin_with_vehicle(stand: StoppedVehicle, zone: str) -> ZoneActivity:
     """A vehicle has stopped by a zone."""
-    face = Face(stand.label, stand.score, stand.length, stand.box, stand.until)
-    return Story(zone, stand.since, stand.until, stand.born, face, (stand.track,), stand)
+    face = Representative(stand.label, stand.score, stand.length, stand.box, stand.until)
+    return ZoneActivity(zone, stand.since, stand.until, stand.born, face, (stand.track,), stand)
 
 
-def begun_on_foot(one: Followed, zone: str, now: float) -> Story:
+def begin_on_foot(one: TrackedObject, zone: str, now: float) -> ZoneActivity:
     """Somebody has come into a zone."""
-    return Story(zone, now, now, one.born, _face(one, now), (one.id,))
+    return ZoneActivity(zone, now, now, one.born, _face(one, now), (one.id,))
 
 
-def go_on(story: Story, scene: Scene) -> Story:
+def update(story: ZoneActivity, scene: ZoneObservation) -> ZoneActivity:
     """The story after a look at people."""
     now = scene.view.captured_at
     if story.standing is not None and len(story.steps) < 2 and now - story.present_at > HIDDEN_S and story.present_s:
@@ -214,7 +214,7 @@ def go_on(story: Story, scene: Scene) -> Story:
     stays, visits = _stays(story, scene)
     known = {stay.track for stay in stays}
     new = [one for one in scene.inside.values() if one.id not in known and _belongs(story, one, scene)]
-    stays += [Stay(one.id, now, now, one.x, one.y, one.height) for one in new]
+    stays += [ZonePresence(one.id, now, now, one.x, one.y, one.height) for one in new]
     here = [stay for stay in stays if stay.until == now]
     tracks = tuple(dict.fromkeys((*story.tracks, *(one.id for one in new))))[:MOST]
     changed = msgspec.structs.replace(
@@ -226,16 +226,16 @@ def go_on(story: Story, scene: Scene) -> Story:
     if not (here or glimpsed):
         return changed
     if changed.standing is not None:
-        followed = [Spot(one.x, one.y, one.height, named=True) for one in scene.inside.values()]
+        followed = [PersonPosition(one.x, one.y, one.height, named=True) for one in scene.inside.values()]
         changed = _way(changed, scene.glimpses + followed, bool(here) or scene.persons, now)
     return _present(changed, bool(here), now)
 
 
-def _way(story: Story, spots: list[Spot], named: bool, now: float) -> Story:
+def _way(story: ZoneActivity, spots: list[PersonPosition], named: bool, now: float) -> ZoneActivity:
     """With a way more where people are in the zone for a visit without a break, and not where they were before it."""
     one, ways = story.glimpsed, story.ways
     if one is None:
-        one = Glimpsed(now, named, way=False, x=spots[0].x, y=spots[0].y, from_x=spots[0].x, from_y=spots[0].y)
+        one = UntrackedPresence(now, named, way=False, x=spots[0].x, y=spots[0].y, from_x=spots[0].x, from_y=spots[0].y)
     elif now - story.present_at > TOGETHER_S:
         one = msgspec.structs.replace(one, since=now, named=named, way=False)
     x, y = one.x, one.y
@@ -247,16 +247,16 @@ def _way(story: Story, spots: list[Spot], named: bool, now: float) -> Story:
     return msgspec.structs.replace(story, glimpsed=one, ways=ways)
 
 
-def _set_out(one: Glimpsed) -> Glimpsed:
+def _set_out(one: UntrackedPresence) -> UntrackedPresence:
     """A way is counted here: for the next one somebody must have gone elsewhere."""
     return msgspec.structs.replace(one, from_x=one.x, from_y=one.y, moved=False)
 
 
-def _faced(story: Story, one: Followed, now: float) -> Face:
+def _faced(story: ZoneActivity, one: TrackedObject, now: float) -> Representative:
     return story.face if story.standing is not None else _face(one, now)
 
 
-def _present(story: Story, followed: bool, now: float) -> Story:
+def _present(story: ZoneActivity, followed: bool, now: float) -> ZoneActivity:
     bridge_s = BRIDGE_S if followed or story.standing is None else GLIMPSE_S
     passed_s = now - story.present_at
     before_s = story.present_s if story.stand is not None or passed_s <= BRIDGE_S else 0.0
@@ -265,7 +265,7 @@ def _present(story: Story, followed: bool, now: float) -> Story:
     return msgspec.structs.replace(story, present_s=present_s, present_at=now, until=until)
 
 
-def _people(story: Story, stand: Stand, scene: Scene) -> Story:
+def _people(story: ZoneActivity, stand: StoppedVehicle, scene: ZoneObservation) -> ZoneActivity:
     """Those who came with the vehicle: born near it while it stands, or near it when it stopped."""
     now = scene.view.captured_at
     more, crowd, ways, glimpsed = [], story.crowd, story.ways, story.glimpsed
@@ -286,14 +286,14 @@ def _people(story: Story, stand: Stand, scene: Scene) -> Story:
     return msgspec.structs.replace(story, people=people, crowd=crowd, ways=ways, glimpsed=glimpsed)
 
 
-def _elsewhere(glimpsed: Glimpsed | None, one: Followed) -> bool:
+def _elsewhere(glimpsed: UntrackedPresence | None, one: TrackedObject) -> bool:
     """Whether one who comes out of the vehicle is not the one who has been standing in the zone."""
     if glimpsed is None or glimpsed.moved:
         return True
-    return Spot(one.x, one.y, one.height, named=True).apart(glimpsed.from_x, glimpsed.from_y) >= MOVED
+    return PersonPosition(one.x, one.y, one.height, named=True).apart(glimpsed.from_x, glimpsed.from_y) >= MOVED
 
 
-def _belongs(story: Story, one: Followed, scene: Scene) -> bool:
+def _belongs(story: ZoneActivity, one: TrackedObject, scene: ZoneObservation) -> bool:
     """Whether one in the zone has to do with it: without a vehicle everybody, else who came with it, or was first
     seen in the zone after somebody came with it."""
     if story.stand is None or one.id in story.people:
@@ -301,7 +301,7 @@ def _belongs(story: Story, one: Followed, scene: Scene) -> bool:
     return bool(story.people) and one.born.at >= story.stand.since and one.before == one.born
 
 
-def _stays(story: Story, scene: Scene) -> tuple[list[Stay], list[float]]:
+def _stays(story: ZoneActivity, scene: ZoneObservation) -> tuple[list[ZonePresence], list[float]]:
     """Who is in the zone still, and the visits of those who have left it."""
     now = scene.view.captured_at
     outside = {one.id: one for one in scene.people if one.id not in scene.inside}
@@ -313,7 +313,7 @@ def _stays(story: Story, scene: Scene) -> tuple[list[Stay], list[float]]:
             one = _again(stay, scene.inside, taken, now)
         if one is not None:
             taken.add(one.id)
-            stays.append(Stay(one.id, stay.since, now, one.x, one.y, one.height))
+            stays.append(ZonePresence(one.id, stay.since, now, one.x, one.y, one.height))
             continue
         gone = outside.get(stay.track)
         if gone is None:
@@ -331,7 +331,7 @@ def _stays(story: Story, scene: Scene) -> tuple[list[Stay], list[float]]:
     return stays, visits
 
 
-def _again(stay: Stay, people: dict[int, Followed], taken: set[int], now: float) -> Followed | None:
+def _again(stay: ZonePresence, people: dict[int, TrackedObject], taken: set[int], now: float) -> TrackedObject | None:
     """One who was born after somebody vanished, where that one can have come in the time."""
     reach = min(REACH + PACE * (now - stay.until), FARTHEST) * max(stay.height, 1.0)
     for one in people.values():
@@ -344,5 +344,5 @@ def _again(stay: Stay, people: dict[int, Followed], taken: set[int], now: float)
     return None
 
 
-def _face(one: Followed, now: float) -> Face:
-    return Face(one.label, one.score, one.height, one.box, now)
+def _face(one: TrackedObject, now: float) -> Representative:
+    return Representative(one.label, one.score, one.height, one.box, now)

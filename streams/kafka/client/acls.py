@@ -14,7 +14,7 @@ from kafka.errors import AuthorizationError, GroupAuthorizationFailedError, Retr
 
 from streams.kafka.client.connection import Broker
 from streams.kafka.client.errors import BrokerError
-from streams.kafka.client.topics import Stream, Topics, ensure
+from streams.kafka.client.topics import Stream, Topics, ensure_topics
 
 Stage = Literal["admin", "sample", "detect", "watch", "correlate", "serve", "keep", "status"]
 Operation = Literal["READ", "WRITE", "DESCRIBE", "CREATE", "DELETE", "ALTER", "ALTER_CONFIGS", "DESCRIBE_CONFIGS"]
@@ -31,7 +31,7 @@ _MANAGING: tuple[Operation, ...] = ("CREATE", "ALTER", "ALTER_CONFIGS")
 
 
 @dataclass(frozen=True)
-class Rights:
+class StageRights:
     """Of one stage, beyond what all have.
 
     Attributes:
@@ -45,24 +45,26 @@ class Rights:
     managing: tuple[Operation, ...] = ()
 
 
-RIGHTS: Mapping[Stage, Rights] = MappingProxyType(
+RIGHTS: Mapping[Stage, StageRights] = MappingProxyType(
     {
         # publishes the site, moves cameras between samplers, makes the topics
-        "admin": Rights({"site": ("READ", "WRITE"), "holders": ("READ", "WRITE")}, managing=_MANAGING),
-        "sample": Rights({"site": ("READ",), "holders": ("READ", "WRITE"), "frames": ("WRITE",)}, groups=("sample",)),
-        "detect": Rights({"site": ("READ",), "frames": ("READ",), "detections": ("WRITE",)}, groups=("detect",)),
-        "watch": Rights(
+        "admin": StageRights({"site": ("READ", "WRITE"), "holders": ("READ", "WRITE")}, managing=_MANAGING),
+        "sample": StageRights(
+            {"site": ("READ",), "holders": ("READ", "WRITE"), "frames": ("WRITE",)}, groups=("sample",)
+        ),
+        "detect": StageRights({"site": ("READ",), "frames": ("READ",), "detections": ("WRITE",)}, groups=("detect",)),
+        "watch": StageRights(
             {"site": ("READ",), "detections": ("READ",), "checkpoints": ("READ", "WRITE"), "events": ("WRITE",)},
             groups=("watch",),
         ),
-        "correlate": Rights(
+        "correlate": StageRights(
             {"site": ("READ",), "events": ("READ", "WRITE"), "checkpoints": ("READ", "WRITE")}, groups=("correlate",)
         ),
         # evidence is cut from the frames
-        "serve": Rights({"site": ("READ",), "events": ("READ",), "frames": ("READ",)}, groups=("serve",)),
-        "keep": Rights({"site": ("READ",), "detections": ("READ",)}, groups=("archive",)),
+        "serve": StageRights({"site": ("READ",), "events": ("READ",), "frames": ("READ",)}, groups=("serve",)),
+        "keep": StageRights({"site": ("READ",), "detections": ("READ",)}, groups=("archive",)),
         # looks at lags and at who samples what
-        "status": Rights({"site": ("READ",), "holders": ("READ",), "events": ("READ",)}, groups=("*",)),
+        "status": StageRights({"site": ("READ",), "holders": ("READ",), "events": ("READ",)}, groups=("*",)),
     }
 )
 
@@ -83,7 +85,7 @@ class Grant:
     prefixed: bool = False
 
 
-def stage(command: str) -> Stage:
+def stage_of_command(command: str) -> Stage:
     """Whose rights a command needs: its stage's, or the administrator's, such as for ``publish``."""
     return next((one for one in STAGES if one == command), "admin")
 
@@ -140,7 +142,7 @@ def rules(topics: Topics, stage: Stage, principal: str) -> list[ACL]:
     ]
 
 
-def ready(broker: Broker, topics: Topics, stage: Stage) -> None:
+def check_stage(broker: Broker, topics: Topics, stage: Stage) -> None:
     """That a stage can begin: the broker answers, the topics are as they must be, and all that it does is allowed.
 
     Raises:
@@ -148,15 +150,15 @@ def ready(broker: Broker, topics: Topics, stage: Stage) -> None:
         BrokerError: it can't begin; says what to do.
     """
     try:
-        ensure(broker, topics)
+        ensure_topics(broker, topics)
     except BrokerError as error:
         if isinstance(error.__cause__, AuthorizationError):
-            demand(broker, topics, stage)  # says all that is missing, with the commands
+            check_rights(broker, topics, stage)  # says all that is missing, with the commands
         raise
-    demand(broker, topics, stage)
+    check_rights(broker, topics, stage)
 
 
-def demand(broker: Broker, topics: Topics, stage: Stage) -> None:
+def check_rights(broker: Broker, topics: Topics, stage: Stage) -> None:
     """Asks the broker whether this process may do what its stage does, before it begins.
 
     Raises:

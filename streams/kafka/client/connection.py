@@ -13,10 +13,10 @@ from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssi
 from kafka.errors import AuthorizationError, KafkaError, RetriableError
 from kafka.record import util as checksums
 
-from lanewatch.config.site import Kafka, Site
-from streams.kafka.client.diagnostics import endpoint, probe
+from lanewatch.config.site import KafkaConfig, Site
+from streams.kafka.client.diagnostics import check_broker, endpoint
 from streams.kafka.client.errors import BrokerAwayError, BrokerError
-from streams.kafka.client.kafka_python_patches import Member
+from streams.kafka.client.kafka_python_patches import PatchedConsumer
 from streams.kafka.client.security import settings as secured
 
 __all__ = ["CONNECT_MS", "SESSION_S", "Broker", "BrokerAwayError", "BrokerError"]
@@ -45,7 +45,7 @@ class Broker:
 
     def __init__(self, site: Site, client: str, environment: Mapping[str, str] = os.environ) -> None:
         _checked()
-        self.kafka: Kafka = site.kafka
+        self.kafka: KafkaConfig = site.kafka
         told = environment.get("LANEWATCH_KAFKA", "")
         self.addresses = [one.strip() for one in told.split(",") if one.strip()] or list(site.kafka.brokers)
         for address in self.addresses:
@@ -84,7 +84,7 @@ class Broker:
             "session_timeout_ms": int(session_s * 1000),
             "heartbeat_interval_ms": int(session_s * 1000 / 4),
         }
-        return Member(**self._common | _READING | usual | settings)
+        return PatchedConsumer(**self._common | _READING | usual | settings)
 
     def admin(self) -> KafkaAdminClient:
         """An administrator."""
@@ -102,7 +102,7 @@ class Broker:
         troubles: list[BrokerError] = []
         for address in self.addresses:
             try:
-                probe(address, self._security)
+                check_broker(address, self._security)
             except BrokerError as error:
                 troubles.append(error)
             else:

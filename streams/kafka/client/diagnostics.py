@@ -19,7 +19,7 @@ PATIENCE_S = 1.5
 """For each guess. There are three, after the 3 s in which it was asked as a broker: ten seconds are not exceeded."""
 
 
-def identify(host: str, port: int) -> Literal["tls", "http", "kafka"] | None:
+def identify_protocol(host: str, port: int) -> Literal["tls", "http", "kafka"] | None:
     """What it is: something behind TLS, a web server, a broker without TLS; None where it is silent or unknown."""
     if _speaks_kafka(host, port):
         return "kafka"
@@ -74,7 +74,7 @@ _PASSWORD_WANTED = "it asks for a user and a password: set kafka.security.protoc
 _CERTIFICATE_WANTED = "it wants a certificate of ours that it trusts: see kafka.security.certificate and key"
 
 
-def probe(address: str, settings: dict[str, Any]) -> None:
+def check_broker(address: str, settings: dict[str, Any]) -> None:
     """Greets a broker as a client with these settings would, and looks whether the brokers it names can be reached.
 
     Args:
@@ -232,7 +232,7 @@ class _Probe:
 
     def stranger(self) -> NoReturn:
         """Something is there, and did not answer as it should: says what it is."""
-        found = identify(self._host, self._port)
+        found = identify_protocol(self._host, self._port)
         if found == "kafka" and "ssl_context" in self._settings:
             self._fail(
                 "it speaks no TLS; set kafka.security.protocol to plaintext or sasl_plaintext, or use another port"

@@ -19,7 +19,7 @@ from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
 
 
-class Member(KafkaConsumer):  # type: ignore[misc]  # kafka-python has no types
+class PatchedConsumer(KafkaConsumer):  # type: ignore[misc]  # kafka-python has no types
     """kafka-python 3.0.12 begins to join anew where a refresh of the metadata lacks the topic for a moment; when the
     next refresh has it again it thinks that there is nothing to join, and forgets the join that is under way. Its
     heartbeats stay switched off then: it is thrown out of the group, and reads its old partitions for ever.
@@ -45,15 +45,15 @@ batches several thousand times a second; while an answer is under way it spins. 
 _LATER = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
-class WideClient(KafkaNetClient):  # type: ignore[misc]  # kafka-python has no types
+class LargeReadClient(KafkaNetClient):  # type: ignore[misc]  # kafka-python has no types
     """Reads as much as is there."""
 
     def __init__(self, **configs: Any) -> None:
         net = NetworkSelector(**configs)
-        super().__init__(net=net, manager=_WideManager(net, **configs), **configs)
+        super().__init__(net=net, manager=_LargeReadManager(net, **configs), **configs)
 
 
-class PacedClient(WideClient):
+class ThrottledClient(LargeReadClient):
     """A producer's: wakes, and is woken, at most once in ``PAUSE_S``; nothing waits longer than that for it."""
 
     def __init__(self, **configs: Any) -> None:
@@ -82,7 +82,7 @@ class PacedClient(WideClient):
         super().poll(timeout_ms, future)
 
 
-class _WideManager(KafkaConnectionManager):  # type: ignore[misc]
+class _LargeReadManager(KafkaConnectionManager):  # type: ignore[misc]
     async def _build_transport(self, *args: Any, **settings: Any) -> Any:
         transport = await super()._build_transport(*args, **settings)
         transport._sock_recv = partial(_received, transport)

@@ -59,7 +59,7 @@ class _Item(NamedTuple):
     size: int
 
 
-class FrameSender:
+class FrameProducer:
     """Sends frames and ticks; the newest wins.
 
     kafka-python keeps what is sent until it is acknowledged, without a bound. Here the bytes in flight are bounded: at
@@ -125,7 +125,7 @@ class FrameSender:
         """
         if trace is None and frame.packed is not None:
             trace = tracing.sampled("sample", frame.received_at, camera=frame.camera, slot=frame.slot)
-        message = codec.of_frame(frame).traced(trace)
+        message = codec.encode_frame(frame).traced(trace)
         size = message.size
         if size > MAX_FRAME_BYTES:
             what = f"slot {frame.slot}: {size} bytes, at most {MAX_FRAME_BYTES}"
@@ -210,7 +210,7 @@ class FrameSender:
             future = self._producer.send(self._topic, value, key, headers, item.partition)
         except KafkaTimeoutError as error:  # it knows nothing of the topic yet
             self._again_at = time.monotonic() + _AGAIN_S
-            metrics.repeated(
+            metrics.log_throttled(
                 log, "frames wait", "%s: frames wait for the broker: %s", self._topic, error, topic=self._topic
             )
             return False
@@ -243,7 +243,7 @@ class FrameSender:
 
     def _lost(self, camera: str, partition: int, reason: str, what: str) -> None:
         metrics.dropped("sample", camera, reason)
-        metrics.repeated(
+        metrics.log_throttled(
             log,
             f"frame {reason}",
             "a frame is lost (%s): %s",
@@ -255,7 +255,7 @@ class FrameSender:
         )
 
 
-class Sender:
+class ReliableProducer:
     """Sends detections, events, checkpoints and sites: acknowledged by all copies, in order; a record may come twice.
 
     Args:

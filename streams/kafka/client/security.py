@@ -7,7 +7,7 @@ import ssl
 from pathlib import Path
 from typing import Any
 
-from lanewatch.config.site import Security
+from lanewatch.config.site import KafkaSecurity
 from streams.kafka.client.errors import BrokerError
 
 
@@ -20,7 +20,7 @@ class Secret(str):
         return "'***'"
 
 
-def settings(security: Security) -> dict[str, Any]:
+def settings(security: KafkaSecurity) -> dict[str, Any]:
     """What kafka-python must be told.
 
     Raises:
@@ -50,7 +50,7 @@ def _hush() -> None:
     library.setLevel(max(library.level, logging.WARNING))
 
 
-def context(security: Security) -> ssl.SSLContext:
+def context(security: KafkaSecurity) -> ssl.SSLContext:
     """How the broker's certificate is checked, and which one of ours it gets.
 
     Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from streams.kafka.client.kafka_python_patches import PacedClient, WideClient
+from streams.kafka.client.kafka_python_patches import LargeReadClient, ThrottledClient
 from streams.kafka.client.topics import ROOM_BYTES
 
 FRAME_SEND: dict[str, Any] = {
@@ -16,7 +16,7 @@ FRAME_SEND: dict[str, Any] = {
     "max_request_size": ROOM_BYTES,
     "max_in_flight_requests_per_connection": 1,  # with more, a request tried again lands behind its successor
     "delivery_timeout_ms": 120_000,
-    "kafka_client": PacedClient,
+    "kafka_client": ThrottledClient,
     "max_block_ms": 50,  # a sampler's thread does not wait for a broker that is away
 }
 """Of what sends frames: the newest matters, and none waits long."""
@@ -41,6 +41,6 @@ FRAME_FETCH: dict[str, Any] = {
     "max_partition_fetch_bytes": 1 << 20,  # one record comes whole, however large it is
     "max_poll_records": 100,
     "fetch_max_wait_ms": 100,
-    "kafka_client": WideClient,
+    "kafka_client": LargeReadClient,
 }
 """Of what reads frames."""

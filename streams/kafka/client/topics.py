@@ -11,7 +11,7 @@ from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import TopicAuthorizationFailedError, for_code
 
-from lanewatch.config.site import Retention, Site
+from lanewatch.config.site import Site, TopicRetention
 from streams.kafka.client.connection import Broker
 from streams.kafka.client.errors import BrokerError
 
@@ -85,7 +85,7 @@ class Topics:
         return Topic(stream, f"{self.prefix}.{stream}", partitions, config)
 
 
-def _kept(retention: Retention, partitions: int) -> dict[str, str]:
+def _kept(retention: TopicRetention, partitions: int) -> dict[str, str]:
     each = int(retention.gigabytes * 1e9 / partitions)
     return {
         "cleanup.policy": "delete",
@@ -130,7 +130,7 @@ _NEEDED = {
 }
 
 
-def ensure(broker: Broker, topics: Topics, *, alter: bool = False) -> None:
+def ensure_topics(broker: Broker, topics: Topics, *, alter: bool = False) -> None:
     """Creates the topics that are missing, and looks at those that are there. Several stages may do so at once.
 
     Args:

@@ -15,7 +15,7 @@ from streams.kafka.consumer.broker_clock import BrokerClock
 BEAT_S = 1.0
 
 
-class Pulse:
+class ConsumerMetrics:
     """Called with whatever a poll gave, it keeps the stage's gauges; cheap enough for every poll.
 
     Args:
@@ -36,7 +36,7 @@ class Pulse:
             return
         self._told = now
         mine = [one for one in consumer.assignment() if one.topic == self._topic]
-        metrics.held(self._stage, self._topic, {one.partition for one in mine})
+        metrics.assigned_partitions(self._stage, self._topic, {one.partition for one in mine})
         behind = 0
         for one in mine:
             end = consumer.highwater(one)

@@ -15,7 +15,7 @@ from lanewatch import metrics
 from streams.kafka.client.connection import subscribe
 
 
-class Progress:
+class OffsetProgress:
     """Keeps which records of a partition are in hand; ``position`` is what may be committed.
 
     Records begin in the order of their offsets, in one thread; they may end in any order, in any thread.
@@ -54,17 +54,17 @@ Offsets = dict[TopicPartition, OffsetAndMetadata]
 
 
 @dataclass(eq=False)
-class Share:
+class AssignedPartition:
     """A partition for as long as it is ours. One that comes back is another share: what is still in hand of the first
     never moves the offset of the second."""
 
     partition: TopicPartition
-    progress: Progress = field(default_factory=Progress)
+    progress: OffsetProgress = field(default_factory=OffsetProgress)
     committed: int | None = None
     live: bool = True
 
 
-class Shares(ConsumerRebalanceListener):  # type: ignore[misc]
+class OffsetTracker(ConsumerRebalanceListener):  # type: ignore[misc]
     """Told by the group what comes and goes, from the client's own thread; asked by the loop.
 
     Args:
@@ -72,11 +72,11 @@ class Shares(ConsumerRebalanceListener):  # type: ignore[misc]
         gone: told of each share that went.
     """
 
-    def __init__(self, consumer: KafkaConsumer, gone: Callable[[Share], None] | None = None) -> None:
+    def __init__(self, consumer: KafkaConsumer, gone: Callable[[AssignedPartition], None] | None = None) -> None:
         self._consumer = consumer
         self._gone = gone
         self._lock = threading.Lock()
-        self._shares: dict[TopicPartition, Share] = {}
+        self._shares: dict[TopicPartition, AssignedPartition] = {}
 
     def join(self, topic: str) -> None:
         """Subscribes to a topic.
@@ -86,7 +86,7 @@ class Shares(ConsumerRebalanceListener):  # type: ignore[misc]
         """
         subscribe(self._consumer, topic, self)
 
-    def of(self, partition: TopicPartition) -> Share | None:
+    def of(self, partition: TopicPartition) -> AssignedPartition | None:
         """The share of a partition; None where it has been taken away meanwhile."""
         with self._lock:
             return self._shares.get(partition)
@@ -130,7 +130,7 @@ class Shares(ConsumerRebalanceListener):  # type: ignore[misc]
         """Partitions have come."""
         with self._lock:
             for partition in assigned:
-                self._shares[partition] = Share(partition)
+                self._shares[partition] = AssignedPartition(partition)
         self._say()
 
     def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
@@ -166,7 +166,7 @@ class Shares(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def _committed(self, offsets: Offsets, answer: object) -> None:
         if isinstance(answer, Exception):
-            metrics.repeated(log, "commit", "offsets were not committed, it is tried again: %r", answer)
+            metrics.log_throttled(log, "commit", "offsets were not committed, it is tried again: %r", answer)
             return
         with self._lock:
             for partition, offset in offsets.items():

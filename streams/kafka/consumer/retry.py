@@ -42,7 +42,7 @@ _MENDS = {
 log = metrics.log("kafka")
 
 
-class Patience:
+class RetryPolicy:
     """Takes the errors of a stage's clients: says once a minute that it waits, and gives up where that is no use.
 
     Args:
@@ -67,7 +67,7 @@ class Patience:
             raise BrokerError(f"{self._doing}: {type(error).__name__}: {error}{mend and '; ' + mend}") from error
         self._troubled = True
         metrics.broker(self._stage, up=False)
-        metrics.repeated(log, self._reason, "%s: the broker is waited for: %s", self._doing, error or repr(error))
+        metrics.log_throttled(log, self._reason, "%s: the broker is waited for: %s", self._doing, error or repr(error))
         stop.wait(PAUSE_S)
 
     def relieved(self) -> None:
@@ -75,7 +75,7 @@ class Patience:
         if self._troubled:
             self._troubled = False
             metrics.broker(self._stage, up=True)
-            metrics.unsay(log, [self._reason])
+            metrics.reset_throttle(log, [self._reason])
             log.info("%s: goes on", self._doing)
 
     @property

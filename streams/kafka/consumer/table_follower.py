@@ -13,8 +13,8 @@ from kafka.errors import KafkaError
 from lanewatch import metrics
 from streams.kafka.client.connection import Broker
 from streams.kafka.client.errors import BrokerError
-from streams.kafka.codec import WireError
-from streams.kafka.consumer.retry import Patience
+from streams.kafka.codec import CodecError
+from streams.kafka.consumer.retry import RetryPolicy
 
 POLL_MS = 100
 CLOSE_MS = 1000
@@ -22,7 +22,7 @@ CLOSE_MS = 1000
 log = metrics.log("kafka")
 
 
-class Follower:
+class TableFollower:
     """Reads some partitions of a topic in a thread of its own; a context manager.
 
     A broker that is away is waited for; then all is read anew, so that what is taken twice must do no harm.
@@ -32,7 +32,7 @@ class Follower:
         stage: for whom it counts and speaks.
         topic: its name.
         partitions: how many; all are followed.
-        take: takes a record, from this follower's thread. What it cannot read (``WireError``) is counted and skipped.
+        take: takes a record, from this follower's thread. What it cannot read (``CodecError``) is counted and skipped.
         taken: called after each batch of records, from the same thread.
     """
 
@@ -57,7 +57,7 @@ class Follower:
         self._error: BrokerError | None = None
         self._thread = threading.Thread(target=self._run, name=f"follow-{topic}", daemon=True)
 
-    def __enter__(self) -> Follower:
+    def __enter__(self) -> TableFollower:
         self._thread.start()
         return self
 
@@ -89,7 +89,7 @@ class Follower:
                 raise BrokerError(f"broker {self._broker.where}: {what} ({timeout_s:g} s)")
 
     def _run(self) -> None:
-        patience = Patience(self._stage, f"reading {self._topic}")
+        patience = RetryPolicy(self._stage, f"reading {self._topic}")
         while not self._stop.is_set():
             try:
                 consumer = self._broker.consumer(fetch_max_wait_ms=POLL_MS)
@@ -113,7 +113,7 @@ class Follower:
             self._error = error
             self._changed.notify_all()
 
-    def _follow(self, consumer: KafkaConsumer, patience: Patience) -> None:
+    def _follow(self, consumer: KafkaConsumer, patience: RetryPolicy) -> None:
         consumer.assign(self._places)
         unread = consumer.end_offsets(self._places)
         patience.relieved()
@@ -132,8 +132,8 @@ class Follower:
     def _one(self, record: ConsumerRecord) -> None:
         try:
             self._take(record)
-        except WireError as error:
-            metrics.refused(self._stage, error)
+        except CodecError as error:
+            metrics.record_refused(self._stage, error)
 
 
 def _before(consumer: KafkaConsumer, place: TopicPartition, end: int) -> bool:

@@ -16,7 +16,7 @@ from streams.kafka import codec
 from streams.kafka.client.connection import Broker
 from streams.kafka.client.settings import FRAME_FETCH
 from streams.kafka.client.topics import Topics
-from streams.kafka.consumer.retry import Patience
+from streams.kafka.consumer.retry import RetryPolicy
 
 BEFORE_S = 3.0
 """Reading begins so much before what is wanted: records lie in the order of their arrival, which jitters."""
@@ -43,7 +43,7 @@ _FETCH = FRAME_FETCH | {"fetch_max_wait_ms": 50}
 log = metrics.log("footage")
 
 
-class Rewind:
+class FrameLookup:
     """Reads back a camera's frames. Used by one thread at a time; others wait.
 
     Where a capture time lies is guessed from how late its camera's records have come, looked up by the broker's stamps,
@@ -55,7 +55,7 @@ class Rewind:
         self._broker = broker
         self._topic = topics.frames.name
         self._lock = threading.Lock()
-        self._patience = Patience("evidence", f"reading {self._topic}")
+        self._patience = RetryPolicy("evidence", f"reading {self._topic}")
         self._consumer: KafkaConsumer | None = None
         self._ending = threading.Event()
 
@@ -177,7 +177,7 @@ class Rewind:
                 read += max(0, record.serialized_value_size)
                 if record.key == key:
                     try:
-                        yield record, codec.frame(record)
-                    except codec.WireError as error:
-                        metrics.refused("evidence", error)
+                        yield record, codec.decode_frame(record)
+                    except codec.CodecError as error:
+                        metrics.record_refused("evidence", error)
             offset = consumer.position(place)

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 
-from lanewatch.records import Frame, Reached
+from lanewatch.records import Frame, Watermark
 from streams.kafka.client.connection import Broker
 from streams.kafka.client.topics import Topics
-from streams.kafka.evidence.frame_lookup import Rewind
+from streams.kafka.evidence.frame_lookup import FrameLookup
 from streams.video import jpeg, mp4_writer
 
 
-class KafkaFootage:
+class KafkaFrameStore:
     """Implements ``streams.stages.FrameStore`` over the frames topic, within its retention.
 
     ``hold`` costs nothing; the topic is read when the footage is looked at, in the thread that does. Masks are already
@@ -26,15 +26,15 @@ class KafkaFootage:
     """
 
     def __init__(self, broker: Broker, topics: Topics, partition: Callable[[str], int]) -> None:
-        self._rewind = Rewind(broker, topics)
+        self._rewind = FrameLookup(broker, topics)
         self._partition = partition
         self._late_s: dict[str, float] = {}
 
-    def advance(self, camera: str, reached: Reached) -> None:
+    def advance(self, camera: str, reached: Watermark) -> None:
         """Notes how late a camera's records come: a clip played with a simulated clock is years late."""
         self._late_s[camera] = reached.received_at - reached.captured_at
 
-    def hold(self, camera: str, start: float, end: float) -> Footage:
+    def hold(self, camera: str, start: float, end: float) -> KafkaSegment:
         """The footage with ``start <= captured_at <= end``, as far as the topic has it when it is looked at.
 
         Raises:
@@ -42,7 +42,7 @@ class KafkaFootage:
         """
         partition = self._partition(camera)
         late_s = self._late_s.get(camera, 0.0)
-        return Footage(camera, start, end, lambda: self._rewind.read(camera, partition, start, end, late_s))
+        return KafkaSegment(camera, start, end, lambda: self._rewind.read(camera, partition, start, end, late_s))
 
     def hurry(self) -> None:
         """The end is near: what is read is read, but a broker that is away is waited for no longer."""
@@ -53,8 +53,8 @@ class KafkaFootage:
         self._rewind.close()
 
 
-class Footage:
-    """A piece of a camera's footage, read when it is first asked for; implements ``streams.stages.Held``.
+class KafkaSegment:
+    """A piece of a camera's footage, read when it is first asked for; implements ``streams.stages.HeldFootage``.
 
     Asked, it raises ``OSError`` where the broker could not be reached.
     """

@@ -16,7 +16,7 @@ NEEDED = ("sample", "detect", "watch", "correlate", "serve")
 OPTIONAL = ("archive",)
 
 
-class Member(msgspec.Struct, frozen=True):
+class GroupMember(msgspec.Struct, frozen=True):
     """A process in a group."""
 
     node: str
@@ -24,7 +24,7 @@ class Member(msgspec.Struct, frozen=True):
     partitions: tuple[int, ...]
 
 
-class Group(msgspec.Struct, frozen=True):
+class ConsumerGroup(msgspec.Struct, frozen=True):
     """A stage's processes.
 
     Attributes:
@@ -37,7 +37,7 @@ class Group(msgspec.Struct, frozen=True):
 
     stage: str
     state: str
-    members: tuple[Member, ...]
+    members: tuple[GroupMember, ...]
     partitions: int
     places: dict[int, int]
 
@@ -48,7 +48,7 @@ class Group(msgspec.Struct, frozen=True):
         return tuple(sorted(set(range(self.partitions)) - held))
 
 
-def input_of(stage: str, topics: Topics) -> Topic:
+def input_topic(stage: str, topics: Topics) -> Topic:
     """The topic whose partitions a stage's processes share."""
     return {
         "sample": topics.site,
@@ -60,7 +60,7 @@ def input_of(stage: str, topics: Topics) -> Topic:
     }[stage]
 
 
-def read(admin: KafkaAdminClient, topics: Topics) -> list[Group]:
+def read_groups(admin: KafkaAdminClient, topics: Topics) -> list[ConsumerGroup]:
     """The groups of all stages; of those that a city can do without only what has ever been there.
 
     Raises:
@@ -73,7 +73,7 @@ def read(admin: KafkaAdminClient, topics: Topics) -> list[Group]:
     for stage, name in names.items():
         told = described.get(name, {})
         state = str(told.get("group_state") or "Dead")
-        topic = input_of(stage, topics)
+        topic = input_topic(stage, topics)
         places = {
             one.partition: int(place.offset)
             for one, place in committed.get(name, {}).items()
@@ -82,11 +82,11 @@ def read(admin: KafkaAdminClient, topics: Topics) -> list[Group]:
         if stage in OPTIONAL and not told.get("members") and not places:
             continue
         members = tuple(sorted((_member(one, stage, topic.name) for one in told.get("members", ())), key=_name))
-        found.append(Group(stage, state, members, topic.partitions, places))
+        found.append(ConsumerGroup(stage, state, members, topic.partitions, places))
     return found
 
 
-def ends(admin: KafkaAdminClient, topics: Topics) -> dict[TopicPartition, int]:
+def end_offsets(admin: KafkaAdminClient, topics: Topics) -> dict[TopicPartition, int]:
     """Where each partition of what the stages read ends: the offset of the record to come.
 
     Raises:
@@ -99,7 +99,7 @@ def ends(admin: KafkaAdminClient, topics: Topics) -> dict[TopicPartition, int]:
     return {partition: int(told.offset) for partition, told in admin.list_partition_offsets(wanted).items()}
 
 
-def _member(told: dict[str, Any], stage: str, topic: str) -> Member:
+def _member(told: dict[str, Any], stage: str, topic: str) -> GroupMember:
     assignment = told.get("member_assignment") or {}
     held: list[int] = []
     for one in assignment.get("assigned_partitions", ()) if isinstance(assignment, dict) else ():
@@ -107,8 +107,8 @@ def _member(told: dict[str, Any], stage: str, topic: str) -> Member:
             held += one["partitions"]
     command = "keep" if stage == "archive" else stage  # a process calls itself by its command and its node
     node = str(told.get("client_id") or told.get("member_id")).removeprefix(f"{command}-")
-    return Member(node, str(told.get("client_host", "")).lstrip("/"), tuple(sorted(held)))
+    return GroupMember(node, str(told.get("client_host", "")).lstrip("/"), tuple(sorted(held)))
 
 
-def _name(member: Member) -> str:
+def _name(member: GroupMember) -> str:
     return member.node

@@ -17,8 +17,8 @@ from streams.kafka.client.connection import Broker
 from streams.kafka.client.errors import BrokerError
 from streams.kafka.client.topics import Topics
 from streams.kafka.monitoring import consumer_groups, topic_tail
-from streams.kafka.monitoring.consumer_groups import Group, Member
-from streams.kafka.state.site_topic import SiteLog
+from streams.kafka.monitoring.consumer_groups import ConsumerGroup, GroupMember
+from streams.kafka.state.site_topic import SiteTopic
 
 SITE_S = 5.0
 """A site of 3,500 cameras is read within a second."""
@@ -55,7 +55,7 @@ Code = Literal[
 ]
 
 
-class Problem(msgspec.Struct, frozen=True):
+class StatusProblem(msgspec.Struct, frozen=True):
     """Something that is wrong: a code, what it is about, how many, and how much."""
 
     code: Code
@@ -64,7 +64,7 @@ class Problem(msgspec.Struct, frozen=True):
     amount: float = 0.0
 
 
-class Stage(msgspec.Struct, frozen=True):
+class StageStatus(msgspec.Struct, frozen=True):
     """A stage's processes and what waits for them.
 
     Attributes:
@@ -75,7 +75,7 @@ class Stage(msgspec.Struct, frozen=True):
 
     stage: str
     state: str
-    members: tuple[Member, ...]
+    members: tuple[GroupMember, ...]
     partitions: int
     unowned: tuple[int, ...]
     lag: int | None = None
@@ -103,25 +103,25 @@ class CameraStatus(msgspec.Struct, frozen=True):
     rate: float | None = None
 
 
-class Status(msgspec.Struct, frozen=True):
+class ClusterStatus(msgspec.Struct, frozen=True):
     """All of it, at one time."""
 
     site: str
     at: float
     broker: str
-    problems: tuple[Problem, ...]
-    stages: tuple[Stage, ...]
+    problems: tuple[StatusProblem, ...]
+    stages: tuple[StageStatus, ...]
     cameras: tuple[CameraStatus, ...]
 
 
-class Waiting(msgspec.Struct, frozen=True):
+class Lag(msgspec.Struct, frozen=True):
     """What waits before a group: records, and seconds of the oldest."""
 
     lag: int
     lag_s: float | None
 
 
-def inspect(broker: Broker, file: Site) -> tuple[Status, Site]:
+def inspect(broker: Broker, file: Site) -> tuple[ClusterStatus, Site]:
     """Looks at a city; its cameras are the topic's, or the file's where none was published.
 
     Raises:
@@ -130,17 +130,17 @@ def inspect(broker: Broker, file: Site) -> tuple[Status, Site]:
     topics = Topics(file)
     site, seats = file, None
     broker.check()
-    with SiteLog(broker, topics) as sites:
+    with SiteTopic(broker, topics) as sites:
         try:
             site, seats = sites.wait(SITE_S).latest, dict(sites.seats)
         except BrokerError as error:  # no site, or no topic for it: the rest is looked at nevertheless
             log.info("%s", error)
-    return look(broker, topics, site.id, seats), site
+    return read_status(broker, topics, site.id, seats), site
 
 
-def look(
+def read_status(
     broker: Broker, topics: Topics, site: str, seats: Mapping[str, int] | None, *, again_s: float = AGAIN_S
-) -> Status:
+) -> ClusterStatus:
     """Looks at everything that the broker knows. It takes some seconds and changes nothing.
 
     Args:
@@ -157,15 +157,17 @@ def look(
         there = {str(one["name"]) for one in admin.describe_topics() if not one.get("error_code")}
         missing = [topic.name for topic in topics.all if topic.name not in there]
         if missing:
-            return Status(site, time.time(), broker.where, (Problem("no_topics", "", tuple(missing)),), (), ())
+            return ClusterStatus(
+                site, time.time(), broker.where, (StatusProblem("no_topics", "", tuple(missing)),), (), ()
+            )
         consumer = broker.consumer(max_poll_records=500)
         try:
-            before = consumer_groups.read(admin, topics)
-            first = _waiting(consumer, before, consumer_groups.ends(admin, topics), topics, {})
+            before = consumer_groups.read_groups(admin, topics)
+            first = _waiting(consumer, before, consumer_groups.end_offsets(admin, topics), topics, {})
             time.sleep(again_s)
-            now = consumer_groups.read(admin, topics)
-            ends = consumer_groups.ends(admin, topics)
-            told = topic_tail.marks(consumer, TopicPartition(topics.events.name, 0))
+            now = consumer_groups.read_groups(admin, topics)
+            ends = consumer_groups.end_offsets(admin, topics)
+            told = topic_tail.read_marks(consumer, TopicPartition(topics.events.name, 0))
             waiting = _waiting(consumer, now, ends, topics, told.places)
             clocks = _clocks(consumer, ends, topics)
         finally:
@@ -180,26 +182,26 @@ def look(
     }
     cameras = _cameras(seats or {}, topics.partitions, holders, told)
     problems = (
-        *([] if seats is not None else [Problem("no_site", topics.site.name)]),
+        *([] if seats is not None else [StatusProblem("no_site", topics.site.name)]),
         *_stage_problems(stages),
         *_clock_problems(clocks, holders),
         *_camera_problems(cameras),
     )
-    return Status(site, time.time(), broker.where, problems, stages, cameras)
+    return ClusterStatus(site, time.time(), broker.where, problems, stages, cameras)
 
 
 def _waiting(
     consumer: KafkaConsumer,
-    found: Iterable[Group],
+    found: Iterable[ConsumerGroup],
     ends: Mapping[TopicPartition, int],
     topics: Topics,
     judged: Mapping[int, int],
-) -> dict[str, Waiting]:
+) -> dict[str, Lag]:
     """What waits before each group, by its commits; before the watchers by what they have told, which is newer."""
     now = time.time()
-    waits: dict[str, Waiting] = {}
+    waits: dict[str, Lag] = {}
     for group in found:
-        topic = consumer_groups.input_of(group.stage, topics).name
+        topic = consumer_groups.input_topic(group.stage, topics).name
         mine = {one: end for one, end in ends.items() if one.topic == topic}
         if not mine:
             continue
@@ -208,9 +210,9 @@ def _waiting(
         if group.stage == "watch":
             places = {one: max(place, judged.get(one.partition, 0)) for one, place in places.items()}
         behind = {one: place for one, place in places.items() if place < mine[one]}
-        oldest = [record.timestamp / 1000 for record in topic_tail.records(consumer, behind).values()]
+        oldest = [record.timestamp / 1000 for record in topic_tail.read_records(consumer, behind).values()]
         lag = sum(mine[one] - place for one, place in behind.items())
-        waits[group.stage] = Waiting(lag, max(0.0, now - min(oldest)) if oldest else (0.0 if not behind else None))
+        waits[group.stage] = Lag(lag, max(0.0, now - min(oldest)) if oldest else (0.0 if not behind else None))
     return waits
 
 
@@ -219,28 +221,28 @@ def _clocks(consumer: KafkaConsumer, ends: Mapping[TopicPartition, int], topics:
     begins = consumer.beginning_offsets([one for one in ends if one.topic == topics.frames.name])
     places = {one: ends[one] - 1 for one, begin in begins.items() if ends[one] > begin}
     found: dict[int, float] = {}
-    for one, record in topic_tail.records(consumer, places).items():
+    for one, record in topic_tail.read_records(consumer, places).items():
         try:
-            frame = codec.frame(record)
-        except codec.WireError:
+            frame = codec.decode_frame(record)
+        except codec.CodecError:
             continue
         found[one.partition] = frame.received_at - record.timestamp / 1000
     return found
 
 
-def _stage(group: Group, waiting: Waiting | None, before: Waiting | None) -> Stage:
+def _stage(group: ConsumerGroup, waiting: Lag | None, before: Lag | None) -> StageStatus:
     unowned = group.unowned if group.members else ()
     if waiting is None:
-        return Stage(group.stage, group.state, group.members, group.partitions, unowned)
+        return StageStatus(group.stage, group.state, group.members, group.partitions, unowned)
     limit = LAG_S.get(group.stage, 10.0)
     growing = before is not None and waiting.lag > before.lag > 0 and (waiting.lag_s or 0.0) > limit / 2
-    return Stage(
+    return StageStatus(
         group.stage, group.state, group.members, group.partitions, unowned, waiting.lag, waiting.lag_s, growing
     )
 
 
 def _cameras(
-    seats: Mapping[str, int], partitions: int, holders: Mapping[int, str], told: topic_tail.Marks
+    seats: Mapping[str, int], partitions: int, holders: Mapping[int, str], told: topic_tail.TopicMarks
 ) -> tuple[CameraStatus, ...]:
     now = time.time()
     found = []
@@ -261,44 +263,46 @@ def _cameras(
     return tuple(found)
 
 
-def _stage_problems(stages: Sequence[Stage]) -> list[Problem]:
+def _stage_problems(stages: Sequence[StageStatus]) -> list[StatusProblem]:
     found = []
     for stage in stages:
         limit = LAG_S.get(stage.stage, 0.0)
         if not stage.members:
-            found.append(Problem("no_members", stage.stage))
+            found.append(StatusProblem("no_members", stage.stage))
         elif stage.state not in ("Stable", "Empty"):
-            found.append(Problem("rebalancing", stage.stage))
+            found.append(StatusProblem("rebalancing", stage.stage))
         elif stage.unowned:
-            found.append(Problem("unowned", stage.stage, tuple(str(one) for one in stage.unowned), len(stage.unowned)))
+            found.append(
+                StatusProblem("unowned", stage.stage, tuple(str(one) for one in stage.unowned), len(stage.unowned))
+            )
         if stage.lag and (stage.lag_s is None or stage.lag_s > limit):
             code: Code = "growing" if stage.growing else "behind"
-            found.append(Problem(code, stage.stage, (str(stage.lag),), stage.lag_s or 0.0))
+            found.append(StatusProblem(code, stage.stage, (str(stage.lag),), stage.lag_s or 0.0))
     return found
 
 
-def _clock_problems(clocks: Mapping[int, float], holders: Mapping[int, str]) -> list[Problem]:
+def _clock_problems(clocks: Mapping[int, float], holders: Mapping[int, str]) -> list[StatusProblem]:
     worst: dict[str, float] = {}
     for partition, apart in clocks.items():
         node = holders.get(partition)
         if node is not None and abs(apart) > abs(worst.get(node, 0.0)):
             worst[node] = apart
     off = {node: apart for node, apart in worst.items() if apart > AHEAD_S or apart < -BEHIND_S}
-    return [Problem("clock", node, (), apart) for node, apart in sorted(off.items())]
+    return [StatusProblem("clock", node, (), apart) for node, apart in sorted(off.items())]
 
 
-def _camera_problems(cameras: Sequence[CameraStatus]) -> list[Problem]:
+def _camera_problems(cameras: Sequence[CameraStatus]) -> list[StatusProblem]:
     found = []
     silent = [one for one in cameras if one.gap != "ended" and (one.age_s is None or one.age_s > SILENT_S)]
     unsampled = tuple(one.camera for one in silent if one.node is None)
     unheard = tuple(one.camera for one in silent if one.node is not None)
     if unsampled:
-        found.append(Problem("unsampled", "", unsampled, len(unsampled)))
+        found.append(StatusProblem("unsampled", "", unsampled, len(unsampled)))
     if unheard:
-        found.append(Problem("silent", "", unheard, len(unheard)))
+        found.append(StatusProblem("silent", "", unheard, len(unheard)))
     quiet = {one.camera for one in silent}
     for gap in sorted(TROUBLED):
         names = tuple(one.camera for one in cameras if one.gap == gap and one.camera not in quiet)
         if names:
-            found.append(Problem("gap", gap, names, len(names)))
+            found.append(StatusProblem("gap", gap, names, len(names)))
     return found

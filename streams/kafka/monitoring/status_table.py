@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 from lanewatch.config.site import Site
 from lanewatch.text_table import columns
-from streams.kafka.monitoring.consumer_groups import Member
-from streams.kafka.monitoring.status import CameraStatus, Problem, Stage, Status
+from streams.kafka.monitoring.consumer_groups import GroupMember
+from streams.kafka.monitoring.status import CameraStatus, ClusterStatus, StageStatus, StatusProblem
 
 Language = Literal["ko", "en"]
 
@@ -97,7 +97,7 @@ WRONG: Mapping[Language, Mapping[str, str]] = {
 }
 
 
-def table(status: Status, site: Site, language: Language, *, all: bool = False) -> str:
+def table(status: ClusterStatus, site: Site, language: Language, *, all: bool = False) -> str:
     """What a person reads.
 
     Args:
@@ -122,7 +122,7 @@ def table(status: Status, site: Site, language: Language, *, all: bool = False) 
     return "\n".join(lines)
 
 
-def sentence(problem: Problem, language: Language) -> str:
+def sentence(problem: StatusProblem, language: Language) -> str:
     """What is wrong, and what to do."""
     return WRONG[language][problem.code].format(
         subject=problem.subject,
@@ -134,7 +134,7 @@ def sentence(problem: Problem, language: Language) -> str:
     )
 
 
-def _stage_row(stage: Stage, language: Language) -> tuple[str, ...]:
+def _stage_row(stage: StageStatus, language: Language) -> tuple[str, ...]:
     held = stage.partitions - len(stage.unowned) if stage.members else 0
     waiting = "-" if stage.lag is None else f"{stage.lag:,}{' ↑' if stage.growing else ''}"
     return (
@@ -146,13 +146,13 @@ def _stage_row(stage: Stage, language: Language) -> tuple[str, ...]:
     )
 
 
-def _member(member: Member, stage: Stage) -> str:
+def _member(member: GroupMember, stage: StageStatus) -> str:
     return (
         f"{member.node} ({len(member.partitions)})" if stage.partitions > 1 or len(stage.members) > 1 else member.node
     )
 
 
-def _camera_lines(status: Status, site: Site, language: Language, zone: ZoneInfo, all: bool) -> list[str]:
+def _camera_lines(status: ClusterStatus, site: Site, language: Language, zone: ZoneInfo, all: bool) -> list[str]:
     wrong = {name for problem in status.problems for name in problem.names}
     shown = list(status.cameras)
     rest = 0

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from kafka import KafkaConsumer, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 
-from lanewatch.records import Reached
+from lanewatch.records import Watermark
 from streams.kafka import codec
 
 MARKS_S = 10.0
@@ -18,15 +18,15 @@ WAIT_S = 5.0
 """A broker that is well gives the records within milliseconds."""
 
 
-class Mark:
+class CameraMark:
     """What the events topic's end says of a camera: the last word about it, and its pictures a second."""
 
     def __init__(self, told_at: float) -> None:
         self.since = self.told_at = told_at
-        self.reached: Reached | None = None
+        self.reached: Watermark | None = None
         self._pictures = 0
 
-    def add(self, told_at: float, reached: Reached) -> None:
+    def add(self, told_at: float, reached: Watermark) -> None:
         """Takes another word about the camera; the first one's pictures were before the time that is looked at."""
         self._pictures += reached.pictures if self.reached is not None else 0
         self.told_at, self.reached = told_at, reached
@@ -38,11 +38,11 @@ class Mark:
         return self._pictures / took if took > 0 else None
 
 
-class Marks:
+class TopicMarks:
     """How far cameras and partitions have been judged, by the last seconds of the events topic."""
 
     def __init__(self) -> None:
-        self.cameras: dict[str, Mark] = {}
+        self.cameras: dict[str, CameraMark] = {}
         self.places: dict[int, int] = {}
         self.newest: float | None = None
 
@@ -51,30 +51,30 @@ class Marks:
         told_at = record.timestamp / 1000
         self.newest = max(told_at, self.newest or 0.0)
         try:
-            told = codec.told(record)
-        except codec.WireError:
+            told = codec.decode_event_record(record)
+        except codec.CodecError:
             return
         if not isinstance(told, dict):
             return
         for camera, reached in told.items():
-            self.cameras.setdefault(camera, Mark(told_at)).add(told_at, reached)
+            self.cameras.setdefault(camera, CameraMark(told_at)).add(told_at, reached)
         place = _place(record)
         if place is not None:
             self.places[place[0]] = max(place[1], self.places.get(place[0], 0))
 
 
-def marks(consumer: KafkaConsumer, events: TopicPartition) -> Marks:
+def read_marks(consumer: KafkaConsumer, events: TopicPartition) -> TopicMarks:
     """What the watchers said in the topic's last seconds.
 
     Raises:
         kafka.errors.KafkaError: the broker does not answer.
     """
-    found = Marks()
+    found = TopicMarks()
     end = consumer.end_offsets([events])[events]
     begin = consumer.beginning_offsets([events])[events]
     if end <= begin:
         return found
-    last = records(consumer, {events: end - 1}).get(events)
+    last = read_records(consumer, {events: end - 1}).get(events)
     if last is None:
         return found
     since = consumer.offsets_for_times({events: last.timestamp - int(MARKS_S * 1000)})[events]
@@ -89,7 +89,7 @@ def marks(consumer: KafkaConsumer, events: TopicPartition) -> Marks:
     return found
 
 
-def records(consumer: KafkaConsumer, places: Mapping[TopicPartition, int]) -> dict[TopicPartition, ConsumerRecord]:
+def read_records(consumer: KafkaConsumer, places: Mapping[TopicPartition, int]) -> dict[TopicPartition, ConsumerRecord]:
     """The record at each place, or the next one where that is no more; without those that do not come in time.
 
     Raises:

@@ -12,7 +12,7 @@ from lanewatch import metrics
 from lanewatch.config import loader
 from lanewatch.config.site import Camera
 from lanewatch.records import Frame
-from streams.sampling.end_of_stream import ended
+from streams.sampling.end_of_stream import end_record
 from streams.sampling.sampler import Sampler
 from streams.sources.network_camera import Backoff
 from streams.sources.url import redact
@@ -25,13 +25,13 @@ log = metrics.log("sample")
 HandOn = Callable[[Frame], None]
 
 
-def seen_as(camera: Camera, time_zone: str) -> tuple[object, ...]:
+def sampling_key(camera: Camera, time_zone: str) -> tuple[object, ...]:
     """All of a camera that its sampler depends on: where this changes, another turn begins."""
     place = (camera.latitude, camera.longitude, camera.time_zone or time_zone)
     return (camera.url, camera.rate, camera.width, camera.masks, *place)
 
 
-class Turn:
+class CameraTask:
     """Samples a camera until it is closed, or a recording has ended.
 
     A source whose code raises, or whose URL asks for what the environment lacks, begins again after a while: it ends
@@ -55,7 +55,7 @@ class Turn:
         backoff: Backoff | None = None,
     ) -> None:
         self.camera = camera
-        self.key = seen_as(camera, time_zone)
+        self.key = sampling_key(camera, time_zone)
         self.first: tuple[int, int] | None = None
         self.told = False
         self._time_zone = time_zone
@@ -105,7 +105,7 @@ class Turn:
                 self._stop.wait(wait_s)
             else:
                 break
-        end = ended(self._last) if self._removed and self._last is not None else None
+        end = end_record(self._last) if self._removed and self._last is not None else None
         if end is not None:
             self._hand_on(end)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Iterable, Mapping
 
 from lanewatch import metrics
 from lanewatch.config.site import Camera
-from streams.kafka.ownership.camera_task import Turn, seen_as
+from streams.kafka.ownership.camera_task import CameraTask, sampling_key
 
 OVERLAP_S = 10.0
 """A camera is sampled on for at most so long after it was taken away. A group takes three to six seconds to settle and
@@ -15,11 +15,11 @@ a camera one to five to show its first picture; two samplers of one camera cost 
 
 log = metrics.log("sample")
 
-Begin = Callable[[Camera, str], Turn]
+Begin = Callable[[Camera, str], CameraTask]
 Succeeded = Callable[[str], bool]
 
 
-class Succession:
+class Handover:
     """Begins and ends turns, so that a camera changes hands or sources without a gap. Not thread-safe.
 
     Args:
@@ -31,12 +31,12 @@ class Succession:
         self._begin = begin
         self._succeeded = succeeded
         self._overlap_s = overlap_s
-        self._turns: dict[str, Turn] = {}
-        self._leaving: dict[str, tuple[Turn, float]] = {}
-        self._replaced: dict[str, list[tuple[Turn, float]]] = {}
+        self._turns: dict[str, CameraTask] = {}
+        self._leaving: dict[str, tuple[CameraTask, float]] = {}
+        self._replaced: dict[str, list[tuple[CameraTask, float]]] = {}
 
     @property
-    def turns(self) -> Mapping[str, Turn]:
+    def turns(self) -> Mapping[str, CameraTask]:
         """What is sampled because it is ours, by camera."""
         return self._turns
 
@@ -120,7 +120,7 @@ class Succession:
         elif back is not None:
             self._turns[camera.id] = back[0]
         present = self._turns.get(camera.id)
-        if present is not None and present.key == seen_as(camera, time_zone):
+        if present is not None and present.key == sampling_key(camera, time_zone):
             return
         turn = self._turns[camera.id] = self._begin(camera, time_zone)
         if present is not None:
@@ -129,7 +129,7 @@ class Succession:
         turn.start()
 
     @staticmethod
-    def _ended(old: Turn, until: float, done: bool, now: float) -> bool:
+    def _ended(old: CameraTask, until: float, done: bool, now: float) -> bool:
         if done or now >= until or old.over:
             old.close()
             return True

@@ -11,10 +11,10 @@ from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError
 
 from streams.kafka.client.connection import Broker
-from streams.kafka.client.producers import Sender
+from streams.kafka.client.producers import ReliableProducer
 from streams.kafka.client.topics import Topics
-from streams.kafka.codec import KIND, Message, WireError
-from streams.kafka.consumer.table_follower import Follower
+from streams.kafka.codec import KIND, CodecError, Message
+from streams.kafka.consumer.table_follower import TableFollower
 
 HOLDING = b"holding/1"
 LEAVE = b"leave/1"
@@ -25,7 +25,7 @@ ASKED = "@leave/"
 SEND_S = 10.0
 
 
-class Holding(msgspec.Struct, frozen=True):
+class Ownership(msgspec.Struct, frozen=True):
     """A process whose frames of a camera have begun to come.
 
     Attributes:
@@ -42,14 +42,14 @@ class Holding(msgspec.Struct, frozen=True):
     told_at: float
 
 
-class Leave(msgspec.Struct, frozen=True):
+class LeaveRequest(msgspec.Struct, frozen=True):
     """A node is to hand its cameras over and end; processes that begin later are not meant."""
 
     node: str
     told_at: float
 
 
-class Holders:
+class SamplerRegistry:
     """Follows the topic, and writes to it; a context manager.
 
     Args:
@@ -60,12 +60,12 @@ class Holders:
     def __init__(self, broker: Broker, topics: Topics) -> None:
         self._broker = broker
         self._name = topics.holders.name
-        self._holding: dict[str, Holding] = {}
-        self._leave: dict[str, Leave] = {}
-        self._sender: Sender | None = None
-        self._follower = Follower(broker, "sample", self._name, 1, self._take)
+        self._holding: dict[str, Ownership] = {}
+        self._leave: dict[str, LeaveRequest] = {}
+        self._sender: ReliableProducer | None = None
+        self._follower = TableFollower(broker, "sample", self._name, 1, self._take)
 
-    def __enter__(self) -> Holders:
+    def __enter__(self) -> SamplerRegistry:
         self._follower.__enter__()
         return self
 
@@ -84,12 +84,12 @@ class Holders:
         """
         self._follower.read(timeout_s)
 
-    def of(self, camera: str) -> Holding | None:
+    def of(self, camera: str) -> Ownership | None:
         """Whose frames of a camera came last to begin."""
         return self._holding.get(camera)
 
     @property
-    def all(self) -> dict[str, Holding]:
+    def all(self) -> dict[str, Ownership]:
         """By camera."""
         return dict(self._holding)
 
@@ -98,7 +98,7 @@ class Holders:
         leave = self._leave.get(node)
         return None if leave is None else leave.told_at
 
-    def tell(self, camera: str, holding: Holding) -> None:
+    def tell(self, camera: str, holding: Ownership) -> None:
         """Says that a camera's frames have begun to come from a process.
 
         Raises:
@@ -113,13 +113,13 @@ class Holders:
             BrokerError: the broker can't be reached.
         """
         try:
-            self._send(ASKED + node, LEAVE, Leave(node, time.time())).get(SEND_S)
+            self._send(ASKED + node, LEAVE, LeaveRequest(node, time.time())).get(SEND_S)
         except KafkaError as error:
             raise self._broker.explained(error) from error
 
-    def _send(self, key: str, kind: bytes, value: Holding | Leave) -> Any:
+    def _send(self, key: str, kind: bytes, value: Ownership | LeaveRequest) -> Any:
         if self._sender is None:
-            self._sender = Sender(self._broker, max_block_ms=200)
+            self._sender = ReliableProducer(self._broker, max_block_ms=200)
         message = Message(key.encode(), msgspec.json.encode(value), [(KIND, kind)])
         return self._sender.send(self._name, 0, message)
 
@@ -127,12 +127,12 @@ class Holders:
         kind = dict(record.headers).get(KIND)
         try:
             if kind == HOLDING:
-                self._holding[record.key.decode()] = msgspec.json.decode(record.value, type=Holding)
+                self._holding[record.key.decode()] = msgspec.json.decode(record.value, type=Ownership)
                 return
             if kind == LEAVE:
-                leave = msgspec.json.decode(record.value, type=Leave)
+                leave = msgspec.json.decode(record.value, type=LeaveRequest)
                 self._leave[leave.node] = leave
                 return
         except (msgspec.DecodeError, UnicodeDecodeError, AttributeError, TypeError) as error:
-            raise WireError(record, f"no word of a sampler ({error})", "unreadable") from error
-        raise WireError(record, f"{kind!r} is neither {HOLDING!r} nor {LEAVE!r}")
+            raise CodecError(record, f"no word of a sampler ({error})", "unreadable") from error
+        raise CodecError(record, f"{kind!r} is neither {HOLDING!r} nor {LEAVE!r}")

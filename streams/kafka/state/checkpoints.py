@@ -21,9 +21,9 @@ from kafka.errors import KafkaTimeoutError
 from lanewatch import metrics
 from lanewatch.records import VERSION
 from streams.kafka.client.connection import Broker
-from streams.kafka.client.producers import Sender
+from streams.kafka.client.producers import ReliableProducer
 from streams.kafka.client.topics import Topics
-from streams.kafka.codec import KIND, Message, WireError
+from streams.kafka.codec import KIND, CodecError, Message
 
 POSITION = b"@position"
 """Key of a partition's position. Cameras' ids begin with a letter or a digit."""
@@ -35,18 +35,18 @@ _STATE = f"state/{VERSION}".encode()
 _PLACE = f"position/{VERSION}".encode()
 
 
-class Kept(msgspec.Struct, frozen=True):
+class StoredState(msgspec.Struct, frozen=True):
     """A state, encoded, and the offset of the last record that is in it."""
 
     offset: int
     data: bytes
 
-    def anew(self) -> Kept:
+    def anew(self) -> StoredState:
         """The same for an input that begins anew: no record of it is in the state."""
-        return Kept(-1, self.data)
+        return StoredState(-1, self.data)
 
 
-class Place(msgspec.Struct, frozen=True):
+class CheckpointPosition(msgspec.Struct, frozen=True):
     """Up to where all has been judged, and at which offset each state was then."""
 
     position: int
@@ -62,7 +62,7 @@ class Checkpoint(NamedTuple):
     """
 
     position: int | None
-    states: dict[str, Kept]
+    states: dict[str, StoredState]
 
 
 class Checkpoints:
@@ -78,7 +78,9 @@ class Checkpoints:
 
     def __init__(self, broker: Broker, topics: Topics) -> None:
         self._topic = topics.checkpoints.name
-        self._sender = Sender(broker, delivery_timeout_ms=int(READ_S * 1000), request_timeout_ms=int(READ_S * 500))
+        self._sender = ReliableProducer(
+            broker, delivery_timeout_ms=int(READ_S * 1000), request_timeout_ms=int(READ_S * 500)
+        )
         self._reader: KafkaConsumer = broker.consumer()
 
     def restore(self, partitions: Collection[int]) -> dict[int, Checkpoint]:
@@ -87,30 +89,30 @@ class Checkpoints:
         Raises:
             kafka.errors.KafkaError: the topic could not be read to its end in time.
         """
-        found: dict[int, dict[str, Kept]] = {partition: {} for partition in partitions}
-        places: dict[int, Place | None] = dict.fromkeys(partitions)
+        found: dict[int, dict[str, StoredState]] = {partition: {} for partition in partitions}
+        places: dict[int, CheckpointPosition | None] = dict.fromkeys(partitions)
         for record in self._read(partitions):
             try:
                 if record.key == POSITION:
-                    places[record.partition] = _decoded(record, _PLACE, Place)
+                    places[record.partition] = _decoded(record, _PLACE, CheckpointPosition)
                 elif record.key and not record.key.startswith(b"@"):
                     _note(found[record.partition], record)
-            except WireError as error:
-                metrics.refused("watch", error)
+            except CodecError as error:
+                metrics.record_refused("watch", error)
         return {partition: _checkpoint(found[partition], places[partition]) for partition in partitions}
 
-    def read(self, partition: int, key: str) -> Kept | None:
+    def read(self, partition: int, key: str) -> StoredState | None:
         """The state under a key of its own, such as the correlation's."""
         kept = None
         for record in self._read([partition]):
             if record.key == key.encode():
                 try:
-                    kept = _decoded(record, _STATE, Kept)
-                except WireError as error:
-                    metrics.refused("correlate", error)
+                    kept = _decoded(record, _STATE, StoredState)
+                except CodecError as error:
+                    metrics.record_refused("correlate", error)
         return kept
 
-    def save(self, partition: int, states: Mapping[str, Kept], place: Place | None = None) -> None:
+    def save(self, partition: int, states: Mapping[str, StoredState], place: CheckpointPosition | None = None) -> None:
         """Writes states, and then the position that belongs to them; all events that they caused must be out.
 
         Raises:
@@ -153,15 +155,15 @@ class Checkpoints:
                 )
 
 
-def _note(states: dict[str, Kept], record: ConsumerRecord) -> None:
+def _note(states: dict[str, StoredState], record: ConsumerRecord) -> None:
     camera = record.key.decode(errors="replace")
     if record.value is None:
         states.pop(camera, None)
     else:
-        states[camera] = _decoded(record, _STATE, Kept)
+        states[camera] = _decoded(record, _STATE, StoredState)
 
 
-def _checkpoint(states: dict[str, Kept], place: Place | None) -> Checkpoint:
+def _checkpoint(states: dict[str, StoredState], place: CheckpointPosition | None) -> Checkpoint:
     if place is None:  # nobody has come as far as to write it: all that the states do not have is judged
         return Checkpoint(None, states)
     old = [
@@ -175,8 +177,8 @@ def _checkpoint(states: dict[str, Kept], place: Place | None) -> Checkpoint:
 def _decoded(record: ConsumerRecord, kind: bytes, type: type[Any]) -> Any:
     found = next((value for name, value in record.headers if name == KIND), None)
     if found != kind:
-        raise WireError(record, f"{found!r} where {kind.decode()} belongs", "version" if found else "foreign")
+        raise CodecError(record, f"{found!r} where {kind.decode()} belongs", "version" if found else "foreign")
     try:
         return msgspec.msgpack.decode(record.value, type=type)
     except (msgspec.DecodeError, TypeError) as error:
-        raise WireError(record, f"{kind.decode()} cannot be read ({error})", "unreadable") from error
+        raise CodecError(record, f"{kind.decode()} cannot be read ({error})", "unreadable") from error

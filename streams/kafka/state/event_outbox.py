@@ -10,10 +10,10 @@ from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 
 from lanewatch import metrics
 from streams.kafka.client.connection import Broker
-from streams.kafka.client.producers import Sender
+from streams.kafka.client.producers import ReliableProducer
 from streams.kafka.client.topics import Topic
 from streams.kafka.codec import Message
-from streams.kafka.state.event_spool import Spool
+from streams.kafka.state.event_spool import EventSpool
 
 GIVE_UP_S = 10.0
 """An event that is not acknowledged by then goes to disk: so long may memory fill."""
@@ -34,7 +34,7 @@ SEND: dict[str, Any] = {
 log = metrics.log("kafka")
 
 
-class Outbox:
+class EventOutbox:
     """Sends messages to partition 0 of a topic, in order; what the broker does not take goes to the spool first.
 
     Not for several threads. ``tend`` must be called again and again; no call waits for the broker for more than a
@@ -50,14 +50,14 @@ class Outbox:
         kafka.errors.KafkaError: no broker answers.
     """
 
-    def __init__(self, broker: Broker, topic: Topic, spool: Spool, stage: str) -> None:
+    def __init__(self, broker: Broker, topic: Topic, spool: EventSpool, stage: str) -> None:
         self._topic = topic.name
         self._spool = spool
         self._stage = stage
         self._sent: deque[tuple[Message, Any]] = deque()
         self._delivering: deque[tuple[int, Any]] = deque()
         self._again_at = 0.0
-        self._sender = Sender(broker, **SEND)
+        self._sender = ReliableProducer(broker, **SEND)
         if len(spool):
             log.info("%s: %d events wait on disk since an earlier run", self._topic, len(spool))
 
@@ -99,12 +99,12 @@ class Outbox:
         """
         while self._sent and self._sent[0][1].succeeded():
             self._sent.popleft()
-            metrics.given(self._stage)
+            metrics.records_out(self._stage)
         if self._sent and self._sent[0][1].is_done:
             error = self._sent[0][1].exception
             self._put([message for message, _ in self._sent])  # all: none must overtake another
             self._sent.clear()
-            metrics.repeated(
+            metrics.log_throttled(
                 log, "spooled", "%s: the broker takes no events, they wait on disk: %s", self._topic, error
             )
         self._deliver()
@@ -152,11 +152,11 @@ class Outbox:
         delivered = None
         while self._delivering and self._delivering[0][1].succeeded():
             delivered, _ = self._delivering.popleft()
-            metrics.given(self._stage)
+            metrics.records_out(self._stage)
         if delivered is not None:
             self._spool.take(delivered)
             if not len(self._spool):
-                metrics.unsay(log, ["spooled"])
+                metrics.reset_throttle(log, ["spooled"])
                 log.info("%s: the broker has all events that had waited on disk", self._topic)
         if self._delivering and self._delivering[0][1].is_done:  # the others are tried again with it
             self._delivering.clear()

@@ -20,14 +20,14 @@ SHARING = 16
 """Processes of one name on one machine; each takes a spool of its own."""
 
 
-class Spooled(NamedTuple):
+class SpooledMessage(NamedTuple):
     """A message on disk; ``number`` rises with each that is put."""
 
     number: int
     message: Message
 
 
-class Spool:
+class EventSpool:
     """Messages on disk, first in, first out. Each is on the disk itself, not on its way there, when ``put`` returns.
 
     The file is this process's alone: where another holds it, the next free one beside it (``name-2.spool``) is taken.
@@ -80,10 +80,10 @@ class Spool:
         self._count += len(rows)
         self._bytes += sum(len(row[0]) for row in rows)
 
-    def head(self, most: int) -> list[Spooled]:
+    def head(self, most: int) -> list[SpooledMessage]:
         """The first messages; they stay until they are taken."""
         rows = self._base.execute("SELECT number, message FROM waiting ORDER BY number LIMIT ?", (most,)).fetchall()
-        return [Spooled(number, msgspec.msgpack.decode(message, type=Message)) for number, message in rows]
+        return [SpooledMessage(number, msgspec.msgpack.decode(message, type=Message)) for number, message in rows]
 
     def take(self, number: int) -> None:
         """Forgets all up to a number: they have been delivered."""
@@ -96,7 +96,7 @@ class Spool:
         self._base.close()
         self._lock.close()
 
-    def __enter__(self) -> Spool:
+    def __enter__(self) -> EventSpool:
         return self
 
     def __exit__(

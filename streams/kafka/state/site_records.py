@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from lanewatch.config.revisions import Revision, Revisions
-from lanewatch.config.site import Camera, Kafka, Site
+from lanewatch.config.revisions import SiteRevision, SiteRevisions
+from lanewatch.config.site import Camera, KafkaConfig, Site
 
 T = TypeVar("T")
 
@@ -24,7 +24,7 @@ Content = dict[str, Any]
 """A camera or a site as JSON has it."""
 
 
-class Entry(msgspec.Struct, frozen=True, array_like=True):
+class CameraEntry(msgspec.Struct, frozen=True, array_like=True):
     """A camera of a revision: which content, and where its records go (``seat`` modulo the partitions)."""
 
     camera: str
@@ -32,18 +32,18 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     seat: int
 
 
-class Stated(msgspec.Struct, frozen=True):
+class RevisionRecord(msgspec.Struct, frozen=True):
     """A revision of the site without its cameras' contents. ``valid_from`` None: it holds from ever."""
 
     valid_from: float | None
     site: Content
-    cameras: tuple[Entry, ...]
+    cameras: tuple[CameraEntry, ...]
 
 
 class Manifest(msgspec.Struct, frozen=True):
     """The revisions that are still needed, in the order of their beginning."""
 
-    revisions: tuple[Stated, ...] = ()
+    revisions: tuple[RevisionRecord, ...] = ()
 
     @property
     def seats(self) -> dict[str, int]:
@@ -60,7 +60,7 @@ class Manifest(msgspec.Struct, frozen=True):
         return needed
 
 
-class Held(msgspec.Struct, frozen=True):
+class CameraRecord(msgspec.Struct, frozen=True):
     """A camera's record: its contents by digest, and the URL that it had before the present one."""
 
     contents: dict[str, Content]
@@ -74,23 +74,27 @@ def content_of(camera: Camera) -> tuple[str, Content]:
     return hashlib.sha256(canonical).hexdigest()[:16], content
 
 
-def state(revisions: Iterable[Revision], seats: Mapping[str, int]) -> tuple[Manifest, dict[str, dict[str, Content]]]:
+def state(
+    revisions: Iterable[SiteRevision], seats: Mapping[str, int]
+) -> tuple[Manifest, dict[str, dict[str, Content]]]:
     """The manifest of some revisions, and the contents that it names, by camera and digest."""
-    stated: list[Stated] = []
+    stated: list[RevisionRecord] = []
     contents: dict[str, dict[str, Content]] = {}
     for revision in revisions:
         entries = []
         for camera in revision.site.cameras:
             digest, content = content_of(camera)
             contents.setdefault(camera.id, {})[digest] = content
-            entries.append(Entry(camera.id, digest, seats[camera.id]))
+            entries.append(CameraEntry(camera.id, digest, seats[camera.id]))
         whole = revision.site.model_dump(mode="json", exclude={"cameras", "kafka"})
         valid_from = None if math.isinf(revision.valid_from) else revision.valid_from
-        stated.append(Stated(valid_from, whole, tuple(entries)))
+        stated.append(RevisionRecord(valid_from, whole, tuple(entries)))
     return Manifest(tuple(stated)), contents
 
 
-def assemble(manifest: Manifest, held: Mapping[str, Iterable[Held]], kafka: Kafka) -> Revisions | None:
+def assemble(
+    manifest: Manifest, held: Mapping[str, Iterable[CameraRecord]], kafka: KafkaConfig
+) -> SiteRevisions | None:
     """The revisions that a manifest names; None while a content is still missing.
 
     Raises:
@@ -104,22 +108,22 @@ def assemble(manifest: Manifest, held: Mapping[str, Iterable[Held]], kafka: Kafk
         if None in cameras:
             return None
         site = Site.model_validate(stated.site | {"cameras": cameras}).model_copy(update={"kafka": kafka})
-        revisions.append(Revision(-math.inf if stated.valid_from is None else stated.valid_from, site))
-    return Revisions(revisions)
+        revisions.append(SiteRevision(-math.inf if stated.valid_from is None else stated.valid_from, site))
+    return SiteRevisions(revisions)
 
 
-def _find(entry: Entry, held: Iterable[Held]) -> Content | None:
+def _find(entry: CameraEntry, held: Iterable[CameraRecord]) -> Content | None:
     return next((one.contents[entry.digest] for one in held if entry.digest in one.contents), None)
 
 
-def needed(revisions: Iterable[Revision], since: float) -> list[Revision]:
+def needed_revisions(revisions: Iterable[SiteRevision], since: float) -> list[SiteRevision]:
     """The revisions that hold at ``since`` or later, capture time; the one that holds then is the first."""
     every = sorted(revisions, key=lambda one: one.valid_from)
     first = max((index for index, one in enumerate(every) if one.valid_from <= since), default=0)
     return every[first:]
 
 
-def seated(cameras: Iterable[str], seats: Mapping[str, int], partitions: int) -> dict[str, int]:
+def assign_slots(cameras: Iterable[str], seats: Mapping[str, int], partitions: int) -> dict[str, int]:
     """A seat for each camera: the one that it has, or a free one whose partition has the fewest cameras.
 
     Of those it takes the one that halves what is left, and halves it again (van der Corput's order): groups give their

@@ -14,16 +14,16 @@ from kafka.errors import KafkaError
 from pydantic import ValidationError
 
 from lanewatch import metrics
-from lanewatch.config.revisions import Revision, Revisions
+from lanewatch.config.revisions import SiteRevision, SiteRevisions
 from lanewatch.config.site import Site
 from streams.kafka.client.connection import Broker
 from streams.kafka.client.errors import BrokerError
-from streams.kafka.client.producers import Sender
+from streams.kafka.client.producers import ReliableProducer
 from streams.kafka.client.topics import Topics
-from streams.kafka.codec import KIND, Message, WireError
-from streams.kafka.consumer.table_follower import Follower
+from streams.kafka.codec import KIND, CodecError, Message
+from streams.kafka.consumer.table_follower import TableFollower
 from streams.kafka.state import site_records as records
-from streams.kafka.state.site_records import Held, Manifest
+from streams.kafka.state.site_records import CameraRecord, Manifest
 
 MANIFEST = "@site"
 """The manifest's key: no camera's id begins with an @."""
@@ -34,10 +34,10 @@ PUBLISH_S = 20.0
 
 log = metrics.log("site")
 
-Listener = Callable[["SiteLog"], None]
+Listener = Callable[["SiteTopic"], None]
 
 
-class SiteLog:
+class SiteTopic:
     """A site's revisions; a context manager that follows the topic in a thread of its own.
 
     A revision is used once all of it is there; until then, and where it is broken, the ones before it hold. What is
@@ -55,15 +55,15 @@ class SiteLog:
         self._topics = topics
         self._now = now
         self._publishing = threading.Lock()
-        self._follower = Follower(broker, "site", topics.site.name, topics.partitions, self._take, self._settle)
+        self._follower = TableFollower(broker, "site", topics.site.name, topics.partitions, self._take, self._settle)
         self._listeners: list[Listener] = []
-        self._held: dict[tuple[str, int], Held] = {}
+        self._held: dict[tuple[str, int], CameraRecord] = {}
         self._manifest = Manifest()
         self._used = Manifest()
         self._refused: Manifest | None = None
-        self._revisions: Revisions | None = None
+        self._revisions: SiteRevisions | None = None
 
-    def __enter__(self) -> SiteLog:
+    def __enter__(self) -> SiteTopic:
         self._follower.__enter__()
         return self
 
@@ -73,7 +73,7 @@ class SiteLog:
         self._follower.__exit__(kind, error, trace)
 
     @property
-    def revisions(self) -> Revisions:
+    def revisions(self) -> SiteRevisions:
         """What holds when.
 
         Raises:
@@ -123,7 +123,7 @@ class SiteLog:
         """
         self._follower.read(timeout_s)
 
-    def wait(self, timeout_s: float = 30.0) -> Revisions:
+    def wait(self, timeout_s: float = 30.0) -> SiteRevisions:
         """Waits for the first complete revision.
 
         Raises:
@@ -132,7 +132,7 @@ class SiteLog:
         self._follower.until(lambda: self._revisions is not None, timeout_s, self._missing)
         return self.revisions
 
-    def publish(self, site: Site, valid_from: float | None = None) -> Revision:
+    def publish(self, site: Site, valid_from: float | None = None) -> SiteRevision:
         """Makes a site hold from a capture time on, and waits until it is there.
 
         Args:
@@ -146,11 +146,11 @@ class SiteLog:
             self.read()
             if valid_from is None:
                 valid_from = -math.inf if self.empty else self._now()
-            revision = Revision(valid_from, site)
+            revision = SiteRevision(valid_from, site)
             self._publish([*self._present(), revision])
             return revision
 
-    def redirect(self, camera: str, url: str) -> Revision:
+    def redirect(self, camera: str, url: str) -> SiteRevision:
         """Gives a camera another URL from now on, in every revision that is still to come too; keeps the present one.
 
         Raises:
@@ -162,25 +162,25 @@ class SiteLog:
             now = self._now()
             holds = self.revisions.at(now)
             before = holds.camera(camera).url
-            turned = Revision(now, _redirected(holds, camera, url))
+            turned = SiteRevision(now, _redirected(holds, camera, url))
             coming = [
-                Revision(one.valid_from, _redirected(one.site, camera, url) if one.valid_from > now else one.site)
+                SiteRevision(one.valid_from, _redirected(one.site, camera, url) if one.valid_from > now else one.site)
                 for one in self._present()
             ]
             self._publish([*coming, turned], {camera: before})
             return turned
 
-    def _present(self) -> tuple[Revision, ...]:
+    def _present(self) -> tuple[SiteRevision, ...]:
         return () if self._revisions is None else self._revisions.all
 
-    def _publish(self, revisions: Iterable[Revision], former: Mapping[str, str] = {}) -> None:
+    def _publish(self, revisions: Iterable[SiteRevision], former: Mapping[str, str] = {}) -> None:
         # Detections are kept for so long, and whoever judges them again judges them by the site of their time.
         since = self._now() - self._broker.kafka.detections.minutes * 60
-        kept = records.needed(Revisions(revisions).all, since)
+        kept = records.needed_revisions(SiteRevisions(revisions).all, since)
         cameras = [camera.id for revision in kept for camera in revision.site.cameras]
-        seats = records.seated(cameras, self._manifest.seats, self._topics.partitions)
+        seats = records.assign_slots(cameras, self._manifest.seats, self._topics.partitions)
         coming, contents = records.state(kept, seats)
-        sender = Sender(self._broker)
+        sender = ReliableProducer(self._broker)
         try:
             for camera, seat in seats.items():
                 self._send_camera(sender, camera, seat % self._topics.partitions, contents[camera], former.get(camera))
@@ -199,16 +199,21 @@ class SiteLog:
             sender.close()
 
     def _send_camera(
-        self, sender: Sender, camera: str, partition: int, contents: dict[str, records.Content], former: str | None
+        self,
+        sender: ReliableProducer,
+        camera: str,
+        partition: int,
+        contents: dict[str, records.Content],
+        former: str | None,
     ) -> None:
-        held = self._held.get((camera, partition), Held({}))
+        held = self._held.get((camera, partition), CameraRecord({}))
         needed = self._manifest.digests.get(camera, set())
         both = {digest: one for digest, one in held.contents.items() if digest in needed} | contents
-        coming = Held(both, former or held.former)
+        coming = CameraRecord(both, former or held.former)
         if coming != held:
             self._send(sender, partition, camera, coming)
 
-    def _send(self, sender: Sender, partition: int, key: str, value: Held | Manifest | None) -> None:
+    def _send(self, sender: ReliableProducer, partition: int, key: str, value: CameraRecord | Manifest | None) -> None:
         data = None if value is None else msgspec.json.encode(value)
         sender.send(self._topics.site.name, partition, Message(key.encode(), data, [(KIND, SITE)]))
 
@@ -219,14 +224,14 @@ class SiteLog:
         elif record.value is None:
             self._held.pop((key, record.partition), None)
         else:
-            self._held[key, record.partition] = _decoded(record, Held)
+            self._held[key, record.partition] = _decoded(record, CameraRecord)
 
     def _settle(self) -> None:
         """Uses the manifest that is there if all that it names is."""
         manifest = self._manifest
         if manifest == self._used or manifest == self._refused:
             return
-        contents: dict[str, list[Held]] = {}
+        contents: dict[str, list[CameraRecord]] = {}
         for (camera, _), held in list(self._held.items()):
             contents.setdefault(camera, []).append(held)
         try:
@@ -257,15 +262,15 @@ def _key(record: ConsumerRecord) -> str:
     kind = dict(record.headers).get(KIND)
     if kind != SITE:
         reason = "version" if (kind or b"").startswith(b"site/") else "foreign"
-        raise WireError(record, f"{kind!r} where {SITE.decode()} belongs", reason)
+        raise CodecError(record, f"{kind!r} where {SITE.decode()} belongs", reason)
     try:
         return str(record.key.decode())
     except (AttributeError, UnicodeDecodeError) as error:
-        raise WireError(record, f"a part of a site without a key ({error})", "unreadable") from error
+        raise CodecError(record, f"a part of a site without a key ({error})", "unreadable") from error
 
 
 def _decoded(record: ConsumerRecord, kind: type[records.T]) -> records.T:
     try:
         return msgspec.json.decode(record.value, type=kind)
     except msgspec.DecodeError as error:
-        raise WireError(record, f"a part of a site cannot be read ({error})", "unreadable") from error
+        raise CodecError(record, f"a part of a site cannot be read ({error})", "unreadable") from error

@@ -15,13 +15,13 @@ from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError
 
 from lanewatch import metrics
-from streams.archive.detections_archive import Archive
+from streams.archive.detections_archive import DetectionsArchive
 from streams.kafka import codec
 from streams.kafka.client.connection import Broker
 from streams.kafka.client.topics import Topics
-from streams.kafka.consumer.metrics import Pulse
-from streams.kafka.consumer.offset_tracker import Share, Shares
-from streams.kafka.consumer.retry import Patience
+from streams.kafka.consumer.metrics import ConsumerMetrics
+from streams.kafka.consumer.offset_tracker import AssignedPartition, OffsetTracker
+from streams.kafka.consumer.retry import RetryPolicy
 
 WRITE_S = 300.0
 """Between two files of a camera: a killed process reads so much of the topic again, and writes the same files."""
@@ -36,7 +36,7 @@ _CLOSE_S = 5.0
 log = metrics.log("keep")
 
 
-class KeepLoop:
+class ArchiveWorker:
     """Writes detections down, and commits what is on the disk. Any number of these share the partitions.
 
     Each partition has an archive of its own, and its offset is committed when that holds nothing unwritten: after a
@@ -54,13 +54,13 @@ class KeepLoop:
         self._broker = broker
         self._topics = topics
         self._folder = folder
-        self._patience = Patience("keep", f"reading {topics.detections.name}")
+        self._patience = RetryPolicy("keep", f"reading {topics.detections.name}")
         self._lock = threading.Lock()
-        self._archives: dict[TopicPartition, Archive] = {}
+        self._archives: dict[TopicPartition, DetectionsArchive] = {}
         self._held: dict[TopicPartition, list[int]] = {}
         self._full = False
         self._write_at = 0.0
-        self._shares: Shares
+        self._shares: OffsetTracker
 
     def run(self, stop: threading.Event) -> None:
         """Works until ``stop`` is set, then writes what it has.
@@ -69,7 +69,7 @@ class KeepLoop:
             BrokerError: something that waiting does not mend.
         """
         consumer = self._broker.member(self._topics.group("archive"), instance=f"keep-{self.node}")
-        self._shares = Shares(consumer, self._gone)
+        self._shares = OffsetTracker(consumer, self._gone)
         try:
             self._shares.join(self._topics.detections.name)
             self._reading(consumer, stop)
@@ -83,7 +83,7 @@ class KeepLoop:
 
     def _reading(self, consumer: KafkaConsumer, stop: threading.Event) -> None:
         self._write_at = time.monotonic() + WRITE_S
-        pulse = Pulse("keep", self._topics.detections.name)
+        pulse = ConsumerMetrics("keep", self._topics.detections.name)
         while not stop.is_set():
             try:
                 polled = consumer.poll(timeout_ms=_POLL_MS)
@@ -117,15 +117,15 @@ class KeepLoop:
         share = self._shares.of(place)
         if share is None:
             return
-        metrics.taken("keep")
+        metrics.records_in("keep")
         share.progress.begin(record.offset)
         with self._lock:
             self._held.setdefault(place, []).append(record.offset)
-            archive = self._archives.setdefault(place, Archive(self._folder))
+            archive = self._archives.setdefault(place, DetectionsArchive(self._folder))
         try:
-            archive.append(codec.detections(record))
-        except codec.WireError as error:
-            metrics.refused("keep", error)
+            archive.append(codec.decode_detections(record))
+        except codec.CodecError as error:
+            metrics.record_refused("keep", error)
         except OSError as error:
             self._full = True
             self._write_at = 0.0
@@ -139,7 +139,7 @@ class KeepLoop:
         self._full = not all(written)
         return not self._full
 
-    def _settle(self, place: TopicPartition, archive: Archive) -> bool:
+    def _settle(self, place: TopicPartition, archive: DetectionsArchive) -> bool:
         try:
             archive.close()
         except OSError as error:
@@ -151,13 +151,13 @@ class KeepLoop:
         if share is not None:
             for offset in offsets:
                 share.progress.end(offset)
-            metrics.given("keep", len(offsets))
+            metrics.records_out("keep", len(offsets))
         return True
 
     def _tell(self, error: OSError) -> None:
-        metrics.repeated(log, "disk", "%s cannot be written, the rows wait: %s", self._folder, error)
+        metrics.log_throttled(log, "disk", "%s cannot be written, the rows wait: %s", self._folder, error)
 
-    def _gone(self, share: Share) -> None:
+    def _gone(self, share: AssignedPartition) -> None:
         """What is held of a partition that went is left to who has it next: nothing of it was committed."""
         with self._lock:
             self._archives.pop(share.partition, None)

@@ -15,12 +15,12 @@ import msgspec
 from kafka.consumer.fetcher import ConsumerRecord
 
 from lanewatch import metrics
-from lanewatch.records import Detections, Event, Reached, decode, encode
+from lanewatch.records import Detections, Event, Watermark, decode, encode
 from streams.kafka import codec
 from streams.kafka.codec import Message
-from streams.kafka.state.checkpoints import Checkpoint, Kept, Place
-from streams.kafka.workers.partition_processor import Fold, where
-from streams.local.instrumented_watch import Judging
+from streams.kafka.state.checkpoints import Checkpoint, CheckpointPosition, StoredState
+from streams.kafka.workers.partition_processor import PartitionProcessor, record_position
+from streams.local.instrumented_watch import InstrumentedWatch
 from streams.stages import Watch
 
 S = TypeVar("S")
@@ -30,7 +30,7 @@ STAGE = "watch"
 log = metrics.log(STAGE)
 
 
-class CameraFold(Fold[Watch[S]], Generic[S]):
+class CameraProcessor(PartitionProcessor[Watch[S]], Generic[S]):
     """One partition's cameras.
 
     Args:
@@ -48,9 +48,9 @@ class CameraFold(Fold[Watch[S]], Generic[S]):
         self._states: dict[str, S] = {}
         self._offsets: dict[str, int] = {}
         self._unsaved: set[str] = set()
-        self._reached: dict[str, Reached] = {}
+        self._reached: dict[str, Watermark] = {}
         self._failed: set[str] = set()
-        self._judging: Judging[S] = Judging()
+        self._judging: InstrumentedWatch[S] = InstrumentedWatch()
         for camera, kept in checkpoint.states.items():
             try:
                 self._states[camera] = decode(kept.data, state_type)
@@ -77,21 +77,22 @@ class CameraFold(Fold[Watch[S]], Generic[S]):
         if not self._reached:
             return None
         reached, self._reached = self._reached, {}
-        return codec.of_reached(node, self.position, reached)
+        return codec.encode_watermark(node, self.position, reached)
 
-    def save(self) -> tuple[dict[str, Kept], Place]:
+    def save(self) -> tuple[dict[str, StoredState], CheckpointPosition]:
         """The states that have changed since ``saved``, and the position that belongs to them."""
         states = {
-            camera: Kept(self._offsets[camera], encode(cast(Any, self._states[camera]))) for camera in self._unsaved
+            camera: StoredState(self._offsets[camera], encode(cast(Any, self._states[camera])))
+            for camera in self._unsaved
         }
-        return states, Place(self.position, dict(self._offsets))
+        return states, CheckpointPosition(self.position, dict(self._offsets))
 
     def saved(self) -> None:
         """What ``save`` gave has been written."""
         self._unsaved.clear()
 
     def _events(self, record: ConsumerRecord) -> list[Event]:
-        detections = codec.detections(record)
+        detections = codec.decode_detections(record)
         camera = detections.camera
         if record.offset <= self._offsets.get(camera, -1):
             return []
@@ -117,7 +118,7 @@ class CameraFold(Fold[Watch[S]], Generic[S]):
         return events
 
     def _note(self, detections: Detections) -> None:
-        reached = Reached(detections.captured_at, detections.received_at, detections.gap, int(detections.gap is None))
+        reached = Watermark(detections.captured_at, detections.received_at, detections.gap, int(detections.gap is None))
         before = self._reached.get(detections.camera)
         if before is not None:
             reached = msgspec.structs.replace(reached, pictures=before.pictures + reached.pictures)
@@ -136,5 +137,5 @@ class CameraFold(Fold[Watch[S]], Generic[S]):
             camera,
             what,
             exc_info=error,
-            extra=where(record) | {"camera": camera},
+            extra=record_position(record) | {"camera": camera},
         )

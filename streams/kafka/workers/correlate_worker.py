@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Generic, TypeVar, Unpack
 
-from lanewatch.config.revisions import Revisions
+from lanewatch.config.revisions import SiteRevisions
 from streams.kafka.client.connection import SESSION_S, Broker
 from streams.kafka.client.topics import Topics
 from streams.kafka.state.checkpoints import Checkpoint, Checkpoints
-from streams.kafka.workers.event_processor import KEY, STAGE, EventFold
-from streams.kafka.workers.rebalance import Sited
-from streams.kafka.workers.stateful_worker import FoldLoop, Settings
+from streams.kafka.workers.event_processor import KEY, STAGE, EventProcessor
+from streams.kafka.workers.rebalance import SiteRevisionsSource
+from streams.kafka.workers.stateful_worker import StatefulWorker, WorkerSettings
 from streams.stages import Correlate
 
 S = TypeVar("S")
 
 
-class CorrelateLoop(FoldLoop[Correlate[S], EventFold[S]], Generic[S]):
+class CorrelateWorker(StatefulWorker[Correlate[S], EventProcessor[S]], Generic[S]):
     """Carries events and marks into the correlation, and what it says back into the events' topic.
 
     One process is at work; others of the group stand by, and go on from its last checkpoint. One with a name of its
@@ -31,7 +31,7 @@ class CorrelateLoop(FoldLoop[Correlate[S], EventFold[S]], Generic[S]):
         site: knows them.
         node: this process's name; its spool lies under it.
         state_type: of the stage's state.
-        settings: see ``streams.kafka.workers.stateful_worker.Settings``.
+        settings: see ``streams.kafka.workers.stateful_worker.WorkerSettings``.
 
     Raises:
         ValueError: the site asks for what the stage does not know.
@@ -41,12 +41,12 @@ class CorrelateLoop(FoldLoop[Correlate[S], EventFold[S]], Generic[S]):
         self,
         broker: Broker,
         topics: Topics,
-        correlate_of: Callable[[Revisions], Correlate[S]],
-        site: Sited,
+        correlate_of: Callable[[SiteRevisions], Correlate[S]],
+        site: SiteRevisionsSource,
         *,
         node: str,
         state_type: type[S],
-        **settings: Unpack[Settings],
+        **settings: Unpack[WorkerSettings],
     ) -> None:
         super().__init__(
             STAGE,
@@ -71,5 +71,5 @@ class CorrelateLoop(FoldLoop[Correlate[S], EventFold[S]], Generic[S]):
         known = Checkpoint(None, {}) if kept is None else Checkpoint(kept.offset + 1, {KEY: kept})
         return dict.fromkeys(partitions, known)
 
-    def _fold(self, checkpoint: Checkpoint, position: int, end: int) -> EventFold[S]:
-        return EventFold(self._judge, checkpoint, position, self._state_type, end=end)
+    def _fold(self, checkpoint: Checkpoint, position: int, end: int) -> EventProcessor[S]:
+        return EventProcessor(self._judge, checkpoint, position, self._state_type, end=end)

@@ -16,17 +16,17 @@ from kafka.errors import KafkaError
 
 from lanewatch import metrics, tracing
 from lanewatch.records import Detections, Frame
-from streams.frame_queue import Prefetch, Waiting
+from streams.frame_queue import PrefetchQueue, QueuedFrame
 from streams.kafka import codec
 from streams.kafka.client.connection import Broker
 from streams.kafka.client.errors import BrokerError
-from streams.kafka.client.producers import Sender
+from streams.kafka.client.producers import ReliableProducer
 from streams.kafka.client.settings import FRAME_FETCH
 from streams.kafka.client.topics import MAX_FRAME_BYTES, Topics
 from streams.kafka.consumer.broker_clock import WRONG_S, BrokerClock
-from streams.kafka.consumer.metrics import Pulse
-from streams.kafka.consumer.offset_tracker import Share, Shares
-from streams.kafka.consumer.retry import PAUSE_S, Patience
+from streams.kafka.consumer.metrics import ConsumerMetrics
+from streams.kafka.consumer.offset_tracker import AssignedPartition, OffsetTracker
+from streams.kafka.consumer.retry import PAUSE_S, RetryPolicy
 from streams.stages import Detect
 from streams.video import jpeg
 
@@ -60,8 +60,8 @@ log = metrics.log("detect")
 
 
 @dataclass(frozen=True, eq=False)
-class _Job:
-    waiting: Waiting[Share]
+class _DetectJob:
+    waiting: QueuedFrame[AssignedPartition]
     unpacked: Future[Frame] | None = None
     shed: bool = False
 
@@ -73,7 +73,7 @@ class _Job:
         return self.waiting.frame if self.unpacked is None else self.unpacked.result()
 
 
-class DetectLoop:
+class KafkaDetectWorker:
     """Reads frames, has them looked at in batches, sends what was seen on; in a group that shares the partitions.
 
     One thread reads and commits, one looks, a few unpack JPEG. A camera's records keep their order. What is read ahead
@@ -119,16 +119,16 @@ class DetectLoop:
         self._prefetch_bytes = prefetch_bytes
         self._decoders = decoders
         self._clock = clock or BrokerClock()
-        self._patience = Patience("detect", f"reading {topics.frames.name}")
-        self._prefetch: Prefetch[Share] = Prefetch()
-        self._ahead: list[_Job] = []
+        self._patience = RetryPolicy("detect", f"reading {topics.frames.name}")
+        self._prefetch: PrefetchQueue[AssignedPartition] = PrefetchQueue()
+        self._ahead: list[_DetectJob] = []
         self._ending = threading.Event()
         self._fatal: BaseException | None = None
         self._heard = False  # an acknowledgement: of a clock that has only seen a backlog nothing is known yet
         self._told_clock = False
         self._consumer: KafkaConsumer
-        self._shares: Shares
-        self._sender: Sender
+        self._shares: OffsetTracker
+        self._sender: ReliableProducer
         self._pool: ThreadPoolExecutor
 
     @property
@@ -143,8 +143,8 @@ class DetectLoop:
             BrokerError: something that waiting does not mend.
         """
         self._consumer = self._broker.member(self._topics.group("detect"), **FRAME_FETCH)
-        self._shares = Shares(self._consumer, lambda share: self._prefetch.drop(share))
-        self._sender = Sender(self._broker, delivery_timeout_ms=_FOR_EVER_MS)
+        self._shares = OffsetTracker(self._consumer, lambda share: self._prefetch.drop(share))
+        self._sender = ReliableProducer(self._broker, delivery_timeout_ms=_FOR_EVER_MS)
         self._pool = ThreadPoolExecutor(self._decoders, thread_name_prefix="jpeg")
         looking = threading.Thread(target=self._looking, name="detect", daemon=True)
         looking.start()
@@ -163,7 +163,7 @@ class DetectLoop:
 
     def _reading(self, stop: threading.Event) -> None:
         commit_at = time.monotonic() + COMMIT_S
-        pulse = Pulse("detect", self._topics.frames.name)
+        pulse = ConsumerMetrics("detect", self._topics.frames.name)
         while not stop.is_set() and self._fatal is None:
             try:
                 polled = self._polled()
@@ -199,12 +199,12 @@ class DetectLoop:
             return  # taken away while it was on its way
         appended_at = record.timestamp / 1000
         self._clock.heard(appended_at)
-        metrics.taken("detect")
+        metrics.records_in("detect")
         share.progress.begin(record.offset)
         try:
-            frame = codec.frame(record)
-        except codec.WireError as error:
-            metrics.refused("detect", error)
+            frame = codec.decode_frame(record)
+        except codec.CodecError as error:
+            metrics.record_refused("detect", error)
             share.progress.end(record.offset)
             return
         if frame.packed is not None and frame.packed.size > MAX_FRAME_BYTES:
@@ -212,7 +212,7 @@ class DetectLoop:
             frame = msgspec.structs.replace(frame, packed=None, gap="unreadable")
             metrics.dropped("detect", frame.camera, "too_large")
             _say(record, frame, f"{size} bytes, at most {MAX_FRAME_BYTES}; passed on as not looked at")
-        self._prefetch.put(Waiting(share, record.offset, appended_at, frame, codec.trace(record)))
+        self._prefetch.put(QueuedFrame(share, record.offset, appended_at, frame, codec.trace_context(record)))
 
     def _tell(self) -> None:
         error = self._clock.error
@@ -239,7 +239,7 @@ class DetectLoop:
         except Exception as error:  # noqa: BLE001 - handed on by run()
             self._fatal = self._fatal or error
 
-    def _gather(self) -> list[_Job]:
+    def _gather(self) -> list[_DetectJob]:
         """The next batch: full, or as it is when its first has waited long enough."""
         jobs, self._ahead = self._ahead, []
         while (room := self._batch - sum(job.picture for job in jobs)) > 0:
@@ -250,17 +250,17 @@ class DetectLoop:
                 break
         return jobs
 
-    def _begun(self, waiting: Sequence[Waiting[Share]]) -> list[_Job]:
+    def _begun(self, waiting: Sequence[QueuedFrame[AssignedPartition]]) -> list[_DetectJob]:
         return [self._begin(one) for one in waiting if one.share.live]
 
-    def _begin(self, waiting: Waiting[Share]) -> _Job:
+    def _begin(self, waiting: QueuedFrame[AssignedPartition]) -> _DetectJob:
         if not waiting.picture:
-            return _Job(waiting)
+            return _DetectJob(waiting)
         if self._most_age_s is not None and self._clock.age(waiting.appended_at) > self._most_age_s:
-            return _Job(waiting, shed=True)
-        return _Job(waiting, self._pool.submit(jpeg.unpack, waiting.frame))
+            return _DetectJob(waiting, shed=True)
+        return _DetectJob(waiting, self._pool.submit(jpeg.unpack, waiting.frame))
 
-    def _look(self, jobs: list[_Job]) -> None:
+    def _look(self, jobs: list[_DetectJob]) -> None:
         looked = [job for job in jobs if not job.shed]
         metrics.batch("detect", sum(job.picture for job in looked))
         with tracing.batch("detect", [job.waiting.trace for job in looked]) as traces:
@@ -270,8 +270,8 @@ class DetectLoop:
             detections, trace = (_shed(job.waiting.frame), job.waiting.trace) if job.shed else next(seen)
             self._send(job.waiting, detections, trace)
 
-    def _send(self, waiting: Waiting[Share], detections: Detections, trace: bytes | None) -> None:
-        message = codec.of_detections(detections).traced(trace)
+    def _send(self, waiting: QueuedFrame[AssignedPartition], detections: Detections, trace: bytes | None) -> None:
+        message = codec.encode_detections(detections).traced(trace)
         while waiting.share.live and self._fatal is None:
             if self._sender.pending >= MOST_UNACKNOWLEDGED:
                 if self._ending.wait(_POLL_MS / 1000):
@@ -288,14 +288,14 @@ class DetectLoop:
                 sent.add_errback(self._refused, waiting)
                 return
 
-    def _acknowledged(self, waiting: Waiting[Share], metadata: Any) -> None:
+    def _acknowledged(self, waiting: QueuedFrame[AssignedPartition], metadata: Any) -> None:
         self._clock.heard(metadata.timestamp / 1000)
         self._heard = True
         waiting.share.progress.end(waiting.offset)
-        metrics.given("detect")
+        metrics.records_out("detect")
         metrics.latency("detect", waiting.frame.received_at)
 
-    def _refused(self, waiting: Waiting[Share], error: BaseException) -> None:
+    def _refused(self, waiting: QueuedFrame[AssignedPartition], error: BaseException) -> None:
         if self._ending.is_set():
             return
         where = waiting.share.partition
@@ -326,7 +326,7 @@ def _shed(frame: Frame) -> Detections:
 
 
 def _say(record: ConsumerRecord, frame: Frame, what: str) -> None:
-    metrics.repeated(
+    metrics.log_throttled(
         log,
         "too_large",
         "%s-%d at offset %d, camera %s: %s",

@@ -10,8 +10,8 @@ from kafka.consumer.fetcher import ConsumerRecord
 from lanewatch import metrics
 from lanewatch.records import Event, decode, encode
 from streams.kafka import codec
-from streams.kafka.state.checkpoints import Checkpoint, Kept
-from streams.kafka.workers.partition_processor import Fold, where
+from streams.kafka.state.checkpoints import Checkpoint, StoredState
+from streams.kafka.workers.partition_processor import PartitionProcessor, record_position
 from streams.stages import Correlate
 
 S = TypeVar("S")
@@ -23,7 +23,7 @@ KEY = "@correlate"
 log = metrics.log(STAGE)
 
 
-class EventFold(Fold[Correlate[S]], Generic[S]):
+class EventProcessor(PartitionProcessor[Correlate[S]], Generic[S]):
     """All events and marks.
 
     Args:
@@ -58,16 +58,16 @@ class EventFold(Fold[Correlate[S]], Generic[S]):
         """Whether it has gone on."""
         return self.position != self._written
 
-    def save(self) -> tuple[dict[str, Kept], None]:
+    def save(self) -> tuple[dict[str, StoredState], None]:
         """The state; what is in it says where to go on."""
-        return {KEY: Kept(self.position - 1, encode(cast(Any, self._state)))}, None
+        return {KEY: StoredState(self.position - 1, encode(cast(Any, self._state)))}, None
 
     def saved(self) -> None:
         """What ``save`` gave has been written."""
         self._written = self.position
 
     def _events(self, record: ConsumerRecord) -> list[Event]:
-        told = codec.told(record)
+        told = codec.decode_event_record(record)
         try:
             if isinstance(told, Event):
                 self._state, events = self._judge.step(self._state, told)
@@ -75,8 +75,8 @@ class EventFold(Fold[Correlate[S]], Generic[S]):
                 self._state, events = self._judge.advance(self._state, told)
         except Exception as error:  # noqa: BLE001 - one record must not end what spans all cameras
             metrics.dropped(STAGE, "", "failed")
-            at = "{topic}-{partition} at offset {offset}".format(**where(record))
-            metrics.repeated(log, "failed", "%s was not judged: %r", at, error, offset=record.offset)
+            at = "{topic}-{partition} at offset {offset}".format(**record_position(record))
+            metrics.log_throttled(log, "failed", "%s was not judged: %r", at, error, offset=record.offset)
             return []
         self.judged += 1
         return events

@@ -16,12 +16,12 @@ from lanewatch import metrics
 from lanewatch.records import Event
 from streams.kafka import codec
 from streams.kafka.codec import Message
-from streams.kafka.state.checkpoints import Kept, Place
+from streams.kafka.state.checkpoints import CheckpointPosition, StoredState
 
 J = TypeVar("J")
 
 
-class Fold(ABC, Generic[J]):
+class PartitionProcessor(ABC, Generic[J]):
     """One partition's.
 
     Args:
@@ -55,11 +55,11 @@ class Fold(ABC, Generic[J]):
         if record.offset > self.position:
             self._missing(record)
         self.position = record.offset + 1
-        metrics.taken(self._stage)
+        metrics.records_in(self._stage)
         try:
             events = self._events(record)
-        except codec.WireError as error:
-            metrics.refused(self._stage, error)
+        except codec.CodecError as error:
+            metrics.record_refused(self._stage, error)
             return []
         if self._end and self.position >= self._end:
             self._caught_up(record)
@@ -84,7 +84,7 @@ class Fold(ABC, Generic[J]):
         """Whether there is anything to write down."""
 
     @abstractmethod
-    def save(self) -> tuple[dict[str, Kept], Place | None]:
+    def save(self) -> tuple[dict[str, StoredState], CheckpointPosition | None]:
         """The states that have changed since ``saved``, and the position that belongs to them where they are many."""
 
     @abstractmethod
@@ -108,7 +108,7 @@ class Fold(ABC, Generic[J]):
             record.partition,
             count,
             record.offset,
-            extra=where(record),
+            extra=record_position(record),
         )
 
     def _caught_up(self, record: ConsumerRecord) -> None:
@@ -120,11 +120,11 @@ class Fold(ABC, Generic[J]):
             self._began_at,
             self.judged,
             time.monotonic() - self._began,
-            extra=where(record),
+            extra=record_position(record),
         )
         self._end = 0
 
 
-def where(record: ConsumerRecord) -> dict[str, object]:
+def record_position(record: ConsumerRecord) -> dict[str, object]:
     """A record's place, for the log."""
     return {"topic": record.topic, "partition": record.partition, "offset": record.offset}

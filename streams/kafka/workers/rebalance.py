@@ -10,13 +10,13 @@ from typing import Protocol
 from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
-from lanewatch.config.revisions import Revisions
+from lanewatch.config.revisions import SiteRevisions
 from streams.kafka.client.connection import Broker
 from streams.kafka.client.topics import Topics
-from streams.kafka.consumer.retry import Patience
+from streams.kafka.consumer.retry import RetryPolicy
 from streams.kafka.state.checkpoints import Checkpoints
-from streams.kafka.state.event_outbox import Outbox
-from streams.kafka.state.event_spool import Spool
+from streams.kafka.state.event_outbox import EventOutbox
+from streams.kafka.state.event_spool import EventSpool
 
 CHECKPOINT_S = 10.0
 """What is judged again after a crash; a thousand records take a tenth of a second."""
@@ -28,14 +28,14 @@ POLL_MS = 100
 MOST = 500
 
 
-class Sited(Protocol):
+class SiteRevisionsSource(Protocol):
     """What knows the site's revisions, such as the site topic's reader; another object each time they change."""
 
     @property
-    def revisions(self) -> Revisions: ...
+    def revisions(self) -> SiteRevisions: ...
 
 
-class Changes(ConsumerRebalanceListener):  # type: ignore[misc]
+class AssignmentChanges(ConsumerRebalanceListener):  # type: ignore[misc]
     """What the group took and gave since it was last asked. Told in the client's own thread, asked by the loop."""
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class Changes(ConsumerRebalanceListener):  # type: ignore[misc]
         return gone, come
 
 
-class Clients:
+class WorkerClients:
     """What a fold's loop works with: where its events go, where its states are, and where its input comes from.
 
     Raises:
@@ -71,10 +71,10 @@ class Clients:
     """
 
     def __init__(
-        self, stage: str, broker: Broker, topics: Topics, spool: Spool, consumer: Callable[[], KafkaConsumer]
+        self, stage: str, broker: Broker, topics: Topics, spool: EventSpool, consumer: Callable[[], KafkaConsumer]
     ) -> None:
         with ExitStack() as stack:  # what was made is closed where the next one fails
-            self.outbox = Outbox(broker, topics.events, spool, stage)
+            self.outbox = EventOutbox(broker, topics.events, spool, stage)
             stack.callback(self.outbox.close)
             self.checkpoints = Checkpoints(broker, topics)
             stack.callback(self.checkpoints.close)
@@ -87,7 +87,7 @@ class Clients:
         self._stack.close()
 
 
-def patiently(make: Callable[[], Clients], patience: Patience, stop: threading.Event) -> Clients | None:
+def with_retry(make: Callable[[], WorkerClients], patience: RetryPolicy, stop: threading.Event) -> WorkerClients | None:
     """The clients as soon as a broker answers; None where it is told to stop before.
 
     Raises:

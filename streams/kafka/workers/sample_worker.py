@@ -14,13 +14,13 @@ from lanewatch import metrics
 from lanewatch.config.site import Camera
 from lanewatch.records import Frame
 from streams.kafka.client.connection import Broker, subscribe
-from streams.kafka.client.producers import FrameSender
+from streams.kafka.client.producers import FrameProducer
 from streams.kafka.client.topics import Topics
-from streams.kafka.consumer.retry import Patience
-from streams.kafka.ownership.camera_task import Turn
-from streams.kafka.ownership.handover import OVERLAP_S, Succession
-from streams.kafka.ownership.sampler_registry import Holders, Holding
-from streams.kafka.state.site_topic import SiteLog
+from streams.kafka.consumer.retry import RetryPolicy
+from streams.kafka.ownership.camera_task import CameraTask
+from streams.kafka.ownership.handover import OVERLAP_S, Handover
+from streams.kafka.ownership.sampler_registry import Ownership, SamplerRegistry
+from streams.kafka.state.site_topic import SiteTopic
 from streams.video import jpeg
 
 POLL_MS = 100
@@ -32,7 +32,7 @@ _IDLE_GROUP = ("Empty", "Dead")
 log = metrics.log("sample")
 
 
-class SampleLoop:
+class SampleWorker:
     """Samples the cameras of the partitions of the ``site`` topic that its group gives it.
 
     Nobody else decides who has which camera. What is taken away, by another node's coming, by ``drain`` or by a planned
@@ -54,10 +54,10 @@ class SampleLoop:
         self,
         broker: Broker,
         topics: Topics,
-        sites: SiteLog,
+        sites: SiteTopic,
         *,
         node: str,
-        begin: Callable[[Camera, str, Callable[[Frame], None]], Turn] = Turn,
+        begin: Callable[[Camera, str, Callable[[Frame], None]], CameraTask] = CameraTask,
         overlap_s: float = OVERLAP_S,
     ) -> None:
         self.node = node
@@ -67,11 +67,11 @@ class SampleLoop:
         self._begin = begin
         self._process = f"{node}/{uuid.uuid4().hex[:8]}"
         self._begun_at = time.time()
-        self._assigned = _Assigned()
-        self._patience = Patience("sample", f"a place among the samplers of {topics.site.name}")
-        self._succession = Succession(self._turn, self._succeeded, overlap_s=overlap_s)
-        self._holders: Holders
-        self._sender: FrameSender
+        self._assigned = _AssignedCameras()
+        self._patience = RetryPolicy("sample", f"a place among the samplers of {topics.site.name}")
+        self._succession = Handover(self._turn, self._succeeded, overlap_s=overlap_s)
+        self._holders: SamplerRegistry
+        self._sender: FrameProducer
 
     @property
     def cameras(self) -> list[str]:
@@ -85,11 +85,11 @@ class SampleLoop:
             BrokerError: something that waiting does not mend.
         """
         try:
-            self._sender = FrameSender(self._broker, self._topics)
+            self._sender = FrameProducer(self._broker, self._topics)
         except KafkaError as error:
             raise self._broker.explained(error) from error
         try:
-            with Holders(self._broker, self._topics) as self._holders:
+            with SamplerRegistry(self._broker, self._topics) as self._holders:
                 self._holders.read()
                 self._sites.wait()
                 self._share(stop)
@@ -126,7 +126,7 @@ class SampleLoop:
         self._want(assigned)
         self._settle()
         metrics.CAMERAS.labels("sample").set(len(self._succession.turns))
-        metrics.held("sample", self._topics.site.name, assigned)
+        metrics.assigned_partitions("sample", self._topics.site.name, assigned)
         metrics.in_flight("sample", self._sender.in_flight_bytes)
 
     def _want(self, partitions: Container[int]) -> None:
@@ -140,9 +140,9 @@ class SampleLoop:
             if turn.first is None or turn.told:
                 continue
             try:
-                self._holders.tell(camera, Holding(self.node, self._process, *turn.first, time.time()))
+                self._holders.tell(camera, Ownership(self.node, self._process, *turn.first, time.time()))
             except KafkaError as error:
-                metrics.repeated(log, "holder", "camera %s: nobody was told that it is here: %r", camera, error)
+                metrics.log_throttled(log, "holder", "camera %s: nobody was told that it is here: %r", camera, error)
                 return
             turn.told = True
             log.info("camera %s is sampled here from slot %d on", camera, turn.first[1], extra={"camera": camera})
@@ -171,7 +171,7 @@ class SampleLoop:
             return True  # without a broker nobody hears of a successor either
         return str(told.get("group_state")) in _IDLE_GROUP
 
-    def _turn(self, camera: Camera, time_zone: str) -> Turn:
+    def _turn(self, camera: Camera, time_zone: str) -> CameraTask:
         return self._begin(camera, time_zone, self._hand_on)
 
     def _hand_on(self, frame: Frame) -> None:
@@ -188,7 +188,7 @@ class SampleLoop:
         return holding is not None and holding.process != self._process and turn is None
 
 
-class _Assigned(ConsumerRebalanceListener):  # type: ignore[misc]
+class _AssignedCameras(ConsumerRebalanceListener):  # type: ignore[misc]
     """What the group has given us; it is told from the client's own thread."""
 
     def __init__(self) -> None:

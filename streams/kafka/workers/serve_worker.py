@@ -14,10 +14,10 @@ from lanewatch.records import Event
 from streams.kafka import codec
 from streams.kafka.client.connection import Broker
 from streams.kafka.client.topics import Topics
-from streams.kafka.consumer.metrics import Pulse
-from streams.kafka.consumer.offset_tracker import Shares
-from streams.kafka.consumer.retry import Patience
-from streams.kafka.evidence.frame_store import KafkaFootage
+from streams.kafka.consumer.metrics import ConsumerMetrics
+from streams.kafka.consumer.offset_tracker import OffsetTracker
+from streams.kafka.consumer.retry import RetryPolicy
+from streams.kafka.evidence.frame_store import KafkaFrameStore
 from streams.stages import Serve, UnavailableError
 
 COMMIT_S = 1.0
@@ -31,7 +31,7 @@ _CLOSE_MS = 5_000
 log = metrics.log("serve")
 
 
-class ServeLoop:
+class ServeWorker:
     """Hands the events topic to what serves it, and commits what has been stored.
 
     A store that is away is asked again, and keeps its place. Of several services of one site one is at work, the others
@@ -54,7 +54,7 @@ class ServeLoop:
         *,
         node: str,
         anew: bool = False,
-        footage: KafkaFootage | None = None,
+        footage: KafkaFrameStore | None = None,
     ) -> None:
         self.node = node
         self._broker = broker
@@ -63,7 +63,7 @@ class ServeLoop:
         self._anew = anew
         self._footage = footage
         self._partition = TopicPartition(topics.events.name, 0)
-        self._patience = Patience("serve", f"reading {topics.events.name}")
+        self._patience = RetryPolicy("serve", f"reading {topics.events.name}")
 
     def run(self, stop: threading.Event) -> None:
         """Works until ``stop`` is set.
@@ -72,7 +72,7 @@ class ServeLoop:
             BrokerError: something that waiting does not mend.
         """
         consumer = self._broker.member(self._topics.group("serve"), instance=f"serve-{self.node}")
-        shares = Shares(consumer)
+        shares = OffsetTracker(consumer)
         try:
             shares.join(self._topics.events.name)
             self._reading(consumer, shares, stop)
@@ -83,9 +83,9 @@ class ServeLoop:
             except KafkaError as error:
                 log.warning("left without a word to the group: %r", error)
 
-    def _reading(self, consumer: KafkaConsumer, shares: Shares, stop: threading.Event) -> None:
+    def _reading(self, consumer: KafkaConsumer, shares: OffsetTracker, stop: threading.Event) -> None:
         commit_at = time.monotonic() + COMMIT_S
-        pulse = Pulse("serve", self._topics.events.name)
+        pulse = ConsumerMetrics("serve", self._topics.events.name)
         while not stop.is_set():
             try:
                 polled = consumer.poll(timeout_ms=_POLL_MS)
@@ -113,11 +113,11 @@ class ServeLoop:
 
     def _take(self, record: ConsumerRecord, stop: threading.Event) -> bool:
         """Hands a record on; False where it could not be before the end."""
-        metrics.taken("serve")
+        metrics.records_in("serve")
         try:
-            told = codec.told(record)
-        except codec.WireError as error:
-            metrics.refused("serve", error)
+            told = codec.decode_event_record(record)
+        except codec.CodecError as error:
+            metrics.record_refused("serve", error)
         else:
             if isinstance(told, Event):
                 if not self._store(told, record, stop):
@@ -135,7 +135,7 @@ class ServeLoop:
             try:
                 self._serve.upsert(event)
             except UnavailableError as error:
-                metrics.repeated(
+                metrics.log_throttled(
                     log,
                     "store",
                     "%s-%d at offset %d: event %s and all after it wait for the store: %s",
@@ -148,7 +148,7 @@ class ServeLoop:
                 if stop.wait(RETRY_S):
                     return False
             else:
-                metrics.unsay(log, ["store"])
-                metrics.given("serve")
-                tracing.follow("serve", codec.trace(record), time.perf_counter() - began, camera=event.camera)
+                metrics.reset_throttle(log, ["store"])
+                metrics.records_out("serve")
+                tracing.follow("serve", codec.trace_context(record), time.perf_counter() - began, camera=event.camera)
                 return True

@@ -15,13 +15,13 @@ from streams.kafka.client import acls
 from streams.kafka.client.connection import Broker
 from streams.kafka.client.errors import BrokerAwayError, BrokerError
 from streams.kafka.client.topics import Topics
-from streams.kafka.state.site_topic import SiteLog
+from streams.kafka.state.site_topic import SiteTopic
 
 log = metrics.log("site")
 
 
 @dataclass(frozen=True)
-class Opened:
+class WorkerContext:
     """What a stage works with.
 
     Attributes:
@@ -33,18 +33,18 @@ class Opened:
     file: Site
     broker: Broker
     topics: Topics
-    log: SiteLog
+    log: SiteTopic
     node: str
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Adds what every stage's command takes: the site file, and what ``lanewatch.service`` adds."""
     parser.add_argument("site", type=Path, metavar="SITE", help="the site file")
-    service.options(parser)
+    service.add_options(parser)
 
 
 @contextmanager
-def opened(arguments: argparse.Namespace, stage: str, *, first: bool = True) -> Iterator[Opened]:
+def open_worker(arguments: argparse.Namespace, stage: str, *, first: bool = True) -> Iterator[WorkerContext]:
     """The site file is read, the broker asked, the topics made; the site's log is followed until the end.
 
     Where the topic holds no site yet, the file's is published: whoever starts first does so, and two at once write
@@ -59,22 +59,22 @@ def opened(arguments: argparse.Namespace, stage: str, *, first: bool = True) -> 
         lanewatch.config.problems.SiteError: the file has something wrong; a line for each.
         BrokerError: the broker or a topic is not as it must be.
     """
-    node = service.node(arguments)
+    node = service.node_name(arguments)
     site = loader.load(arguments.site, resolve=False)
     broker = Broker(site, f"{stage}-{node}")
     topics = Topics(site)
-    acls.ready(broker, topics, acls.stage(stage))
-    with SiteLog(broker, topics) as sites:
+    acls.check_stage(broker, topics, acls.stage_of_command(stage))
+    with SiteTopic(broker, topics) as sites:
         sites.read()
         if sites.empty and first:
-            begin(sites, site, topics, arguments.site)
+            check_and_begin(sites, site, topics, arguments.site)
         if not sites.empty:
             sites.wait()
             _compare(arguments.site, site, sites)
-        yield Opened(site, broker, topics, sites, node)
+        yield WorkerContext(site, broker, topics, sites, node)
 
 
-def begin(sites: SiteLog, site: Site, topics: Topics, path: Path) -> None:
+def check_and_begin(sites: SiteTopic, site: Site, topics: Topics, path: Path) -> None:
     """Publishes the very first site.
 
     Args:
@@ -96,7 +96,7 @@ def begin(sites: SiteLog, site: Site, topics: Topics, path: Path) -> None:
     log.info("site %s (%s) is published to %s", site.id, site.digest, topics.site.name)
 
 
-def _compare(path: Path, site: Site, sites: SiteLog) -> None:
+def _compare(path: Path, site: Site, sites: SiteTopic) -> None:
     latest = sites.revisions.latest
     if latest.digest != site.digest:
         log.warning(

@@ -18,20 +18,29 @@ from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError
 
 from lanewatch import metrics, tracing
-from lanewatch.config.revisions import Revisions
+from lanewatch.config.revisions import SiteRevisions
 from streams.kafka import codec
 from streams.kafka.client.connection import SESSION_S, Broker, subscribe
 from streams.kafka.client.errors import BrokerError
 from streams.kafka.client.topics import Topic, Topics
-from streams.kafka.consumer.metrics import Pulse
-from streams.kafka.consumer.retry import Patience
+from streams.kafka.consumer.metrics import ConsumerMetrics
+from streams.kafka.consumer.retry import RetryPolicy
 from streams.kafka.state.checkpoints import Checkpoint, Checkpoints
-from streams.kafka.state.event_spool import Spool
-from streams.kafka.workers.partition_processor import Fold
-from streams.kafka.workers.rebalance import CHECKPOINT_S, MOST, POLL_MS, SETTLE_S, Changes, Clients, Sited, patiently
+from streams.kafka.state.event_spool import EventSpool
+from streams.kafka.workers.partition_processor import PartitionProcessor
+from streams.kafka.workers.rebalance import (
+    CHECKPOINT_S,
+    MOST,
+    POLL_MS,
+    SETTLE_S,
+    AssignmentChanges,
+    SiteRevisionsSource,
+    WorkerClients,
+    with_retry,
+)
 
 J = TypeVar("J")
-F = TypeVar("F", bound="Fold[Any]")
+F = TypeVar("F", bound="PartitionProcessor[Any]")
 
 TELL_S = 1.0
 """How often it is told how far the input has been judged."""
@@ -40,7 +49,7 @@ HEARTBEAT_S = 1.0
 """Who is to take over learns it with the next heartbeat; those of some dozen processes cost the broker nothing."""
 
 
-class Settings(TypedDict, total=False):
+class WorkerSettings(TypedDict, total=False):
     """What a loop may be given besides.
 
     Attributes:
@@ -57,7 +66,7 @@ class Settings(TypedDict, total=False):
     session_s: float | None
 
 
-class FoldLoop(ABC, Generic[J, F]):
+class StatefulWorker(ABC, Generic[J, F]):
     """Carries the records of the partitions that fall to this process into its stage, and the stage's events on.
 
     Args:
@@ -69,7 +78,7 @@ class FoldLoop(ABC, Generic[J, F]):
         site: knows them.
         node: this process's name; its spool lies under it.
         named_s: the session of one whose name outlives it.
-        settings: see ``Settings``.
+        settings: see ``WorkerSettings``.
 
     Raises:
         ValueError: the site asks for what the stage does not know.
@@ -81,12 +90,12 @@ class FoldLoop(ABC, Generic[J, F]):
         source: Topic,
         broker: Broker,
         topics: Topics,
-        judge_of: Callable[[Revisions], J],
-        site: Sited,
+        judge_of: Callable[[SiteRevisions], J],
+        site: SiteRevisionsSource,
         *,
         node: str,
         named_s: float,
-        settings: Settings,
+        settings: WorkerSettings,
     ) -> None:
         self._stage = stage
         self._source = source.name
@@ -103,9 +112,9 @@ class FoldLoop(ABC, Generic[J, F]):
         self._revisions = site.revisions
         self._judge = judge_of(self._revisions)
         self._folds: dict[int, F] = {}
-        self._changes = Changes()
+        self._changes = AssignmentChanges()
         self._told_at = self._written_at = 0.0
-        self._patience = Patience(stage, f"reading {self._source} to {stage}")
+        self._patience = RetryPolicy(stage, f"reading {self._source} to {stage}")
         self._log = metrics.log(stage)
 
     @property
@@ -120,14 +129,16 @@ class FoldLoop(ABC, Generic[J, F]):
             BrokerError: the broker refuses what this needs.
         """
         with ExitStack() as stack:
-            spool = stack.enter_context(Spool(self._folder, f"{self._topics.prefix}.{self._stage}.{self._node}"))
-            clients = patiently(
-                lambda: Clients(self._stage, self._broker, self._topics, spool, self._consumer), self._patience, stop
+            spool = stack.enter_context(EventSpool(self._folder, f"{self._topics.prefix}.{self._stage}.{self._node}"))
+            clients = with_retry(
+                lambda: WorkerClients(self._stage, self._broker, self._topics, spool, self._consumer),
+                self._patience,
+                stop,
             )
             if clients is None:
                 return
             stack.callback(clients.close)
-            pulse = Pulse(self._stage, self._source)
+            pulse = ConsumerMetrics(self._stage, self._source)
             while not stop.is_set():
                 try:
                     self._turn(clients, pulse)
@@ -160,7 +171,7 @@ class FoldLoop(ABC, Generic[J, F]):
         subscribe(consumer, self._source, self._changes)
         return consumer
 
-    def _turn(self, clients: Clients, pulse: Pulse) -> None:
+    def _turn(self, clients: WorkerClients, pulse: ConsumerMetrics) -> None:
         if clients.outbox.full:
             time.sleep(POLL_MS / 1000)  # the broker is away, and the records wait there
         else:
@@ -174,7 +185,7 @@ class FoldLoop(ABC, Generic[J, F]):
             self._written_at = now
             self._checkpoint(clients)
 
-    def _take(self, clients: Clients, pulse: Pulse) -> None:
+    def _take(self, clients: WorkerClients, pulse: ConsumerMetrics) -> None:
         polled = clients.consumer.poll(timeout_ms=POLL_MS)
         self._follow_site()
         come = self._rebalance(clients)
@@ -186,11 +197,11 @@ class FoldLoop(ABC, Generic[J, F]):
             for record in records:
                 began = time.perf_counter()
                 events = fold.take(record)
-                trace = tracing.follow(self._stage, codec.trace(record), time.perf_counter() - began)
+                trace = tracing.follow(self._stage, codec.trace_context(record), time.perf_counter() - began)
                 for event in events:
-                    metrics.event(event.kind, event.state)
+                    metrics.event_revision(event.kind, event.state)
                     begun = trace or tracing.begin(self._stage, camera=event.camera)
-                    clients.outbox.send(codec.of_event(event).traced(begun))
+                    clients.outbox.send(codec.encode_event(event).traced(begun))
 
     def _follow_site(self) -> None:
         revisions = self._site.revisions
@@ -205,7 +216,7 @@ class FoldLoop(ABC, Generic[J, F]):
         for fold in self._folds.values():
             fold.judges_by(self._judge)
 
-    def _rebalance(self, clients: Clients) -> set[int]:
+    def _rebalance(self, clients: WorkerClients) -> set[int]:
         """Drops what went and restores what came. Who has what we had may have begun from our last checkpoint."""
         gone, come = self._changes.taken()
         if gone and clients.outbox.clear:
@@ -232,7 +243,7 @@ class FoldLoop(ABC, Generic[J, F]):
         )
         return come
 
-    def _restore(self, clients: Clients, come: set[int]) -> int:
+    def _restore(self, clients: WorkerClients, come: set[int]) -> int:
         """Makes the folds of the partitions that came; how many records lie between them and the partitions' ends."""
         there = clients.consumer.assignment()
         mine = [one for one in (TopicPartition(self._source, number) for number in sorted(come)) if one in there]
@@ -265,13 +276,13 @@ class FoldLoop(ABC, Generic[J, F]):
             left += end - position
         return left
 
-    def _tell(self, clients: Clients) -> None:
+    def _tell(self, clients: WorkerClients) -> None:
         for partition, fold in self._folds.items():
             told = fold.told(f"{self._node}/{partition}")
             if told is not None:
                 clients.outbox.send(told)
 
-    def _checkpoint(self, clients: Clients) -> None:
+    def _checkpoint(self, clients: WorkerClients) -> None:
         """Writes down what has changed; what could not be written is with the next.
 
         How far it has come is told before: of a record that a state has, nobody else would ever tell it.
@@ -285,7 +296,7 @@ class FoldLoop(ABC, Generic[J, F]):
                 try:
                     clients.checkpoints.save(partition, *fold.save())
                 except BrokerError as error:
-                    metrics.repeated(
+                    metrics.log_throttled(
                         self._log, "checkpoint", "states are not written down: %s", error, partition=partition
                     )
                     return
@@ -295,7 +306,7 @@ class FoldLoop(ABC, Generic[J, F]):
         if offsets:
             clients.consumer.commit_async(offsets)  # so that everybody's tools see the lag; nothing begins there
 
-    def _end(self, clients: Clients) -> None:
+    def _end(self, clients: WorkerClients) -> None:
         try:
             if clients.outbox.settle(SETTLE_S):
                 self._checkpoint(clients)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Generic, TypeVar, Unpack
 
-from lanewatch.config.revisions import Revisions
+from lanewatch.config.revisions import SiteRevisions
 from streams.kafka.client.connection import Broker
 from streams.kafka.client.topics import Topics
 from streams.kafka.state.checkpoints import Checkpoint, Checkpoints
-from streams.kafka.workers.camera_processor import STAGE, CameraFold
-from streams.kafka.workers.rebalance import Sited
-from streams.kafka.workers.stateful_worker import FoldLoop, Settings
+from streams.kafka.workers.camera_processor import STAGE, CameraProcessor
+from streams.kafka.workers.rebalance import SiteRevisionsSource
+from streams.kafka.workers.stateful_worker import StatefulWorker, WorkerSettings
 from streams.stages import Watch
 
 S = TypeVar("S")
@@ -22,7 +22,7 @@ from one that is gone for good takes this and up to two seconds, also on a machi
 15 s that are allowed leave room for a stall."""
 
 
-class WatchLoop(FoldLoop[Watch[S], CameraFold[S]], Generic[S]):
+class WatchWorker(StatefulWorker[Watch[S], CameraProcessor[S]], Generic[S]):
     """Carries the detections of the cameras that fall to this process into the watch stage, and its events on.
 
     Args:
@@ -32,7 +32,7 @@ class WatchLoop(FoldLoop[Watch[S], CameraFold[S]], Generic[S]):
         site: knows them.
         node: this process's name; its spool lies under it.
         state_type: of the stage's states.
-        settings: see ``streams.kafka.workers.stateful_worker.Settings``.
+        settings: see ``streams.kafka.workers.stateful_worker.WorkerSettings``.
 
     Raises:
         ValueError: the site asks for what the stage does not know.
@@ -42,12 +42,12 @@ class WatchLoop(FoldLoop[Watch[S], CameraFold[S]], Generic[S]):
         self,
         broker: Broker,
         topics: Topics,
-        watch_of: Callable[[Revisions], Watch[S]],
-        site: Sited,
+        watch_of: Callable[[SiteRevisions], Watch[S]],
+        site: SiteRevisionsSource,
         *,
         node: str,
         state_type: type[S],
-        **settings: Unpack[Settings],
+        **settings: Unpack[WorkerSettings],
     ) -> None:
         super().__init__(
             STAGE,
@@ -65,5 +65,5 @@ class WatchLoop(FoldLoop[Watch[S], CameraFold[S]], Generic[S]):
     def _known(self, checkpoints: Checkpoints, partitions: Collection[int]) -> dict[int, Checkpoint]:
         return checkpoints.restore(partitions)
 
-    def _fold(self, checkpoint: Checkpoint, position: int, end: int) -> CameraFold[S]:
-        return CameraFold(self._judge, checkpoint, position, self._state_type, end=end)
+    def _fold(self, checkpoint: Checkpoint, position: int, end: int) -> CameraProcessor[S]:
+        return CameraProcessor(self._judge, checkpoint, position, self._state_type, end=end)

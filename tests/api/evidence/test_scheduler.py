@@ -10,18 +10,18 @@ import msgspec
 import numpy as np
 import pytest
 
-from api.event_sink import Intake
-from api.evidence.scheduler import AFTER_OPENING_S, Evidence
-from api.serialization import Exhibits, Medium
-from api.storage.event_store import Store
+from api.event_sink import EventSink
+from api.evidence.scheduler import AFTER_OPENING_S, EvidenceScheduler
+from api.serialization import Evidence, MediaFile
+from api.storage.event_store import EventStore
 from lanewatch import metrics
 from lanewatch.config.site import Camera, Site
 from lanewatch.records import Event, Image, Peak
-from streams.video.packet_buffer import PacketRing
+from streams.video.packet_buffer import PacketBuffer
 from tests.api.event_factory import BEGIN, FPS, Feeder, after, make_event, reached
 
 
-def kept(store: Store, id: str = "e-1") -> Exhibits:
+def kept(store: EventStore, id: str = "e-1") -> Evidence:
     return store.exhibits("live", id)
 
 
@@ -40,7 +40,7 @@ def closed(event: Event, ended: float) -> Event:
 
 
 def test_a_clip_has_its_pre_roll_and_its_post_roll(
-    intake: Intake, evidence: Evidence, store: Store, feeder: Feeder, clip: Path
+    intake: EventSink, evidence: EvidenceScheduler, store: EventStore, feeder: Feeder, clip: Path
 ) -> None:
     feeder.until(20.5)
     event = make_event(at=BEGIN + 20, lasted=6)
@@ -66,7 +66,7 @@ def test_a_clip_has_its_pre_roll_and_its_post_roll(
 
 
 def test_a_snapshot_is_the_peaks_frame(
-    intake: Intake, evidence: Evidence, store: Store, feeder: Feeder, clip: Path
+    intake: EventSink, evidence: EvidenceScheduler, store: EventStore, feeder: Feeder, clip: Path
 ) -> None:
     feeder.until(20.5)
     at = BEGIN + 118 / FPS
@@ -83,7 +83,7 @@ def test_a_snapshot_is_the_peaks_frame(
 
 
 def test_there_is_something_to_see_while_the_event_goes_on(
-    intake: Intake, evidence: Evidence, store: Store, feeder: Feeder
+    intake: EventSink, evidence: EvidenceScheduler, store: EventStore, feeder: Feeder
 ) -> None:
     feeder.until(20.5)
     intake.upsert(make_event())
@@ -93,9 +93,9 @@ def test_there_is_something_to_see_while_the_event_goes_on(
     assert pictures(evidence.path(found.clip))
 
 
-def test_of_a_recording_the_clip_is_written_once_it_is_whole(store: Store, feeder: Feeder, tmp_path: Path) -> None:
-    evidence = Evidence(store, feeder.ring, tmp_path / "recorded", live=False)
-    intake = Intake(store, evidence)
+def test_of_a_recording_the_clip_is_written_once_it_is_whole(store: EventStore, feeder: Feeder, tmp_path: Path) -> None:
+    evidence = EvidenceScheduler(store, feeder.ring, tmp_path / "recorded", live=False)
+    intake = EventSink(store, evidence)
     feeder.until(40)
     event = make_event()
     intake.upsert(event)
@@ -110,7 +110,7 @@ def test_of_a_recording_the_clip_is_written_once_it_is_whole(store: Store, feede
 
 
 def test_a_better_picture_takes_the_place_of_the_first(
-    intake: Intake, evidence: Evidence, store: Store, feeder: Feeder
+    intake: EventSink, evidence: EvidenceScheduler, store: EventStore, feeder: Feeder
 ) -> None:
     feeder.until(40)
     event = make_event(at=BEGIN + 20)
@@ -125,7 +125,7 @@ def test_a_better_picture_takes_the_place_of_the_first(
 
 
 def test_a_long_events_clip_is_capped_around_its_opening(
-    intake: Intake, evidence: Evidence, store: Store, feeder: Feeder
+    intake: EventSink, evidence: EvidenceScheduler, store: EventStore, feeder: Feeder
 ) -> None:
     feeder.until(60)
     event = make_event(at=BEGIN + 60, lasted=58)
@@ -140,7 +140,9 @@ def test_a_long_events_clip_is_capped_around_its_opening(
     assert clip.ended_at == pytest.approx(BEGIN + 80, abs=1 / FPS)
 
 
-def test_an_expired_event_has_what_was_there(intake: Intake, evidence: Evidence, store: Store, feeder: Feeder) -> None:
+def test_an_expired_event_has_what_was_there(
+    intake: EventSink, evidence: EvidenceScheduler, store: EventStore, feeder: Feeder
+) -> None:
     feeder.until(25)
     event = make_event(at=BEGIN + 20)
     intake.upsert(event)
@@ -152,7 +154,7 @@ def test_an_expired_event_has_what_was_there(intake: Intake, evidence: Evidence,
 
 
 def test_pictures_that_are_not_held_any_more_are_said_to_be_out_of_reach(
-    intake: Intake, evidence: Evidence, store: Store, feeder: Feeder
+    intake: EventSink, evidence: EvidenceScheduler, store: EventStore, feeder: Feeder
 ) -> None:
     feeder.until(110)  # the ring holds a minute
     event = make_event(at=BEGIN + 20)
@@ -165,14 +167,16 @@ def test_pictures_that_are_not_held_any_more_are_said_to_be_out_of_reach(
     assert metrics.DROPPED.labels("evidence", "lane", "out_of_reach")._value.get() > before
 
 
-def test_a_camera_of_another_process_has_no_evidence_here(intake: Intake, evidence: Evidence, store: Store) -> None:
+def test_a_camera_of_another_process_has_no_evidence_here(
+    intake: EventSink, evidence: EvidenceScheduler, store: EventStore
+) -> None:
     intake.upsert(make_event(camera="elsewhere", state="closed", ended_at=BEGIN + 20))
     evidence.settle()
     assert kept(store).reason == "out_of_reach"
 
 
 def test_an_event_told_again_after_a_restart_keeps_its_evidence(
-    intake: Intake, evidence: Evidence, store: Store, feeder: Feeder, site: Site
+    intake: EventSink, evidence: EvidenceScheduler, store: EventStore, feeder: Feeder, site: Site
 ) -> None:
     feeder.until(30)
     event = make_event(at=BEGIN + 20)
@@ -182,8 +186,8 @@ def test_an_event_told_again_after_a_restart_keeps_its_evidence(
     evidence.settle()
     before = kept(store)
     assert before.status == "ready"
-    empty = PacketRing([site.camera("lane")])
-    anew = Evidence(store, empty, evidence.folder)
+    empty = PacketBuffer([site.camera("lane")])
+    anew = EvidenceScheduler(store, empty, evidence.folder)
     for revision in (event, over):
         store.upsert(revision)
         anew.upsert(revision)
@@ -194,13 +198,13 @@ def test_an_event_told_again_after_a_restart_keeps_its_evidence(
 
 @pytest.mark.parametrize("told", ["open", "closed", "nothing written"])
 def test_what_a_killed_process_had_still_to_write_is_written_where_the_pictures_last(
-    store: Store, feeder: Feeder, tmp_path: Path, told: str
+    store: EventStore, feeder: Feeder, tmp_path: Path, told: str
 ) -> None:
     folder = tmp_path / "evidence"
     feeder.until(31)
     event = make_event(at=BEGIN + 20)
     over = closed(event, BEGIN + 22)
-    killed = Evidence(store, feeder.ring, folder, lasting=True)
+    killed = EvidenceScheduler(store, feeder.ring, folder, lasting=True)
     for revision in (event,) if told == "open" else (event, over):
         store.upsert(revision)
         if told != "nothing written":
@@ -208,7 +212,7 @@ def test_what_a_killed_process_had_still_to_write_is_written_where_the_pictures_
     killed.wait()
     del killed  # as a power cut leaves it: nothing is settled
     assert not kept(store).settled
-    anew = Evidence(store, feeder.ring, folder, lasting=True)
+    anew = EvidenceScheduler(store, feeder.ring, folder, lasting=True)
     if told == "open":
         store.upsert(over)
         anew.upsert(over)
@@ -219,19 +223,19 @@ def test_what_a_killed_process_had_still_to_write_is_written_where_the_pictures_
 
 
 def test_where_the_pictures_last_an_end_leaves_what_is_open_to_the_next(
-    store: Store, feeder: Feeder, tmp_path: Path
+    store: EventStore, feeder: Feeder, tmp_path: Path
 ) -> None:
     feeder.until(21)
     event = make_event(at=BEGIN + 20)
     store.upsert(event)
-    evidence = Evidence(store, feeder.ring, tmp_path / "evidence", lasting=True)
+    evidence = EvidenceScheduler(store, feeder.ring, tmp_path / "evidence", lasting=True)
     evidence.upsert(event)
     evidence.close()
     assert (kept(store).clip.status, kept(store).clip.reason) == ("partial", "going_on")
 
 
 def test_a_clip_that_is_whole_is_not_cut_again_while_its_event_goes_on(
-    intake: Intake, evidence: Evidence, store: Store, feeder: Feeder
+    intake: EventSink, evidence: EvidenceScheduler, store: EventStore, feeder: Feeder
 ) -> None:
     feeder.until(41)
     event = make_event(at=BEGIN + 20)
@@ -247,19 +251,23 @@ def test_a_clip_that_is_whole_is_not_cut_again_while_its_event_goes_on(
     assert evidence.path(kept(store).clip).stat().st_mtime_ns == written
 
 
-def test_half_written_pictures_of_a_killed_process_are_removed(store: Store, feeder: Feeder, tmp_path: Path) -> None:
+def test_half_written_pictures_of_a_killed_process_are_removed(
+    store: EventStore, feeder: Feeder, tmp_path: Path
+) -> None:
     left = tmp_path / "evidence" / "2026-01-14" / "abc.part.mp4"
     left.parent.mkdir(parents=True)
     left.write_bytes(b"half")
-    Evidence(store, feeder.ring, tmp_path / "evidence").close()
+    EvidenceScheduler(store, feeder.ring, tmp_path / "evidence").close()
     assert not left.exists()
 
 
-def test_masks_are_in_the_evidence(store: Store, site: Site, packets: list[object], tmp_path: Path, clip: Path) -> None:
+def test_masks_are_in_the_evidence(
+    store: EventStore, site: Site, packets: list[object], tmp_path: Path, clip: Path
+) -> None:
     corner = ((0.0, 0.0), (0.25, 0.0), (0.25, 0.25), (0.0, 0.25))
     camera: Camera = site.camera("lane").model_copy(update={"masks": (corner,)})
     feeder = Feeder(camera, packets)  # type: ignore[arg-type]
-    evidence = Evidence(store, feeder.ring, tmp_path / "masked")
+    evidence = EvidenceScheduler(store, feeder.ring, tmp_path / "masked")
     feeder.until(26)
     event = make_event(at=BEGIN + 20, lasted=1, state="closed", ended_at=BEGIN + 20)
     store.upsert(event)
@@ -287,7 +295,7 @@ def file_limit() -> Iterator[Callable[[int], None]]:
 
 
 def test_a_disk_that_fills_up_while_a_clip_is_written_takes_nothing_along(
-    intake: Intake, evidence: Evidence, store: Store, feeder: Feeder, file_limit: Callable[[int], None]
+    intake: EventSink, evidence: EvidenceScheduler, store: EventStore, feeder: Feeder, file_limit: Callable[[int], None]
 ) -> None:
     feeder.until(20.5)
     first = make_event("first", at=BEGIN + 20, lasted=2)
@@ -317,8 +325,8 @@ def test_a_disk_that_fills_up_while_a_clip_is_written_takes_nothing_along(
     assert kept(store, "third").clip.file
 
 
-def test_the_last_of_the_disk_is_kept_for_events(store: Store, feeder: Feeder, tmp_path: Path) -> None:
-    evidence = Evidence(store, feeder.ring, tmp_path / "evidence", reserve=1 << 60)
+def test_the_last_of_the_disk_is_kept_for_events(store: EventStore, feeder: Feeder, tmp_path: Path) -> None:
+    evidence = EvidenceScheduler(store, feeder.ring, tmp_path / "evidence", reserve=1 << 60)
     feeder.until(21)
     event = make_event(state="closed", ended_at=BEGIN + 20)
     store.upsert(event)
@@ -329,13 +337,15 @@ def test_the_last_of_the_disk_is_kept_for_events(store: Store, feeder: Feeder, t
     assert store.upsert(make_event("e-2")) > 0
 
 
-def test_a_status_that_the_store_could_not_take_is_brought_later(store: Store, feeder: Feeder, tmp_path: Path) -> None:
-    class Away(Store):
+def test_a_status_that_the_store_could_not_take_is_brought_later(
+    store: EventStore, feeder: Feeder, tmp_path: Path
+) -> None:
+    class Away(EventStore):
         """A double for a store whose disk is full for a while."""
 
         away = True
 
-        def exhibit(self, run: str, id: str, exhibits: Exhibits) -> None:
+        def exhibit(self, run: str, id: str, exhibits: Evidence) -> None:
             if self.away:
                 self.url = "double"
                 with self._guard("written"):
@@ -343,7 +353,7 @@ def test_a_status_that_the_store_could_not_take_is_brought_later(store: Store, f
             super().exhibit(run, id, exhibits)
 
     away = Away(tmp_path / "away.db")
-    evidence = Evidence(away, feeder.ring, tmp_path / "evidence")
+    evidence = EvidenceScheduler(away, feeder.ring, tmp_path / "evidence")
     feeder.until(21)
     event = make_event()
     away.upsert(event)
@@ -358,5 +368,5 @@ def test_a_status_that_the_store_could_not_take_is_brought_later(store: Store, f
 
 
 def test_a_medium_is_encoded_as_it_was() -> None:
-    medium = Exhibits(Medium("ready", file="a", peak=Peak(1, 2.0, (0, 0, 1, 1), 3, 4)))
-    assert msgspec.json.decode(msgspec.json.encode(medium), type=Exhibits) == medium
+    medium = Evidence(MediaFile("ready", file="a", peak=Peak(1, 2.0, (0, 0, 1, 1), 3, 4)))
+    assert msgspec.json.decode(msgspec.json.encode(medium), type=Evidence) == medium

@@ -8,8 +8,8 @@ from typing import Literal
 import av
 import pytest
 
-from api.evidence.writer import Cutter, Job
-from api.serialization import Medium
+from api.evidence.writer import EvidenceWriter, WriteJob
+from api.serialization import MediaFile
 
 
 class Stuck:
@@ -19,27 +19,27 @@ class Stuck:
         self.begun = threading.Event()
         self.released = threading.Event()
 
-    def __call__(self) -> Medium:
+    def __call__(self) -> MediaFile:
         self.begun.set()
         assert self.released.wait(20)
-        return Medium("ready")
+        return MediaFile("ready")
 
 
 def job(
-    id: str, work: Callable[[], Medium] = lambda: Medium("ready"), what: Literal["snapshot", "clip"] = "clip"
-) -> Job:
-    return Job("live", id, "lane", what, work)
+    id: str, work: Callable[[], MediaFile] = lambda: MediaFile("ready"), what: Literal["snapshot", "clip"] = "clip"
+) -> WriteJob:
+    return WriteJob("live", id, "lane", what, work)
 
 
 def test_snapshots_come_first_and_what_is_asked_for_anew_is_written_once() -> None:
     stuck, told = Stuck(), list[tuple[str, str, str]]()
-    cutter = Cutter(lambda job, medium: told.append((job.id, job.what, medium.status)), newest_wins=True)
+    cutter = EvidenceWriter(lambda job, medium: told.append((job.id, job.what, medium.status)), newest_wins=True)
     cutter.submit(job("writing", stuck))
     assert stuck.begun.wait(20)
     cutter.submit(job("a"))
     cutter.submit(job("b"))
     cutter.submit(job("b", what="snapshot"))
-    cutter.submit(job("a", lambda: Medium("partial")))
+    cutter.submit(job("a", lambda: MediaFile("partial")))
     stuck.released.set()
     cutter.close()
     assert told[1:] == [("b", "snapshot", "ready"), ("b", "clip", "ready"), ("a", "clip", "partial")]
@@ -47,7 +47,7 @@ def test_snapshots_come_first_and_what_is_asked_for_anew_is_written_once() -> No
 
 def test_live_the_newest_evidence_wins() -> None:
     stuck, told = Stuck(), list[tuple[str, str]]()
-    cutter = Cutter(lambda job, medium: told.append((job.id, medium.reason)), newest_wins=True, limit=2)
+    cutter = EvidenceWriter(lambda job, medium: told.append((job.id, medium.reason)), newest_wins=True, limit=2)
     cutter.submit(job("writing", stuck))
     assert stuck.begun.wait(20)
     for id in ("a", "b", "c"):
@@ -60,7 +60,7 @@ def test_live_the_newest_evidence_wins() -> None:
 
 def test_a_recording_waits_for_its_evidence() -> None:
     stuck, told = Stuck(), list[str]()
-    cutter = Cutter(lambda job, medium: told.append(job.id), newest_wins=False, limit=1)
+    cutter = EvidenceWriter(lambda job, medium: told.append(job.id), newest_wins=False, limit=1)
     cutter.submit(job("writing", stuck))
     assert stuck.begun.wait(20)
     cutter.submit(job("a"))
@@ -86,10 +86,10 @@ def test_a_recording_waits_for_its_evidence() -> None:
 def test_whatever_one_picture_breaks_on_the_next_is_written(error: Exception, reason: str) -> None:
     told: list[str] = []
 
-    def broken() -> Medium:
+    def broken() -> MediaFile:
         raise error
 
-    cutter = Cutter(lambda job, medium: told.append(medium.reason), newest_wins=True)
+    cutter = EvidenceWriter(lambda job, medium: told.append(medium.reason), newest_wins=True)
     cutter.submit(job("broken", broken))
     cutter.submit(job("next"))
     cutter.close()

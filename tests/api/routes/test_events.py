@@ -9,11 +9,11 @@ import msgspec
 import pytest
 
 from api.app import create
-from api.camera_status import Cameras
-from api.event_sink import Intake
-from api.routes.emergency_bells import press
+from api.camera_status import CameraStatusBoard
+from api.event_sink import EventSink
+from api.routes.emergency_bells import press_event
 from api.server import serve
-from api.storage.event_store import Store
+from api.storage.event_store import EventStore
 from lanewatch.config.site import Site
 from lanewatch.records import Event
 from tests.api.conftest import Serving, make_site
@@ -23,7 +23,7 @@ from tests.api.event_factory import BEGIN, after, make_event, reached
 @pytest.fixture(scope="module")
 def few(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """A service with three events, for tests that only ask it."""
-    store = Store(tmp_path_factory.mktemp("store") / "events.db")
+    store = EventStore(tmp_path_factory.mktemp("store") / "events.db")
     store.upsert(make_event("a", at=BEGIN + 10, severity=1))
     store.upsert(make_event("b", at=BEGIN + 20, kind="intrusion", severity=3))
     store.upsert(make_event("c", at=BEGIN + 30, camera="gate", state="closed"))
@@ -32,7 +32,7 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     store.close()
 
 
-def test_an_event_says_all_that_its_record_says(store: Store, serving: Serving) -> None:
+def test_an_event_says_all_that_its_record_says(store: EventStore, serving: Serving) -> None:
     event = make_event()
     store.upsert(event)
     said = serving().get("/v1/events/e-1").json()
@@ -44,7 +44,7 @@ def test_an_event_says_all_that_its_record_says(store: Store, serving: Serving) 
     assert said["evidence"]["status"] == "pending"
 
 
-def test_a_list_is_walked_to_its_end(store: Store, serving: Serving) -> None:
+def test_a_list_is_walked_to_its_end(store: EventStore, serving: Serving) -> None:
     client = serving()
     for number in range(7):
         store.upsert(make_event(f"e-{number}", at=BEGIN + number))
@@ -59,7 +59,7 @@ def test_a_list_is_walked_to_its_end(store: Store, serving: Serving) -> None:
     assert ids == [f"e-{number}" for number in reversed(range(7))]
 
 
-def test_a_list_says_where_the_feed_goes_on(store: Store, serving: Serving) -> None:
+def test_a_list_says_where_the_feed_goes_on(store: EventStore, serving: Serving) -> None:
     client = serving()
     store.upsert(make_event())
     assert client.get("/v1/events").json()["position"] == 1
@@ -125,7 +125,7 @@ def test_refusals_have_a_code_and_a_message(few: httpx.Client, path: str, status
         (b'{"verdict": "true", "reason": "' + b"x" * 20_000 + b'"}', 413),
     ],
 )
-def test_verdicts(store: Store, serving: Serving, body: bytes, status: int) -> None:
+def test_verdicts(store: EventStore, serving: Serving, body: bytes, status: int) -> None:
     store.upsert(make_event())
     client = serving()
     answer = client.post("/v1/events/e-1/verdict", content=body, headers={"Content-Type": "application/json"})
@@ -139,7 +139,7 @@ def test_a_verdict_on_nothing_is_refused(serving: Serving) -> None:
     assert (answer.status_code, answer.json()["code"]) == (404, "no_such_event")
 
 
-def test_a_stored_revision_can_be_read_at_once(intake: Intake, serving: Serving) -> None:
+def test_a_stored_revision_can_be_read_at_once(intake: EventSink, serving: Serving) -> None:
     """From the watcher's hand to the API's answer: a few milliseconds, far below the pipeline's 300."""
     client = serving()
     client.get("/v1/events")
@@ -152,7 +152,7 @@ def test_a_stored_revision_can_be_read_at_once(intake: Intake, serving: Serving)
     assert sorted(took)[5] < 0.04  # Nagle's algorithm alone would take that each time; a busy machine takes it at times
 
 
-def test_a_bells_press_is_an_event_of_the_nearest_camera(store: Store, serving: Serving) -> None:
+def test_a_bells_press_is_an_event_of_the_nearest_camera(store: EventStore, serving: Serving) -> None:
     answer = serving().post("/v1/bells/b-1", json={})
     event = answer.json()
     assert answer.status_code == 201
@@ -181,10 +181,10 @@ def test_an_unknown_bell_is_refused(serving: Serving) -> None:
 
 def test_presses_within_a_minute_are_one_call_for_help(site: Site) -> None:
     bell = site.bells[0]
-    first = press(site, bell, BEGIN, None, run="live")
-    second = press(site, bell, BEGIN + 59, first, run="live")
-    third = press(site, bell, BEGIN + 118, second, run="live")
-    later = press(site, bell, BEGIN + 179, third, run="live")
+    first = press_event(site, bell, BEGIN, None, run="live")
+    second = press_event(site, bell, BEGIN + 59, first, run="live")
+    third = press_event(site, bell, BEGIN + 118, second, run="live")
+    later = press_event(site, bell, BEGIN + 179, third, run="live")
     assert {second.id, third.id} == {first.id}
     assert later.id != first.id
     assert third.started_at == BEGIN
@@ -193,7 +193,9 @@ def test_presses_within_a_minute_are_one_call_for_help(site: Site) -> None:
     assert first.revision < second.revision < third.revision
 
 
-def test_a_press_is_told_in_the_cameras_own_time(store: Store, site: Site, cameras: Cameras, serving: Serving) -> None:
+def test_a_press_is_told_in_the_cameras_own_time(
+    store: EventStore, site: Site, cameras: CameraStatusBoard, serving: Serving
+) -> None:
     """A clip with a simulated clock has its own now; the picture is sought in it."""
     cameras.advance("gate", reached(BEGIN + 5))
     event = serving(cameras=cameras).post("/v1/bells/b-1", json={}).json()
@@ -202,7 +204,7 @@ def test_a_press_is_told_in_the_cameras_own_time(store: Store, site: Site, camer
 
 def test_cameras_say_how_they_are(site: Site) -> None:
     now = [100.0]
-    cameras = Cameras(lambda: site, clock=lambda: now[0])
+    cameras = CameraStatusBoard(lambda: site, clock=lambda: now[0])
     assert [view.state for view in cameras.views()] == ["waiting", "waiting"]
     for number in range(50):
         cameras.advance("lane", reached(BEGIN + number / 5))
@@ -217,7 +219,7 @@ def test_cameras_say_how_they_are(site: Site) -> None:
     assert cameras.views()[0].state == "silent"
 
 
-def test_health(store: Store, serving: Serving) -> None:
+def test_health(store: EventStore, serving: Serving) -> None:
     client = serving()
     store.upsert(make_event())
     assert client.get("/healthz").json() == {"status": "ok"}
@@ -225,7 +227,7 @@ def test_health(store: Store, serving: Serving) -> None:
     assert "lanewatch_stage_seconds" in client.get("/metrics").text
 
 
-def test_a_store_that_is_away_is_unready_and_says_so(store: Store, site: Site, serving: Serving) -> None:
+def test_a_store_that_is_away_is_unready_and_says_so(store: EventStore, site: Site, serving: Serving) -> None:
     client = serving()
     with store._engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE feed RENAME TO gone")
@@ -245,7 +247,7 @@ def resolve(schema: dict[str, Any], all_schemas: dict[str, Any]) -> set[str]:
     return names
 
 
-def test_the_description_says_what_the_answers_hold(store: Store, site: Site, serving: Serving) -> None:
+def test_the_description_says_what_the_answers_hold(store: EventStore, site: Site, serving: Serving) -> None:
     store.upsert(make_event())
     client = serving()
     description = client.get("/openapi.json").json()
@@ -262,7 +264,7 @@ def test_the_description_says_what_the_answers_hold(store: Store, site: Site, se
     assert listed == {"$ref": "#/components/schemas/EventPage"}
 
 
-def test_every_reference_in_the_description_leads_somewhere(store: Store, site: Site) -> None:
+def test_every_reference_in_the_description_leads_somewhere(store: EventStore, site: Site) -> None:
     description = create(store, None, site).openapi()
     text = msgspec.json.encode(description).decode()
     schemas = description["components"]["schemas"]
@@ -270,7 +272,7 @@ def test_every_reference_in_the_description_leads_somewhere(store: Store, site: 
     assert named <= set(schemas)
 
 
-def test_nothing_is_told_of_an_older_revision_in_the_list(store: Store, serving: Serving) -> None:
+def test_nothing_is_told_of_an_older_revision_in_the_list(store: EventStore, serving: Serving) -> None:
     event = make_event()
     store.upsert(after(event, 5, severity=3))
     store.upsert(event)
@@ -278,7 +280,7 @@ def test_nothing_is_told_of_an_older_revision_in_the_list(store: Store, serving:
     assert [each["severity"] for each in listed] == [3]
 
 
-def test_answers_are_json_in_utf_8(store: Store, serving: Serving) -> None:
+def test_answers_are_json_in_utf_8(store: EventStore, serving: Serving) -> None:
     store.upsert(make_event())
     answer = httpx.Response(200, content=serving().get("/v1/events/e-1").content)
     assert "마당" in answer.content.decode("utf-8")

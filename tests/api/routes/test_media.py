@@ -5,15 +5,15 @@ import httpx
 import numpy as np
 import pytest
 
-from api.event_sink import Intake
-from api.evidence.scheduler import Evidence
-from api.storage.event_store import Store
+from api.event_sink import EventSink
+from api.evidence.scheduler import EvidenceScheduler
+from api.storage.event_store import EventStore
 from tests.api.conftest import Serving
 from tests.api.event_factory import BEGIN, Feeder, after, make_event, reached
 
 
 @pytest.fixture
-def shown(intake: Intake, evidence: Evidence, feeder: Feeder, serving: Serving) -> httpx.Client:
+def shown(intake: EventSink, evidence: EvidenceScheduler, feeder: Feeder, serving: Serving) -> httpx.Client:
     """A service with one event, whose evidence is there."""
     feeder.until(31)
     event = make_event()
@@ -57,7 +57,7 @@ def test_a_clip_can_begin_to_play_before_it_is_all_there(shown: httpx.Client) ->
     assert 0 < content.index(b"moov") < content.index(b"mdat")
 
 
-def test_every_look_leaves_a_row(shown: httpx.Client, store: Store) -> None:
+def test_every_look_leaves_a_row(shown: httpx.Client, store: EventStore) -> None:
     shown.get("/v1/events/e-1")  # no footage
     shown.get("/v1/events/e-1/snapshot.jpg")
     shown.get("/v1/events/e-1/snapshot.jpg?plain=1")
@@ -79,7 +79,7 @@ def test_a_claimed_address_does_not_enter_the_audit(shown: httpx.Client) -> None
     assert shown.get("/v1/audit").json()["looks"][0]["address"] == "127.0.0.1"
 
 
-def test_what_cannot_be_written_down_is_not_shown(shown: httpx.Client, store: Store) -> None:
+def test_what_cannot_be_written_down_is_not_shown(shown: httpx.Client, store: EventStore) -> None:
     with store._engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE audit RENAME TO gone")
     for path in ("snapshot.jpg", "clip.mp4"):
@@ -87,7 +87,7 @@ def test_what_cannot_be_written_down_is_not_shown(shown: httpx.Client, store: St
         assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable")
 
 
-def test_pictures_that_are_to_come_say_so(store: Store, evidence: Evidence, serving: Serving) -> None:
+def test_pictures_that_are_to_come_say_so(store: EventStore, evidence: EvidenceScheduler, serving: Serving) -> None:
     store.upsert(make_event())
     answer = serving(evidence).get("/v1/events/e-1/clip.mp4")
     assert (answer.status_code, answer.json()["code"]) == (404, "evidence_pending")
@@ -95,7 +95,7 @@ def test_pictures_that_are_to_come_say_so(store: Store, evidence: Evidence, serv
     assert store.looks() == []
 
 
-def test_pictures_that_failed_say_why(intake: Intake, evidence: Evidence, serving: Serving) -> None:
+def test_pictures_that_failed_say_why(intake: EventSink, evidence: EvidenceScheduler, serving: Serving) -> None:
     intake.upsert(make_event())  # the ring is empty
     assert evidence.wait()
     answer = serving(evidence).get("/v1/events/e-1/snapshot.jpg")
@@ -103,7 +103,7 @@ def test_pictures_that_failed_say_why(intake: Intake, evidence: Evidence, servin
     assert "out_of_reach" in answer.json()["message"]
 
 
-def test_pictures_that_were_destroyed_say_so(shown: httpx.Client, evidence: Evidence) -> None:
+def test_pictures_that_were_destroyed_say_so(shown: httpx.Client, evidence: EvidenceScheduler) -> None:
     for file in evidence.folder.glob("**/*.mp4"):
         file.unlink()
     answer = shown.get("/v1/events/e-1/clip.mp4")
@@ -111,7 +111,7 @@ def test_pictures_that_were_destroyed_say_so(shown: httpx.Client, evidence: Evid
 
 
 def test_a_hostile_id_or_run_stays_within_the_folder(
-    intake: Intake, evidence: Evidence, store: Store, feeder: Feeder
+    intake: EventSink, evidence: EvidenceScheduler, store: EventStore, feeder: Feeder
 ) -> None:
     feeder.until(21)
     for run in ("../../../escape", "/etc", "..", "a\x00b"):
@@ -123,7 +123,7 @@ def test_a_hostile_id_or_run_stays_within_the_folder(
 
 
 def test_a_bells_picture_is_of_the_moment_of_the_press(
-    intake: Intake, evidence: Evidence, store: Store, feeder: Feeder, serving: Serving
+    intake: EventSink, evidence: EvidenceScheduler, store: EventStore, feeder: Feeder, serving: Serving
 ) -> None:
     feeder.until(20)
     cameras = intake._cameras

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from api.camera_status import Cameras
-from lanewatch.config.fields import Name
-from lanewatch.config.revisions import Revision, Revisions
+from api.camera_status import CameraStatusBoard
+from lanewatch.config.fields import LocalizedName
+from lanewatch.config.revisions import SiteRevision, SiteRevisions
 from lanewatch.config.site import Site
 from tests.api.conftest import Serving
 from tests.api.event_factory import BEGIN, reached
@@ -10,14 +10,14 @@ from tests.api.event_factory import BEGIN, reached
 
 def test_a_site_that_changes_is_shown_from_its_time_on_without_a_restart(serving: Serving, site: Site) -> None:
     gate, bell = site.camera("gate"), site.bells[0]
-    new = gate.model_copy(update={"id": "new", "name": Name(ko="새 길", en="New lane")})
+    new = gate.model_copy(update={"id": "new", "name": LocalizedName(ko="새 길", en="New lane")})
     called = bell.model_copy(update={"id": "b-9"})
     later = site.model_copy(
-        update={"name": Name(ko="새 마을", en="New village"), "cameras": (gate, new), "bells": (called,)}
+        update={"name": LocalizedName(ko="새 마을", en="New village"), "cameras": (gate, new), "bells": (called,)}
     )
-    revisions = Revisions([Revision(0.0, site), Revision(100.0, later)])
+    revisions = SiteRevisions([SiteRevision(0.0, site), SiteRevision(100.0, later)])
     now = [99.0]
-    cameras = Cameras(lambda: revisions.at(now[0]))
+    cameras = CameraStatusBoard(lambda: revisions.at(now[0]))
     client = serving(cameras=cameras)
     cameras.advance("gate", reached(BEGIN))
     assert client.get("/v1/site").json()["name"]["en"] == site.name.en

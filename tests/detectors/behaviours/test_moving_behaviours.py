@@ -8,9 +8,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from detectors.behaviours.loitering import Loitering, Stays
-from detectors.observation.observation import View
-from detectors.watch_stage import CameraState, Watcher
+from detectors.behaviours.loitering import Loitering, LoiteringMemory
+from detectors.observation.observation import Observation
+from detectors.watch_stage import CameraState, WatchStage
 from lanewatch import records
 from lanewatch.records import Event
 from tests.detectors.walker_records import MIDNIGHT, NOON, Path, along, detections, opened, site, visit, watch
@@ -223,7 +223,7 @@ def test_memories_survive_a_checkpoint() -> None:
     behaviours = {"wrong_way": {"thresholds": {"classes": "person"}}}
     found = detections(paths, fps=3, seconds=60, start=MIDNIGHT)
     whole = watch(found, site(camera=camera, behaviours=behaviours))
-    watcher = Watcher(site(camera=camera, behaviours=behaviours), run="test")
+    watcher = WatchStage(site(camera=camera, behaviours=behaviours), run="test")
     state = watcher.start("lane")
     pieces: list[Event] = []
     for one in found:
@@ -238,7 +238,7 @@ def test_who_is_only_remembered_costs_an_empty_street_nothing(monkeypatch: pytes
     asked: list[float] = []
     step = Loitering.step
 
-    def counting(self: Loitering, memory: Stays, view: View) -> Any:
+    def counting(self: Loitering, memory: LoiteringMemory, view: Observation) -> Any:
         asked.append(view.captured_at)
         return step(self, memory, view)
 

@@ -14,12 +14,12 @@ from detectors import pipeline
 from detectors.correlation.correlator import CorrelationError, Correlator, CorrelatorState
 from detectors.correlation.event_ordering import HOLD_S
 from lanewatch import records
-from lanewatch.config.revisions import Revision, Revisions
+from lanewatch.config.revisions import SiteRevision, SiteRevisions
 from lanewatch.config.site import Site
-from lanewatch.records import Event, Factor, Peak, Reached
+from lanewatch.records import Event, Factor, Peak, Watermark
 from tests.detectors.walker_records import NOON, along, detections, site
 
-Item = tuple[str, Event | Reached]
+Item = tuple[str, Event | Watermark]
 METRE = 1 / 111_195  # degrees of latitude
 
 
@@ -72,8 +72,8 @@ def stay(
     return events
 
 
-def reached(at: float, gap: records.Gap | None = None) -> Reached:
-    return Reached(at, at, gap, 1)
+def reached(at: float, gap: records.Gap | None = None) -> Watermark:
+    return Watermark(at, at, gap, 1)
 
 
 def items(events: Iterable[Event], camera: str, until: float) -> list[Item]:
@@ -89,7 +89,7 @@ def items(events: Iterable[Event], camera: str, until: float) -> list[Item]:
 
 
 def correlated(
-    watched: Site | Revisions, told: Iterable[Item], *, checkpoints: bool = False
+    watched: Site | SiteRevisions, told: Iterable[Item], *, checkpoints: bool = False
 ) -> tuple[list[Event], CorrelatorState]:
     fold = Correlator(watched)
     state, events = fold.start(), []
@@ -111,7 +111,7 @@ def in_order(watched: Site, events: list[Event], until: float) -> list[Event]:
     return correlated(watched, told)[0]
 
 
-def _at(one: Event | Reached) -> float:
+def _at(one: Event | Watermark) -> float:
     return one.updated_at if isinstance(one, Event) else one.captured_at
 
 
@@ -247,7 +247,7 @@ OFF = STREET.model_copy(update={"correlations": ()})
 
 def changing(*sites: tuple[float, Site]) -> list[Event]:
     """What is said on the street, revisions of the site holding from so many seconds after noon on."""
-    revisions = Revisions([Revision(NOON + at, one) for at, one in sites])
+    revisions = SiteRevisions([SiteRevision(NOON + at, one) for at, one in sites])
     events = stay(0, 0, 40) + stay(1, 100, 130) + stay(2, 200, 260)
     told = [one for camera in STREET.cameras for one in items(events, camera.id, 300)]
     told.sort(key=lambda item: _at(item[1]))

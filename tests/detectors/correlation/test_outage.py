@@ -9,12 +9,12 @@ import msgspec
 import pytest
 
 from detectors.correlation.correlator import Correlator, CorrelatorState
-from detectors.watch_stage import Watcher
+from detectors.watch_stage import WatchStage
 from lanewatch.config.site import Site
-from lanewatch.records import Detections, Event, Reached, Scene, decode, encode
+from lanewatch.records import Detections, Event, SceneMeasurements, Watermark, decode, encode
 from tests.detectors.walker_records import NOON, SITE, record
 
-WELL = Scene(brightness=110, chroma=8, contrast=45, sharpness=90, warm=True)
+WELL = SceneMeasurements(brightness=110, chroma=8, contrast=45, sharpness=90, warm=True)
 
 
 def city(north: int, south: int = 0) -> Site:
@@ -38,7 +38,7 @@ def silence(camera: str, begin: float, end: float, until: float = 300.0) -> list
 
 def told(site: Site, lost: dict[str, tuple[float, float]], *, coded: bool = False) -> tuple[list[Event], list[Event]]:
     """The cameras' own events and those of all together, second by second."""
-    watcher, correlator = Watcher(site, run="test"), Correlator(site, run="test")
+    watcher, correlator = WatchStage(site, run="test"), Correlator(site, run="test")
     states = {camera.id: watcher.start(camera.id) for camera in site.cameras}
     tapes = {camera.id: silence(camera.id, *lost.get(camera.id, (0.0, 0.0))) for camera in site.cameras}
     whole = correlator.start()
@@ -51,7 +51,7 @@ def told(site: Site, lost: dict[str, tuple[float, float]], *, coded: bool = Fals
             for event in events:
                 whole, more = correlator.step(whole, event)
                 both += more
-        reached = {one.camera: Reached(one.captured_at, one.captured_at, one.gap) for one in second}
+        reached = {one.camera: Watermark(one.captured_at, one.captured_at, one.gap) for one in second}
         whole, more = correlator.advance(whole, reached)
         both += more
         if coded:

@@ -7,7 +7,7 @@ import pytest
 
 from detectors.correlation.correlator import Correlator, CorrelatorState
 from lanewatch import records
-from lanewatch.records import Event, Peak, Reached
+from lanewatch.records import Event, Peak, Watermark
 from tests.detectors.vehicle_records import lane_site
 from tests.detectors.walker_records import MIDNIGHT
 
@@ -62,7 +62,7 @@ def correlated(*thefts: list[Event], checkpoints: bool = False) -> list[Event]:
     for one in [event for events in thefts for event in events]:
         state, more = fold.step(state, one)
         found += more
-        state, more = fold.advance(state, {"lane": Reached(one.updated_at, one.updated_at)})
+        state, more = fold.advance(state, {"lane": Watermark(one.updated_at, one.updated_at)})
         found += more
         if checkpoints:
             state = records.decode(records.encode(state), CorrelatorState)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from detectors.evaluation.ground_truth import Alarm, Happening, Labels
+from detectors.evaluation.ground_truth import Alarm, TruthEvent, TruthLabels
 
 START = 1_768_410_000.0
 """2026-01-14T17:00:00Z, two at night in Korea."""
@@ -16,15 +16,15 @@ def alarm(at: float, kind: str = "loitering", **changes: Any) -> Alarm:
     return Alarm(**(usual | changes))
 
 
-def truth(at: float, kind: str = "loitering", **changes: Any) -> Happening:
+def truth(at: float, kind: str = "loitering", **changes: Any) -> TruthEvent:
     usual: dict[str, Any] = {"camera": "lane", "kind": kind, "zone": "yard", "at": START + at}
-    return Happening(**(usual | changes))
+    return TruthEvent(**(usual | changes))
 
 
-def labels(*happenings: Happening, seconds: float | None = 3600.0, **changes: Any) -> Labels:
+def labels(*happenings: TruthEvent, seconds: float | None = 3600.0, **changes: Any) -> TruthLabels:
     end = None if seconds is None else START + seconds
     usual: dict[str, Any] = {"file": "t.yaml", "camera": "lane", "start": START, "end": end, "happenings": happenings}
-    return Labels(**(usual | changes))
+    return TruthLabels(**(usual | changes))
 
 
 def xml(*alarms: tuple[str, str], name: str = "C00_001_0001.mp4", header: str = "", duration: str = "00:05:00") -> str:

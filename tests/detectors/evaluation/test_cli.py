@@ -15,7 +15,7 @@ from detectors.behaviours.registry import installed
 from detectors.event_table import lines
 from lanewatch.cli import main
 from lanewatch.records import Detections
-from streams.archive.detections_archive import Archive
+from streams.archive.detections_archive import DetectionsArchive
 from tests.detectors.evaluation.examples import START, written, xml
 from tests.detectors.walker_records import SITE, loiterer, record, site, watch
 
@@ -56,7 +56,7 @@ def raised_at(kept: list[Detections]) -> float:
 
 
 def archived(folder: Path, records: list[Detections]) -> Path:
-    with Archive(folder) as writer:
+    with DetectionsArchive(folder) as writer:
         for one in records:
             writer.append(one)
     return folder

@@ -9,7 +9,7 @@ import pytest
 
 from detectors.evaluation import kisa
 from detectors.evaluation.ground_truth import EvaluationError
-from detectors.evaluation.kisa import Clip, Mark
+from detectors.evaluation.kisa import KisaAlarm, KisaClip
 from tests.detectors.evaluation.examples import alarm, labels, written, xml
 
 
@@ -104,6 +104,6 @@ def test_what_is_written_is_read_by_another_reader_and_by_ours(tmp_path: Path) -
 
 
 def test_a_name_that_is_markup_stays_a_name(tmp_path: Path) -> None:
-    clip = Clip("a<b>&c.mp4", 60.0, (Mark("Loitering", 1.0),))
+    clip = KisaClip("a<b>&c.mp4", 60.0, (KisaAlarm("Loitering", 1.0),))
     (file,) = kisa.write(tmp_path, [clip])
     assert kisa.read(file)[0].name == "a<b>&c.mp4"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from detectors.evaluation import actev, confidence_interval, frame_auc, ilids
-from detectors.evaluation.actev import Done, Said
+from detectors.evaluation.actev import ScoredAlarm, TruthInterval
 from tests.detectors.evaluation.examples import START, alarm, labels, truth
 
 
@@ -37,13 +37,13 @@ def test_a_recall_bias_must_be_above_0(bias: float) -> None:
         ilids.f_biased(0.5, 0.5, bias)
 
 
-TRUTHS = [Done("k", at, at) for at in (100.0, 200.0, 300.0, 400.0)]
+TRUTHS = [TruthInterval("k", at, at) for at in (100.0, 200.0, 300.0, 400.0)]
 ALARMS = [
-    Said("k", 101.0, 0.9),  # a hit
-    Said("k", 201.0, 0.7),  # a hit
-    Said("k", 250.0, 0.6),  # false
-    Said("k", 301.0, 0.5),  # a hit
-    Said("k", 350.0, 0.4),  # false
+    ScoredAlarm("k", 101.0, 0.9),  # a hit
+    ScoredAlarm("k", 201.0, 0.7),  # a hit
+    ScoredAlarm("k", 250.0, 0.6),  # false
+    ScoredAlarm("k", 301.0, 0.5),  # a hit
+    ScoredAlarm("k", 350.0, 0.4),  # false
 ]
 
 
@@ -61,8 +61,13 @@ def test_the_curve_of_misses_against_false_alarms_by_hand() -> None:
 
 
 def test_the_surer_alarm_gets_the_truth_and_a_long_happening_may_be_found_late() -> None:
-    alarms = [Said("k", 100.0, 0.3), Said("k", 105.0, 0.8), Said("k", 161.0, 0.5), Said("other", 100.0, 1.0)]
-    met = actev.align(alarms, [Done("k", 100.0, 100.0), Done("k", 110.0, 152.0)])
+    alarms = [
+        ScoredAlarm("k", 100.0, 0.3),
+        ScoredAlarm("k", 105.0, 0.8),
+        ScoredAlarm("k", 161.0, 0.5),
+        ScoredAlarm("other", 100.0, 1.0),
+    ]
+    met = actev.align(alarms, [TruthInterval("k", 100.0, 100.0), TruthInterval("k", 110.0, 152.0)])
     assert sorted(met.pairs) == [(1, 0), (2, 1)]
     assert met.false == (0, 3)
 
@@ -73,8 +78,8 @@ def test_the_surer_alarm_gets_the_truth_and_a_long_happening_may_be_found_late()
     truths=st.lists(st.integers(0, 30), max_size=4),
 )
 def test_no_alignment_has_more_pairs_or_surer_ones(alarms: list[tuple[int, float]], truths: list[int]) -> None:
-    said = [Said("k", float(at), score) for at, score in alarms]
-    done = [Done("k", float(at), float(at)) for at in truths]
+    said = [ScoredAlarm("k", float(at), score) for at, score in alarms]
+    done = [TruthInterval("k", float(at), float(at)) for at in truths]
     met = actev.align(said, done)
     best = (0, 0.0)
     for chosen in itertools.permutations([*range(len(said)), *([-1] * len(done))], len(done)):
@@ -84,7 +89,7 @@ def test_no_alignment_has_more_pairs_or_surer_ones(alarms: list[tuple[int, float
 
 
 @pytest.mark.parametrize(("truths", "seconds", "says"), [([], 60.0, "no truth"), (TRUTHS, 0.0, "camera-day")])
-def test_a_curve_needs_truths_and_time(truths: list[Done], seconds: float, says: str) -> None:
+def test_a_curve_needs_truths_and_time(truths: list[TruthInterval], seconds: float, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         actev.curve(ALARMS, truths, actev.align(ALARMS, truths), seconds)
 
@@ -128,7 +133,7 @@ def test_frames_that_cannot_be_scored(scores: list[float], happens: list[int], s
 
 def test_events_laid_out_as_frames() -> None:
     span = labels(truth(3, end=START + 5), seconds=10)
-    score, happens = frame_auc.laid_out(
+    score, happens = frame_auc.frame_scores(
         span, span.happenings, [alarm(4, score=0.6, end=START + 6), alarm(5, score=0.9, end=START + 5)]
     )
     assert np.flatnonzero(happens).tolist() == [3, 4, 5]

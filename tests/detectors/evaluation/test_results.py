@@ -10,20 +10,20 @@ import msgspec
 import pytest
 
 from detectors.evaluation import comparison, observation_time, results
-from detectors.evaluation.ground_truth import Alarm, Labels
-from detectors.evaluation.observation_time import Watched
-from detectors.evaluation.results import Judgement, Tally
+from detectors.evaluation.ground_truth import Alarm, TruthLabels
+from detectors.evaluation.observation_time import ObservationTime
+from detectors.evaluation.results import Results, Tally
 from detectors.evaluation.summary import row
 from lanewatch.records import Gap
 from tests.detectors.evaluation.examples import START, alarm, labels, truth
 from tests.detectors.walker_records import record, site
 
 
-def judged(alarms: Sequence[Alarm], *spans: Labels, **options: Any) -> Judgement:
+def judged(alarms: Sequence[Alarm], *spans: TruthLabels, **options: Any) -> Results:
     light = observation_time.light_of(None)
-    rule = results.windowed()
-    seconds = observation_time.labelled(spans, light)
-    return results.judge(alarms, spans, rule, light=light, seconds=seconds, **options)
+    rule = results.window_rule()
+    seconds = observation_time.labelled_time(spans, light)
+    return results.evaluate(alarms, spans, rule, light=light, seconds=seconds, **options)
 
 
 def test_figures_apart_add_up() -> None:
@@ -84,14 +84,14 @@ def test_the_sun_tells_the_light_where_nobody_else_does() -> None:
     hours = {hour: light("lane", START + (hour - 2) * 3600) for hour in (2.0, 7.5, 12.0, 17.8, 19.0)}
     assert hours == {2.0: "night", 7.5: "dusk", 12.0: "day", 17.8: "dusk", 19.0: "night"}
     assert light("elsewhere", START) == ""
-    whole_day = observation_time.labelled([labels(seconds=86_400.0)], light)
+    whole_day = observation_time.labelled_time([labels(seconds=86_400.0)], light)
     assert sum(whole_day.values()) == pytest.approx(86_400.0)
     assert whole_day["lane", "day"] / 3600 == pytest.approx(9.8, abs=0.2)
 
 
-def count(*parts: tuple[float, float, Gap | None], **changes: Any) -> Watched:
+def count(*parts: tuple[float, float, Gap | None], **changes: Any) -> ObservationTime:
     """Counts records at one a second: (from, to, gap)."""
-    counted = Watched([labels(seconds=None)], observation_time.light_of(None))
+    counted = ObservationTime([labels(seconds=None)], observation_time.light_of(None))
     rows = [
         record(START + at, epoch=1, gap=gap, **changes)
         for begin, end, gap in parts

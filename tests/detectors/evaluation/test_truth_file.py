@@ -82,7 +82,7 @@ def test_unknown_kinds_and_labels_that_are_there_twice_are_named(tmp_path: Path)
     )
     file = written(tmp_path, text, "t.yaml")
     with pytest.raises(EvaluationError) as caught:
-        truth_file.known([truth_file.read(file)], ["loitering", "intrusion"])
+        truth_file.check_labels([truth_file.read(file)], ["loitering", "intrusion"])
     assert str(caught.value).splitlines() == [
         f"{file}:4: unknown kind loitring; did you mean `loitering`?",
         f"{file}:6: loitering is labelled twice at the same instant, first in {file}:5; remove one, or give each its "
@@ -103,8 +103,8 @@ def test_alarms_are_raised_once_an_event_and_the_same_from_all_revisions_the_las
     file = written(tmp_path, lines([*newest.values(), *newest.values()]) + "\n", "events.jsonl")
     opened = [event.updated_at for event in revisions if event.state == "open"]
     assert [one.at for one in alarms.read(file)] == opened
-    assert alarms.alarms(revisions) == alarms.alarms(newest.values())
-    assert [one.at for one in alarms.alarms(reversed(revisions))] == opened
+    assert alarms.alarm_instants(revisions) == alarms.alarm_instants(newest.values())
+    assert [one.at for one in alarms.alarm_instants(reversed(revisions))] == opened
 
 
 @pytest.mark.parametrize(

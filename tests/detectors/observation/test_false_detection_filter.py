@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from detectors.observation import false_detection_filter
-from detectors.observation.false_detection_filter import Nuisances
-from detectors.watch_stage import Watcher
-from lanewatch.records import Detections, Scene
+from detectors.observation.false_detection_filter import FilterState
+from detectors.watch_stage import WatchStage
+from lanewatch.records import Detections, SceneMeasurements
 from tests.detectors.walker_records import MIDNIGHT, NOON, TALL, opened, record, site
 
 FPS = 4
@@ -18,11 +18,11 @@ FPS = 4
 
 def played(records: list[Detections]) -> tuple[dict[str, int], list[int]]:
     """What was left out, by reason; and how many boxes went on at each picture."""
-    memory = Nuisances()
+    memory = FilterState()
     counts: dict[str, int] = {}
     left = []
     for one in records:
-        memory, keep, out = false_detection_filter.sift(memory, one)
+        memory, keep, out = false_detection_filter.apply_filter(memory, one)
         left.append(len(one) if keep is None else int(keep.sum()))
         if keep is not None:
             named = one.labels != 0
@@ -43,7 +43,7 @@ def pictures(seconds: float, *, start: float = MIDNIGHT, profile: str = "infrare
         labels = [label for *_, label in boxes]
         scores = [0.8 if label else 0.15 for label in labels]
         light = how.get("light", lambda time: 60.0)(time)
-        scene = Scene(brightness=light, contrast=30, warm=True)
+        scene = SceneMeasurements(brightness=light, contrast=30, warm=True)
         made.append(record(start + time, xyxy=xyxy, scores=scores, labels=labels, scene=scene, profile=profile))
     return made
 
@@ -100,7 +100,7 @@ def test_the_watcher_counts_them_and_still_sees_who_loiters() -> None:
         drops = [(noise.uniform(0, 1000), 600, noise.uniform(15, 40), 0) for _ in range(7)]
         return [(500.0, 600.0, TALL, 1), *drops]
 
-    watcher = Watcher(site(), run="test")
+    watcher = WatchStage(site(), run="test")
     state = watcher.start("lane")
     events = []
     for one in pictures(30, boxes=scene):

@@ -68,7 +68,7 @@ def written(folder: Path, text: str) -> Path:
 
 
 def test_a_good_site_passes(tmp_path: Path) -> None:
-    site, problems = validation.examine(written(tmp_path, GOOD))
+    site, problems = validation.validate(written(tmp_path, GOOD))
     assert problems == []
     assert site is not None
     assert site.id == "seosan"
@@ -183,7 +183,7 @@ def test_each_mistake_has_its_line_and_its_mend(tmp_path: Path, old: str, new: s
         at = text.index("dwell_s: 90")
     if "hidden" in what:  # the rule before is the one to be moved
         at = text.index("- {schedule: night")
-    _, problems = validation.examine(written(tmp_path, text))
+    _, problems = validation.validate(written(tmp_path, text))
     fitting = [problem for problem in problems if what in problem.what]
     assert fitting, problems
     assert fitting[0].line == text.count("\n", 0, at) + 1
@@ -206,14 +206,14 @@ def test_each_mistake_has_its_line_and_its_mend(tmp_path: Path, old: str, new: s
 )
 def test_what_makes_sense_passes(tmp_path: Path, old: str, new: str) -> None:
     assert old in GOOD
-    assert validation.examine(written(tmp_path, GOOD.replace(old, new)))[1] == []
+    assert validation.validate(written(tmp_path, GOOD.replace(old, new)))[1] == []
 
 
 def test_values_and_sense_are_checked_in_one_go(tmp_path: Path) -> None:
     text = (
         GOOD.replace("id: seosan", "id: Seosan").replace("dwell_s: 30", "dwel_s: 30").replace("kind: closed", "kind: x")
     )
-    _, problems = validation.examine(written(tmp_path, text))
+    _, problems = validation.validate(written(tmp_path, text))
     assert [problem.pointer for problem in problems] == [
         "id",
         "cameras[0].zones[0].kind",

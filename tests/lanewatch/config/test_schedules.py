@@ -9,17 +9,17 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from lanewatch.config.fields import Name, Schedule
-from lanewatch.config.schedules import Schedules, longest
+from lanewatch.config.fields import LocalizedName, Schedule
+from lanewatch.config.schedules import CameraSchedules, longest_overlap
 from lanewatch.config.site import Camera, Site
 
-NAME = Name(ko="서산", en="Seosan")
+NAME = LocalizedName(ko="서산", en="Seosan")
 
 
-def schedules(schedule: dict[str, Any], *, camera_zone: str | None = None, latitude: float = 36.78) -> Schedules:
+def schedules(schedule: dict[str, Any], *, camera_zone: str | None = None, latitude: float = 36.78) -> CameraSchedules:
     camera = Camera(id="c1", name=NAME, url="clip.mp4", latitude=latitude, longitude=126.45, time_zone=camera_zone)
     site = Site.model_validate({"name": NAME, "cameras": [camera], "schedules": {"s": schedule}})
-    return Schedules(site, camera)
+    return CameraSchedules(site, camera)
 
 
 def at(iso: str) -> float:
@@ -166,12 +166,12 @@ H = 3600.0
     ],
 )
 def test_longest(asked: list[dict[str, Any]], at_least: float, at_most: float) -> None:
-    found = longest([Schedule(**one) for one in asked], ZoneInfo("Asia/Seoul"), 36.78, 126.45)
+    found = longest_overlap([Schedule(**one) for one in asked], ZoneInfo("Asia/Seoul"), 36.78, 126.45)
     assert at_least <= found <= at_most
 
 
 def test_longest_where_the_sun_never_sets() -> None:
     june = {"months": [6]}
     seoul = ZoneInfo("Asia/Seoul")
-    assert longest([Schedule(sun="day", **june)], seoul, 75.0, 126.45) == math.inf
-    assert longest([Schedule(sun="night", **june)], seoul, 75.0, 126.45) == 0
+    assert longest_overlap([Schedule(sun="day", **june)], seoul, 75.0, 126.45) == math.inf
+    assert longest_overlap([Schedule(sun="night", **june)], seoul, 75.0, 126.45) == 0

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lanewatch.config.yaml_lines import MAX_BYTES, MarkedError, locate, parse
+from lanewatch.config.yaml_lines import MAX_BYTES, YamlError, locate, parse
 
 TEXT = """\
 # a comment
@@ -132,7 +132,7 @@ BOMB = b"a: &a [x, x, x, x, x, x, x, x, x, x]\n" + b"".join(
     ],
 )
 def test_what_is_no_yaml_says_where_and_what_to_do(data: bytes, line: int, what: str, mend: str) -> None:
-    with pytest.raises(MarkedError) as caught:
+    with pytest.raises(YamlError) as caught:
         parse(data)
     found_line, found_what, found_mend = caught.value.flaw
     assert found_line == line

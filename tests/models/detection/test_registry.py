@@ -111,7 +111,7 @@ def test_a_device_that_is_not_here_is_refused(device: str) -> None:
 )
 def test_the_device_that_is_meant(count: int, asked: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hardware, "cuda_count", lambda: count)
-    assert hardware.choose(asked) == expected
+    assert hardware.choose_device(asked) == expected
 
 
 @pytest.mark.parametrize(
@@ -167,5 +167,5 @@ def test_a_containers_quota_bounds_the_cores(files: dict[str, str], own: str, mo
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text + "\n")
     (tmp_path / "own").write_text(own)
-    unbounded = hardware.usable(tmp_path / "none", tmp_path / "none")
-    assert hardware.usable(tmp_path / "groups", tmp_path / "own") == (unbounded if most is None else most)
+    unbounded = hardware.usable_cores(tmp_path / "none", tmp_path / "none")
+    assert hardware.usable_cores(tmp_path / "groups", tmp_path / "own") == (unbounded if most is None else most)

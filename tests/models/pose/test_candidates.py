@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lanewatch.records import LABELS
-from models.pose.candidates import LEAST, MOST, odd
+from models.pose.candidates import LEAST, MOST, unusual_posture
 
 PERSON, CAR = LABELS.index("person"), LABELS.index("car")
 
@@ -29,7 +29,7 @@ AS_WIDE_AS_HIGH = (300, 300, 400, 400)
 )
 def test_who_is_asked(boxes: list[tuple[float, ...]], expected: list[bool]) -> None:
     xyxy = np.array(boxes, np.float32).reshape(-1, 4)
-    asked = odd(xyxy, np.full(len(xyxy), 0.6, np.float32), np.full(len(xyxy), PERSON, np.uint8))
+    asked = unusual_posture(xyxy, np.full(len(xyxy), 0.6, np.float32), np.full(len(xyxy), PERSON, np.uint8))
     assert asked.tolist() == expected
 
 
@@ -38,12 +38,12 @@ def test_who_is_asked(boxes: list[tuple[float, ...]], expected: list[bool]) -> N
 )
 def test_only_people_are_asked_and_no_faint_boxes(label: int, score: float, expected: bool) -> None:
     xyxy = np.array([AS_WIDE_AS_HIGH], np.float32)
-    assert odd(xyxy, np.array([score], np.float32), np.array([label], np.uint8)).tolist() == [expected]
+    assert unusual_posture(xyxy, np.array([score], np.float32), np.array([label], np.uint8)).tolist() == [expected]
 
 
 def test_a_crowd_costs_no_more_than_a_few_and_the_largest_come_first() -> None:
     crowd = [(120.0 * n, 100, 120.0 * n + 60, 160) for n in range(3 * MOST)]
     xyxy = np.array([*crowd, AS_WIDE_AS_HIGH], np.float32)
-    asked = odd(xyxy, np.full(len(xyxy), 0.6, np.float32), np.full(len(xyxy), PERSON, np.uint8))
+    asked = unusual_posture(xyxy, np.full(len(xyxy), 0.6, np.float32), np.full(len(xyxy), PERSON, np.uint8))
     assert asked.sum() == MOST
     assert asked[-1]

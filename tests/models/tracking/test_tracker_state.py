@@ -117,7 +117,7 @@ def test_a_kernel_is_compiled_where_nothing_can_be_kept(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(numba.core.dispatcher.Dispatcher, "enable_caching", no_folder)
 
-    @jit.kept
+    @jit.compiled_cached
     def double(value: float) -> float:
         return 2 * value
 

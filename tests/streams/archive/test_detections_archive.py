@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lanewatch.records import Detections, Flame, Scene, StillRegion, encode
+from lanewatch.records import Detections, Flame, SceneMeasurements, StillRegion, encode
 from streams.archive import detections_archive
-from streams.archive.detections_archive import Archive, ArchiveError
+from streams.archive.detections_archive import ArchiveError, DetectionsArchive
 
 DAY_S = 86400.0
 
@@ -51,7 +51,7 @@ def test_what_was_kept_comes_back_to_the_bit(
             gap="idle" if count == 0 else None,
             keypoints=np.full((count, 17, 3), 0.1, np.float32) if index % 2 else None,
             asked=np.ones(count, bool) if index % 2 else None,
-            scene=Scene(
+            scene=SceneMeasurements(
                 moved=((1.5, 2.5, 3.5, 4.5),) * count,
                 still=(StillRegion((0.5, 1.0, 2.0, 3.0), 4.25, 0.5),) * count,
                 shift=(0.1, 0.2),
@@ -64,14 +64,14 @@ def test_what_was_kept_comes_back_to_the_bit(
         )
         for index, count in enumerate(counts)
     ]
-    with Archive(folder, rows_per_file=rows) as writer:
+    with DetectionsArchive(folder, rows_per_file=rows) as writer:
         for record in kept:
             writer.append(record)
     assert [encode(record) for record in detections_archive.read(folder)] == [encode(record) for record in kept]
 
 
 def test_other_programs_read_the_boxes(tmp_path: Path) -> None:
-    with Archive(tmp_path) as writer:
+    with DetectionsArchive(tmp_path) as writer:
         writer.append(detections(0, boxes=3))
     row = pq.read_table(next(tmp_path.rglob("*.parquet"))).to_pylist()[0]
     assert (row["slot"], len(row["xyxy"]), len(row["scores"])) == (0, 12, 3)
@@ -80,7 +80,7 @@ def test_other_programs_read_the_boxes(tmp_path: Path) -> None:
 
 def test_a_new_day_is_a_new_folder_and_the_order_is_kept(tmp_path: Path) -> None:
     slots = [int((DAY_S - 1 + index) * 1000) for index in range(4)]
-    with Archive(tmp_path) as writer:
+    with DetectionsArchive(tmp_path) as writer:
         for slot in slots:
             for camera in ("b", "a"):
                 writer.append(detections(slot, camera=camera))
@@ -90,7 +90,7 @@ def test_a_new_day_is_a_new_folder_and_the_order_is_kept(tmp_path: Path) -> None
 
 
 def test_a_full_disk_holds_the_rows_and_tries_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    writer = Archive(tmp_path, rows_per_file=2)
+    writer = DetectionsArchive(tmp_path, rows_per_file=2)
     writer.append(detections(0))
     write_table = pq.write_table
 
@@ -110,14 +110,14 @@ def test_a_full_disk_holds_the_rows_and_tries_again(tmp_path: Path, monkeypatch:
 def test_after_a_clock_was_set_back_the_order_is_that_of_watching(tmp_path: Path) -> None:
     hour = 3_600_000
     watched = [(7, 12 * hour), (7, 12 * hour + 1000), (8, 11 * hour), (8, 11 * hour + 1000), (9, -13 * hour)]
-    with Archive(tmp_path, rows_per_file=2) as writer:
+    with DetectionsArchive(tmp_path, rows_per_file=2) as writer:
         for epoch, slot in watched:
             writer.append(detections(slot + 100 * hour, epoch=epoch))
     assert [(r.epoch, r.slot - 100 * hour) for r in detections_archive.read(tmp_path)] == watched
 
 
 def test_a_camera_whose_rows_cannot_be_written_does_not_keep_anothers(tmp_path: Path) -> None:
-    writer = Archive(tmp_path)
+    writer = DetectionsArchive(tmp_path)
     for camera in ("a", "b", "c"):
         writer.append(detections(0, camera=camera))
     (tmp_path / "camera=b").write_text("a file where a folder should be")
@@ -147,7 +147,7 @@ def test_a_foreign_table_and_a_newer_version_are_refused(tmp_path: Path) -> None
     pq.write_table(pa.table({"a": [1]}), file)
     with pytest.raises(ArchiveError, match="columns camera, epoch"):
         list(detections_archive.read(file))
-    with Archive(tmp_path / "new") as writer:
+    with DetectionsArchive(tmp_path / "new") as writer:
         writer.append(detections(0, version=99))
     with pytest.raises(ArchiveError, match="version 99"):
         list(detections_archive.read(tmp_path / "new"))
@@ -160,9 +160,9 @@ def test_an_empty_folder_says_so(tmp_path: Path) -> None:
 
 def test_archives_of_older_releases_lack_what_those_could_not_see_and_are_read(tmp_path: Path) -> None:
     bag = StillRegion((0.5, 1.0, 2.0, 3.0), 4.25)
-    with Archive(tmp_path) as writer:
+    with DetectionsArchive(tmp_path) as writer:
         known = msgspec.structs.replace(bag, added=0.5)
-        writer.append(detections(0, scene=Scene(brightness=90.0, still=(known,), warm=True)))
+        writer.append(detections(0, scene=SceneMeasurements(brightness=90.0, still=(known,), warm=True)))
     file = next(tmp_path.rglob("*.parquet"))
     table = pq.read_table(file)
     at = table.schema.get_field_index("scene")
@@ -172,4 +172,4 @@ def test_archives_of_older_releases_lack_what_those_could_not_see_and_are_read(t
     kept = pa.StructArray.from_arrays([scene.field(field.name) for field in old], fields=old)
     pq.write_table(table.set_column(at, "scene", kept), file)
     (record,) = detections_archive.read(tmp_path)
-    assert record.scene == Scene(brightness=90.0, still=(bag,), warm=True)
+    assert record.scene == SceneMeasurements(brightness=90.0, still=(bag,), warm=True)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from streams.archive import detections_archive
-from streams.archive.detections_archive import Archive
+from streams.archive.detections_archive import DetectionsArchive
 from tests.streams.archive.test_detections_archive import detections
 
 SLOTS = [*range(0, 20_000, 500), *range(3_600_000, 3_620_000, 500), *range(90_000_000, 90_005_000, 500)]
@@ -22,7 +22,7 @@ SLOTS = [*range(0, 20_000, 500), *range(3_600_000, 3_620_000, 500), *range(90_00
 @pytest.fixture
 def kept(tmp_path: Path) -> Path:
     folder = tmp_path / "kept"
-    with Archive(folder, rows_per_file=8) as writer:
+    with DetectionsArchive(folder, rows_per_file=8) as writer:
         for slot in SLOTS:
             for camera in ("b", "a"):
                 writer.append(detections(slot, camera=camera))
@@ -70,7 +70,7 @@ def test_a_copy_beside_the_original_gives_each_record_twice_in_order(
 def test_a_later_epoch_comes_later_though_its_clock_was_set_back(tmp_path: Path) -> None:
     watched = [(7, 9_000), (7, 9_500), (8, 1_000), (8, 1_500)]
     rows = [detections(slot, epoch=epoch) for epoch, slot in watched]
-    with Archive(tmp_path) as writer:
+    with DetectionsArchive(tmp_path) as writer:
         for row in (rows[2], rows[0], rows[3], rows[1]):
             writer.append(row)
     assert [(epoch, slot) for _, epoch, slot in read(tmp_path)] == watched

@@ -11,18 +11,18 @@ from tempfile import mkdtemp
 from typing import Any, Generic, Protocol, TypeVar
 
 from lanewatch import metrics
-from lanewatch.config.revisions import Revisions
+from lanewatch.config.revisions import SiteRevisions
 from lanewatch.config.site import Site
-from lanewatch.records import Detections, Event, Frame, Reached
+from lanewatch.records import Detections, Event, Frame, Watermark
 from streams.kafka import codec
 from streams.kafka.client import topics as layout
 from streams.kafka.client.connection import Broker
-from streams.kafka.client.producers import FrameSender, Sender
+from streams.kafka.client.producers import FrameProducer, ReliableProducer
 from streams.kafka.client.topics import Topics
-from streams.kafka.workers.correlate_worker import CorrelateLoop
-from streams.kafka.workers.detect_worker import MOST_AGE_S, DetectLoop
-from streams.kafka.workers.serve_worker import ServeLoop
-from streams.kafka.workers.watch_worker import WatchLoop
+from streams.kafka.workers.correlate_worker import CorrelateWorker
+from streams.kafka.workers.detect_worker import MOST_AGE_S, KafkaDetectWorker
+from streams.kafka.workers.serve_worker import ServeWorker
+from streams.kafka.workers.watch_worker import WatchWorker
 from streams.local.runner import LIVE_BATCH, RECORDED_BATCH
 from streams.sampling import end_of_stream
 from streams.stages import Correlate, Detect, Sample, Serve, UnavailableError, Watch
@@ -53,7 +53,7 @@ class Loop(Protocol):
 class KafkaRunner(Generic[S]):
     """Carries frames, detections and events between the stages as a city does, for cameras that are given.
 
-    What ``MemoryRunner`` promises holds here too: a recording waits for the detector, a live camera's pictures are
+    What ``LocalRunner`` promises holds here too: a recording waits for the detector, a live camera's pictures are
     shed when they are too old, a camera that fails ends alone, a record that cannot be judged is skipped alone, a
     store that is away is asked again. The broker keeps what is on its way.
 
@@ -97,12 +97,12 @@ class KafkaRunner(Generic[S]):
         self._serving = _Serving(serve)
         self._spanning: _Spanning | None = None
         folder = folder or Path(mkdtemp(prefix="lanewatch-runner-"))
-        fixed = _Fixed(Revisions.of(site))
+        fixed = _Fixed(SiteRevisions.of(site))
         self._broker = Broker(site, "runner")
         self._topics = Topics(site)
-        layout.ensure(self._broker, self._topics)
+        layout.ensure_topics(self._broker, self._topics)
         self._loops: dict[str, Loop] = {
-            "detect": DetectLoop(
+            "detect": KafkaDetectWorker(
                 self._broker,
                 self._topics,
                 detect,
@@ -110,7 +110,7 @@ class KafkaRunner(Generic[S]):
                 batch=batch or (LIVE_BATCH if live else RECORDED_BATCH),
                 most_age_s=most_age_s if live else None,
             ),
-            "watch": WatchLoop(
+            "watch": WatchWorker(
                 self._broker,
                 self._topics,
                 lambda _: self._judging,
@@ -120,11 +120,11 @@ class KafkaRunner(Generic[S]):
                 folder=folder,
                 checkpoint_s=_CHECKPOINT_S,
             ),
-            "serve": ServeLoop(self._broker, self._topics, self._serving, node="runner"),
+            "serve": ServeWorker(self._broker, self._topics, self._serving, node="runner"),
         }
         if correlate is not None:
             spanning = self._spanning = _Spanning(correlate[0], self._judging)
-            self._loops["correlate"] = CorrelateLoop(
+            self._loops["correlate"] = CorrelateWorker(
                 self._broker,
                 self._topics,
                 lambda _: spanning,
@@ -147,7 +147,7 @@ class KafkaRunner(Generic[S]):
             Exception: what broke the detector or a loop; what breaks a camera is in ``errors``.
         """
         with ExitStack() as stack:
-            sender = FrameSender(self._broker, self._topics, acknowledged=self._judging.expect)
+            sender = FrameProducer(self._broker, self._topics, acknowledged=self._judging.expect)
             stack.callback(sender.close)
             threads = {name: _Thread(name, loop, self._break) for name, loop in self._loops.items()}
             for thread in threads.values():
@@ -204,9 +204,11 @@ class KafkaRunner(Generic[S]):
     def _mark(self, name: str) -> None:
         if self._broken.is_set():
             return
-        sender = Sender(self._broker)
+        sender = ReliableProducer(self._broker)
         try:
-            sender.send(self._topics.events.name, 0, codec.of_reached(name, 0, {name: Reached(0.0, time.time())}))
+            sender.send(
+                self._topics.events.name, 0, codec.encode_watermark(name, 0, {name: Watermark(0.0, time.time())})
+            )
             sender.flush(_FLUSH_S)
         finally:
             sender.close()
@@ -216,7 +218,7 @@ class KafkaRunner(Generic[S]):
         self._broken.set()
         self.stop()
 
-    def _feed(self, sampler: Sample, sender: FrameSender) -> None:
+    def _feed(self, sampler: Sample, sender: FrameProducer) -> None:
         partition = self._seats[sampler.camera] % self._topics.partitions
 
         def hand_on(frame: Frame) -> bool:
@@ -226,13 +228,13 @@ class KafkaRunner(Generic[S]):
                 sender.send(jpeg.pack(frame), partition)
             return not (self._broken.is_set() or self._stopping.is_set())
 
-        end_of_stream.play(sampler, hand_on, self.errors)
+        end_of_stream.play_to_end(sampler, hand_on, self.errors)
 
 
 class _Fixed:
     """A site that never changes."""
 
-    def __init__(self, revisions: Revisions) -> None:
+    def __init__(self, revisions: SiteRevisions) -> None:
         self.revisions = revisions
 
 
@@ -267,7 +269,7 @@ class _Judging(Generic[S]):
         self, watch: Watch[S], errors: dict[str, Exception], keep: Callable[[Detections], None] | None
     ) -> None:
         self.pictures = 0
-        self.ended: dict[str, Reached] = {}
+        self.ended: dict[str, Watermark] = {}
         self._watch = watch
         self._errors = errors
         self._keep = keep
@@ -310,7 +312,7 @@ class _Judging(Generic[S]):
         finally:
             with self._changed:
                 self._came[camera] = (detections.epoch, detections.slot)
-                self.ended[camera] = Reached(detections.captured_at, detections.received_at, "ended")
+                self.ended[camera] = Watermark(detections.captured_at, detections.received_at, "ended")
                 if detections.gap in (None, "shed", "failed", "unreadable"):
                     self._ahead[camera] = self._ahead.get(camera, 0) - 1
                 self._changed.notify_all()
@@ -351,7 +353,7 @@ class _Spanning:
         """See ``streams.stages.Correlate``."""
         return self._correlate.step(state, event)
 
-    def advance(self, state: Any, reached: Mapping[str, Reached]) -> tuple[Any, list[Event]]:
+    def advance(self, state: Any, reached: Mapping[str, Watermark]) -> tuple[Any, list[Event]]:
         """See ``streams.stages.Correlate``."""
         if WATCHED in reached:
             self.done.set()  # the loop sends what comes of it before it ends
@@ -376,7 +378,7 @@ class _Serving:
             raise
         self.away = None
 
-    def advance(self, camera: str, reached: Reached) -> None:
+    def advance(self, camera: str, reached: Watermark) -> None:
         """See ``streams.stages.Serve``."""
         if camera == CORRELATED:
             self.done.set()

@@ -68,7 +68,7 @@ class Shop:
         self.seats = {camera: seat for seat, camera in enumerate(cameras)}
         self.broker = Broker(self.site, "test", environment={})
         self.topics = Topics(self.site)
-        kafka_topics.ensure(self.broker, self.topics)
+        kafka_topics.ensure_topics(self.broker, self.topics)
         self._producer = self.broker.producer(linger_ms=0, max_request_size=8 << 20)
 
     def close(self) -> None:
@@ -81,7 +81,7 @@ class Shop:
 
     def frame(self, frame: Frame, *extra: tuple[str, bytes]) -> Any:
         """Sends a frame to its camera's partition."""
-        message = codec.of_frame(frame)
+        message = codec.encode_frame(frame)
         message.headers.extend(extra)
         return self.send(self.topics.frames.name, self.seats[frame.camera] % self.topics.partitions, message)
 
@@ -113,7 +113,7 @@ class Shop:
     def detections(self, count: int) -> list[Detections]:
         """The first ``count`` detections and what came with them."""
         records = self.records(self.topics.detections.name, lambda found: len(found) >= count)
-        return [codec.detections(record) for record in records]
+        return [codec.decode_detections(record) for record in records]
 
     def committed(self, stage: str, topic: str) -> dict[int, int]:
         """What a stage's group has committed, by partition."""

@@ -11,12 +11,12 @@ from typing import Any
 
 import msgspec
 
-from detectors.watch_stage import CameraState, Watcher
-from lanewatch.config.revisions import Revisions
+from detectors.watch_stage import CameraState, WatchStage
+from lanewatch.config.revisions import SiteRevisions
 from lanewatch.config.site import Site
-from lanewatch.records import Detections, Event, Reached
+from lanewatch.records import Detections, Event, Watermark
 from streams.kafka import codec
-from streams.kafka.workers.watch_worker import WatchLoop
+from streams.kafka.workers.watch_worker import WatchWorker
 from tests.detectors.walker_records import NOON, along, detections, site
 from tests.streams.kafka.kafka_site import Shop
 
@@ -45,12 +45,12 @@ class Lanes(Shop):
     ) -> None:
         super().__init__(address, tuple(cameras), partitions, prefix)
         self.watched = lanes(cameras)
-        self.revisions = Revisions.of(self.watched)
+        self.revisions = SiteRevisions.of(self.watched)
 
-    def loop(self, node: str, folder: Any, **settings: Any) -> WatchLoop[CameraState]:
+    def loop(self, node: str, folder: Any, **settings: Any) -> WatchWorker[CameraState]:
         """A watch loop on these topics; this object is its site log."""
-        usual: dict[str, Any] = {"watch_of": lambda revisions: Watcher(revisions, run="live"), "checkpoint_s": 0.3}
-        return WatchLoop(
+        usual: dict[str, Any] = {"watch_of": lambda revisions: WatchStage(revisions, run="live"), "checkpoint_s": 0.3}
+        return WatchWorker(
             self.broker, self.topics, site=self, node=node, state_type=CameraState, folder=folder, **usual | settings
         )
 
@@ -58,17 +58,19 @@ class Lanes(Shop):
         """Sends detections to their cameras' partitions."""
         for one in records:
             partition = self.seats[one.camera] % self.topics.partitions
-            self.send(self.topics.detections.name, partition, codec.of_detections(one))
+            self.send(self.topics.detections.name, partition, codec.encode_detections(one))
         self.flush()
 
-    def told(self, enough: Callable[[list[Event], dict[str, Reached]], bool]) -> tuple[list[Event], dict[str, Reached]]:
+    def told(
+        self, enough: Callable[[list[Event], dict[str, Watermark]], bool]
+    ) -> tuple[list[Event], dict[str, Watermark]]:
         """The events topic's events and how far each camera has been judged, read until it is enough."""
 
-        def parted(records: list[Any]) -> tuple[list[Event], dict[str, Reached]]:
+        def parted(records: list[Any]) -> tuple[list[Event], dict[str, Watermark]]:
             events: list[Event] = []
-            reached: dict[str, Reached] = {}
+            reached: dict[str, Watermark] = {}
             for record in records:
-                one = codec.told(record)
+                one = codec.decode_event_record(record)
                 if isinstance(one, Event):
                     events.append(one)
                 else:
@@ -101,9 +103,9 @@ def footage(
     return sorted(records, key=lambda one: (one.captured_at, one.camera))
 
 
-def undisturbed(site: Site | Revisions, records: Iterable[Detections]) -> list[Event]:
+def undisturbed(site: Site | SiteRevisions, records: Iterable[Detections]) -> list[Event]:
     """What one watcher makes of them in one go."""
-    watcher = Watcher(site, run="live")
+    watcher = WatchStage(site, run="live")
     states: dict[str, CameraState] = {}
     events: list[Event] = []
     for one in records:

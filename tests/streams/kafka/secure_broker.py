@@ -10,7 +10,7 @@ from kafka import KafkaAdminClient
 from kafka.admin import ACL, ScramMechanism, UserScramCredentialUpsertion
 
 from deploy.kafka_server import BrokerProcess, free_port
-from lanewatch.config.site import Security
+from lanewatch.config.site import KafkaSecurity
 
 PASSWORD = "correct-Horse.42"
 JAAS = "org.apache.kafka.common.security"
@@ -63,19 +63,19 @@ class SecureBroker:
             assert admin.alter_user_scram_credentials(made) == dict.fromkeys(users)
             assert not admin.create_acls(rules)["failed"]
 
-    def certified(self, name: str) -> Security:
+    def certified(self, name: str) -> KafkaSecurity:
         """What one needs who comes with a certificate."""
         signed(self.folder, "ca", name, name)
-        return Security(
+        return KafkaSecurity(
             protocol="ssl",
             ca=str(self.ca),
             certificate=str(self.folder / f"{name}.pem"),
             key=str(self.folder / f"{name}.key"),
         )
 
-    def known(self, name: str, password: str = PASSWORD) -> Security:
+    def known(self, name: str, password: str = PASSWORD) -> KafkaSecurity:
         """What one needs who comes with a password, over TLS."""
-        return Security(protocol="sasl_ssl", username=name, password=password, ca=str(self.ca))
+        return KafkaSecurity(protocol="sasl_ssl", username=name, password=password, ca=str(self.ca))
 
 
 def _passwords(door: str) -> dict[str, str]:

@@ -7,22 +7,22 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from lanewatch.config.fields import Name
-from lanewatch.config.site import Camera, Kafka, Rate, Retention, Site
+from lanewatch.config.fields import LocalizedName
+from lanewatch.config.site import Camera, KafkaConfig, SamplingRate, Site, TopicRetention
 from streams.kafka.client.connection import Broker
-from streams.kafka.client.topics import Topics, ensure
-from streams.kafka.state.site_topic import SiteLog
+from streams.kafka.client.topics import Topics, ensure_topics
+from streams.kafka.state.site_topic import SiteTopic
 
-HOUR = Retention(minutes=60, gigabytes=0.5)
+HOUR = TopicRetention(minutes=60, gigabytes=0.5)
 
 
 def site(cameras: dict[str, str], address: str, *, partitions: int = 4, fps: float = 5.0, prefix: str = "") -> Site:
     """A site of some cameras, by id and URL, with topics of its own."""
     return Site(
         id="tried",
-        name=Name(ko="시험", en="Tried"),
+        name=LocalizedName(ko="시험", en="Tried"),
         time_zone="UTC",
-        kafka=Kafka(
+        kafka=KafkaConfig(
             brokers=(address,),
             prefix=prefix or f"t-{uuid.uuid4().hex[:12]}",
             partitions=partitions,
@@ -33,11 +33,11 @@ def site(cameras: dict[str, str], address: str, *, partitions: int = 4, fps: flo
         cameras=tuple(
             Camera(
                 id=camera,
-                name=Name(ko=camera, en=camera),
+                name=LocalizedName(ko=camera, en=camera),
                 url=url,
                 latitude=36.5,
                 longitude=127.8,
-                rate=Rate(active=fps, idle=fps),
+                rate=SamplingRate(active=fps, idle=fps),
                 width=320,
             )
             for camera, url in cameras.items()
@@ -46,11 +46,11 @@ def site(cameras: dict[str, str], address: str, *, partitions: int = 4, fps: flo
 
 
 @contextmanager
-def followed(site: Site) -> Iterator[SiteLog]:
+def followed(site: Site) -> Iterator[SiteTopic]:
     """The log of a site whose topics are made here."""
     broker, topics = Broker(site, "test", {}), Topics(site)
-    ensure(broker, topics)
-    with SiteLog(broker, topics) as log:
+    ensure_topics(broker, topics)
+    with SiteTopic(broker, topics) as log:
         yield log
 
 

@@ -20,9 +20,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kafka.consumer.fetcher import ConsumerRecord
 
-from lanewatch.records import Detections, Event, Factor, Flame, Frame, Packed, Peak, Reached, Scene, StillRegion
+from lanewatch.records import (
+    Detections,
+    EncodedFrame,
+    Event,
+    Factor,
+    Flame,
+    Frame,
+    Peak,
+    SceneMeasurements,
+    StillRegion,
+    Watermark,
+)
 from streams.kafka import codec
-from streams.kafka.codec import Message, WireError
+from streams.kafka.codec import CodecError, Message
 from tests.streams.kafka.kafka_site import Shop
 
 PLACE = "there-3 at offset 42"
@@ -31,7 +42,7 @@ times = st.floats(0, 4e9)
 sizes = st.floats(-1e5, 1e5, width=32)
 boxes = st.tuples(sizes, sizes, sizes, sizes)
 scenes = st.builds(
-    Scene,
+    SceneMeasurements,
     moved=st.lists(boxes, max_size=3).map(tuple),
     still=st.lists(st.builds(StillRegion, box=boxes, still_since=times), max_size=2).map(tuple),
     brightness=st.floats(0, 255),
@@ -55,7 +66,9 @@ frames = st.builds(
     width=st.integers(0, 10_000),
     height=st.integers(0, 10_000),
     packed=st.builds(
-        Packed, st.binary(min_size=1, max_size=200), st.lists(st.tuples(boxes, st.binary()), max_size=4).map(tuple)
+        EncodedFrame,
+        st.binary(min_size=1, max_size=200),
+        st.lists(st.tuples(boxes, st.binary()), max_size=4).map(tuple),
     ),
     profile=st.sampled_from(("day", "night", "infrared")),
     scene=scenes,
@@ -73,7 +86,7 @@ def test_a_frame_comes_back_as_it_went() -> None:
     @settings(max_examples=150, deadline=None)
     @given(frames | ticks)
     def holds(frame: Frame) -> None:
-        back = codec.frame(came(codec.of_frame(frame)))
+        back = codec.decode_frame(came(codec.encode_frame(frame)))
         assert msgspec.to_builtins(back) == msgspec.to_builtins(frame)
 
     holds()
@@ -93,7 +106,7 @@ def test_detections_come_back_as_they_went() -> None:
             keypoints=random.random((count, 17, 3), np.float32) if asked else None,
             asked=np.ones(count, np.bool_) if asked else None,
         )
-        back = codec.detections(came(codec.of_detections(sent)))
+        back = codec.decode_detections(came(codec.encode_detections(sent)))
         for name in sent.__struct_fields__:
             was, now = getattr(sent, name), getattr(back, name)
             if isinstance(was, np.ndarray):
@@ -106,23 +119,23 @@ def test_detections_come_back_as_they_went() -> None:
 
 
 def test_events_and_what_was_reached_come_back_as_they_went() -> None:
-    reached = {"gate": Reached(12.5, 13.0, None, 4), "yard": Reached(11.0, 11.5, "idle")}
-    assert codec.told(came(codec.of_event(event()))) == event()
-    assert codec.told(came(codec.of_reached("watch-1/3", 7, reached))) == reached
+    reached = {"gate": Watermark(12.5, 13.0, None, 4), "yard": Watermark(11.0, 11.5, "idle")}
+    assert codec.decode_event_record(came(codec.encode_event(event()))) == event()
+    assert codec.decode_event_record(came(codec.encode_watermark("watch-1/3", 7, reached))) == reached
 
 
 def test_a_picture_that_came_without_its_bytes_is_unreadable() -> None:
-    sent = codec.of_frame(frame())
-    assert codec.frame(came(sent._replace(value=None))).gap == "unreadable"
+    sent = codec.encode_frame(frame())
+    assert codec.decode_frame(came(sent._replace(value=None))).gap == "unreadable"
 
 
 def test_pixels_do_not_travel() -> None:
     with pytest.raises(ValueError, match="camera gate, slot 1000: pixels do not travel"):
-        codec.of_frame(msgspec.structs.replace(frame(), packed=None, image=np.zeros((2, 2, 3), np.uint8)))
+        codec.encode_frame(msgspec.structs.replace(frame(), packed=None, image=np.zeros((2, 2, 3), np.uint8)))
 
 
 TICK = Frame(camera="gate", epoch=0, slot=1, captured_at=1.0, received_at=1.0, width=1, height=1, gap="idle")
-FRAME = codec.of_frame(TICK)
+FRAME = codec.encode_frame(TICK)
 META = dict(FRAME.headers)["meta"]
 NAN = META.replace(struct.pack(">d", 1.0), struct.pack(">d", math.nan), 1)
 
@@ -147,8 +160,8 @@ NAN = META.replace(struct.pack(">d", 1.0), struct.pack(">d", math.nan), 1)
 def test_a_record_that_is_no_frame_says_where_it_lies(
     headers: codec.Headers, key: bytes, value: bytes, reason: str, what: str
 ) -> None:
-    with pytest.raises(WireError, match=f"{PLACE}: .*{what}") as raised:
-        codec.frame(came(Message(key, value, headers)))
+    with pytest.raises(CodecError, match=f"{PLACE}: .*{what}") as raised:
+        codec.decode_frame(came(Message(key, value, headers)))
     assert raised.value.reason == reason
 
 
@@ -168,15 +181,15 @@ def test_a_record_that_is_no_frame_says_where_it_lies(
 def test_a_record_of_the_events_topic_that_is_none_says_where_it_lies(
     headers: codec.Headers, value: bytes, reason: str
 ) -> None:
-    with pytest.raises(WireError, match=PLACE) as raised:
-        codec.told(came(Message(b"k", value, headers)))
+    with pytest.raises(CodecError, match=PLACE) as raised:
+        codec.decode_event_record(came(Message(b"k", value, headers)))
     assert raised.value.reason == reason
 
 
 def test_whatever_lies_in_a_topic_raises_nothing_but_its_place() -> None:
-    """Truncated headers, changed bytes, noise: a record, or a ``WireError``, never another error."""
-    seen = codec.of_detections(Detections.empty(frame()))
-    told = codec.of_event(event())
+    """Truncated headers, changed bytes, noise: a record, or a ``CodecError``, never another error."""
+    seen = codec.encode_detections(Detections.empty(frame()))
+    told = codec.encode_event(event())
 
     @settings(max_examples=300, deadline=None)
     @given(st.sampled_from((FRAME, seen, told)), st.integers(0, 400), st.binary(max_size=4), st.booleans())
@@ -186,8 +199,8 @@ def test_whatever_lies_in_a_topic_raises_nothing_but_its_place() -> None:
             broken = sent._replace(headers=[(name, value[:cut] + noise) for name, value in sent.headers])
         else:
             broken = sent._replace(value=sent.value[:cut] + noise + sent.value[cut + len(noise) :])
-        for read in (codec.frame, codec.detections, codec.told):
-            with suppress(WireError):
+        for read in (codec.decode_frame, codec.decode_detections, codec.decode_event_record):
+            with suppress(CodecError):
                 read(came(broken))
 
     holds()
@@ -196,10 +209,10 @@ def test_whatever_lies_in_a_topic_raises_nothing_but_its_place() -> None:
 def test_others_read_our_frames_as_jpeg_and_our_events_as_cloud_events(broker: str) -> None:
     picture = np.random.default_rng(1).integers(0, 255, (48, 64, 3), np.uint8)
     jpeg = cv2.imencode(".jpg", picture)[1].tobytes()
-    sent = msgspec.structs.replace(frame(), camera="a", packed=Packed(jpeg, (((0, 0, 9, 9), jpeg),)))
+    sent = msgspec.structs.replace(frame(), camera="a", packed=EncodedFrame(jpeg, (((0, 0, 9, 9), jpeg),)))
     shop = Shop(broker)
     shop.frame(sent)
-    shop.send(shop.topics.events.name, 0, codec.of_event(event()))
+    shop.send(shop.topics.events.name, 0, codec.encode_event(event()))
     shop.flush()
     consumer = Consumer({"bootstrap.servers": broker, "group.id": uuid.uuid4().hex, "auto.offset.reset": "earliest"})
     try:
@@ -238,7 +251,14 @@ def came(message: Message) -> ConsumerRecord:
 def frame() -> Frame:
     """A picture of the camera gate."""
     return Frame(
-        camera="gate", epoch=2, slot=1000, captured_at=1.0, received_at=1.1, width=64, height=48, packed=Packed(b"jpeg")
+        camera="gate",
+        epoch=2,
+        slot=1000,
+        captured_at=1.0,
+        received_at=1.1,
+        width=64,
+        height=48,
+        packed=EncodedFrame(b"jpeg"),
     )
 
 

@@ -8,19 +8,19 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from deploy.kafka_server import PROPERTIES
-from lanewatch.config.fields import Name
-from lanewatch.config.site import Camera, Kafka, Site
+from lanewatch.config.fields import LocalizedName
+from lanewatch.config.site import Camera, KafkaConfig, Site
 from streams.kafka.client import acls
 from streams.kafka.client.topics import MAX_FRAME_BYTES, Topics
 
 HOUSE = Path(__file__).parents[3]
 TEXT = (HOUSE / "docs" / "kafka.md").read_text(encoding="utf-8")
-NAME = Name(ko="서산", en="Seosan")
+NAME = LocalizedName(ko="서산", en="Seosan")
 SITE = Site(
     id="seosan",
     name=NAME,
     cameras=(Camera(id="a", name=NAME, url="x", latitude=36, longitude=127),),
-    kafka=Kafka(partitions=7),
+    kafka=KafkaConfig(partitions=7),
 )
 
 

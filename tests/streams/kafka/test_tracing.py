@@ -17,12 +17,12 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from lanewatch import tracing
-from lanewatch.config.revisions import Revisions
+from lanewatch.config.revisions import SiteRevisions
 from streams.kafka import codec
-from streams.kafka.client.producers import FrameSender
-from streams.kafka.workers.detect_worker import DetectLoop
-from streams.kafka.workers.serve_worker import ServeLoop
-from streams.kafka.workers.watch_worker import WatchLoop
+from streams.kafka.client.producers import FrameProducer
+from streams.kafka.workers.detect_worker import KafkaDetectWorker
+from streams.kafka.workers.serve_worker import ServeWorker
+from streams.kafka.workers.watch_worker import WatchWorker
 from tests.streams.doubles import CountingWatch, GatedDetector, ListServe
 from tests.streams.kafka.kafka_site import Shop, picture, running, until
 
@@ -40,7 +40,7 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
 
 
 def trace_id(record: ConsumerRecord) -> bytes:
-    found = HEADER.fullmatch(codec.trace(record) or b"")
+    found = HEADER.fullmatch(codec.trace_context(record) or b"")
     assert found
     return found[1]
 
@@ -51,17 +51,17 @@ def test_one_trace_from_the_frame_to_the_store(
     monkeypatch.setattr(tracing, "_every", 1)
     shop = Shop(broker, ("a",), 1)
     serve = ListServe()
-    site: Any = type("Fixed", (), {"revisions": Revisions.of(shop.site)})()
+    site: Any = type("Fixed", (), {"revisions": SiteRevisions.of(shop.site)})()
     with ExitStack() as stack:
         stack.callback(shop.close)
-        sender = FrameSender(shop.broker, shop.topics)
+        sender = FrameProducer(shop.broker, shop.topics)
         stack.callback(sender.close)
-        stack.enter_context(running(DetectLoop(shop.broker, shop.topics, GatedDetector(), node="d")))
-        watching = WatchLoop(
+        stack.enter_context(running(KafkaDetectWorker(shop.broker, shop.topics, GatedDetector(), node="d")))
+        watching = WatchWorker(
             shop.broker, shop.topics, lambda _: CountingWatch(), site, node="w", state_type=int, folder=tmp_path
         )
         stack.enter_context(running(watching))
-        stack.enter_context(running(ServeLoop(shop.broker, shop.topics, serve, node="s")))
+        stack.enter_context(running(ServeWorker(shop.broker, shop.topics, serve, node="s")))
         sender.send(picture("a", int(time.time() * 1000)), 0)
         until(lambda: serve.events, "the event is stored")
         until(lambda: "serve" in {one.name for one in spans.get_finished_spans()}, "its span is there")

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 from prometheus_client import REGISTRY
 
-from detectors.watch_stage import Watcher
+from detectors.watch_stage import WatchStage
 from lanewatch.records import Gap
-from streams.local.instrumented_watch import Judging
+from streams.local.instrumented_watch import InstrumentedWatch
 from tests.detectors import walker_records
 
 
@@ -17,7 +17,7 @@ def test_time_that_nobody_watched_and_records_that_were_not_taken_are_counted_by
     """A sampler that hands over with records still on their way: what of it comes late is of no use, and is said."""
     site = walker_records.site()
     camera = site.cameras[0].id
-    watcher, judging = Watcher(site), Judging()  # type: ignore[var-annotated]
+    watcher, judging = WatchStage(site), InstrumentedWatch()  # type: ignore[var-annotated]
     state = watcher.start(camera)
     before = {
         reason: counted("lanewatch_unwatched_seconds_total", camera, reason=reason) for reason in ("hole", "shed")

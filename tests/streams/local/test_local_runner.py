@@ -5,15 +5,15 @@ from __future__ import annotations
 import threading
 
 from lanewatch.records import Detections
-from streams.frame_queue import Backlog
-from streams.local.runner import MemoryRunner
+from streams.frame_queue import FrameQueue
+from streams.local.runner import LocalRunner
 from tests.streams.doubles import CountingWatch, GatedDetector, ListCamera, ListServe, frame
 
 
 def test_a_live_camera_gives_way_to_the_newest_and_says_what_was_shed() -> None:
     kept: list[Detections] = []
     camera, detector = ListCamera("a", range(100), live=True), GatedDetector(opened=False)
-    runner = MemoryRunner([camera], detector, CountingWatch(), ListServe(), keep=kept.append)
+    runner = LocalRunner([camera], detector, CountingWatch(), ListServe(), keep=kept.append)
     thread = threading.Thread(target=runner.run)
     thread.start()
     assert camera.given.wait(30)  # never blocked
@@ -27,7 +27,7 @@ def test_a_live_camera_gives_way_to_the_newest_and_says_what_was_shed() -> None:
 
 
 def test_cameras_take_turns() -> None:
-    backlog = Backlog()
+    backlog = FrameQueue()
     for slot in range(6):
         backlog.put(frame(slot, "busy"), live=True)
     backlog.put(frame(0, "quiet"), live=True)
@@ -35,7 +35,7 @@ def test_cameras_take_turns() -> None:
 
 
 def test_ticks_alone_are_bounded() -> None:
-    backlog = Backlog(records=10)
+    backlog = FrameQueue(records=10)
     for slot in range(50):
         backlog.put(frame(slot, picture=False), live=True)
     assert [one.slot for one in backlog.take(100, 0)] == list(range(40, 50))

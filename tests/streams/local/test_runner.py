@@ -13,10 +13,10 @@ import msgspec
 import pytest
 
 from detectors.correlation.correlator import Correlator, CorrelatorState
-from detectors.watch_stage import CameraState, Watcher
+from detectors.watch_stage import CameraState, WatchStage
 from lanewatch.config.site import Site
 from lanewatch.records import Detections, Event, Frame
-from streams.local.runner import MemoryRunner
+from streams.local.runner import LocalRunner
 from streams.stages import Detect, Sample, Serve, Watch
 from tests.detectors.walker_records import along, detections
 from tests.streams.doubles import CountingWatch, EndlessCamera, GatedDetector, ListCamera, ListServe
@@ -56,7 +56,7 @@ class Make(Protocol):
 @pytest.fixture(params=["memory", "kafka"])
 def make(request: pytest.FixtureRequest) -> Make:
     if request.param == "memory":
-        return MemoryRunner
+        return LocalRunner
     address = request.getfixturevalue("broker")
 
     def over_kafka(
@@ -230,14 +230,14 @@ def test_both_runners_find_the_same_to_the_letter(broker: str) -> None:
     def found(over_kafka: bool) -> list[Event]:
         serve = ListServe()
         samplers = [ListCamera(name, [slot for camera, slot in seen if camera == name]) for name in cameras]
-        watch, correlate = Watcher(watched, run="live"), Correlator(watched, run="live")
+        watch, correlate = WatchStage(watched, run="live"), Correlator(watched, run="live")
         if over_kafka:
             more = (correlate, CorrelatorState)
             KafkaRunner(
                 samplers, detect, watch, serve, site=site, state_type=CameraState, correlate=more, batch=8
             ).run()
         else:
-            MemoryRunner(samplers, detect, watch, serve, correlate=correlate).run()
+            LocalRunner(samplers, detect, watch, serve, correlate=correlate).run()
         return sorted(serve.events, key=lambda one: (one.kind, one.id, one.revision))
 
     memory, kafka = found(False), found(True)

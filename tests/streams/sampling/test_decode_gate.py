@@ -9,19 +9,19 @@ import msgspec
 import pytest
 from av.video.frame import VideoFrame
 
-from lanewatch.config.site import Rate
+from lanewatch.config.site import SamplingRate
 from streams.sampling import decode_gate
-from streams.sampling.decode_gate import Attention
-from streams.sources.packets import Decoder, Mark, Packet, captured_at
+from streams.sampling.decode_gate import DecodeGate
+from streams.sources.packets import Decoder, Packet, SourceEvent, captured_at
 from streams.sources.recording import Recording
-from streams.sources.url import Address
+from streams.sources.url import SourceUrl
 from tests.streams.conftest import scene, write_clip
 
-RATE = Rate(active=5.0, idle=0.5)
+RATE = SamplingRate(active=5.0, idle=0.5)
 
 
 def packets(path: Path) -> list[Packet]:
-    items = Recording("cam", Address.parse(f"file://{path}?clock=1970-01-02T00:00:00Z")).packets(threading.Event())
+    items = Recording("cam", SourceUrl.parse(f"file://{path}?clock=1970-01-02T00:00:00Z")).packets(threading.Event())
     return [item for item in items if isinstance(item, Packet)]
 
 
@@ -43,10 +43,10 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[Packet]:
     return CountingDecoder.given
 
 
-def play(items: list[Packet], *, moved_until: float = 0.0, differs: bool = False) -> list[VideoFrame | Mark]:
+def play(items: list[Packet], *, moved_until: float = 0.0, differs: bool = False) -> list[VideoFrame | SourceEvent]:
     """All that there is to see; the gate sees movement until ``moved_until`` seconds, and glances as told."""
-    mind = Attention(RATE, True, lambda picture: differs)
-    seen: list[VideoFrame | Mark] = []
+    mind = DecodeGate(RATE, True, lambda picture: differs)
+    seen: list[VideoFrame | SourceEvent] = []
     for item in items:
         for picture in mind(item):
             seen.append(picture)
@@ -71,7 +71,7 @@ def test_nothing_is_decoded_twice_while_awake(still_clip: Path, decoded: list[Pa
 
 def test_a_wake_decodes_from_the_last_look_on(still_clip: Path) -> None:
     items = packets(still_clip)
-    mind = Attention(RATE, True, lambda picture: captured_at(picture) - 86_400 >= 11.0)
+    mind = DecodeGate(RATE, True, lambda picture: captured_at(picture) - 86_400 >= 11.0)
     seen = []
     for item in items:
         for picture in mind(item):
@@ -92,7 +92,7 @@ def test_a_camera_with_rare_key_frames_is_never_left_to_the_idle_rate(tmp_path: 
 def test_a_stream_entered_midway_waits_for_a_key_frame(still_clip: Path) -> None:
     items = packets(still_clip)[10:60]
     seen = play(items)
-    assert all(isinstance(picture, Mark) and picture.gap == "unreadable" for picture in seen[:15])
+    assert all(isinstance(picture, SourceEvent) and picture.gap == "unreadable" for picture in seen[:15])
     assert all(isinstance(picture, VideoFrame) for picture in seen[15:])
     assert len(seen) == 50
 
@@ -112,7 +112,7 @@ def test_a_jump_of_the_clock_between_key_frames_does_not_blind_the_decoder(still
 
 def test_the_end_of_an_idle_scene_is_seen_too(still_clip: Path) -> None:
     items = packets(still_clip)
-    mind = Attention(RATE, True, lambda picture: False)
+    mind = DecodeGate(RATE, True, lambda picture: False)
     for item in items:
         for picture in mind(item):
             assert isinstance(picture, VideoFrame)

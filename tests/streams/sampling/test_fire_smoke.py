@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 
-from detectors.watch_stage import Watcher
-from lanewatch.records import Event, Flame, Image, Scene
-from streams.sampling.fire_smoke import Flames
+from detectors.watch_stage import WatchStage
+from lanewatch.records import Event, Flame, Image, SceneMeasurements
+from streams.sampling.fire_smoke import FireSmokeDetector
 from streams.sampling.image_quality import luma
-from streams.sampling.motion_gate import Gate
+from streams.sampling.motion_gate import MotionGate
 from tests.detectors.walker_records import NOON, opened, record, site
 
 FPS = 5
@@ -98,7 +98,7 @@ def grey_van(picture: Image, time: float, _: np.random.Generator) -> None:
 
 def seen(draw: Draw, *, night: bool = False, seconds: float = 28.0) -> list[tuple[float, tuple[Flame, ...]]]:
     """What the sampler's parts make of a drawn clip."""
-    gate, burning, rng = Gate(), Flames(), np.random.default_rng(5)
+    gate, burning, rng = MotionGate(), FireSmokeDetector(), np.random.default_rng(5)
     base = street(night)
     noises = [rng.normal(0, 2, base.shape).astype(np.int16) for _ in range(5)]
     told = []
@@ -117,14 +117,14 @@ def seen(draw: Draw, *, night: bool = False, seconds: float = 28.0) -> list[tupl
 
 
 def events_of(told: list[tuple[float, tuple[Flame, ...]]]) -> list[Event]:
-    watcher = Watcher(site(**STEADY), run="test")
+    watcher = WatchStage(site(**STEADY), run="test")
     state = watcher.start("lane")
     events: list[Event] = []
     for at, found in told:
         moved = tuple(
             msgspec.structs.replace(one, since=NOON + one.since) for one in found
         )  # the clip's clock begins at 0
-        scene = Scene(brightness=100, contrast=40, flames=moved, warm=True)
+        scene = SceneMeasurements(brightness=100, contrast=40, flames=moved, warm=True)
         state, more = watcher.step(state, record(NOON + at, scene=scene))
         events += more
     return opened(events, "fire")
@@ -168,18 +168,18 @@ def test_what_looks_like_fire_raises_nothing(draw: Draw, night: bool) -> None:
 
 def test_a_flame_within_a_named_box_is_a_part_of_that() -> None:
     told = seen(flames)
-    watcher = Watcher(site(), run="test")
+    watcher = WatchStage(site(), run="test")
     state = watcher.start("lane")
     for at, found in told:
-        scene = Scene(flames=found, warm=True, brightness=100, contrast=40)
+        scene = SceneMeasurements(flames=found, warm=True, brightness=100, contrast=40)
         one = record(NOON + at, scene=scene, xyxy=[(200, 100, 500, 400)], scores=[0.6], labels=[3])
         state, events = watcher.step(state, one)
         assert not [event for event in events if event.kind == "fire"]
 
 
 def test_what_is_masked_does_not_burn() -> None:
-    masked = Flames([((0.3, 0.3), (0.8, 0.3), (0.8, 1.0), (0.3, 1.0))])
-    gate, rng = Gate(), np.random.default_rng(5)
+    masked = FireSmokeDetector([((0.3, 0.3), (0.8, 0.3), (0.8, 1.0), (0.3, 1.0))])
+    gate, rng = MotionGate(), np.random.default_rng(5)
     for index in range(60):
         picture = street()
         flames(picture, index / FPS, rng)

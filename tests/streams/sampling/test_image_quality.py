@@ -11,7 +11,7 @@ import pytest
 from av.video.frame import VideoFrame
 
 from lanewatch.records import Image
-from streams.sampling.image_quality import Look, luma
+from streams.sampling.image_quality import ImageQuality, luma
 from tests.detectors.walker_records import NOON, site
 
 
@@ -32,8 +32,8 @@ def tinted(picture: Image) -> Image:
     return cast
 
 
-def looked(pictures: list[Image], every_s: float = 2.0) -> Look:
-    look = Look(site().cameras[0])
+def looked(pictures: list[Image], every_s: float = 2.0) -> ImageQuality:
+    look = ImageQuality(site().cameras[0])
     for index, picture in enumerate(pictures):
         noise = np.random.default_rng(index).normal(0, 2, picture.shape)
         noisy = np.clip(picture + noise, 0, 255).astype(np.uint8)
@@ -91,7 +91,7 @@ def test_a_new_view_is_the_usual_one_after_ten_minutes() -> None:
 
 
 def test_how_long_a_picture_has_stood() -> None:
-    look = Look(site().cameras[0])
+    look = ImageQuality(site().cameras[0])
     decoded = VideoFrame.from_ndarray(street(), format="bgr24").reformat(format="yuv420p")
     small = luma(decoded).copy()
     for second in range(6):

@@ -10,8 +10,8 @@ import pytest
 
 from benchmarks import gate as gate_benchmark
 from lanewatch.records import Box, UInt8
-from streams.sampling.motion_gate import Gate
-from streams.sampling.stationary_regions import Still
+from streams.sampling.motion_gate import MotionGate
+from streams.sampling.stationary_regions import StationaryRegionDetector
 from streams.video.privacy_masks import Polygon
 
 FPS = 5.0
@@ -23,8 +23,8 @@ def picture(rng: np.random.Generator, noise: float = 2.0, gain: float = 1.0, lig
     return np.clip(grey, 0, 255).astype(np.uint8)
 
 
-def warmed(rng: np.random.Generator, masks: Sequence[Polygon] = (), noise: float = 2.0, looks: int = 25) -> Gate:
-    gate = Gate(masks)
+def warmed(rng: np.random.Generator, masks: Sequence[Polygon] = (), noise: float = 2.0, looks: int = 25) -> MotionGate:
+    gate = MotionGate(masks)
     for index in range(looks):
         gate.look(gate.small(picture(rng, noise)), index / FPS)
     return gate
@@ -32,7 +32,7 @@ def warmed(rng: np.random.Generator, masks: Sequence[Polygon] = (), noise: float
 
 def test_nothing_is_said_to_have_moved_before_the_background_is_known() -> None:
     rng = np.random.default_rng(0)
-    gate = Gate()
+    gate = MotionGate()
     first = gate.look(gate.small(picture(rng)), 0.0)
     assert first.boxes == ()
     assert not first.warm
@@ -138,7 +138,7 @@ def test_a_look_is_cheap() -> None:
 
 def test_a_bag_set_down_becomes_a_still_region_and_is_not_absorbed() -> None:
     rng = np.random.default_rng(9)
-    gate, still = warmed(rng, looks=50), Still()
+    gate, still = warmed(rng, looks=50), StationaryRegionDetector()
     regions = []
     for index in range(50, 50 + 5 * 60):
         grey = picture(rng)
@@ -165,13 +165,13 @@ def test_people_who_move_are_seen_on_real_footage(data: Path) -> None:
     ("height", "width"), [(180, 320), (288, 384), (360, 640), (576, 768), (1080, 1920), (575, 767)]
 )
 def test_the_small_picture_is_at_most_400_wide(height: int, width: int) -> None:
-    small = Gate().small(np.zeros((height, width), np.uint8))
+    small = MotionGate().small(np.zeros((height, width), np.uint8))
     assert 200 < small.shape[1] <= 400
     assert small.shape[1] / small.shape[0] == pytest.approx(width / height, rel=0.02)
 
 
 def test_a_camera_that_changes_its_size_beside_a_bag_is_learned_anew() -> None:
-    gate, still = Gate(()), Still(())
+    gate, still = MotionGate(()), StationaryRegionDetector(())
     large, small = (np.full(shape, 90, np.uint8) for shape in ((240, 320), (180, 320)))
     for at in np.arange(0.0, 20.0, 0.25):
         picture = large.copy()

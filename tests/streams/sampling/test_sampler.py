@@ -16,7 +16,7 @@ import pytest
 from lanewatch import metrics
 from lanewatch.records import Frame
 from streams.sampling.sampler import Sampler
-from streams.sources.packets import Codec, Mark, Packet
+from streams.sources.packets import Codec, Packet, SourceEvent
 from streams.sources.url import SourceError
 from tests.streams.conftest import MakeCamera, scene, write_clip
 
@@ -177,10 +177,10 @@ def test_a_file_played_live_keeps_its_pace_and_closes_at_once(still_clip: Path, 
 class Scripted:
     """A source that plays what it is given."""
 
-    def __init__(self, items: list[Packet | Mark]) -> None:
+    def __init__(self, items: list[Packet | SourceEvent]) -> None:
         self.items = items
 
-    def packets(self, stop: threading.Event) -> Iterator[Packet | Mark]:
+    def packets(self, stop: threading.Event) -> Iterator[Packet | SourceEvent]:
         yield from self.items
 
 
@@ -192,7 +192,7 @@ def jpeg(shade: int) -> bytes:
 def test_a_new_epoch_with_an_earlier_clock_is_sampled_too(make_camera: MakeCamera) -> None:
     codec = Codec("mjpeg", rate=5.0)
     times: list[tuple[int, float]] = [(1, 100.0 + i / 5) for i in range(10)] + [(2, 40.0 + i / 5) for i in range(10)]
-    items: list[Packet | Mark] = [
+    items: list[Packet | SourceEvent] = [
         Packet(at, at, jpeg(i * 9), True, codec, epoch) for i, (epoch, at) in enumerate(times)
     ]
     frames = list(Sampler(make_camera("x.mp4"), source=Scripted(items), live=False))
@@ -204,7 +204,7 @@ def test_a_torn_picture_is_counted_and_the_rest_goes_on(make_camera: MakeCamera)
     whole = [jpeg(i * 20) for i in range(10)]
     whole[4] = whole[4][: len(whole[4]) // 2]
     whole[7] = b"\xff\xd8 no picture at all"
-    items: list[Packet | Mark] = [Packet(50 + i / 5, 50 + i / 5, d, True, codec, 1) for i, d in enumerate(whole)]
+    items: list[Packet | SourceEvent] = [Packet(50 + i / 5, 50 + i / 5, d, True, codec, 1) for i, d in enumerate(whole)]
     before = dropped("cam", "unreadable")
     frames = list(Sampler(make_camera("x.mp4"), source=Scripted(items), live=False))
     assert [frame.gap for frame in frames] == [None] * 4 + ["unreadable"] + [None] * 2 + ["unreadable"] + [None] * 2

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from lanewatch.records import StillRegion, UInt8
-from streams.sampling.motion_gate import Gate
-from streams.sampling.stationary_regions import Still
+from streams.sampling.motion_gate import MotionGate
+from streams.sampling.stationary_regions import StationaryRegionDetector
 
 Paint = Callable[[UInt8, float], None]
 
@@ -18,7 +18,7 @@ def seen(paint: Paint, seconds: float, fps: float = 5.0) -> list[tuple[StillRegi
     """What the gate and the still regions make of pictures of 180 x 320 on which ``paint`` paints."""
     rng = np.random.default_rng(3)
     ground = rng.integers(105, 115, (180, 320))
-    gate, still, regions = Gate(), Still(), []
+    gate, still, regions = MotionGate(), StationaryRegionDetector(), []
     for index in range(round(seconds * fps)):
         at = index / fps
         picture = (ground + rng.integers(-3, 4, ground.shape)).astype(np.uint8)

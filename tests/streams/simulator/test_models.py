@@ -12,7 +12,7 @@ from benchmarks.acts import errors
 from benchmarks.events import FPS
 from models.appearance import similarity
 from streams.simulator import appearance, scene
-from streams.simulator.walking import STEP_S, Gaits
+from streams.simulator.walking import STEP_S, WalkingPaths
 
 
 def test_the_lens_is_opencvs_pinhole() -> None:
@@ -41,7 +41,7 @@ def test_places_are_drawn_within_the_picture_and_apart(seed: int) -> None:
 @pytest.mark.parametrize("metres", [2.0, 12.0, 60.0])
 def test_the_walking_model_walks_as_far_as_it_is_to_and_as_fast_as_people_do(metres: float) -> None:
     rng = np.random.default_rng(3)
-    walks = [Gaits().steps(metres, 1.0, rng) for _ in range(60)]
+    walks = [WalkingPaths().steps(metres, 1.0, rng) for _ in range(60)]
     assert all(walk[0].tolist() == [0, 0] and walk[-1, 0] == metres and abs(walk[-1, 1]) < 1e-9 for walk in walks)
     speeds = np.array([metres / ((len(walk) - 1) * STEP_S) for walk in walks])
     assert np.median(speeds) == pytest.approx(1.4, abs=0.2)  # ETH and Hotel: 1.5, zara01: 1.2 m/s
@@ -49,7 +49,7 @@ def test_the_walking_model_walks_as_far_as_it_is_to_and_as_fast_as_people_do(met
 
 
 def test_real_walkers_steps_are_taken_where_they_are_at_hand(data: Path) -> None:
-    gaits = Gaits(data / "trajectories")
+    gaits = WalkingPaths(data / "trajectories")
     assert "724 real walkers" in gaits.source
     rng = np.random.default_rng(4)
     walks = [gaits.steps(20.0, 1.0, rng) for _ in range(100)]
@@ -58,7 +58,7 @@ def test_real_walkers_steps_are_taken_where_they_are_at_hand(data: Path) -> None
 
 def test_a_folder_without_walkers_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no walkers there"):
-        Gaits(tmp_path)
+        WalkingPaths(tmp_path)
 
 
 def test_looks_are_as_alike_as_the_descriptors_of_real_people() -> None:

@@ -14,27 +14,27 @@ from detectors import detect_stage
 from detectors.evaluation.truth_file import truths
 from lanewatch import cli
 from lanewatch.config import loader
-from lanewatch.config.schedules import Schedules
+from lanewatch.config.schedules import CameraSchedules
 from lanewatch.records import PERSON, UNKNOWN, Detections, Frame, encode
 from models.detection.base import Boxes
 from streams.archive import detections_archive
-from streams.simulator.night import Night, night, nights, turn
+from streams.simulator.night import SimulatedNight, simulate_night, simulate_nights, turn
 
 FEW = 400
 
 
 @pytest.fixture(scope="module")
-def one() -> Night:
-    return night(3, 0)
+def one() -> SimulatedNight:
+    return simulate_night(3, 0)
 
 
 @pytest.fixture(scope="module")
-def records(one: Night) -> list[Detections]:
+def records(one: SimulatedNight) -> list[Detections]:
     return list(one.records)
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_one_others() -> None:
-    first, again, other = (b"".join(map(encode, islice(night(seed, 1).records, FEW))) for seed in (5, 5, 6))
+    first, again, other = (b"".join(map(encode, islice(simulate_night(seed, 1).records, FEW))) for seed in (5, 5, 6))
     assert first == again
     assert first != other
 
@@ -47,14 +47,14 @@ def test_of_a_hundred_nights_forty_are_quiet_and_each_pattern_comes_twenty_times
 
 
 def test_a_night_holds_the_thefts_whose_turn_it_is_and_others_besides() -> None:
-    for number, one in enumerate(nights(5, 9)):
+    for number, one in enumerate(simulate_nights(5, 9)):
         assert Counter(h.pattern for h in one.truth if h.theft) == Counter(turn(number))
         assert sum(not h.theft for h in one.truth) >= 6
 
 
 def test_the_owner_comes_in_his_hours_or_is_registered_and_thieves_are_neither() -> None:
-    for one in nights(10, 4):
-        schedules = Schedules(one.site, one.site.cameras[0])
+    for one in simulate_nights(10, 4):
+        schedules = CameraSchedules(one.site, one.site.cameras[0])
         (name,) = one.site.schedules
         for happening in one.truth:
             own = schedules.holds(name, happening.began_at)
@@ -70,7 +70,9 @@ def test_the_owner_comes_in_his_hours_or_is_registered_and_thieves_are_neither()
         assert since == pytest.approx([visit.start for visit in one.visits], abs=1e-3)
 
 
-def test_records_rise_on_the_grid_and_no_hole_makes_a_fold_forget(one: Night, records: list[Detections]) -> None:
+def test_records_rise_on_the_grid_and_no_hole_makes_a_fold_forget(
+    one: SimulatedNight, records: list[Detections]
+) -> None:
     gaps = [after.captured_at - before.captured_at for before, after in pairwise(records)]
     assert min(gaps) > 0
     assert max(gaps) <= 10.0
@@ -82,7 +84,7 @@ def test_records_rise_on_the_grid_and_no_hole_makes_a_fold_forget(one: Night, re
         assert inside.sum() >= one.fps * (happening.ended_at - happening.began_at) - 2
 
 
-def test_thieves_are_seen_in_the_zone_that_they_steal_from(one: Night, records: list[Detections]) -> None:
+def test_thieves_are_seen_in_the_zone_that_they_steal_from(one: SimulatedNight, records: list[Detections]) -> None:
     zones = {zone.id: shapely.Polygon(zone.polygon) for zone in one.site.cameras[0].zones}
     for happening in (it for it in one.truth if it.theft):
         during = [r for r in records if happening.acted_at <= r.captured_at <= happening.ended_at and r.gap is None]
@@ -119,12 +121,14 @@ def test_what_moves_without_a_name_is_what_the_detect_worker_makes_of_it(records
             height=record.height,
             scene=record.scene,
         )
-        expected = detect_stage.unnamed(frame, Boxes(record.xyxy[named], record.scores[named], record.labels[named]))
+        expected = detect_stage.unnamed_movers(
+            frame, Boxes(record.xyxy[named], record.scores[named], record.labels[named])
+        )
         np.testing.assert_allclose(record.xyxy[~named], expected.xyxy, atol=0.06)
         np.testing.assert_allclose(record.scores[~named], expected.scores)
 
 
-def test_what_stays_is_where_the_vehicle_stands(one: Night, records: list[Detections]) -> None:
+def test_what_stays_is_where_the_vehicle_stands(one: SimulatedNight, records: list[Detections]) -> None:
     regions = {region.still_since for record in records for region in record.scene.still}
     stands = sorted(rest.since for act in one.acts for rest in act.rests)
     assert regions
@@ -132,7 +136,7 @@ def test_what_stays_is_where_the_vehicle_stands(one: Night, records: list[Detect
 
 
 def test_the_command_writes_what_the_other_commands_read(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], one: Night
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], one: SimulatedNight
 ) -> None:
     assert cli.main(["simulate", "--out", str(tmp_path), "--nights", "1", "--seed", "3"]) == 0
     assert "SIMULATED" in capsys.readouterr().out

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from streams.sources.capture_time import ArrivalClock, Epochs
+from streams.sources.capture_time import ArrivalClock, EpochCounter
 
 
 @pytest.mark.parametrize(
@@ -16,17 +16,17 @@ from streams.sources.capture_time import ArrivalClock, Epochs
     ],
 )
 def test_an_epoch_opens_where_time_does_not_go_on(times: list[float], breaks: list[int]) -> None:
-    epochs = Epochs("cam")
+    epochs = EpochCounter("cam")
     numbers = [epochs.of(at) for at in times]
     assert [i for i in range(1, len(numbers)) if numbers[i] != numbers[i - 1]] == breaks
     assert numbers == sorted(numbers)
 
 
 def test_numbers_rise_over_restarts_of_the_process() -> None:
-    before = Epochs("cam")
+    before = EpochCounter("cam")
     before.of(1000.0)
     last = before.of(1500.0)
-    assert Epochs("cam").of(1501.0) > last
+    assert EpochCounter("cam").of(1501.0) > last
 
 
 def test_arrival_follows_the_stream_and_not_the_networks_jitter() -> None:

@@ -16,15 +16,15 @@ from lanewatch.records import Frame
 from streams.sampling.sampler import Sampler
 from streams.sources.container import Deadlines
 from streams.sources.network_camera import Backoff, NetworkCamera
-from streams.sources.packets import Mark, Packet
-from streams.sources.url import Address
-from streams.video.packet_buffer import PacketRing
+from streams.sources.packets import Packet, SourceEvent
+from streams.sources.url import SourceUrl
+from streams.video.packet_buffer import PacketBuffer
 
 QUICK = {"deadlines": Deadlines(connect_s=5.0, read_s=1.0), "backoff": Backoff(first_s=0.05, most_s=0.2)}
 
 
 def network(url: str, camera: str = "cam", **changes: Any) -> NetworkCamera:
-    return NetworkCamera(camera, Address.parse(url), **{**QUICK, **changes})
+    return NetworkCamera(camera, SourceUrl.parse(url), **{**QUICK, **changes})
 
 
 def reconnects(camera: str) -> dict[str, float]:
@@ -36,7 +36,9 @@ def reconnects(camera: str) -> dict[str, float]:
     }
 
 
-def until(items: Iterator[Packet | Mark], wanted: Callable[[Packet | Mark], bool]) -> list[Packet | Mark]:
+def until(
+    items: Iterator[Packet | SourceEvent], wanted: Callable[[Packet | SourceEvent], bool]
+) -> list[Packet | SourceEvent]:
     """Reads until an item is the wanted one; the test's own time-out ends a wait in vain."""
     seen = []
     for item in items:
@@ -46,12 +48,12 @@ def until(items: Iterator[Packet | Mark], wanted: Callable[[Packet | Mark], bool
     return seen
 
 
-def is_packet(item: Packet | Mark) -> bool:
+def is_packet(item: Packet | SourceEvent) -> bool:
     return isinstance(item, Packet)
 
 
-def is_lost(item: Packet | Mark) -> bool:
-    return isinstance(item, Mark) and item.gap == "lost"
+def is_lost(item: Packet | SourceEvent) -> bool:
+    return isinstance(item, SourceEvent) and item.gap == "lost"
 
 
 def test_streams_with_rising_capture_times_near_the_wall_clock(rtsp) -> None:  # type: ignore[no-untyped-def]
@@ -140,7 +142,7 @@ def test_passwords_are_never_printed(rtsp_login, caplog) -> None:  # type: ignor
 
 def test_the_sampler_ticks_while_a_camera_is_lost_and_goes_on_after(rtsp, make_camera) -> None:  # type: ignore[no-untyped-def]
     camera = make_camera(rtsp.url)
-    ring = PacketRing()
+    ring = PacketBuffer()
     source = network(rtsp.url, "ticks")
     sampler = Sampler(camera, ring=ring, source=source)
     assert sampler.live

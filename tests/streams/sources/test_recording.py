@@ -13,7 +13,7 @@ from lanewatch.records import Frame
 from streams.sampling.sampler import Sampler
 from streams.sources.packets import Packet
 from streams.sources.recording import Recording
-from streams.sources.url import Address
+from streams.sources.url import SourceUrl
 from tests.streams.conftest import MakeCamera
 
 CLOCK = datetime(2026, 1, 14, 17, 0, tzinfo=UTC).timestamp()
@@ -60,7 +60,7 @@ def test_a_folders_pictures_come_out_as_another_library_reads_them(
 )
 def test_it_begins_where_it_must_be_by_now(clip: Path, ago_s: float, turn: int, first: float) -> None:
     wall = 1_800_000_000.0
-    address = Address.parse(url(clip, wall))
+    address = SourceUrl.parse(url(clip, wall))
     recording = Recording("cam", address, pause_s=PAUSE_S, now=lambda: wall + ago_s)
     packet = next(recording.packets(threading.Event()))
     assert isinstance(packet, Packet)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from streams.sources.url import Address, Anchor, SourceError, redact
+from streams.sources.url import LiveAnchor, SourceError, SourceUrl, redact
 
 SEOUL_2AM = datetime(2026, 1, 14, 17, 0, tzinfo=UTC).timestamp()
 
@@ -47,7 +47,7 @@ def test_redact(text: str, expected: str) -> None:
         ("file:///a.mp4?clock=2026-01-15T02:00:00", {"clock": SEOUL_2AM}, nullcontext()),  # in the site's time zone
         (
             "file:///a.mp4?since=2026-01-15T02:00:00&pace=live",
-            {"since": SEOUL_2AM, "anchor": Anchor(SEOUL_2AM, SEOUL_2AM)},
+            {"since": SEOUL_2AM, "anchor": LiveAnchor(SEOUL_2AM, SEOUL_2AM)},
             nullcontext(),
         ),
         ("file:///a.mp4?since=2026-01-15T02:00:00&pace=fast", {"anchor": None}, nullcontext()),  # played at once
@@ -62,5 +62,5 @@ def test_redact(text: str, expected: str) -> None:
 )
 def test_parse(url: str, expected: dict[str, Any], outcome: AbstractContextManager[Any]) -> None:
     with outcome:
-        address = Address.parse(url, time_zone="Asia/Seoul")
+        address = SourceUrl.parse(url, time_zone="Asia/Seoul")
         assert {name: getattr(address, name) for name in expected} == expected

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lanewatch import metrics
-from lanewatch.records import Crop, Frame, Image, Packed
+from lanewatch.records import Crop, EncodedFrame, Frame, Image
 from streams.video import jpeg
 
 
@@ -47,7 +47,7 @@ def test_a_tick_stays_as_it_is() -> None:
 )
 def test_a_jpeg_that_is_none_is_an_unreadable_frame_and_counted(data: bytes) -> None:
     camera = f"broken-{len(data)}"
-    back = jpeg.unpack(frame(camera=camera, packed=Packed(data)))
+    back = jpeg.unpack(frame(camera=camera, packed=EncodedFrame(data)))
     assert back.gap == "unreadable"
     assert back.image is None
     assert back.packed is None
@@ -57,7 +57,7 @@ def test_a_jpeg_that_is_none_is_an_unreadable_frame_and_counted(data: bytes) -> 
 def test_a_crop_that_is_none_is_left_out() -> None:
     whole = jpeg.pack(frame(image=smooth(16, 16))).packed
     assert whole is not None
-    back = jpeg.unpack(frame(packed=Packed(whole.jpeg, (((0, 0, 8, 8), b"?"), ((0, 0, 16, 16), whole.jpeg)))))
+    back = jpeg.unpack(frame(packed=EncodedFrame(whole.jpeg, (((0, 0, 8, 8), b"?"), ((0, 0, 16, 16), whole.jpeg)))))
     assert [crop.box for crop in back.crops] == [(0, 0, 16, 16)]
     assert back.gap is None
 
@@ -74,7 +74,7 @@ def smooth(height: int, width: int) -> Image:
 
 
 def frame(
-    camera: str = "gate", image: Image | None = None, crops: tuple[Crop, ...] = (), **other: Packed | str
+    camera: str = "gate", image: Image | None = None, crops: tuple[Crop, ...] = (), **other: EncodedFrame | str
 ) -> Frame:
     """A frame of 64 x 48."""
     made = Frame(camera=camera, epoch=1, slot=5, captured_at=1.0, received_at=2.0, width=64, height=48)

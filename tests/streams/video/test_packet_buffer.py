@@ -10,18 +10,18 @@ import pytest
 
 from streams.sources.packets import Codec, Packet
 from streams.sources.recording import Recording
-from streams.sources.url import Address
+from streams.sources.url import SourceUrl
 from streams.video.annexb import annexb, parameter_sets
-from streams.video.packet_buffer import PacketRing
+from streams.video.packet_buffer import PacketBuffer
 from tests.streams.conftest import MakeCamera
 
 CODEC = Codec("mjpeg")
 ZERO = 1_768_410_000.0
 
 
-def filled(camera, clip: Path, **bounds) -> PacketRing:  # type: ignore[no-untyped-def]
-    ring = PacketRing([camera], **bounds)
-    address = Address.parse(f"file://{clip}?clock=2026-01-15T02:00:00+09:00&fps=7")
+def filled(camera, clip: Path, **bounds) -> PacketBuffer:  # type: ignore[no-untyped-def]
+    ring = PacketBuffer([camera], **bounds)
+    address = SourceUrl.parse(f"file://{clip}?clock=2026-01-15T02:00:00+09:00&fps=7")
     for packet in Recording("cam", address).packets(threading.Event()):
         if isinstance(packet, Packet):
             ring.append("cam", packet)
@@ -61,7 +61,7 @@ def test_holds_at_most_its_bytes(clip: Path, make_camera: MakeCamera) -> None:
 
 
 def test_a_clock_set_back_does_not_make_packets_immortal(make_camera: MakeCamera) -> None:
-    ring = PacketRing([make_camera("x")], held_s=10.0)
+    ring = PacketBuffer([make_camera("x")], held_s=10.0)
     for index in range(100):
         ring.append("cam", Packet(5000.0 + index, 5000.0 + index, b"x", True, CODEC, 1))
     for index in range(8):
@@ -130,7 +130,7 @@ def test_an_annexb_stream_is_copied_too(
     held = ring.hold("cam", ZERO + 70.0, ZERO + 73.0)
     extradata = held.packets[0].codec.extradata
     codec = Codec("h264", parameter_sets(extradata), 768, 576, "yuv420p", "", 7.0)
-    other = PacketRing([make_camera("x")])
+    other = PacketBuffer([make_camera("x")])
     for packet in held.packets:
         data = annexb(packet.data, extradata)
         other.append("cam", Packet(packet.captured_at, packet.decode_at, data, packet.key, codec, 1))
@@ -142,7 +142,7 @@ def test_an_annexb_stream_is_copied_too(
 
 
 def test_nothing_held_says_so(make_camera: MakeCamera, tmp_path: Path) -> None:
-    ring = PacketRing([make_camera("x")])
+    ring = PacketBuffer([make_camera("x")])
     with pytest.raises(ValueError, match="nothing is held"):
         ring.hold("cam", 0.0, 10.0).write(tmp_path / "clip.mp4")
     with pytest.raises(KeyError, match="no camera 'other'"):
@@ -150,7 +150,7 @@ def test_nothing_held_says_so(make_camera: MakeCamera, tmp_path: Path) -> None:
 
 
 def test_writing_and_reading_at_once(make_camera: MakeCamera) -> None:
-    ring = PacketRing([make_camera("x")], held_s=5.0)
+    ring = PacketBuffer([make_camera("x")], held_s=5.0)
     errors = []
 
     def write() -> None:

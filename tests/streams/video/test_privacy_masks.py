@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from shapely import Polygon, contains_xy
 
-from streams.video.privacy_masks import Masks
+from streams.video.privacy_masks import PrivacyMasks
 
 POLYGON = [(0.1, 0.2), (0.6, 0.15), (0.75, 0.7), (0.3, 0.9)]
 
@@ -12,7 +12,7 @@ POLYGON = [(0.1, 0.2), (0.6, 0.15), (0.75, 0.7), (0.3, 0.9)]
 @pytest.mark.parametrize("shape", [(90, 160), (576, 768, 3), (241, 333, 3)])
 def test_all_within_is_black_and_all_well_outside_is_kept(shape: tuple[int, ...]) -> None:
     picture = np.full(shape, 200, np.uint8)
-    Masks([POLYGON]).apply(picture)
+    PrivacyMasks([POLYGON]).apply(picture)
     height, width = shape[:2]
     ys, xs = np.mgrid[:height, :width]
     outline = Polygon([(x * width, y * height) for x, y in POLYGON])
@@ -22,7 +22,7 @@ def test_all_within_is_black_and_all_well_outside_is_kept(shape: tuple[int, ...]
 
 def test_no_mask_changes_nothing() -> None:
     picture = np.full((10, 10, 3), 7, np.uint8)
-    Masks(()).apply(picture)
+    PrivacyMasks(()).apply(picture)
     assert (picture == 7).all()
-    assert not Masks(())
-    assert Masks([POLYGON])
+    assert not PrivacyMasks(())
+    assert PrivacyMasks([POLYGON])

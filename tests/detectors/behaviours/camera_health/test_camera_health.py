@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from detectors.behaviours.registry import find
-from detectors.watch_stage import CameraState, Watcher
-from lanewatch.records import Detections, Event, Profile, Scene, decode, encode
+from detectors.watch_stage import CameraState, WatchStage
+from lanewatch.records import Detections, Event, Gap, Profile, SceneMeasurements, decode, encode
 from tests.detectors.walker_records import MIDNIGHT, NOON, opened, record, site, watch
 
-WELL = Scene(brightness=110, chroma=8, contrast=45, sharpness=90, familiar=0.95, warm=True)
+WELL = SceneMeasurements(brightness=110, chroma=8, contrast=45, sharpness=90, familiar=0.95, warm=True)
 KINDS = ("signal_lost", "frozen", "covered", "defocused", "moved", "too_dark", "clock_drift")
 
 
@@ -126,11 +126,13 @@ def test_infrared_has_its_own_usual_values() -> None:
     assert events[0].condition == "infrared"
 
 
-def lost(seconds: float, gaps: Callable[[float], str | None], step: float = 1.0) -> list[Detections]:
-    return [
-        record(NOON + tick * step, gap=gaps(tick * step), scene=WELL if gaps(tick * step) is None else Scene())  # type: ignore[arg-type]
-        for tick in range(round(seconds / step))
-    ]
+def lost(seconds: float, gaps: Callable[[float], Gap | None], step: float = 1.0) -> list[Detections]:
+    made = []
+    for tick in range(round(seconds / step)):
+        gap = gaps(tick * step)
+        scene = WELL if gap is None else SceneMeasurements()
+        made.append(record(NOON + tick * step, gap=gap, scene=scene))
+    return made
 
 
 def test_a_lost_signal_is_told_within_seconds_and_lasts_until_it_is_back() -> None:
@@ -155,12 +157,12 @@ def test_a_lost_signal_is_told_within_seconds_and_lasts_until_it_is_back() -> No
         (lambda time: "lost" if time >= 60 and time % 15 else None, 1),  # it comes back for a moment, again and again
     ],
 )
-def test_which_silence_is_a_loss(gaps: Callable[[float], str | None], count: int) -> None:
+def test_which_silence_is_a_loss(gaps: Callable[[float], Gap | None], count: int) -> None:
     assert len(opened(watch(lost(200, gaps), site()), "signal_lost")) == count
 
 
 def test_memories_come_back_from_msgpack_and_hold_no_more_in_an_hour_than_in_a_minute() -> None:
-    watcher = Watcher(site(), run="test")
+    watcher = WatchStage(site(), run="test")
     straight = coded = watcher.start("lane")
     sizes = []
     one: list[Event] = []

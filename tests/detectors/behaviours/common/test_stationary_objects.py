@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from detectors.behaviours.abandoned_object import Abandoned
-from detectors.behaviours.removed_object import Removed
-from detectors.watch_stage import CameraState, Watcher
-from lanewatch.records import Box, Detections, Event, Gap, Scene, StillRegion, decode, encode
+from detectors.behaviours.abandoned_object import AbandonedObject
+from detectors.behaviours.removed_object import RemovedObject
+from detectors.watch_stage import CameraState, WatchStage
+from lanewatch.records import Box, Detections, Event, Gap, SceneMeasurements, StillRegion, decode, encode
 from tests.detectors.walker_records import NOON, SITE, Path, along, detections, opened, record, site, watch
 
 BAG: Box = (480.0, 480.0, 510.0, 500.0)
@@ -122,7 +122,7 @@ def test_detectors_that_name_it_raise_the_score_and_a_site_its_patience() -> Non
 
 def test_the_memory_survives_a_checkpoint_and_what_is_unchanged_stays_the_same() -> None:
     records, trial = bag(), site()
-    whole = Watcher(trial, run="test")
+    whole = WatchStage(trial, run="test")
     state, events = whole.start("lane"), []
     for one in records:
         state, more = whole.step(decode(encode(state), CameraState), one)
@@ -131,9 +131,9 @@ def test_the_memory_survives_a_checkpoint_and_what_is_unchanged_stays_the_same()
 
 
 def test_nothing_still_and_nothing_known_is_no_work() -> None:
-    for made in (Abandoned, Removed):
+    for made in (AbandonedObject, RemovedObject):
         assert made.wakes == {"still"}
-    watcher = Watcher(site(), run="test")
+    watcher = WatchStage(site(), run="test")
     state = watcher.start("lane")
     for one in bag(LEAVES, seconds=40, until=20.0):
         state, _ = watcher.step(state, one)
@@ -177,4 +177,4 @@ def test_who_was_found_standing_there_and_leaves_was_not_taken() -> None:
 
 
 def test_scene_of_older_records_says_nothing_of_coming_or_going() -> None:
-    assert Scene(still=(StillRegion(BAG, 1.0),)).still[0].added == 0.0
+    assert SceneMeasurements(still=(StillRegion(BAG, 1.0),)).still[0].added == 0.0

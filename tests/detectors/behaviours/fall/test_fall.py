@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detectors.behaviours.fall.behaviour import Falls
-from detectors.watch_stage import Watcher
+from detectors.behaviours.fall.behaviour import FallMemory
+from detectors.watch_stage import WatchStage
 from lanewatch.records import LABELS, Box, Detections, Event, decode, encode
 from tests.detectors import walker_records
 from tests.detectors.walker_records import NOON, opened, record, revisions, site, watch
@@ -165,7 +165,7 @@ def test_its_memory_is_small_and_survives_the_wire() -> None:
         lambda time, n=n: (upright(30.0 * n), 0.8, "person") if (time + n) % 4 < 2 else (lying(30.0 * n), 0.4, "person")
         for n in range(30)
     ]
-    watcher = Watcher(site(), run="test")
+    watcher = WatchStage(site(), run="test")
     state = watcher.start("lane")
     whole = list(revisions(watcher, detections(*crowd, seconds=3)))
     again = []
@@ -174,7 +174,7 @@ def test_its_memory_is_small_and_survives_the_wire() -> None:
         again += events
     assert again == whole
     assert len(encode(state)) < 200_000
-    assert Falls() == decode(encode(Falls()), Falls)
+    assert FallMemory() == decode(encode(FallMemory()), FallMemory)
 
 
 def test_a_gap_in_the_records_is_no_fall_and_ends_none() -> None:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from detectors.behaviours.fight.close_contact import Clinches, outline
-from detectors.watch_stage import Watcher
+from detectors.watch_stage import WatchStage
 from lanewatch.records import Box
 from tests.detectors import walker_records
 
@@ -25,7 +25,7 @@ def person(x: float, at: float, swing: float) -> Box:
 
 def watched(places: Callable[[float], Sequence[float]], fps: float, swing: float, seconds: float) -> Clinches:
     """What is known after those seconds in which people stood at those places."""
-    watcher = Watcher(walker_records.site(), run="test")
+    watcher = WatchStage(walker_records.site(), run="test")
     state = watcher.start("lane")
     for tick in range(round(fps * seconds)):
         at = tick / fps

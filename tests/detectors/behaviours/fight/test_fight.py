@@ -10,7 +10,7 @@ import pytest
 
 from detectors.behaviours.fight import behaviour
 from detectors.behaviours.fight.behaviour import Fight, FightMemory
-from detectors.watch_stage import Watcher
+from detectors.watch_stage import WatchStage
 from lanewatch.records import Box, Detections, Event
 from tests.detectors import walker_records
 
@@ -125,7 +125,7 @@ def test_a_fight_goes_on_through_a_pause_and_ends() -> None:
 
 def test_a_memory_survives_a_checkpoint_and_is_empty_when_nobody_is_near() -> None:
     made = records(lambda at: two(at, 50, 0.45), 10, 4)
-    watcher = Watcher(walker_records.site(), run="test")
+    watcher = WatchStage(walker_records.site(), run="test")
     state = watcher.start("lane")
     for record in made:
         state, _ = watcher.step(state, record)
@@ -164,7 +164,7 @@ def _jitter(fps: float) -> float:
 
 def _level(made: Sequence[Detections]) -> float:
     """The unrest after those records."""
-    watcher = Watcher(walker_records.site(), run="test")
+    watcher = WatchStage(walker_records.site(), run="test")
     state = watcher.start("lane")
     for record in made:
         state, _ = watcher.step(state, record)

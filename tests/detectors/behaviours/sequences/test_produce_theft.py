@@ -11,8 +11,8 @@ import pytest
 
 from detectors.behaviours.registry import behaviours_of
 from detectors.behaviours.sequences.produce_theft import ProduceTheft
-from detectors.site.validation import examine
-from detectors.watch_stage import CameraState, Watcher
+from detectors.site.validation import validate
+from detectors.watch_stage import CameraState, WatchStage
 from lanewatch import records
 from lanewatch.config.site import Site
 from lanewatch.records import Event, StillRegion
@@ -213,7 +213,7 @@ def test_a_vehicle_of_whose_way_only_the_end_is_seen_came() -> None:
 def test_a_pile_that_goes_while_a_vehicle_stands_raises_it() -> None:
     pile = StillRegion((300.0, 350.0, 340.0, 380.0), MIDNIGHT + 45)
     told = []
-    watcher = Watcher(lane_site())
+    watcher = WatchStage(lane_site())
     state = watcher.start("lane")
     for one in seen([stop(10, 110)], seconds=150):
         if one.captured_at >= pile.still_since + 3:
@@ -226,7 +226,7 @@ def test_a_pile_that_goes_while_a_vehicle_stands_raises_it() -> None:
 
 
 def test_the_memory_comes_back_from_a_checkpoint() -> None:
-    watcher = Watcher(lane_site(), run="test")
+    watcher = WatchStage(lane_site(), run="test")
     state, told = watcher.start("lane"), []
     for one in seen(LOADING, seconds=200):
         state, events = watcher.step(state, one)
@@ -291,7 +291,7 @@ def _limits(site: Site) -> Any:
 def _views(site: Site) -> list[Any]:
     """What the behaviours are shown while three people walk along the lane."""
     shown: list[Any] = []
-    watcher = Watcher(site)
+    watcher = WatchStage(site)
     post = watcher._made(site, "lane")
     assert post is not None
     real = post.judge
@@ -311,7 +311,7 @@ def test_the_docs_example_is_sound(tmp_path: Any) -> None:
     whole, example = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)[:2]
     path = tmp_path / "site.yaml"
     path.write_text(whole.replace("${LANE_PASSWORD}", "x") + example, encoding="utf-8")
-    site, problems = examine(path)
+    site, problems = validate(path)
     assert problems == []
     assert site is not None
     assert "night-dumping" in behaviours_of(site)

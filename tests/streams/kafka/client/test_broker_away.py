@@ -14,9 +14,9 @@ import pytest
 
 from deploy.kafka_server import BrokerProcess
 from streams.kafka import codec
-from streams.kafka.evidence.frame_store import KafkaFootage
-from streams.kafka.workers.detect_worker import DetectLoop
-from streams.kafka.workers.serve_worker import ServeLoop
+from streams.kafka.evidence.frame_store import KafkaFrameStore
+from streams.kafka.workers.detect_worker import KafkaDetectWorker
+from streams.kafka.workers.serve_worker import ServeWorker
 from tests.streams.kafka.kafka_site import Shop, picture, running, until
 from tests.streams.kafka.workers.test_detect_worker import Seeing
 from tests.streams.kafka.workers.test_serve_worker import Storing, event
@@ -32,20 +32,20 @@ def own() -> Iterator[BrokerProcess]:
 def test_a_broker_that_was_away_is_worked_with_again_and_nothing_is_lost(own: BrokerProcess) -> None:
     shop = Shop(own.address, cameras=("a",), partitions=1)
     storing = Storing()
-    footage = KafkaFootage(shop.broker, shop.topics, lambda camera: 0)
-    detect = DetectLoop(shop.broker, shop.topics, Seeing(), node="one", most_age_s=None)
-    serve = ServeLoop(shop.broker, shop.topics, storing, node="one", footage=footage)
+    footage = KafkaFrameStore(shop.broker, shop.topics, lambda camera: 0)
+    detect = KafkaDetectWorker(shop.broker, shop.topics, Seeing(), node="one", most_age_s=None)
+    serve = ServeWorker(shop.broker, shop.topics, storing, node="one", footage=footage)
     with running(detect), running(serve):
         for number in range(10):
             shop.frame(picture("a", number * 100))
-            shop.send(shop.topics.events.name, 0, codec.of_event(event(number)))
+            shop.send(shop.topics.events.name, 0, codec.encode_event(event(number)))
         shop.flush()
         shop.detections(10)
         until(lambda: len(storing.events) == 10, "the first events")
         own.kill()
         for number in range(10, 20):  # wait in the client until the broker is back
             shop.frame(picture("a", number * 100))
-            shop.send(shop.topics.events.name, 0, codec.of_event(event(number)))
+            shop.send(shop.topics.events.name, 0, codec.encode_event(event(number)))
         held = footage.hold("a", 0.0, 2.0)
         own.start()
         shop.flush()
@@ -96,10 +96,12 @@ def test_a_worker_that_is_killed_is_taken_over_from_and_no_frame_is_left_out(bro
         shop.flush()
         records = shop.records(
             shop.topics.detections.name,
-            lambda found: len({(one.camera, one.slot) for one in map(codec.detections, found)}) == 210,
+            lambda found: len({(one.camera, one.slot) for one in map(codec.decode_detections, found)}) == 210,
         )
         assert time.monotonic() - began < 15
-        last = {camera: [d.slot for d in map(codec.detections, records) if d.camera == camera] for camera in "ab"}
+        last = {
+            camera: [d.slot for d in map(codec.decode_detections, records) if d.camera == camera] for camera in "ab"
+        }
         for slots in last.values():
             assert sorted(set(slots)) == list(range(105))
     finally:

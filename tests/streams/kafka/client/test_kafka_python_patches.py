@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from kafka.coordinator.base import MemberState
 
-from streams.kafka.consumer.offset_tracker import Shares
+from streams.kafka.consumer.offset_tracker import OffsetTracker
 from tests.streams.kafka.kafka_site import Shop, until
 
 
@@ -10,7 +10,7 @@ def test_a_join_that_was_forgotten_is_seen_through(broker: str) -> None:
     """What the client library does when its metadata lacked the topic for a moment."""
     shop = Shop(broker, cameras=("a",), partitions=1)
     member = shop.broker.member(shop.topics.group("detect"))
-    shares = Shares(member)
+    shares = OffsetTracker(member)
     shares.join(shop.topics.frames.name)
     until(lambda: member.poll(timeout_ms=50) is not None and bool(shares.partitions), "joined")
     coordinator = member._coordinator

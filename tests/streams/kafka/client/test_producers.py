@@ -14,10 +14,10 @@ from kafka.future import Future
 
 from deploy.kafka_server import BrokerProcess
 from lanewatch import metrics
-from lanewatch.records import Frame, Gap, Packed
+from lanewatch.records import EncodedFrame, Frame, Gap
 from streams.kafka import codec
 from streams.kafka.client.errors import BrokerAwayError, BrokerError
-from streams.kafka.client.producers import MOST_TICKS, RECORD_BYTES, FrameSender, Sender
+from streams.kafka.client.producers import MOST_TICKS, RECORD_BYTES, FrameProducer, ReliableProducer
 from streams.kafka.client.topics import MAX_FRAME_BYTES
 from streams.kafka.codec import Message
 from tests.streams.kafka.kafka_site import Shop
@@ -47,7 +47,7 @@ class StuckBroker:
         if self.away:
             raise KafkaTimeoutError("no metadata")
         future = Future()
-        slot = codec.frame(cast(Any, _came(value, key, headers))).slot
+        slot = codec.decode_frame(cast(Any, _came(value, key, headers))).slot
         self.sent.append((key.decode(), slot, future))
         return future
 
@@ -135,7 +135,7 @@ def test_what_is_not_delivered_in_time_is_counted_and_makes_room() -> None:
 def test_only_what_the_broker_has_is_told() -> None:
     told: list[tuple[str, int, int]] = []
     broker = StuckBroker()
-    sender = FrameSender(cast(Any, broker), TopicsOfNone, acknowledged=lambda *one: told.append(one))
+    sender = FrameProducer(cast(Any, broker), TopicsOfNone, acknowledged=lambda *one: told.append(one))
     sender.send(frame("told", 1), 0)
     sender.send(frame("told", 2), 0)
     assert told == []
@@ -172,7 +172,7 @@ def test_what_waits_at_the_end_is_counted() -> None:
 def test_frames_arrive_in_order_and_are_told(broker: str) -> None:
     shop = Shop(broker, ("a", "b"), partitions=1)
     told: list[tuple[str, int, int]] = []
-    sender = FrameSender(shop.broker, shop.topics, acknowledged=lambda *one: told.append(one))
+    sender = FrameProducer(shop.broker, shop.topics, acknowledged=lambda *one: told.append(one))
     try:
         senders = [
             threading.Thread(target=lambda camera=camera: [sender.send(frame(camera, n), 0) for n in range(200)])
@@ -188,7 +188,7 @@ def test_frames_arrive_in_order_and_are_told(broker: str) -> None:
         sender.close()
         shop.close()
     for camera in ("a", "b"):
-        slots = [found.slot for found in map(codec.frame, records) if found.camera == camera]
+        slots = [found.slot for found in map(codec.decode_frame, records) if found.camera == camera]
         assert slots == list(range(200))
     assert sorted(told) == [(camera, 3, slot) for camera in ("a", "b") for slot in range(200)]
     assert sender.in_flight_bytes == 0
@@ -196,7 +196,7 @@ def test_frames_arrive_in_order_and_are_told(broker: str) -> None:
 
 def test_everything_else_is_acknowledged_or_said(broker: str) -> None:
     shop = Shop(broker)
-    sender = Sender(shop.broker)
+    sender = ReliableProducer(shop.broker)
     topic = shop.topics.detections.name
     try:
         futures = [sender.send(topic, 1, Message(b"k", str(number).encode(), [])) for number in range(50)]
@@ -217,7 +217,7 @@ def test_a_record_that_the_broker_refuses_is_said_by_its_place() -> None:
         def send(self, topic: str, value: bytes, key: bytes, headers: Any, partition: int) -> Future:
             return Future().failure(MessageSizeTooLargeError("4194304"))
 
-    sender = Sender(cast(Any, Refusing()))
+    sender = ReliableProducer(cast(Any, Refusing()))
     sender.send("t.events", 0, Message(b"k", b"v", []))
     with pytest.raises(BrokerError, match=r"t\.events-0: a record was not acknowledged: MessageSizeTooLargeError"):
         sender.flush(0.1)
@@ -233,8 +233,8 @@ def own() -> Iterator[BrokerProcess]:
 
 def test_a_broker_that_comes_back_has_all_that_was_sent_meanwhile(own: BrokerProcess) -> None:
     shop = Shop(own.address, ("a", "b"), partitions=2)
-    frames = FrameSender(shop.broker, shop.topics)
-    rest = Sender(shop.broker)
+    frames = FrameProducer(shop.broker, shop.topics)
+    rest = ReliableProducer(shop.broker)
     events = shop.topics.events.name
     longest = 0.0
     try:
@@ -263,7 +263,7 @@ def test_a_broker_that_comes_back_has_all_that_was_sent_meanwhile(own: BrokerPro
         frames.close()
         rest.close()
         shop.close()
-    slots = [one.slot for one in map(codec.frame, found) if one.camera == "a"]
+    slots = [one.slot for one in map(codec.decode_frame, found) if one.camera == "a"]
     assert list(dict.fromkeys(slots)) == list(range(220))  # acks of one: a second try may double some
     assert [one.value for one in told] == [b"0", b"1"]
     assert longest < 0.5
@@ -271,7 +271,7 @@ def test_a_broker_that_comes_back_has_all_that_was_sent_meanwhile(own: BrokerPro
 
 def test_an_end_while_the_broker_is_away_is_quick_and_its_records_fail(own: BrokerProcess) -> None:
     shop = Shop(own.address)
-    frames, rest = FrameSender(shop.broker, shop.topics), Sender(shop.broker)
+    frames, rest = FrameProducer(shop.broker, shop.topics), ReliableProducer(shop.broker)
     rest.send(shop.topics.events.name, 0, Message(b"k", b"0", []))
     rest.flush(20)
     own.kill()
@@ -286,10 +286,10 @@ def test_an_end_while_the_broker_is_away_is_quick_and_its_records_fail(own: Brok
     until(lambda: lost.failed() and dropped("a", "undelivered") == before + 1)
 
 
-def stuck(most_bytes: int) -> tuple[StuckBroker, FrameSender]:
+def stuck(most_bytes: int) -> tuple[StuckBroker, FrameProducer]:
     """A sender to a broker that acknowledges nothing by itself."""
     broker = StuckBroker()
-    return broker, FrameSender(cast(Any, broker), TopicsOfNone, most_bytes=most_bytes)
+    return broker, FrameProducer(cast(Any, broker), TopicsOfNone, most_bytes=most_bytes)
 
 
 def frame(camera: str, slot: int, *, gap: Gap | None = None, size: int = PICTURE) -> Frame:
@@ -302,7 +302,7 @@ def frame(camera: str, slot: int, *, gap: Gap | None = None, size: int = PICTURE
         received_at=float(slot),
         width=64,
         height=48,
-        packed=None if gap else Packed(bytes(size - HEAD)),
+        packed=None if gap else EncodedFrame(bytes(size - HEAD)),
         gap=gap,
     )
 

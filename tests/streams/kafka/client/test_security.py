@@ -17,15 +17,15 @@ import pytest
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError
 
-from lanewatch.config.fields import Name
-from lanewatch.config.site import Camera, Kafka, Security, Site
+from lanewatch.config.fields import LocalizedName
+from lanewatch.config.site import Camera, KafkaConfig, KafkaSecurity, Site
 from streams.kafka.client import acls
 from streams.kafka.client.acls import RIGHTS, STAGES, Stage
 from streams.kafka.client.connection import Broker
 from streams.kafka.client.errors import BrokerAwayError, BrokerError
 from streams.kafka.client.security import settings
-from streams.kafka.client.topics import Topics, ensure
-from streams.kafka.state.site_topic import SiteLog
+from streams.kafka.client.topics import Topics, ensure_topics
+from streams.kafka.state.site_topic import SiteTopic
 from streams.kafka.workers import startup
 from tests.streams.kafka.secure_broker import PASSWORD, SecureBroker, authority, signed
 
@@ -44,22 +44,24 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureBroker]:
         signed(made.folder, "ca", "alien", "alien")
         authority(made.folder, "other")
         signed(made.folder, "other", "forged", "sample")
-        ensure(broker(made, "secret", made.known("admin")), topics)
-        acls.demand(broker(made, "secret", made.known("watch")), topics, "watch")  # waits for the topic of the groups
+        ensure_topics(broker(made, "secret", made.known("admin")), topics)
+        acls.check_rights(
+            broker(made, "secret", made.known("watch")), topics, "watch"
+        )  # waits for the topic of the groups
         yield made
 
 
-def site(address: str, security: Security = Security(), **kafka: object) -> Site:  # noqa: B008
-    name = Name(ko="서산", en="Seosan")
+def site(address: str, security: KafkaSecurity = KafkaSecurity(), **kafka: object) -> Site:  # noqa: B008
+    name = LocalizedName(ko="서산", en="Seosan")
     told = {"brokers": [address], "security": security, "prefix": PREFIX, "partitions": 2} | kafka
     return Site(
         name=name,
         cameras=(Camera(id="a", name=name, url="x", latitude=36, longitude=127),),
-        kafka=Kafka.model_validate(told),
+        kafka=KafkaConfig.model_validate(told),
     )
 
 
-def broker(secure: SecureBroker, door: str, security: Security, **kafka: object) -> Broker:
+def broker(secure: SecureBroker, door: str, security: KafkaSecurity, **kafka: object) -> Broker:
     return Broker(site(secure.address(door), security, **kafka), "test", {})
 
 
@@ -73,14 +75,14 @@ WAYS = [
 ]
 
 
-def comer(secure: SecureBroker, who: dict[str, Any]) -> Security:
+def comer(secure: SecureBroker, who: dict[str, Any]) -> KafkaSecurity:
     changes = dict(who)
     if name := changes.pop("certified", None):
         base = secure.certified(name)
     elif name := changes.pop("known", None):
         base = secure.known(name)
     else:
-        base = Security()
+        base = KafkaSecurity()
     paths = {key: str(secure.folder / value) for key, value in changes.items() if value and key in _PATHS}
     return base.model_copy(update=changes | paths)
 
@@ -129,7 +131,7 @@ def test_who_comes_otherwise_is_told_what_to_change(
 ) -> None:
     begun = time.monotonic()
     with pytest.raises(BrokerError, match=said) as caught:
-        ensure(broker(secure, door, comer(secure, who)), Topics(site("127.0.0.1:1")))
+        ensure_topics(broker(secure, door, comer(secure, who)), Topics(site("127.0.0.1:1")))
     assert time.monotonic() - begun < 10
     assert secure.address(door) in str(caught.value)
     assert "guess" not in str(caught.value)
@@ -141,7 +143,7 @@ def test_who_comes_otherwise_is_told_what_to_change(
 def test_each_stage_may_do_what_its_row_says_and_nothing_else(secure: SecureBroker, stage: Stage) -> None:
     """By the broker's own answer to what this user may do."""
     here, topics = broker(secure, "secret", secure.known(stage)), Topics(site("127.0.0.1:1"))
-    acls.ready(here, topics, stage)
+    acls.check_stage(here, topics, stage)
     rights = RIGHTS[stage]
     with here.administering() as admin:
         told = {one["name"]: set(one["authorized_operations"]) for one in admin.describe_topics()}
@@ -159,7 +161,7 @@ def test_each_stage_may_do_what_its_row_says_and_nothing_else(secure: SecureBrok
 
 def test_a_detect_worker_reads_writes_and_joins_with_its_certificate_and_nothing_else(secure: SecureBroker) -> None:
     here, topics = broker(secure, "mutual", secure.certified("detect")), Topics(site("127.0.0.1:1"))
-    acls.ready(here, topics, "detect")
+    acls.check_stage(here, topics, "detect")
     producer = here.producer()
     producer.send(topics.detections.name, b"seen", partition=0).get(10)
     with pytest.raises(TopicAuthorizationFailedError):
@@ -193,7 +195,7 @@ def poll(consumer: KafkaConsumer) -> list[bytes]:
 def test_who_may_nothing_is_told_the_commands_that_allow_it(secure: SecureBroker) -> None:
     here, topics = broker(secure, "secret", secure.known("newcomer")), Topics(site("127.0.0.1:1"))
     with pytest.raises(BrokerError, match=r"user newcomer may not .*READ on lanewatch\.seosan\.frames") as caught:
-        acls.ready(here, topics, "detect")
+        acls.check_stage(here, topics, "detect")
     for command in acls.commands(topics, "detect", "User:newcomer", secure.address("secret")):
         assert command in str(caught.value)
 
@@ -202,16 +204,16 @@ def test_a_topic_that_may_not_be_made_is_told_with_its_command(secure: SecureBro
     elsewhere = site("127.0.0.1:1", prefix="lanewatch.seosan.new")
     here = broker(secure, "secret", secure.known("detect"))
     with pytest.raises(BrokerError, match=r"seosan\.new\.frames is missing .* kafka-topics\.sh .*--partitions 2"):
-        ensure(here, Topics(elsewhere))
+        ensure_topics(here, Topics(elsewhere))
 
 
 def test_who_may_not_publish_the_first_site_is_told_who_does(secure: SecureBroker) -> None:
     here = broker(secure, "secret", secure.known("detect"))
     what = site(secure.address("secret"))
-    with SiteLog(here, Topics(what)) as sites:
+    with SiteTopic(here, Topics(what)) as sites:
         sites.read()
         with pytest.raises(BrokerError, match=r"no site yet.*`lanewatch publish town\.yaml` first.*Authorization"):
-            startup.begin(sites, what, Topics(what), Path("town.yaml"))
+            startup.check_and_begin(sites, what, Topics(what), Path("town.yaml"))
 
 
 def test_the_password_is_in_no_log(secure: SecureBroker, caplog: pytest.LogCaptureFixture) -> None:
@@ -257,7 +259,7 @@ def test_both_in_one_file_do(secure: SecureBroker) -> None:
     broker(secure, "mutual", comer(secure, both)).check()
 
 
-def check(address: str, security: Security = Security()) -> None:  # noqa: B008
+def check(address: str, security: KafkaSecurity = KafkaSecurity()) -> None:  # noqa: B008
     begun = time.monotonic()
     try:
         Broker(site(address, security), "test", {}).check()
@@ -286,7 +288,7 @@ def test_a_web_server_is_no_broker(protocol: str) -> None:
     serving.start()
     try:
         with pytest.raises(BrokerError, match="that is a web server and no Kafka broker"):
-            check(f"127.0.0.1:{server.server_port}", Security.model_validate({"protocol": protocol}))
+            check(f"127.0.0.1:{server.server_port}", KafkaSecurity.model_validate({"protocol": protocol}))
     finally:
         server.shutdown()
         serving.join()

@@ -13,22 +13,22 @@ import pytest
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 
-from lanewatch.config.fields import Name
-from lanewatch.config.site import Camera, Kafka, Retention, Site
+from lanewatch.config.fields import LocalizedName
+from lanewatch.config.site import Camera, KafkaConfig, Site, TopicRetention
 from streams.kafka.client import acls
 from streams.kafka.client.connection import Broker
 from streams.kafka.client.errors import BrokerError
-from streams.kafka.client.producers import Sender
-from streams.kafka.client.topics import MAX_FRAME_BYTES, Topics, ensure
+from streams.kafka.client.producers import ReliableProducer
+from streams.kafka.client.topics import MAX_FRAME_BYTES, Topics, ensure_topics
 from streams.kafka.codec import Message
 
 
 def site(address: str, prefix: str, **kafka: object) -> Site:
-    name = Name(ko="시험", en="Tried")
+    name = LocalizedName(ko="시험", en="Tried")
     return Site(
         name=name,
         cameras=(Camera(id="a", name=name, url="x", latitude=36, longitude=127),),
-        kafka=Kafka.model_validate({"brokers": [address], "prefix": prefix, "partitions": 3} | kafka),
+        kafka=KafkaConfig.model_validate({"brokers": [address], "prefix": prefix, "partitions": 3} | kafka),
     )
 
 
@@ -39,7 +39,7 @@ def prefix() -> str:
 
 def made(told: Site) -> Topics:
     topics = Topics(told)
-    ensure(Broker(told, "test", {}), topics)
+    ensure_topics(Broker(told, "test", {}), topics)
     return topics
 
 
@@ -112,7 +112,7 @@ def test_an_order_needs_one_partition(broker: str, prefix: str) -> None:
 def test_the_largest_frame_is_taken_however_little_is_kept(broker: str, prefix: str) -> None:
     told = site(broker, prefix, frames={"minutes": 1, "gigabytes": 0.01})
     topics = made(told)
-    sender = Sender(Broker(told, "test", {}))
+    sender = ReliableProducer(Broker(told, "test", {}))
     try:
         sent = sender.send(topics.frames.name, 0, Message(b"a", random.randbytes(MAX_FRAME_BYTES), []))
         sender.flush(20)
@@ -143,12 +143,12 @@ def test_another_retention_is_told_and_altered_on_demand(
     broker: str, prefix: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     made(site(broker, prefix))
-    told = site(broker, prefix, frames=Retention(minutes=2, gigabytes=0.3))
+    told = site(broker, prefix, frames=TopicRetention(minutes=2, gigabytes=0.3))
     with caplog.at_level(logging.WARNING, "lanewatch.kafka"):
         made(told)
     assert f"topic {prefix}.frames has retention.ms=600000" in caplog.text
     assert "the site file asks for retention.ms=120000" in caplog.text
-    ensure(Broker(told, "test", {}), Topics(told), alter=True)
+    ensure_topics(Broker(told, "test", {}), Topics(told), alter=True)
     until(lambda: config(broker, f"{prefix}.frames")["segment.bytes"] == "25000000")
     assert config(broker, f"{prefix}.frames")["retention.ms"] == "120000"
     caplog.clear()
@@ -159,8 +159,8 @@ def test_another_retention_is_told_and_altered_on_demand(
 def test_a_broker_without_access_rules_lets_every_stage_begin(broker: str, prefix: str) -> None:
     told = site(broker, prefix)
     for command in ("sample", "detect", "watch", "correlate", "serve", "keep", "status", "publish", "drain"):
-        acls.ready(Broker(told, "test", {}), Topics(told), acls.stage(command))
-    assert acls.stage("publish") == acls.stage("drain") == "admin"
+        acls.check_stage(Broker(told, "test", {}), Topics(told), acls.stage_of_command(command))
+    assert acls.stage_of_command("publish") == acls.stage_of_command("drain") == "admin"
 
 
 def test_more_copies_than_brokers(broker: str, prefix: str) -> None:

@@ -11,8 +11,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from lanewatch.records import Packed, Reached
-from streams.kafka.evidence.frame_store import KafkaFootage
+from lanewatch.records import EncodedFrame, Watermark
+from streams.kafka.evidence.frame_store import KafkaFrameStore
 from tests.streams.kafka.kafka_site import Shop, picture
 
 FPS = 5
@@ -33,8 +33,8 @@ def shop(broker: str) -> Iterator[Shop]:
 
 
 @pytest.fixture
-def footage(shop: Shop) -> Iterator[KafkaFootage]:
-    footage = KafkaFootage(shop.broker, shop.topics, lambda camera: shop.seats[camera] % 1)
+def footage(shop: Shop) -> Iterator[KafkaFrameStore]:
+    footage = KafkaFrameStore(shop.broker, shop.topics, lambda camera: shop.seats[camera] % 1)
     yield footage
     footage.close()
 
@@ -48,9 +48,9 @@ def footage(shop: Shop) -> Iterator[KafkaFootage]:
         -7200.0,  # or behind
     ],
 )
-def test_a_cameras_pictures_of_a_time_are_found(footage: KafkaFootage, clock_error_s: float | None) -> None:
+def test_a_cameras_pictures_of_a_time_are_found(footage: KafkaFrameStore, clock_error_s: float | None) -> None:
     if clock_error_s is not None:
-        footage.advance("a", Reached(captured_at=0.0, received_at=time.time() + clock_error_s))
+        footage.advance("a", Watermark(captured_at=0.0, received_at=time.time() + clock_error_s))
     held = footage.hold("a", 20.0, 30.0)
     assert held.covered == (20.0, 30.0)
     frame = held.nearest(25.05)
@@ -60,7 +60,7 @@ def test_a_cameras_pictures_of_a_time_are_found(footage: KafkaFootage, clock_err
     assert abs(int(np.median(frame.image)) - 25_000 % 200) <= 2
 
 
-def test_it_is_written_as_a_clip_that_shows_each_picture_at_its_time(footage: KafkaFootage, tmp_path: Path) -> None:
+def test_it_is_written_as_a_clip_that_shows_each_picture_at_its_time(footage: KafkaFrameStore, tmp_path: Path) -> None:
     held = footage.hold("b", 10.0, 20.0)
     held.write(tmp_path / "clip.mp4")
     assert held.size > 0
@@ -81,13 +81,13 @@ def test_it_is_written_as_a_clip_that_shows_each_picture_at_its_time(footage: Ka
     ],
 )
 def test_what_is_not_there_is_left_out(
-    footage: KafkaFootage, start: float, end: float, covered: tuple[float, float] | None
+    footage: KafkaFrameStore, start: float, end: float, covered: tuple[float, float] | None
 ) -> None:
-    footage.advance("a", Reached(0.0, time.time()))
+    footage.advance("a", Watermark(0.0, time.time()))
     assert footage.hold("a", start, end).covered == covered
 
 
-def test_a_camera_that_is_none_is_said_at_once(footage: KafkaFootage) -> None:
+def test_a_camera_that_is_none_is_said_at_once(footage: KafkaFrameStore) -> None:
     with pytest.raises(KeyError):
         footage.hold("nobody", 0.0, 1.0)
 
@@ -99,10 +99,10 @@ def test_two_samplers_that_overlap_give_each_slot_once_and_broken_pictures_are_p
         shop.frame(frame)
         if number >= 10:
             shop.frame(msgspec.structs.replace(frame, epoch=2))
-    broken = msgspec.structs.replace(picture("a", 500), epoch=3, packed=Packed(b"\xff\xd8 none"))
+    broken = msgspec.structs.replace(picture("a", 500), epoch=3, packed=EncodedFrame(b"\xff\xd8 none"))
     shop.frame(broken)
     shop.flush()
-    footage = KafkaFootage(shop.broker, shop.topics, lambda camera: 0)
+    footage = KafkaFrameStore(shop.broker, shop.topics, lambda camera: 0)
     held = footage.hold("a", 0.0, 2.0)
     near = held.nearest(0.5)
     assert near is not None

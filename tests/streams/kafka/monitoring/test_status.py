@@ -10,13 +10,13 @@ import msgspec
 import pytest
 from kafka import KafkaConsumer
 
-from lanewatch.records import Reached
+from lanewatch.records import Watermark
 from streams.kafka import codec
 from streams.kafka.client.connection import Broker
 from streams.kafka.client.errors import BrokerError
 from streams.kafka.client.topics import Topics
 from streams.kafka.monitoring import consumer_groups, status, status_table
-from streams.kafka.monitoring.status import Status
+from streams.kafka.monitoring.status import ClusterStatus
 from tests.streams.kafka.kafka_site import Shop, picture, until
 
 STAGES = ("sample", "detect", "watch", "correlate", "serve")
@@ -38,9 +38,9 @@ def members(shop: Shop, stages: Sequence[str] = STAGES) -> Iterator[dict[str, Ka
     """A process of each stage that is a member of its group and does nothing else."""
     with ExitStack() as stack:
         found = {}
-        shares = {stage: consumer_groups.input_of(stage, shop.topics).partitions for stage in stages}
+        shares = {stage: consumer_groups.input_topic(stage, shop.topics).partitions for stage in stages}
         for stage in stages:
-            topic = consumer_groups.input_of(stage, shop.topics)
+            topic = consumer_groups.input_topic(stage, shop.topics)
             node, instance = NAMES.get(stage, ("node1", None))
             one = Broker(shop.site, f"{stage}-{node}", environment={}).member(
                 shop.topics.group(stage), instance=instance
@@ -60,16 +60,16 @@ def shared(member: KafkaConsumer, share: int) -> bool:
     return len(member.assignment()) == share
 
 
-def tell(shop: Shop, reached: dict[str, Reached], position: int = 0) -> None:
-    shop.send(shop.topics.events.name, 0, codec.of_reached("node1/0", position, reached))
+def tell(shop: Shop, reached: dict[str, Watermark], position: int = 0) -> None:
+    shop.send(shop.topics.events.name, 0, codec.encode_watermark("node1/0", position, reached))
     shop.flush()
 
 
-def look(shop: Shop) -> Status:
-    return status.look(shop.broker, shop.topics, shop.site.id, shop.seats, again_s=0.1)
+def look(shop: Shop) -> ClusterStatus:
+    return status.read_status(shop.broker, shop.topics, shop.site.id, shop.seats, again_s=0.1)
 
 
-def wrong(found: Status) -> set[tuple[str, str]]:
+def wrong(found: ClusterStatus) -> set[tuple[str, str]]:
     return {(problem.code, problem.subject) for problem in found.problems}
 
 
@@ -78,9 +78,9 @@ def test_a_city_that_is_well_and_then_is_not(shop: Shop) -> None:
     with members(shop) as there:
         for camera in shop.seats:
             shop.frame(picture(camera, int(now * 1000)))
-        tell(shop, {camera: Reached(now - 1, now - 1, None, 2) for camera in shop.seats})
+        tell(shop, {camera: Watermark(now - 1, now - 1, None, 2) for camera in shop.seats})
         time.sleep(0.02)  # two marks of one millisecond would tell no rate
-        tell(shop, {camera: Reached(now, now, None, 2) for camera in shop.seats})
+        tell(shop, {camera: Watermark(now, now, None, 2) for camera in shop.seats})
         found = look(shop)
         assert wrong(found) == set()
         by_name = {stage.stage: stage for stage in found.stages}
@@ -95,7 +95,7 @@ def test_a_city_that_is_well_and_then_is_not(shop: Shop) -> None:
         assert "All is well." in status_table.table(found, shop.site, "en")
 
         there["watch"].close()
-        tell(shop, {"a": Reached(now + 1, now + 1, "lost")})
+        tell(shop, {"a": Watermark(now + 1, now + 1, "lost")})
         found = look(shop)
         assert wrong(found) == {("no_members", "watch"), ("gap", "lost")}
         text = status_table.table(found, shop.site, "en")
@@ -116,7 +116,7 @@ def test_a_samplers_clock_and_a_camera_that_fell_silent(shop: Shop) -> None:
     with members(shop):
         ahead = picture("b", int(now * 1000))
         shop.frame(msgspec.structs.replace(ahead, received_at=now + 7200))
-        tell(shop, {"a": Reached(now, now), "b": Reached(now, now), "c": Reached(now - 60, now - 60)})
+        tell(shop, {"a": Watermark(now, now), "b": Watermark(now, now), "c": Watermark(now - 60, now - 60)})
         found = look(shop)
     assert wrong(found) == {("clock", "node1"), ("silent", "")}
     assert next(one.amount for one in found.problems if one.code == "clock") == pytest.approx(7200, abs=5)
@@ -129,7 +129,7 @@ def test_what_waits_is_told_in_records_and_seconds(shop: Shop, monkeypatch: pyte
     with members(shop):
         for slot in range(4):
             shop.frame(picture("a", slot))
-        tell(shop, {camera: Reached(now, now) for camera in shop.seats})
+        tell(shop, {camera: Watermark(now, now) for camera in shop.seats})
         found = look(shop)
     detect = next(one for one in found.stages if one.stage == "detect")
     assert detect.lag == 4
@@ -140,7 +140,7 @@ def test_what_waits_is_told_in_records_and_seconds(shop: Shop, monkeypatch: pyte
 
 def test_without_topics(shop: Shop) -> None:
     other = shop.site.model_copy(update={"kafka": shop.site.kafka.model_copy(update={"prefix": "nobody"})})
-    found = status.look(shop.broker, Topics(other), "test", None, again_s=0)
+    found = status.read_status(shop.broker, Topics(other), "test", None, again_s=0)
     assert wrong(found) == {("no_topics", "")}
     assert "nobody.frames" in status_table.table(found, shop.site, "en")
 
@@ -149,4 +149,4 @@ def test_without_a_broker(shop: Shop) -> None:
     away = shop.site.kafka.model_copy(update={"brokers": ("127.0.0.1:1",)})
     broker = Broker(shop.site.model_copy(update={"kafka": away}), "status", environment={})
     with pytest.raises(BrokerError, match=r"127\.0\.0\.1:1"):
-        status.look(broker, shop.topics, "test", None)
+        status.read_status(broker, shop.topics, "test", None)

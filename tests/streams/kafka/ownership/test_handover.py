@@ -7,8 +7,8 @@ import pytest
 
 from lanewatch.config.site import Camera, Site
 from lanewatch.records import Frame
-from streams.kafka.ownership.camera_task import Turn
-from streams.kafka.ownership.handover import Succession
+from streams.kafka.ownership.camera_task import CameraTask
+from streams.kafka.ownership.handover import Handover
 from tests.streams.doubles import EndlessCamera
 from tests.streams.kafka.site_factory import site, until
 
@@ -22,9 +22,9 @@ class Samplers:
     def __init__(self) -> None:
         self.frames: list[Frame] = []
         self.sources: list[EndlessCamera] = []
-        self.turns: list[Turn] = []
+        self.turns: list[CameraTask] = []
         self.silent: set[str] = set()
-        self.succession = Succession(self._begin, lambda _: False, overlap_s=math.inf)
+        self.succession = Handover(self._begin, lambda _: False, overlap_s=math.inf)
 
     def want(self, of: Site, mine: set[str] | None = None) -> None:
         present = {camera.id for camera in of.cameras}
@@ -35,8 +35,8 @@ class Samplers:
         have = len(self.frames)
         until(lambda: len(self.frames) >= have + count)
 
-    def _begin(self, camera: Camera, time_zone: str) -> Turn:
-        turn = Turn(camera, time_zone, self.frames.append, make=self._make)  # type: ignore[arg-type]
+    def _begin(self, camera: Camera, time_zone: str) -> CameraTask:
+        turn = CameraTask(camera, time_zone, self.frames.append, make=self._make)  # type: ignore[arg-type]
         self.turns.append(turn)
         return turn
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from streams.kafka.codec import Message
-from streams.kafka.state.checkpoints import Checkpoint, Checkpoints, Kept, Place
+from streams.kafka.state.checkpoints import Checkpoint, CheckpointPosition, Checkpoints, StoredState
 from tests.streams.kafka.kafka_site import Shop
 
 
@@ -27,20 +27,22 @@ def checkpoints(shop: Shop) -> Iterator[Checkpoints]:
 
 def test_nothing_is_known_at_first_and_then_what_was_written_last(checkpoints: Checkpoints) -> None:
     assert checkpoints.restore([0, 1]) == {0: Checkpoint(None, {}), 1: Checkpoint(None, {})}
-    checkpoints.save(1, {"a": Kept(3, b"x"), "b": Kept(4, b"y")}, Place(5, {"a": 3, "b": 4}))
-    checkpoints.save(1, {"a": Kept(7, b"z")}, Place(9, {"a": 7, "b": 4}))
-    assert checkpoints.restore([1]) == {1: Checkpoint(9, {"a": Kept(7, b"z"), "b": Kept(4, b"y")})}
+    checkpoints.save(1, {"a": StoredState(3, b"x"), "b": StoredState(4, b"y")}, CheckpointPosition(5, {"a": 3, "b": 4}))
+    checkpoints.save(1, {"a": StoredState(7, b"z")}, CheckpointPosition(9, {"a": 7, "b": 4}))
+    assert checkpoints.restore([1]) == {1: Checkpoint(9, {"a": StoredState(7, b"z"), "b": StoredState(4, b"y")})}
 
 
 def test_one_that_was_stalled_writes_an_old_state_over_a_newer_one(checkpoints: Checkpoints) -> None:
-    checkpoints.save(0, {"a": Kept(90, b"new"), "b": Kept(80, b"b")})
-    checkpoints.save(0, {"a": Kept(40, b"old")})
-    checkpoints.save(0, {}, Place(100, {"a": 90, "b": 80}))
-    assert checkpoints.restore([0])[0] == Checkpoint(41, {"a": Kept(40, b"old"), "b": Kept(80, b"b")})
+    checkpoints.save(0, {"a": StoredState(90, b"new"), "b": StoredState(80, b"b")})
+    checkpoints.save(0, {"a": StoredState(40, b"old")})
+    checkpoints.save(0, {}, CheckpointPosition(100, {"a": 90, "b": 80}))
+    assert checkpoints.restore([0])[0] == Checkpoint(41, {"a": StoredState(40, b"old"), "b": StoredState(80, b"b")})
 
 
 def test_what_is_foreign_is_left_out_and_a_key_of_its_own_is_no_camera(shop: Shop, checkpoints: Checkpoints) -> None:
     shop.send(shop.topics.checkpoints.name, 0, Message(b"c", b"?", [])).get(10)
-    checkpoints.save(0, {"@correlate": Kept(2, b"s"), "a": Kept(1, b"x")}, Place(3, {"a": 1}))
-    assert checkpoints.restore([0])[0] == Checkpoint(3, {"a": Kept(1, b"x")})
-    assert checkpoints.read(0, "@correlate") == Kept(2, b"s")
+    checkpoints.save(
+        0, {"@correlate": StoredState(2, b"s"), "a": StoredState(1, b"x")}, CheckpointPosition(3, {"a": 1})
+    )
+    assert checkpoints.restore([0])[0] == Checkpoint(3, {"a": StoredState(1, b"x")})
+    assert checkpoints.read(0, "@correlate") == StoredState(2, b"s")

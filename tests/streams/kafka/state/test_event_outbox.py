@@ -9,8 +9,8 @@ import pytest
 from deploy.kafka_server import BrokerProcess
 from streams.kafka.codec import Message
 from streams.kafka.state import event_outbox as module
-from streams.kafka.state.event_outbox import Outbox
-from streams.kafka.state.event_spool import Spool
+from streams.kafka.state.event_outbox import EventOutbox
+from streams.kafka.state.event_spool import EventSpool
 from tests.streams.kafka.kafka_site import Shop, until
 
 
@@ -23,8 +23,8 @@ def test_what_the_broker_does_not_take_is_delivered_when_it_is_back(
     with BrokerProcess(tmp_path / "broker") as process:
         shop = Shop(process.address)
         messages = [Message(b"lane", b"%d" % number, []) for number in range(30)]
-        with Spool(tmp_path, "w") as spool:
-            outbox = Outbox(shop.broker, shop.topics.events, spool, "watch")
+        with EventSpool(tmp_path, "w") as spool:
+            outbox = EventOutbox(shop.broker, shop.topics.events, spool, "watch")
             for message in messages[:10]:
                 outbox.send(message)
             assert outbox.settle(10)
@@ -37,8 +37,8 @@ def test_what_the_broker_does_not_take_is_delivered_when_it_is_back(
             assert len(spool) == 11
             outbox.close()
         process.start()
-        with Spool(tmp_path, "w") as spool:
-            outbox = Outbox(shop.broker, shop.topics.events, spool, "watch")
+        with EventSpool(tmp_path, "w") as spool:
+            outbox = EventOutbox(shop.broker, shop.topics.events, spool, "watch")
             for message in messages[21:]:
                 outbox.send(message)
             until(lambda: outbox.settle(0.5), "all delivered")

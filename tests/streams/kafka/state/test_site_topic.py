@@ -7,15 +7,15 @@ import msgspec
 import pytest
 
 from lanewatch import metrics
-from lanewatch.config.revisions import Revision
+from lanewatch.config.revisions import SiteRevision
 from lanewatch.config.site import Site
 from streams.kafka.client.connection import Broker
 from streams.kafka.client.errors import BrokerError
-from streams.kafka.client.producers import Sender
+from streams.kafka.client.producers import ReliableProducer
 from streams.kafka.client.topics import Topics
 from streams.kafka.codec import KIND, Message
 from streams.kafka.state import site_records
-from streams.kafka.state.site_topic import MANIFEST, SITE, SiteLog
+from streams.kafka.state.site_topic import MANIFEST, SITE, SiteTopic
 from tests.streams.kafka.site_factory import followed, site, until
 
 CAMERAS = {"gate": "rtsp://${USER}:${PASSWORD}@10.0.0.1/1", "lane": "rtsp://10.0.0.2/1", "barn": "rtsp://10.0.0.3/1"}
@@ -26,8 +26,8 @@ def with_camera(before: Site, camera: str, url: str) -> Site:
     return before.model_copy(update={"cameras": (*before.cameras, added)})
 
 
-def another(log: SiteLog, of: Site) -> SiteLog:
-    return SiteLog(Broker(of, "other", {}), Topics(of))
+def another(log: SiteTopic, of: Site) -> SiteTopic:
+    return SiteTopic(Broker(of, "other", {}), Topics(of))
 
 
 def test_what_is_published_is_had_by_all_who_follow(broker: str) -> None:
@@ -70,7 +70,7 @@ def test_a_revision_that_nobody_needs_is_forgotten_with_the_cameras_that_only_it
     with followed(first) as usual:
         usual.read()
     topics = Topics(first)
-    with SiteLog(Broker(first, "test", {}), topics, now=lambda: clock[0]) as log, another(log, first) as other:
+    with SiteTopic(Broker(first, "test", {}), topics, now=lambda: clock[0]) as log, another(log, first) as other:
         log.publish(first)
         clock[0] += 60.0
         log.publish(first.model_copy(update={"cameras": first.cameras[:2]}))
@@ -88,8 +88,8 @@ def test_half_a_publication_is_not_used(broker: str) -> None:
         log.publish(first)
         second = with_camera(first, "shop", "rtsp://10.0.0.4/1")
         seats = log.seats | {"shop": 3}
-        coming, contents = site_records.state([*log.revisions.all, Revision(5.0, second)], seats)
-        sender = Sender(Broker(first, "half", {}))
+        coming, contents = site_records.state([*log.revisions.all, SiteRevision(5.0, second)], seats)
+        sender = ReliableProducer(Broker(first, "half", {}))
         name = Topics(first).site.name
         sender.send(name, 0, Message(MANIFEST.encode(), msgspec.json.encode(coming), [(KIND, SITE)]))
         sender.flush(10)
@@ -99,7 +99,7 @@ def test_half_a_publication_is_not_used(broker: str) -> None:
             late.read()
             with pytest.raises(BrokerError, match=r"has no complete site.*lanewatch publish"):
                 late.wait(0.3)
-        value = msgspec.json.encode(site_records.Held(contents["shop"]))
+        value = msgspec.json.encode(site_records.CameraRecord(contents["shop"]))
         sender.send(name, 3, Message(b"shop", value, [(KIND, SITE)]))
         sender.flush(10)
         sender.close()
@@ -117,11 +117,11 @@ def test_foreign_records_are_counted_and_skipped_with_their_place(
     ]
     first = site({"gate": "rtsp://10.0.0.1/1"}, broker, partitions=2)
     name = Topics(first).site.name
-    metrics.unsay(metrics.log("site"), [f"refused {reason}" for _, _, _, reason in strange])
+    metrics.reset_throttle(metrics.log("site"), [f"refused {reason}" for _, _, _, reason in strange])
     before = {reason: refused(reason) for _, _, _, reason in strange}
     with followed(first) as log, caplog.at_level(logging.WARNING):
         log.publish(first)
-        sender = Sender(Broker(first, "stranger", {}))
+        sender = ReliableProducer(Broker(first, "stranger", {}))
         for key, value, headers, _ in strange:
             sender.send(name, 1, Message(key, value, headers)).get(10)
         sender.close()
@@ -145,7 +145,7 @@ def test_who_listens_hears_of_every_change_and_one_who_fails_keeps_nobody_else_f
     first = site({"gate": "rtsp://10.0.0.1/1"}, broker, partitions=2)
     heard: list[int] = []
 
-    def fails(_: SiteLog) -> None:
+    def fails(_: SiteTopic) -> None:
         raise ValueError("whoever this is")
 
     with followed(first) as log:

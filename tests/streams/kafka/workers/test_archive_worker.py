@@ -12,7 +12,7 @@ from lanewatch.records import Detections
 from streams.archive import detections_archive
 from streams.kafka import codec
 from streams.kafka.workers import archive_worker
-from streams.kafka.workers.archive_worker import KeepLoop
+from streams.kafka.workers.archive_worker import ArchiveWorker
 from tests.streams.kafka.kafka_site import Shop, picture, running, until
 
 
@@ -27,7 +27,7 @@ def tell(shop: Shop, first: int, last: int) -> None:
     for slot in range(first, last):
         for camera, seat in shop.seats.items():
             found = Detections.empty(picture(camera, slot), model="double")
-            shop.send(shop.topics.detections.name, seat, codec.of_detections(found))
+            shop.send(shop.topics.detections.name, seat, codec.encode_detections(found))
     shop.flush()
 
 
@@ -52,7 +52,7 @@ def test_what_is_committed_is_on_the_disk_and_the_end_writes_the_rest(
 ) -> None:
     monkeypatch.setattr(archive_worker, "MOST_ROWS", 30)
     tell(shop, 0, 20)
-    with running(KeepLoop(shop.broker, shop.topics, tmp_path, node="one")):
+    with running(ArchiveWorker(shop.broker, shop.topics, tmp_path, node="one")):
         until(lambda: position(shop) >= 30, "something is committed")
         assert sum(map(len, slots(tmp_path).values())) >= position(shop)
         before = read()
@@ -65,7 +65,7 @@ def test_what_is_committed_is_on_the_disk_and_the_end_writes_the_rest(
 def test_records_that_come_again_after_a_crash_make_the_same_files(shop: Shop, tmp_path: Path) -> None:
     tell(shop, 0, 10)
 
-    class Killed(KeepLoop):
+    class Killed(ArchiveWorker):
         """A double for a process that is killed when it has written, before it could commit."""
 
         def _write(self) -> bool:
@@ -79,7 +79,7 @@ def test_records_that_come_again_after_a_crash_make_the_same_files(shop: Shop, t
         until(lambda: read() >= before + 30, "all is read")
     assert position(shop) == 0
     files = sorted(tmp_path.rglob("*.parquet"))
-    with running(KeepLoop(shop.broker, shop.topics, tmp_path, node="one")):
+    with running(ArchiveWorker(shop.broker, shop.topics, tmp_path, node="one")):
         until(lambda: read() >= before + 60, "all is read again")
     assert slots(tmp_path) == {camera: list(range(10)) for camera in "abc"}
     assert sorted(tmp_path.rglob("*.parquet")) == files
@@ -94,7 +94,7 @@ def test_a_disk_that_cannot_be_written_holds_the_offset(
     blocked.write_text("a file where the folder belongs")
     tell(shop, 0, 10)
     before = read()
-    with running(KeepLoop(shop.broker, shop.topics, blocked, node="one")):
+    with running(ArchiveWorker(shop.broker, shop.topics, blocked, node="one")):
         until(lambda: read() >= before + 10, "something is read")
         assert position(shop) == 0
         blocked.unlink()

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from detectors.correlation.correlator import Correlator, CorrelatorState
-from lanewatch.config.revisions import Revisions
-from lanewatch.records import Event, Reached
+from lanewatch.config.revisions import SiteRevisions
+from lanewatch.records import Event, Watermark
 from streams.kafka import codec
 from streams.kafka.codec import Message
 from streams.kafka.state.checkpoints import Checkpoints
-from streams.kafka.workers.correlate_worker import CorrelateLoop
+from streams.kafka.workers.correlate_worker import CorrelateWorker
 from streams.kafka.workers.event_processor import KEY
 from tests.detectors.correlation.test_correlator import any_way, in_order, stay, street
 from tests.streams.kafka.kafka_site import Shop, running, until
@@ -34,11 +34,11 @@ class Street(Shop):
 
     def __init__(self, address: str) -> None:
         super().__init__(address, [camera.id for camera in WATCHED.cameras], 2)
-        self.revisions = Revisions.of(WATCHED)
+        self.revisions = SiteRevisions.of(WATCHED)
 
-    def loop(self, folder: Path, **settings: Any) -> CorrelateLoop[CorrelatorState]:
+    def loop(self, folder: Path, **settings: Any) -> CorrelateWorker[CorrelatorState]:
         usual: dict[str, Any] = {"correlate_of": Correlator, "checkpoint_s": 0.05, "node": "c"}
-        return CorrelateLoop(
+        return CorrelateWorker(
             self.broker, self.topics, site=self, state_type=CorrelatorState, folder=folder, **usual | settings
         )
 
@@ -46,7 +46,11 @@ class Street(Shop):
         """Some of what the watchers told, in one of its ways to come."""
         told = list(any_way(WATCHED, EVENTS, END_S, random.Random(seed)))[first:last]
         for number, (camera, one) in enumerate(told):
-            message = codec.of_event(one) if isinstance(one, Event) else codec.of_reached(camera, number, {camera: one})
+            message = (
+                codec.encode_event(one)
+                if isinstance(one, Event)
+                else codec.encode_watermark(camera, number, {camera: one})
+            )
             self.send(self.topics.events.name, 0, message)
         self.flush()
 
@@ -54,7 +58,7 @@ class Street(Shop):
         """What was said about several cameras."""
 
         def events(records: list[Any]) -> list[Event]:
-            told = [codec.told(one) for one in records if one.headers and one.key != b"junk"]
+            told = [codec.decode_event_record(one) for one in records if one.headers and one.key != b"junk"]
             return [one for one in told if isinstance(one, Event) and one.kind == "roaming"]
 
         return events(
@@ -77,14 +81,14 @@ def test_it_says_what_the_fold_says_and_ignores_itself_and_what_is_none_of_ours(
         said = shop.said(len(wanted))
     assert keys(said) == keys(wanted)
     assert len(said) == len(wanted)
-    traced = partial(filter, codec.trace)  # what came in had no trace; what is said begins one
+    traced = partial(filter, codec.trace_context)  # what came in had no trace; what is said begins one
     assert shop.records(shop.topics.events.name, lambda found: len(list(traced(found))) == len(wanted))
 
 
 class Dying:
     """A correlation that is no more at its n-th record, as a process that is killed."""
 
-    def __init__(self, revisions: Revisions, after: int) -> None:
+    def __init__(self, revisions: SiteRevisions, after: int) -> None:
         self._real = Correlator(revisions)
         self._left = after
         self.start = self._real.start
@@ -93,7 +97,7 @@ class Dying:
         self._count()
         return self._real.step(state, event)
 
-    def advance(self, state: CorrelatorState, reached: dict[str, Reached]) -> tuple[CorrelatorState, list[Event]]:
+    def advance(self, state: CorrelatorState, reached: dict[str, Watermark]) -> tuple[CorrelatorState, list[Event]]:
         self._count()
         return self._real.advance(state, reached)
 
@@ -156,13 +160,13 @@ def test_a_revision_that_cannot_be_used_is_said_and_the_one_before_goes_on(
 ) -> None:
     first = shop.revisions
 
-    def correlate_of(revisions: Revisions) -> Correlator:
+    def correlate_of(revisions: SiteRevisions) -> Correlator:
         if revisions is not first:
             raise ValueError("of the next release")
         return Correlator(revisions)
 
     with running(shop.loop(tmp_path, correlate_of=correlate_of)):
-        shop.revisions = Revisions.of(WATCHED)
+        shop.revisions = SiteRevisions.of(WATCHED)
         until(lambda: "goes on: of the next release" in caplog.text, "said")
         shop.put(1)
         wanted = in_order(WATCHED, EVENTS, END_S)

@@ -16,9 +16,9 @@ from streams.frame_queue import TICK_BYTES
 from streams.kafka import codec
 from streams.kafka.codec import Message
 from streams.kafka.consumer.broker_clock import BrokerClock
-from streams.kafka.consumer.offset_tracker import Shares
+from streams.kafka.consumer.offset_tracker import OffsetTracker
 from streams.kafka.workers import detect_worker
-from streams.kafka.workers.detect_worker import DetectLoop
+from streams.kafka.workers.detect_worker import KafkaDetectWorker
 from tests.streams.kafka.kafka_site import Shop, picture, running, until
 
 
@@ -48,8 +48,8 @@ def shop(broker: str) -> Iterator[Shop]:
     shop.close()
 
 
-def loop_of(shop: Shop, seeing: Seeing, **settings: object) -> DetectLoop:
-    return DetectLoop(shop.broker, shop.topics, seeing, node="test", **settings)  # type: ignore[arg-type]
+def loop_of(shop: Shop, seeing: Seeing, **settings: object) -> KafkaDetectWorker:
+    return KafkaDetectWorker(shop.broker, shop.topics, seeing, node="test", **settings)  # type: ignore[arg-type]
 
 
 def count(camera: str, reason: str) -> float:
@@ -184,7 +184,7 @@ def test_what_is_none_of_ours_is_skipped_and_what_cannot_be_seen_goes_on_with_a_
     shop.send(topic, 0, Message(b"a", b"hello", [("lanewatch", b"frame/9"), ("meta", b"?")]))
     shop.send(topic, 0, Message(b"a", b"hello", [("lanewatch", b"frame/1"), ("meta", b"\xc1")]))
     shop.frame(good)
-    message = codec.of_frame(broken)
+    message = codec.encode_frame(broken)
     shop.send(topic, 0, Message(message.key, b"\xff\xd8 no picture", message.headers))
     shop.frame(picture("a", 3))
     shop.flush()
@@ -253,7 +253,7 @@ def test_partitions_of_one_worker_that_come_back_are_another_share(shop: Shop) -
     """What was in hand of the first share does not move the offset of the second."""
     consumer = shop.broker.consumer()
     gone: list[object] = []
-    shares = Shares(consumer, gone.append)
+    shares = OffsetTracker(consumer, gone.append)
     here = TopicPartition(shop.topics.frames.name, 0)
     shares.on_partitions_assigned([here])
     first = shares.of(here)

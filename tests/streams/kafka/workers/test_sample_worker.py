@@ -13,15 +13,15 @@ import msgspec
 import pytest
 from kafka import TopicPartition
 
-from deploy.process_group import Fleet
+from deploy.process_group import ProcessGroup
 from lanewatch.config.site import Site
 from lanewatch.records import Frame
 from streams.kafka import codec
 from streams.kafka.client.connection import Broker
 from streams.kafka.client.topics import Topics
-from streams.kafka.ownership.sampler_registry import Holders
-from streams.kafka.state.site_topic import SiteLog
-from streams.kafka.workers.sample_worker import SampleLoop
+from streams.kafka.ownership.sampler_registry import SamplerRegistry
+from streams.kafka.state.site_topic import SiteTopic
+from streams.kafka.workers.sample_worker import SampleWorker
 from tests.streams.conftest import RtspServer
 from tests.streams.kafka.site_factory import followed, site, until
 
@@ -41,8 +41,8 @@ class Node:
 
     def __init__(self, of: Site, name: str) -> None:
         broker, topics = Broker(of, f"sample-{name}", {}), Topics(of)
-        self.log = SiteLog(broker, topics)
-        self.loop = SampleLoop(broker, topics, self.log, node=name)
+        self.log = SiteTopic(broker, topics)
+        self.loop = SampleWorker(broker, topics, self.log, node=name)
         self.stop = threading.Event()
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.error: Exception | None = None
@@ -83,7 +83,7 @@ class Watched:
     def read(self) -> None:
         for records in self._consumer.poll(100).values():
             for record in records:
-                frame = codec.frame(record)
+                frame = codec.decode_frame(record)
                 small = msgspec.structs.replace(frame, packed=None)
                 self.frames.setdefault(frame.camera, []).append((small, record.timestamp / 1000))
 
@@ -141,7 +141,7 @@ def test_nodes_share_the_cameras_and_what_moves_moves_without_a_gap(broker: str,
                 until(lambda: not north.loop._succession.leaving)
                 seen.more(2)
                 stayed = north.loop.cameras
-                with Holders(Broker(of, "drain", {}), Topics(of)) as holders:
+                with SamplerRegistry(Broker(of, "drain", {}), Topics(of)) as holders:
                     holders.read()
                     holders.ask("north")  # what `lanewatch drain` does
                     north.thread.join(20)
@@ -210,13 +210,13 @@ def test_a_network_camera_that_hangs_up_is_told_of_and_sampled_again(broker: str
 
 
 @contextmanager
-def processes(of: Site, folder: Path) -> Iterator[tuple[Fleet, Holders, Watched, str]]:
+def processes(of: Site, folder: Path) -> Iterator[tuple[ProcessGroup, SamplerRegistry, Watched, str]]:
     """Samplers north and south as processes that share the cameras."""
     path = str(written(of, folder))
-    with Fleet(folder) as fleet, watched(of) as seen, followed(of):
+    with ProcessGroup(folder) as fleet, watched(of) as seen, followed(of):
         for name in ("north", "south"):
             fleet.start(name, "sample", path, "--node", name)
-        with Holders(Broker(of, "test", {}), Topics(of)) as holders:
+        with SamplerRegistry(Broker(of, "test", {}), Topics(of)) as holders:
             until(lambda: held_by(holders, "north") and held_by(holders, "south") and len(holders.all) == 4, 45)
             seen.more(2)
             yield fleet, holders, seen, path
@@ -225,7 +225,7 @@ def processes(of: Site, folder: Path) -> Iterator[tuple[Fleet, Holders, Watched,
         assert fleet["south"].wait() == 0
 
 
-def held_by(holders: Holders, name: str) -> list[str]:
+def held_by(holders: SamplerRegistry, name: str) -> list[str]:
     return sorted(camera for camera, one in holders.all.items() if one.node == name)
 
 
@@ -274,7 +274,7 @@ def test_a_camera_is_moved_after_a_comparison_and_back(broker: str, clip: Path, 
     of = site({"gate": url}, broker, partitions=2, fps=FPS)
     path = str(written(of, tmp_path))
     other = url + "&fps=7"  # the same pictures by another URL
-    with Fleet(tmp_path) as fleet, followed(of) as log:
+    with ProcessGroup(tmp_path) as fleet, followed(of) as log:
         log.publish(of)
         moved = fleet.start("moved", "migrate", path, "gate", other, "--for", "4", "--yes")
         stopped = fleet.start("refused", "migrate", path, "gate", f"file://{tmp_path}/none.mp4", "--for", "4", "--yes")

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from lanewatch.records import Event, Peak, Reached
+from lanewatch.records import Event, Peak, Watermark
 from streams.kafka import codec
 from streams.kafka.codec import Message
 from streams.kafka.workers import serve_worker as module
-from streams.kafka.workers.serve_worker import ServeLoop
+from streams.kafka.workers.serve_worker import ServeWorker
 from streams.stages import UnavailableError
 from tests.streams.kafka.kafka_site import Shop, running, until
 
@@ -47,7 +47,7 @@ class Storing:
 
     def __init__(self) -> None:
         self.events: list[Event] = []
-        self.reached: list[tuple[str, Reached]] = []
+        self.reached: list[tuple[str, Watermark]] = []
         self.away = False
         self.asked = 0
 
@@ -57,7 +57,7 @@ class Storing:
             raise UnavailableError("the disk is full")
         self.events.append(event)
 
-    def advance(self, camera: str, reached: Reached) -> None:
+    def advance(self, camera: str, reached: Watermark) -> None:
         self.reached.append((camera, reached))
 
 
@@ -70,7 +70,7 @@ def shop(broker: str) -> Iterator[Shop]:
 
 def tell(shop: Shop, *events: Event) -> None:
     for one in events:
-        shop.send(shop.topics.events.name, 0, codec.of_event(one))
+        shop.send(shop.topics.events.name, 0, codec.encode_event(one))
     shop.flush()
 
 
@@ -78,14 +78,14 @@ def position(shop: Shop) -> int | None:
     return shop.committed("serve", shop.topics.events.name).get(0)
 
 
-def loop_of(shop: Shop, storing: Storing, *, node: str = "one", anew: bool = False) -> ServeLoop:
-    return ServeLoop(shop.broker, shop.topics, storing, node=node, anew=anew)
+def loop_of(shop: Shop, storing: Storing, *, node: str = "one", anew: bool = False) -> ServeWorker:
+    return ServeWorker(shop.broker, shop.topics, storing, node=node, anew=anew)
 
 
 def test_events_and_marks_come_in_the_topics_order_and_are_committed(shop: Shop) -> None:
-    mark = Reached(5.0, 6.0, None, 3)
+    mark = Watermark(5.0, 6.0, None, 3)
     tell(shop, event(1))
-    shop.send(shop.topics.events.name, 0, codec.of_reached("w", 1, {"a": mark, "b": mark}))
+    shop.send(shop.topics.events.name, 0, codec.encode_watermark("w", 1, {"a": mark, "b": mark}))
     tell(shop, event(2), event(3))
     storing = Storing()
     with running(loop_of(shop, storing)):
@@ -148,11 +148,11 @@ def test_what_is_none_of_ours_is_skipped(shop: Shop, caplog: pytest.LogCaptureFi
     topic = shop.topics.events.name
     of_next_year = [
         (name, b"lanewatch.event.v9" if name == "ce_type" else value)
-        for name, value in codec.of_event(event(1)).headers
+        for name, value in codec.encode_event(event(1)).headers
     ]
     shop.send(topic, 0, Message(b"a", b"hello", []))
     shop.send(topic, 0, Message(b"a", msgspec.json.encode(event(1)), of_next_year))
-    shop.send(topic, 0, Message(b"a", b"{", codec.of_event(event(1)).headers))
+    shop.send(topic, 0, Message(b"a", b"{", codec.encode_event(event(1)).headers))
     tell(shop, event(2))
     storing = Storing()
     with caplog.at_level(logging.WARNING, "lanewatch"), running(loop_of(shop, storing)):

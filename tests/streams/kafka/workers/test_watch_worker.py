@@ -14,10 +14,10 @@ import msgspec
 import pytest
 from kafka import TopicPartition
 
-from detectors.watch_stage import CameraState, Watcher
+from detectors.watch_stage import CameraState, WatchStage
 from lanewatch import metrics
-from lanewatch.config.revisions import Revision, Revisions
-from lanewatch.config.site import Watching
+from lanewatch.config.revisions import SiteRevision, SiteRevisions
+from lanewatch.config.site import BehaviourConfig
 from lanewatch.records import Detections, Event
 from streams.kafka import codec
 from streams.kafka.codec import Message
@@ -146,8 +146,8 @@ def test_an_event_that_is_out_and_a_state_that_is_not_are_made_up_for(shop: Lane
     for number in range(3):
         left = [chance.randint(1, len(records) // 3)]
 
-        def dying(revisions: Revisions, left: list[int] = left) -> Watcher:
-            watcher = Watcher(revisions, run="live")
+        def dying(revisions: SiteRevisions, left: list[int] = left) -> WatchStage:
+            watcher = WatchStage(revisions, run="live")
             step = watcher.step
 
             def counted(state: CameraState, detections: Detections) -> tuple[CameraState, list[Event]]:
@@ -195,7 +195,7 @@ def test_a_restart_under_the_same_name_moves_nothing(shop: Lanes, tmp_path: Path
 def test_what_cannot_be_read_or_judged_is_skipped_alone_and_counted(shop: Lanes, tmp_path: Path) -> None:
     records = footage()
     topic = shop.topics.detections.name
-    good = codec.of_detections(records[0])
+    good = codec.encode_detections(records[0])
     refused = {reason: metrics.REFUSED.labels("watch", reason) for reason in ("foreign", "version", "unreadable")}
     before = {reason: one._value.get() for reason, one in refused.items()}
     unknown, failed = dropped("elsewhere", "unknown"), dropped("b", "failed")
@@ -203,12 +203,12 @@ def test_what_cannot_be_read_or_judged_is_skipped_alone_and_counted(shop: Lanes,
     shop.send(topic, 0, Message(b"a", good.value, [(codec.KIND, b"detections/99")]))
     shop.send(topic, 0, Message(b"a", b"\xc1", [(codec.KIND, b"detections/1")]))
     shop.put(records)
-    shop.send(topic, 0, codec.of_detections(msgspec.structs.replace(records[0], camera="elsewhere")))
+    shop.send(topic, 0, codec.encode_detections(msgspec.structs.replace(records[0], camera="elsewhere")))
     shop.flush()
     broken = next(one for one in records if one.camera == "b" and one.captured_at > NOON + 10)
 
-    def fragile(revisions: Revisions) -> Watcher:
-        watcher = Watcher(revisions, run="live")
+    def fragile(revisions: SiteRevisions) -> WatchStage:
+        watcher = WatchStage(revisions, run="live")
         step = watcher.step
 
         def judged(state: CameraState, detections: Detections) -> tuple[CameraState, list[Event]]:
@@ -252,8 +252,8 @@ def test_records_that_are_gone_are_counted_and_it_goes_on(
 def test_a_revision_reaches_it_while_it_runs(shop: Lanes, tmp_path: Path) -> None:
     records = footage()
     half = NOON + 20
-    stricter = shop.watched.model_copy(update={"behaviours": {"loitering": Watching(thresholds={"dwell_s": 5})}})
-    revisions = Revisions([Revision(0.0, shop.watched), Revision(half, stricter)])
+    stricter = shop.watched.model_copy(update={"behaviours": {"loitering": BehaviourConfig(thresholds={"dwell_s": 5})}})
+    revisions = SiteRevisions([SiteRevision(0.0, shop.watched), SiteRevision(half, stricter)])
     with running(shop.loop("w", tmp_path)):
         shop.put([one for one in records if one.captured_at < half])
         shop.judged(half - 0.2)
@@ -268,9 +268,9 @@ def test_a_revision_that_cannot_be_used_is_said_and_the_one_before_goes_on(
     shop: Lanes, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     records = footage()
-    unknown = shop.watched.model_copy(update={"behaviours": {"of_the_next_release": Watching()}})
+    unknown = shop.watched.model_copy(update={"behaviours": {"of_the_next_release": BehaviourConfig()}})
     with running(shop.loop("w", tmp_path)):
-        shop.revisions = Revisions.of(unknown)
+        shop.revisions = SiteRevisions.of(unknown)
         until(lambda: "of_the_next_release: no such behaviour" in caplog.text, "said")
         shop.put(records)
         events = shop.judged(END)
