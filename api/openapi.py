@@ -70,16 +70,16 @@ def _composed() -> dict[str, Any]:
         url={"type": ["string", "null"], "description": "From where it can be had; null where it can't"},
     )
     evidence = _object(
-        status={"enum": list(_EVIDENCE)}, reason={"type": "string"}, snapshot=ref("Medium"), clip=ref("Medium")
+        status={"enum": list(_EVIDENCE)}, reason={"type": "string"}, snapshot=ref("MediaFile"), clip=ref("MediaFile")
     )
     more = _object(
         position={"type": "integer", "description": "The revision's place in the feed"},
         opened_at={**_INSTANT, "description": "Capture time at which the alarm was raised"},
         evidence=ref("Evidence"),
-        verdicts={"type": "array", "items": ref("Opinion")},
+        verdicts={"type": "array", "items": ref("Verdict")},
     )
     return {
-        "Medium": medium,
+        "MediaFile": medium,
         "Evidence": evidence,
         "StoredEvent": {"allOf": [ref("Event"), more]},
         "EventPage": _object(
@@ -87,8 +87,8 @@ def _composed() -> dict[str, Any]:
             next={"type": ["string", "null"], "description": "Cursor of the next page; null on the last"},
             position={"type": "integer", "description": "Where the live feed goes on from this list: `?after=`"},
         ),
-        "CameraList": _object(cameras={"type": "array", "items": ref("CameraView")}),
-        "LookList": _object(looks={"type": "array", "items": ref("Look")}),
+        "CameraList": _object(cameras={"type": "array", "items": ref("CameraStatus")}),
+        "AccessLog": _object(looks={"type": "array", "items": ref("AccessRecord")}),
         "FeedText": {"type": "string", "description": "Server-sent events; each plain message's data is a StoredEvent"},
     }
 

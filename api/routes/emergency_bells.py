@@ -121,7 +121,7 @@ def routes(
         summary="An emergency bell was pressed",
         description="Answers with the event. Further presses within a minute belong to the same one.",
         responses=json_response_spec("StoredEvent", "The event of the press", status=201),
-        openapi_extra=request_body_spec("Press", required=False),
+        openapi_extra=request_body_spec("PressBody", required=False),
         status_code=201,
     )
     def pressed(id: Annotated[str, Path(max_length=63)], said: Annotated[PressBody, Depends(_press)]) -> Response:

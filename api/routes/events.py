@@ -146,7 +146,7 @@ def routes(store: EventStore, feed: EventStream) -> APIRouter:
         "/{id}/verdict",
         summary="Say whether an event was a true one",
         responses=json_response_spec("StoredEvent", "The event with its verdicts; the last one counts"),
-        openapi_extra=request_body_spec("Said"),
+        openapi_extra=request_body_spec("VerdictBody"),
     )
     def judge(
         request: Request, id: EventId, verdict: Annotated[VerdictBody, Depends(_said)], run: Run = None

@@ -255,10 +255,10 @@ def test_the_description_says_what_the_answers_hold(store: EventStore, site: Sit
     said = client.get("/v1/events/e-1").json()
     assert resolve({"$ref": "#/components/schemas/StoredEvent"}, schemas) == set(said)
     assert resolve({"$ref": "#/components/schemas/Evidence"}, schemas) == set(said["evidence"])
-    assert resolve({"$ref": "#/components/schemas/Medium"}, schemas) == set(said["evidence"]["clip"])
+    assert resolve({"$ref": "#/components/schemas/MediaFile"}, schemas) == set(said["evidence"]["clip"])
     assert resolve({"$ref": "#/components/schemas/EventPage"}, schemas) == set(client.get("/v1/events").json())
     camera = client.get("/v1/cameras").json()["cameras"][0]
-    assert resolve({"$ref": "#/components/schemas/CameraView"}, schemas) == set(camera)
+    assert resolve({"$ref": "#/components/schemas/CameraStatus"}, schemas) == set(camera)
     assert schemas["Event"]["properties"]["started_at"] == {"type": "string", "format": "date-time"}
     listed = description["paths"]["/v1/events"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
     assert listed == {"$ref": "#/components/schemas/EventPage"}
