@@ -106,7 +106,7 @@ class _GivenTracks(Tracker):
             seen_at=np.full(count, detections.captured_at),
             seen=np.ones(count, bool),
             detection=np.arange(count),
-            look=detections.look,
+            appearance=detections.appearance,
         )
 
 
@@ -142,7 +142,7 @@ def _loop(site: Site) -> tuple[float, int, list[Event]]:
                 xyxy=xyxy[order].astype(np.float32).reshape(-1, 4),
                 scores=scores[order].astype(np.float32),
                 labels=np.array([LABELS.index(names[int(classes[i])]) for i in order], np.uint8),
-                look=np.zeros((len(order), 0), np.uint8),
+                appearance=np.zeros((len(order), 0), np.uint8),
                 model="yolov8n",
             )
         )

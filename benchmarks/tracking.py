@@ -108,7 +108,7 @@ def record(at: float, size: tuple[int, int], xyxy: Float64, scores: Any, looks: 
         xyxy=xyxy.astype(np.float32),
         scores=scores.astype(np.float32),
         labels=np.full(len(scores), PERSON, np.uint8),
-        look=looks,
+        appearance=looks,
     )
 
 
@@ -183,7 +183,7 @@ def run(footage: Footage, every: int, number: int) -> Iterator[tuple[int, Detect
         keep = draw.random(len(whole)) >= DROPPED
         size = (whole.width, whole.height)
         xyxy = whole.xyxy[keep].astype(np.float64)
-        yield frame, record(whole.captured_at, size, xyxy, whole.scores[keep], whole.look[keep])
+        yield frame, record(whole.captured_at, size, xyxy, whole.scores[keep], whole.appearance[keep])
 
 
 def quality(track: Track, records: Iterable[tuple[int, Detections]], truth: dict[int, Seen]) -> Quality:

@@ -36,21 +36,21 @@ class Evaluation(NamedTuple):
 
     Attributes:
         memories: Theirs after it, by kind, without those that are as at the start.
-        claimed: What those that were asked claim.
-        spared: Kinds that were not asked although what they claimed may go on.
+        candidates: What those that were asked claim.
+        not_evaluated: Kinds that were not asked although what they claimed may go on.
         failed: Kinds of those that raised.
     """
 
     memories: dict[str, Any]
-    claimed: list[tuple[Behaviour[Any], Any]]
-    spared: Collection[str]
+    candidates: list[tuple[Behaviour[Any], Any]]
+    not_evaluated: Collection[str]
     failed: list[str]
 
 
 class _ScheduledBehaviour(NamedTuple):
     behaviour: Behaviour[Any]
     kind: str
-    wakes: int
+    triggers: int
     fresh: msgspec.Struct
 
 
@@ -72,30 +72,30 @@ class CameraContext:
             for kind, one in behaviours_of(site).items()
             if site.behaviours.get(kind, BehaviourConfig()).enabled and (not one.places or one.places & places)
         ]
-        self.of_pictures = frozenset(one.kind for one in self._asked if one.wakes & PICTURE)
-        self.of_blindness = frozenset(one.kind for one in self._asked if one.wakes & LOST)
+        self.of_pictures = frozenset(one.kind for one in self._asked if one.triggers & PICTURE)
+        self.of_blindness = frozenset(one.kind for one in self._asked if one.triggers & LOST)
         self._kinds = frozenset(one.kind for one in self._asked)
         self._not_blind = self._kinds - self.of_blindness
-        self._wakes = 0
+        self._triggers = 0
         for one in self._asked:
-            self._wakes |= one.wakes
+            self._triggers |= one.triggers
         self._grounds: dict[tuple[int, int], CameraGeometry] = {}
         self._failing: set[str] = set()
 
-    def ground(self, width: int, height: int) -> CameraGeometry:
+    def geometry(self, width: int, height: int) -> CameraGeometry:
         """The geometry in pixels of frames of that size."""
         made = self._grounds.get((width, height))
         if made is None:
             made = self._grounds[width, height] = CameraGeometry(self.camera, width, height)
         return made
 
-    def quiet(self, memories: dict[str, Any]) -> bool:
+    def is_idle(self, memories: dict[str, Any]) -> bool:
         """Whether nobody here has anything to do at a record that concerns nobody."""
         if memories.keys() <= self.of_pictures:
             return True
         return all(_rests(one) or kind in self.of_pictures for kind, one in memories.items())
 
-    def wakes(self, detections: Detections, pictured_at: float) -> int:
+    def triggers_of(self, detections: Detections, pictured_at: float) -> int:
         """What in a record, tracks aside, may concern somebody here: bits, 0 for nothing.
 
         Args:
@@ -103,7 +103,7 @@ class CameraContext:
             pictured_at: capture time at which the picture as a whole was judged last.
         """
         if detections.gap is not None:
-            return LOST & self._wakes if detections.gap in BLIND else 0
+            return LOST & self._triggers if detections.gap in BLIND else 0
         scene = detections.scene
         bits = STILL if scene.still else 0
         if scene.flames:
@@ -112,15 +112,15 @@ class CameraContext:
             bits |= BOXES
         if not 0 <= detections.captured_at - pictured_at < PICTURE_S:
             bits |= PICTURE
-        return bits & self._wakes
+        return bits & self._triggers
 
-    def judge(self, memories: dict[str, Any], shown: Observation, wakes: int) -> Evaluation:
+    def evaluate(self, memories: dict[str, Any], shown: Observation, triggers: int) -> Evaluation:
         """Asks those whom a record concerns, and those who remember something.
 
         One that raises, or answers nonsense, costs itself only: it starts afresh, and what it claimed ends.
         """
-        if shown.followed:
-            wakes |= TRACKS
+        if shown.objects:
+            triggers |= TRACKS
         claimed = []
         changed: dict[str, Any] = {}
         failed: list[str] = []
@@ -128,7 +128,7 @@ class CameraContext:
             memories = {kind: one for kind, one in memories.items() if kind in self._kinds}
         for behaviour, kind, on, fresh in self._asked:
             memory = memories.get(kind)
-            if not wakes & on and (memory is None or on & PICTURE or wakes & LOST or _rests(memory)):
+            if not triggers & on and (memory is None or on & PICTURE or triggers & LOST or _rests(memory)):
                 continue
             before = fresh if memory is None else _restored(memory, behaviour)
             after, claims = self._step(behaviour, before, shown, failed)
@@ -138,9 +138,9 @@ class CameraContext:
                 changed[kind] = None if after == fresh else after
         if changed:
             memories = {kind: one for kind, one in (memories | changed).items() if one is not None}
-        if wakes & LOST:
+        if triggers & LOST:
             return Evaluation(memories, claimed, self._not_blind, failed)
-        return Evaluation(memories, claimed, () if wakes & PICTURE else self.of_pictures, failed)
+        return Evaluation(memories, claimed, () if triggers & PICTURE else self.of_pictures, failed)
 
     def _step(
         self, behaviour: Behaviour[Any], memory: Any, shown: Observation, failed: list[str]
@@ -184,12 +184,12 @@ def _sound(behaviour: Behaviour[Any], memory: Any, claims: Sequence[Candidate]) 
 
 
 def _rests(memory: Any) -> bool:
-    return getattr(memory, "rests", False)
+    return getattr(memory, "idle", False)
 
 
 def _asked(behaviour: Behaviour[Any]) -> _ScheduledBehaviour:
     bits = 0
-    for wake in behaviour.wakes:
+    for wake in behaviour.triggers:
         bits |= _BITS[wake]
     return _ScheduledBehaviour(behaviour, behaviour.kind, bits, behaviour.start())
 

@@ -231,7 +231,7 @@ def _go_on(one: OpenEvent, claim: Candidate, view: Observation, origin: EventSou
 def _account(kind: str, claim: Candidate, origin: EventSource) -> Explanation:
     """Why, in the behaviour's words; where it fails at them the event is raised all the same, and says so."""
     try:
-        account = claim.account()
+        account = claim.explain()
         if not math.isfinite(scoring.total_score(account.factors)):
             raise ValueError("a part of the score is no number")
         return account

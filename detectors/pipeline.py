@@ -117,7 +117,7 @@ def _warm(watcher: WatchStage, camera: str) -> None:
         xyxy=np.array([[0, 0, 10, 20]], np.float32),
         scores=np.ones(1, np.float32),
         labels=np.array([PERSON], np.uint8),
-        look=np.zeros((1, appearance.SIZE), np.uint8),
+        appearance=np.zeros((1, appearance.SIZE), np.uint8),
     )
     watcher.step(watcher.start(camera), seen)
 

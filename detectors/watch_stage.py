@@ -179,14 +179,14 @@ class WatchStage:
 
     def _miss(self, state: CameraState, detections: Detections, post: CameraContext) -> tuple[CameraState, list[Event]]:
         """A record of which nobody knows what happened; that there are such ones is a camera's trouble."""
-        wakes = post.wakes(detections, state.pictured_at)
+        triggers = post.triggers_of(detections, state.pictured_at)
         after = _at(state, detections, blind=True)
-        if not wakes:
+        if not triggers:
             return after, []
-        ground = post.ground(detections.width, detections.height)
+        ground = post.geometry(detections.width, detections.height)
         elapsed_s = 0.0 if state.slot < 0 else detections.captured_at - state.captured_at
         shown = Observation(detections, Tracks.none(), (), ground, post.schedules, elapsed_s)
-        judgement = post.judge(state.memories, shown, wakes)
+        judgement = post.evaluate(state.memories, shown, triggers)
         episodes, events = _told(state, judgement, shown, post)
         after = msgspec.structs.replace(after, memories=judgement.memories, episodes=episodes)
         return _failed(after, judgement), events
@@ -194,23 +194,23 @@ class WatchStage:
     def _look(
         self, state: CameraState, detections: Detections, post: CameraContext, unwatched: bool
     ) -> tuple[CameraState, list[Event]]:
-        ground = post.ground(detections.width, detections.height)
+        ground = post.geometry(detections.width, detections.height)
         if ground.ignored and len(detections):
             detections = _without_ignored(detections, ground)
         if detections.gap is None and len(detections):
             state, detections = _sifted(state, detections)
-        wakes = post.wakes(detections, state.pictured_at)
+        triggers = post.triggers_of(detections, state.pictured_at)
         tracker, tracks = state.tracker, _NOBODY
         people: tuple[TrackedObject, ...] = ()
         if len(detections) or len(tracker.ids) or state.trails:
             tracker, tracks = self._tracker.update(tracker, detections)
             people = tracked_objects.tracked_objects(tracks, state.trails, state.looked_at, detections.captured_at)
-        elif not wakes and _quiet(state, post):
+        elif not triggers and _quiet(state, post):
             looked_at = detections.captured_at if detections.gap is None else state.looked_at
             return _at(state, detections, looked_at=looked_at), []
         elapsed_s = 0.0 if state.slot < 0 or unwatched else detections.captured_at - state.captured_at
         shown = Observation(detections, tracks, people, ground, post.schedules, elapsed_s)
-        judgement = post.judge(state.memories, shown, wakes)
+        judgement = post.evaluate(state.memories, shown, triggers)
         episodes, events = _told(state, judgement, shown, post)
         after = CameraState(
             camera=state.camera,
@@ -218,12 +218,12 @@ class WatchStage:
             slot=detections.slot,
             captured_at=detections.captured_at,
             watched_at=detections.captured_at,
-            looked_at=detections.captured_at if shown.looked else state.looked_at,
+            looked_at=detections.captured_at if shown.has_frame else state.looked_at,
             tracker=tracker,
             trails=_trails(state.trails, shown),
             memories=judgement.memories,
             episodes=episodes,
-            pictured_at=detections.captured_at if wakes & PICTURE else state.pictured_at,
+            pictured_at=detections.captured_at if triggers & PICTURE else state.pictured_at,
             profile=state.profile,
             switched_at=state.switched_at,
             skipped=state.skipped,
@@ -294,7 +294,7 @@ def _unwatched(state: CameraState, detections: Detections) -> bool:
 def _quiet(state: CameraState, post: CameraContext) -> bool:
     """Whether there is nothing that a record with nobody could change but the time: most records of most cameras."""
     episodes = state.episodes
-    return not (episodes.open or episodes.resting) and post.quiet(state.memories)
+    return not (episodes.open or episodes.resting) and post.is_idle(state.memories)
 
 
 def _lit(state: CameraState, detections: Detections) -> CameraState:
@@ -334,8 +334,8 @@ def _told(
     state: CameraState, judgement: Evaluation, shown: Observation, post: CameraContext
 ) -> tuple[EventStates, list[Event]]:
     episodes = state.episodes
-    if judgement.claimed or episodes.open or episodes.resting:
-        return event_lifecycle.update_events(episodes, judgement.claimed, shown, post.origin, judgement.spared)
+    if judgement.candidates or episodes.open or episodes.resting:
+        return event_lifecycle.update_events(episodes, judgement.candidates, shown, post.origin, judgement.not_evaluated)
     return episodes, []
 
 
@@ -364,11 +364,11 @@ def _at(
 
 
 def _trails(trails: dict[int, TrackMemory], shown: Observation) -> dict[int, TrackMemory]:
-    if not trails and not shown.followed:
+    if not trails and not shown.objects:
         return trails
     now = shown.captured_at
     after = {track: trail for track, trail in trails.items() if now - trail.last.at <= TRAIL_S}
-    for one in shown.followed:
+    for one in shown.objects:
         if one.seen:
             after[one.id] = TrackMemory(TrackPoint(one.x, one.y, now), one.credible)
     return after
@@ -382,13 +382,13 @@ def _without_ignored(detections: Detections, ground: CameraGeometry) -> Detectio
 
 
 def _only(detections: Detections, keep: list[int]) -> Detections:
-    keypoints, asked = detections.keypoints, detections.asked
+    keypoints, asked = detections.keypoints, detections.pose_requested
     return msgspec.structs.replace(
         detections,
         xyxy=detections.xyxy[keep],
         scores=detections.scores[keep],
         labels=detections.labels[keep],
-        look=detections.look[keep],
+        appearance=detections.appearance[keep],
         keypoints=None if keypoints is None else keypoints[keep],
-        asked=None if asked is None else asked[keep],
+        pose_requested=None if asked is None else asked[keep],
     )

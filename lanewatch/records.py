@@ -175,9 +175,9 @@ class Detections(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         xyxy: (N, 4) float32, pixels of a frame of ``width`` x ``height``.
         scores: (N,) float32 in [0, 1].
         labels: (N,) uint8, indices into ``LABELS``.
-        look: (N, K) uint8, a small colour descriptor (K may be 0).
+        appearance: (N, K) uint8, a small colour descriptor (K may be 0).
         keypoints: (N, 17, 3) float32 x, y in pixels and a score, COCO order; zeros where none were asked for.
-        asked: (N,) bool, whether keypoints were asked for.
+        pose_requested: (N,) bool, whether keypoints were asked for.
         received_at: when the sampler had the frame, wall clock; for latency only, never for judgement.
     """
 
@@ -191,9 +191,9 @@ class Detections(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     xyxy: Float32
     scores: Float32
     labels: UInt8
-    look: UInt8
+    appearance: UInt8 = msgspec.field(name="look")
     keypoints: Float32 | None = None
-    asked: Bool | None = None
+    pose_requested: Bool | None = msgspec.field(default=None, name="asked")
     profile: Profile = "day"
     scene: SceneMeasurements = SceneMeasurements()
     model: str = ""
@@ -217,7 +217,7 @@ class Detections(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             xyxy=np.zeros((0, 4), np.float32),
             scores=np.zeros(0, np.float32),
             labels=np.zeros(0, np.uint8),
-            look=np.zeros((0, look), np.uint8),
+            appearance=np.zeros((0, look), np.uint8),
             profile=frame.profile,
             scene=frame.scene,
             model=model,

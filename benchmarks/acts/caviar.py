@@ -222,7 +222,7 @@ def detections(clip: Clip, *, every: int = 1, phase: int = 0) -> list[Detections
                 xyxy=np.array([one.box for one in people], np.float32).reshape(-1, 4),
                 scores=np.full(len(people), SCORE, np.float32),
                 labels=np.full(len(people), PERSON, np.uint8),
-                look=np.array([looks[one.id] for one in people], np.uint8).reshape(-1, appearance.SIZE),
+                appearance=np.array([looks[one.id] for one in people], np.uint8).reshape(-1, appearance.SIZE),
                 scene=SceneMeasurements(still=regions, warm=True),
                 model="labels",
             )

@@ -123,7 +123,7 @@ def _looks(records: Sequence[Detections], rows: Any, fps: float) -> dict[str, fl
     result = {}
     for name, lag in (("same_half_s", round(0.5 * fps)), ("same_3_s", round(3 * fps))):
         values = [
-            float(similarity(records[f].look[[a]], records[f + lag].look[[b]])[0, 0])
+            float(similarity(records[f].appearance[[a]], records[f + lag].appearance[[b]])[0, 0])
             for f in range(0, len(records) - lag, 3)
             for a, b in zip(rows[f], rows[f + lag], strict=True)
             if a >= 0 and b >= 0
@@ -132,7 +132,7 @@ def _looks(records: Sequence[Detections], rows: Any, fps: float) -> dict[str, fl
     others: list[float] = []
     for record, own in zip(records[::5], rows[::5], strict=True):
         who = own[own >= 0]
-        others += similarity(record.look[who], record.look[who])[np.triu_indices(len(who), 1)].tolist()
+        others += similarity(record.appearance[who], record.appearance[who])[np.triu_indices(len(who), 1)].tolist()
     result["others"] = float(np.mean(others))
     return result
 

@@ -150,7 +150,7 @@ def _scene(ticks: range) -> list[Detections]:
                 xyxy=(boxes + draw.normal(0, SHAKE * TALL, boxes.shape)).astype(np.float32),
                 scores=draw.uniform(0.6, 0.9, WALKERS).astype(np.float32),
                 labels=np.ones(WALKERS, np.uint8),
-                look=looks,
+                appearance=looks,
             )
         )
     return records
@@ -192,7 +192,7 @@ def _record(tick: int, **seen: Any) -> Detections:
         "xyxy": np.zeros((0, 4), np.float32),
         "scores": np.zeros(0, np.float32),
         "labels": np.zeros(0, np.uint8),
-        "look": np.zeros((0, 144), np.uint8),
+        "appearance": np.zeros((0, 144), np.uint8),
     }
     at = NOON + tick / FPS
     return Detections(

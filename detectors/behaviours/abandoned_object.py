@@ -80,7 +80,7 @@ class AbandonedObject:
     onvif: ClassVar[str] = "RuleEngine/ObjectAbandoned"
     kisa: ClassVar[str] = "Abandonment"
     places: ClassVar[frozenset[str]] = frozenset()
-    wakes: ClassVar[frozenset[Trigger]] = frozenset({"still"})
+    triggers: ClassVar[frozenset[Trigger]] = frozenset({"still"})
     Thresholds: ClassVar[type[thresholds.Thresholds]] = AbandonedObjectThresholds
     Memory: ClassVar[type[msgspec.Struct]] = StationaryObjects
 
@@ -100,7 +100,7 @@ class AbandonedObject:
             return after, ()
         claims, told = [], set()
         for one in after.things:
-            zone = view.ground.at(*one.foot)
+            zone = view.geometry.at(*one.foot)
             limits = self._limits.at(view, zone, UNKNOWN)
             if one.told or _left(one, view.captured_at, limits):
                 claims.append(_claim(one, zone, view, limits))
@@ -128,7 +128,7 @@ def _claim(one: StationaryObject, zone: str, view: Observation, limits: Abandone
         clarity=1.0 if one.alone_since is not None else 0.5,
         severity=2 if alone_s >= limits.alert_s else 1,
         thresholds=limits,
-        account=lambda: _account(one, alone_s, name, view, limits),
+        explain=lambda: _account(one, alone_s, name, view, limits),
     )
 
 

@@ -41,7 +41,7 @@ class Candidate(NamedTuple):
         clarity: How well the present frame shows it, any unit; the greatest becomes the event's peak.
         severity: 1 watch, 2 alert, 3 dispatch suggested.
         thresholds: Those that applied.
-        account: Gives the score's parts and the sentence; called only when they are published.
+        explain: Gives the score's parts and the sentence; called only when they are published.
         instant: Over as soon as it is claimed, such as a crossing.
         cooldown_s: Seconds after its end in which the same key is not raised again.
     """
@@ -56,7 +56,7 @@ class Candidate(NamedTuple):
     clarity: float
     severity: int
     thresholds: thresholds.Thresholds
-    account: Callable[[], Explanation]
+    explain: Callable[[], Explanation]
     instant: bool = False
     cooldown_s: float = 0.0
 
@@ -70,7 +70,7 @@ class Behaviour(Protocol[M]):
     The instance holds what is constant there; all that changes is in its memory, a frozen ``msgspec.Struct`` which
     must come back from msgpack as it was. ``step`` must not change the memory that it is given, must depend on
     nothing but its arguments, and returns the very same memory where nothing has changed. A memory that has an
-    attribute ``rests`` and says True claims nothing, and is asked no more often than a fresh one: what is only
+    attribute ``idle`` and says True claims nothing, and is asked no more often than a fresh one: what is only
     remembered for later must not cost time at every record of an empty street.
 
     Attributes:
@@ -80,7 +80,7 @@ class Behaviour(Protocol[M]):
         kisa: The class of KISA's list, "" where there is none.
         places: The kinds of zones that it judges, "line" and "fence" for those kinds of lines; at a camera that has
             none of them it is not made. Empty where it needs neither.
-        wakes: At which records it is asked when its memory is fresh; with any other memory it is asked at every
+        triggers: At which records it is asked when its memory is fresh; with any other memory it is asked at every
             record that is not blind. What it claimed stays as it is while it is not asked.
     """
 
@@ -89,7 +89,7 @@ class Behaviour(Protocol[M]):
     onvif: ClassVar[str]
     kisa: ClassVar[str]
     places: ClassVar[frozenset[str]]
-    wakes: ClassVar[frozenset[Trigger]]
+    triggers: ClassVar[frozenset[Trigger]]
     Thresholds: ClassVar[type[thresholds.Thresholds]]
     Memory: ClassVar[type[msgspec.Struct]]
 

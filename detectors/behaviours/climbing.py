@@ -88,7 +88,7 @@ class Climbing:
     onvif: ClassVar[str] = ""
     kisa: ClassVar[str] = ""
     places: ClassVar[frozenset[str]] = frozenset({"fence"})
-    wakes: ClassVar[frozenset[Trigger]] = frozenset({"tracks"})
+    triggers: ClassVar[frozenset[Trigger]] = frozenset({"tracks"})
     Thresholds: ClassVar[type[thresholds.Thresholds]] = ClimbingThresholds
     Memory: ClassVar[type[msgspec.Struct]] = ClimbingMemory
 
@@ -101,17 +101,17 @@ class Climbing:
 
     def step(self, memory: ClimbingMemory, view: Observation) -> tuple[ClimbingMemory, Sequence[Candidate]]:
         """Who gets over a fence at this record."""
-        if not view.looked:
+        if not view.has_frame:
             return memory, ()
         now: dict[tuple[str, int], FenceContact] = {}
         for old in memory.climbers:
             if view.captured_at - old.seen_at <= UNSEEN_S:
                 now[old.fence, old.track] = old
         claims: list[Candidate] = []
-        for fence in view.ground.fences:
+        for fence in view.geometry.fences:
             if not view.holds(fence.line.schedule):
                 continue
-            for one in view.followed:
+            for one in view.objects:
                 if one.seen and one.credible:
                     claims += self._watch(fence, one, now, view)
         after = tuple(now.values())
@@ -180,7 +180,7 @@ def _claim(
         clarity=one.score * one.height,
         severity=2,
         thresholds=limits,
-        account=lambda: _account(line, climber, one, view, limits),
+        explain=lambda: _account(line, climber, one, view, limits),
         instant=True,
     )
 

@@ -99,7 +99,7 @@ class Fire:
     onvif: ClassVar[str] = ""
     kisa: ClassVar[str] = "FireDetection"
     places: ClassVar[frozenset[str]] = frozenset()
-    wakes: ClassVar[frozenset[Trigger]] = frozenset({"flames"})
+    triggers: ClassVar[frozenset[Trigger]] = frozenset({"flames"})
     Thresholds: ClassVar[type[thresholds.Thresholds]] = FireThresholds
     Memory: ClassVar[type[msgspec.Struct]] = FireMemory
 
@@ -188,7 +188,7 @@ def _claim(one: BurningRegion, view: Observation, limits: FireThresholds) -> Can
         clarity=(right - left) * (bottom - top),
         severity=2 if one.kind == "fire" else 1,
         thresholds=limits,
-        account=account,
+        explain=account,
     )
 
 

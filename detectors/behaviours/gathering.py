@@ -103,7 +103,7 @@ class Gathering:
     onvif: ClassVar[str] = ""
     kisa: ClassVar[str] = ""
     places: ClassVar[frozenset[str]] = frozenset()
-    wakes: ClassVar[frozenset[Trigger]] = frozenset({"tracks"})
+    triggers: ClassVar[frozenset[Trigger]] = frozenset({"tracks"})
     Thresholds: ClassVar[type[thresholds.Thresholds]] = GatheringThresholds
     Memory: ClassVar[type[msgspec.Struct]] = GatheringMemory
 
@@ -117,9 +117,9 @@ class Gathering:
 
     def step(self, memory: GatheringMemory, view: Observation) -> tuple[GatheringMemory, Sequence[Candidate]]:
         """The groups after a record; a claim for each that has been together for long enough."""
-        if not memory.groups and len(view.followed) < self._least:
+        if not memory.groups and len(view.objects) < self._least:
             return memory, ()
-        seen = self._clusters(view) if view.looked else []
+        seen = self._clusters(view) if view.has_frame else []
         left = list(memory.groups)
         now: list[Group] = []
         for cluster in seen:
@@ -128,7 +128,7 @@ class Gathering:
                 left.remove(before)
             now.append(_group(before, cluster, view))
         for one in left:
-            if not view.looked:  # a still camera: they are as they were
+            if not view.has_frame:  # a still camera: they are as they were
                 now.append(msgspec.structs.replace(one, until=view.captured_at))
             elif view.captured_at - one.until <= SCATTERED_S:
                 now.append(one)
@@ -138,9 +138,9 @@ class Gathering:
     def _clusters(self, view: Observation) -> list[_Cluster]:
         """Those around somebody who has enough people near, the largest first; nobody is in two."""
         people, needs, reaches = [], [], []
-        for one in view.followed:
+        for one in view.objects:
             if one.credible:
-                limits = self._limits.at(view, view.ground.at(one.x, one.y), one.label)
+                limits = self._limits.at(view, view.geometry.at(one.x, one.y), one.label)
                 if one.label in limits.labels:
                     people.append(one)
                     needs.append(limits.people)
@@ -176,7 +176,7 @@ class Gathering:
             clarity=len(group.tracks) * group.height,
             severity=2 if group.most >= CROWD * limits.people else 1,
             thresholds=limits,
-            account=lambda: _account(group, view, limits),
+            explain=lambda: _account(group, view, limits),
             cooldown_s=limits.cooldown_s,
         )
         return (claim,)
@@ -198,7 +198,7 @@ def _group(before: Group | None, cluster: _Cluster, view: Observation) -> Group:
     count = len(cluster.members)
     return Group(
         first=TrackPoint(cluster.x, cluster.y, now) if before is None else before.first,
-        zone=view.ground.at(cluster.x, cluster.y) if before is None else before.zone,
+        zone=view.geometry.at(cluster.x, cluster.y) if before is None else before.zone,
         since=now if before is None else before.since,
         until=now,
         tracks=tuple(one.id for one in cluster.members),

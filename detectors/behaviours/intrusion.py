@@ -67,7 +67,7 @@ class Intrusion:
     onvif: ClassVar[str] = "RuleEngine/FieldDetector/ObjectsInside"
     kisa: ClassVar[str] = "Intrusion"
     places: ClassVar[frozenset[str]] = ZONES
-    wakes: ClassVar[frozenset[Trigger]] = frozenset({"tracks"})
+    triggers: ClassVar[frozenset[Trigger]] = frozenset({"tracks"})
     Thresholds: ClassVar[type[thresholds.Thresholds]] = IntrusionThresholds
     Memory: ClassVar[type[msgspec.Struct]] = ZoneDwells
 
@@ -97,7 +97,7 @@ def _claim(visit: ZoneDwell, view: Observation, limits: IntrusionThresholds) -> 
 
 
 def _account(visit: ZoneDwell, view: Observation, limits: IntrusionThresholds) -> Explanation:
-    zone = view.ground.zone(visit.zone)
+    zone = view.geometry.zone(visit.zone)
     share = min(visit.dwell_s / limits.dispatch_s, 1.0)
     factors = [
         scoring.make_factor("inside", ENTERED, zone=zone.id, kind=zone.kind),

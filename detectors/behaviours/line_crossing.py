@@ -79,7 +79,7 @@ class LineCrossing:
     onvif: ClassVar[str] = "RuleEngine/LineDetector/Crossed"
     kisa: ClassVar[str] = ""
     places: ClassVar[frozenset[str]] = frozenset({"line"})
-    wakes: ClassVar[frozenset[Trigger]] = frozenset({"tracks"})
+    triggers: ClassVar[frozenset[Trigger]] = frozenset({"tracks"})
     Thresholds: ClassVar[type[thresholds.Thresholds]] = LineCrossingThresholds
     Memory: ClassVar[type[msgspec.Struct]] = LineCrossingMemory
 
@@ -92,12 +92,12 @@ class LineCrossing:
 
     def step(self, memory: LineCrossingMemory, view: Observation) -> tuple[LineCrossingMemory, Sequence[Candidate]]:
         """Who crosses at this record."""
-        if not view.ground.borders or not (view.followed or memory.deaf):
+        if not view.geometry.borders or not (view.objects or memory.deaf):
             return memory, ()
-        movers = [one for one in view.followed if one.seen and one.credible]
+        movers = [one for one in view.objects if one.seen and one.credible]
         deaf = {(one.line, one.track): one for one in memory.deaf if view.captured_at - one.heard_at <= FORGET_S}
         claims = []
-        for border in view.ground.borders:
+        for border in view.geometry.borders:
             if not view.holds(border.line.schedule):
                 continue
             for one in movers:
@@ -141,7 +141,7 @@ def _claim(line: Line, one: TrackedObject, way: int, view: Observation, limits: 
         clarity=one.score * one.height,
         severity=2 if limits.alert else 1,
         thresholds=limits,
-        account=lambda: _account(line, one, way, view, limits),
+        explain=lambda: _account(line, one, way, view, limits),
         instant=True,
     )
 

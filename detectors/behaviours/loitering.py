@@ -117,7 +117,7 @@ class PastStay(msgspec.Struct, frozen=True):
     """A stay that is loitering, or was: whose look, until when, and how many went before it within the hour."""
 
     key: str
-    look: bytes
+    appearance: bytes
     until: float
     earlier: int
 
@@ -129,7 +129,7 @@ class LoiteringMemory(msgspec.Struct, frozen=True):
     known: tuple[PastStay, ...] = ()
 
     @property
-    def rests(self) -> bool:
+    def idle(self) -> bool:
         """Nobody is there: who has loitered matters when somebody comes."""
         return not self.visits
 
@@ -142,7 +142,7 @@ class Loitering:
     onvif: ClassVar[str] = "RuleEngine/LoiteringDetector/ObjectIsLoitering"
     kisa: ClassVar[str] = "Loitering"
     places: ClassVar[frozenset[str]] = ZONES
-    wakes: ClassVar[frozenset[Trigger]] = frozenset({"tracks"})
+    triggers: ClassVar[frozenset[Trigger]] = frozenset({"tracks"})
     Thresholds: ClassVar[type[thresholds.Thresholds]] = LoiteringThresholds
     Memory: ClassVar[type[msgspec.Struct]] = LoiteringMemory
 
@@ -180,10 +180,10 @@ def _known(visit: ZoneDwell, known: tuple[PastStay, ...], view: Observation) -> 
     key = f"{visit.zone}/{visit.tracks[0]}/{visit.since:.3f}"
     before = next((one for one in known if one.key == key), None)
     if before is not None:
-        return PastStay(key, visit.look, visit.until, before.earlier)
+        return PastStay(key, visit.appearance, visit.until, before.earlier)
     past = [one for one in known if one.until <= visit.since <= one.until + AGAIN_S]
-    earlier = 0 if view.light == "infrared" else sum(_alike(one.look, visit.look) for one in past)
-    return PastStay(key, visit.look, visit.until, earlier)
+    earlier = 0 if view.light == "infrared" else sum(_alike(one.appearance, visit.appearance) for one in past)
+    return PastStay(key, visit.appearance, visit.until, earlier)
 
 
 def _alike(one: bytes, other: bytes) -> bool:
@@ -212,7 +212,7 @@ def _claim(
 
 
 def _account(visit: ZoneDwell, view: Observation, needed_s: float, earlier: int) -> Explanation:
-    zone = view.ground.zone(visit.zone)
+    zone = view.geometry.zone(visit.zone)
     dwell_s = visit.dwell_s
     again = min(earlier, 2)
     longer = min(max(dwell_s / needed_s - 1, 0.0), 3.0 - again)

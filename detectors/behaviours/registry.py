@@ -74,9 +74,9 @@ def installed() -> dict[str, type[Behaviour[Any]]]:
             one = point.load()
         except (Exception, SystemExit) as error:
             raise BehaviourError(f"behaviour {point.name!r} ({point.value}) cannot be loaded: {error}") from error
-        if not all(hasattr(one, name) for name in ("kind", "places", "wakes", "Thresholds", "Memory", "step")):
+        if not all(hasattr(one, name) for name in ("kind", "places", "triggers", "Thresholds", "Memory", "step")):
             raise BehaviourError(
-                f"{point.value} is no behaviour: it lacks kind, places, wakes, Thresholds, Memory or step"
+                f"{point.value} is no behaviour: it lacks kind, places, triggers, Thresholds, Memory or step"
             )
         if one.kind in found:
             raise BehaviourError(f"{point.value} takes the kind {one.kind!r}, which {found[one.kind].__name__} has")

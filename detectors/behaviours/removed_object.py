@@ -64,7 +64,7 @@ class RemovedObject:
     onvif: ClassVar[str] = "RuleEngine/ObjectRemoved"
     kisa: ClassVar[str] = ""
     places: ClassVar[frozenset[str]] = ZONES
-    wakes: ClassVar[frozenset[Trigger]] = frozenset({"still"})
+    triggers: ClassVar[frozenset[Trigger]] = frozenset({"still"})
     Thresholds: ClassVar[type[thresholds.Thresholds]] = RemovedObjectThresholds
     Memory: ClassVar[type[msgspec.Struct]] = StationaryObjects
 
@@ -93,7 +93,7 @@ class RemovedObject:
 
 
 def _zone(one: StationaryObject, view: Observation) -> Zone | None:
-    areas = (area for area in view.ground.areas_of(ZONES) if area.contains(*one.foot))
+    areas = (area for area in view.geometry.areas_of(ZONES) if area.contains(*one.foot))
     return next((area.zone for area in areas if view.holds(area.zone.schedule)), None)
 
 
@@ -107,7 +107,7 @@ def _stood(one: StationaryObject, view: Observation) -> bool:
     """Whether what is gone is somebody who was found standing there: nobody took him."""
     left, top, right, bottom = one.box
     slack = stationary_objects.BESIDE * one.body
-    births = [(who.born.x, who.born.y) for who in view.followed] + [(one.born.x, one.born.y)] * bool(one.tracks)
+    births = [(who.born.x, who.born.y) for who in view.objects] + [(one.born.x, one.born.y)] * bool(one.tracks)
     return any(left - slack <= x <= right + slack and top - slack <= y <= bottom + slack for x, y in births)
 
 
@@ -123,7 +123,7 @@ def _claim(one: StationaryObject, zone: Zone, view: Observation, limits: Removed
         clarity=1.0,
         severity=2,
         thresholds=limits,
-        account=lambda: _account(one, zone, view, limits),
+        explain=lambda: _account(one, zone, view, limits),
         instant=True,
     )
 

@@ -95,7 +95,7 @@ class Running:
     onvif: ClassVar[str] = ""
     kisa: ClassVar[str] = ""
     places: ClassVar[frozenset[str]] = frozenset()
-    wakes: ClassVar[frozenset[Trigger]] = frozenset({"tracks"})
+    triggers: ClassVar[frozenset[Trigger]] = frozenset({"tracks"})
     Thresholds: ClassVar[type[thresholds.Thresholds]] = RunningThresholds
     Memory: ClassVar[type[msgspec.Struct]] = RunningMemory
 
@@ -110,13 +110,13 @@ class Running:
     def step(self, memory: RunningMemory, view: Observation) -> tuple[RunningMemory, Sequence[Candidate]]:
         """Who is fast after a record; a claim for each that is so for long enough."""
         least = self._least
-        fast = [one for one in view.followed if one.vx * one.vx + one.vy * one.vy >= least * one.height * one.height]
+        fast = [one for one in view.objects if one.vx * one.vx + one.vy * one.vy >= least * one.height * one.height]
         if not fast and not memory.runners:
             return memory, ()
         before = {one.track: one for one in memory.runners}
         now: list[Runner] = []
         claims: list[Candidate] = []
-        for one in view.followed:
+        for one in view.objects:
             runner = self._go(before.pop(one.id, None), one, view)
             if runner is not None:
                 now.append(runner)
@@ -127,7 +127,7 @@ class Running:
     def _go(self, before: Runner | None, one: TrackedObject, view: Observation) -> Runner | None:
         if not one.seen:
             return before if before is not None and view.captured_at - before.until <= UNSEEN_S else None
-        zone = before.zone if before is not None else view.ground.at(one.x, one.y)
+        zone = before.zone if before is not None else view.geometry.at(one.x, one.y)
         limits = self._limits.at(view, zone, one.label)
         if not one.credible or one.label not in limits.labels:
             return None
@@ -158,7 +158,7 @@ class Running:
             clarity=one.score * one.height,
             severity=1,
             thresholds=limits,
-            account=lambda: _account(runner, one, view, limits, pace),
+            explain=lambda: _account(runner, one, view, limits, pace),
             cooldown_s=limits.cooldown_s,
         )
         return (claim,)

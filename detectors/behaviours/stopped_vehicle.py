@@ -78,7 +78,7 @@ class StoppedVehicleBehaviour:
     onvif: ClassVar[str] = ""
     kisa: ClassVar[str] = ""
     places: ClassVar[frozenset[str]] = LANES
-    wakes: ClassVar[frozenset[Trigger]] = frozenset({"tracks"})
+    triggers: ClassVar[frozenset[Trigger]] = frozenset({"tracks"})
     Thresholds: ClassVar[type[thresholds.Thresholds]] = StoppedVehicleThresholds
     Memory: ClassVar[type[msgspec.Struct]] = StoppedVehicleMemory
 
@@ -98,7 +98,7 @@ class StoppedVehicleBehaviour:
         for stand in now:
             if stand.left_at is not None or _in_lane(stand, view):
                 continue
-            zone = view.ground.at(stand.x, stand.y)
+            zone = view.geometry.at(stand.x, stand.y)
             limits = self._limits.at(view, zone, stand.label)
             long_enough = limits.stand_s - TOLERANCE_S <= stand.stood_s <= limits.longest_s
             if long_enough and stand.label in limits.labels:
@@ -107,7 +107,7 @@ class StoppedVehicleBehaviour:
 
 
 def _in_lane(stand: StoppedVehicle, view: Observation) -> bool:
-    return any(area.contains(stand.x, stand.y) for area in view.ground.areas_of(LANES))
+    return any(area.contains(stand.x, stand.y) for area in view.geometry.areas_of(LANES))
 
 
 def _claim(stand: StoppedVehicle, zone: str, view: Observation, limits: StoppedVehicleThresholds) -> Candidate:
@@ -122,7 +122,7 @@ def _claim(stand: StoppedVehicle, zone: str, view: Observation, limits: StoppedV
         clarity=stand.score * stand.length,
         severity=2 if stand.stood_s >= limits.alert_at * limits.stand_s else 1,
         thresholds=limits,
-        account=lambda: _account(stand, zone, view, limits),
+        explain=lambda: _account(stand, zone, view, limits),
     )
 
 
@@ -140,7 +140,7 @@ def _account(stand: StoppedVehicle, zone: str, view: Observation, limits: Stoppe
     limit_ko, limit_en = scoring.duration(limits.stand_s)
     where_ko, where_en = "차로 밖에", "off the lane"
     if zone:
-        name = view.ground.zone(zone).name
+        name = view.geometry.zone(zone).name
         where_ko, where_en = f"차로 밖 '{name.ko}' 구역에", f"off the lane in '{name.en}'"
     sentence = {
         "ko": f"{when_ko} {where_ko} {who_ko} {long_ko} 동안 서 있음 (기준 {limit_ko})",

@@ -87,7 +87,7 @@ class WrongWay:
     onvif: ClassVar[str] = ""
     kisa: ClassVar[str] = ""
     places: ClassVar[frozenset[str]] = frozenset({"lane"})
-    wakes: ClassVar[frozenset[Trigger]] = frozenset({"tracks"})
+    triggers: ClassVar[frozenset[Trigger]] = frozenset({"tracks"})
     Thresholds: ClassVar[type[thresholds.Thresholds]] = WrongWayThresholds
     Memory: ClassVar[type[msgspec.Struct]] = WrongWayMemory
 
@@ -100,21 +100,21 @@ class WrongWay:
 
     def step(self, memory: WrongWayMemory, view: Observation) -> tuple[WrongWayMemory, Sequence[Candidate]]:
         """Who goes the wrong way after a record; a claim for each that has gone far enough."""
-        if not view.ground.lanes and not memory.contraries:
+        if not view.geometry.lanes and not memory.contraries:
             return memory, ()
         before = {(one.lane, one.track): one for one in memory.contraries}
         now: list[WrongWayTrack] = []
         claims: list[Candidate] = []
-        for lane in view.ground.lanes:
+        for lane in view.geometry.lanes:
             if not view.holds(lane.area.zone.schedule):
                 continue
-            for one in view.followed:
+            for one in view.objects:
                 contrary = self._go(lane, one, before.get((lane.area.zone.id, one.id)), view)
                 if contrary is not None:
                     now.append(contrary)
                     claims += self._claim(lane, contrary, one, view)
         known = {(one.lane, one.track) for one in now}
-        here = {one.id for one in view.followed}
+        here = {one.id for one in view.objects}
         for place, gone in before.items():
             if place not in known and gone.track not in here and view.captured_at - gone.until <= UNSEEN_S:
                 now.append(gone)
@@ -156,7 +156,7 @@ class WrongWay:
             clarity=one.score * one.height,
             severity=2 if limits.alert else 1,
             thresholds=limits,
-            account=lambda: _account(zone, contrary, one, view, limits),
+            explain=lambda: _account(zone, contrary, one, view, limits),
             cooldown_s=limits.cooldown_s,
         )
         return (claim,)

@@ -20,11 +20,11 @@ class Observation:
     Attributes:
         captured_at: Capture time, seconds UTC.
         elapsed_s: Since the record before, whichever it was; 0 at the first.
-        looked: A picture was scored; False at the ticks of a still camera, at which everybody stays as they were.
+        has_frame: A picture was scored; False at the ticks of a still camera, at which everybody stays as they were.
         detections: The whole record, with ``scene``, ``profile`` and keypoints.
         tracks: The tracker's arrays, for those who compute on all of them at once.
-        followed: The same, one after the other.
-        ground: The camera's geometry in pixels.
+        objects: The same, one after the other.
+        geometry: The camera's geometry in pixels.
     """
 
     def __init__(
@@ -38,10 +38,10 @@ class Observation:
     ) -> None:
         self.detections = detections
         self.captured_at = detections.captured_at
-        self.looked = detections.gap is None
+        self.has_frame = detections.gap is None
         self.tracks = tracks
-        self.followed = followed
-        self.ground = ground
+        self.objects = followed
+        self.geometry = ground
         self.elapsed_s = elapsed_s
         self._schedules = schedules
 
@@ -58,14 +58,14 @@ class Observation:
         record = self.detections
         if record.keypoints is None or one.detection < 0:
             return None
-        if record.asked is not None and not record.asked[one.detection]:
+        if record.pose_requested is not None and not record.pose_requested[one.detection]:
             return None
         pose: Float32 = record.keypoints[one.detection]
         return pose
 
-    def look(self, one: TrackedObject) -> UInt8:
+    def appearance(self, one: TrackedObject) -> UInt8:
         """Somebody's (K,) running colour descriptor, for ``models.appearance.similarity``."""
-        look: UInt8 = self.tracks.look[one.row]
+        look: UInt8 = self.tracks.appearance[one.row]
         return look
 
     @cached_property

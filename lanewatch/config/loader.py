@@ -73,7 +73,7 @@ class SiteFile:
         """Findings at places of ``site`` become problems at lines of the file."""
         for finding in findings:
             line, pointer = locate(self._root, finding.location)
-            self.problems.append(Problem(str(self.path), line, pointer, finding.what, finding.mend))
+            self.problems.append(Problem(str(self.path), line, pointer, finding.what, finding.fix))
         self.problems.sort(key=lambda problem: problem.line)
 
     def _settle_urls(self, environment: Mapping[str, str], resolve: bool) -> None:

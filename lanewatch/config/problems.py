@@ -16,7 +16,7 @@ class Finding(msgspec.Struct, frozen=True):
 
     location: Location
     what: str
-    mend: str
+    fix: str
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -27,18 +27,18 @@ class Problem(msgspec.Struct, frozen=True):
         line: from 1.
         pointer: the place within the site, such as ``cameras[0].zones[1].polygon``.
         what: what is wrong.
-        mend: what to do.
+        fix: what to do.
     """
 
     file: str
     line: int
     pointer: str
     what: str
-    mend: str
+    fix: str
 
     def __str__(self) -> str:
         at = f" [{self.pointer}]" if self.pointer else ""
-        return f"{self.file}:{self.line}: {self.what}; {self.mend}{at}"
+        return f"{self.file}:{self.line}: {self.what}; {self.fix}{at}"
 
 
 class SiteError(ValueError):

@@ -110,7 +110,7 @@ def assignment_cost(row: Float64, look: Float32, boxes: BoxArrays, n: int, hidde
     if away > reach or size > SIZE_RANGE:
         return FAR
     place = away * away / (row[PXX] + NOISE * NOISE) / 2
-    return float(place + (size / SIZE_RANGE) ** 2 + LOOK_COST * (1 - appearance_similarity(look, boxes.look[n])))
+    return float(place + (size / SIZE_RANGE) ** 2 + LOOK_COST * (1 - appearance_similarity(look, boxes.appearance[n])))
 
 
 @compiled
@@ -140,7 +140,7 @@ def match(
             unnamed = row[LABEL] == 0 and other == 0
             if strong or unnamed or lively:
                 cost[t, n] = assignment_cost(
-                    row, rows.look[t], boxes, n, hidden[n], wide if strong or unnamed else WEAK_REACH
+                    row, rows.appearance[t], boxes, n, hidden[n], wide if strong or unnamed else WEAK_REACH
                 )
                 some = some or cost[t, n] < COST_LIMIT
     if some:
@@ -154,11 +154,11 @@ def match(
 @compiled
 def take(limits: TrackerLimits, now: float, rows: TrackArrays, t: int, boxes: BoxArrays, n: int, hidden: float) -> bool:
     """Gives track ``t`` its box ``n``; true where that confirmed it."""
-    row, look, label = rows.motion[t], rows.look[t], int(boxes.labels[n])
+    row, look, label = rows.motion[t], rows.appearance[t], int(boxes.labels[n])
     if hidden <= HIDDEN and (label or row[LABEL] == 0):
         renew = np.float32(0.5 if row[HITS] < 2 else 1 - np.exp(-row[SINCE_S] / LOOK_S))
         for k in range(len(look)):
-            look[k] += renew * (np.float32(boxes.look[n, k]) - look[k])
+            look[k] += renew * (np.float32(boxes.appearance[n, k]) - look[k])
     correct(limits, now, row, boxes, n, hidden)
     rows.votes[t, label] += boxes.scores[n]
     choose_label(row, rows.votes[t])
@@ -180,7 +180,7 @@ def relink(limits: TrackerLimits, rows: TrackArrays, t: int, found: Int64) -> No
         if other[SEEN_AT] >= row[BORN_AT] or not compatible_classes(limits, row[LABEL], other[LABEL]):
             continue
         away = np.hypot(row[BORN_X] - other[LAST_X], row[BORN_Y] - other[LAST_Y]) / other[SCALE]
-        like = appearance_similarity(rows.look[o], rows.look[t])
+        like = appearance_similarity(rows.appearance[o], rows.appearance[t])
         if away > RELINK_REACH or like < RELINK_LIKE or abs(np.log(row[SCALE] / other[SCALE])) > SIZE_RANGE:
             continue
         if away + 5 * (1 - like) < least:
@@ -238,7 +238,7 @@ def starts_track(limits: TrackerLimits, boxes: BoxArrays, n: int, free: Bool) ->
 @compiled
 def gather_tracks(rows: TrackArrays, chosen: Int64, found: Int64, births: Int64) -> tuple[TrackArrays, Int64]:
     """The chosen tracks in their order, and empty rows for births after them."""
-    total, labels, k = len(chosen) + len(births), rows.votes.shape[1], rows.look.shape[1]
+    total, labels, k = len(chosen) + len(births), rows.votes.shape[1], rows.appearance.shape[1]
     ids, boxes, look = np.zeros(total, np.int64), np.zeros(total, np.int64), np.zeros((total, k), np.float32)
     after = TrackArrays(ids, np.zeros((total, COLUMNS)), np.zeros((total, labels)), look)
     for i in range(len(chosen)):
@@ -249,7 +249,7 @@ def gather_tracks(rows: TrackArrays, chosen: Int64, found: Int64, births: Int64)
         for c in range(labels):
             after.votes[i, c] = rows.votes[t, c]
         for c in range(k):
-            look[i, c] = rows.look[t, c]
+            look[i, c] = rows.appearance[t, c]
     return after, boxes
 
 
@@ -320,7 +320,7 @@ def _step(sources: int) -> Callable[..., Result]:
         for i in range(born):
             after.ids[old + i], taken[old + i] = next_id + i, births[i]
             begin(now, after, old + i, boxes, births[i])
-        return after.ids, after.motion, after.votes, after.look, taken, visible_tracks(limits, after.motion)
+        return after.ids, after.motion, after.votes, after.appearance, taken, visible_tracks(limits, after.motion)
 
     return step
 

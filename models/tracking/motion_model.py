@@ -65,7 +65,7 @@ class TrackArrays(NamedTuple):
     ids: Int64
     motion: Float64
     votes: Float64
-    look: Float32
+    appearance: Float32
 
 
 class BoxArrays(NamedTuple):
@@ -74,7 +74,7 @@ class BoxArrays(NamedTuple):
     xyxy: Float64
     scores: Float64
     labels: UInt8
-    look: UInt8
+    appearance: UInt8
     width: float
     height: float
 
@@ -200,8 +200,8 @@ def begin(now: float, rows: TrackArrays, t: int, boxes: BoxArrays, n: int) -> No
     row[BORN_AT], row[SEEN_AT], row[SCORE], row[HITS], row[LABEL] = now, now, boxes.scores[n], 1, boxes.labels[n]
     row[BORN_BORDER] = at_border(box, boxes)
     rows.votes[t, boxes.labels[n]] = boxes.scores[n]
-    for k in range(rows.look.shape[1]):
-        rows.look[t, k] = boxes.look[n, k]
+    for k in range(rows.appearance.shape[1]):
+        rows.appearance[t, k] = boxes.appearance[n, k]
 
 
 @compiled

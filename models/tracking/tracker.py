@@ -53,7 +53,7 @@ class TrackerState(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         ids: (T,) int64.
         motion: (T, C) float64, columns as ``models.tracking.motion_model`` names them.
         votes: (T, L) float64, the summed scores of each label.
-        look: (T, K) float32, the running mean of the boxes' colour descriptors.
+        appearance: (T, K) float32, the running mean of the boxes' colour descriptors.
     """
 
     clock: float
@@ -61,7 +61,7 @@ class TrackerState(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     ids: Int64
     motion: Float64
     votes: Float64
-    look: Float32
+    appearance: Float32
 
 
 class Tracks(msgspec.Struct, frozen=True, eq=False, kw_only=True):
@@ -80,7 +80,7 @@ class Tracks(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         seen_at: (N,) float64, capture time of the last hit.
         seen: (N,) bool, matched in this very record.
         detection: (N,) int64, the index of the record's box, or -1.
-        look: (N, K) uint8, the running colour descriptor.
+        appearance: (N, K) uint8, the running colour descriptor.
     """
 
     ids: Int64
@@ -95,7 +95,7 @@ class Tracks(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     seen_at: Float64
     seen: Bool
     detection: Int64
-    look: UInt8
+    appearance: UInt8
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -116,7 +116,7 @@ class Tracks(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             seen_at=np.zeros(0),
             seen=np.zeros(0, np.bool_),
             detection=np.zeros(0, np.int64),
-            look=np.zeros((0, 0), np.uint8),
+            appearance=np.zeros((0, 0), np.uint8),
         )
 
 
@@ -142,16 +142,16 @@ class Tracker:
             ids=np.zeros(0, np.int64),
             motion=np.zeros((0, motion_model.COLUMNS)),
             votes=np.zeros((0, len(LABELS))),
-            look=np.zeros((0, 0), np.float32),
+            appearance=np.zeros((0, 0), np.float32),
         )
 
     def update(self, state: TrackerState, detections: Detections) -> tuple[TrackerState, Tracks]:
         """The state after a record, and the tracks that are alive then. Records come in the order of capture."""
         now = detections.captured_at
         passed = max(now - state.clock, 0.0) if state.clock == state.clock else 0.0
-        look = state.look
-        if len(detections) and look.shape[1] != detections.look.shape[1]:  # another descriptor: nothing to compare with
-            look = np.zeros((len(look), detections.look.shape[1]), np.float32)
+        look = state.appearance
+        if len(detections) and look.shape[1] != detections.appearance.shape[1]:  # another descriptor: nothing to compare with
+            look = np.zeros((len(look), detections.appearance.shape[1]), np.float32)
         # The kernel changes none of them, but for a record's read-only arrays it would be compiled a second time
         ids, motion, votes, look, found, alive = step(
             *self._limits,
@@ -166,16 +166,16 @@ class Tracker:
             detections.xyxy.astype(np.float64),
             detections.scores.astype(np.float64),
             _own(detections.labels),
-            _own(detections.look),
+            _own(detections.appearance),
             float(detections.width),
             float(detections.height),
         )
         next_id = max(state.next_id, int(ids[-1]) + 1) if len(ids) else state.next_id
-        after = TrackerState(clock=now, next_id=next_id, ids=ids, motion=motion, votes=votes, look=look)
+        after = TrackerState(clock=now, next_id=next_id, ids=ids, motion=motion, votes=votes, appearance=look)
         return after, self._tracks(after, found, alive)
 
     def _tracks(self, state: TrackerState, found: Int64, alive: Int64) -> Tracks:
-        rows, ids, look = state.motion, state.ids, state.look
+        rows, ids, look = state.motion, state.ids, state.appearance
         if len(alive) < len(ids):  # else they are the state's own, which nobody writes to
             rows, ids, look, found = rows[alive], ids[alive], look[alive], found[alive]
         return Tracks(
@@ -191,7 +191,7 @@ class Tracker:
             seen_at=rows[:, motion_model.SEEN_AT],
             seen=found >= 0,
             detection=found,
-            look=look.astype(np.uint8),
+            appearance=look.astype(np.uint8),
         )
 
 

@@ -72,9 +72,9 @@ SCHEMA = pa.schema(
         ("xyxy", pa.list_(pa.float32())),
         ("scores", pa.list_(pa.float32())),
         ("labels", pa.list_(pa.uint8())),
-        ("look", pa.list_(pa.uint8())),
+        ("appearance", pa.list_(pa.uint8())),
         ("keypoints", pa.list_(pa.float32())),
-        ("asked", pa.list_(pa.bool_())),
+        ("pose_requested", pa.list_(pa.bool_())),
         ("profile", pa.string()),
         ("scene", _SCENE),
         ("model", pa.string()),
@@ -83,6 +83,9 @@ SCHEMA = pa.schema(
     ],
     metadata={"lanewatch": f"detections {VERSION}"},
 )
+
+_EARLIER_NAMES = {"look": "appearance", "asked": "pose_requested"}
+"""Columns that release 0.1.0 wrote under other names."""
 
 
 class ArchiveError(ValueError):
@@ -209,7 +212,8 @@ def _opened(file: Path) -> pq.ParquetFile:
         table = pq.ParquetFile(file)
     except (pa.ArrowInvalid, OSError) as error:
         raise ArchiveError(f"{file}: cannot be read as Parquet ({error}); restore it, or take it out") from error
-    missing = [name for name in SCHEMA.names if name not in table.schema_arrow.names]
+    present = {_EARLIER_NAMES.get(name, name) for name in table.schema_arrow.names}
+    missing = [name for name in SCHEMA.names if name not in present]
     if missing:
         raise ArchiveError(f"{file}: no detections archive: the columns {', '.join(missing)} are missing")
     return table
@@ -230,8 +234,10 @@ def _batches(files: Sequence[Path]) -> Iterator[tuple[Path, pa.RecordBatch]]:
 
 
 def _completed_batches(table: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
-    for batch in table.iter_batches(batch_size=READ_ROWS, columns=SCHEMA.names):
-        yield _completed(batch).cast(SCHEMA)
+    columns = [name for name in table.schema_arrow.names if _EARLIER_NAMES.get(name, name) in SCHEMA.names]
+    for batch in table.iter_batches(batch_size=READ_ROWS, columns=columns):
+        renamed = batch.rename_columns([_EARLIER_NAMES.get(name, name) for name in batch.schema.names])
+        yield _completed(renamed).select(SCHEMA.names).cast(SCHEMA)
 
 
 def _completed(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -255,7 +261,7 @@ def _columns(rows: Sequence[Detections]) -> pa.RecordBatch:
 
 def _flat(row: Detections) -> dict[str, Any]:
     values = msgspec.structs.asdict(row)
-    for name in ("xyxy", "scores", "labels", "look", "keypoints", "asked"):
+    for name in ("xyxy", "scores", "labels", "appearance", "keypoints", "pose_requested"):
         values[name] = None if values[name] is None else np.ascontiguousarray(values[name]).reshape(-1)
     scene = row.scene
     values["scene"] = {
@@ -283,7 +289,7 @@ def _burning(flame: Flame) -> tuple[float, ...]:
 
 
 def _records(batch: pa.RecordBatch, file: Path) -> Iterator[Detections]:
-    arrays = {name: _lists(batch.column(name)) for name in ("xyxy", "scores", "labels", "look", "keypoints", "asked")}
+    arrays = {name: _lists(batch.column(name)) for name in ("xyxy", "scores", "labels", "appearance", "keypoints", "pose_requested")}
     plain = batch.select(
         ["camera", "epoch", "slot", "captured_at", "received_at", "width", "height", "profile", "scene", "model", "gap"]
     ).to_pylist()
@@ -301,9 +307,9 @@ def _records(batch: pa.RecordBatch, file: Path) -> Iterator[Detections]:
             xyxy=values["xyxy"].reshape(count, 4),
             scores=values["scores"],
             labels=values["labels"],
-            look=values["look"].reshape(count, -1) if count else np.zeros((0, 0), np.uint8),
+            appearance=values["appearance"].reshape(count, -1) if count else np.zeros((0, 0), np.uint8),
             keypoints=None if values["keypoints"] is None else values["keypoints"].reshape(count, 17, 3),
-            asked=values["asked"],
+            pose_requested=values["pose_requested"],
         )
 
 

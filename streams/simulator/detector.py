@@ -85,7 +85,7 @@ class NamedBoxes(NamedTuple):
     xyxy: Float64
     scores: Float64
     labels: UInt8
-    look: UInt8
+    appearance: UInt8
 
 
 class SimulatedFrame(NamedTuple):
@@ -93,7 +93,7 @@ class SimulatedFrame(NamedTuple):
 
     named: NamedBoxes
     moved: Float64
-    moved_look: UInt8
+    moved_appearance: UInt8
 
 
 def visible(boxes: Float64, size: tuple[int, int]) -> Float64:
@@ -174,7 +174,7 @@ def record(camera: str, slot: int, size: tuple[int, int], boxes: NamedBoxes) -> 
         xyxy=boxes.xyxy.astype(np.float32).reshape(-1, 4),
         scores=boxes.scores.astype(np.float32),
         labels=boxes.labels,
-        look=boxes.look,
+        appearance=boxes.appearance,
         model=MODEL,
     )
 
@@ -245,7 +245,7 @@ def _with_parts(own: NamedBoxes, boxes: Float64, look: UInt8, rng: np.random.Gen
         np.concatenate([own.xyxy, part]),
         np.concatenate([own.scores, np.minimum(scores, 0.6)]),
         np.concatenate([own.labels, names]),
-        np.concatenate([own.look, look]),
+        np.concatenate([own.appearance, look]),
     )
 
 

@@ -27,7 +27,7 @@ class FalsePositives:
 
     boxes: Float64
     shown: Float64
-    look: UInt8
+    appearance: UInt8
 
     @classmethod
     def draw(cls, rng: np.random.Generator, look: UInt8) -> FalsePositives:
@@ -46,7 +46,7 @@ class FalsePositives:
             np.concatenate([named.xyxy, boxes]),
             np.concatenate([named.scores, scores]),
             np.concatenate([named.labels, np.full(len(boxes), PERSON, np.uint8)]),
-            np.concatenate([named.look, np.repeat(self.look, len(boxes), axis=0)]),
+            np.concatenate([named.appearance, np.repeat(self.appearance, len(boxes), axis=0)]),
         )
 
 

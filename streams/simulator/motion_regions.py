@@ -55,7 +55,7 @@ def add(named: NamedBoxes, moved: Float64, look: UInt8, size: tuple[int, int]) -
         np.concatenate([named.xyxy, moved[rows]]),
         np.concatenate([named.scores, np.full(len(rows), SCORE)]),
         np.concatenate([named.labels, np.full(len(rows), UNKNOWN, np.uint8)]),
-        np.concatenate([named.look, look[rows]]),
+        np.concatenate([named.appearance, look[rows]]),
     )
 
 

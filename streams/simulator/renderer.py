@@ -146,7 +146,7 @@ class NightRenderer:
         moved = np.concatenate([glimpse.moved, *others]) if warm else np.zeros((0, 4))
         count = len(moved) - len(glimpse.moved) if warm else 0
         strange = self._strange[self._rng.integers(len(self._strange), size=count)]
-        look = np.concatenate([glimpse.moved_look, strange]) if warm else strange[:0]
+        look = np.concatenate([glimpse.moved_appearance, strange]) if warm else strange[:0]
         named = self._clutter.add(glimpse.named, self._rng)
         moved, look = motion_regions.merged(moved, look)
         boxes = motion_regions.add(named, moved, look, (WIDTH, HEIGHT))

@@ -95,7 +95,7 @@ def seen(number: int) -> Detections:
         xyxy=np.zeros((0, 4), np.float32),
         scores=np.zeros(0, np.float32),
         labels=np.zeros(0, np.uint8),
-        look=np.zeros((0, 144), np.uint8),
+        appearance=np.zeros((0, 144), np.uint8),
         model="made up",
     )
 

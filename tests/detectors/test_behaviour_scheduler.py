@@ -36,7 +36,7 @@ class Dark:
     onvif: ClassVar = "VideoSource/ImageTooDark"
     kisa: ClassVar = ""
     places: ClassVar = frozenset[str]()
-    wakes: ClassVar = frozenset({"picture"})
+    triggers: ClassVar = frozenset({"picture"})
     Thresholds: ClassVar = Loitering.Thresholds
     Memory: ClassVar = Seen
 
@@ -61,7 +61,7 @@ class Dark:
                     clarity=1.0,
                     severity=1,
                     thresholds=Loitering.Thresholds(),
-                    account=lambda: Explanation((Factor("dark", 0.3),), {"ko": "어두움", "en": "dark"}),
+                    explain=lambda: Explanation((Factor("dark", 0.3),), {"ko": "어두움", "en": "dark"}),
                 )
             )
         return Seen(memory.count + 1), claims
@@ -206,7 +206,7 @@ def test_one_that_cannot_say_why_is_raised_all_the_same(plug: Plug, account: Any
     class Mute(Dark):
         def step(self, memory: Seen, view: Observation) -> tuple[Seen, list[Candidate]]:
             after, claims = super().step(memory, view)
-            return after, [claim._replace(account=account) for claim in claims]
+            return after, [claim._replace(explain=account) for claim in claims]
 
     plug(Mute)
     (event,) = opened(watch([record(NOON)], site()), "gloom")

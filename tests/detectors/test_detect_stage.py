@@ -86,8 +86,8 @@ def test_frames_of_many_cameras_come_out_in_their_order_in_one_call() -> None:
         )  # fmt: skip
         assert (one.width, one.height, one.model, one.gap) == (WIDTH, HEIGHT, "painted", None)
         np.testing.assert_allclose(one.xyxy, [box])
-        assert one.look.shape == (1, appearance.SIZE)
-        assert appearance.similarity(one.look, appearance.describe(picture(box), one.xyxy))[0, 0] == pytest.approx(1)
+        assert one.appearance.shape == (1, appearance.SIZE)
+        assert appearance.similarity(one.appearance, appearance.describe(picture(box), one.xyxy))[0, 0] == pytest.approx(1)
 
 
 def test_ticks_pass_with_their_gap_and_are_not_looked_at() -> None:
@@ -177,7 +177,7 @@ def test_what_moves_and_has_no_name_is_unknown(moved: Box, found: int) -> None:
     seen = DetectStage(PaintedDetector())([frame(picture((50, 50, 80, 150)), scene=scene)])[0]
     assert [LABELS[label] for label in seen.labels] == ["person"] + ["unknown"] * found
     assert all(seen.scores[1:] == np.float32(UNKNOWN_SCORE))
-    assert seen.look.shape == (1 + found, appearance.SIZE)
+    assert seen.appearance.shape == (1 + found, appearance.SIZE)
     assert (seen.xyxy >= 0).all()
     assert (seen.xyxy <= (WIDTH, HEIGHT) * 2).all()
     assert seen.scene == scene
@@ -249,7 +249,7 @@ def test_the_bundled_detector_gives_the_same_alone_and_in_batches(bundled: NanoD
     for one, other in zip(worker(frames), [worker([given])[0] for given in frames], strict=True):
         assert one.slot == other.slot
         np.testing.assert_array_equal(one.xyxy, other.xyxy)
-        np.testing.assert_array_equal(one.look, other.look)
+        np.testing.assert_array_equal(one.appearance, other.appearance)
 
 
 class PaintedPose:
@@ -278,10 +278,10 @@ def test_joints_are_asked_for_of_those_who_may_lie_and_of_nobody_else() -> None:
         ]
     )
     assert pose.boxes == [[300, 200, 400, 300]]
-    assert both.asked is not None
+    assert both.pose_requested is not None
     assert both.keypoints is not None
     lying = int(np.argmax(both.xyxy[:, 0]))
-    assert both.asked.tolist() == [row == lying for row in range(2)]
+    assert both.pose_requested.tolist() == [row == lying for row in range(2)]
     np.testing.assert_allclose(both.keypoints[lying], [(350, 250, 1)] * 17)
     assert not both.keypoints[1 - lying].any()
-    assert (alone.asked, alone.keypoints, nobody.asked, nobody.keypoints) == (None, None, None, None)
+    assert (alone.pose_requested, alone.keypoints, nobody.pose_requested, nobody.keypoints) == (None, None, None, None)

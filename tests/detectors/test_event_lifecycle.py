@@ -46,7 +46,7 @@ def claim(at: float, *, score: float = 0.5, **changes: Any) -> Candidate:
         clarity=1.0,
         severity=1,
         thresholds=Loitering.Thresholds(),
-        account=lambda: Explanation((Factor("dwell", score),), {"ko": "배회", "en": "loitering"}),
+        explain=lambda: Explanation((Factor("dwell", score),), {"ko": "배회", "en": "loitering"}),
     )
     return usual._replace(**changes)
 

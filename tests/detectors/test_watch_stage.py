@@ -146,7 +146,7 @@ def crowd(seed: int, fps: float = 3.0, seconds: float = 60.0) -> list[Detections
                 xyxy=one.xyxy[keep],
                 scores=one.scores[keep].tolist(),
                 labels=one.labels[keep].tolist(),
-                look=one.look[keep],
+                appearance=one.appearance[keep],
             )
         )
     return result
@@ -322,7 +322,7 @@ def test_a_box_that_is_none_does_no_harm(box: tuple[float, ...]) -> None:
             xyxy=np.vstack([one.xyxy, np.array([box], np.float32)]),
             scores=[*one.scores.tolist(), 0.9],
             labels=[*one.labels.tolist(), 1],
-            look=np.vstack([one.look, np.full((1, 144), 9, np.uint8)]),
+            appearance=np.vstack([one.appearance, np.full((1, 144), 9, np.uint8)]),
         )
         for one in loiterer(15)
     ]
@@ -382,5 +382,5 @@ def test_somebody_else_inherits_no_stay_over_a_hole() -> None:
     after = detections([lambda _: (330, 320)], fps=5, seconds=8, start=NOON + 20, epoch=2)
     moved = detections([lambda _: (500, 500)], fps=5, seconds=8, start=NOON + 20, epoch=2)
     assert opened(watch([*came, *moved], SITE))
-    other = [msgspec.structs.replace(one, look=one.look[:, ::-1].copy()) for one in after]
+    other = [msgspec.structs.replace(one, appearance=one.appearance[:, ::-1].copy()) for one in after]
     assert not opened(watch([*came, *other], SITE))

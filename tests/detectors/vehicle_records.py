@@ -72,7 +72,7 @@ def seen(
             look[[number * 7 % 144, (number * 7 + 3) % 144]] = 180
             looks.append(look)
         look_rows = np.array(looks, np.uint8).reshape(-1, 144)
-        records.append(record(start + time, xyxy=boxes, scores=scores, labels=labels, look=look_rows))
+        records.append(record(start + time, xyxy=boxes, scores=scores, labels=labels, appearance=look_rows))
     return records
 
 

@@ -109,7 +109,7 @@ def detections(
                 xyxy=boxes,
                 scores=[score] * len(spots),
                 labels=[label] * len(spots),
-                look=looks[[number for number, _ in spots]],
+                appearance=looks[[number for number, _ in spots]],
             )
         )
     return records
@@ -123,7 +123,7 @@ def record(
     xyxy: Any = (),
     scores: Iterable[float] = (),
     labels: Iterable[int] = (),
-    look: Any = None,
+    appearance: Any = None,
     **changes: Any,
 ) -> Detections:
     """One record of the camera ``lane``."""
@@ -140,7 +140,7 @@ def record(
             xyxy=boxes,
             scores=np.array(list(scores), np.float32),
             labels=np.array(list(labels), np.uint8),
-            look=np.zeros((len(boxes), 144), np.uint8) if look is None else look,
+            appearance=np.zeros((len(boxes), 144), np.uint8) if appearance is None else appearance,
             model="double",
             gap=gap,
         ),

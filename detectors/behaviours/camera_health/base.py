@@ -93,13 +93,13 @@ class CameraHealthMemory(msgspec.Struct, frozen=True):
 
     Attributes:
         held: Its sign.
-        usual: What is usual, by the kind of light.
+        baseline: What is usual, by the kind of light.
         at: Capture time of the last look.
         count: What the kind counts for itself.
     """
 
     held: HeldCondition = HeldCondition()
-    usual: dict[str, Baseline] = {}
+    baseline: dict[str, Baseline] = {}
     at: float = 0.0
     count: float = 0.0
 
@@ -158,7 +158,7 @@ class CameraHealthBehaviour(ABC, Generic[T]):
     onvif: ClassVar[str] = ""
     kisa: ClassVar[str] = ""
     places: ClassVar[frozenset[str]] = frozenset()
-    wakes: ClassVar[frozenset[Trigger]] = frozenset({"picture"})
+    triggers: ClassVar[frozenset[Trigger]] = frozenset({"picture"})
     Thresholds: ClassVar[type[thresholds.Thresholds]] = HealthThresholds
     Memory: ClassVar[type[msgspec.Struct]] = CameraHealthMemory
 
@@ -193,7 +193,7 @@ class CameraHealthBehaviour(ABC, Generic[T]):
 
     def _claim(self, held: HeldCondition, view: Observation, limits: T) -> Candidate:
         lasted_s = held.until - held.since
-        ground = view.ground
+        ground = view.geometry
 
         def account() -> Explanation:
             longer = min(math.log10(max(lasted_s / max(limits.hold_s, 1.0), 1.0)), 2.0)
@@ -214,11 +214,11 @@ class CameraHealthBehaviour(ABC, Generic[T]):
             clarity=1.0,
             severity=2 if lasted_s >= limits.alert_s else 1,
             thresholds=limits,
-            account=account,
+            explain=account,
         )
 
     def _sentence(self, lasted_s: float, value: float, view: Observation, limits: T) -> dict[str, str]:
-        name = view.ground.camera.name
+        name = view.geometry.camera.name
         wrong_ko, wrong_en = self.words(value, limits)
         for_ko, for_en = scoring.duration(math.floor(lasted_s + 1e-6))
         return {

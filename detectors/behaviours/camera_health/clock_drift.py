@@ -60,9 +60,9 @@ class ClockDrift(CameraHealthBehaviour[ClockDriftThresholds]):
         if told is None:
             return memory, HealthReading(None)
         passed_s = now - memory.at
-        known: Baseline | None = memory.usual.get("all") if 0 <= passed_s < BELIEVED_S else None
+        known: Baseline | None = memory.baseline.get("all") if 0 <= passed_s < BELIEVED_S else None
         mean = update_baseline(known, (told,), passed_s, MEAN_S)
-        memory = msgspec.structs.replace(memory, usual={"all": mean}, at=now)
+        memory = msgspec.structs.replace(memory, baseline={"all": mean}, at=now)
         off_s = mean.values[0]
         bad = True if abs(off_s) >= limits.off_s else None
         return memory, HealthReading(False if abs(off_s) < limits.off_s / 2 else bad, off_s, limits.off_s)

@@ -61,7 +61,7 @@ class Covered(CameraHealthBehaviour[CoveredThresholds]):
         """See ``CameraHealthBehaviour.sign``."""
         scene, now, light = view.detections.scene, view.captured_at, view.light
         passed_s, memory = now - memory.at, msgspec.structs.replace(memory, at=now)
-        usual = memory.usual.get(light)
+        usual = memory.baseline.get(light)
         bad: bool | None = False
         share = 1.0
         if usual is not None and usual.known:
@@ -72,7 +72,7 @@ class Covered(CameraHealthBehaviour[CoveredThresholds]):
                 bad = None if light != "day" and scene.brightness < DARK else True
         if bad is False and not memory.held.on:
             learns = update_baseline(usual, (scene.contrast, scene.sharpness), passed_s, USUAL_S)
-            memory = msgspec.structs.replace(memory, usual=memory.usual | {light: learns})
+            memory = msgspec.structs.replace(memory, baseline=memory.baseline | {light: learns})
         return memory, HealthReading(bad, share, limits.left)
 
     def words(self, value: float, limits: CoveredThresholds) -> tuple[str, str]:

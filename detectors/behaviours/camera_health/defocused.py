@@ -62,9 +62,9 @@ class Defocused(CameraHealthBehaviour[DefocusedThresholds]):
         scene, now, light = view.detections.scene, view.captured_at, view.light
         passed_s, memory = now - memory.at, msgspec.structs.replace(memory, at=now)
         if scene.familiar is not None and scene.familiar < STRANGE:
-            return msgspec.structs.replace(memory, usual={}), HealthReading(False)
+            return msgspec.structs.replace(memory, baseline={}), HealthReading(False)
         focus = scene.sharpness / max(scene.contrast, 1.0) ** 2
-        usual = memory.usual.get(light)
+        usual = memory.baseline.get(light)
         bad: bool | None = False
         share = 1.0
         if usual is not None and usual.known:
@@ -75,7 +75,7 @@ class Defocused(CameraHealthBehaviour[DefocusedThresholds]):
                 bad = True
         if bad is False and not memory.held.on:
             learns = update_baseline(usual, (focus, scene.contrast), passed_s, USUAL_S)
-            memory = msgspec.structs.replace(memory, usual=memory.usual | {light: learns})
+            memory = msgspec.structs.replace(memory, baseline=memory.baseline | {light: learns})
         return memory, HealthReading(bad, share, limits.left)
 
     def words(self, value: float, limits: DefocusedThresholds) -> tuple[str, str]:

@@ -56,7 +56,7 @@ class Frozen(CameraHealthBehaviour[FrozenThresholds]):
     ) -> tuple[CameraHealthMemory, HealthReading]:
         """See ``CameraHealthBehaviour.sign``. ``usual`` holds the longest stand and the last one; ``count`` the lively seconds."""
         stands_s, now = view.detections.scene.frozen_s, view.captured_at
-        longest_s, last_s = memory.usual["all"].values if "all" in memory.usual else (0.0, 0.0)
+        longest_s, last_s = memory.baseline["all"].values if "all" in memory.baseline else (0.0, 0.0)
         if stands_s < last_s:  # it has changed in between
             longest_s = min(max(longest_s, last_s), LONGEST_S)
         passed_s = now - memory.at
@@ -64,7 +64,7 @@ class Frozen(CameraHealthBehaviour[FrozenThresholds]):
         if stands_s < passed_s <= _STEP_S:
             lively_s = min(lively_s + passed_s, LIVELY_S)
         usual = {"all": Baseline((longest_s, stands_s))}
-        memory = msgspec.structs.replace(memory, usual=usual, at=now, count=lively_s)
+        memory = msgspec.structs.replace(memory, baseline=usual, at=now, count=lively_s)
         needed_s = max(limits.hold_s, limits.times * longest_s)
         if stands_s == 0:
             return memory, HealthReading(False, stands_s, needed_s)

@@ -46,7 +46,7 @@ class SignalLost(CameraHealthBehaviour[SignalLostThresholds]):
     kind: ClassVar[str] = "signal_lost"
     name: ClassVar[LocalizedName] = LocalizedName(ko="영상 신호 끊김", en="Signal lost")
     onvif: ClassVar[str] = "VideoSource/SignalLoss"
-    wakes: ClassVar[frozenset[Trigger]] = frozenset({"blind"})
+    triggers: ClassVar[frozenset[Trigger]] = frozenset({"blind"})
     Thresholds: ClassVar[type[thresholds.Thresholds]] = SignalLostThresholds
 
     def sign(

@@ -130,7 +130,7 @@ def advance(memory: StationaryObjects, view: Observation, away: float) -> Statio
     """
     if not memory.things and not view.detections.scene.still:
         return memory
-    if not view.looked:  # nothing moves: what is there stays, and nobody comes
+    if not view.has_frame:  # nothing moves: what is there stays, and nobody comes
         return msgspec.structs.replace(
             memory, things=tuple(msgspec.structs.replace(one, seen_at=view.captured_at) for one in memory.things)
         )
@@ -170,7 +170,7 @@ def detected_class(one: StationaryObject, view: Observation) -> str:
 
 
 def _bodies(view: Observation) -> Iterator[PersonBox]:
-    for one in view.followed:
+    for one in view.objects:
         if one.label in SOMEBODY and (one.seen or one.label == PERSON):
             yield PersonBox(one.box, _length(one), one.id, one.born)
     for box in view.detections.scene.moved:

@@ -87,11 +87,11 @@ def advance(
 
     The very same tuple where there are none.
     """
-    vehicles = [one for one in view.followed if one.label in labels and one.seen] if view.looked else []
+    vehicles = [one for one in view.objects if one.label in labels and one.seen] if view.has_frame else []
     if not stands and not any(_came(one, view) for one in vehicles):
         return stands
     standing = [one for one in stands if one.left_at is None]
-    if not view.looked:
+    if not view.has_frame:
         return tuple(_wait(one, view) for one in standing)
     free = {one.id: one for one in vehicles}
     result = []

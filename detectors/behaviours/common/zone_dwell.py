@@ -65,7 +65,7 @@ class ZoneDwell(msgspec.Struct, frozen=True):
     y: float
     height: float
     box: Box
-    look: bytes
+    appearance: bytes
     label: int
     score: float
     confidence: float
@@ -103,7 +103,7 @@ def dwell_candidate(
         clarity=visit.clarity,
         severity=severity,
         thresholds=limits,
-        account=account,
+        explain=account,
         cooldown_s=cooldown_s,
     )
 
@@ -112,15 +112,15 @@ def advance(
     visits: tuple[ZoneDwell, ...], view: Observation, kinds: frozenset[str], graces: Resolver[V]
 ) -> tuple[ZoneDwell, ...]:
     """The visits to the zones of those kinds after a record; the very same tuple where nothing has changed."""
-    if not visits and not view.followed:
+    if not visits and not view.objects:
         return visits
-    here = [one for one in view.followed if one.seen and one.credible]
+    here = [one for one in view.objects if one.seen and one.credible]
     result: list[ZoneDwell] = []
-    for area in view.ground.areas_of(kinds):
+    for area in view.geometry.areas_of(kinds):
         if not view.holds(area.zone.schedule):
             continue
         mine = [visit for visit in visits if visit.zone == area.zone.id]
-        if view.looked:
+        if view.has_frame:
             inside = {one.id: one for one in here if area.contains(one.x, one.y)}
             if mine or inside:
                 result += _look(area, mine, inside, view, graces)
@@ -154,7 +154,7 @@ def _look(
     for visit in absent:
         missed_s = 0.0 if visit.missed_s is None else visit.missed_s + view.elapsed_s
         limits = graces.at(view, visit.zone, visit.label)
-        outside = any(one.id == visit.track and one.seen for one in view.followed)
+        outside = any(one.id == visit.track and one.seen for one in view.objects)
         if missed_s <= (limits.exit_grace_s if outside else limits.occlusion_grace_s):
             yield msgspec.structs.replace(visit, missed_s=missed_s)
 
@@ -184,7 +184,7 @@ def _enter(area: PixelZone, one: TrackedObject, view: Observation, since: float 
         y=one.y,
         height=one.height,
         box=one.box,
-        look=view.tracks.look[one.row].tobytes(),
+        appearance=view.tracks.appearance[one.row].tobytes(),
         label=one.label,
         score=one.score,
         confidence=one.score,
@@ -206,7 +206,7 @@ def _stay(visit: ZoneDwell, one: TrackedObject, view: Observation, own_since: fl
         y=one.y,
         height=one.height,
         box=one.box,
-        look=view.tracks.look[one.row].tobytes(),
+        appearance=view.tracks.appearance[one.row].tobytes(),
         label=one.label,
         score=one.score,
         confidence=visit.confidence + (one.score - visit.confidence) * share,
@@ -239,14 +239,14 @@ def _same_person(one: TrackedObject, absent: Iterable[ZoneDwell], view: Observat
     """The visitor that has vanished near where and shortly before this track was born, and looks like it."""
     if view.captured_at - one.born.at > YOUNG_S:
         return None
-    look = view.tracks.look[one.row]
+    look = view.tracks.appearance[one.row]
     best, best_distance = None, math.inf
     for visit in absent:
         apart_s = one.born.at - visit.until
         distance = math.hypot(one.born.x - visit.x, one.born.y - visit.y) / max(visit.height, 1.0)
         if distance >= best_distance or distance > REACH + HURRY * min(max(apart_s, 0.0), AWAY_S):
             continue
-        if look.size and visit.look and similarity(look[None], np.frombuffer(visit.look, np.uint8)[None])[0, 0] < ALIKE:
+        if look.size and visit.appearance and similarity(look[None], np.frombuffer(visit.appearance, np.uint8)[None])[0, 0] < ALIKE:
             continue
         best, best_distance = visit, distance
     return best

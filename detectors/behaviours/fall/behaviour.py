@@ -87,7 +87,7 @@ class Fall:
     onvif: ClassVar[str] = ""
     kisa: ClassVar[str] = "Falldown"
     places: ClassVar[frozenset[str]] = frozenset()
-    wakes: ClassVar[frozenset[Trigger]] = frozenset({"tracks", "boxes"})
+    triggers: ClassVar[frozenset[Trigger]] = frozenset({"tracks", "boxes"})
     Thresholds: ClassVar[type[thresholds.Thresholds]] = FallThresholds
     Memory: ClassVar[type[msgspec.Struct]] = FallMemory
 
@@ -101,7 +101,7 @@ class Fall:
     def step(self, memory: FallMemory, view: Observation) -> tuple[FallMemory, Sequence[Candidate]]:
         """Who is upright and who is down after a record; a claim for each who fell and stays down."""
         now = view.captured_at
-        if view.looked:
+        if view.has_frame:
             who = lying_persons.split_by_posture(view)
             low, noted = bool(who.low), memory.stood and 0 <= now - memory.stood[-1].at < NOTED_S
             if low or memory.downs or not noted:
@@ -159,7 +159,7 @@ class Fall:
             clarity=down.score * lying_persons.longer_side(down.box),
             severity=3 if down.until - down.since >= limits.dispatch_s else 2,
             thresholds=limits,
-            account=lambda: _account(down, view, limits),
+            explain=lambda: _account(down, view, limits),
             cooldown_s=limits.cooldown_s,
         )
 
@@ -167,7 +167,7 @@ class Fall:
 def _zone(down: LyingPerson, view: Observation) -> str:
     """Of the place where he went down; he may crawl out of it."""
     left, _, right, bottom = down.place
-    return view.ground.at((left + right) / 2, bottom)
+    return view.geometry.at((left + right) / 2, bottom)
 
 
 def _account(down: LyingPerson, view: Observation, limits: FallThresholds) -> Explanation:

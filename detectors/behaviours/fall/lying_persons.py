@@ -113,7 +113,7 @@ def split_by_posture(view: Observation) -> PersonRows:
     """Who is upright in a record, and who is low."""
     record = view.detections
     boxes, labels, scores = record.xyxy.tolist(), record.labels.tolist(), record.scores.tolist()
-    lies = set() if record.asked is None or record.keypoints is None else _lying(record.asked, record.keypoints)
+    lies = set() if record.pose_requested is None or record.keypoints is None else _lying(record.pose_requested, record.keypoints)
     upright, low = [], []
     for row, ((left, top, right, bottom), label) in enumerate(zip(boxes, labels, strict=True)):
         width, height = right - left, bottom - top
@@ -146,7 +146,7 @@ def person_boxes(view: Observation, rows: Sequence[int]) -> list[PersonBox]:
     if not rows:
         return []
     record = view.detections
-    tracks = {one.detection: one for one in view.followed}
+    tracks = {one.detection: one for one in view.objects}
     found = []
     for row in rows:
         track = tracks.get(row)

@@ -80,7 +80,7 @@ def update_walkers(walkers: tuple[TrackedWalker, ...], view: Observation) -> tup
     before = {one.track: one for one in walkers}
     result = [
         _look(before.pop(one.id, None), one, now)
-        for one in view.followed
+        for one in view.objects
         if one.seen and one.credible and one.label == PERSON
     ]
     result += [one for one in before.values() if 0 <= now - one.looks[-1].at <= FRESH_S]

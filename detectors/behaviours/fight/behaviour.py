@@ -144,7 +144,7 @@ class Fight:
     onvif: ClassVar[str] = ""
     kisa: ClassVar[str] = "Violence"
     places: ClassVar[frozenset[str]] = frozenset()
-    wakes: ClassVar[frozenset[Trigger]] = frozenset({"boxes"})
+    triggers: ClassVar[frozenset[Trigger]] = frozenset({"boxes"})
     Thresholds: ClassVar[type[thresholds.Thresholds]] = FightThresholds
     Memory: ClassVar[type[msgspec.Struct]] = FightMemory
 
@@ -180,7 +180,7 @@ class Fight:
         self, memory: FightMemory, view: Observation
     ) -> tuple[Box | None, tuple[Look, ...], tuple[Sample, ...]]:
         """Who changes fastest, and the looks and samples after a record; none where nobody is near anybody."""
-        people = outlines(view) if view.looked else []
+        people = outlines(view) if view.has_frame else []
         close = near(people, self._limits.at(view, "", PERSON).within)
         if not close and not memory.looks and not memory.samples:
             return None, (), ()
@@ -189,7 +189,7 @@ class Fight:
         if not close and not any(one.unrest for one in samples):
             return None, (), ()
         looks = memory.looks
-        if view.looked:
+        if view.has_frame:
             looks = (*(one for one in looks if now - one.at < SPAN_S - SLACK_S), Look(now, tuple(people)))
         return fastest, looks, samples
 
@@ -197,7 +197,7 @@ class Fight:
         """The fight that a sign's box shows by the thresholds of its place, if any."""
         left, _, right, bottom = sign.box or (0, 0, 0, 0)
         first = TrackPoint((left + right) / 2, bottom, view.captured_at)
-        zone = view.ground.at(first.x, first.y)
+        zone = view.geometry.at(first.x, first.y)
         if sign.box is None or sign.share(self._limits.at(view, zone, PERSON)) < 1:
             return None
         return Brawl(sign.since, zone, first, sign.box)
@@ -332,7 +332,7 @@ def _iou(one: Box, other: Box) -> float:
 
 def _claim(brawl: Brawl, sign: Sign, view: Observation, limits: FightThresholds) -> Candidate:
     left, top, right, bottom = brawl.box
-    there = [one for one in view.followed if one.label == PERSON and _iou(one.box, brawl.box) > SAME]
+    there = [one for one in view.objects if one.label == PERSON and _iou(one.box, brawl.box) > SAME]
     return Candidate(
         key="fight",
         zone=brawl.zone,
@@ -344,7 +344,7 @@ def _claim(brawl: Brawl, sign: Sign, view: Observation, limits: FightThresholds)
         clarity=sign.unrest * max(right - left, bottom - top),
         severity=2,
         thresholds=limits,
-        account=lambda: _account(brawl, sign, view, limits),
+        explain=lambda: _account(brawl, sign, view, limits),
         cooldown_s=limits.cooldown_s,
     )
 

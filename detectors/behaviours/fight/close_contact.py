@@ -98,10 +98,10 @@ class Clinches(msgspec.Struct, frozen=True):
 
 def follow(clinches: Clinches, view: Observation) -> Clinches:
     """Who is near whom after a record; the very same where nobody came, went or is near another."""
-    if not view.looked or not (view.followed or clinches.known):
+    if not view.has_frame or not (view.objects or clinches.known):
         return clinches
-    alive = [one.id for one in view.followed]
-    people = [one for one in view.followed if one.label == PERSON and one.credible and one.detection >= 0]
+    alive = [one.id for one in view.objects]
+    people = [one for one in view.objects if one.label == PERSON and one.credible and one.detection >= 0]
     if len(people) > MOST:
         people = sorted(people, key=lambda one: -one.score)[:MOST]
     before = {one.pair: one for one in clinches.near if one.pair[0] in alive and one.pair[1] in alive}

@@ -99,7 +99,7 @@ class SequenceBehaviour:
     onvif: ClassVar[str] = ""
     kisa: ClassVar[str] = ""
     places: ClassVar[frozenset[str]]
-    wakes: ClassVar[frozenset[Trigger]] = frozenset({"tracks"})
+    triggers: ClassVar[frozenset[Trigger]] = frozenset({"tracks"})
     composite: ClassVar[EventSequence]
     Thresholds: ClassVar[type[thresholds.Thresholds]] = SequenceThresholds
     Memory: ClassVar[type[msgspec.Struct]] = SequenceMemory
@@ -123,7 +123,7 @@ class SequenceBehaviour:
         paid = tuple(one for one in memory.paid if view.captured_at < one.until) if memory.paid else ()
         if not memory.stories and standing is memory.stands and not self._visitors(view):
             return (memory if len(paid) == len(memory.paid) else msgspec.structs.replace(memory, paid=paid)), ()
-        people = [one for one in view.followed if one.seen and one.credible and one.label not in VEHICLES]
+        people = [one for one in view.objects if one.seen and one.credible and one.label not in VEHICLES]
         told = [self._go_on(one, standing, people, view) for one in memory.stories]
         before = told = [self._judged(self._lowered(one, view, paid), view) for one in told]
         if self._may_begin(view):
@@ -138,10 +138,10 @@ class SequenceBehaviour:
 
     def _visitors(self, view: Observation) -> bool:
         """Whether anybody is where a story may begin on foot: asked at every record, so it must cost nothing."""
-        if self._foot is None or not view.looked:
+        if self._foot is None or not view.has_frame:
             return False
-        areas = self._areas_of(self._foot.where, view.ground)
-        for one in view.followed:
+        areas = self._areas_of(self._foot.where, view.geometry)
+        for one in view.objects:
             if one.label not in VEHICLES:
                 for area in areas:  # any() costs a generator for each of them
                     if area.contains(one.x, one.y):
@@ -181,8 +181,8 @@ class SequenceBehaviour:
                 known[zone] = self._lowered(zone_activity.begin_with_vehicle(stand, zone), view, paid)
             else:
                 known[zone] = msgspec.structs.replace(one, stand=stand, left_at=None)
-        if self._foot is not None and view.looked:
-            for area in self._areas_of(self._foot.where, view.ground):
+        if self._foot is not None and view.has_frame:
+            for area in self._areas_of(self._foot.where, view.geometry):
                 if area.zone.id not in known and view.holds(area.zone.schedule):
                     first = next((one for one in people if self._counts(one, area, view)), None)
                     if first is not None:
@@ -222,12 +222,12 @@ class SequenceBehaviour:
         """The zone that a vehicle stands by; "" off the lane; None where it may stand."""
         assert self._stop is not None
         nearest, least = None, self._stop.near * stand.length
-        for area in self._areas_of(self._stop.where, view.ground):
+        for area in self._areas_of(self._stop.where, view.geometry):
             apart = geometry.distance_to_polygon(area.corners, stand.x, stand.y)
             if apart <= least and view.holds(area.zone.schedule):
                 nearest, least = area.zone.id, apart
         if nearest is None and OFF_LANE in self._stop.where:
-            lanes = view.ground.areas_of(LANES)
+            lanes = view.geometry.areas_of(LANES)
             if lanes and not any(area.contains(stand.x, stand.y) for area in lanes):
                 return ""
         return nearest
@@ -246,14 +246,14 @@ class SequenceBehaviour:
             if now is None or now.left_at is not None:
                 one = msgspec.structs.replace(one, left_at=view.captured_at if now is None else now.left_at)
             else:
-                face = one.face
+                face = one.representative
                 if now.missed_s is None:
                     face = zone_activity.Representative(now.label, now.score, now.length, now.box, now.until)
-                one = msgspec.structs.replace(one, stand=now, until=max(one.until, now.until), face=face)
-        if not view.looked:
+                one = msgspec.structs.replace(one, stand=now, until=max(one.until, now.until), representative=face)
+        if not view.has_frame:
             return one
         areas = self._grounds(one, view)
-        labels = self._limits.at(view, one.zone, one.face.label).labels
+        labels = self._limits.at(view, one.zone, one.representative.label).labels
         people = [person for person in people if person.label in labels]
         inside = {p.id: p for p in people if any(area.contains(p.x, p.y) for area in areas)}
         near = 1.5 if self._stop is None else self._stop.near
@@ -263,8 +263,8 @@ class SequenceBehaviour:
     def _grounds(self, one: ZoneActivity, view: Observation) -> Sequence[PixelZone]:
         """Where people go in and out: its zone, or all that the first step names for a vehicle that is by none."""
         if one.zone:
-            return [area for area in view.ground.areas if area.zone.id == one.zone]
-        return () if self._stop is None else self._areas_of(self._stop.where, view.ground)
+            return [area for area in view.geometry.areas if area.zone.id == one.zone]
+        return () if self._stop is None else self._areas_of(self._stop.where, view.geometry)
 
     def _over(self, one: ZoneActivity, view: Observation) -> bool:
         now = view.captured_at
@@ -272,11 +272,11 @@ class SequenceBehaviour:
             return now - max(one.since, one.present_at) > PARKED_S
         if not one.steps:
             return now - one.until > TOUCHED_S
-        return now - one.until > self._limits.at(view, one.zone, one.face.label).calm_s
+        return now - one.until > self._limits.at(view, one.zone, one.representative.label).calm_s
 
     def _judged(self, one: ZoneActivity, view: Observation) -> ZoneActivity:
         """With the steps that are reached by now, and with what makes it graver or harmless."""
-        limits = self._limits.at(view, one.zone, one.face.label)
+        limits = self._limits.at(view, one.zone, one.representative.label)
         reached = list(one.steps)
         for step in self.composite.steps[len(reached) :]:
             late = bool(reached) and view.captured_at - reached[-1] > step.within_s
@@ -299,7 +299,7 @@ class SequenceBehaviour:
 
     def _claim(self, one: ZoneActivity, view: Observation) -> Candidate:
         composite = self.composite
-        limits = self._limits.at(view, one.zone, one.face.label)
+        limits = self._limits.at(view, one.zone, one.representative.label)
         gravest = [step.severity for step in composite.steps[: len(one.steps)]]
         gravest += [composite.raisers[number].severity for number in one.raised]
         most = min((composite.lowerers[number].at_most for number in one.lowered), default=3)
@@ -310,11 +310,11 @@ class SequenceBehaviour:
             until=one.until,
             tracks=one.tracks,
             born=one.born,
-            box=one.face.box,
-            clarity=one.face.score * one.face.height,
+            box=one.representative.box,
+            clarity=one.representative.score * one.representative.height,
             severity=min(max(gravest), most),
             thresholds=limits,
-            account=lambda: explanation.explain(composite, one, view),
+            explain=lambda: explanation.explain(composite, one, view),
             cooldown_s=limits.cooldown_s,
         )
 
@@ -322,7 +322,7 @@ class SequenceBehaviour:
 def _at(where: tuple[str, ...], zone: str, view: Observation) -> bool:
     if not zone:
         return OFF_LANE in where
-    return zone in where or view.ground.zone(zone).kind in where
+    return zone in where or view.geometry.zone(zone).kind in where
 
 
 def _lowers(lowerer: Mitigation, one: ZoneActivity, view: Observation) -> bool:
@@ -330,14 +330,14 @@ def _lowers(lowerer: Mitigation, one: ZoneActivity, view: Observation) -> bool:
         return view.holds(lowerer.schedule)
     if lowerer.what == "registered_visit":
         return view.registered(one.zone, one.means) is not None
-    hours = view.ground.zone(one.zone).owner_hours if one.zone else None
+    hours = view.geometry.zone(one.zone).owner_hours if one.zone else None
     return view.condition == "day" if hours is None else view.holds(hours)
 
 
 def _glimpses(areas: Sequence[PixelZone], view: Observation) -> list[PersonPosition]:
     """Persons that the detector saw there and who are not followed, and what moves there and has no name."""
     record = view.detections
-    followed = {one.detection for one in view.followed if one.credible and one.label == PERSON}
+    followed = {one.detection for one in view.objects if one.credible and one.label == PERSON}
     return [
         PersonPosition((left + right) / 2, bottom, bottom - top, label == PERSON)
         for row, ((left, top, right, bottom), label, sure) in enumerate(
@@ -352,7 +352,7 @@ def _things(one: ZoneActivity, areas: Sequence[PixelZone], view: Observation) ->
     """What lies in the zone, or is gone from it, since the story began; no vehicle, and nobody who stands still."""
     found = list(one.things)
     begin, end = one.since, math.inf if one.left_at is None else one.left_at
-    boxes = [other.box for other in view.followed]
+    boxes = [other.box for other in view.objects]
     if one.stand is not None:
         begin = max(begin, one.stand.since + SETTLES_S)
         boxes.append(one.stand.box)

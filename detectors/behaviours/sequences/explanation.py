@@ -22,7 +22,7 @@ def explain(composite: EventSequence, one: ZoneActivity, view: Observation) -> E
         scoring.make_factor("raised", composite.raisers[number].score, what=composite.raisers[number].what)
         for number in one.raised
     ]
-    factors += scoring.common_factors(view.condition, one.face.label, one.face.score)
+    factors += scoring.common_factors(view.condition, one.representative.label, one.representative.score)
     left = sum(factor.value for factor in factors)
     for number in one.lowered:
         lowerer = composite.lowerers[number]
@@ -41,7 +41,7 @@ def _sentence(composite: EventSequence, one: ZoneActivity, view: Observation) ->
     when_ko, when_en = scoring.WHEN[view.condition]
     where_ko, where_en = "차로 밖에서", "off the lane"
     if one.zone:
-        name = view.ground.zone(one.zone).name
+        name = view.geometry.zone(one.zone).name
         where_ko, where_en = f"'{name.ko}' 구역에서", f"at '{name.en}'"
     signs = [*composite.steps[: len(one.steps)], *(composite.raisers[number] for number in one.raised)]
     told = list(dict.fromkeys(phrase for sign in signs for phrase in [_phrase(sign, one)] if phrase[0]))

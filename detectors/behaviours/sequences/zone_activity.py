@@ -117,7 +117,7 @@ class ZoneActivity(msgspec.Struct, frozen=True):
         people: Tracks of those who came with the vehicle.
         crowd: How many came out of it.
         ways: When people of the vehicle set out into the zone: where it stands in or at it, nobody sees them leave it.
-        glimpsed: Those who are, or were last, seen there, followed or not.
+        untracked: Those who are, or were last, seen there, followed or not.
         inside: Who is in the zone.
         visits: How long each of those was there who have left, seconds.
         present_s: For how long somebody was there, all in all; without a vehicle, in one go.
@@ -132,14 +132,14 @@ class ZoneActivity(msgspec.Struct, frozen=True):
     since: float
     until: float
     born: TrackPoint
-    face: Representative
+    representative: Representative
     tracks: tuple[int, ...]
     stand: StoppedVehicle | None = None
     left_at: float | None = None
     people: tuple[int, ...] = ()
     crowd: int = 0
     ways: tuple[float, ...] = ()
-    glimpsed: UntrackedPresence | None = None
+    untracked: UntrackedPresence | None = None
     inside: tuple[ZonePresence, ...] = ()
     visits: tuple[float, ...] = ()
     present_s: float = 0.0
@@ -221,7 +221,7 @@ def update(story: ZoneActivity, scene: ZoneObservation) -> ZoneActivity:
         story, inside=tuple(stays[-MOST:]), visits=(*story.visits, *visits)[-MOST:], tracks=tracks
     )
     if here:
-        changed = msgspec.structs.replace(changed, face=_faced(changed, scene.inside[here[0].track], now))
+        changed = msgspec.structs.replace(changed, representative=_faced(changed, scene.inside[here[0].track], now))
     glimpsed = scene.persons or (scene.glimpses and changed.standing is not None)
     if not (here or glimpsed):
         return changed
@@ -233,7 +233,7 @@ def update(story: ZoneActivity, scene: ZoneObservation) -> ZoneActivity:
 
 def _way(story: ZoneActivity, spots: list[PersonPosition], named: bool, now: float) -> ZoneActivity:
     """With a way more where people are in the zone for a visit without a break, and not where they were before it."""
-    one, ways = story.glimpsed, story.ways
+    one, ways = story.untracked, story.ways
     if one is None:
         one = UntrackedPresence(now, named, way=False, x=spots[0].x, y=spots[0].y, from_x=spots[0].x, from_y=spots[0].y)
     elif now - story.present_at > TOGETHER_S:
@@ -244,7 +244,7 @@ def _way(story: ZoneActivity, spots: list[PersonPosition], named: bool, now: flo
     one = msgspec.structs.replace(one, named=one.named or named, x=spot.x, y=spot.y, moved=moved)
     if not one.way and one.named and now - one.since >= VISIT_S and (moved or not ways):
         one, ways = _set_out(msgspec.structs.replace(one, way=True)), (*ways, one.since)[-MOST:]
-    return msgspec.structs.replace(story, glimpsed=one, ways=ways)
+    return msgspec.structs.replace(story, untracked=one, ways=ways)
 
 
 def _set_out(one: UntrackedPresence) -> UntrackedPresence:
@@ -253,7 +253,7 @@ def _set_out(one: UntrackedPresence) -> UntrackedPresence:
 
 
 def _faced(story: ZoneActivity, one: TrackedObject, now: float) -> Representative:
-    return story.face if story.standing is not None else _face(one, now)
+    return story.representative if story.standing is not None else _face(one, now)
 
 
 def _present(story: ZoneActivity, followed: bool, now: float) -> ZoneActivity:
@@ -268,7 +268,7 @@ def _present(story: ZoneActivity, followed: bool, now: float) -> ZoneActivity:
 def _people(story: ZoneActivity, stand: StoppedVehicle, scene: ZoneObservation) -> ZoneActivity:
     """Those who came with the vehicle: born near it while it stands, or near it when it stopped."""
     now = scene.view.captured_at
-    more, crowd, ways, glimpsed = [], story.crowd, story.ways, story.glimpsed
+    more, crowd, ways, glimpsed = [], story.crowd, story.ways, story.untracked
     for one in scene.people:
         if one.id in story.people or one.id in more or stand.apart(one.x, one.y) > 4 * scene.near:
             continue
@@ -283,7 +283,7 @@ def _people(story: ZoneActivity, stand: StoppedVehicle, scene: ZoneObservation) 
     if not more:
         return story
     people = (*story.people, *more)[-MOST:]
-    return msgspec.structs.replace(story, people=people, crowd=crowd, ways=ways, glimpsed=glimpsed)
+    return msgspec.structs.replace(story, people=people, crowd=crowd, ways=ways, untracked=glimpsed)
 
 
 def _elsewhere(glimpsed: UntrackedPresence | None, one: TrackedObject) -> bool:

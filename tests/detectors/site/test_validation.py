@@ -187,7 +187,7 @@ def test_each_mistake_has_its_line_and_its_mend(tmp_path: Path, old: str, new: s
     fitting = [problem for problem in problems if what in problem.what]
     assert fitting, problems
     assert fitting[0].line == text.count("\n", 0, at) + 1
-    assert mend in fitting[0].mend
+    assert mend in fitting[0].fix
     assert len(problems) == 1
     assert "secret" not in str(problems)
 
@@ -271,7 +271,7 @@ def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
             "line": 16,
             "pointer": "cameras[0].zones[0].kind",
             "what": "`kind` closd is not known here",
-            "mend": "did you mean `closed`?",
+            "fix": "did you mean `closed`?",
         }
     ]
 

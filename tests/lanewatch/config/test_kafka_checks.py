@@ -124,7 +124,7 @@ def test_each_mistake_has_its_line_and_its_mend(
     fitting = [one for one in caught.value.problems if what in one.what]
     assert fitting, caught.value
     assert fitting[0].line == HEAD.count("\n") + line
-    assert mend in fitting[0].mend
+    assert mend in fitting[0].fix
     assert SECRET not in str(caught.value)
     assert "12345678" not in str(caught.value)
     assert len(caught.value.problems) <= 3

@@ -187,7 +187,7 @@ def test_each_mistake_has_its_line_and_its_mend(tmp_path: Path, old: str, new: s
     fitting = [one for one in caught.value.problems if what in one.what]
     assert fitting, caught.value
     assert fitting[0].line == line
-    assert mend in fitting[0].mend
+    assert mend in fitting[0].fix
     assert str(fitting[0]).startswith(f"{path}:{line}: ")
     assert SECRET not in str(caught.value)
     assert len(caught.value.problems) <= 3, "one mistake is not to be blamed on others"
@@ -340,5 +340,5 @@ def test_whatever_is_in_the_file_it_is_a_site_or_has_problems_with_lines(tmp_pat
     for problem in file.problems:
         assert 1 <= problem.line <= text.count("\n") + 1
         assert problem.what
-        assert problem.mend
+        assert problem.fix
     assert SECRET not in str(file.problems)

@@ -320,7 +320,7 @@ def test_tracks_say_which_box_they_were_seen_as() -> None:
         assert sorted(tracks.detection.tolist()) == [0, 1]
         assert np.allclose(tracks.scores, boxes.scores[tracks.detection])
         assert np.allclose(tracks.xyxy, boxes.xyxy[tracks.detection], atol=1e-3)
-        assert (tracks.look == boxes.look[tracks.detection]).all()
+        assert (tracks.appearance == boxes.appearance[tracks.detection]).all()
 
 
 def test_only_capture_time_counts() -> None:

@@ -46,7 +46,7 @@ def record(seconds: float, sights: Sequence[Sight], gap: Gap | None = None, look
         xyxy=np.array(boxes, np.float32).reshape(-1, 4),
         scores=np.array([s.score for s in sights], np.float32),
         labels=np.array([LABELS.index(s.label) for s in sights], np.uint8),
-        look=np.array([s.look[:look] for s in sights], np.uint8).reshape(len(sights), look),
+        appearance=np.array([s.look[:look] for s in sights], np.uint8).reshape(len(sights), look),
         gap=gap,
     )
 

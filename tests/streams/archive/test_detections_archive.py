@@ -30,7 +30,7 @@ def detections(slot: int, *, camera: str = "lane", boxes: int = 2, seed: int = 0
         "xyxy": random.random((boxes, 4), np.float32) * 500,
         "scores": random.random(boxes, np.float32),
         "labels": random.integers(0, 12, boxes).astype(np.uint8),
-        "look": random.integers(0, 255, (boxes, 24)).astype(np.uint8),
+        "appearance": random.integers(0, 255, (boxes, 24)).astype(np.uint8),
         "model": "nanodet-g",
     }
     return Detections(**(values | changes))  # type: ignore[arg-type]
@@ -47,10 +47,10 @@ def test_what_was_kept_comes_back_to_the_bit(
             1000 * index,
             boxes=count,
             seed=seed,
-            look=np.full((count, 24 if count else 0), index, np.uint8),
+            appearance=np.full((count, 24 if count else 0), index, np.uint8),
             gap="idle" if count == 0 else None,
             keypoints=np.full((count, 17, 3), 0.1, np.float32) if index % 2 else None,
-            asked=np.ones(count, bool) if index % 2 else None,
+            pose_requested=np.ones(count, bool) if index % 2 else None,
             scene=SceneMeasurements(
                 moved=((1.5, 2.5, 3.5, 4.5),) * count,
                 still=(StillRegion((0.5, 1.0, 2.0, 3.0), 4.25, 0.5),) * count,
@@ -173,3 +173,15 @@ def test_archives_of_older_releases_lack_what_those_could_not_see_and_are_read(t
     pq.write_table(table.set_column(at, "scene", kept), file)
     (record,) = detections_archive.read(tmp_path)
     assert record.scene == SceneMeasurements(brightness=90.0, still=(bag,), warm=True)
+
+
+def test_columns_that_the_first_release_named_otherwise_are_read(tmp_path: Path) -> None:
+    kept = detections(0, pose_requested=np.array([True, False]))
+    with DetectionsArchive(tmp_path) as writer:
+        writer.append(kept)
+    file = next(tmp_path.rglob("*.parquet"))
+    table = pq.read_table(file)
+    first_release = {"appearance": "look", "pose_requested": "asked"}
+    pq.write_table(table.rename_columns([first_release.get(name, name) for name in table.column_names]), file)
+    (record,) = detections_archive.read(tmp_path)
+    assert encode(record) == encode(kept)

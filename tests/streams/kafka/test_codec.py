@@ -102,9 +102,9 @@ def test_detections_come_back_as_they_went() -> None:
             xyxy=random.normal(0, 100, (count, 4)).astype(np.float32),
             scores=random.random(count, np.float32),
             labels=random.integers(0, 12, count, np.uint8),
-            look=random.integers(0, 255, (count, look), np.uint8),
+            appearance=random.integers(0, 255, (count, look), np.uint8),
             keypoints=random.random((count, 17, 3), np.float32) if asked else None,
-            asked=np.ones(count, np.bool_) if asked else None,
+            pose_requested=np.ones(count, np.bool_) if asked else None,
         )
         back = codec.decode_detections(came(codec.encode_detections(sent)))
         for name in sent.__struct_fields__:

@@ -96,7 +96,7 @@ def test_thieves_are_seen_in_the_zone_that_they_steal_from(one: SimulatedNight, 
 
 def content(record: Detections) -> tuple[object, ...]:
     """What a record says; where nothing was seen, an archive does not know how long a look would have been."""
-    boxes = (record.xyxy.tobytes(), record.scores.tobytes(), record.labels.tobytes(), record.look.tobytes())
+    boxes = (record.xyxy.tobytes(), record.scores.tobytes(), record.labels.tobytes(), record.appearance.tobytes())
     return record.slot, record.gap, record.profile, record.scene, *boxes
 
 

@@ -132,7 +132,7 @@ def test_the_memory_survives_a_checkpoint_and_what_is_unchanged_stays_the_same()
 
 def test_nothing_still_and_nothing_known_is_no_work() -> None:
     for made in (AbandonedObject, RemovedObject):
-        assert made.wakes == {"still"}
+        assert made.triggers == {"still"}
     watcher = WatchStage(site(), run="test")
     state = watcher.start("lane")
     for one in bag(LEAVES, seconds=40, until=20.0):

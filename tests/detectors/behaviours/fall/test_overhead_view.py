@@ -26,7 +26,7 @@ def test_who_walks_up_to_the_camera_and_waits_has_not_gone_down(pace: float, sto
         far = max(stops + pace * (10 - tick / 5), stops)
         half, tall, foot = 0.3 * FOCAL / far, 1.7 * FOCAL / far, ABOVE * FOCAL / far
         seen = [(500 - half, foot - tall, 500 + half, foot)]
-        records.append(record(NOON + tick / 5, xyxy=seen, scores=[0.9], labels=[PERSON], look=coat))
+        records.append(record(NOON + tick / 5, xyxy=seen, scores=[0.9], labels=[PERSON], appearance=coat))
     assert opened(watch(records, site()), "fall") == []
 
 

@@ -294,8 +294,8 @@ def _views(site: Site) -> list[Any]:
     watcher = WatchStage(site)
     post = watcher._made(site, "lane")
     assert post is not None
-    real = post.judge
-    post.judge = lambda memories, view, wakes: (shown.append(view), real(memories, view, wakes))[1]  # type: ignore
+    real = post.evaluate
+    post.evaluate = lambda memories, view, triggers: (shown.append(view), real(memories, view, triggers))[1]  # type: ignore
     state = watcher.start("lane")
     walkers = [Actor(along((0, 50, 600 + 40 * row), (20, 900, 600 + 40 * row)), "person") for row in range(3)]
     for one in seen(walkers, seconds=10):
