@@ -267,7 +267,7 @@ def test_with_three_walkers_and_no_vehicle_it_costs_next_to_nothing() -> None:
     site = lane_site()
     behaviour = ProduceTheft(_limits(site))
     shown = _views(site)[-1]
-    assert len(shown.followed) == 3
+    assert len(shown.objects) == 3
     memory = behaviour.start()
     assert behaviour.step(memory, shown) == (memory, ())
     assert behaviour.step(memory, shown)[0] is memory
