@@ -1,4 +1,4 @@
-"""A camera's post: what is constant there by one revision of the site, and which behaviours are asked when."""
+"""What is constant at a camera under one site revision, and which of its behaviours a record concerns."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ from lanewatch.config.site import BehaviourConfig, Camera, Site
 from lanewatch.records import BLIND, Detections, restore
 
 PICTURE_S = 2.0
-"""How often those are asked who judge the picture as a whole: the sampler reads colour and sharpness so often, and
-camera trouble has a minute to be noticed."""
+"""How often behaviours check the picture as a whole. The sampler measures colour and sharpness at this rate, and
+camera health events have a minute to be raised."""
 
 TRACKS, STILL, FLAMES, PICTURE, LOST, BOXES = 1, 2, 4, 8, 16, 32
 _BITS = {"tracks": TRACKS, "boxes": BOXES, "still": STILL, "flames": FLAMES, "picture": PICTURE, "blind": LOST}
+"""Triggers as bits, so that most records of most cameras cost a few comparisons: 48,000 records/s where one record in
+ten has boxes, 7,000 where each has three people (``benchmarks.behaviours --only speed``)."""
 
 SEVERITIES = (1, 2, 3)
 
@@ -32,13 +34,13 @@ log = metrics.log("watch")
 
 
 class Evaluation(NamedTuple):
-    """What the behaviours say of a record.
+    """The behaviours' results for a record.
 
     Attributes:
-        memories: Theirs after it, by kind, without those that are as at the start.
-        candidates: What those that were asked claim.
-        not_evaluated: Kinds that were not asked although what they claimed may go on.
-        failed: Kinds of those that raised.
+        memories: After the record, by kind; without memories that equal a fresh one.
+        candidates: Of the behaviours that were evaluated.
+        not_evaluated: Kinds that were not evaluated although their open events may continue.
+        failed: Kinds that raised an exception.
     """
 
     memories: dict[str, Any]
@@ -51,149 +53,162 @@ class _ScheduledBehaviour(NamedTuple):
     behaviour: Behaviour[Any]
     kind: str
     triggers: int
-    fresh: msgspec.Struct
+    fresh_memory: msgspec.Struct
 
 
 class CameraContext:
-    """What is constant at one camera.
+    """What is constant at one camera under one site revision: its geometry, schedules and behaviours.
 
     Attributes:
-        of_pictures: Kinds of the behaviours that judge the picture as a whole.
-        of_blindness: Kinds of those that are asked while nobody knows what happens in front of the camera.
+        picture_kinds: Kinds of the behaviours that check the picture as a whole.
+        blind_kinds: Kinds of the behaviours that are evaluated while the camera is blind.
     """
 
     def __init__(self, site: Site, camera: Camera, run: str) -> None:
         self.camera = camera
-        self.origin = EventSource(run, camera.id, site.digest)
+        self.source = EventSource(run, camera.id, site.digest)
         self.schedules = CameraSchedules(site, camera)
         places = {zone.kind for zone in camera.zones} | {line.kind for line in camera.lines}
-        self._asked = [
-            _asked(_made(one, Resolver(site, camera.id, kind, one.Thresholds), camera.id))
-            for kind, one in behaviours_of(site).items()
-            if site.behaviours.get(kind, BehaviourConfig()).enabled and (not one.places or one.places & places)
+        self._behaviours = [
+            _scheduled(_instance(behaviour, Resolver(site, camera.id, kind, behaviour.Thresholds), camera.id))
+            for kind, behaviour in behaviours_of(site).items()
+            if site.behaviours.get(kind, BehaviourConfig()).enabled
+            and (not behaviour.places or behaviour.places & places)
         ]
-        self.of_pictures = frozenset(one.kind for one in self._asked if one.triggers & PICTURE)
-        self.of_blindness = frozenset(one.kind for one in self._asked if one.triggers & LOST)
-        self._kinds = frozenset(one.kind for one in self._asked)
-        self._not_blind = self._kinds - self.of_blindness
+        self._kinds = frozenset(item.kind for item in self._behaviours)
+        self.picture_kinds = frozenset(item.kind for item in self._behaviours if item.triggers & PICTURE)
+        self.blind_kinds = frozenset(item.kind for item in self._behaviours if item.triggers & LOST)
         self._triggers = 0
-        for one in self._asked:
-            self._triggers |= one.triggers
-        self._grounds: dict[tuple[int, int], CameraGeometry] = {}
-        self._failing: set[str] = set()
+        for item in self._behaviours:
+            self._triggers |= item.triggers
+        self._geometries: dict[tuple[int, int], CameraGeometry] = {}
+        self._logged_failures: set[str] = set()
 
     def geometry(self, width: int, height: int) -> CameraGeometry:
-        """The geometry in pixels of frames of that size."""
-        made = self._grounds.get((width, height))
-        if made is None:
-            made = self._grounds[width, height] = CameraGeometry(self.camera, width, height)
-        return made
+        """The camera's geometry in pixels of frames of that size."""
+        geometry = self._geometries.get((width, height))
+        if geometry is None:
+            geometry = self._geometries[width, height] = CameraGeometry(self.camera, width, height)
+        return geometry
 
     def is_idle(self, memories: dict[str, Any]) -> bool:
-        """Whether nobody here has anything to do at a record that concerns nobody."""
-        if memories.keys() <= self.of_pictures:
+        """Whether no behaviour needs a record that triggers none."""
+        if memories.keys() <= self.picture_kinds:
             return True
-        return all(_rests(one) or kind in self.of_pictures for kind, one in memories.items())
+        return all(_is_idle(memory) or kind in self.picture_kinds for kind, memory in memories.items())
 
-    def triggers_of(self, detections: Detections, pictured_at: float) -> int:
-        """What in a record, tracks aside, may concern somebody here: bits, 0 for nothing.
+    def triggers_of(self, detections: Detections, picture_checked_at: float) -> int:
+        """The triggers of a record that some behaviour here has, as bits; tracks come later.
 
         Args:
             detections: the record.
-            pictured_at: capture time at which the picture as a whole was judged last.
+            picture_checked_at: capture time of the last check of the picture as a whole.
         """
         if detections.gap is not None:
             return LOST & self._triggers if detections.gap in BLIND else 0
-        scene = detections.scene
-        bits = STILL if scene.still else 0
-        if scene.flames:
-            bits |= FLAMES
+        triggers = STILL if detections.scene.still else 0
+        if detections.scene.flames:
+            triggers |= FLAMES
         if len(detections.scores) > 1:
-            bits |= BOXES
-        if not 0 <= detections.captured_at - pictured_at < PICTURE_S:
-            bits |= PICTURE
-        return bits & self._triggers
+            triggers |= BOXES
+        if not 0 <= detections.captured_at - picture_checked_at < PICTURE_S:
+            triggers |= PICTURE
+        return triggers & self._triggers
 
-    def evaluate(self, memories: dict[str, Any], shown: Observation, triggers: int) -> Evaluation:
-        """Asks those whom a record concerns, and those who remember something.
+    def evaluate(self, memories: dict[str, Any], observation: Observation, triggers: int) -> Evaluation:
+        """Evaluates the behaviours that the record triggers, and those whose memory is in use.
 
-        One that raises, or answers nonsense, costs itself only: it starts afresh, and what it claimed ends.
+        A behaviour that raises or returns an invalid result starts again from a fresh memory, and its open events
+        close. The other behaviours are not affected.
         """
-        if shown.objects:
+        if observation.objects:
             triggers |= TRACKS
-        claimed = []
+        if not memories.keys() <= self._kinds:  # a revision has disabled a behaviour
+            memories = {kind: memory for kind, memory in memories.items() if kind in self._kinds}
+        candidates = []
         changed: dict[str, Any] = {}
         failed: list[str] = []
-        if not memories.keys() <= self._kinds:  # a revision has switched something off
-            memories = {kind: one for kind, one in memories.items() if kind in self._kinds}
-        for behaviour, kind, on, fresh in self._asked:
-            memory = memories.get(kind)
-            if not triggers & on and (memory is None or on & PICTURE or triggers & LOST or _rests(memory)):
+        for item in self._behaviours:
+            memory = memories.get(item.kind)
+            if not _is_needed(item, memory, triggers):
                 continue
-            before = fresh if memory is None else _restored(memory, behaviour)
-            after, claims = self._step(behaviour, before, shown, failed)
-            if claims:
-                claimed.append((behaviour, claims))
+            before = item.fresh_memory if memory is None else _restored(memory, item.behaviour)
+            after, found = self._step(item.behaviour, before, observation, failed)
+            if found:
+                candidates.append((item.behaviour, found))
             if after is not before or (memory is not None and before is not memory):
-                changed[kind] = None if after == fresh else after
+                changed[item.kind] = None if after == item.fresh_memory else after
         if changed:
-            memories = {kind: one for kind, one in (memories | changed).items() if one is not None}
+            memories = {kind: memory for kind, memory in (memories | changed).items() if memory is not None}
+        return Evaluation(memories, candidates, self._not_evaluated(triggers), failed)
+
+    def _not_evaluated(self, triggers: int) -> Collection[str]:
         if triggers & LOST:
-            return Evaluation(memories, claimed, self._not_blind, failed)
-        return Evaluation(memories, claimed, () if triggers & PICTURE else self.of_pictures, failed)
+            return self._kinds - self.blind_kinds
+        return () if triggers & PICTURE else self.picture_kinds
 
     def _step(
-        self, behaviour: Behaviour[Any], memory: Any, shown: Observation, failed: list[str]
+        self, behaviour: Behaviour[Any], memory: Any, observation: Observation, failed: list[str]
     ) -> tuple[Any, Sequence[Candidate]]:
         try:
-            return _sound(behaviour, *behaviour.step(memory, shown))
-        except Exception:  # whatever a behaviour of somebody else raises
+            return _validated(behaviour, *behaviour.step(memory, observation))
+        except Exception:  # a plug-in may raise anything
             kind = behaviour.kind
             failed.append(kind)
-            if kind not in self._failing:  # told once; how often it happens is counted
-                self._failing.add(kind)
+            if kind not in self._logged_failures:  # logged once; every failure is counted
+                self._logged_failures.add(kind)
                 log.exception(
-                    "behaviour %s failed at camera %s, capture time %.3f: it starts afresh, and the others go on",
+                    "behaviour %s failed at camera %s, capture time %.3f: it starts again from a fresh memory",
                     kind,
                     self.camera.id,
-                    shown.captured_at,
+                    observation.captured_at,
                 )
             return behaviour.start(), ()
 
 
-def _made(behaviour: type[Behaviour[Any]], limits: Resolver[Any], camera: str) -> Behaviour[Any]:
+def _is_needed(item: _ScheduledBehaviour, memory: Any, triggers: int) -> bool:
+    """Whether a behaviour is evaluated: it is triggered, or its memory is in use and the camera is not blind."""
+    if triggers & item.triggers:
+        return True
+    return not (memory is None or item.triggers & PICTURE or triggers & LOST or _is_idle(memory))
+
+
+def _instance(behaviour: type[Behaviour[Any]], limits: Resolver[Any], camera: str) -> Behaviour[Any]:
     try:
         return behaviour(limits)
     except Exception as error:
-        raise BehaviourError(f"behaviour {behaviour.kind} cannot be made for camera {camera}: {error}") from error
+        raise BehaviourError(f"behaviour {behaviour.kind} cannot be created for camera {camera}: {error}") from error
 
 
-def _sound(behaviour: Behaviour[Any], memory: Any, claims: Sequence[Candidate]) -> tuple[Any, Sequence[Candidate]]:
-    """A behaviour's answer as it was given; nonsense is refused here, where it is known whose it is."""
-    if not isinstance(memory, behaviour.Memory):
-        raise TypeError(f"its memory is of type {type(memory).__name__}, not {behaviour.Memory.__name__}")
-    claims = tuple(claims)
-    for one in claims:
-        if not isinstance(one, Candidate):
-            raise TypeError(f"it claims something of type {type(one).__name__}")
-        if not math.isfinite(one.since + one.until + one.clarity + one.cooldown_s + sum(one.box) + sum(one.born)):
-            raise ValueError(f"a time, a place or the clarity of its claim {one.key} is no number")
-        if len(one.box) != 4 or one.severity not in SEVERITIES:
-            raise ValueError(f"its claim {one.key} has a box of {len(one.box)} and severity {one.severity}")
-    return memory, claims
-
-
-def _rests(memory: Any) -> bool:
-    return getattr(memory, "idle", False)
-
-
-def _asked(behaviour: Behaviour[Any]) -> _ScheduledBehaviour:
+def _scheduled(behaviour: Behaviour[Any]) -> _ScheduledBehaviour:
     bits = 0
-    for wake in behaviour.triggers:
-        bits |= _BITS[wake]
+    for trigger in behaviour.triggers:
+        bits |= _BITS[trigger]
     return _ScheduledBehaviour(behaviour, behaviour.kind, bits, behaviour.start())
 
 
+def _validated(behaviour: Behaviour[Any], memory: Any, found: Sequence[Candidate]) -> tuple[Any, Sequence[Candidate]]:
+    """A behaviour's result as it is; an invalid one is refused here, where the behaviour is known."""
+    if not isinstance(memory, behaviour.Memory):
+        raise TypeError(f"its memory is of type {type(memory).__name__}, not {behaviour.Memory.__name__}")
+    found = tuple(found)
+    for candidate in found:
+        if not isinstance(candidate, Candidate):
+            raise TypeError(f"it returned a candidate of type {type(candidate).__name__}")
+        times = candidate.since + candidate.until + candidate.cooldown_s
+        if not math.isfinite(times + candidate.clarity + sum(candidate.box) + sum(candidate.born)):
+            raise ValueError(f"candidate {candidate.key}: a time, a position or the clarity is not finite")
+        if len(candidate.box) != 4 or candidate.severity not in SEVERITIES:
+            raise ValueError(
+                f"candidate {candidate.key}: box of {len(candidate.box)} numbers, severity {candidate.severity}"
+            )
+    return memory, found
+
+
+def _is_idle(memory: Any) -> bool:
+    return getattr(memory, "idle", False)
+
+
 def _restored(memory: Any, behaviour: Behaviour[Any]) -> Any:
-    """A memory in its own type: after a decoding it has msgpack's."""
+    """A memory in its own type: after a decoding it consists of plain msgpack values."""
     return memory if isinstance(memory, msgspec.Struct) else restore(memory, behaviour.Memory)

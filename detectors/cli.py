@@ -243,7 +243,8 @@ def _loop(stage: str, city: WorkerContext, options: argparse.Namespace) -> State
     settings: WorkerSettings = {"instance": options.node is not None, "folder": options.spool}
     where = city.broker, city.topics
     if stage == "watch":
-        from detectors.watch_stage import CameraState, WatchStage
+        from detectors.camera_state import CameraState
+        from detectors.watch_stage import WatchStage
         from streams.kafka.workers.watch_worker import WatchWorker
 
         watch_of = partial(WatchStage, run=options.run)

@@ -78,7 +78,7 @@ class EventStates(msgspec.Struct, frozen=True):
     """All that is open on one camera, and what rests. ``held_back`` counts the claims that fell into a rest."""
 
     open: tuple[OpenEvent, ...] = ()
-    resting: tuple[Cooldown, ...] = ()
+    cooldowns: tuple[Cooldown, ...] = ()
     held_back: int = 0
 
 
@@ -107,7 +107,7 @@ def update_events(
     """
     now = view.captured_at
     before = {(one.kind, one.key): one for one in episodes.open}
-    resting = {(one.kind, one.key): one for one in episodes.resting if one.until > now}
+    cooldowns = {(one.kind, one.key): one for one in episodes.cooldowns if one.until > now}
     held_back = episodes.held_back
     after: list[OpenEvent] = []
     events: list[Event] = []
@@ -115,7 +115,7 @@ def update_events(
         for claim in claims:
             place = (behaviour.kind, claim.key)
             one = before.pop(place, None)
-            if one is None and place in resting:
+            if one is None and place in cooldowns:
                 held_back += 1
                 continue
             changed, state = _open(behaviour, claim, view, origin) if one is None else _go_on(one, claim, view, origin)
@@ -128,8 +128,8 @@ def update_events(
             continue
         events.append(_close(one, now, origin))
         if one.cooldown_s > 0:
-            resting[place] = Cooldown(one.kind, one.key, one.until + one.cooldown_s)
-    return EventStates(tuple(after), tuple(resting.values()), held_back), events
+            cooldowns[place] = Cooldown(one.kind, one.key, one.until + one.cooldown_s)
+    return EventStates(tuple(after), tuple(cooldowns.values()), held_back), events
 
 
 def expire_events(

@@ -13,9 +13,10 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from detectors.camera_state import CameraState
 from detectors.correlation.correlator import Correlator
 from detectors.detect_stage import DetectStage
-from detectors.watch_stage import CameraState, WatchStage
+from detectors.watch_stage import WatchStage
 from lanewatch.config.site import Site
 from lanewatch.records import PERSON, Detections, Event, Frame, Watermark
 from models import appearance

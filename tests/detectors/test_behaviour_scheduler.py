@@ -11,10 +11,11 @@ import pytest
 from detectors.behaviours.base import BehaviourError, Candidate, Explanation
 from detectors.behaviours.loitering import Loitering
 from detectors.behaviours.registry import BUILT_IN, find, installed
+from detectors.camera_state import CameraState
 from detectors.observation.observation import Observation
 from detectors.observation.tracked_objects import TrackPoint
 from detectors.thresholds import Resolver
-from detectors.watch_stage import CameraState, WatchStage
+from detectors.watch_stage import WatchStage
 from lanewatch import records
 from lanewatch.records import Event, Factor
 from tests.detectors.walker_records import NOON, loiterer, opened, record, site, watch
@@ -146,7 +147,7 @@ def test_one_that_raises_costs_itself_only(plug: Plug, caplog: pytest.LogCapture
     assert watcher.noted(state)["behaviour gloom"] == 15, "it starts afresh, and fails at every third picture"
     told = [line.getMessage() for line in caplog.records if "gloom" in line.getMessage()]
     assert told == [
-        f"behaviour gloom failed at camera lane, capture time {NOON + 4:.3f}: it starts afresh, and the others go on"
+        f"behaviour gloom failed at camera lane, capture time {NOON + 4:.3f}: it starts again from a fresh memory"
     ]
 
 
@@ -161,12 +162,12 @@ def changed(**values: Any) -> Any:
         (lambda memory, claims: None, "NoneType"),
         (lambda memory, claims: memory, "Seen"),
         (lambda memory, claims: (memory, None), "NoneType"),
-        (lambda memory, claims: (memory, [None]), "claims something of type NoneType"),
+        (lambda memory, claims: (memory, [None]), "returned a candidate of type NoneType"),
         (lambda memory, claims: ({"count": 1}, claims), "memory is of type dict, not Seen"),
-        (changed(since=float("nan")), "no number"),
-        (changed(box=(0, 0, float("inf"), 1)), "no number"),
+        (changed(since=float("nan")), "is not finite"),
+        (changed(box=(0, 0, float("inf"), 1)), "is not finite"),
         (changed(box="box"), "unsupported operand"),
-        (changed(box=(0, 0, 1)), "a box of 3"),
+        (changed(box=(0, 0, 1)), "box of 3 numbers"),
         (changed(severity=99), "severity 99"),
     ],
 )
@@ -190,7 +191,7 @@ def test_one_that_cannot_be_made_is_named_with_its_camera(plug: Plug) -> None:
             raise RuntimeError("no licence")
 
     plug(Unmade)
-    with pytest.raises(BehaviourError, match="behaviour gloom cannot be made for camera lane: no licence"):
+    with pytest.raises(BehaviourError, match="behaviour gloom cannot be created for camera lane: no licence"):
         WatchStage(site()).start("lane")
 
 

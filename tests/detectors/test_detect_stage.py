@@ -87,7 +87,9 @@ def test_frames_of_many_cameras_come_out_in_their_order_in_one_call() -> None:
         assert (one.width, one.height, one.model, one.gap) == (WIDTH, HEIGHT, "painted", None)
         np.testing.assert_allclose(one.xyxy, [box])
         assert one.appearance.shape == (1, appearance.SIZE)
-        assert appearance.similarity(one.appearance, appearance.describe(picture(box), one.xyxy))[0, 0] == pytest.approx(1)
+        assert appearance.similarity(one.appearance, appearance.describe(picture(box), one.xyxy))[
+            0, 0
+        ] == pytest.approx(1)
 
 
 def test_ticks_pass_with_their_gap_and_are_not_looked_at() -> None:

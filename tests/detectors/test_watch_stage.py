@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from detectors.behaviours.base import BehaviourError
 from detectors.behaviours.registry import find
+from detectors.camera_state import CameraState
 from detectors.thresholds import ThresholdError
-from detectors.watch_stage import CameraState, WatchStage
+from detectors.watch_stage import WatchStage
 from lanewatch import records
 from lanewatch.records import Detections, Event, Gap
 from tests.detectors.walker_records import NOON, along, detections, hidden, loiterer, opened, record, site, visit, watch

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from detectors.watch_stage import SETTLE_S, WatchStage
+from detectors.camera_state import SETTLE_S
+from detectors.watch_stage import WatchStage
 from lanewatch.records import Detections, Profile
 from tests.detectors.walker_records import MIDNIGHT, NOON, loiterer, opened, site, watch
 

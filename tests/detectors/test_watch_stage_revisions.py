@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from detectors.watch_stage import CameraState, WatchStage
+from detectors.camera_state import CameraState
+from detectors.watch_stage import WatchStage
 from lanewatch import records
 from lanewatch.config.revisions import SiteRevision, SiteRevisions
 from lanewatch.config.site import Site

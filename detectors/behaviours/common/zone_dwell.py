@@ -246,7 +246,11 @@ def _same_person(one: TrackedObject, absent: Iterable[ZoneDwell], view: Observat
         distance = math.hypot(one.born.x - visit.x, one.born.y - visit.y) / max(visit.height, 1.0)
         if distance >= best_distance or distance > REACH + HURRY * min(max(apart_s, 0.0), AWAY_S):
             continue
-        if look.size and visit.appearance and similarity(look[None], np.frombuffer(visit.appearance, np.uint8)[None])[0, 0] < ALIKE:
+        if (
+            look.size
+            and visit.appearance
+            and similarity(look[None], np.frombuffer(visit.appearance, np.uint8)[None])[0, 0] < ALIKE
+        ):
             continue
         best, best_distance = visit, distance
     return best

@@ -113,7 +113,11 @@ def split_by_posture(view: Observation) -> PersonRows:
     """Who is upright in a record, and who is low."""
     record = view.detections
     boxes, labels, scores = record.xyxy.tolist(), record.labels.tolist(), record.scores.tolist()
-    lies = set() if record.pose_requested is None or record.keypoints is None else _lying(record.pose_requested, record.keypoints)
+    lies = (
+        set()
+        if record.pose_requested is None or record.keypoints is None
+        else _lying(record.pose_requested, record.keypoints)
+    )
     upright, low = [], []
     for row, ((left, top, right, bottom), label) in enumerate(zip(boxes, labels, strict=True)):
         width, height = right - left, bottom - top

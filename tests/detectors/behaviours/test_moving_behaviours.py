@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from detectors.behaviours.loitering import Loitering, LoiteringMemory
+from detectors.camera_state import CameraState
 from detectors.observation.observation import Observation
-from detectors.watch_stage import CameraState, WatchStage
+from detectors.watch_stage import WatchStage
 from lanewatch import records
 from lanewatch.records import Event
 from tests.detectors.walker_records import MIDNIGHT, NOON, Path, along, detections, opened, site, visit, watch

@@ -11,7 +11,8 @@ from typing import Any
 
 import msgspec
 
-from detectors.watch_stage import CameraState, WatchStage
+from detectors.camera_state import CameraState
+from detectors.watch_stage import WatchStage
 from lanewatch.config.revisions import SiteRevisions
 from lanewatch.config.site import Site
 from lanewatch.records import Detections, Event, Watermark

@@ -12,8 +12,9 @@ from typing import Protocol
 import msgspec
 import pytest
 
+from detectors.camera_state import CameraState
 from detectors.correlation.correlator import Correlator, CorrelatorState
-from detectors.watch_stage import CameraState, WatchStage
+from detectors.watch_stage import WatchStage
 from lanewatch.config.site import Site
 from lanewatch.records import Detections, Event, Frame
 from streams.local.runner import LocalRunner

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from detectors.behaviours.registry import find
-from detectors.watch_stage import CameraState, WatchStage
+from detectors.camera_state import CameraState
+from detectors.watch_stage import WatchStage
 from lanewatch.records import Detections, Event, Gap, Profile, SceneMeasurements, decode, encode
 from tests.detectors.walker_records import MIDNIGHT, NOON, opened, record, site, watch
 

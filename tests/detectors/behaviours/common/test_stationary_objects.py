@@ -10,7 +10,8 @@ import pytest
 
 from detectors.behaviours.abandoned_object import AbandonedObject
 from detectors.behaviours.removed_object import RemovedObject
-from detectors.watch_stage import CameraState, WatchStage
+from detectors.camera_state import CameraState
+from detectors.watch_stage import WatchStage
 from lanewatch.records import Box, Detections, Event, Gap, SceneMeasurements, StillRegion, decode, encode
 from tests.detectors.walker_records import NOON, SITE, Path, along, detections, opened, record, site, watch
 

@@ -11,8 +11,9 @@ import pytest
 
 from detectors.behaviours.registry import behaviours_of
 from detectors.behaviours.sequences.produce_theft import ProduceTheft
+from detectors.camera_state import CameraState
 from detectors.site.validation import validate
-from detectors.watch_stage import CameraState, WatchStage
+from detectors.watch_stage import WatchStage
 from lanewatch import records
 from lanewatch.config.site import Site
 from lanewatch.records import Event, StillRegion
@@ -292,7 +293,7 @@ def _views(site: Site) -> list[Any]:
     """What the behaviours are shown while three people walk along the lane."""
     shown: list[Any] = []
     watcher = WatchStage(site)
-    post = watcher._made(site, "lane")
+    post = watcher._context(site, "lane")
     assert post is not None
     real = post.evaluate
     post.evaluate = lambda memories, view, triggers: (shown.append(view), real(memories, view, triggers))[1]  # type: ignore

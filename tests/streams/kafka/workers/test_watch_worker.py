@@ -14,7 +14,8 @@ import msgspec
 import pytest
 from kafka import TopicPartition
 
-from detectors.watch_stage import CameraState, WatchStage
+from detectors.camera_state import CameraState
+from detectors.watch_stage import WatchStage
 from lanewatch import metrics
 from lanewatch.config.revisions import SiteRevision, SiteRevisions
 from lanewatch.config.site import BehaviourConfig
