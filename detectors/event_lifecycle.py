@@ -35,8 +35,9 @@ CLEARER = 1.1
 class OpenEvent(msgspec.Struct, frozen=True):
     """An event that is open.
 
-    ``score``, ``factors`` and ``sentence`` are at most a second old, so that the closing revision says how it ended;
-    ``published_score`` is what subscribers were told last.
+    ``score``, ``factors``, ``sentence`` and ``thresholds`` are those of the last record that reached the thresholds, or
+    at most a second older. So no revision shows a measure below its threshold. ``published_score`` is what subscribers
+    were told last.
     """
 
     id: str
@@ -211,21 +212,20 @@ def _go_on(one: OpenEvent, claim: Candidate, view: Observation, origin: EventSou
     graver = claim.severity > one.severity
     if not graver and (now - one.checked_at < LOOK_AGAIN_S or claim.until < now):
         return one, None
-    account = _account(one.kind, claim, origin)
-    total = scoring.total_score(account.factors)
-    one = msgspec.structs.replace(
-        one,
-        checked_at=now,
-        severity=max(claim.severity, one.severity),
-        score=total,
-        factors=account.factors,
-        sentence=account.sentence,
-        thresholds=claim.thresholds.numbers(),
-    )
+    one = msgspec.structs.replace(one, checked_at=now, severity=max(claim.severity, one.severity))
+    if claim.reached:
+        account = _account(one.kind, claim, origin)
+        one = msgspec.structs.replace(
+            one,
+            score=scoring.total_score(account.factors),
+            factors=account.factors,
+            sentence=account.sentence,
+            thresholds=claim.thresholds.numbers(),
+        )
     due = now - one.published_at >= max(UPDATE_S, UPDATE_SHARE * (now - one.started_at))
-    if not (graver or due or abs(total - one.published_score) >= MATERIAL):
+    if not (graver or due or abs(one.score - one.published_score) >= MATERIAL):
         return one, None
-    return msgspec.structs.replace(_revised(one, now), published_at=now, published_score=total), "updated"
+    return msgspec.structs.replace(_revised(one, now), published_at=now, published_score=one.score), "updated"
 
 
 def _account(kind: str, claim: Candidate, origin: EventSource) -> Explanation:

@@ -129,6 +129,7 @@ def _claim(one: StationaryObject, zone: str, view: Observation, limits: Abandone
         severity=2 if alone_s >= limits.alert_s else 1,
         thresholds=limits,
         explain=lambda: _account(one, alone_s, name, view, limits),
+        reached=alone_s >= limits.alone_s - TOLERANCE_S,
     )
 
 

@@ -42,6 +42,8 @@ class Candidate(NamedTuple):
         severity: 1 watch, 2 alert, 3 dispatch suggested.
         thresholds: Those that applied.
         explain: Gives the score's parts and the sentence; called only when they are published.
+        reached: The present record reaches the thresholds. False where an event only goes on: it then keeps the
+            explanation and the thresholds of the last record that reached them.
         instant: Over as soon as it is claimed, such as a crossing.
         cooldown_s: Seconds after its end in which the same key is not raised again.
     """
@@ -57,6 +59,7 @@ class Candidate(NamedTuple):
     severity: int
     thresholds: thresholds.Thresholds
     explain: Callable[[], Explanation]
+    reached: bool = True
     instant: bool = False
     cooldown_s: float = 0.0
 

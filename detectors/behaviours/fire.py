@@ -156,11 +156,14 @@ def _meet(one: Box, other: Box) -> bool:
 def _seen(known: BurningRegion | None, flame: Flame, now: float, limits: FireThresholds) -> BurningRegion:
     since = flame.since if known is None else known.since
     grown = flame.growth if known is None else max(known.grown, flame.growth)
-    lasted_s = now - since
-    hold_s = limits.hold_s if flame.kind == "fire" else limits.smoke_hold_s
-    steady = flame.kind == "fire" and lasted_s >= limits.steady_s
-    claimed = (known is not None and known.claimed) or steady or (grown >= limits.growth and lasted_s >= hold_s)
+    claimed = (known is not None and known.claimed) or _reached(flame.kind, grown, now - since, limits)
     return BurningRegion(flame.kind, since, now, flame.box, grown, flame.flicker, claimed)
+
+
+def _reached(kind: str, grown: float, lasted_s: float, limits: FireThresholds) -> bool:
+    if kind == "fire" and lasted_s >= limits.steady_s:
+        return True
+    return grown >= limits.growth and lasted_s >= (limits.hold_s if kind == "fire" else limits.smoke_hold_s)
 
 
 def _claim(one: BurningRegion, view: Observation, limits: FireThresholds) -> Candidate:
@@ -189,6 +192,7 @@ def _claim(one: BurningRegion, view: Observation, limits: FireThresholds) -> Can
         severity=2 if one.kind == "fire" else 1,
         thresholds=limits,
         explain=account,
+        reached=_reached(one.kind, one.grown, one.seen_at - one.since, limits),
     )
 
 

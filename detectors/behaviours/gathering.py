@@ -163,7 +163,7 @@ class Gathering:
 
     def _claim(self, group: Group, view: Observation) -> Sequence[Candidate]:
         limits = self._limits.at(view, group.zone, 1)
-        if group.until - group.since < limits.together_s - 1e-3:
+        if group.most < limits.people or group.until - group.since < limits.together_s - 1e-3:
             return ()
         claim = Candidate(
             key=f"{group.first.x:.0f},{group.first.y:.0f},{group.first.at:.3f}",

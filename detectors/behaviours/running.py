@@ -158,27 +158,28 @@ class Running:
             clarity=one.score * one.height,
             severity=1,
             thresholds=limits,
-            explain=lambda: _account(runner, one, view, limits, pace),
+            explain=lambda: _account(runner, one, view, limits),
+            reached=runner.fastest >= limits.speed,
             cooldown_s=limits.cooldown_s,
         )
         return (claim,)
 
 
-def _account(
-    runner: Runner, one: TrackedObject, view: Observation, limits: RunningThresholds, pace: float
-) -> Explanation:
+def _account(runner: Runner, one: TrackedObject, view: Observation, limits: RunningThresholds) -> Explanation:
     ran_s = runner.until - runner.since
-    faster = min(max(pace - limits.speed, 0.0), 2.0)
+    fastest = runner.fastest
+    faster = min(max(fastest - limits.speed, 0.0), 2.0)
     factors = (
         scoring.make_factor(
-            "speed", FAST + FASTER * faster, speed=round(pace, 2), threshold=limits.speed, seconds=ran_s
+            "speed", FAST + FASTER * faster, speed=round(fastest, 2), threshold=limits.speed, seconds=ran_s
         ),
         *scoring.common_factors(view.condition, one.label, one.score),
     )
     who_ko, who_en = scoring.subject(one.label)
     when_ko, when_en = scoring.WHEN[view.condition]
     sentence = {
-        "ko": f"{when_ko} {who_ko} {ran_s:.1f}초 동안 뜀 (초당 키의 {pace:.1f}배, 기준 {limits.speed:g}배)",
-        "en": f"{who_en} running for {ran_s:.1f} s {when_en} ({pace:.1f} body heights/s, threshold {limits.speed:g})",
+        "ko": f"{when_ko} {who_ko} {ran_s:.1f}초 동안 뜀 (최고 초당 키의 {fastest:.1f}배, 기준 {limits.speed:g}배)",
+        "en": f"{who_en} running for {ran_s:.1f} s {when_en} (up to {fastest:.1f} body heights/s, "
+        f"threshold {limits.speed:g})",
     }
     return Explanation(factors, sentence)

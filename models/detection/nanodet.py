@@ -11,7 +11,8 @@ import importlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -19,7 +20,19 @@ import numpy as np
 from lanewatch.records import Image
 from models import hardware, offline
 from models.detection.base import Boxes, ObjectDetector
-from models.detection.nanodet_network import CHANNELS, INT8, NAME, PLACES, SIDE, STRIDES, build_network, decode_head
+from models.detection.nanodet_network import (
+    CHANNELS,
+    FLOAT,
+    INT8,
+    NAME,
+    PLACES,
+    SIDE,
+    STRIDES,
+    build_network,
+    decode_head,
+)
+
+FLOAT_NAME: Final = "nanodet-g-float32"
 
 
 def load(device: str, score: float) -> ObjectDetector:
@@ -37,26 +50,39 @@ def load(device: str, score: float) -> ObjectDetector:
     return on_torch(chosen, score)
 
 
+def load_float32(device: str, score: float) -> ObjectDetector:
+    """NanoDet-g from the float32 weights, to compare the int8 network with. It needs more time on a CPU.
+
+    Raises:
+        DeviceMissingError: the device is not here.
+    """
+    if hardware.choose_device(device) == "cpu":
+        return NanoDet(score, weights=FLOAT)
+    return load(device, score)  # a GPU uses the float32 weights in any case
+
+
 class NanoDet:
     """On a CPU. Pictures are resized, looked at and read out in as many threads as keep all streams busy."""
 
-    name = NAME
-
-    def __init__(self, score: float = 0.2, *, threads: int | None = None) -> None:
+    def __init__(self, score: float = 0.2, *, threads: int | None = None, weights: Path = INT8) -> None:
         """Compiles the network.
 
         Args:
             score: boxes below it are left out.
             threads: cores to use; by default all that the process may.
+            weights: ``INT8`` or ``FLOAT``.
         """
+        self.name = NAME if weights == INT8 else FLOAT_NAME
         openvino = offline.openvino()
         settings = {
             "PERFORMANCE_HINT": "THROUGHPUT",
+            # OpenVINO's default on some CPUs is bfloat16: the same picture would get other boxes there
+            "INFERENCE_PRECISION_HINT": "f32",
             "INFERENCE_NUM_THREADS": threads or hardware.usable_cores(),
             # Decoding shares the cores: a stream bound to one of them would wait for it.
             "ENABLE_CPU_PINNING": False,
         }
-        self._network: Any = openvino.Core().compile_model(build_network(INT8), "CPU", settings)
+        self._network: Any = openvino.Core().compile_model(build_network(weights), "CPU", settings)
         self._tensor: Any = openvino.Tensor
         self._score = score
         self._own = threading.local()

@@ -11,7 +11,10 @@ from typing import Final
 
 from models.detection.base import ModelMissingError, ObjectDetector
 
-BUILT_IN: Final = {"nanodet-g": "models.detection.nanodet:load"}
+BUILT_IN: Final = {
+    "nanodet-g": "models.detection.nanodet:load",
+    "nanodet-g-float32": "models.detection.nanodet:load_float32",
+}
 GROUP: Final = "lanewatch.detectors"
 """The entry points' group of plug-ins: a factory ``(device: str, score: float) -> ObjectDetector`` each."""
 WEIGHTS_VARIABLE: Final = "LANEWATCH_WEIGHTS"

@@ -150,7 +150,9 @@ class Tracker:
         now = detections.captured_at
         passed = max(now - state.clock, 0.0) if state.clock == state.clock else 0.0
         look = state.appearance
-        if len(detections) and look.shape[1] != detections.appearance.shape[1]:  # another descriptor: nothing to compare with
+        if (
+            len(detections) and look.shape[1] != detections.appearance.shape[1]
+        ):  # another descriptor: nothing to compare with
             look = np.zeros((len(look), detections.appearance.shape[1]), np.float32)
         # The kernel changes none of them, but for a record's read-only arrays it would be compiled a second time
         ids, motion, votes, look, found, alive = step(

@@ -78,6 +78,16 @@ def test_updates_are_bounded_however_long_it_lasts() -> None:
     assert all(event.score == 0.5 for event in updates)
 
 
+def test_what_goes_on_below_its_threshold_keeps_what_raised_it() -> None:
+    later = LoiteringThresholds(dwell_s=60)
+    below: dict[str, Any] = {"score": 0.2, "reached": False, "thresholds": later}
+    events = life((0, [claim(0)]), (6, [claim(6, **below)]), (7, [claim(7, severity=2, **below)]), (8, []))
+    assert [event.state for event in events] == ["open", "updated", "updated", "closed"]
+    assert {event.score for event in events} == {0.5}
+    assert {event.thresholds["dwell_s"] for event in events} == {30.0}
+    assert [event.severity for event in events] == [1, 1, 2, 2]
+
+
 @pytest.mark.parametrize(
     ("later", "updates"),
     [

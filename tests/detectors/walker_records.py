@@ -149,8 +149,27 @@ def record(
 
 
 def watch(records: Iterable[Detections], site: Site) -> list[Event]:
-    """All revisions that the watcher makes of them."""
-    return list(revisions(WatchStage(site, run="test"), records))
+    """All revisions that the watcher makes of them. None shows a measure below its threshold."""
+    events = list(revisions(WatchStage(site, run="test"), records))
+    for event in events:
+        for measure, threshold in measures(event):
+            assert measure >= threshold - 0.05, event  # measures are rounded
+    return events
+
+
+def measures(event: Event) -> Iterator[tuple[float, float]]:
+    """The measures that an event shows, with their thresholds."""
+    for factor in event.factors:
+        for name, threshold in (
+            ("unrest", "threshold"),
+            ("speed", "threshold"),
+            ("lengths", "threshold"),
+            ("people", "threshold"),
+            ("rise", "threshold"),
+            ("seconds", "threshold_s"),
+        ):
+            if name in factor.detail and threshold in factor.detail:
+                yield float(factor.detail[name]), float(factor.detail[threshold])
 
 
 def revisions(watcher: WatchStage, records: Iterable[Detections]) -> Iterator[Event]:

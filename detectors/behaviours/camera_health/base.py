@@ -215,6 +215,7 @@ class CameraHealthBehaviour(ABC, Generic[T]):
             severity=2 if lasted_s >= limits.alert_s else 1,
             thresholds=limits,
             explain=account,
+            reached=lasted_s >= limits.hold_s,
         )
 
     def _sentence(self, lasted_s: float, value: float, view: Observation, limits: T) -> dict[str, str]:

@@ -160,6 +160,7 @@ class Fall:
             severity=3 if down.until - down.since >= limits.dispatch_s else 2,
             thresholds=limits,
             explain=lambda: _account(down, view, limits),
+            reached=down.until - down.since >= limits.down_s - TOLERANCE_S,
             cooldown_s=limits.cooldown_s,
         )
 

@@ -21,6 +21,9 @@ APART = 1.0
 """Sizes between the middles of two who aren't one: boxes of one person, and people who came together, never were."""
 HELD = 0.4
 """Sizes between the middles of two who hold each other: they are in one place."""
+SURE = 0.5
+"""Detector score that both need at each look while they hold each other. The box of a person half behind another one
+has .2 to .4 (the demo's clip) and changes by the detector's jitter alone."""
 HELD_S = 0.8
 """For which they must, and over which their unrest is the mean."""
 SPAN_S = 0.4
@@ -37,12 +40,12 @@ SLACK_S = 0.01
 
 
 class Look(NamedTuple):
-    """The boxes of two at a look, and the sizes between their middles."""
+    """The boxes of two at a look; ``held`` where both are sure and in one place."""
 
     at: float
     one: Box
     other: Box
-    apart: float
+    held: bool
 
 
 class Change(NamedTuple):
@@ -59,7 +62,7 @@ class Near(msgspec.Struct, frozen=True):
     Attributes:
         pair: Their tracks, the older first.
         came: They came from apart.
-        since: They have been in one place, at every look that showed both; None where they are not.
+        since: They have been in one place and sure, at every look that showed both; None where they are not.
         looks: Of the last ``SPAN_S``.
         done: In the last ``HELD_S`` that they held each other.
     """
@@ -75,7 +78,8 @@ class Near(msgspec.Struct, frozen=True):
         """Change of their outlines, |d ln width| + |d ln height| a second; 0 until they have held long enough."""
         if self.since is None or self.looks[-1].at - self.since < HELD_S - SLACK_S:
             return 0.0
-        return sum(one.unrest * one.lasted_s for one in self.done) / HELD_S
+        lasted_s = sum(one.lasted_s for one in self.done)
+        return sum(one.unrest * one.lasted_s for one in self.done) / max(HELD_S, lasted_s)
 
     @property
     def box(self) -> Box:
@@ -145,11 +149,14 @@ def _look(view: Observation, one: TrackedObject, other: TrackedObject) -> Look |
         return None
     size = math.sqrt(max(sides[0] * sides[1], sides[2] * sides[3]))
     apart = math.hypot(a + c - left - right, b + d - top - bottom) / 2 / size
-    return Look(view.captured_at, (a, b, c, d), (left, top, right, bottom), apart) if apart <= APART else None
+    if apart > APART:
+        return None
+    held = apart <= HELD and min(one.score, other.score) >= SURE
+    return Look(view.captured_at, (a, b, c, d), (left, top, right, bottom), held)
 
 
 def _looked(near: Near, look: Look) -> Near:
-    since = None if look.apart > HELD else look.at if near.since is None else near.since
+    since = None if not look.held else look.at if near.since is None else near.since
     looks = tuple(one for one in near.looks if look.at - one.at <= SPAN_S + SLACK_S) or near.looks[-1:]
     done = tuple(one for one in near.done if look.at - one.at < HELD_S - SLACK_S) if since is not None else ()
     if since is not None and looks and look.at - looks[-1].at <= STEP_S:

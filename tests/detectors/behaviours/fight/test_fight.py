@@ -113,14 +113,26 @@ def test_a_fight_goes_on_through_a_pause_and_ends() -> None:
     assert [event.state for event in events if event.state != "updated"] == ["open", "closed"]
     opened, closed = events[0], events[-1]
     assert opened.kisa == "Violence"
-    assert opened.severity == 2
+    assert opened.severity == 1
     assert opened.started_at - walker_records.NOON <= 1.5
     assert closed.ended_at is not None
     assert 6.0 <= closed.ended_at - walker_records.NOON <= 7.2
     assert sum(part.value for part in opened.factors) == pytest.approx(opened.score)
     assert opened.score <= 1
     assert "싸움" in opened.sentence["ko"]
-    assert "fight" in opened.sentence["en"]
+    assert "possible fight" in opened.sentence["en"]
+
+
+def test_an_event_shows_the_strongest_sign_since_its_opening() -> None:
+    """Violent for 3 s, then at two thirds of it, which is below the threshold and goes on."""
+    made = records(lambda at: two(at, 50, 0.6 if at < 3 else 0.3), 10, 12)
+    site = walker_records.site(behaviours={"fight": {"thresholds": {"unrest": 1.6}}})
+    events = [event for event in walker_records.watch(made, site) if event.kind == "fight"]
+    assert events[-1].updated_at - events[0].updated_at > 5
+    shown = [value for event in events for value, _ in walker_records.measures(event)]
+    assert len(shown) == len(events)
+    assert shown == sorted(shown)
+    assert shown[0] >= 1.6
 
 
 def test_a_memory_survives_a_checkpoint_and_is_empty_when_nobody_is_near() -> None:
