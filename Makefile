@@ -15,7 +15,7 @@ SYSTEM_TEST := $(SYSTEM_RUN) chromium fonts-noto-cjk python3-gi gir1.2-gst-rtsp-
 TOOLS_KAFKA := java:default-jre-headless mvn:maven
 TOOLS_TEST := $(TOOLS_KAFKA) openssl:openssl
 
-.PHONY: demo cluster test slow soak chaos kafka lint prose docs bench clean
+.PHONY: demo cluster gpu test slow soak chaos kafka lint prose docs bench clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/run.done ## play the bundled clip through the whole pipeline and show its events on a local page
@@ -42,6 +42,9 @@ kafka: $(VENV)/bin/python ## a broker on this machine, Apache Kafka, for trying 
 	@$(call system,,$(TOOLS_KAFKA))
 	$(PY) -m deploy.kafka_server $(ARGS)
 
+gpu: $(VENV)/run.done ## what detect nodes with a GPU and ultralytics' models need beside the rest: torch, 5 GB
+	$(PIP) install --progress-bar off --quiet --constraint constraints.txt --editable ".[gpu]"
+
 lint: $(VENV)/test.done ## ruff and strict mypy
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -60,6 +63,7 @@ bench: $(VENV)/test.done ## the figures of the README, one table after the other
 	$(PY) -m benchmarks.detection
 	$(PY) -m benchmarks.sampling
 	$(PY) -m benchmarks.latency
+	$(PY) -m benchmarks.start
 	$(PY) -m benchmarks.gate
 	$(PY) -m benchmarks.tracking
 	$(PY) -m benchmarks.events
@@ -74,16 +78,17 @@ $(VENV)/bin/python:
 	@echo "== making $(VENV)"
 	python3 -m venv $(VENV) || { echo "python3 has no venv module; on Debian: apt-get install python3-venv"; exit 1; }
 
+# Without --no-compile pip turns every file into bytecode, 10 s of work; Python does it for those that are imported.
 $(VENV)/run.done: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@$(call system,$(SYSTEM_RUN))
-	@echo "== installing Lanewatch with its dependencies (torch is large: some minutes the first time)"
-	$(PIP) install --progress-bar off --quiet --constraint constraints.txt --editable .
+	@echo "== installing Lanewatch with its dependencies (about a minute the first time)"
+	$(PIP) install --no-compile --progress-bar off --quiet --constraint constraints.txt --editable .
 	@touch $@
 
 $(VENV)/test.done: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@$(call system,$(SYSTEM_TEST),$(TOOLS_TEST))
 	@echo "== installing Lanewatch with what its tests need (torch is large: some minutes the first time)"
-	$(PIP) install --progress-bar off --quiet --constraint constraints.txt --editable ".[test,notebooks]"
+	$(PIP) install --progress-bar off --quiet --constraint constraints.txt --editable ".[gpu,evaluation,test,notebooks]"
 	@touch $(VENV)/run.done $@
 
 $(VENV)/docs.done: pyproject.toml constraints.txt | $(VENV)/bin/python

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from api import app, server
 from api.auth import UnsafeAccessError
+from api.serialization import StoredEvent
 from api.services import ServiceContext
 from api.site_service import SiteService
 from api.storage.data_directory import DataDirectory, DirectoryInUseError
@@ -33,13 +34,16 @@ from streams.kafka.workers.serve_worker import ServeWorker
 from streams.sources.url import SourceError
 from streams.stages import UnavailableError
 
+DEMO_LEAD_S = 12.0
+"""The clip's first event comes after 11.9 s: so much of it is played at full speed, the rest at its own pace."""
+
 
 def demo(argv: list[str]) -> int:
     """Plays the bundled clip; what an earlier demo wrote is replaced."""
     arguments = _parser("demo", "Plays the bundled clip through the whole pipeline and shows its events.").parse_args(
         argv
     )
-    return _play(bundled.SITE, arguments.data / "demo", arguments, anew=True)
+    return _play(bundled.SITE, arguments.data / "demo", arguments, demo=True)
 
 
 def run(argv: list[str]) -> int:
@@ -118,13 +122,13 @@ def _language() -> str:
     return "ko" if os.environ.get("LC_ALL", os.environ.get("LANG", "")).startswith("ko") else "en"
 
 
-def _play(file: Path, place: Path, arguments: argparse.Namespace, *, anew: bool = False) -> int:
+def _play(file: Path, place: Path, arguments: argparse.Namespace, *, demo: bool = False) -> int:
     try:
         site = validation.load(file)
         with DataDirectory(place) as folder:
             if arguments.once:
-                return _once(pipeline.as_recordings(site), folder, arguments, anew=anew)
-            return _serve(site, folder, arguments, anew=anew)
+                return _once(pipeline.as_recordings(site), folder, arguments, anew=demo)
+            return _serve(_with_lead(site) if demo else site, folder, arguments, anew=demo)
     except (
         SiteError,
         SourceError,
@@ -139,13 +143,26 @@ def _play(file: Path, place: Path, arguments: argparse.Namespace, *, anew: bool 
     return 1
 
 
+def _with_lead(site: Site) -> Site:
+    """The demo's clip with its first event at once, so that the page is not empty for 12 s."""
+    camera = site.cameras[0]
+    url = pipeline.with_options(camera.url, lead=f"{DEMO_LEAD_S:g}")
+    return site.model_copy(update={"cameras": (camera.model_copy(update={"url": url}),)})
+
+
 def _once(site: Site, folder: DataDirectory, arguments: argparse.Namespace, *, anew: bool) -> int:
     began = time.perf_counter()
     if anew:
         folder.empty()
     with SiteService(site, folder.path, run="once", live=False) as centre:
         revisions: list[Event] = []
-        centre.store.listen(lambda stored: revisions.append(stored.event))
+
+        def take(stored: StoredEvent) -> None:
+            if not arguments.json and all(event.id != stored.event.id for event in revisions):
+                print(event_table.opened(stored.event, site, arguments.language), flush=True)
+            revisions.append(stored.event)
+
+        centre.store.listen(take)
         with _stopping(centre):
             centre.runner.run()
     took = time.perf_counter() - began
@@ -153,7 +170,7 @@ def _once(site: Site, folder: DataDirectory, arguments: argparse.Namespace, *, a
     if arguments.json:
         sys.stdout.write(event_table.lines(events))
     else:
-        print(event_table.table(revisions, site, arguments.language))
+        print("\n" + event_table.table(revisions, site, arguments.language))
         print(
             f"\n{len(events)} events in {centre.runner.frames} frames, {took:.1f} s "
             f"({centre.runner.frames / took:.0f} frames/s, start included). Evidence and detections: {folder.path}"

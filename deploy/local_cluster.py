@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]
+from ruamel.yaml import YAML
 
 from api.storage.data_directory import DataDirectory, DirectoryInUseError
 from deploy.kafka_server import running_broker
@@ -54,7 +54,7 @@ def site_of(cameras: int, address: str, prefix: str, now: float, rate: float = R
         now: when they begin to play, wall clock.
         rate: frames a second of each.
     """
-    site: dict[str, Any] = yaml.safe_load(demo.SITE.read_text(encoding="utf-8"))
+    site: dict[str, Any] = YAML(typ="safe").load(demo.SITE.read_text(encoding="utf-8"))
     model = site["cameras"][0]
     begins = datetime.fromisoformat("2026-01-15T02:00:00+09:00").timestamp()
     site["cameras"] = []
@@ -122,7 +122,7 @@ class LocalCluster:
         file = self.folder / "site.yaml"
         prefix = f"lanewatch.city-{int(time.time())}"
         site = site_of(self._cameras, address, prefix, time.time(), self._rate)
-        file.write_text(yaml.safe_dump(site, allow_unicode=True, sort_keys=False), encoding="utf-8")
+        file.write_text(json.dumps(site, ensure_ascii=False, indent=2), encoding="utf-8")
         self._closing.callback(_forget, file)
         self.fleet = self._closing.enter_context(ProcessGroup(self.folder / "logs", tell=self._line))
         data = str(self.folder / "data")

@@ -245,8 +245,10 @@ def _loop(stage: str, city: WorkerContext, options: argparse.Namespace) -> State
     if stage == "watch":
         from detectors.camera_state import CameraState
         from detectors.watch_stage import WatchStage
+        from models.tracking.tracker import warm
         from streams.kafka.workers.watch_worker import WatchWorker
 
+        warm()
         watch_of = partial(WatchStage, run=options.run)
         return WatchWorker(*where, watch_of, city.log, node=city.node, state_type=CameraState, **settings)
     from detectors.correlation.correlator import Correlator, CorrelatorState

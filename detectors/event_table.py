@@ -32,6 +32,11 @@ def table(revisions: Iterable[Event], site: Site, language: str) -> str:
     return "\n".join(columns(rows))
 
 
+def opened(event: Event, site: Site, language: str) -> str:
+    """One line for an event that has just been raised."""
+    return "  ".join(part for part in _row(event, event.revision, site, language)[:4] if part)
+
+
 def lines(events: Iterable[Event]) -> str:
     """One event a line, as JSON with the fields of ``records.Event``; times in seconds UTC."""
     return "".join(f"{msgspec.json.encode(event).decode()}\n" for event in events)

@@ -10,20 +10,17 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
-import msgspec
-import numpy as np
-
 from detectors.camera_state import CameraState
 from detectors.correlation.correlator import Correlator
 from detectors.detect_stage import DetectStage
 from detectors.watch_stage import WatchStage
 from lanewatch.config.site import Site
-from lanewatch.records import PERSON, Detections, Event, Frame, Watermark
-from models import appearance
+from lanewatch.records import Detections, Event, Watermark
 from models.detection import registry as detector_registry
 from models.detection.base import ObjectDetector
 from models.pose import registry as pose_registry
 from models.pose.base import PoseEstimator
+from models.tracking.tracker import warm
 from streams.archive.detections_archive import DetectionsArchive
 from streams.local.correlation import correlate_events
 from streams.local.runner import LocalRunner
@@ -99,7 +96,7 @@ def runner(
     """
     samplers = [make_sampler(camera, site, ring) for camera in site.cameras]
     watcher = WatchStage(site, run=run)
-    _warm(watcher, site.cameras[0].id)
+    warm()
     return LocalRunner(
         samplers,
         DetectStage(network or load_detector(site), load_pose(site)),
@@ -108,19 +105,6 @@ def runner(
         correlate=Correlator(site, run=run),
         keep=keep,
     )
-
-
-def _warm(watcher: WatchStage, camera: str) -> None:
-    """Has the tracker's kernel compiled (seconds, on a machine that never ran it) before the first frame waits."""
-    tick = Frame(camera=camera, epoch=0, slot=0, captured_at=0.0, received_at=0.0, width=640, height=360)
-    seen = msgspec.structs.replace(
-        Detections.empty(tick),
-        xyxy=np.array([[0, 0, 10, 20]], np.float32),
-        scores=np.ones(1, np.float32),
-        labels=np.array([PERSON], np.uint8),
-        appearance=np.zeros((1, appearance.SIZE), np.uint8),
-    )
-    watcher.step(watcher.start(camera), seen)
 
 
 def rescore(records: Iterable[Detections], site: Site, *, run: str = "rescore") -> Iterator[Event]:

@@ -10,7 +10,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Final
 
-from models import hardware, offline
+from models import extras, hardware, offline
 from models.detection import base
 from models.detection import registry as detector_registry
 from models.pose import registry as pose_registry
@@ -44,7 +44,10 @@ def models(arguments: Sequence[str]) -> int:
         if chosen.action == "export":
             print(_export(chosen.name, chosen.format, chosen.size))
         else:
-            print("\n".join([*_rows(), "", _HOW]))
+            lacking = (
+                [] if extras.gpu_installed() else ["", f"Ultralytics' models and GPUs need torch. {extras.GPU_HOW}"]
+            )
+            print("\n".join([*_rows(), "", _HOW, *lacking]))
     except (base.ModelMissingError, offline.DownloadRefusedError) as error:
         print(f"lanewatch models: {error}", file=sys.stderr)
         return 1
@@ -55,7 +58,7 @@ def _rows() -> Iterator[str]:
     here = ", ".join(hardware.available_devices())
     yield _row("NAME", "FINDS", "WHERE", "RUNS ON")
     for name in detector_registry.BUILT_IN:
-        yield _row(name, _BOXES, "built in", here)
+        yield _row(name, _BOXES, "built in", here if extras.gpu_installed() else "cpu")
     for plugin in sorted(entry_points(group=detector_registry.GROUP), key=lambda entry: entry.name):
         yield _row(plugin.name, _BOXES, f"plug-in {plugin.value}", "as it says")
     yield _row(pose_registry.BUILT_IN, _JOINTS, "built in", "cpu")
@@ -63,6 +66,8 @@ def _rows() -> Iterator[str]:
         runs_on = (
             here if path.suffix != ".engine" else ", ".join(hardware.available_devices()[1:]) or "no CUDA device here"
         )
+        if not extras.gpu_installed():
+            runs_on = "nothing yet: needs the extra gpu"
         yield _row(path.name, _JOINTS if "pose" in path.stem else _BOXES, str(path.parent), runs_on)
 
 

@@ -11,6 +11,9 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from lanewatch import metrics
+from models.extras import GPU_HOW, gpu_installed
+
 _CGROUPS = Path("/sys/fs/cgroup")
 _OWN_CGROUP = Path("/proc/self/cgroup")
 
@@ -81,14 +84,16 @@ def available_devices() -> tuple[str, ...]:
 
 
 def choose_device(device: str) -> str:
-    """The device that is meant: ``auto`` is the first CUDA device, or else the CPU.
+    """The device that is meant: ``auto`` is the first CUDA device where the extra ``gpu`` is there, or else the CPU.
 
     Raises:
         DeviceMissingError: it is not here, or no device at all.
     """
     here = available_devices()
     if device == "auto":
-        return "cuda:0" if "cuda:0" in here else "cpu"
+        if "cuda:0" in here and not gpu_installed():
+            metrics.log("detect").warning("there is a GPU, but no torch to use it: the CPU is used. %s", GPU_HOW)
+        return "cuda:0" if "cuda:0" in here and gpu_installed() else "cpu"
     match = _CUDA.fullmatch(device)
     chosen = f"cuda:{int(match[1] or 0)}" if match else device
     if chosen not in here:

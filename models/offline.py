@@ -27,9 +27,15 @@ def openvino() -> ModuleType:
 
 
 def ultralytics() -> ModuleType:
-    """The module, imported with everything off that would use the network."""
+    """The module, imported with everything off that would use the network.
+
+    Raises:
+        models.extras.ExtraMissingError: it is not installed.
+    """
+    from models.extras import import_extra  # not above: what only compiles kernels needs no OpenCV
+
     os.environ.update(_ULTRALYTICS)
-    module = importlib.import_module("ultralytics")
+    module = import_extra("ultralytics", "an ultralytics model")
     downloads: Any = importlib.import_module("ultralytics.utils.downloads")
     downloads.safe_download = downloads.get_github_assets = _refuse
     events: Any = importlib.import_module("ultralytics.utils.events")

@@ -25,12 +25,15 @@ ROOMS = {
     "cv2": {"streams", "models", "api"},
     "fastapi": {"api"},
     "kafka": {"streams"},
+    "lap": set[str](),
     "matplotlib": {"detectors"},
     "numba": {"models"},
-    "onnxruntime": {"models"},
+    "onnx": set(),
+    "onnxruntime": set(),
     "openvino": {"models"},
     "pyarrow": {"streams"},
     "ray": {"streams"},
+    "scipy": set(),
     "shapely": {"lanewatch"},
     "sqlalchemy": {"api"},
     "starlette": {"api"},
@@ -39,11 +42,18 @@ ROOMS = {
     "ultralytics": {"models"},
     "uvicorn": {"api"},
 }
-"""Which packages may know a heavy library at all."""
+"""Which packages may know a heavy library at all; none those that only tests, benchmarks or torch need."""
 LAZY = {"shapely", "astral", "matplotlib", "torch", "torchvision", "ultralytics", "ray"}
 """Those that cost a second or are seldom needed: imported in the function that needs them, or in a module of theirs."""
 OF_THEIR_OWN = {"models.detection.yolo", "models.detection.nanodet_torch"}
 """Modules that are about such a library; they are themselves imported where they are needed."""
+OF_AN_EXTRA = {
+    "matplotlib": {"detectors.evaluation.plots"},
+    "torch": OF_THEIR_OWN,
+    "torchvision": OF_THEIR_OWN,
+    "ultralytics": OF_THEIR_OWN,
+}
+"""Libraries that a light install leaves out, and the modules that import them."""
 SIGNPOSTS = {"lanewatch.cli", "lanewatch"}
 """Know names of modules above them, as text: the tables of the commands and of the front door."""
 
@@ -128,6 +138,17 @@ def test_heavy_libraries_stay_in_their_rooms(library: str) -> None:
         for module in MODULES
         for name, line in imports(parsed(module))
         if name.partition(".")[0] == library and module.partition(".")[0] not in ROOMS[library]
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("library", sorted(OF_AN_EXTRA))
+def test_what_an_extra_brings_is_imported_in_modules_about_it(library: str) -> None:
+    wrong = [
+        f"{module}:{line} imports {name}"
+        for module in MODULES
+        for name, line in imports(parsed(module))
+        if name.partition(".")[0] == library and module not in OF_AN_EXTRA[library]
     ]
     assert wrong == []
 

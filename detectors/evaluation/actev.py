@@ -16,10 +16,10 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from detectors.evaluation.ground_truth import Alarm, TruthEvent
 from detectors.evaluation.matching import AFTER_S, BEFORE_S, Matching
+from models.tracking.assignment import assign
 
 DAY_S = 86_400.0
 LIMIT = 10.0
@@ -129,9 +129,4 @@ def _aligned(
     # A pair is worth more than all scores together, and a score in 1,000 steps more than all nearness.
     count = min(len(said), len(done)) + 1
     worth = np.where(may, 1 + (np.round(score, 3) + nearness / (1000 * count)) / (2 * count), 0.0)
-    rows, columns = linear_sum_assignment(worth, maximize=True)
-    return [
-        (said[row], done[column])
-        for row, column in zip(rows.tolist(), columns.tolist(), strict=True)
-        if may[row, column]
-    ]
+    return [(said[row], done[column]) for row, column in enumerate(assign(-worth, 0.0).tolist()) if column >= 0]

@@ -98,8 +98,11 @@ def _evaluate(options: argparse.Namespace) -> int:
 def _result(options: argparse.Namespace, site: Site | None) -> dict[str, Any]:
     import msgspec
 
-    from detectors.evaluation import comparison, summary
+    from detectors.evaluation import comparison, plots, summary
     from detectors.evaluation import dataset as cases
+
+    if options.report is not None:
+        plots.require()
 
     def load(events: Path) -> Dataset:
         return cases.load(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from math import comb
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from detectors.evaluation.matching import f1
 from detectors.evaluation.results import Results
@@ -40,12 +40,18 @@ def compare(first: Results, second: Results) -> dict[str, Any]:
         "neither": len(first.truths) - len(found | other),
         "only_first": [_told(first, number) for number in alone],
         "only_second": [_told(second, number) for number in others],
-        "p": float(stats.binomtest(len(alone), n, 0.5).pvalue) if n else 1.0,
+        "p": _even(len(alone), n),
         "false_first": first.tally.false,
         "false_second": second.tally.false,
         "f1_difference": second.tally.f1 - first.tally.f1,
         "f1_interval": _interval(first, second),
     }
+
+
+def _even(count: int, total: int) -> float:
+    """The exact probability of a split at least as uneven, where each side is equally likely."""
+    fewer = min(count, total - count)
+    return float(min(1.0, 2 * sum(comb(total, k) for k in range(fewer + 1)) / 2**total))
 
 
 def _told(judgement: Results, number: int) -> dict[str, Any]:

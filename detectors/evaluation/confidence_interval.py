@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from scipy import stats
+from math import exp, lgamma, log
+from statistics import NormalDist
 
 LEVEL = 0.95
-_Z = float(stats.norm.ppf(0.5 + LEVEL / 2))
+_Z = NormalDist().inv_cdf(0.5 + LEVEL / 2)
+_TAIL = (1 - LEVEL) / 2
 
 Interval = tuple[float, float]
 
@@ -22,6 +24,16 @@ def wilson(hits: int, total: int) -> Interval:
 
 def poisson(count: int) -> Interval:
     """Of a number of events in a given time, exact (Garwood 1936)."""
-    tail = (1 - LEVEL) / 2
-    low = float(stats.chi2.ppf(tail, 2 * count)) / 2 if count else 0.0
-    return low, float(stats.chi2.ppf(1 - tail, 2 * count + 2)) / 2
+    return (_mean(count - 1, 1 - _TAIL) if count else 0.0), _mean(count, _TAIL)
+
+
+def _mean(count: int, probability: float) -> float:
+    """The mean at which ``count`` events or fewer have this probability, by bisection."""
+    low, high = 0.0, 2.0 * count + 20.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        if sum(exp(k * log(middle) - middle - lgamma(k + 1)) for k in range(count + 1)) > probability:
+            low = middle
+        else:
+            high = middle
+    return high

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,19 @@ if TYPE_CHECKING:
 
 INK, ACCENT, OTHER, FAINT = "#222222", "#1f5fa8", "#c8641e", "#d9d9d9"
 _DPI = 130
+
+
+def require() -> None:
+    """Says how to get what draws the pictures.
+
+    Raises:
+        ValueError: it is not installed.
+    """
+    if importlib.util.find_spec("matplotlib") is None:
+        raise ValueError(
+            "a report's pictures need matplotlib: install it with `pip install 'lanewatch[evaluation]'`, in a clone "
+            "with `.venv/bin/pip install matplotlib`; without --report the tables are printed"
+        )
 
 
 def shares(file: Path, rows: Mapping[str, Mapping[str, Any]], title: str) -> None:

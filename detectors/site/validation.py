@@ -20,6 +20,7 @@ from lanewatch.config.loader import SiteFile
 from lanewatch.config.problems import Finding, Location, Problem, SiteError, suggestion
 from lanewatch.config.schedules import longest_overlap
 from lanewatch.config.site import BehaviourConfig, Camera, Site, ThresholdRule, Zone
+from models import extras
 from models.detection import registry as detector_registry
 from models.detection.base import ModelMissingError
 from models.pose import registry as pose_registry
@@ -105,7 +106,9 @@ def _networks(site: Site) -> Iterator[Finding]:
     ):
         try:
             if name not in others:
-                find(name)
+                path = find(name)
+                if not extras.gpu_installed():
+                    yield Finding(("detector", pointer), f"{path} needs torch and ultralytics", extras.GPU_HOW)
         except ModelMissingError:
             advice = "of one of ultralytics' give the path; `lanewatch models` lists what is here"
             what = f"there is no model {name} here"

@@ -96,7 +96,8 @@ class Camera(ConfigModel):
         repr=False,  # it may hold a password
         title="URL",
         description="rtsp://, http(s)://, a file or a folder of images; file:// takes ?loop=1, clock=ISO time, "
-        "pace=live|fast, fps= and since=ISO time (played as if it had run since then). ${NAME} is taken from the "
+        "pace=live|fast, fps=, lead= (seconds at full speed first) "
+        "and since=ISO time (played as if it had run since then). ${NAME} is taken from the "
         "environment, a path starts from the site file's folder.",
     )
     latitude: float = Field(ge=-90, le=90, title="Latitude", description="Degrees north; for the sun.")

@@ -7,7 +7,6 @@ a CPU than single pictures over as many streams as there are cores; on CUDA it i
 
 from __future__ import annotations
 
-import importlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +17,7 @@ import cv2
 import numpy as np
 
 from lanewatch.records import Image
-from models import hardware, offline
+from models import cache, hardware, offline
 from models.detection.base import Boxes, ObjectDetector
 from models.detection.nanodet_network import (
     CHANNELS,
@@ -31,6 +30,7 @@ from models.detection.nanodet_network import (
     build_network,
     decode_head,
 )
+from models.extras import import_extra
 
 FLOAT_NAME: Final = "nanodet-g-float32"
 
@@ -40,12 +40,13 @@ def load(device: str, score: float) -> ObjectDetector:
 
     Raises:
         DeviceMissingError: the device is not here.
+        ExtraMissingError: the device is a GPU, and torch is not installed.
     """
     chosen = hardware.choose_device(device)
     if chosen == "cpu":
         return NanoDet(score)
-    on_torch: Callable[[str, float], ObjectDetector] = importlib.import_module(
-        "models.detection.nanodet_torch"
+    on_torch: Callable[[str, float], ObjectDetector] = import_extra(
+        "models.detection.nanodet_torch", f"{NAME} on {chosen}"
     ).NanoDetTorch
     return on_torch(chosen, score)
 
@@ -73,7 +74,6 @@ class NanoDet:
             weights: ``INT8`` or ``FLOAT``.
         """
         self.name = NAME if weights == INT8 else FLOAT_NAME
-        openvino = offline.openvino()
         settings = {
             "PERFORMANCE_HINT": "THROUGHPUT",
             # OpenVINO's default on some CPUs is bfloat16: the same picture would get other boxes there
@@ -82,8 +82,8 @@ class NanoDet:
             # Decoding shares the cores: a stream bound to one of them would wait for it.
             "ENABLE_CPU_PINNING": False,
         }
-        self._network: Any = openvino.Core().compile_model(build_network(weights), "CPU", settings)
-        self._tensor: Any = openvino.Tensor
+        self._network: Any = cache.network(self.name, build_network, weights, settings)
+        self._tensor: Any = offline.openvino().Tensor
         self._score = score
         self._own = threading.local()
         # One more than there are streams: while one thread resizes or reads out, the streams have the others' work.

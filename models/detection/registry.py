@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from models.detection.base import ModelMissingError, ObjectDetector
+from models.extras import import_extra
 
 BUILT_IN: Final = {
     "nanodet-g": "models.detection.nanodet:load",
@@ -20,7 +21,6 @@ GROUP: Final = "lanewatch.detectors"
 WEIGHTS_VARIABLE: Final = "LANEWATCH_WEIGHTS"
 SUFFIXES: Final = (".pt", ".onnx", ".engine")
 OPENVINO_SUFFIX: Final = "_openvino_model"
-
 
 Factory = Callable[[str, float], ObjectDetector]
 
@@ -43,7 +43,7 @@ def load(name: str, device: str = "auto", score: float = 0.2) -> ObjectDetector:
         factory: Factory = plugin.load()
         return factory(device, score)
     path = find(name)
-    ultralytics: Callable[[Path, str, float], ObjectDetector] = importlib.import_module("models.detection.yolo").load
+    ultralytics: Callable[[Path, str, float], ObjectDetector] = import_extra("models.detection.yolo", str(path)).load
     return ultralytics(path, device, score)
 
 

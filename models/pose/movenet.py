@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from lanewatch.records import Box, Float32, Image
-from models import hardware, offline
+from models import cache, hardware, offline
 from models.pose.base import POINTS
 
 NAME: Final = "movenet"
@@ -38,16 +38,13 @@ class MoveNet:
         Args:
             threads: cores to use; by default all that the process may.
         """
-        core: Any = offline.openvino().Core()
-        model = core.read_model(WEIGHTS)
-        model.reshape([1, SIDE, SIDE, 3])
         settings = {
             "PERFORMANCE_HINT": "THROUGHPUT",
             "INFERENCE_PRECISION_HINT": "f32",
             "INFERENCE_NUM_THREADS": threads or hardware.usable_cores(),
             "ENABLE_CPU_PINNING": False,  # the detector and decoding share the cores
         }
-        self._network: Any = core.compile_model(model, "CPU", settings)
+        self._network: Any = cache.network(NAME, _model, WEIGHTS, settings)
         self._own = threading.local()
         self._pool = ThreadPoolExecutor(int(self._network.get_property("NUM_STREAMS")), thread_name_prefix=NAME)
 
@@ -72,3 +69,9 @@ class MoveNet:
         self._own.request.infer()
         seen: Float32 = self._own.request.get_output_tensor().data[0]
         return np.stack((x + seen[:, 1] * side, y + seen[:, 0] * side, seen[:, 2]), axis=1)
+
+
+def _model(weights: Path) -> Any:
+    model = offline.openvino().Core().read_model(weights)
+    model.reshape([1, SIDE, SIDE, 3])
+    return model

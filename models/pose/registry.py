@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from models.detection import registry
+from models.extras import import_extra
 from models.pose.base import PoseEstimator
 
 BUILT_IN: Final = "movenet"
@@ -31,7 +32,7 @@ def load(name: str, device: str = "auto") -> PoseEstimator | None:
         bundled: Callable[[], PoseEstimator] = importlib.import_module("models.pose.movenet").MoveNet
         return bundled()
     path = find(name)
-    ultralytics: Callable[[Path, str], PoseEstimator] = importlib.import_module("models.pose.yolo_pose").load
+    ultralytics: Callable[[Path, str], PoseEstimator] = import_extra("models.pose.yolo_pose", str(path)).load
     return ultralytics(path, device)
 
 

@@ -39,8 +39,9 @@ class YoloPose:
         self.name = path.name
         self._device = device
         self._turn = threading.Lock()
+        ultralytics = offline.ultralytics()
         try:
-            self._model = offline.ultralytics().YOLO(str(path), **({} if path.suffix == ".pt" else {"task": "pose"}))
+            self._model = ultralytics.YOLO(str(path), **({} if path.suffix == ".pt" else {"task": "pose"}))
             points = self._predict([np.zeros((SIDE, SIDE, 3), np.uint8)])[0].keypoints
         except Exception as error:
             raise ModelMissingError(

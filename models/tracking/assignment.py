@@ -11,13 +11,13 @@ from typing import Final
 import numpy as np
 
 from lanewatch.records import Bool, Float64, Int64
-from models.tracking.jit import compiled
+from models.tracking.jit import compiled, compiled_cached
 
 FAR: Final = 1e9
 """The cost of what cannot be: finite, so that sums stay comparable."""
 
 
-@compiled
+@compiled_cached  # on its own too, for evaluations; it stands in one file with all of its parts
 def assign(cost: Float64, limit: float) -> Int64:
     """For each row its column or -1, so that the sum of costs is least, where leaving a row out costs ``limit``.
 

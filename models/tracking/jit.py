@@ -7,7 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
+import numba
 from numba import njit
+
+from models import cache
+
+_config: Any = numba.config
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -21,11 +26,18 @@ def compiled(function: F) -> F:
 
 
 def compiled_cached(function: F) -> F:
-    """Compiles a whole kernel and keeps it on disk; in this process only where no folder for it can be written."""
+    """Compiles a whole kernel and keeps it on disk; in this process only where no folder for it can be written.
+
+    The folder is ``NUMBA_CACHE_DIR`` if that is set, else Lanewatch's own, else what numba finds.
+    """
+    usual = _config.CACHE_DIR
+    _config.CACHE_DIR = usual or str(cache.folder("kernels") or "")  # numba reads it when it decorates
     try:
         return cast(F, njit(error_model="numpy", cache=True)(function))
     except RuntimeError:  # numba found no folder for its cache
         return compiled(function)
+    finally:
+        _config.CACHE_DIR = usual
 
 
 def fingerprint() -> int:

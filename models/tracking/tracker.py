@@ -11,7 +11,7 @@ from typing import TypeVar
 import msgspec
 import numpy as np
 
-from lanewatch.records import LABELS, Bool, Detections, Float32, Float64, Int64, UInt8
+from lanewatch.records import LABELS, PERSON, Bool, Detections, Float32, Float64, Frame, Int64, UInt8
 from models.tracking import motion_model
 from models.tracking.association import step
 
@@ -195,6 +195,20 @@ class Tracker:
             detection=found,
             appearance=look.astype(np.uint8),
         )
+
+
+def warm() -> None:
+    """Loads the kernel before the first record waits; a machine that never ran it compiles it in 15 s."""
+    tick = Frame(camera="warm", epoch=0, slot=0, captured_at=0.0, received_at=0.0, width=640, height=360)
+    seen = msgspec.structs.replace(
+        Detections.empty(tick),
+        xyxy=np.array([[0, 0, 10, 20]], np.float32),
+        scores=np.ones(1, np.float32),
+        labels=np.array([PERSON], np.uint8),
+        look=np.zeros((1, 1), np.uint8),
+    )
+    tracker = Tracker()
+    tracker.update(tracker.start(), seen)
 
 
 A = TypeVar("A", UInt8, Int64, Float32, Float64)

@@ -32,6 +32,8 @@ class Recording:
     in the URL replaces the container's rate and so stretches all of its times. When a loop wraps, a mark says that it
     ended, and a new epoch goes on ``pause_s`` later.
 
+    With ``lead`` in the URL the first so many seconds of a file played live come as fast as they go, in the first loop.
+
     With ``since`` in the URL it is as if a camera had been running all along: it begins in whatever loop and at
     whatever place it must be at by now, from the key frame before, and shows each picture when it is due; whoever plays
     it gives the same capture times.
@@ -72,7 +74,8 @@ class Recording:
         start, reason = self._address.clock, "start"
         while not stop.is_set():
             last = None
-            for item in self._paced(self._play(start), stop):
+            lead = self._address.lead if reason == "start" else 0.0
+            for item in self._paced(self._play(start), stop, lead):
                 if last is None and isinstance(item, Packet):
                     self._epochs.open(item.captured_at, reason)
                 if isinstance(item, Packet):
@@ -130,12 +133,17 @@ class Recording:
             return self._folder(start)
         return self._file(start)
 
-    def _paced(self, items: Iterator[Packet | SourceEvent], stop: threading.Event) -> Iterator[Packet | SourceEvent]:
+    def _paced(
+        self, items: Iterator[Packet | SourceEvent], stop: threading.Event, lead: float
+    ) -> Iterator[Packet | SourceEvent]:
         begun, first = time.monotonic(), None
         for item in items:
-            if self._address.live and isinstance(item, Packet):
+            if self._address.paced and isinstance(item, Packet):
                 first = item.decode_at if first is None else first
-                if stop.wait(max(0.0, begun + item.decode_at - first - time.monotonic())):
+                passed = item.decode_at - first - lead
+                if passed <= 0:
+                    begun = time.monotonic()  # the pace begins with the end of the lead
+                elif stop.wait(max(0.0, begun + passed - time.monotonic())):
                     return
             if stop.is_set():
                 return
@@ -173,7 +181,7 @@ class Recording:
     def _begin(self, start: float | None, opened: OpenedSource | None) -> float:
         if start is not None:
             return start
-        if self._address.live:
+        if self._address.paced:
             return self._now()
         created = opened.created_at if opened is not None else None
         if created is not None:
@@ -184,7 +192,7 @@ class Recording:
     def _folder(self, start: float | None) -> Iterator[Packet | SourceEvent]:
         paths = images(self._address.target)
         if start is None:
-            start = self._now() if self._address.live else paths[0].stat().st_mtime
+            start = self._now() if self._address.paced else paths[0].stat().st_mtime
         fps = self._address.fps or FOLDER_FPS
         for index, path in enumerate(paths):
             data = path.read_bytes()

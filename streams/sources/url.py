@@ -15,7 +15,7 @@ Kind = Literal["rtsp", "http", "file", "folder"]
 _USERINFO = re.compile(r"(?<=://)[^/\s]*@")
 _SECRET = re.compile(r"(?i)([?&;](?:[a-z0-9_-]*(?:pass|pwd|token|secret|auth|key|sig)[a-z0-9_-]*)=)[^&;#\s'\"]+")
 _RECORDED = {".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm", ".ts", ".mpg", ".mpeg"}
-_OPTIONS = {"loop", "clock", "pace", "fps", "since"}
+_OPTIONS = {"loop", "clock", "pace", "fps", "since", "lead"}
 
 
 class SourceError(Exception):
@@ -60,10 +60,13 @@ class SourceUrl:
         kind: what opens it.
         target: the URL for a network camera, the path for a file or folder.
         live: what comes is now or never: a network camera, or a file played at its own pace.
+        paced: a file is played at its own pace.
         loop: a file starts again when it has ended, its capture time going on.
         clock: capture time of the first picture, seconds UTC; None: the source's own.
         fps: pictures a second that replace what the container says; None: the container's.
         since: wall time at which a file played live showed its first picture, seconds UTC; None: when it is opened.
+        lead: seconds at a paced file's beginning that are played as fast as they go. Such a file waits for the
+            detector and is not ``live``.
     """
 
     kind: Kind
@@ -73,6 +76,8 @@ class SourceUrl:
     clock: float | None = None
     fps: float | None = None
     since: float | None = None
+    paced: bool = False
+    lead: float = 0.0
 
     @property
     def anchor(self) -> LiveAnchor | None:
@@ -116,14 +121,17 @@ class SourceUrl:
         pace = options.get("pace", "fast")
         if pace not in {"live", "fast"}:
             raise SourceError(f"{redact(url)}: pace={pace}; it is live or fast")
+        lead = _positive("lead", options["lead"], "seconds", url) if "lead" in options else 0.0
         return cls(
             "folder" if Path(path).is_dir() else "file",
             path,
-            live=pace == "live",
+            live=pace == "live" and not lead,
             loop=options.get("loop", "0").lower() in {"1", "true", "yes"},
             clock=_instant("clock", options["clock"], time_zone, url) if "clock" in options else None,
-            fps=_rate(options["fps"], url) if "fps" in options else None,
+            fps=_positive("fps", options["fps"], "a number", url) if "fps" in options else None,
             since=_instant("since", options["since"], time_zone, url) if "since" in options else None,
+            paced=pace == "live",
+            lead=lead,
         )
 
 
@@ -135,11 +143,11 @@ def _instant(option: str, text: str, time_zone: str, url: str) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(time_zone))).timestamp()
 
 
-def _rate(text: str, url: str) -> float:
+def _positive(option: str, text: str, what: str, url: str) -> float:
     try:
-        fps = float(text)
+        value = float(text)
     except ValueError:
-        fps = 0.0
-    if not 0 < fps <= 1000:
-        raise SourceError(f"{redact(url)}: fps={text}; it is a number above 0, at most 1000")
-    return fps
+        value = 0.0
+    if not 0 < value <= 1000:
+        raise SourceError(f"{redact(url)}: {option}={text}; it is {what} above 0, at most 1000")
+    return value

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
 import httpx
 import pytest
-import yaml  # type: ignore[import-untyped]
 from kafka import KafkaAdminClient
 
 from deploy.local_cluster import LocalCluster, site_of
@@ -19,9 +19,7 @@ NOW = 1_790_000_000.0
 
 def test_its_cameras_show_the_clip_each_at_another_place_and_one_clock(tmp_path: Path) -> None:
     file = tmp_path / "site.yaml"
-    file.write_text(
-        yaml.safe_dump(site_of(4, "127.0.0.1:9092, kafka-2:9092", "lanewatch.try", NOW), allow_unicode=True)
-    )
+    file.write_text(json.dumps(site_of(4, "127.0.0.1:9092, kafka-2:9092", "lanewatch.try", NOW)), encoding="utf-8")
     site = validation.load(file)
     anchors = [SourceUrl.parse(camera.url, time_zone=site.time_zone).anchor for camera in site.cameras]
     assert site.kafka.brokers == ("127.0.0.1:9092", "kafka-2:9092")

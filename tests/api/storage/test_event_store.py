@@ -110,9 +110,9 @@ def test_all_is_there_after_opening_anew(tmp_path: Path) -> None:
 
 KILLED = """
 import sys
-from api.storage.event_store import Store
+from api.storage.event_store import EventStore
 from tests.api.event_factory import make_event
-store = Store(sys.argv[1])
+store = EventStore(sys.argv[1])
 for number in range(10_000):
     store.upsert(make_event(f"e-{number}"))
     print(number, flush=True)

@@ -155,3 +155,11 @@ def test_wilsons_interval(hits: int, total: int, low: float, high: float) -> Non
 @pytest.mark.parametrize(("count", "low", "high"), [(0, 0.0, 3.689), (1, 0.0253, 5.572), (10, 4.795, 18.390)])
 def test_a_counts_interval_is_garwoods(count: int, low: float, high: float) -> None:
     assert confidence_interval.poisson(count) == pytest.approx((low, high), abs=1e-3)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 7, 46, 300, 2000])
+def test_a_counts_interval_is_the_librarys(count: int) -> None:
+    low = stats.chi2.ppf(0.025, 2 * count) / 2 if count else 0.0
+    assert confidence_interval.poisson(count) == pytest.approx(
+        (low, stats.chi2.ppf(0.975, 2 * count + 2) / 2), rel=1e-9
+    )

@@ -69,6 +69,21 @@ def test_it_begins_where_it_must_be_by_now(clip: Path, ago_s: float, turn: int, 
     assert packet.epoch == pytest.approx((CLOCK + ago_s) * 1000, abs=1)  # that of who came last
 
 
+def test_a_lead_comes_at_full_speed_and_the_rest_at_its_own_pace(clip: Path) -> None:
+    address = SourceUrl.parse(f"file://{clip}?loop=1&pace=live&fps=7&lead=12")
+    stop, begun = threading.Event(), time.monotonic()
+    first: float | None = None
+    for item in Recording("cam", address).packets(stop):
+        assert isinstance(item, Packet)
+        first = item.captured_at if first is None else first
+        if item.captured_at - first <= 12.0:
+            led = time.monotonic()
+        elif item.captured_at - first >= 13.0:
+            break
+    assert led - begun < 6.0
+    assert time.monotonic() - led >= 0.8
+
+
 def test_two_samplers_of_one_recording_agree_and_the_later_one_has_the_newer_epoch(
     clip: Path, make_camera: MakeCamera
 ) -> None:

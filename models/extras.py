@@ -1,0 +1,47 @@
+"""The extra ``gpu``: packages that a light install leaves out, and the error that says how to install them."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from types import ModuleType
+from typing import Final
+
+from models.detection.base import ModelMissingError
+
+GPU_PACKAGES: Final = ("torch", "torchvision", "ultralytics")
+GPU_HOW: Final = (
+    "Install it with `pip install 'lanewatch[gpu]'`, in a clone with `make gpu`. For a closed network, run "
+    "`pip download --dest wheels 'lanewatch[gpu]'` on a machine with Internet access, the same system and the same "
+    "Python; carry the folder over and run `pip install --no-index --find-links wheels 'lanewatch[gpu]'`."
+)
+
+
+class ExtraMissingError(ModelMissingError):
+    """A model needs packages that a light install leaves out; the message says which command installs them."""
+
+
+def import_extra(module: str, wanted: str) -> ModuleType:
+    """A module that needs packages of the extra ``gpu``.
+
+    Args:
+        module: its name.
+        wanted: what needs it, for the message.
+
+    Raises:
+        ExtraMissingError: one of these packages is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        package = str(error.name).partition(".")[0]
+        if package in GPU_PACKAGES:
+            raise ExtraMissingError(
+                f"{wanted} needs the package {package}, which is not installed. {GPU_HOW}"
+            ) from error
+        raise
+
+
+def gpu_installed() -> bool:
+    """Whether the packages of the extra ``gpu`` are installed; none is imported for it."""
+    return all(importlib.util.find_spec(package) is not None for package in GPU_PACKAGES)
