@@ -205,7 +205,7 @@ def warm() -> None:
         xyxy=np.array([[0, 0, 10, 20]], np.float32),
         scores=np.ones(1, np.float32),
         labels=np.array([PERSON], np.uint8),
-        look=np.zeros((1, 1), np.uint8),
+        appearance=np.zeros((1, 1), np.uint8),
     )
     tracker = Tracker()
     tracker.update(tracker.start(), seen)
