@@ -1,4 +1,4 @@
-"""An event's life: opened by a claim, revised as it grows, closed when nobody claims it, expired with its camera."""
+"""An event's life: a candidate opens it and updates it; it closes without one, and expires with its camera."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from lanewatch.records import Event, Factor, Light, Peak, State
 log = metrics.log("watch")
 
 NAMESPACE = uuid.UUID("5f0a3a0e-6a0b-5c53-9d0e-3f4b1f7f2c11")
-"""Of the events' ids. Never to be changed: archives and verdicts refer to them."""
+"""Of the events' ids. Never change it: archives and verdicts refer to them."""
 
-LOOK_AGAIN_S = 1.0
-"""How often an open episode's score is computed anew: it takes longer than the fold itself."""
-MATERIAL = 0.1
+RESCORE_S = 1.0
+"""How often the score of an open event is computed anew. This takes longer than the rest of the fold."""
+SCORE_CHANGE = 0.1
 """A change of the score that is published at once."""
 UPDATE_S = 5.0
 UPDATE_SHARE = 0.1
-"""An open event is revised at least every 5 s, later every tenth of its length: 60 revisions in the first hour, 25
-in each tenfold after it, however long somebody stays."""
-CLEARER = 1.1
-"""A frame must show it so much better to become the peak, or the peak would change at every step towards the camera."""
+"""An open event is updated at least every 5 s, and later every tenth of its length. That gives 60 revisions in the
+first hour, and 25 in each tenfold of time after it."""
+PEAK_GAIN = 1.1
+"""A frame must be clearer by this factor to become the peak. Otherwise each step towards the camera would change it."""
 
 
 class OpenEvent(msgspec.Struct, frozen=True):
     """An event that is open.
 
-    ``score``, ``factors``, ``sentence`` and ``thresholds`` are those of the last record that reached the thresholds, or
-    at most a second older. So no revision shows a measure below its threshold. ``published_score`` is what subscribers
-    were told last.
+    ``score``, ``factors``, ``sentence`` and ``thresholds`` are those of the last record that reached the thresholds,
+    or at most a second older. So no revision shows a measure below its threshold. ``published_score`` is that of the
+    last published revision.
     """
 
     id: str
@@ -68,7 +68,7 @@ class OpenEvent(msgspec.Struct, frozen=True):
 
 
 class Cooldown(msgspec.Struct, frozen=True):
-    """What has closed and is not raised again for a while."""
+    """An event that closed; the same kind and key is not raised again until then."""
 
     kind: str
     key: str
@@ -76,7 +76,7 @@ class Cooldown(msgspec.Struct, frozen=True):
 
 
 class EventStates(msgspec.Struct, frozen=True):
-    """All that is open on one camera, and what rests. ``held_back`` counts the claims that fell into a rest."""
+    """One camera's open events and cooldowns. ``held_back`` counts the candidates that fell into a cooldown."""
 
     open: tuple[OpenEvent, ...] = ()
     cooldowns: tuple[Cooldown, ...] = ()
@@ -84,204 +84,220 @@ class EventStates(msgspec.Struct, frozen=True):
 
 
 class EventSource(NamedTuple):
-    """What all events of one camera and run have in common."""
+    """The fields that all events of one camera and run have in common."""
 
     run: str
     camera: str
     site: str
 
 
-Claimed = Sequence[tuple[Behaviour[Any], Sequence[Candidate]]]
+Candidates = Sequence[tuple[Behaviour[Any], Sequence[Candidate]]]
 
 
 def update_events(
-    episodes: EventStates, claimed: Claimed, view: Observation, origin: EventSource, spared: Collection[str] = ()
+    states: EventStates,
+    candidates: Candidates,
+    observation: Observation,
+    source: EventSource,
+    not_evaluated: Collection[str] = (),
 ) -> tuple[EventStates, list[Event]]:
-    """The episodes after a record, and the revisions of events that it causes.
+    """The states after a record, and the event revisions that it causes.
 
     Args:
-        episodes: before.
-        claimed: by the behaviours that were asked.
-        view: the record.
-        origin: of the events.
-        spared: kinds whose behaviours were not asked: what is open of them stays as it is.
+        states: Before the record.
+        candidates: Of the behaviours that were evaluated.
+        observation: The record.
+        source: Of the events.
+        not_evaluated: Kinds whose behaviours were not evaluated; their open events stay as they are.
     """
-    now = view.captured_at
-    before = {(one.kind, one.key): one for one in episodes.open}
-    cooldowns = {(one.kind, one.key): one for one in episodes.cooldowns if one.until > now}
-    held_back = episodes.held_back
-    after: list[OpenEvent] = []
-    events: list[Event] = []
-    for behaviour, claims in claimed:
-        for claim in claims:
-            place = (behaviour.kind, claim.key)
-            one = before.pop(place, None)
-            if one is None and place in cooldowns:
+    now = observation.captured_at
+    # Step 1: cooldowns end
+    unmatched = {(event.kind, event.key): event for event in states.open}
+    cooldowns = {(item.kind, item.key): item for item in states.cooldowns if item.until > now}
+    held_back = states.held_back
+    still_open: list[OpenEvent] = []
+    revisions: list[Event] = []
+    # Step 2: each candidate updates its open event, or opens one unless there is a cooldown
+    for behaviour, found in candidates:
+        for candidate in found:
+            key = (behaviour.kind, candidate.key)
+            event = unmatched.pop(key, None)
+            if event is None and key in cooldowns:
                 held_back += 1
                 continue
-            changed, state = _open(behaviour, claim, view, origin) if one is None else _go_on(one, claim, view, origin)
-            after.append(changed)
+            state: State | None
+            if event is None:
+                event, state = _opened(behaviour, candidate, observation, source), "open"
+            else:
+                event, state = _updated(event, candidate, observation, source)
+            still_open.append(event)
             if state is not None:
-                events.append(_event(changed, state, now, origin))
-    for place, one in before.items():
-        if one.kind in spared:
-            after.append(one)
+                revisions.append(_revision(event, state, now, source))
+    # Step 3: events without a candidate close
+    for key, event in unmatched.items():
+        if event.kind in not_evaluated:
+            still_open.append(event)
             continue
-        events.append(_close(one, now, origin))
-        if one.cooldown_s > 0:
-            cooldowns[place] = Cooldown(one.kind, one.key, one.until + one.cooldown_s)
-    return EventStates(tuple(after), tuple(cooldowns.values()), held_back), events
+        revisions.append(_closed(event, now, source))
+        if event.cooldown_s > 0:
+            cooldowns[key] = Cooldown(event.kind, event.key, event.until + event.cooldown_s)
+    return EventStates(tuple(still_open), tuple(cooldowns.values()), held_back), revisions
 
 
 def expire_events(
-    episodes: EventStates, now: float, origin: EventSource, spared: Collection[str] = ()
+    states: EventStates, now: float, source: EventSource, kept_kinds: Collection[str] = ()
 ) -> tuple[EventStates, list[Event]]:
-    """Ends what is open because the camera is not watched any more. When it ended nobody knows, and none says.
+    """Ends open events because the camera is no longer observed. Their end is unknown, so they get none.
 
-    An instant event was over when it was raised: it closes. Those of the ``spared`` kinds go on.
+    An instant event was over when it was raised: it closes. Events of ``kept_kinds`` stay open.
     """
-    stay = tuple(one for one in episodes.open if one.kind in spared)
-    events = [
-        _close(one, now, origin) if one.instant else _event(_revised(one, now), "expired", now, origin)
-        for one in episodes.open
-        if one.kind not in spared
+    kept = tuple(event for event in states.open if event.kind in kept_kinds)
+    revisions = [
+        _closed(event, now, source) if event.instant else _revision(_numbered(event, now), "expired", now, source)
+        for event in states.open
+        if event.kind not in kept_kinds
     ]
-    return EventStates(open=stay, held_back=episodes.held_back), events
+    return EventStates(open=kept, held_back=states.held_back), revisions
 
 
-def make_event_id(origin: EventSource, kind: str, claim: Candidate) -> str:
-    """An event's id, the same in every run over the same detections and with whichever thresholds.
+def make_event_id(source: EventSource, kind: str, candidate: Candidate) -> str:
+    """An event's id, the same in every run over the same detections and under any thresholds.
 
-    Camera, kind, zone, the first track's birth and where its foot was then; and the beginning of the happening,
-    since one track may cross a line, or enter a zone, more than once.
+    It is made from camera, kind, zone, the first track's birth and its foot point then. The candidate's begin is
+    part of it, because one track may cross a line, or enter a zone, more than once.
     """
-    born = claim.born
-    name = "|".join(
-        (
-            origin.camera,
-            kind,
-            claim.zone,
-            str(round(born.at * 1000)),
-            f"{round(born.x)},{round(born.y)}",
-            str(round(claim.since * 1000)),
-        )
+    born = candidate.born
+    parts = (
+        source.camera,
+        kind,
+        candidate.zone,
+        str(round(born.at * 1000)),
+        f"{round(born.x)},{round(born.y)}",
+        str(round(candidate.since * 1000)),
     )
-    return str(uuid.uuid5(NAMESPACE, name))
+    return str(uuid.uuid5(NAMESPACE, "|".join(parts)))
 
 
-def _open(
-    behaviour: Behaviour[Any], claim: Candidate, view: Observation, origin: EventSource
-) -> tuple[OpenEvent, State]:
-    now = view.captured_at
-    account = _account(behaviour.kind, claim, origin)
-    total = scoring.total_score(account.factors)
+def _opened(
+    behaviour: Behaviour[Any], candidate: Candidate, observation: Observation, source: EventSource
+) -> OpenEvent:
+    now = observation.captured_at
+    explanation = _explanation(behaviour.kind, candidate, source)
+    score = scoring.total_score(explanation.factors)
     return OpenEvent(
-        id=make_event_id(origin, behaviour.kind, claim),
+        id=make_event_id(source, behaviour.kind, candidate),
         kind=behaviour.kind,
-        key=claim.key,
-        zone=claim.zone,
+        key=candidate.key,
+        zone=candidate.zone,
         started_at=now,
-        since=claim.since,
-        until=claim.until,
+        since=candidate.since,
+        until=candidate.until,
         published_at=now,
-        published_score=total,
+        published_score=score,
         checked_at=now,
-        revision=_revision(now),
-        severity=claim.severity,
-        score=total,
-        factors=account.factors,
-        sentence=account.sentence,
-        thresholds=claim.thresholds.numbers(),
-        tracks=claim.tracks,
-        peak=_peak(claim, view),
-        clarity=claim.clarity,
-        instant=claim.instant,
-        cooldown_s=claim.cooldown_s,
-        model=view.detections.model,
-        condition=view.light,
+        revision=_revision_number(now),
+        severity=candidate.severity,
+        score=score,
+        factors=explanation.factors,
+        sentence=explanation.sentence,
+        thresholds=candidate.thresholds.numbers(),
+        tracks=candidate.tracks,
+        peak=_peak(candidate, observation),
+        clarity=candidate.clarity,
+        instant=candidate.instant,
+        cooldown_s=candidate.cooldown_s,
+        model=observation.detections.model,
+        condition=observation.light,
         onvif=behaviour.onvif,
         kisa=behaviour.kisa,
-    ), "open"
+    )
 
 
-def _go_on(one: OpenEvent, claim: Candidate, view: Observation, origin: EventSource) -> tuple[OpenEvent, State | None]:
-    now = view.captured_at
-    if claim.clarity > one.clarity * CLEARER and claim.until == now:
-        one = msgspec.structs.replace(one, peak=_peak(claim, view), clarity=claim.clarity)
-    one = msgspec.structs.replace(one, until=claim.until, tracks=claim.tracks)
-    graver = claim.severity > one.severity
-    if not graver and (now - one.checked_at < LOOK_AGAIN_S or claim.until < now):
-        return one, None
-    one = msgspec.structs.replace(one, checked_at=now, severity=max(claim.severity, one.severity))
-    if claim.reached:
-        account = _account(one.kind, claim, origin)
-        one = msgspec.structs.replace(
-            one,
-            score=scoring.total_score(account.factors),
-            factors=account.factors,
-            sentence=account.sentence,
-            thresholds=claim.thresholds.numbers(),
+def _updated(
+    event: OpenEvent, candidate: Candidate, observation: Observation, source: EventSource
+) -> tuple[OpenEvent, State | None]:
+    """The open event after a candidate, and "updated" if this is published."""
+    now = observation.captured_at
+    if candidate.clarity > event.clarity * PEAK_GAIN and candidate.until == now:
+        event = msgspec.structs.replace(event, peak=_peak(candidate, observation), clarity=candidate.clarity)
+    event = msgspec.structs.replace(event, until=candidate.until, tracks=candidate.tracks)
+    more_severe = candidate.severity > event.severity
+    if not more_severe and (now - event.checked_at < RESCORE_S or candidate.until < now):
+        return event, None
+    event = msgspec.structs.replace(event, checked_at=now, severity=max(candidate.severity, event.severity))
+    if candidate.reached:
+        explanation = _explanation(event.kind, candidate, source)
+        event = msgspec.structs.replace(
+            event,
+            score=scoring.total_score(explanation.factors),
+            factors=explanation.factors,
+            sentence=explanation.sentence,
+            thresholds=candidate.thresholds.numbers(),
         )
-    due = now - one.published_at >= max(UPDATE_S, UPDATE_SHARE * (now - one.started_at))
-    if not (graver or due or abs(one.score - one.published_score) >= MATERIAL):
-        return one, None
-    return msgspec.structs.replace(_revised(one, now), published_at=now, published_score=one.score), "updated"
+    due = now - event.published_at >= max(UPDATE_S, UPDATE_SHARE * (now - event.started_at))
+    if not (more_severe or due or abs(event.score - event.published_score) >= SCORE_CHANGE):
+        return event, None
+    event = msgspec.structs.replace(_numbered(event, now), published_at=now, published_score=event.score)
+    return event, "updated"
 
 
-def _account(kind: str, claim: Candidate, origin: EventSource) -> Explanation:
-    """Why, in the behaviour's words; where it fails at them the event is raised all the same, and says so."""
+def _explanation(kind: str, candidate: Candidate, source: EventSource) -> Explanation:
+    """The behaviour's explanation. If it fails, the event is raised all the same, with a sentence that says so."""
     try:
-        account = claim.explain()
-        if not math.isfinite(scoring.total_score(account.factors)):
-            raise ValueError("a part of the score is no number")
-        return account
-    except Exception:  # whatever a behaviour of somebody else raises
-        log.exception("behaviour %s failed to say why, camera %s", kind, origin.camera)
+        explanation = candidate.explain()
+        if not math.isfinite(scoring.total_score(explanation.factors)):
+            raise ValueError("a factor of the score is not finite")
+        return explanation
+    except Exception:  # a plug-in may raise anything
+        log.exception("behaviour %s failed to explain a candidate, camera %s", kind, source.camera)
         return Explanation(
             (), {"ko": f"{kind}: 이유를 설명할 수 없음", "en": f"{kind}: the behaviour failed to say why"}
         )
 
 
-def _close(one: OpenEvent, now: float, origin: EventSource) -> Event:
-    return _event(_revised(one, now), "closed", now, origin, ended_at=one.until)
+def _closed(event: OpenEvent, now: float, source: EventSource) -> Event:
+    return _revision(_numbered(event, now), "closed", now, source, ended_at=event.until)
 
 
-def _revised(one: OpenEvent, now: float) -> OpenEvent:
-    return msgspec.structs.replace(one, revision=max(_revision(now), one.revision + 1))
+def _numbered(event: OpenEvent, now: float) -> OpenEvent:
+    """The event with the next revision number: it rises even if the clock was set back."""
+    return msgspec.structs.replace(event, revision=max(_revision_number(now), event.revision + 1))
 
 
-def _revision(now: float) -> int:
+def _revision_number(now: float) -> int:
     return round(now * 1000)
 
 
-def _peak(claim: Candidate, view: Observation) -> Peak:
-    record = view.detections
-    return Peak(record.slot, record.captured_at, claim.box, record.width, record.height)
+def _peak(candidate: Candidate, observation: Observation) -> Peak:
+    record = observation.detections
+    return Peak(record.slot, record.captured_at, candidate.box, record.width, record.height)
 
 
-def _event(one: OpenEvent, state: State, now: float, origin: EventSource, ended_at: float | None = None) -> Event:
+def _revision(
+    event: OpenEvent, state: State, now: float, source: EventSource, ended_at: float | None = None
+) -> Event:
     return Event(
-        run=origin.run,
-        id=one.id,
-        camera=origin.camera,
-        kind=one.kind,
-        zone=one.zone,
-        began_at=one.since,
-        started_at=one.started_at,
+        run=source.run,
+        id=event.id,
+        camera=source.camera,
+        kind=event.kind,
+        zone=event.zone,
+        began_at=event.since,
+        started_at=event.started_at,
         updated_at=now,
         ended_at=ended_at,
-        revision=one.revision,
+        revision=event.revision,
         state=state,
-        severity=one.severity,
-        score=one.score,
-        factors=one.factors,
-        thresholds=one.thresholds,
-        sentence=one.sentence,
-        tracks=one.tracks,
-        peak=one.peak,
-        model=one.model,
-        site=origin.site,
-        onvif=one.onvif,
-        kisa=one.kisa,
-        condition=one.condition,
+        severity=event.severity,
+        score=event.score,
+        factors=event.factors,
+        thresholds=event.thresholds,
+        sentence=event.sentence,
+        tracks=event.tracks,
+        peak=event.peak,
+        model=event.model,
+        site=source.site,
+        onvif=event.onvif,
+        kisa=event.kisa,
+        condition=event.condition,
     )

@@ -1,4 +1,4 @@
-"""An event's life, told by hand-made claims."""
+"""An event's life, from hand-made candidates."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from models.tracking.tracker import Tracker
 from tests.detectors.walker_records import NOON, record, site
 
 SITE = site()
-ORIGIN = EventSource("test", "lane", SITE.digest)
+SOURCE = EventSource("test", "lane", SITE.digest)
 LOITERING = Loitering(Resolver(SITE, "lane", "loitering", LoiteringThresholds))
 
 
-def view(at: float) -> Observation:
+def observe(at: float) -> Observation:
     shown = record(NOON + at)
     _, tracks = Tracker().update(Tracker().start(), shown)
     camera = SITE.cameras[0]
@@ -34,7 +34,7 @@ def view(at: float) -> Observation:
     )
 
 
-def claim(at: float, *, score: float = 0.5, **changes: Any) -> Candidate:
+def candidate(at: float, *, score: float = 0.5, **changes: Any) -> Candidate:
     usual = Candidate(
         key="yard/1",
         zone="yard",
@@ -51,16 +51,16 @@ def claim(at: float, *, score: float = 0.5, **changes: Any) -> Candidate:
     return usual._replace(**changes)
 
 
-def life(*steps: tuple[float, list[Candidate]]) -> list[Event]:
-    episodes, events = EventStates(), []
-    for at, claims in steps:
-        episodes, more = event_lifecycle.update_events(episodes, [(LOITERING, claims)], view(at), ORIGIN)
+def lifecycle(*steps: tuple[float, list[Candidate]]) -> list[Event]:
+    states, events = EventStates(), []
+    for at, candidates in steps:
+        states, more = event_lifecycle.update_events(states, [(LOITERING, candidates)], observe(at), SOURCE)
         events += more
     return events
 
 
 def test_open_updated_closed() -> None:
-    events = life((10, [claim(10)]), (11, [claim(11, score=0.7)]), (12, [claim(12, score=0.7)]), (13, []))
+    events = lifecycle((10, [candidate(10)]), (11, [candidate(11, score=0.7)]), (12, [candidate(12, score=0.7)]), (13, []))
     assert [(event.state, event.updated_at - NOON) for event in events] == [
         ("open", 10),
         ("updated", 11),
@@ -71,17 +71,17 @@ def test_open_updated_closed() -> None:
     assert events[-1].score == 0.7
 
 
-def test_updates_are_bounded_however_long_it_lasts() -> None:
-    events = life(*((at / 2, [claim(at / 2)]) for at in range(7200)))
+def test_the_number_of_updates_of_a_long_event_is_bounded() -> None:
+    events = lifecycle(*((at / 2, [candidate(at / 2)]) for at in range(7200)))
     updates = [event for event in events if event.state == "updated"]
     assert 30 < len(updates) < 60
     assert all(event.score == 0.5 for event in updates)
 
 
-def test_what_goes_on_below_its_threshold_keeps_what_raised_it() -> None:
+def test_an_event_below_its_threshold_keeps_the_explanation_that_raised_it() -> None:
     later = LoiteringThresholds(dwell_s=60)
     below: dict[str, Any] = {"score": 0.2, "reached": False, "thresholds": later}
-    events = life((0, [claim(0)]), (6, [claim(6, **below)]), (7, [claim(7, severity=2, **below)]), (8, []))
+    events = lifecycle((0, [candidate(0)]), (6, [candidate(6, **below)]), (7, [candidate(7, severity=2, **below)]), (8, []))
     assert [event.state for event in events] == ["open", "updated", "updated", "closed"]
     assert {event.score for event in events} == {0.5}
     assert {event.thresholds["dwell_s"] for event in events} == {30.0}
@@ -91,30 +91,30 @@ def test_what_goes_on_below_its_threshold_keeps_what_raised_it() -> None:
 @pytest.mark.parametrize(
     ("later", "updates"),
     [
-        ({"score": 0.55}, 0),  # too little to tell
+        ({"score": 0.55}, 0),  # too small a change
         ({"score": 0.65}, 1),
         ({"severity": 2}, 1),
     ],
 )
-def test_what_is_published_at_once(later: dict[str, Any], updates: int) -> None:
-    events = life((0, [claim(0)]), (1.5, [claim(1.5, **later)]), (2.0, [claim(2.0, **later)]))
+def test_large_changes_are_published_at_once(later: dict[str, Any], updates: int) -> None:
+    events = lifecycle((0, [candidate(0)]), (1.5, [candidate(1.5, **later)]), (2.0, [candidate(2.0, **later)]))
     assert [event.state for event in events] == ["open"] + ["updated"] * updates
 
 
-def test_the_peak_is_the_frame_that_shows_it_best() -> None:
-    events = life(
-        (0, [claim(0)]),
-        (1, [claim(1, clarity=5.0, box=(1, 1, 9, 9))]),
-        (2, [claim(2, clarity=5.2, box=(2, 2, 9, 9))]),  # hardly better
-        (3, [claim(2, clarity=9.0, box=(3, 3, 9, 9))]),  # not seen in this frame
+def test_the_peak_is_the_clearest_frame() -> None:
+    events = lifecycle(
+        (0, [candidate(0)]),
+        (1, [candidate(1, clarity=5.0, box=(1, 1, 9, 9))]),
+        (2, [candidate(2, clarity=5.2, box=(2, 2, 9, 9))]),  # hardly better
+        (3, [candidate(2, clarity=9.0, box=(3, 3, 9, 9))]),  # not seen in this frame
         (4, []),
     )
     assert (events[-1].peak.captured_at, events[-1].peak.box) == (NOON + 1, (1, 1, 9, 9))
 
 
-def test_several_are_open_at_once() -> None:
+def test_several_events_are_open_at_once() -> None:
     other: dict[str, Any] = {"key": "yard/2", "born": TrackPoint(50.0, 60.0, NOON), "tracks": (2,)}
-    events = life((0, [claim(0), claim(0, **other)]), (1, [claim(1, **other)]), (2, []))
+    events = lifecycle((0, [candidate(0), candidate(0, **other)]), (1, [candidate(1, **other)]), (2, []))
     assert [(event.state, event.tracks) for event in events] == [
         ("open", (1,)),
         ("open", (2,)),
@@ -123,23 +123,23 @@ def test_several_are_open_at_once() -> None:
     ]
 
 
-def test_an_id_is_minted_once_and_is_the_same_in_every_run() -> None:
-    first = life((0, [claim(0)]), (6, [claim(6, born=TrackPoint(99.0, 99.0, NOON), since=NOON + 3)]), (7, []))
+def test_an_id_is_made_once_and_is_the_same_in_every_run() -> None:
+    first = lifecycle((0, [candidate(0)]), (6, [candidate(6, born=TrackPoint(99.0, 99.0, NOON), since=NOON + 3)]), (7, []))
     assert len({event.id for event in first}) == 1
     born, since = round((NOON - 1) * 1000), round(NOON * 1000)
     assert first[0].id == str(uuid.uuid5(event_lifecycle.NAMESPACE, f"lane|loitering|yard|{born}|10,20|{since}"))
-    elsewhere = event_lifecycle.make_event_id(ORIGIN._replace(camera="other"), "loitering", claim(0))
-    later = event_lifecycle.make_event_id(ORIGIN, "loitering", claim(0, since=NOON + 1))
-    another_run = event_lifecycle.make_event_id(ORIGIN._replace(run="rescore"), "loitering", claim(0))
+    elsewhere = event_lifecycle.make_event_id(SOURCE._replace(camera="other"), "loitering", candidate(0))
+    later = event_lifecycle.make_event_id(SOURCE, "loitering", candidate(0, since=NOON + 1))
+    another_run = event_lifecycle.make_event_id(SOURCE._replace(run="rescore"), "loitering", candidate(0))
     assert len({first[0].id, elsewhere, later}) == 3
     assert another_run == first[0].id
 
 
-def test_expiry_invents_no_end() -> None:
-    episodes, _ = event_lifecycle.update_events(
-        EventStates(), [(LOITERING, [claim(0), claim(0, key="gate/1", instant=True)])], view(0), ORIGIN
+def test_an_expired_event_has_no_end() -> None:
+    states, _ = event_lifecycle.update_events(
+        EventStates(), [(LOITERING, [candidate(0), candidate(0, key="gate/1", instant=True)])], observe(0), SOURCE
     )
-    episodes, events = event_lifecycle.expire_events(episodes, NOON - 3600, ORIGIN)
+    states, events = event_lifecycle.expire_events(states, NOON - 3600, SOURCE)
     assert [(event.state, event.ended_at) for event in events] == [("expired", None), ("closed", NOON)]
     assert all(event.revision > round(NOON * 1000) for event in events)  # revisions rise though the clock went back
-    assert not episodes.open
+    assert not states.open
