@@ -29,7 +29,11 @@ LABEL_NAMES = {
     "handbag": ("손가방", "handbag"),
     "suitcase": ("여행 가방", "suitcase"),
 }
-WHEN = {"night": ("야간에", "at night"), "dusk": ("박명 시간대에", "at twilight"), "day": ("주간에", "by day")}
+WHEN: dict[Condition, tuple[str, str]] = {
+    "night": ("야간에", "at night"),
+    "dusk": ("박명 시간대에", "at twilight"),
+    "day": ("주간에", "by day"),
+}
 
 
 def total_score(factors: Iterable[Factor]) -> float:

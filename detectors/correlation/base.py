@@ -1,28 +1,29 @@
-"""What a correlation is: a pure fold over the events of all cameras, of the kinds that it is made of."""
+"""The protocol of a correlation: a pure fold over the events of all cameras. And what several correlations share."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
 from lanewatch.config.fields import LocalizedName
 from lanewatch.config.site import Camera
-from lanewatch.records import Event
+from lanewatch.records import Event, State
 
 _EARTH_M = 6_371_000.0
 
 
 class CameraMap(NamedTuple):
-    """Where the site's cameras are, and what they are called."""
+    """The positions and names of the site's cameras."""
 
     cameras: Mapping[str, Camera]
 
-    def apart_m(self, one: str, other: str) -> float:
-        """Metres between two cameras, over a plane that touches the earth there; infinite where one is not known."""
-        a, b = self.cameras.get(one), self.cameras.get(other)
+    def distance_m(self, camera: str, other: str) -> float:
+        """Metres between two cameras, on a plane that touches the earth there; infinite if one is unknown."""
+        a, b = self.cameras.get(camera), self.cameras.get(other)
         if a is None or b is None:
             return math.inf
         north = math.radians(b.latitude - a.latitude)
@@ -30,19 +31,28 @@ class CameraMap(NamedTuple):
         return _EARTH_M * math.hypot(north, east)
 
     def name(self, camera: str) -> LocalizedName:
-        """What it is called."""
-        found = self.cameras.get(camera)
-        return LocalizedName(ko=camera, en=camera) if found is None else found.name
+        """A camera's name; its id if it is unknown."""
+        config = self.cameras.get(camera)
+        return LocalizedName(ko=camera, en=camera) if config is None else config.name
 
-    def zone(self, camera: str, zone: str) -> LocalizedName | None:
-        """What a camera's zone is called, None where there is none."""
-        found = self.cameras.get(camera)
-        zones = () if found is None else found.zones
-        return next((one.name for one in zones if one.id == zone), None)
+    def zone_name(self, camera: str, zone: str) -> LocalizedName | None:
+        """The name of a camera's zone; None if there is no such zone."""
+        config = self.cameras.get(camera)
+        zones = () if config is None else config.zones
+        return next((item.name for item in zones if item.id == zone), None)
+
+    def group(self, camera: str) -> str:
+        """A camera's group; "" if it has none."""
+        config = self.cameras.get(camera)
+        return "" if config is None else config.group
+
+    def group_size(self, group: str) -> int:
+        """The number of cameras of a group."""
+        return sum(camera.group == group for camera in self.cameras.values())
 
 
 class EventSummary(msgspec.Struct, frozen=True):
-    """One event of one camera as it was last told. ``until`` is its end, or when it was told."""
+    """The last revision of one camera's event, in short. ``until`` is its end, or the time of the revision."""
 
     id: str
     camera: str
@@ -53,24 +63,42 @@ class EventSummary(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, event: Event) -> EventSummary:
-        """A revision of it."""
-        going_on = event.state in ("open", "updated")
+        """The summary of a revision."""
         until = event.updated_at if event.ended_at is None else event.ended_at
-        return cls(event.id, event.camera, event.began_at, until, going_on, event.revision)
+        return cls(event.id, event.camera, event.began_at, until, not is_over(event), event.revision)
+
+
+class LinkedEvents(msgspec.Struct, frozen=True):
+    """Events that are linked, in the order in which they joined; ``event`` is the last revision of their link."""
+
+    parts: tuple[EventSummary, ...]
+    event: Event
+
+
+class LinkMemory(msgspec.Struct, frozen=True):
+    """The memory of a correlation that links events of several cameras: single events, and groups of linked ones."""
+
+    single: tuple[EventSummary, ...] = msgspec.field(default=(), name="alone")
+    groups: tuple[LinkedEvents, ...] = ()
 
 
 class StepFunction(Protocol):
-    """The memory after a revision of an event, and what it says. Revisions come in the order of capture time; one that
-    came before changes nothing. Where it does not begin anything, what is known only goes on."""
+    """Returns the memory after a revision of an event, and the correlation's own revisions.
 
-    def __call__(self, memory: Any, event: Event, place: CameraMap, *, begins: bool) -> tuple[Any, list[Event]]: ...
+    Revisions come in the order of capture time. A revision that came before changes nothing. Unless ``begins``,
+    nothing new is linked or remembered: only links that exist continue.
+    """
+
+    def __call__(self, memory: Any, event: Event, cameras: CameraMap, *, begins: bool) -> tuple[Any, list[Event]]: ...
 
 
 class ForgetFunction(Protocol):
-    """The memory without what nothing can be joined to any more, by how far each camera has been judged; the very same
-    where that is all of it."""
+    """Returns the memory without events that nothing can be linked to any more; the same object if all are needed.
 
-    def __call__(self, memory: Any, reached: Mapping[str, float]) -> Any: ...
+    ``watermarks`` are the capture times up to which each camera's records have been processed.
+    """
+
+    def __call__(self, memory: Any, watermarks: Mapping[str, float]) -> Any: ...
 
 
 class Correlation(NamedTuple):
@@ -78,20 +106,128 @@ class Correlation(NamedTuple):
 
     Attributes:
         kind: Names it in the site file and in events.
-        name: What people call it.
-        of: The kinds of the events that it is made of.
-        kept_s: For how long after its last revision an event may still be joined to; one that is told again later
-            than this changes nothing.
-        Memory: A frozen ``msgspec.Struct`` which must come back from msgpack as it was; as it is made, nothing has
-            happened yet.
-        step: See there.
-        forget: See there.
+        name: Its name for people.
+        sources: The kinds of events that it links.
+        memory_s: How long after its last revision an event may still be linked. A later revision changes nothing.
+        Memory: A frozen ``msgspec.Struct`` that survives msgpack. Its default value is the memory before any event.
+        step: See ``StepFunction``.
+        forget: See ``ForgetFunction``.
     """
 
     kind: str
     name: LocalizedName
-    of: frozenset[str]
-    kept_s: float
+    sources: frozenset[str]
+    memory_s: float
     Memory: type[msgspec.Struct]
     step: StepFunction
     forget: ForgetFunction
+
+
+LinkFunction = Callable[[Any, EventSummary, Event, CameraMap], tuple[Any, list[Event]]]
+"""From a group (or the whole memory), the summary of a revision, the revision and the cameras: the group (or memory)
+after it, and the new revisions of its link."""
+
+M = TypeVar("M", bound=LinkMemory)
+
+
+def link_step(continue_group: LinkFunction, link: LinkFunction) -> StepFunction:
+    """The step of a correlation that links events of several cameras.
+
+    Args:
+        continue_group: For an event that belongs to a group.
+        link: For an event that belongs to none; it gets the memory without this event.
+    """
+
+    def step(memory: M, event: Event, cameras: CameraMap, *, begins: bool) -> tuple[M, list[Event]]:
+        part = EventSummary.of(event)
+        for index, group in enumerate(memory.groups):
+            known = _find(group.parts, part.id)
+            if known is None:
+                continue
+            if known.revision >= part.revision:
+                return memory, []
+            group, revisions = continue_group(group, part, event, cameras)
+            return with_group(memory, index, group), revisions
+        known = _find(memory.single, part.id)
+        if known is not None and known.revision >= part.revision:
+            return memory, []
+        memory = msgspec.structs.replace(memory, single=tuple(item for item in memory.single if item.id != part.id))
+        return link(memory, part, event, cameras) if begins else (memory, [])
+
+    return step
+
+
+def link_forget(memory_s: float) -> ForgetFunction:
+    """Forgets events that ended longer ago than ``memory_s``, each by its camera's watermark, and groups of them."""
+
+    def forget(memory: M, watermarks: Mapping[str, float]) -> M:
+        def is_needed(part: EventSummary) -> bool:
+            return part.open or watermarks.get(part.camera, -math.inf) - part.until <= memory_s
+
+        single = tuple(filter(is_needed, memory.single))
+        groups = tuple(group for group in memory.groups if not is_over(group.event) or any(map(is_needed, group.parts)))
+        if len(single) == len(memory.single) and len(groups) == len(memory.groups):
+            return memory
+        return msgspec.structs.replace(memory, single=single, groups=groups)
+
+    return forget
+
+
+def with_group(memory: M, index: int, group: LinkedEvents) -> M:
+    """The memory with one group replaced."""
+    return msgspec.structs.replace(memory, groups=(*memory.groups[:index], group, *memory.groups[index + 1 :]))
+
+
+def is_over(event: Event) -> bool:
+    """Whether an event is closed or has expired."""
+    return event.state in ("closed", "expired")
+
+
+def new_event(
+    event: Event, *, namespace: uuid.UUID, parts: Iterable[str], kind: str, thresholds: dict[str, float]
+) -> Event:
+    """The event of a new link, before its first revision, from the revision that causes it.
+
+    Args:
+        event: The revision.
+        namespace: For the id.
+        parts: The ids from which its own is made.
+        kind: Of the correlation.
+        thresholds: That applied.
+    """
+    return msgspec.structs.replace(
+        event,
+        id=str(uuid.uuid5(namespace, "|".join(parts))),
+        kind=kind,
+        started_at=event.updated_at,
+        thresholds=thresholds,
+        onvif="",
+        kisa="",
+        revision=0,
+    )
+
+
+def next_revision(linked: Event, event: Event, state: State, *, ended_at: float | None = None, **changes: Any) -> Event:
+    """The next revision of a link's event, caused by a revision of one of its parts.
+
+    Args:
+        linked: The link's last revision.
+        event: The part's revision.
+        state: The link's state then.
+        ended_at: Its end; used only if it is closed.
+        changes: Other fields.
+    """
+    return msgspec.structs.replace(
+        linked,
+        state=state,
+        updated_at=event.updated_at,
+        ended_at=ended_at if state == "closed" else None,
+        revision=max(round(event.updated_at * 1000), linked.revision + 1),
+        model=event.model,
+        site=event.site,
+        **changes,
+    )
+
+
+def _find(parts: Iterable[EventSummary], event_id: str) -> EventSummary | None:
+    return next((part for part in parts if part.id == event_id), None)

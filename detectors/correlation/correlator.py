@@ -1,4 +1,4 @@
-"""What spans cameras: a pure fold over the events of all of them, of the watcher's shape."""
+"""The correlator: a pure fold over the events of all cameras, shaped like the watch stage."""
 
 from __future__ import annotations
 
@@ -15,27 +15,30 @@ from lanewatch.config.site import Site
 from lanewatch.records import Event, Watermark, restore
 
 CORRELATIONS: tuple[Correlation, ...] = (outage.CORRELATION, repeated_theft.CORRELATION, roaming.CORRELATION)
-"""The table of all there are."""
-KINDS = tuple(one.kind for one in CORRELATIONS)
-"""What can be looked for."""
-KEPT_S = {kind: max(one.kept_s for one in CORRELATIONS if kind in one.of) for row in CORRELATIONS for kind in row.of}
-"""The kinds of events that any of them is made of, and for how long an event of that kind matters."""
+"""All correlations of this release."""
+KINDS = tuple(correlation.kind for correlation in CORRELATIONS)
+MEMORY_S = {
+    kind: max(other.memory_s for other in CORRELATIONS if kind in other.sources)
+    for correlation in CORRELATIONS
+    for kind in correlation.sources
+}
+"""The kinds of events that a correlation links, and how long an event of that kind is remembered."""
 
 
 class CorrelationError(ValueError):
-    """A correlation that this release does not have; says which there are."""
+    """The site names a correlation that this release does not have; the message lists those it has."""
 
 
 def enabled_correlations(site: Site) -> tuple[str, ...]:
-    """What is looked for at a site."""
+    """The kinds of correlations that a site enables."""
     return KINDS if site.correlations is None else site.correlations
 
 
 class CorrelatorState(msgspec.Struct, frozen=True):
-    """All that the fold knows: it and the input's position make a checkpoint.
+    """The fold's whole state. With the input's position it makes a checkpoint.
 
-    ``memories`` are the correlations', by kind, of those that remember anything; in the types of msgpack until first
-    used after a decoding.
+    ``memories`` are those of the correlations, by kind, without empty ones; plain msgpack values until first used
+    after a decoding.
     """
 
     order: EventOrder = EventOrder()
@@ -45,17 +48,17 @@ class CorrelatorState(msgspec.Struct, frozen=True):
 class Correlator:
     """Implements ``streams.stages.Correlate``.
 
-    The same events give the same result, whichever way the cameras' events and marks come together and however often
-    they come, as long as no camera is a minute behind the others (see ``detectors.correlation.event_ordering``). What it makes itself is
-    none of its input. What a revision of the site looks for no more is not begun from its capture time on; what has
-    begun goes on until it ends.
+    The same events give the same result, in any interleaving of cameras and with any repetitions. The condition is
+    that no camera is a minute behind the others (see ``detectors.correlation.event_ordering``). Events of its own are
+    not part of its input. If a revision of the site disables a correlation, it starts no new link from that capture
+    time on; links that exist continue until they end.
 
     Args:
         site: One site, or its revisions.
         run: The scoring whose events it takes, and to which its own belong.
 
     Raises:
-        CorrelationError: the site names a correlation that there is not.
+        CorrelationError: the site names an unknown correlation.
     """
 
     def __init__(self, site: Site | SiteRevisions, *, run: str = "live") -> None:
@@ -64,57 +67,59 @@ class Correlator:
             _check(revision.site)
         self._run = run
         self._cameras = frozenset(camera.id for camera in self._revisions.latest.cameras)
-        self._places: dict[int, CameraMap] = {}
+        self._camera_maps: dict[int, CameraMap] = {}
 
     def start(self) -> CorrelatorState:
-        """Nothing has happened anywhere."""
+        """The state before the first event."""
         return CorrelatorState()
 
     def step(self, state: CorrelatorState, event: Event) -> tuple[CorrelatorState, list[Event]]:
-        """The state after a revision of an event came, and what it says about several cameras."""
-        if event.kind not in KEPT_S or event.run != self._run:
+        """The state after a revision of an event arrived, and the revisions of correlated events that it causes."""
+        if event.kind not in MEMORY_S or event.run != self._run:
             return state, []
-        mark = state.order.marks.get(event.camera)
-        if mark is not None and mark.reached - event.updated_at > KEPT_S[event.kind]:
-            return state, []  # told again after a long time, and all that it belonged to is forgotten
-        return self._go_on(msgspec.structs.replace(state, order=event_ordering.put(state.order, event)))
+        watermark = state.order.watermarks.get(event.camera)
+        if watermark is not None and watermark.captured_at - event.updated_at > MEMORY_S[event.kind]:
+            return state, []  # a repetition after a long time: everything that it belonged to is forgotten
+        return self._evaluate(msgspec.structs.replace(state, order=event_ordering.insert(state.order, event)))
 
-    def advance(self, state: CorrelatorState, reached: Mapping[str, Watermark]) -> tuple[CorrelatorState, list[Event]]:
-        """The state after cameras have been judged further, and what can be said then."""
-        state = msgspec.structs.replace(state, order=event_ordering.advance(state.order, reached))
-        return self._go_on(state)
+    def advance(
+        self, state: CorrelatorState, watermarks: Mapping[str, Watermark]
+    ) -> tuple[CorrelatorState, list[Event]]:
+        """The state after cameras' watermarks advanced, and the revisions that this allows."""
+        order = event_ordering.advance(state.order, watermarks)
+        return self._evaluate(msgspec.structs.replace(state, order=order))
 
-    def _go_on(self, state: CorrelatorState) -> tuple[CorrelatorState, list[Event]]:
-        waiting, ready = event_ordering.release_ready(state.order, self._cameras)
+    def _evaluate(self, state: CorrelatorState) -> tuple[CorrelatorState, list[Event]]:
+        order, ready = event_ordering.release_ready(state.order, self._cameras)
         if not ready and not state.memories:
-            return CorrelatorState(waiting, state.memories), []
-        memories, told = {}, []
-        for one in CORRELATIONS:
-            memory, more = self._judge(one, state.memories.get(one.kind), ready)
-            told += more
-            if memory != one.Memory():
-                memory = one.forget(memory, {camera: mark.reached for camera, mark in waiting.marks.items()})
-            if memory != one.Memory():
-                memories[one.kind] = memory
-        return CorrelatorState(waiting, memories), told
+            return CorrelatorState(order, state.memories), []
+        captured_at = {camera: watermark.captured_at for camera, watermark in order.watermarks.items()}
+        memories: dict[str, Any] = {}
+        revisions: list[Event] = []
+        for correlation in CORRELATIONS:
+            memory = _restored(state.memories.get(correlation.kind), correlation.Memory)
+            for event in ready:
+                if event.kind in correlation.sources:
+                    site = self._revisions.at(event.updated_at)
+                    begins = correlation.kind in enabled_correlations(site)
+                    memory, more = correlation.step(memory, event, self._camera_map(site), begins=begins)
+                    revisions += more
+            memory = correlation.forget(memory, captured_at)
+            if memory != correlation.Memory():
+                memories[correlation.kind] = memory
+        return CorrelatorState(order, memories), revisions
 
-    def _judge(self, one: Correlation, memory: Any, ready: list[Event]) -> tuple[Any, list[Event]]:
-        if memory is None:
-            memory = one.Memory()
-        elif not isinstance(memory, msgspec.Struct):
-            memory = restore(memory, one.Memory)
-        told: list[Event] = []
-        for event in ready:
-            if event.kind in one.of:
-                site = self._revisions.at(event.updated_at)
-                memory, more = one.step(memory, event, self._place(site), begins=one.kind in enabled_correlations(site))
-                told += more
-        return memory, told
+    def _camera_map(self, site: Site) -> CameraMap:
+        if id(site) not in self._camera_maps:  # the revisions hold their sites, so an id is never reused
+            self._camera_maps[id(site)] = CameraMap({camera.id: camera for camera in site.cameras})
+        return self._camera_maps[id(site)]
 
-    def _place(self, site: Site) -> CameraMap:
-        if id(site) not in self._places:
-            self._places[id(site)] = CameraMap({camera.id: camera for camera in site.cameras})
-        return self._places[id(site)]
+
+def _restored(memory: Any, kind: type[msgspec.Struct]) -> Any:
+    """A memory in its own type: a fresh one, or one that consists of plain msgpack values after a decoding."""
+    if memory is None:
+        return kind()
+    return memory if isinstance(memory, msgspec.Struct) else restore(memory, kind)
 
 
 def _check(site: Site) -> None:

@@ -1,11 +1,11 @@
-"""Events of many cameras in the order of capture time, whichever way they came together.
+"""Events of many cameras in the order of capture time, in whatever order they arrive.
 
-A camera's events come in their order; those of several cameras in any, and some come twice. An event is let go when all
-cameras have been judged past it, so that the order is by time, camera, id and revision every time. Who does not come
-holds the others back for a minute of capture time at most, and a clock that is off holds nobody back for longer:
+One camera's events arrive in their order; those of several cameras in any, and some arrive twice. An event is released
+when the watermarks of all cameras have passed it. So the order is always by time, camera, id and revision. A camera
+that sends nothing delays the others by a minute of capture time at most, and so does a wrong clock:
 
-- A camera that was judged up to more than a minute before an event is not waited for: it is dead, or its clock is off.
-- An event that has waited while the other cameras went on by a minute is let go.
+- A camera whose watermark is more than a minute before an event is not waited for: it is dead, or its clock is wrong.
+- An event that has waited while the other cameras advanced by a minute is released.
 """
 
 from __future__ import annotations
@@ -18,112 +18,115 @@ import msgspec
 
 from lanewatch.records import Event, Watermark
 
-HOLD_S = 60.0
-"""A watcher that is killed is replaced within 15 s; a broker that is away for a minute is away for everybody."""
+MAX_WAIT_S = 60.0
+"""A killed watcher is replaced within 15 s. If the broker is away for a minute, it is away for all cameras."""
 
 
 class CameraWatermark(msgspec.Struct, frozen=True):
-    """How far a camera has been judged.
+    """How far a camera's records have been processed.
 
     Attributes:
-        reached: Capture time.
-        lead: Its clock less the order's own, which all cameras' progress drives and no clock's jump.
-        over: It ended, and nothing is waited for.
+        captured_at: Capture time of its last record.
+        clock_offset: Its clock minus the order's clock, which the progress of all cameras drives and no jump does.
+        ended: Its recording ended, so that nothing is waited for.
     """
 
-    reached: float
-    lead: float
-    over: bool = False
+    captured_at: float = msgspec.field(name="reached")
+    clock_offset: float = msgspec.field(name="lead")
+    ended: bool = msgspec.field(default=False, name="over")
 
 
 class WaitingEvent(msgspec.Struct, frozen=True):
-    """An event and when it came, by the order's own clock."""
+    """An event and its arrival, by the order's clock."""
 
     event: Event
-    since: float
+    arrived_at: float = msgspec.field(name="since")
 
 
 class EventOrder(msgspec.Struct, frozen=True):
-    """What waits, first things first, and how far the cameras are. ``now`` counts seconds from 0."""
+    """The waiting events in order, and the cameras' watermarks. ``now`` is the order's clock, seconds from 0."""
 
     now: float = 0.0
-    marks: dict[str, CameraWatermark] = {}
+    watermarks: dict[str, CameraWatermark] = msgspec.field(default_factory=dict, name="marks")
     waiting: tuple[WaitingEvent, ...] = ()
 
 
 class OrderKey(NamedTuple):
-    """What is let go first."""
+    """The order in which events are released."""
 
-    at: float
+    updated_at: float
     camera: str
     id: str
     revision: int
 
 
 def order_key(event: Event) -> OrderKey:
-    """An event's place in the order."""
+    """An event's position in the order."""
     return OrderKey(event.updated_at, event.camera, event.id, event.revision)
 
 
-def put(order: EventOrder, event: Event) -> EventOrder:
-    """The order with one event more; the very same where it waits already."""
-    place, waiting = order_key(event), order.waiting
-    number = bisect_left(waiting, place, key=lambda one: order_key(one.event))
-    if number < len(waiting) and order_key(waiting[number].event) == place:
+def insert(order: EventOrder, event: Event) -> EventOrder:
+    """The order with one more event; the same object if the event waits already."""
+    key, waiting = order_key(event), order.waiting
+    index = bisect_left(waiting, key, key=lambda item: order_key(item.event))
+    if index < len(waiting) and order_key(waiting[index].event) == key:
         return order
-    after = (*waiting[:number], WaitingEvent(event, order.now), *waiting[number:])
+    after = (*waiting[:index], WaitingEvent(event, order.now), *waiting[index:])
     return msgspec.structs.replace(order, waiting=after)
 
 
-def advance(order: EventOrder, reached: Mapping[str, Watermark]) -> EventOrder:
-    """The order after cameras have been judged further. What comes again, or late, takes nothing back."""
-    marks = dict(order.marks)
+def advance(order: EventOrder, watermarks: Mapping[str, Watermark]) -> EventOrder:
+    """The order after cameras' watermarks advanced. A repeated or late watermark takes nothing back."""
+    after = dict(order.watermarks)
     now = order.now
-    for camera, one in reached.items():
-        before = marks.get(camera)
-        at = one.captured_at if before is None else max(one.captured_at, before.reached)
-        lead = _lead(at, before, now, marks)
-        now = max(now, at - lead)
-        marks[camera] = CameraWatermark(at, lead, one.gap == "ended")
-    return msgspec.structs.replace(order, now=now, marks=marks)
+    for camera, watermark in watermarks.items():
+        before = after.get(camera)
+        captured_at = watermark.captured_at if before is None else max(watermark.captured_at, before.captured_at)
+        offset = _clock_offset(captured_at, before, now, after)
+        now = max(now, captured_at - offset)
+        after[camera] = CameraWatermark(captured_at, offset, watermark.gap == "ended")
+    return msgspec.structs.replace(order, now=now, watermarks=after)
 
 
-def _lead(at: float, before: CameraWatermark | None, now: float, marks: Mapping[str, CameraWatermark]) -> float:
-    """A camera's clock less the order's: its own, or another's that it is in step with, or, after a jump, a new one."""
-    if before is not None and at - before.lead <= now + HOLD_S:
-        return before.lead
-    lead = min((one.lead for one in marks.values()), key=lambda lead: (abs(at - lead - now), lead), default=at - now)
-    return lead if abs(at - lead - now) <= HOLD_S else at - now
+def _clock_offset(
+    captured_at: float, before: CameraWatermark | None, now: float, watermarks: Mapping[str, CameraWatermark]
+) -> float:
+    """A camera's clock minus the order's: as before, or that of a camera in step with it; a new one after a jump."""
+    if before is not None and captured_at - before.clock_offset <= now + MAX_WAIT_S:
+        return before.clock_offset
+    offsets = (other.clock_offset for other in watermarks.values())
+    nearest = min(offsets, key=lambda offset: (abs(captured_at - offset - now), offset), default=captured_at - now)
+    return nearest if abs(captured_at - nearest - now) <= MAX_WAIT_S else captured_at - now
 
 
 def release_ready(order: EventOrder, cameras: Collection[str]) -> tuple[EventOrder, list[Event]]:
-    """What need not wait any longer, in order.
+    """The order without the events that need not wait any longer, and these events in order.
 
     Args:
-        order: before.
-        cameras: that are waited for: the site's.
+        order: Before.
+        cameras: The site's cameras, which are waited for.
     """
-    free = 0
-    for one in order.waiting:
-        if order.now - one.since < HOLD_S and _held(one.event, order, cameras):
+    count = 0
+    for item in order.waiting:
+        if order.now - item.arrived_at < MAX_WAIT_S and _must_wait(item.event, order, cameras):
             break
-        free += 1
-    if not free:
+        count += 1
+    if not count:
         return order, []
-    gone = [one.event for one in order.waiting[:free]]
-    return msgspec.structs.replace(order, waiting=order.waiting[free:]), gone
+    released = [item.event for item in order.waiting[:count]]
+    return msgspec.structs.replace(order, waiting=order.waiting[count:]), released
 
 
-def _held(event: Event, order: EventOrder, cameras: Collection[str]) -> bool:
-    at = event.updated_at
-    own = order.marks.get(event.camera)
-    if own is None or (own.reached < at and not own.over):
+def _must_wait(event: Event, order: EventOrder, cameras: Collection[str]) -> bool:
+    updated_at = event.updated_at
+    own = order.watermarks.get(event.camera)
+    if own is None or (own.captured_at < updated_at and not own.ended):
         return True
     for camera in cameras:
-        mark = order.marks.get(camera)
-        if mark is None:
-            if order.now < HOLD_S:
+        watermark = order.watermarks.get(camera)
+        if watermark is None:
+            if order.now < MAX_WAIT_S:
                 return True
-        elif not mark.over and at - HOLD_S <= mark.reached < at:
+        elif not watermark.ended and updated_at - MAX_WAIT_S <= watermark.captured_at < updated_at:
             return True
     return False

@@ -1,8 +1,8 @@
 """Repeated theft: the same pattern at the same place on a later night.
 
-Produce thieves come back to where it went well, at much the same hour. A theft that becomes an alert at a zone where
-there was one on another night of the last thirty, within two hours of the same time, is linked to it: an event of its
-own, made of all of them.
+Produce thieves come back to a place where they succeeded, at about the same hour. A theft that becomes an alert is
+linked to earlier thefts at the same zone. They lie on other nights of the last thirty, within two hours of the same
+time of day. The link is an event of its own, made of all of them.
 """
 
 from __future__ import annotations
@@ -14,61 +14,58 @@ from collections.abc import Mapping
 import msgspec
 
 from detectors import scoring
-from detectors.correlation.base import CameraMap, Correlation
+from detectors.correlation.base import CameraMap, Correlation, is_over, new_event, next_revision
 from lanewatch.config.fields import LocalizedName
-from lanewatch.records import Event, State
+from lanewatch.records import Event
 from lanewatch.sun import Condition
 
 KIND = "repeated_theft"
 NAME = LocalizedName(ko="농산물 도난 반복", en="Repeated produce theft")
-OF = "produce_theft"
 
 NAMESPACE = uuid.UUID("3c1f6a0d-90c4-5f57-8f43-6a8f0f4f7b52")
-"""Of the events' ids. Never to be changed: archives and verdicts refer to them."""
+"""Of the events' ids. Never change it: archives and verdicts refer to them."""
 
 ALERT = 2
-"""Severity from which one counts: a vehicle that only stopped is no pattern."""
+"""Lowest severity that counts: a vehicle that only stopped is no pattern."""
 DAY_S = 86_400.0
 WITHIN_S = 30 * DAY_S
-ALIKE_S = 2 * 3600.0
-"""Between two times of the day that are alike."""
-MOST = 32
-"""Thefts that are remembered at one place; the oldest go first."""
+SAME_HOUR_S = 2 * 3600.0
+"""Largest difference between two times of the day."""
+MAX_THEFTS = 32
+"""Thefts that are remembered at one place; the oldest is forgotten first."""
 
-AGAIN = 0.5
-"""Score of the second night by day; that one thing happened twice at one place and hour is no chance."""
+SECOND_NIGHT = 0.5
+"""Score of the second night by day: the same theft at the same place and hour is no chance."""
 FURTHER = 0.1
-"""More for each further night, up to three."""
+"""Added for each further night, up to three."""
 
 
 class Theft(msgspec.Struct, frozen=True):
-    """One alert of theft as it was last told; ``event`` is the last revision of what it is said to repeat."""
+    """The last revision of a theft alert, in short; ``event`` is the last revision of the link that it caused."""
 
     id: str
     camera: str
     zone: str
     began_at: float
     night: int
-    told_at: float
+    updated_at: float = msgspec.field(name="told_at")
     revision: int
     event: Event | None = None
 
 
 class RepeatedTheftMemory(msgspec.Struct, frozen=True):
-    """What is remembered, in the order in which it became an alert."""
+    """The thefts that are remembered, in the order in which they became an alert."""
 
     thefts: tuple[Theft, ...] = ()
 
 
 def step(
-    memory: RepeatedTheftMemory, event: Event, place: CameraMap, *, begins: bool = True
+    memory: RepeatedTheftMemory, event: Event, cameras: CameraMap, *, begins: bool
 ) -> tuple[RepeatedTheftMemory, list[Event]]:
-    """The memory after a revision of a theft, and what it says about the nights before."""
-    known = next((one for one in memory.thefts if one.id == event.id), None)
+    """See ``StepFunction``: links a theft to those of the nights before."""
+    known = next((theft for theft in memory.thefts if theft.id == event.id), None)
     if known is not None:
-        if known.revision >= event.revision:
-            return memory, []
-        return _gone_on(memory, known, event)
+        return (memory, []) if known.revision >= event.revision else _continue(memory, known, event)
     if event.severity < ALERT or not begins:
         return memory, []
     theft = Theft(
@@ -76,27 +73,40 @@ def step(
         event.camera,
         event.zone,
         event.began_at,
-        _night(event, place),
+        _night(event, cameras),
         event.updated_at,
         event.revision,
     )
-    before = [one for one in memory.thefts if _repeats(theft, one)]
-    told: list[Event] = []
+    before = [other for other in memory.thefts if _repeats(theft, other)]
+    revisions: list[Event] = []
     if before:
-        told = [_told(event, [*before, theft], place)]
-        theft = msgspec.structs.replace(theft, event=told[0])
-    return _with(memory, theft), told
+        revisions = [_link(event, [*before, theft], cameras)]
+        theft = msgspec.structs.replace(theft, event=revisions[0])
+    return _with(memory, theft), revisions
 
 
-def forget(memory: RepeatedTheftMemory, reached: Mapping[str, float]) -> RepeatedTheftMemory:
-    """The memory without what is older than thirty days; each camera's by its own clock."""
-    kept = tuple(one for one in memory.thefts if reached.get(one.camera, -math.inf) - one.told_at <= WITHIN_S)
-    return memory if len(kept) == len(memory.thefts) else RepeatedTheftMemory(kept)
+def forget(memory: RepeatedTheftMemory, watermarks: Mapping[str, float]) -> RepeatedTheftMemory:
+    """See ``ForgetFunction``: forgets thefts older than thirty days, each by its camera's watermark."""
+    thefts = tuple(
+        theft for theft in memory.thefts if watermarks.get(theft.camera, -math.inf) - theft.updated_at <= WITHIN_S
+    )
+    return memory if len(thefts) == len(memory.thefts) else RepeatedTheftMemory(thefts)
 
 
-def _night(event: Event, place: CameraMap) -> int:
-    """Which night: days are counted from noon to noon by the sun over the camera."""
-    camera = place.cameras.get(event.camera)
+CORRELATION = Correlation(
+    kind=KIND,
+    name=NAME,
+    sources=frozenset({"produce_theft"}),
+    memory_s=WITHIN_S,
+    Memory=RepeatedTheftMemory,
+    step=step,
+    forget=forget,
+)
+
+
+def _night(event: Event, cameras: CameraMap) -> int:
+    """The number of the night: days are counted from noon to noon by the sun over the camera."""
+    camera = cameras.cameras.get(event.camera)
     ahead_s = 0.0 if camera is None else camera.longitude / 360 * DAY_S
     return math.floor((event.began_at + ahead_s) / DAY_S - 0.5)
 
@@ -106,67 +116,51 @@ def _repeats(theft: Theft, before: Theft) -> bool:
     if (before.camera, before.zone) != (theft.camera, theft.zone) or not before.night < theft.night:
         return False
     off_s = abs((passed_s + DAY_S / 2) % DAY_S - DAY_S / 2)
-    return passed_s <= WITHIN_S and off_s <= ALIKE_S
+    return passed_s <= WITHIN_S and off_s <= SAME_HOUR_S
 
 
 def _with(memory: RepeatedTheftMemory, theft: Theft) -> RepeatedTheftMemory:
-    here = [one for one in memory.thefts if (one.camera, one.zone) == (theft.camera, theft.zone)]
-    drop = here[0].id if len(here) >= MOST else ""
-    return RepeatedTheftMemory((*(one for one in memory.thefts if one.id != drop), theft))
+    here = [other.id for other in memory.thefts if (other.camera, other.zone) == (theft.camera, theft.zone)]
+    forgotten = here[0] if len(here) >= MAX_THEFTS else ""
+    return RepeatedTheftMemory((*(other for other in memory.thefts if other.id != forgotten), theft))
 
 
-def _gone_on(memory: RepeatedTheftMemory, known: Theft, event: Event) -> tuple[RepeatedTheftMemory, list[Event]]:
-    """A theft was told again: what says that it repeats others ends with it."""
-    told: list[Event] = []
-    linked = known.event
-    if linked is not None and event.state in ("closed", "expired"):
-        linked = _revised(linked, event, event.state)
-        told = [linked]
-    changed = msgspec.structs.replace(known, told_at=event.updated_at, revision=event.revision, event=linked)
-    return RepeatedTheftMemory(tuple(changed if one.id == known.id else one for one in memory.thefts)), told
+def _continue(memory: RepeatedTheftMemory, known: Theft, event: Event) -> tuple[RepeatedTheftMemory, list[Event]]:
+    """A theft has a new revision: the link that it caused ends with it."""
+    linked, revisions = known.event, []
+    if linked is not None and is_over(event):
+        linked = next_revision(linked, event, event.state, ended_at=event.ended_at)
+        revisions = [linked]
+    changed = msgspec.structs.replace(known, updated_at=event.updated_at, revision=event.revision, event=linked)
+    return RepeatedTheftMemory(tuple(changed if it.id == known.id else it for it in memory.thefts)), revisions
 
 
-def _told(event: Event, thefts: list[Theft], place: CameraMap) -> Event:
-    nights = len({one.night for one in thefts})
+def _link(event: Event, thefts: list[Theft], cameras: CameraMap) -> Event:
+    nights = len({theft.night for theft in thefts})
     condition: Condition = "night" if event.condition == "infrared" else event.condition or "day"
+    score = SECOND_NIGHT + FURTHER * min(nights - 2, 3)
     factors = (
-        scoring.make_factor("repeated", AGAIN + FURTHER * min(nights - 2, 3), nights=nights, thefts=len(thefts)),
+        scoring.make_factor("repeated", score, nights=nights, thefts=len(thefts)),
         scoring.make_factor("night", scoring.NIGHT[condition], condition=condition),
     )
-    blank = msgspec.structs.replace(
+    thresholds = {"within_s": WITHIN_S, "alike_s": SAME_HOUR_S}
+    ids = tuple(theft.id for theft in thefts)
+    return next_revision(
+        new_event(event, namespace=NAMESPACE, parts=ids, kind=KIND, thresholds=thresholds),
         event,
-        id=str(uuid.uuid5(NAMESPACE, "|".join(one.id for one in thefts))),
-        kind=KIND,
-        started_at=event.updated_at,
+        event.state if is_over(event) else "open",
+        ended_at=event.ended_at,
         severity=2 if nights == 2 else 3,
         score=scoring.total_score(factors),
         factors=factors,
-        thresholds={"within_s": WITHIN_S, "alike_s": ALIKE_S},
-        sentence=_sentence(event, thefts, nights, place),
-        onvif="",
-        kisa="",
-        revision=0,
-        parts=tuple(one.id for one in thefts),
-    )
-    state: State = "open" if event.state in ("open", "updated") else event.state
-    return _revised(blank, event, state)
-
-
-def _revised(known: Event, event: Event, state: State) -> Event:
-    return msgspec.structs.replace(
-        known,
-        state=state,
-        updated_at=event.updated_at,
-        ended_at=event.ended_at if state == "closed" else None,
-        revision=max(round(event.updated_at * 1000), known.revision + 1),
-        model=event.model,
-        site=event.site,
+        sentence=_sentence(event, thefts, nights, cameras),
+        parts=ids,
     )
 
 
-def _sentence(event: Event, thefts: list[Theft], nights: int, place: CameraMap) -> dict[str, str]:
-    name = place.name(event.camera)
-    zone = place.zone(event.camera, event.zone)
+def _sentence(event: Event, thefts: list[Theft], nights: int, cameras: CameraMap) -> dict[str, str]:
+    name = cameras.name(event.camera)
+    zone = cameras.zone_name(event.camera, event.zone)
     ago = thefts[-1].night - thefts[-2].night
     where_ko = f"'{name.ko}' 카메라" + ("" if zone is None else f" '{zone.ko}' 구역")
     where_en = f"'{name.en}'" + ("" if zone is None else f", '{zone.en}'")
@@ -175,6 +169,3 @@ def _sentence(event: Event, thefts: list[Theft], nights: int, place: CameraMap) 
         "ko": f"{where_ko}에서 비슷한 시각에 같은 도난 의심이 {nights}번째 밤 되풀이됨 (지난번은 {ago}일 전)",
         "en": f"The same suspected theft at {where_en} on {nights} nights at much the same hour, the last one {ago_en}",
     }
-
-
-CORRELATION = Correlation(KIND, NAME, frozenset({OF}), WITHIN_S, RepeatedTheftMemory, step, forget)

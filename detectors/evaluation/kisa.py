@@ -1,23 +1,24 @@
-"""KISA's certification of intelligent CCTV: its XML, read and written, and its rule with the test of itself.
+"""KISA's certification of intelligent CCTV: its XML, read and written, and the evaluator's self-test.
 
 A clip's XML is ``KisaLibraryIndex/Library/Clip`` with ``Header/{Filename,Duration,AlarmEvents}`` and
-``Alarms/Alarm/{StartTime,AlarmDescription,AlarmDuration}``, times as hh:mm:ss from the clip's beginning. The same form
-serves for the truth and for a system's answers. An alarm counts from 2 s before to 10 s after the truth's instant; one
+``Alarms/Alarm/{StartTime,AlarmDescription,AlarmDuration}``. Times are hh:mm:ss from the clip's beginning. Ground truth
+and a system's alarms have the same form. An alarm counts from 2 s before to 10 s after the truth's instant. An alarm
 outside is a false positive and leaves a miss. F1 of .90 passes.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape
 
 import msgspec
 
 from detectors.evaluation.ground_truth import Alarm, EvaluationError, TruthEvent, TruthLabels
 from detectors.evaluation.matching import Instant, Matching, match
-from detectors.evaluation.safe_xml import Element, XmlError, parse
+from detectors.evaluation.safe_xml import XmlError, line_of, parse, text_of
 from lanewatch.config.problems import Problem, suggestion
 
 CLASSES = ("Loitering", "Intrusion", "Abandonment", "Falldown", "Violence", "FireDetection")
@@ -29,7 +30,7 @@ _FORM = "compare the file with KisaLibraryIndex/Library/Clip/{Header,Alarms/Alar
 
 
 class KisaAlarm(msgspec.Struct, frozen=True):
-    """One ``Alarm`` element: a class, when (seconds from the clip's beginning) and for how long."""
+    """One ``Alarm`` element: class, start (seconds from the clip's beginning), duration, and its line in the file."""
 
     kind: str
     start_s: float
@@ -38,22 +39,22 @@ class KisaAlarm(msgspec.Struct, frozen=True):
 
 
 class KisaClip(msgspec.Struct, frozen=True):
-    """One ``KisaClip`` element. ``scenario`` is what ``Scenario`` says, which real files spell ``Senario``."""
+    """One ``Clip`` element. ``scenario`` is the text of ``Scenario``, which real files spell ``Senario``."""
 
     name: str
     duration_s: float | None
-    marks: tuple[KisaAlarm, ...]
+    alarms: tuple[KisaAlarm, ...]
     scenario: str = ""
     file: str = ""
 
     @property
     def camera(self) -> str:
-        """The file's name without its ending: what its camera is called in an evaluation."""
+        """The file's name without its extension: the camera's id in an evaluation."""
         return Path(self.name.replace("\\", "/")).stem
 
 
 def is_kisa(source: Path) -> bool:
-    """Whether a path holds KISA's XML: a file of it, or a folder with some."""
+    """Whether a path is an XML file, or a folder that has some."""
     if source.is_dir():
         return next(source.rglob("*.xml"), None) is not None
     return source.suffix.lower() == ".xml"
@@ -63,7 +64,7 @@ def read(source: Path) -> list[KisaClip]:
     """All clips of a file, or of a folder's files.
 
     Raises:
-        EvaluationError: a file is broken, is none of KISA's, or tells of a clip that another one tells of.
+        EvaluationError: a file is broken or not KISA's, or two files have the same clip.
         OSError: it cannot be read.
     """
     files = sorted(source.rglob("*.xml")) if source.is_dir() else [source]
@@ -72,17 +73,17 @@ def read(source: Path) -> list[KisaClip]:
     for clip in clips:
         if clip.camera in seen:
             what = f"clip {clip.name} is in {seen[clip.camera]} too"
-            raise EvaluationError(Problem(clip.file, 1, "", what, "leave one of the two out"))
+            raise EvaluationError(Problem(clip.file, 1, "", what, "remove one of the two"))
         seen[clip.camera] = clip.file
     return clips
 
 
 def labels(clips: Iterable[KisaClip], start: float = 0.0) -> list[TruthLabels]:
-    """Clips as a truth.
+    """Clips as ground truth.
 
     Args:
-        clips: as read.
-        start: capture time of their beginning.
+        clips: As read.
+        start: Capture time of their beginning.
     """
     return [
         TruthLabels(
@@ -90,16 +91,16 @@ def labels(clips: Iterable[KisaClip], start: float = 0.0) -> list[TruthLabels]:
             camera=clip.camera,
             start=start,
             end=None if clip.duration_s is None else start + clip.duration_s,
-            happenings=tuple(
+            events=tuple(
                 TruthEvent(
                     camera=clip.camera,
-                    kind=mark.kind,
+                    kind=alarm.kind,
                     zone=None,
-                    at=start + mark.start_s,
-                    end=start + mark.start_s + mark.duration_s if mark.duration_s else None,
-                    line=mark.line,
+                    at=start + alarm.start_s,
+                    end=start + alarm.start_s + alarm.duration_s if alarm.duration_s else None,
+                    line=alarm.line,
                 )
-                for mark in clip.marks
+                for alarm in clip.alarms
             ),
         )
         for clip in clips
@@ -107,65 +108,65 @@ def labels(clips: Iterable[KisaClip], start: float = 0.0) -> list[TruthLabels]:
 
 
 def alarms(clips: Iterable[KisaClip], start: float = 0.0) -> list[Alarm]:
-    """Clips as a system's answers; ``start`` as for ``labels``. An alarm that is there twice was raised twice."""
+    """Clips as a system's alarms; ``start`` as for ``labels``. An alarm that is written twice was raised twice."""
     return [
         Alarm(
             camera=clip.camera,
-            kind=mark.kind,
+            kind=alarm.kind,
             zone="",
-            at=start + mark.start_s,
-            end=start + mark.start_s + mark.duration_s,
-            kisa=mark.kind,
+            at=start + alarm.start_s,
+            end=start + alarm.start_s + alarm.duration_s,
+            kisa=alarm.kind,
             id=f"{clip.camera}:{number}",
         )
         for clip in clips
-        for number, mark in enumerate(clip.marks)
+        for number, alarm in enumerate(clip.alarms)
     ]
 
 
 def clips(alarms: Sequence[Alarm], labels: Sequence[TruthLabels]) -> list[KisaClip]:
-    """Alarms as clips, one a stretch of a camera; alarms of kinds without a class of KISA's are not in them.
+    """Alarms as clips, one for each labelled stretch; without alarms of kinds that have no KISA class.
 
     Args:
-        alarms: any order.
-        labels: the stretches, from whose beginning a clip's times count.
+        alarms: In any order.
+        labels: The stretches; a clip's times count from their beginning.
     """
-    cameras = [one.camera for one in labels]
+    cameras = [stretch.camera for stretch in labels]
     return [
         KisaClip(
-            f"{one.camera}.mp4" if cameras.count(one.camera) == 1 else f"{one.camera}-{number}.mp4",
-            None if one.end is None else one.end - one.start,
+            f"{stretch.camera}.mp4" if cameras.count(stretch.camera) == 1 else f"{stretch.camera}-{number}.mp4",
+            None if stretch.end is None else stretch.end - stretch.start,
             tuple(
-                KisaAlarm(alarm.kisa, alarm.at - one.start, max(0.0, (alarm.end or alarm.at) - alarm.at))
+                KisaAlarm(alarm.kisa, alarm.at - stretch.start, max(0.0, (alarm.end or alarm.at) - alarm.at))
                 for alarm in sorted(alarms, key=lambda alarm: alarm.at)
-                if alarm.camera == one.camera and alarm.kisa and one.covers(alarm.at)
+                if alarm.camera == stretch.camera and alarm.kisa and stretch.covers(alarm.at)
             ),
         )
-        for number, one in enumerate(labels, 1)
+        for number, stretch in enumerate(labels, 1)
     ]
 
 
 def text(clip: KisaClip) -> str:
-    """A clip as KISA's XML; times to the whole second, as the form has them."""
+    """A clip as KISA's XML; times are rounded to the second, as in that format."""
     alarms = "".join(
         "      <Alarm>\n"
-        f"        <StartTime>{_clock(mark.start_s)}</StartTime>\n"
-        f"        <AlarmDescription>{escape(mark.kind)}</AlarmDescription>\n"
-        f"        <AlarmDuration>{_clock(mark.duration_s)}</AlarmDuration>\n"
+        f"        <StartTime>{_clock(alarm.start_s)}</StartTime>\n"
+        f"        <AlarmDescription>{escape(alarm.kind)}</AlarmDescription>\n"
+        f"        <AlarmDuration>{_clock(alarm.duration_s)}</AlarmDuration>\n"
         "      </Alarm>\n"
-        for mark in clip.marks
+        for alarm in clip.alarms
     )
     return (
         '<?xml version="1.0" encoding="utf-8"?>\n<KisaLibraryIndex>\n  <Library>\n    <Clip>\n      <Header>\n'
         f"        <Filename>{escape(clip.name)}</Filename>\n"
         f"        <Duration>{_clock(clip.duration_s or 0.0)}</Duration>\n"
-        f"        <AlarmEvents>{len(clip.marks)}</AlarmEvents>\n"
+        f"        <AlarmEvents>{len(clip.alarms)}</AlarmEvents>\n"
         f"      </Header>\n      <Alarms>\n{alarms}      </Alarms>\n    </Clip>\n  </Library>\n</KisaLibraryIndex>\n"
     )
 
 
 def write(folder: Path, clips: Iterable[KisaClip]) -> list[Path]:
-    """A file a clip, named like it; their paths are returned.
+    """Writes one file for each clip, named like it, and returns the paths.
 
     Raises:
         OSError: it cannot be written.
@@ -180,64 +181,66 @@ def write(folder: Path, clips: Iterable[KisaClip]) -> list[Path]:
 
 
 def self_test() -> Matching:
-    """The four cases by which an evaluator is tested: a hit, one too late, none, and one where nothing happened.
+    """The four cases by which an evaluator is tested: a hit, a late alarm, a missing one and a spurious one.
 
-    By the rule that is one true positive, two misses (the late one's too) and two false positives.
+    By the rule these are one true positive, two misses (one of them is the late alarm's) and two false positives.
     """
     truth = [Instant(clip, 60.0) for clip in ("hit", "late", "none")]
     return match([Instant("hit", 63.0), Instant("late", 71.0), Instant("spurious", 60.0)], truth)
 
 
-def _clips(file: Path) -> Iterator[KisaClip]:
+def _clips(file: Path) -> list[KisaClip]:
     try:
         root = parse(file.read_bytes())
-        if root.name != "KisaLibraryIndex":
-            raise XmlError(root.line, f"this is a {root.name[:40]}, not a KisaLibraryIndex", _FORM)
-        found = [clip for library in root.all("Library") for clip in library.all("Clip")]
-        if not found:
-            raise XmlError(root.line, "there is no Library/Clip in it", _FORM)
-        yield from [_clip(one, str(file)) for one in found]
+        if root.tag != "KisaLibraryIndex":
+            raise XmlError(line_of(root), f"this is a {root.tag[:40]}, not a KisaLibraryIndex", _FORM)
+        clips = [_clip(element, str(file)) for element in root.findall("Library/Clip")]
+        if not clips:
+            raise XmlError(line_of(root), "there is no Library/Clip in it", _FORM)
+        return clips
     except XmlError as error:
-        raise EvaluationError(Problem(str(file), error.line, "", error.what, error.mend)) from None
+        raise EvaluationError(Problem(str(file), error.line, "", error.what, error.fix)) from None
 
 
 def _clip(element: Element, file: str) -> KisaClip:
-    header = element.one("Header")
-    if header is None or not header.say("Filename"):
-        raise XmlError((header or element).line, "the clip has no Header/Filename", "say which video it is about")
-    duration = header.one("Duration")
-    marks = [mark for alarms in element.all("Alarms") for mark in alarms.all("Alarm")]
+    name = element.find("Header/Filename")
+    if not text_of(name):
+        header = element.find("Header")
+        line = line_of(element if header is None else header)
+        raise XmlError(line, "the clip has no Header/Filename", "write which video it is about")
     return KisaClip(
-        header.say("Filename"),
-        None if duration is None or not duration.text else _seconds(duration),
-        tuple(_mark(one) for one in marks),
-        header.say("Scenario") or header.say("Senario"),
+        text_of(name),
+        _seconds(element.find("Header/Duration")),
+        tuple(_alarm(alarm) for alarm in element.findall("Alarms/Alarm")),
+        text_of(element.find("Header/Scenario")) or text_of(element.find("Header/Senario")),
         file,
     )
 
 
-def _mark(element: Element) -> KisaAlarm:
-    start, kind = element.one("StartTime"), element.one("AlarmDescription")
-    if start is None or kind is None:
-        missing = "StartTime" if start is None else "AlarmDescription"
-        raise XmlError(element.line, f"the alarm has no {missing}", _FORM)
-    name = next((one for one in CLASSES if one.lower() == kind.text.lower()), None)
-    if name is None:
-        raise XmlError(
-            kind.line, f"unknown class {kind.text[:40] or '(nothing)'}", suggestion(kind.text, CLASSES, none="")
-        )
-    duration = element.one("AlarmDuration")
-    return KisaAlarm(
-        name, _seconds(start), 0.0 if duration is None or not duration.text else _seconds(duration), element.line
-    )
+def _alarm(element: Element) -> KisaAlarm:
+    for child in ("StartTime", "AlarmDescription"):
+        if element.find(child) is None:
+            raise XmlError(line_of(element), f"the alarm has no {child}", _FORM)
+    description = element.find("AlarmDescription")
+    text = text_of(description)
+    kind = next((name for name in CLASSES if name.lower() == text.lower()), None)
+    if kind is None:
+        line = line_of(element if description is None else description)
+        raise XmlError(line, f"unknown class {text[:40] or '(nothing)'}", suggestion(text, CLASSES, none=""))
+    start_s = _seconds(element.find("StartTime"), required=True)
+    return KisaAlarm(kind, start_s or 0.0, _seconds(element.find("AlarmDuration")) or 0.0, line_of(element))
 
 
-def _seconds(element: Element) -> float:
-    found = _TIME.fullmatch(element.text)
-    if found is None:
-        what = f"{element.name} {element.text[:40] or '(nothing)'} is no time"
-        raise XmlError(element.line, what, "write hh:mm:ss from the clip's beginning, such as 00:01:23")
-    hours, minutes, seconds = found.groups()
+def _seconds(element: Element | None, *, required: bool = False) -> float | None:
+    """A time as hh:mm:ss; None if the element is missing, or empty and not required."""
+    text = text_of(element)
+    if element is None or not (text or required):
+        return None
+    match = _TIME.fullmatch(text)
+    if match is None:
+        what = f"{element.tag} {text[:40] or '(nothing)'} is no time"
+        raise XmlError(line_of(element), what, "write hh:mm:ss from the clip's beginning, such as 00:01:23")
+    hours, minutes, seconds = match.groups()
     return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
 
 

@@ -1,64 +1,45 @@
-"""XML from somebody else, read safely: no document type, so no entities, and every element knows its line."""
+"""XML from other systems, read safely: expat without document types, so without entities, and with a line each."""
 
 from __future__ import annotations
 
 import re
+from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
 MAX_BYTES = 8 * 2**20
 """A clip of KISA's takes 2 KB."""
 MAX_DEPTH = 32
 _KOREAN = re.compile(rb"""^\s*<\?xml[^>]*encoding\s*=\s*["'](euc-kr|cp949|ks_c_5601-1987)["']""", re.IGNORECASE)
-"""What Windows in Korea writes, and expat cannot read by itself."""
+"""The encodings of Korean Windows, which expat cannot read by itself."""
+_LINE = "\0line"  # no XML attribute has such a name
 
 
 class XmlError(ValueError):
-    """Text that is not XML, or more than one cares to read."""
+    """Text that is not XML, or that is refused."""
 
-    def __init__(self, line: int, what: str, mend: str) -> None:
+    def __init__(self, line: int, what: str, fix: str) -> None:
         super().__init__(what)
-        self.line, self.what, self.mend = line, what, mend
+        self.line, self.what, self.fix = line, what, fix
 
 
-class Element:
-    """One element: its name, the text in it without spaces around it, what is in it, and its line."""
+def line_of(element: Element) -> int:
+    """The line on which an element starts, from 1."""
+    return int(element.attrib[_LINE])
 
-    def __init__(self, name: str, line: int) -> None:
-        self.name = name
-        self.line = line
-        self.inside: list[Element] = []
-        self._text: list[str] = []
 
-    @property
-    def text(self) -> str:
-        return "".join(self._text).strip()
-
-    def add(self, data: str) -> None:
-        """Appends text."""
-        self._text.append(data)
-
-    def all(self, name: str) -> list[Element]:
-        """Those of a name that are directly in it."""
-        return [one for one in self.inside if one.name == name]
-
-    def one(self, name: str) -> Element | None:
-        """The first of a name that is directly in it."""
-        return next(iter(self.all(name)), None)
-
-    def say(self, name: str) -> str:
-        """The text of the first of a name; "" where there is none."""
-        found = self.one(name)
-        return "" if found is None else found.text
+def text_of(element: Element | None) -> str:
+    """An element's text without spaces around it; "" for None."""
+    return "" if element is None else "".join([element.text or "", *(child.tail or "" for child in element)]).strip()
 
 
 def parse(data: bytes) -> Element:
-    """The root of an XML document.
+    """The root of an XML document; the names of elements are without namespace prefixes.
 
-    A document type is refused whole: with it come entities, which can fill the memory or name files and hosts to be
-    fetched. Nothing is ever fetched.
+    A document type is refused as a whole: its entities can exhaust memory, or name files and hosts to be fetched.
+    Nothing is ever fetched.
 
     Raises:
-        MarkupError: it is no XML, has a document type, or is too large or too deep.
+        XmlError: it is not XML, has a document type, or is too large or nested too deeply.
     """
     if len(data) > MAX_BYTES:
         raise XmlError(1, f"the file has {len(data) / 2**20:.0f} MB", f"at most {MAX_BYTES // 2**20} are read")
@@ -69,49 +50,33 @@ def parse(data: bytes) -> Element:
         except UnicodeDecodeError as error:
             line = data[: error.start].count(b"\n") + 1
             raise XmlError(line, "the text isn't in the encoding that it names", "save the file as UTF-8") from None
-    return _Builder(encoding).build(data)
+    parser, builder, depth = expat.ParserCreate(encoding), TreeBuilder(), 0
 
-
-class _Builder:
-    def __init__(self, encoding: str | None) -> None:
-        self._parser = expat.ParserCreate(encoding)
-        self._parser.StartElementHandler = self._start
-        self._parser.EndElementHandler = self._end
-        self._parser.CharacterDataHandler = self._data
-        self._parser.StartDoctypeDeclHandler = self._doctype
-        self._open: list[Element] = []
-        self._root: Element | None = None
-
-    def build(self, data: bytes) -> Element:
-        try:
-            self._parser.Parse(data, True)
-        except expat.ExpatError as error:
-            reason = expat.ErrorString(error.code)
-            raise XmlError(error.lineno, f"the XML is broken: {reason}", "mend or restore the file") from None
-        except LookupError:
-            raise XmlError(1, "the text's encoding is not known here", "save the file as UTF-8") from None
-        if self._root is None:
-            raise XmlError(1, "the file is empty", "give XML")
-        return self._root
-
-    def _start(self, name: str, _: dict[str, str]) -> None:
-        line = self._parser.CurrentLineNumber
-        if len(self._open) >= MAX_DEPTH:
+    def start(name: str, _: dict[str, str]) -> None:
+        nonlocal depth
+        depth += 1
+        line = parser.CurrentLineNumber
+        if depth > MAX_DEPTH:
             raise XmlError(line, f"elements are nested more than {MAX_DEPTH} deep", "check that this is the right file")
-        element = Element(name.rpartition(":")[2], line)
-        if self._open:
-            self._open[-1].inside.append(element)
-        else:
-            self._root = element
-        self._open.append(element)
+        builder.start(name.rpartition(":")[2], {_LINE: str(line)})
 
-    def _end(self, _: str) -> None:
-        self._open.pop()
+    def end(name: str) -> None:
+        nonlocal depth
+        depth -= 1
+        builder.end(name.rpartition(":")[2])
 
-    def _data(self, data: str) -> None:
-        if self._open:
-            self._open[-1].add(data)
-
-    def _doctype(self, *_: object) -> None:
+    def refuse_document_type(*_: object) -> None:
         what = "there is a document type (<!DOCTYPE …>), which is not read from files of others"
-        raise XmlError(self._parser.CurrentLineNumber, what, "remove it")
+        raise XmlError(parser.CurrentLineNumber, what, "remove it")
+
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    parser.CharacterDataHandler = builder.data
+    parser.StartDoctypeDeclHandler = refuse_document_type
+    try:
+        parser.Parse(data, True)
+    except expat.ExpatError as error:
+        reason = expat.ErrorString(error.code)
+        raise XmlError(error.lineno, f"the XML is broken: {reason}", "repair or restore the file") from None
+    except LookupError:
+        raise XmlError(1, "the text's encoding is not known here", "save the file as UTF-8") from None
+    return builder.close()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from detectors import pipeline
 from detectors.correlation.correlator import CorrelationError, Correlator, CorrelatorState
-from detectors.correlation.event_ordering import HOLD_S
+from detectors.correlation.event_ordering import MAX_WAIT_S
 from lanewatch import records
 from lanewatch.config.revisions import SiteRevision, SiteRevisions
 from lanewatch.config.site import Site
@@ -116,7 +116,7 @@ def _at(one: Event | Watermark) -> float:
 
 
 def any_way(
-    watched: Site, events: list[Event], until: float, chance: random.Random, *, behind_s: float = HOLD_S - 10
+    watched: Site, events: list[Event], until: float, chance: random.Random, *, behind_s: float = MAX_WAIT_S - 10
 ) -> Iterator[Item]:
     """Each camera's items in its order, the cameras' in any: none further behind than that; some replayed."""
     queues = {camera.id: items(events, camera.id, until) for camera in watched.cameras}
@@ -216,7 +216,7 @@ def test_a_camera_that_does_not_come_holds_the_others_back_for_a_minute_at_most(
         if more and opened_at is None:
             opened_at = _at(one)
     assert opened_at is not None
-    assert opened_at - (NOON + 110) <= HOLD_S + 1
+    assert opened_at - (NOON + 110) <= MAX_WAIT_S + 1
 
 
 @pytest.mark.parametrize("off_s", [-7200.0, 7200.0])
