@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 def check(argv: Sequence[str]) -> int:
-    """``lanewatch check SITE``: what is watched where, or all that is wrong in the file. 1 where there is something."""
+    """``lanewatch check SITE``: prints the site's summary, or the file's problems. Returns 1 if there are any."""
     parser = argparse.ArgumentParser(
         prog="lanewatch check",
-        description="Validates a site file. Each problem names file, line, what is wrong and what to do.",
+        description="Validates a site file. Each problem has file, line and fix.",
     )
     parser.add_argument("site", nargs="?", metavar="SITE", help="the site's YAML file")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
@@ -46,32 +46,32 @@ def _check(path: str, *, as_json: bool) -> int:
     from detectors.site import summary, validation
 
     site, problems = validation.validate(path)
-    sound = not problems and site is not None
+    valid = not problems and site is not None
     if as_json:
-        answer = {"ok": sound, "site": site.id if sound and site else None, "problems": msgspec.to_builtins(problems)}
-        print(json.dumps(answer, indent=2, ensure_ascii=False))
-    elif sound and site is not None:
+        result = {"ok": valid, "site": site.id if valid and site else None, "problems": msgspec.to_builtins(problems)}
+        print(json.dumps(result, indent=2, ensure_ascii=False))
+    elif valid and site is not None:
         print(f"{path}: OK")
         print(summary.describe(site))
     else:
         for problem in problems:
             print(problem)
         print(f"{len(problems)} problem{'' if len(problems) == 1 else 's'}")
-    return 0 if sound else 1
+    return 0 if valid else 1
 
 
 def rescore(argv: Sequence[str]) -> int:
-    """``lanewatch rescore SOURCE --site SITE``: the events of a recording, or of detections that were kept."""
+    """``lanewatch rescore SOURCE --site SITE``: scores a recording, or archived detections."""
     parser = argparse.ArgumentParser(
         prog="lanewatch rescore",
-        description="Scores recorded footage, or kept detections without touching video again, by a site file's rules.",
+        description="Scores a recording by a site file, or archived detections without decoding video again.",
     )
-    parser.add_argument("source", type=Path, help="a video, a folder of images, or kept detections (Parquet)")
+    parser.add_argument("source", type=Path, help="a video, a folder of images, or archived detections (Parquet)")
     parser.add_argument("--site", type=Path, required=True, help="the site file")
-    parser.add_argument("--camera", help="which of the site's cameras took the video; kept detections know")
+    parser.add_argument("--camera", help="the site's camera that recorded the video; archived detections have it")
     parser.add_argument("--clock", help="capture time of the video's first picture, such as 2026-01-15T02:00:00+09:00")
-    parser.add_argument("--run", default="rescore", help="name of this scoring; no run writes over another")
-    parser.add_argument("--keep", type=Path, help="folder in which the detections of a video are kept")
+    parser.add_argument("--run", default="rescore", help="name of this scoring; no run overwrites another")
+    parser.add_argument("--keep", type=Path, help="folder for the archive of a video's detections")
     parser.add_argument("--json", action="store_true", help="one event a line, as JSON")
     parser.add_argument("--language", choices=("ko", "en"), default="en", help="of the printed table")
     return _rescore(parser.parse_args(argv))
@@ -117,24 +117,24 @@ def _rescore(options: argparse.Namespace) -> int:
 
 
 def detect(argv: Sequence[str]) -> int:
-    """``lanewatch detect SITE``: looks at a city's frames, together with all others that do."""
+    """``lanewatch detect SITE``: detects objects in a site's frames, together with other processes."""
     from streams.kafka.workers import startup
 
     parser = argparse.ArgumentParser(
         prog="lanewatch detect",
-        description="Looks at the frames that come over Kafka and sends on what is in them. Start more of it, one for "
-        "each GPU, and they share the work.",
+        description="Detects objects in the frames of the Kafka topic. Several processes, such as one for each GPU, "
+        "share the work.",
     )
     startup.options(parser)
-    parser.add_argument("--model", metavar="NAME", help="the detector; the site's if absent")
-    parser.add_argument("--device", help="auto, cpu, cuda or cuda:N; the site's if absent")
+    parser.add_argument("--model", metavar="NAME", help="the detector (default: the site's)")
+    parser.add_argument("--device", help="auto, cpu, cuda or cuda:N (default: the site's)")
     parser.add_argument("--batch", type=int, help="pictures in one call (default: 8, on a GPU 32)")
     parser.add_argument(
         "--max-age",
         type=float,
         default=10.0,
         metavar="S",
-        help="frames that have waited longer are not looked at, but counted as shed (default: 10; 0: never)",
+        help="skip frames that have waited longer, and count them as shed (default: 10; 0: never)",
     )
     options = parser.parse_args(argv)
     if options.batch is not None and options.batch < 1:
@@ -145,7 +145,7 @@ def detect(argv: Sequence[str]) -> int:
 
 
 GPU_BATCH = 32
-"""A GPU is busy only with many pictures at once; at 1,000 a second they are there within the 40 ms."""
+"""A GPU is only used well with many pictures at once. At 1,000 a second they arrive within the 40 ms."""
 
 
 def _detect(options: argparse.Namespace) -> int:
@@ -161,20 +161,20 @@ def _detect(options: argparse.Namespace) -> int:
     from streams.kafka.workers.startup import open_worker
 
     try:
-        with service.process(options, "detect") as stop, open_worker(options, "detect") as city:
-            wanted = city.log.revisions.latest.detector
-            device = hardware.choose_device(options.device or wanted.device)
-            network = detector_registry.load(options.model or wanted.name, device, wanted.score)
-            joints = pose_registry.load(wanted.pose, device)
+        with service.process(options, "detect") as stop, open_worker(options, "detect") as worker:
+            config = worker.log.revisions.latest.detector
+            device = hardware.choose_device(options.device or config.device)
+            network = detector_registry.load(options.model or config.name, device, config.score)
+            pose = pose_registry.load(config.pose, device)
             batch = options.batch or (BATCH if device == "cpu" else GPU_BATCH)
             metrics.log("detect").info(
-                "%s on %s, batches of %d, poses by %s", network.name, device, batch, joints.name if joints else "nobody"
+                "%s on %s, batches of %d, pose estimator %s", network.name, device, batch, pose.name if pose else "none"
             )
             KafkaDetectWorker(
-                city.broker,
-                city.topics,
-                DetectStage(network, joints),
-                node=city.node,
+                worker.broker,
+                worker.topics,
+                DetectStage(network, pose),
+                node=worker.node,
                 batch=batch,
                 most_age_s=options.max_age or None,
                 decoders=max(DECODERS, hardware.usable_cores() // 2),
@@ -189,25 +189,25 @@ def _detect(options: argparse.Namespace) -> int:
 
 
 def watch(argv: Sequence[str]) -> int:
-    """``lanewatch watch SITE``: judges what was seen, together with all others that do."""
-    return _fold(
+    """``lanewatch watch SITE``: evaluates detections, together with other processes."""
+    return _run_stateful(
         "watch",
-        "Judges what is seen at a city's cameras; start more of it and they share them. With --node, a process that is "
-        "back within 8 s has its cameras still, and nobody else's move.",
+        "Raises events from a site's detections. Several processes share the cameras. With --node, a process that "
+        "restarts within 8 s keeps its cameras, and no other cameras move.",
         argv,
     )
 
 
 def correlate(argv: Sequence[str]) -> int:
-    """``lanewatch correlate SITE``: finds what spans cameras in the events of all of them."""
-    return _fold(
+    """``lanewatch correlate SITE``: correlates the events of all cameras."""
+    return _run_stateful(
         "correlate",
-        "Finds what spans cameras, in the events of all of them. One is at work; another one stands by.",
+        "Correlates the events of all cameras. One process works; further ones are standbys.",
         argv,
     )
 
 
-def _fold(stage: str, description: str, argv: Sequence[str]) -> int:
+def _run_stateful(stage: str, description: str, argv: Sequence[str]) -> int:
     from detectors.behaviours.base import BehaviourError
     from detectors.correlation.correlator import CorrelationError
     from detectors.thresholds import ThresholdError
@@ -218,18 +218,18 @@ def _fold(stage: str, description: str, argv: Sequence[str]) -> int:
 
     parser = argparse.ArgumentParser(prog=f"lanewatch {stage}", description=description)
     startup.options(parser)
-    parser.add_argument("--run", default="live", help="name of the scoring to which the events belong (default: live)")
+    parser.add_argument("--run", default="live", help="name of the scoring of the events (default: live)")
     parser.add_argument(
         "--spool",
         type=Path,
         default=Path("var") / stage,
         metavar="FOLDER",
-        help=f"where events wait while the broker is away (default: var/{stage})",
+        help=f"folder for events while the broker is unreachable (default: var/{stage})",
     )
     options = parser.parse_args(argv)
     try:
-        with service.process(options, stage) as stop, startup.open_worker(options, stage) as city:
-            _loop(stage, city, options).run(stop)
+        with service.process(options, stage) as stop, startup.open_worker(options, stage) as worker:
+            _worker(stage, worker, options).run(stop)
     except (SiteError, BrokerError, BehaviourError, ThresholdError, CorrelationError) as error:
         print(error, file=sys.stderr)
     except (OSError, sqlite3.Error) as error:
@@ -239,9 +239,9 @@ def _fold(stage: str, description: str, argv: Sequence[str]) -> int:
     return 1
 
 
-def _loop(stage: str, city: WorkerContext, options: argparse.Namespace) -> StatefulWorker[Any, Any]:
+def _worker(stage: str, context: WorkerContext, options: argparse.Namespace) -> StatefulWorker[Any, Any]:
     settings: WorkerSettings = {"instance": options.node is not None, "folder": options.spool}
-    where = city.broker, city.topics
+    kafka = context.broker, context.topics
     if stage == "watch":
         from detectors.camera_state import CameraState
         from detectors.watch_stage import WatchStage
@@ -249,10 +249,12 @@ def _loop(stage: str, city: WorkerContext, options: argparse.Namespace) -> State
         from streams.kafka.workers.watch_worker import WatchWorker
 
         warm()
-        watch_of = partial(WatchStage, run=options.run)
-        return WatchWorker(*where, watch_of, city.log, node=city.node, state_type=CameraState, **settings)
+        make_watch = partial(WatchStage, run=options.run)
+        return WatchWorker(*kafka, make_watch, context.log, node=context.node, state_type=CameraState, **settings)
     from detectors.correlation.correlator import Correlator, CorrelatorState
     from streams.kafka.workers.correlate_worker import CorrelateWorker
 
-    correlate_of = partial(Correlator, run=options.run)
-    return CorrelateWorker(*where, correlate_of, city.log, node=city.node, state_type=CorrelatorState, **settings)
+    make_correlator = partial(Correlator, run=options.run)
+    return CorrelateWorker(
+        *kafka, make_correlator, context.log, node=context.node, state_type=CorrelatorState, **settings
+    )

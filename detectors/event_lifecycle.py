@@ -273,9 +273,7 @@ def _peak(candidate: Candidate, observation: Observation) -> Peak:
     return Peak(record.slot, record.captured_at, candidate.box, record.width, record.height)
 
 
-def _revision(
-    event: OpenEvent, state: State, now: float, source: EventSource, ended_at: float | None = None
-) -> Event:
+def _revision(event: OpenEvent, state: State, now: float, source: EventSource, ended_at: float | None = None) -> Event:
     return Event(
         run=source.run,
         id=event.id,

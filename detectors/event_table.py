@@ -16,19 +16,19 @@ COLUMNS = ("raised", "camera", "event", "where", "severity", "score", "why")
 
 
 def table(revisions: Iterable[Event], site: Site, language: str) -> str:
-    """One row an event: when it was raised, in the camera's time zone, and what its last revision says.
+    """One row for each event: the time at which it was raised, in the camera's time zone, and its last revision.
 
     Args:
-        revisions: Every revision, in the order in which they were made.
-        site: Whose cameras and zones they name.
+        revisions: Every revision, in order.
+        site: For the names of cameras and zones.
         language: ``ko`` or ``en``.
     """
-    raised: dict[str, int] = {}
+    raised_ms: dict[str, int] = {}
     newest: dict[str, Event] = {}
     for event in revisions:
-        raised.setdefault(event.id, event.revision)
+        raised_ms.setdefault(event.id, event.revision)
         newest[event.id] = event
-    rows = [COLUMNS, *(_row(event, raised[event.id], site, language) for event in newest.values())]
+    rows = [COLUMNS, *(_row(event, raised_ms[event.id], site, language) for event in newest.values())]
     return "\n".join(columns(rows))
 
 
@@ -44,13 +44,13 @@ def lines(events: Iterable[Event]) -> str:
 
 def _row(event: Event, raised_ms: int, site: Site, language: str) -> tuple[str, ...]:
     camera = site.camera(event.camera)
-    places = {place.id: place.name for place in camera.places}
+    names = {place.id: place.name for place in camera.places}
     local = datetime.fromtimestamp(raised_ms / 1000, ZoneInfo(camera.time_zone or site.time_zone))
     return (
         local.strftime("%Y-%m-%d %H:%M:%S"),
         getattr(camera.name, language),
         event.kind,
-        getattr(places[event.zone], language) if event.zone in places else "",
+        getattr(names[event.zone], language) if event.zone in names else "",
         str(event.severity),
         f"{event.score:.2f}",
         event.sentence.get(language, ""),

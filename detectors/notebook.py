@@ -1,4 +1,4 @@
-"""What a notebook does with a clip: detect once, change a threshold, look at the pictures."""
+"""Functions for notebooks: detect once, change a threshold, show the events' pictures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from streams.sampling import sampler
 
 
 def detect(site: Site, *, network: ObjectDetector | None = None) -> list[Detections]:
-    """All that the detector sees in a site's recordings, played once and as fast as they go.
+    """The detections of a site's recordings, played once at full speed.
 
     Args:
         site: Its cameras play recordings.
@@ -21,36 +21,36 @@ def detect(site: Site, *, network: ObjectDetector | None = None) -> list[Detecti
 
     Raises:
         ValueError: the site has a network camera.
-        Exception: what kept a recording from being played.
+        Exception: a recording could not be played.
     """
-    kept: list[Detections] = []
+    detections: list[Detections] = []
     runner = pipeline.runner(
-        pipeline.as_recordings(site), pipeline.EventCollector(), run="detect", keep=kept.append, network=network
+        pipeline.as_recordings(site), pipeline.EventCollector(), run="detect", keep=detections.append, network=network
     )
     runner.run()
     for error in runner.errors.values():
         raise error
-    return kept
+    return detections
 
 
 def with_thresholds(site: Site, kind: str, **thresholds: Any) -> Site:
-    """The same site with other thresholds for one behaviour, wherever and whenever: they win over all of its rules."""
-    watching = site.behaviours.get(kind, BehaviourConfig())
-    changed = watching.model_copy(update={"rules": (*watching.rules, ThresholdRule(thresholds=thresholds))})
+    """The same site with other thresholds for one behaviour, everywhere and always: they override all its rules."""
+    config = site.behaviours.get(kind, BehaviourConfig())
+    changed = config.model_copy(update={"rules": (*config.rules, ThresholdRule(thresholds=thresholds))})
     return site.model_copy(update={"behaviours": {**site.behaviours, kind: changed}})
 
 
 def event_pictures(site: Site, events: Iterable[Event]) -> dict[str, Image]:
-    """The frame in which each event is seen best, by the event's id; (H, W, 3) uint8, BGR, privacy masks applied.
+    """The frame of each event's peak, by the event's id; (H, W, 3) uint8, BGR, privacy masks applied.
 
-    The recordings are played once more; an event whose peak is not in them has no picture.
+    The recordings are played once more. An event whose peak is not in them has no picture.
     """
-    wanted: dict[tuple[str, int], list[str]] = {}
+    ids: dict[tuple[str, int], list[str]] = {}
     for event in events:
-        wanted.setdefault((event.camera, event.peak.slot), []).append(event.id)
-    found: dict[str, Image] = {}
+        ids.setdefault((event.camera, event.peak.slot), []).append(event.id)
+    pictures: dict[str, Image] = {}
     for camera in pipeline.as_recordings(site).cameras:
         for frame in sampler.make_sampler(camera, site):
             if frame.image is not None:
-                found.update(dict.fromkeys(wanted.get((camera.id, frame.slot), []), frame.image))
-    return found
+                pictures.update(dict.fromkeys(ids.get((camera.id, frame.slot), []), frame.image))
+    return pictures

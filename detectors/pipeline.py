@@ -1,7 +1,7 @@
-"""The one engine: the stages joined in one process, and the same fold over kept detections.
+"""The stages joined in one process, and the same watch stage over archived detections.
 
-Live cameras, archived footage and a notebook's clip all go through here; only where frames come from and where events
-go differs.
+Live cameras, recordings and a notebook's clip all use this module. They differ only in the source of frames and the
+receiver of events.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from streams.video.packet_buffer import PacketBuffer
 
 
 class EventCollector:
-    """Takes events into a list: every revision, in the order in which they were made."""
+    """Collects every revision of every event in a list, in order."""
 
     def __init__(self) -> None:
         self.revisions: list[Event] = []
 
     def upsert(self, event: Event) -> None:
-        """Keeps a revision."""
+        """Appends a revision."""
         self.revisions.append(event)
 
     def advance(self, camera: str, reached: Watermark) -> None:
-        """Needs no clock."""
+        """Does nothing: a list needs no clock."""
 
     @property
     def events(self) -> list[Event]:
@@ -61,16 +61,16 @@ def load_detector(site: Site) -> ObjectDetector:
     """The detector that the site names.
 
     Raises:
-        models.detection.base.ModelMissingError: it is not here, and how to get it.
+        models.detection.base.ModelMissingError: it is missing; the message explains how to get it.
     """
     return detector_registry.load(site.detector.name, site.detector.device, site.detector.score)
 
 
 def load_pose(site: Site) -> PoseEstimator | None:
-    """The pose estimator that the site names, None where it wants none.
+    """The pose estimator that the site names; None for ``none``.
 
     Raises:
-        models.detection.base.ModelMissingError: it is not here, and how to get it.
+        models.detection.base.ModelMissingError: it is missing; the message explains how to get it.
     """
     return pose_registry.load(site.detector.pose, site.detector.device)
 
@@ -87,20 +87,20 @@ def runner(
     """A whole site in one process, ready to ``run()``.
 
     Args:
-        site: What to watch.
-        serve: Takes the events.
-        run: The name of this scoring; no run writes over another.
+        site: The site.
+        serve: Receives the events.
+        run: The name of this scoring; no run overwrites another.
         ring: Holds each camera's last packets, for evidence.
         keep: Called with every ``Detections``, such as an archive's ``append``.
         network: The object detector; the site's if None.
     """
     samplers = [make_sampler(camera, site, ring) for camera in site.cameras]
-    watcher = WatchStage(site, run=run)
+    watch = WatchStage(site, run=run)
     warm()
     return LocalRunner(
         samplers,
         DetectStage(network or load_detector(site), load_pose(site)),
-        watcher,
+        watch,
         serve,
         correlate=Correlator(site, run=run),
         keep=keep,
@@ -108,57 +108,57 @@ def runner(
 
 
 def rescore(records: Iterable[Detections], site: Site, *, run: str = "rescore") -> Iterator[Event]:
-    """Kept detections, judged again: every revision of every event.
+    """Scores archived detections: every revision of every event.
 
-    Equal to the letter to the first scoring where site and run are equal. Each camera's records must come in the
-    order in which they were watched; cameras may be interleaved. What spans cameras comes last.
+    The result is identical to the first scoring if site and run are equal. Each camera's records must come in their
+    original order; cameras may be interleaved. Correlated events come last.
     """
-    watcher = WatchStage(site, run=run)
+    watch = WatchStage(site, run=run)
     states: dict[str, CameraState] = {}
     known = {camera.id for camera in site.cameras}
-    told: list[Event] = []
+    revisions: list[Event] = []
     for record in records:
         if record.camera not in known:
             raise KeyError(f"detections of camera {record.camera!r}, which site {site.id} does not have")
-        state = states.get(record.camera)
-        states[record.camera], events = watcher.step(watcher.start(record.camera) if state is None else state, record)
+        state = states.get(record.camera) or watch.start(record.camera)
+        states[record.camera], events = watch.step(state, record)
         yield from events
-        told += events
-    yield from correlate_events(Correlator(site, run=run), told, known)
+        revisions += events
+    yield from correlate_events(Correlator(site, run=run), revisions, known)
 
 
 def score(
     site: Site, *, run: str = "rescore", keep: Path | None = None, network: ObjectDetector | None = None
 ) -> list[Event]:
-    """Every revision of every event in a site's recordings, played once and as fast as they go.
+    """Every revision of every event in a site's recordings, played once at full speed.
 
     Args:
         site: Its cameras play recordings.
         run: The name of this scoring.
-        keep: A folder in which the detections are kept, so that the next scoring needs no video.
+        keep: A folder for the archive of detections, so that the next scoring needs no video.
         network: The object detector; the site's if None.
 
     Raises:
         ValueError: the site has a live camera.
-        Exception: what kept a recording from being played.
+        Exception: a recording could not be played.
     """
     collector = EventCollector()
     with DetectionsArchive(keep) if keep is not None else nullcontext() as archive:
-        joined = runner(
+        local_runner = runner(
             as_recordings(site),
             collector,
             run=run,
             keep=None if archive is None else archive.append,
             network=network,
         )
-        joined.run()
-    for error in joined.errors.values():
+        local_runner.run()
+    for error in local_runner.errors.values():
         raise error
     return collector.revisions
 
 
 def as_recordings(site: Site) -> Site:
-    """The same site with its recordings played once and as fast as they go.
+    """The same site with its recordings played once at full speed.
 
     Raises:
         ValueError: it has a network camera, which never ends.
@@ -182,21 +182,21 @@ def with_options(url: str, **options: str) -> str:
 def with_recording(source: Path, site: Site, camera_id: str | None = None, clock: str | None = None) -> Site:
     """The site reduced to one camera, whose pictures come from a recording.
 
-    Where the recording is the very file that the camera plays, its clock and rate are the camera's.
+    If the recording is the file that the camera plays, its clock and rate are the camera's.
 
     Args:
         source: A video file or a folder of images.
         site: The site.
-        camera_id: Which of its cameras took it; may be left out where there is only one.
+        camera_id: The camera that recorded it; optional if the site has only one.
         clock: Capture time of the first picture, ISO 8601; the recording's own if None.
 
     Raises:
         KeyError: the site has no such camera.
-        ValueError: it has several, and none was named.
+        ValueError: it has several, and ``camera_id`` is missing.
     """
     if camera_id is None and len(site.cameras) > 1:
         names = ", ".join(camera.id for camera in site.cameras)
-        raise ValueError(f"which camera took {source}? The site has {names}: name one with --camera")
+        raise ValueError(f"which camera recorded {source}? The site has {names}: give one with --camera")
     camera = site.camera(camera_id) if camera_id else site.cameras[0]
     address = SourceUrl.parse(camera.url, time_zone=camera.time_zone or site.time_zone)
     if address.kind in {"file", "folder"} and Path(address.target).resolve() == source.resolve():

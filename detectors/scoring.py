@@ -1,4 +1,4 @@
-"""Scores that explain themselves: parts that add up, and the words of the sentence in Korean and English."""
+"""Scores as sums of factors, and the parts of an event's sentence in Korean and English."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from lanewatch.records import LABELS, PERSON, UNKNOWN, Factor
 from lanewatch.sun import Condition
 
 NIGHT = {"night": 0.15, "dusk": 0.05, "day": 0.0}
-SURENESS = 0.15
-"""The most that a detector's confidence adds: a part among others, since small, lying and dark people score low."""
-UNSURE, SURE = 0.2, 0.7
-"""Detector scores at which it adds nothing and all: below the first, boxes are not recorded at all."""
+CONFIDENCE = 0.15
+"""The most that a detector's confidence adds. It is small, since small, lying and dark people have low scores."""
+CONFIDENCE_RANGE = 0.2, 0.7
+"""Detector scores at which it adds nothing, and all. Boxes below the first are not recorded."""
 UNNAMED = -0.15
-"""What moves and has no name counts, with less weight: shadows and branches are among it."""
+"""Unnamed objects have less weight: some are shadows and branches."""
 
 LABEL_NAMES = {
     "unknown": ("미확인 물체", "unidentified object"),
@@ -37,39 +37,38 @@ WHEN: dict[Condition, tuple[str, str]] = {
 
 
 def total_score(factors: Iterable[Factor]) -> float:
-    """The score: the parts' sum, to three digits."""
+    """The score: the sum of the factors, to three digits."""
     return round(sum(factor.value for factor in factors), 3)
 
 
 def make_factor(name: str, value: float, **detail: float | str) -> Factor:
-    """One part of a score, to three digits, so that what is shown adds up to what is shown.
+    """One factor of a score, to three digits, so that the displayed factors add up to the displayed score.
 
     Counts become floats, as they are after a checkpoint.
     """
-    numbers = {key: float(one) if isinstance(one, int) else one for key, one in detail.items()}
-    return Factor(name, round(value, 3), numbers)
+    detail = {key: float(number) if isinstance(number, int) else number for key, number in detail.items()}
+    return Factor(name, round(value, 3), detail)
 
 
 def common_factors(condition: Condition, label: int, confidence: float) -> tuple[Factor, ...]:
-    """The parts that every behaviour has: the time of day, how sure the detector is, and that it has no name for it.
-
-    Between -.15 and .30.
+    """The factors of every behaviour: time of day, the detector's confidence, and the class; between -.15 and .30.
 
     Args:
-        condition: of the sun at the camera.
-        label: index into ``LABELS``.
-        confidence: the detector's score over the track, 0-1.
+        condition: Of the sun at the camera.
+        label: Index into ``LABELS``.
+        confidence: The detector's score over the track, 0-1.
     """
-    share = min(max((confidence - UNSURE) / (SURE - UNSURE), 0.0), 1.0)
-    parts = [
+    low, high = CONFIDENCE_RANGE
+    share = min(max((confidence - low) / (high - low), 0.0), 1.0)
+    factors = [
         make_factor("night", NIGHT[condition], condition=condition),
-        make_factor("sureness", SURENESS * share, confidence=round(confidence, 3)),
+        make_factor("sureness", CONFIDENCE * share, confidence=round(confidence, 3)),
     ]
     if label == UNKNOWN:
-        parts.append(make_factor("unnamed", UNNAMED))
+        factors.append(make_factor("unnamed", UNNAMED))
     elif label != PERSON:
-        parts.append(make_factor("class", 0.0, label=LABELS[label]))
-    return tuple(parts)
+        factors.append(make_factor("class", 0.0, label=LABELS[label]))
+    return tuple(factors)
 
 
 def subject(label: int) -> tuple[str, str]:
@@ -79,7 +78,7 @@ def subject(label: int) -> tuple[str, str]:
 
 
 def duration(seconds: float) -> tuple[str, str]:
-    """("34초", "34 s"), or ("2분 14초", "2 min 14 s"); whole seconds, half of one below two."""
+    """("34초", "34 s"), or ("2분 14초", "2 min 14 s"); whole seconds, and tenths below two."""
     if seconds < 2 and seconds != int(seconds):
         return f"{seconds:.1f}초", f"{seconds:.1f} s"
     minutes, rest = divmod(int(seconds), 60)
@@ -95,9 +94,9 @@ _FINAL_LETTERS = frozenset("lmnrLMNR")  # 엘 엠 엔 알
 
 
 def josa(word: str, after_consonant: str, after_vowel: str) -> str:
-    """The word with the Korean particle that its last sound asks for: josa("사람", "이", "가") is "사람이".
+    """The word with the Korean particle that fits its last sound: josa("사람", "이", "가") is "사람이".
 
-    Digits and Latin letters are judged by how they are read out; anything else counts as ending in a vowel.
+    Digits and Latin letters count by their Korean reading; anything else counts as ending in a vowel.
     """
     last = word.rstrip("'\")”’ ")[-1:]
     if "가" <= last <= "힣":

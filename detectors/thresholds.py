@@ -1,4 +1,4 @@
-"""Which thresholds apply where and when: a behaviour's usual values, and a site's rules by zone, class and schedule."""
+"""The thresholds for a zone, class and time: a behaviour's defaults, and a site's rules."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from lanewatch.records import LABELS
 
 
 class Thresholds(BaseModel):
-    """What every behaviour's thresholds derive from: unknown names are refused, values don't change."""
+    """The base of every behaviour's thresholds. Unknown names are refused, and values are immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     def numbers(self) -> dict[str, float]:
-        """Those that are numbers, by name, as events carry them."""
+        """The numeric thresholds by name, as events carry them."""
         return {
             name: float(value)
             for name, value in self.model_dump().items()
@@ -27,13 +27,13 @@ class Thresholds(BaseModel):
 
 
 class MovingObjectThresholds(Thresholds):
-    """Of behaviours that judge what moves."""
+    """Of behaviours that evaluate moving objects."""
 
     classes: str = Field(
         "person unknown bicycle motorcycle car bus truck",
         title="Classes",
-        description="What is judged, separated by blanks; unknown is what moves and has no name. Naming more raises "
-        "more events.",
+        description="The classes that are evaluated, separated by blanks; unknown is motion without a class. Adding "
+        "classes raises more events.",
     )
 
     @field_validator("classes")
@@ -51,22 +51,22 @@ class MovingObjectThresholds(Thresholds):
 
 
 class DwellThresholds(MovingObjectThresholds):
-    """Of behaviours that judge stays in a zone."""
+    """Of behaviours that evaluate stays in a zone."""
 
     exit_grace_s: float = Field(
         1.0,
         ge=0,
         le=60,
         title="Exit grace",
-        description="Seconds that somebody may be seen outside and the stay goes on. Raising it joins stays.",
+        description="Seconds for which a person may be seen outside without ending the stay. Raising it joins stays.",
     )
     occlusion_grace_s: float = Field(
         4.0,
         ge=0,
         le=60,
         title="Occlusion grace",
-        description="Seconds that somebody may not be seen at all and the stay goes on. Raising it joins stays, of "
-        "different people too where many pass.",
+        description="Seconds for which a person may be unseen without ending the stay. Raising it joins stays, in "
+        "crowds also those of different people.",
     )
 
 
@@ -74,63 +74,62 @@ T = TypeVar("T", bound=Thresholds)
 
 
 class ThresholdError(ValueError):
-    """A site gives a behaviour thresholds that it does not take."""
+    """A site gives a behaviour thresholds that it does not have."""
 
 
 class Resolver(Generic[T]):
     """One behaviour's thresholds at one camera. Of the rules that match, the last one wins, name by name.
 
-    Every combination that the site's rules allow is checked when the resolver is made, so that a fold never meets
-    a bad one at three in the morning.
+    All combinations of the site's rules are checked at creation, so that the watch stage never meets an invalid one.
 
     Raises:
-        ThresholdError: a name is unknown or a value out of range; the message names the behaviour and the place.
+        ThresholdError: a name is unknown or a value out of range; the message names the behaviour and the rule.
     """
 
     def __init__(self, site: Site, camera: str, kind: str, model: type[T]) -> None:
         self._model = model
-        watching = site.behaviours.get(kind, BehaviourConfig())
-        self._usual = watching.thresholds
-        self._rules = tuple(rule for rule in watching.rules if not rule.cameras or camera in rule.cameras)
+        config = site.behaviours.get(kind, BehaviourConfig())
+        self._defaults = config.thresholds
+        self._rules = tuple(rule for rule in config.rules if not rule.cameras or camera in rule.cameras)
         self._schedules = tuple(dict.fromkeys(rule.schedule for rule in self._rules if rule.schedule is not None))
-        self._made: dict[tuple[str, int, tuple[bool, ...]], T] = {}
-        self._check(kind, self._usual, f"behaviours.{kind}.thresholds")
-        self._always = model.model_validate(self._usual)
-        for number, rule in enumerate(watching.rules):
-            self._check(kind, self._usual | rule.thresholds, f"behaviours.{kind}.rules[{number}].thresholds")
+        self._resolved: dict[tuple[str, int, tuple[bool, ...]], T] = {}
+        self._check(kind, self._defaults, f"behaviours.{kind}.thresholds")
+        self._without_rules = model.model_validate(self._defaults)
+        for number, rule in enumerate(config.rules):
+            self._check(kind, self._defaults | rule.thresholds, f"behaviours.{kind}.rules[{number}].thresholds")
 
-    def at(self, view: Observation, zone: str, label: int) -> T:
-        """The thresholds for a class in a zone (or at a line) at the view's time."""
+    def at(self, observation: Observation, zone: str, label: int) -> T:
+        """The thresholds for a class in a zone (or at a line) at the time of an observation."""
         if not self._rules:
-            return self._always
-        key = (zone, label, tuple([view.holds(name) for name in self._schedules]))
-        made = self._made.get(key)
-        if made is None:
-            held = {name for name, holds in zip(self._schedules, key[2], strict=True) if holds}
-            values: dict[str, Any] = dict(self._usual)
+            return self._without_rules
+        key = (zone, label, tuple([observation.holds(name) for name in self._schedules]))
+        thresholds = self._resolved.get(key)
+        if thresholds is None:
+            active = {name for name, holds in zip(self._schedules, key[2], strict=True) if holds}
+            values: dict[str, Any] = dict(self._defaults)
             for rule in self._rules:
-                if _applies(rule, zone, LABELS[label], held):
+                if _applies(rule, zone, LABELS[label], active):
                     values |= rule.thresholds
-            made = self._made[key] = self._model.model_validate(values)
-        return made
+            thresholds = self._resolved[key] = self._model.model_validate(values)
+        return thresholds
 
     def lowest(self, name: str) -> float:
-        """The lowest value of a number that may apply anywhere and ever, so that ``at`` is asked only near it."""
-        given = [self._usual, *(rule.thresholds for rule in self._rules)]
-        return min([float(getattr(self._always, name)), *(float(one[name]) for one in given if name in one)])
+        """The lowest value of a threshold in any zone at any time, so that ``at`` is called only near it."""
+        values = [float(rule.thresholds[name]) for rule in self._rules if name in rule.thresholds]
+        return min([float(getattr(self._without_rules, name)), *values])
 
-    def _check(self, kind: str, values: dict[str, Any], place: str) -> None:
+    def _check(self, kind: str, values: dict[str, Any], location: str) -> None:
         try:
             self._model.model_validate(values)
         except ValidationError as error:
-            problems = "; ".join(f"{'.'.join(map(str, one['loc'])) or kind}: {one['msg']}" for one in error.errors())
+            problems = "; ".join(f"{'.'.join(map(str, item['loc'])) or kind}: {item['msg']}" for item in error.errors())
             known = ", ".join(self._model.model_fields)
-            raise ThresholdError(f"{place}: {problems} (the thresholds of {kind} are {known})") from None
+            raise ThresholdError(f"{location}: {problems} (the thresholds of {kind} are {known})") from None
 
 
-def _applies(rule: ThresholdRule, zone: str, label: str, held: set[str]) -> bool:
+def _applies(rule: ThresholdRule, zone: str, label: str, active: set[str]) -> bool:
     return (
         (not rule.zones or zone in rule.zones)
         and (not rule.classes or label in rule.classes)
-        and (rule.schedule is None or rule.schedule in held)
+        and (rule.schedule is None or rule.schedule in active)
     )

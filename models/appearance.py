@@ -1,7 +1,7 @@
-"""What somebody looks like, in few bytes: a colour histogram of the upper and of the lower half of a box.
+"""Appearance descriptors: a colour histogram of the upper and of the lower half of a box, in few bytes.
 
-It tells people on one camera apart for some seconds, where their places do not: it ties clothes to a track, it is no
-face and no identity. Two looks are compared by ``similarity`` and by nothing else.
+They distinguish people at one camera for some seconds, if positions do not. They describe clothes, not faces, and
+are no identity. Compare two descriptors by ``similarity`` only.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _HALVES: Final = 2
 _BINS: Final = _LIGHTNESS_BINS * _COLOUR_BINS * _COLOUR_BINS
 
 SIZE: Final = _HALVES * _BINS
-"""K, the number of bytes of a look."""
+"""K, the number of bytes of a descriptor."""
 
-_PATCH: Final = (12, 32)  # width and height that each box is brought to: 50 us a box, all boxes' histograms in one call
-_MARGIN: Final = (0.15, 0.05)  # of a box's width and height left out on each side: ground, not clothes
+_PATCH: Final = (12, 32)  # width and height of each resized box: 50 us a box, with all boxes' histograms in one call
+_MARGIN: Final = (0.15, 0.05)  # share of a box's width and height left out on each side: background, not clothes
 
 
 def _bins_by_value() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -41,17 +41,17 @@ _LIGHTNESS_OF, _COLOUR_OF = _bins_by_value()
 
 
 def describe(image: Image, xyxy: NDArray[Any]) -> UInt8:
-    """The looks of boxes of one picture.
+    """The appearance descriptors of boxes of one picture.
 
     Args:
         image: (H, W, 3) uint8, BGR.
         xyxy: (N, 4) pixels of the picture.
 
     Returns:
-        (N, ``SIZE``) uint8, square roots of the histograms' shares, 255 for the whole of a half. A box that has no
-        area inside the picture, or is not finite, has zeros, which are similar to nothing.
+        (N, ``SIZE``) uint8, square roots of the histograms' shares, 255 for a whole half. A box without area inside
+        the picture, or with coordinates that are not finite, has zeros, which are similar to nothing.
     """
-    patches, held = _patches(image, np.asarray(xyxy, np.float64).reshape(-1, 4))
+    patches, valid = _patches(image, np.asarray(xyxy, np.float64).reshape(-1, 4))
     count = len(patches)
     if not count:
         return np.zeros((0, SIZE), np.uint8)
@@ -60,29 +60,29 @@ def describe(image: Image, xyxy: NDArray[Any]) -> UInt8:
     bins = _LIGHTNESS_OF[lab[..., 0]] + _COLOUR_OF[lab[..., 1]] * _COLOUR_BINS + _COLOUR_OF[lab[..., 2]]
     bins += np.arange(count * _HALVES).reshape(count, _HALVES, 1) * _BINS
     shares = np.bincount(bins.ravel(), minlength=count * SIZE).reshape(count, SIZE) / lab.shape[2]
-    return np.where(held[:, None], np.round(np.sqrt(shares) * 255), 0).astype(np.uint8)
+    return np.where(valid[:, None], np.round(np.sqrt(shares) * 255), 0).astype(np.uint8)
 
 
-def similarity(looks: UInt8, others: UInt8) -> Float32:
-    """How alike looks are: Bhattacharyya's coefficient of the histograms.
+def similarity(appearances: UInt8, others: UInt8) -> Float32:
+    """The similarity of descriptors: Bhattacharyya's coefficient of the histograms.
 
-    On pets09-s2l1 the same person has .87 on average after half a second and .78 after three, two persons .50.
+    On pets09-s2l1 the same person has .87 on average after half a second and .78 after three, two people .50.
 
     Args:
-        looks: (N, K) uint8.
+        appearances: (N, K) uint8.
         others: (M, K) uint8.
 
     Returns:
-        (N, M) float32 in [0, 1]; 0 where either has no look.
+        (N, M) float32 in [0, 1]; 0 if either is empty.
     """
-    if not looks.size or not others.size:
-        return np.zeros((len(looks), len(others)), np.float32)
-    similar: Float32 = np.clip(_unit(looks) @ _unit(others).T, 0, 1)
+    if not appearances.size or not others.size:
+        return np.zeros((len(appearances), len(others)), np.float32)
+    similar: Float32 = np.clip(_unit(appearances) @ _unit(others).T, 0, 1)
     return similar
 
 
-def _unit(looks: UInt8) -> Float32:
-    values = looks.astype(np.float32)
+def _unit(appearances: UInt8) -> Float32:
+    values = appearances.astype(np.float32)
     length = np.sqrt(np.einsum("ij,ij->i", values, values))[:, None]
     unit: Float32 = np.divide(values, length, out=np.zeros_like(values), where=length > 0)
     return unit
@@ -91,7 +91,7 @@ def _unit(looks: UInt8) -> Float32:
 def _patches(image: Image, xyxy: NDArray[np.float64]) -> tuple[Image, NDArray[np.bool_]]:
     width, height = _PATCH
     patches = np.zeros((len(xyxy), height, width, 3), np.uint8)
-    held = np.zeros(len(xyxy), np.bool_)
+    valid = np.zeros(len(xyxy), np.bool_)
     xyxy = np.where(np.isfinite(xyxy).all(axis=1, keepdims=True), xyxy, 0)
     margin = (xyxy[:, 2:] - xyxy[:, :2]) * _MARGIN
     rows, columns = image.shape[:2]
@@ -102,5 +102,5 @@ def _patches(image: Image, xyxy: NDArray[np.float64]) -> tuple[Image, NDArray[np
         if right > left and bottom > top:
             part = image[top:bottom, left:right]
             cv2.resize(part, _PATCH, dst=patches[index], interpolation=cv2.INTER_AREA)
-            held[index] = True
-    return patches, held
+            valid[index] = True
+    return patches, valid

@@ -1,7 +1,7 @@
-"""What takes seconds to compile is kept for the next start, below ``~/.cache/lanewatch``. It may be deleted any time.
+"""The cache of compiled networks and kernels, below ``~/.cache/lanewatch``. It may be deleted at any time.
 
-Measured on two busy cores: NanoDet .49 s compiled and .30 s kept, MoveNet .57 s and .23 s, the tracker's kernel 16 s
-and .7 s.
+Measured on two busy cores, compiled and from the cache: NanoDet .49 s and .30 s, MoveNet .57 s and .23 s, the tracker's
+kernel 16 s and .7 s.
 """
 
 from __future__ import annotations
@@ -23,45 +23,45 @@ _CHECKSUM_BYTES = 4
 
 
 def folder(kind: str) -> Path | None:
-    """The folder for what this processor can run, made if it is not there; None where it cannot be written.
+    """The cache's folder for this processor, created if it is missing; None if it is not writable.
 
     Args:
-        kind: a name for what is kept there.
+        kind: The name of a subfolder.
     """
     try:
-        given = Path(os.environ.get("XDG_CACHE_HOME", ""))
-        root = given if given.is_absolute() else Path.home() / ".cache"
-        place = root / "lanewatch" / kind / _processor()
-        place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=place):
-            return place
-    except (OSError, RuntimeError):  # RuntimeError: there is no home
+        configured = Path(os.environ.get("XDG_CACHE_HOME", ""))
+        root = configured if configured.is_absolute() else Path.home() / ".cache"
+        path = root / "lanewatch" / kind / _processor()
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            return path
+    except (OSError, RuntimeError):  # RuntimeError: there is no home directory
         return None
 
 
 def network(name: str, build: Callable[[Path], Any], weights: Path, settings: Mapping[str, Any]) -> Any:
-    """An OpenVINO model, compiled for the CPU; from disk where an earlier start has kept it.
+    """An OpenVINO model, compiled for the CPU, or loaded from the cache.
 
     Args:
-        name: of the file that is kept.
-        build: gives the model of a file of weights. All its code must be in its own module, which is part of the key.
-        weights: an ONNX file, or OpenVINO's XML beside its ``.bin``.
-        settings: of the compilation.
+        name: Of the cached file.
+        build: Makes the model from a file of weights. All its code must be in its own module, which is part of the key.
+        weights: An ONNX file, or OpenVINO's XML beside its ``.bin``.
+        settings: Of the compilation.
     """
     openvino = offline.openvino()
     core = openvino.Core()
-    place = folder("networks")
-    if place is None:
+    directory = folder("networks")
+    if directory is None:
         return core.compile_model(build(weights), "CPU", dict(settings))
     source = Path(str(sys.modules[build.__module__].__file__))
     files = [path for path in (source, weights, weights.with_suffix(".bin")) if path.is_file()]
     key = _key(openvino.__version__, sorted(settings.items()), *(path.read_bytes() for path in files))
-    file = place / f"{name}-{key}.blob"
-    kept = _load(core, file, settings)
-    if kept is None:
-        kept = core.compile_model(build(weights), "CPU", dict(settings))
-        _store(file, kept.export_model().getvalue())
-    return kept
+    file = directory / f"{name}-{key}.blob"
+    compiled = _load(core, file, settings)
+    if compiled is None:
+        compiled = core.compile_model(build(weights), "CPU", dict(settings))
+        _store(file, compiled.export_model().getvalue())
+    return compiled
 
 
 def _load(core: Any, file: Path, settings: Mapping[str, Any]) -> Any:
@@ -71,20 +71,20 @@ def _load(core: Any, file: Path, settings: Mapping[str, Any]) -> Any:
         if checksum != _checksum(blob):
             return None
         return core.import_model(blob, "CPU", dict(settings))
-    except Exception:  # noqa: BLE001 - whatever is wrong with it, it is compiled anew
+    except Exception:  # noqa: BLE001 - whatever the error, it is compiled anew
         return None
 
 
 def _store(file: Path, blob: bytes) -> None:
-    """Writes the whole file or none: another process may read it, or write the same, at this moment."""
+    """Writes the file atomically: another process may read or write it at the same time."""
     with suppress(OSError):
-        descriptor, written = tempfile.mkstemp(dir=file.parent)
+        descriptor, temporary = tempfile.mkstemp(dir=file.parent)
         try:
             with open(descriptor, "wb") as stream:
                 stream.write(_checksum(blob) + blob)
-            os.replace(written, file)
+            os.replace(temporary, file)
         except OSError:
-            os.unlink(written)
+            os.unlink(temporary)
 
 
 def _checksum(blob: bytes) -> bytes:
@@ -92,14 +92,14 @@ def _checksum(blob: bytes) -> bytes:
 
 
 def _processor() -> str:
-    """A name that differs for processors with other instructions: machines that share a home share no code."""
+    """A name that depends on the processor's instructions: machines may share a home directory, but not code."""
     lines: dict[str, str] = {}
     with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
             field, _, value = line.partition(":")
             lines.setdefault(field.strip(), value)
-    known = [lines.get(field, "") for field in ("model name", "flags", "Features")]
-    return _key(platform.machine(), platform.processor(), known, os.environ.get("ONEDNN_MAX_CPU_ISA", ""))
+    identity = [lines.get(field, "") for field in ("model name", "flags", "Features")]
+    return _key(platform.machine(), platform.processor(), identity, os.environ.get("ONEDNN_MAX_CPU_ISA", ""))
 
 
 def _key(*parts: object) -> str:

@@ -1,4 +1,4 @@
-"""`lanewatch models`: which detectors and pose models are here, where they run, and how missing ones are had."""
+"""`lanewatch models`: lists detectors and pose models with their devices, and how to get others."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ from models.detection import registry as detector_registry
 from models.pose import registry as pose_registry
 
 _BOXES, _JOINTS = "boxes", "joints"
-"""What a model finds; of a file its name says so, as ultralytics' own do."""
+"""What a model finds. A file is a pose model if its name says so, like ultralytics' own."""
 _FORMATS: Final = {"onnx": ".onnx", "openvino": detector_registry.OPENVINO_SUFFIX}
 _HOW: Final = f"""\
-A site names what finds people and things (detector.name) and what finds the joints of those who may lie
-(detector.pose; {pose_registry.NONE} does without) by a name of this list or by the path of an ultralytics model: a .pt, .onnx or
-.engine file, or a folder *{detector_registry.OPENVINO_SUFFIX}. Lanewatch downloads none, since a centre's network is closed.
+A site file names an object detector (detector.name) and a pose estimator for people who may lie (detector.pose,
+or {pose_registry.NONE}). The name is one of this list, or the path of an ultralytics model: a .pt, .onnx or
+.engine file, or a folder *{detector_registry.OPENVINO_SUFFIX}. Lanewatch never downloads one, since a centre's
+network is closed.
 To get one:
   1. on a machine with Internet access, take the weights, such as yolo11n.pt or yolo11n-pose.pt, from
      github.com/ultralytics/assets/releases (AGPL-3.0: see NOTICE), or train your own;
   2. carry the file over and put it into var/weights, or into a folder that {detector_registry.WEIGHTS_VARIABLE} names;
   3. for a CPU, make it faster: lanewatch models export NAME --format openvino
-Other networks come as plug-ins: an entry point of the group {detector_registry.GROUP}."""
+Other networks are plug-ins: an entry point of the group {detector_registry.GROUP}."""
 
 
 def models(arguments: Sequence[str]) -> int:
-    """Runs the command; 0, or 1 where a model is missing or cannot be exported."""
+    """Runs the command. Returns 1 if a model is missing or cannot be exported, or else 0."""
     parser = argparse.ArgumentParser(prog="lanewatch models", description=__doc__)
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
-    actions.add_parser("list", help="what is here (the default)")
-    export = actions.add_parser("export", help="turn an ultralytics .pt file into another kind, for speed")
+    actions.add_parser("list", help="list the models of this machine (the default)")
+    export = actions.add_parser("export", help="convert an ultralytics .pt file to a faster format")
     export.add_argument("name", help="its name or path")
     export.add_argument("--format", choices=sorted(_FORMATS), default="openvino", help="onnx or openvino (the default)")
     export.add_argument("--size", type=int, default=640, help="side of the network's input, pixels")
-    chosen = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        if chosen.action == "export":
-            print(_export(chosen.name, chosen.format, chosen.size))
+        if options.action == "export":
+            print(_export(options.name, options.format, options.size))
         else:
-            lacking = (
-                [] if extras.gpu_installed() else ["", f"Ultralytics' models and GPUs need torch. {extras.GPU_HOW}"]
-            )
-            print("\n".join([*_rows(), "", _HOW, *lacking]))
+            print("\n".join([*_rows(), "", _HOW]))
+            if not extras.gpu_installed():
+                print(f"\nUltralytics' models and GPUs need torch. {extras.GPU_HOW}")
     except (base.ModelMissingError, offline.DownloadRefusedError) as error:
         print(f"lanewatch models: {error}", file=sys.stderr)
         return 1
@@ -55,19 +55,20 @@ def models(arguments: Sequence[str]) -> int:
 
 
 def _rows() -> Iterator[str]:
-    here = ", ".join(hardware.available_devices())
+    devices = hardware.available_devices()
+    all_devices = ", ".join(devices) if extras.gpu_installed() else "cpu"
     yield _row("NAME", "FINDS", "WHERE", "RUNS ON")
     for name in detector_registry.BUILT_IN:
-        yield _row(name, _BOXES, "built in", here if extras.gpu_installed() else "cpu")
+        yield _row(name, _BOXES, "built in", all_devices)
     for plugin in sorted(entry_points(group=detector_registry.GROUP), key=lambda entry: entry.name):
-        yield _row(plugin.name, _BOXES, f"plug-in {plugin.value}", "as it says")
+        yield _row(plugin.name, _BOXES, f"plug-in {plugin.value}", "see its documentation")
     yield _row(pose_registry.BUILT_IN, _JOINTS, "built in", "cpu")
     for path in _weights():
-        runs_on = (
-            here if path.suffix != ".engine" else ", ".join(hardware.available_devices()[1:]) or "no CUDA device here"
-        )
+        runs_on = all_devices
         if not extras.gpu_installed():
             runs_on = "nothing yet: needs the extra gpu"
+        elif path.suffix == ".engine":
+            runs_on = ", ".join(devices[1:]) or "no CUDA device here"
         yield _row(path.name, _JOINTS if "pose" in path.stem else _BOXES, str(path.parent), runs_on)
 
 
@@ -80,18 +81,20 @@ def _weights() -> list[Path]:
     return sorted(path for path in found if detector_registry.is_model(path))
 
 
-def _export(name: str, kind: str, size: int) -> Path:
+def _export(name: str, output_format: str, size: int) -> Path:
     path = detector_registry.find(name)
     if path.suffix != ".pt":
         raise base.ModelMissingError(f"{path} cannot be exported: only a .pt file can")
-    target = path.with_name(path.stem + _FORMATS[kind])
+    target = path.with_name(path.stem + _FORMATS[output_format])
     ultralytics = offline.ultralytics()
     try:
-        made = Path(ultralytics.YOLO(str(path)).export(format=kind, imgsz=size, dynamic=True, verbose=False))
+        exported = Path(
+            ultralytics.YOLO(str(path)).export(format=output_format, imgsz=size, dynamic=True, verbose=False)
+        )
     except Exception as error:
         raise base.ModelMissingError(
-            f"{path} could not be exported to {kind}: {error}. Nothing is installed for it behind your back"
+            f"{path} could not be exported to {output_format}: {error}. Lanewatch installs no packages for it"
         ) from error
-    if made.resolve() != target.resolve():
-        shutil.move(made, target)
+    if exported.resolve() != target.resolve():
+        shutil.move(exported, target)
     return target

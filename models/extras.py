@@ -1,4 +1,4 @@
-"""The extra ``gpu``: packages that a light install leaves out, and the error that says how to install them."""
+"""The extra ``gpu``: packages that a light install omits, and the error that names the command to install them."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ GPU_HOW: Final = (
 
 
 class ExtraMissingError(ModelMissingError):
-    """A model needs packages that a light install leaves out; the message says which command installs them."""
+    """A model needs packages that a light install omits; the message has the command that installs them."""
 
 
-def import_extra(module: str, wanted: str) -> ModuleType:
-    """A module that needs packages of the extra ``gpu``.
+def import_extra(module: str, needed_by: str) -> ModuleType:
+    """Imports a module that needs packages of the extra ``gpu``.
 
     Args:
-        module: its name.
-        wanted: what needs it, for the message.
+        module: Its name.
+        needed_by: For the message.
 
     Raises:
         ExtraMissingError: one of these packages is not installed.
@@ -37,11 +37,11 @@ def import_extra(module: str, wanted: str) -> ModuleType:
         package = str(error.name).partition(".")[0]
         if package in GPU_PACKAGES:
             raise ExtraMissingError(
-                f"{wanted} needs the package {package}, which is not installed. {GPU_HOW}"
+                f"{needed_by} needs the package {package}, which is not installed. {GPU_HOW}"
             ) from error
         raise
 
 
 def gpu_installed() -> bool:
-    """Whether the packages of the extra ``gpu`` are installed; none is imported for it."""
+    """Whether the packages of the extra ``gpu`` are installed. None is imported."""
     return all(importlib.util.find_spec(package) is not None for package in GPU_PACKAGES)

@@ -1,4 +1,4 @@
-"""Which devices a network can run on here, found out without importing torch, which takes seconds and memory."""
+"""The cores and CUDA devices of this machine, found without torch, which takes seconds and memory to import."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _OWN_CGROUP = Path("/proc/self/cgroup")
 
 
 def usable_cores(cgroups: Path = _CGROUPS, own: Path = _OWN_CGROUP) -> int:
-    """The cores that this process may keep busy, at least 1; a quota of 1.5 cores counts as 2.
+    """The cores that this process may use, at least 1; a quota of 1.5 cores counts as 2.
 
     Args:
-        cgroups: where control groups are mounted.
-        own: the file that says which of them are this process's.
+        cgroups: Where control groups are mounted.
+        own: The file that lists this process's groups.
     """
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quotas = list(_quotas(cgroups, own))
@@ -33,24 +33,24 @@ def usable_cores(cgroups: Path = _CGROUPS, own: Path = _OWN_CGROUP) -> int:
 def _quotas(cgroups: Path, own: Path) -> Iterator[float]:
     for line in _text(own).splitlines():
         _, controllers, path = line.split(":", 2)
-        second_version = not controllers
-        if second_version or "cpu" in controllers.split(","):
-            mount = cgroups if second_version else cgroups / "cpu"
+        is_v2 = not controllers
+        if is_v2 or "cpu" in controllers.split(","):
+            mount = cgroups if is_v2 else cgroups / "cpu"
             group = mount / path.lstrip("/")
             for folder in (group, *group.parents):
-                quota = _second(folder) if second_version else _first(folder)
+                quota = _quota_v2(folder) if is_v2 else _quota_v1(folder)
                 if quota is not None:
                     yield quota
                 if folder == mount:
                     break
 
 
-def _second(folder: Path) -> float | None:
+def _quota_v2(folder: Path) -> float | None:
     fields = _text(folder / "cpu.max").split()
     return None if len(fields) != 2 or fields[0] == "max" else int(fields[0]) / int(fields[1])
 
 
-def _first(folder: Path) -> float | None:
+def _quota_v1(folder: Path) -> float | None:
     quota, period = _text(folder / "cpu.cfs_quota_us"), _text(folder / "cpu.cfs_period_us")
     return int(quota) / int(period) if quota and period and int(quota) > 0 else None
 
@@ -67,7 +67,7 @@ _CUDA: Final = re.compile(r"cuda(?::(\d+))?")
 
 @cache
 def cuda_count() -> int:
-    """How many CUDA devices the driver offers; 0 where there is no driver."""
+    """The number of CUDA devices; 0 without a driver."""
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError:
@@ -79,27 +79,30 @@ def cuda_count() -> int:
 
 
 def available_devices() -> tuple[str, ...]:
-    """The names of the devices that are here."""
+    """The names of this machine's devices."""
     return ("cpu", *(f"cuda:{index}" for index in range(cuda_count())))
 
 
 def choose_device(device: str) -> str:
-    """The device that is meant: ``auto`` is the first CUDA device where the extra ``gpu`` is there, or else the CPU.
+    """A device's full name. ``auto`` is the first CUDA device if the extra ``gpu`` is installed, or else the CPU.
 
     Raises:
-        DeviceMissingError: it is not here, or no device at all.
+        DeviceMissingError: this machine has no such device.
     """
-    here = available_devices()
+    devices = available_devices()
     if device == "auto":
-        if "cuda:0" in here and not gpu_installed():
-            metrics.log("detect").warning("there is a GPU, but no torch to use it: the CPU is used. %s", GPU_HOW)
-        return "cuda:0" if "cuda:0" in here and gpu_installed() else "cpu"
+        if "cuda:0" not in devices:
+            return "cpu"
+        if gpu_installed():
+            return "cuda:0"
+        metrics.log("detect").warning("there is a GPU, but no torch to use it: the CPU is used. %s", GPU_HOW)
+        return "cpu"
     match = _CUDA.fullmatch(device)
     chosen = f"cuda:{int(match[1] or 0)}" if match else device
-    if chosen not in here:
-        raise DeviceMissingError(f"device {device!r} is not here: there are {', '.join(here)} (or say auto)")
+    if chosen not in devices:
+        raise DeviceMissingError(f"device {device!r} is not here: there are {', '.join(devices)} (or use auto)")
     return chosen
 
 
 class DeviceMissingError(RuntimeError):
-    """A detector was asked to run on a device that is not here."""
+    """This machine does not have the device that a model should run on."""

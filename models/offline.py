@@ -1,7 +1,7 @@
-"""Libraries that would call home when they are imported or used, kept from it: a centre's network is closed.
+"""Imports of libraries that use the Internet, with this turned off: a centre's network is closed.
 
-Measured: `import openvino` reports the import over the Internet, and ultralytics resolves two public hosts when
-imported, counts predictions at a vendor's, installs what it misses and downloads weights that it does not find.
+Measured: `import openvino` reports the import over the Internet. Ultralytics resolves two public hosts when imported,
+and reports predictions to its vendor. It also installs missing packages and downloads missing weights.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
@@ -16,31 +17,36 @@ _ULTRALYTICS: Final = {"YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false", "YOL
 
 
 class DownloadRefusedError(RuntimeError):
-    """A library wanted to fetch something; nothing is fetched behind an operator's back."""
+    """A library tried to download a file. Lanewatch never downloads anything."""
 
 
 def openvino() -> ModuleType:
-    """The module, imported so that it finds no telemetry to send with."""
-    # OpenVINO replaces a telemetry package that cannot be imported by a stub of its own; None makes it so.
+    """The module, imported without its telemetry."""
+    # OpenVINO uses a stub if its telemetry package cannot be imported; None makes the import fail.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     return importlib.import_module("openvino")
 
 
 def ultralytics() -> ModuleType:
-    """The module, imported with everything off that would use the network.
+    """The module, imported with all its use of the network turned off.
 
     Raises:
         models.extras.ExtraMissingError: it is not installed.
     """
-    from models.extras import import_extra  # not above: what only compiles kernels needs no OpenCV
+    from models.extras import import_extra  # not above: compiling kernels needs no OpenCV
 
     os.environ.update(_ULTRALYTICS)
     module = import_extra("ultralytics", "an ultralytics model")
     downloads: Any = importlib.import_module("ultralytics.utils.downloads")
     downloads.safe_download = downloads.get_github_assets = _refuse
     events: Any = importlib.import_module("ultralytics.utils.events")
-    events.events.enabled = False  # also where somebody imported it before, without the variables
+    events.events.enabled = False  # also if it was imported before, without the variables
     return module
+
+
+def yolo(path: Path, task: str) -> Any:
+    """An ultralytics model of a file or folder, for ``detect`` or ``pose``; a .pt file has its task in it."""
+    return ultralytics().YOLO(str(path), **({} if path.suffix == ".pt" else {"task": task}))
 
 
 def _refuse(url: object = "", *_: Any, **__: Any) -> None:

@@ -1,1 +1,1 @@
-"""How well alarms meet the truth: the protocols of KISA, i-LIDS and ActEV, and the area under a frame's ROC curve."""
+"""Alarms compared with ground truth: the protocols of KISA, i-LIDS and ActEV, and the ROC curve over frames."""

@@ -1,4 +1,4 @@
-"""What Lanewatch said: revisions of events as they come, or the lines that ``rescore --json`` prints."""
+"""Lanewatch's alarms: from revisions of events, or from the lines that ``rescore --json`` prints."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ _DECODER = msgspec.json.Decoder(Event)
 
 
 def alarm_instants(revisions: Iterable[Event]) -> list[Instant]:
-    """When each event was raised, capture time. Key: camera, kind and zone.
+    """The capture time at which each event was raised. Key: camera, kind and zone.
 
     Args:
-        revisions: of events of one run; how many of each does not matter.
+        revisions: Of events of one run, one or more of each.
     """
-    return [Instant((one.camera, one.kind, one.zone), one.at) for one in raised_alarms(revisions)]
+    return [Instant((alarm.camera, alarm.kind, alarm.zone), alarm.at) for alarm in raised_alarms(revisions)]
 
 
 def raised_alarms(revisions: Iterable[Event], severity: int = 1) -> list[Alarm]:
-    """One alarm an event, in the order of their opening; its score and end are those of the newest revision.
+    """One alarm for each event, in the order of opening; score and end are those of the newest revision.
 
     Args:
-        revisions: of events of one run; all of them where ``severity`` is above 1.
-        severity: an event that never gets so grave is no alarm, and one that does is one from when it did.
+        revisions: Of events of one run; all of them if ``severity`` is above 1.
+        severity: An event is an alarm from the time at which it reaches this severity.
     """
     newest: dict[tuple[str, str], Event] = {}
     reached: dict[tuple[str, str], Event] = {}
@@ -39,12 +39,14 @@ def raised_alarms(revisions: Iterable[Event], severity: int = 1) -> list[Alarm]:
             newest[key] = event
         if event.severity >= severity and (key not in reached or event.revision < reached[key].revision):
             reached[key] = event
-    alarms = [_alarm(newest[key], one.started_at if severity == 1 else one.updated_at) for key, one in reached.items()]
-    return sorted(alarms, key=lambda one: (one.at, one.id))
+    alarms = [
+        _alarm(newest[key], event.started_at if severity == 1 else event.updated_at) for key, event in reached.items()
+    ]
+    return sorted(alarms, key=lambda alarm: (alarm.at, alarm.id))
 
 
 def read(file: Path) -> list[Alarm]:
-    """The alarms in a file of one event a line, in any order; an event that is there twice counts once.
+    """The alarms in a file of one event a line, in any order; a repeated event counts once.
 
     Raises:
         EvaluationError: a line is no event, or the events are of several runs.
@@ -67,8 +69,8 @@ def _event(line: bytes, file: Path, number: int) -> Event:
         return _DECODER.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         what = f"this is no event ({error})"
-        mend = "give one JSON object a line, as `lanewatch rescore --json` prints them"
-        raise EvaluationError(Problem(str(file), number, "", what, mend)) from None
+        fix = "give one JSON object a line, as `lanewatch rescore --json` prints them"
+        raise EvaluationError(Problem(str(file), number, "", what, fix)) from None
 
 
 def _alarm(event: Event, at: float) -> Alarm:

@@ -20,36 +20,37 @@ PROTOCOLS = ("kisa", "ilids", "actev", "frames")
 
 
 def evaluate(argv: Sequence[str]) -> int:
-    """``lanewatch evaluate EVENTS --truth FILE...``: how well events meet what happened."""
+    """``lanewatch evaluate EVENTS --truth FILE...``: compares events with ground truth."""
     parser = argparse.ArgumentParser(
         prog="lanewatch evaluate",
-        description="Compares events with what happened, by a published protocol, and tells false alarms a camera-day "
-        "where it is known for how long was watched. See docs/evaluation.md.",
+        description="Compares events with ground truth by a published protocol. It also gives false alarms a "
+        "camera-day if the observation time is known. See docs/evaluation.md.",
     )
     parser.add_argument(
         "events",
         nargs="?",
         type=Path,
         metavar="EVENTS",
-        help="lines of JSON as `rescore --json` prints them, kept detections (with --site), or KISA's XML",
+        help="lines of JSON as `rescore --json` prints them, archived detections (with --site), or KISA's XML",
     )
     parser.add_argument("--truth", nargs="+", type=Path, metavar="FILE", help="truth files (YAML), or KISA's XML")
     parser.add_argument("--protocol", choices=PROTOCOLS, default="kisa", help="default: kisa")
-    parser.add_argument("--by", action="append", choices=DIMENSIONS, help="figures apart; may be given several times")
+    parser.add_argument("--by", action="append", choices=DIMENSIONS, help="split the figures; may be repeated")
     parser.add_argument("--kinds", nargs="+", metavar="KIND", help="only these")
     parser.add_argument(
         "--severity",
         type=int,
         choices=(1, 2, 3),
         default=1,
-        help="an event counts from when it is so grave: 1 watch (default), 2 alert, 3 dispatch; of kept detections",
+        help="an event is an alarm from this severity on: 1 watch (default), 2 alert, 3 dispatch; above 1 only for "
+        "archived detections",
     )
-    parser.add_argument("--site", type=Path, help="the site file: scores kept detections, and knows the sun")
+    parser.add_argument("--site", type=Path, help="the site file: it scores archived detections and gives the light")
     parser.add_argument("--clock", help="capture time at which KISA's clips begin, such as 2026-01-15T02:00:00+09:00")
-    parser.add_argument("--hours", type=float, help="camera-hours, where neither detections nor labels know them")
+    parser.add_argument("--hours", type=float, help="camera-hours, if neither detections nor labels have them")
     parser.add_argument("--recall-bias", type=float, default=1.0, metavar="A", help="of i-LIDS' F1 (default: 1)")
-    parser.add_argument("--compare", type=Path, metavar="EVENTS", help="another run, judged by the same truth")
-    parser.add_argument("--report", type=Path, metavar="FOLDER", help="write report.md and its pictures here")
+    parser.add_argument("--compare", type=Path, metavar="EVENTS", help="another run, evaluated by the same truth")
+    parser.add_argument("--report", type=Path, metavar="FOLDER", help="write report.md and its plots here")
     parser.add_argument("--write-kisa", type=Path, metavar="FOLDER", help="write the events as KISA's XML")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the report")
     parser.add_argument("--self-test", action="store_true", help="the evaluator's own test: hit, late, none, spurious")
@@ -67,14 +68,15 @@ def evaluate(argv: Sequence[str]) -> int:
 def _self_test() -> int:
     from detectors.evaluation import kisa
 
-    met = kisa.self_test()
-    counts = len(met.pairs), len(met.missed), len(met.false)
+    matching = kisa.self_test()
+    counts = len(matching.pairs), len(matching.missed), len(matching.false)
     print("hit, late, none, spurious: TP {}, FN {}, FP {}".format(*counts))
     return 0 if counts == (1, 2, 2) else 1
 
 
 def _evaluate(options: argparse.Namespace) -> int:
     from detectors.behaviours.base import BehaviourError
+    from detectors.evaluation import report
     from detectors.evaluation.ground_truth import EvaluationError
     from detectors.site import validation
     from detectors.thresholds import ThresholdError
@@ -82,30 +84,28 @@ def _evaluate(options: argparse.Namespace) -> int:
 
     try:
         site = validation.load(options.site, pictures=False) if options.site else None
-        result = _result(options, site)
+        values = _evaluated(options, site)
     except (EvaluationError, SiteError, BehaviourError, ThresholdError) as error:
         print(error, file=sys.stderr)
     except (OSError, ValueError, KeyError) as error:
         print(f"lanewatch: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
     else:
-        print(
-            json.dumps(result, ensure_ascii=False) if options.json else _text(result), end="\n" if options.json else ""
-        )
+        print(json.dumps(values, ensure_ascii=False) if options.json else report.markdown(values, {}).rstrip("\n"))
         return 0
     return 1
 
 
-def _result(options: argparse.Namespace, site: Site | None) -> dict[str, Any]:
+def _evaluated(options: argparse.Namespace, site: Site | None) -> dict[str, Any]:
+    """All values of ``--json``. Writes the report and KISA's XML if they are requested."""
     import msgspec
 
-    from detectors.evaluation import comparison, plots, summary
-    from detectors.evaluation import dataset as cases
+    from detectors.evaluation import comparison, dataset, kisa, plots, report, summary
 
     if options.report is not None:
         plots.require()
 
     def load(events: Path) -> Dataset:
-        return cases.load(
+        return dataset.load(
             events,
             options.truth,
             site=site,
@@ -114,33 +114,30 @@ def _result(options: argparse.Namespace, site: Site | None) -> dict[str, Any]:
             severity=options.severity,
         )
 
-    case = load(options.events)
-    judgement = _judge(options, case)
-    result = summary.summary(case, judgement, options.protocol, options.by or ["kind"], options.recall_bias)
-    runs = {"this": (case, judgement)}
+    first = load(options.events)
+    results = _results(options, first)
+    values = summary.summary(first, results, options.protocol, options.by or ["kind"], options.recall_bias)
+    runs = {"this": results}
     if options.compare is not None:
-        other = load(options.compare)
-        if not other.seconds:
-            other = msgspec.structs.replace(other, seconds=case.seconds)
-        second = _judge(options, other)
-        runs["other"] = (other, second)
-        result["compare"] = comparison.compare(judgement, second) | {
-            "events": other.events,
-            "first": result["overall"],
-            "second": summary.row(second.tally),
-            "aside": summary.excluded(other, second),
+        second = load(options.compare)
+        if not second.seconds:
+            second = msgspec.structs.replace(second, seconds=first.seconds)
+        runs["other"] = _results(options, second)
+        values["compare"] = comparison.compare(results, runs["other"]) | {
+            "events": second.source,
+            "first": values["overall"],
+            "second": summary.row(runs["other"].tally),
+            "aside": summary.excluded(second, runs["other"]),
         }
     if options.write_kisa is not None:
-        _write_kisa(options, case)
-    pictures = _pictures(options, result, runs)
+        kisa.write(options.write_kisa, kisa.clips(first.alarms, first.labels))
+    pictures = _curves(options, values, first, runs)
     if options.report is not None:
-        from detectors.evaluation import report
-
-        (options.report / "report.md").write_text(report.markdown(result, pictures), encoding="utf-8")
-    return result
+        (options.report / "report.md").write_text(report.markdown(values, pictures), encoding="utf-8")
+    return values
 
 
-def _judge(options: argparse.Namespace, case: Dataset) -> Results:
+def _results(options: argparse.Namespace, dataset: Dataset) -> Results:
     from detectors.evaluation import actev, ilids, results
     from lanewatch.config.problems import suggestion
 
@@ -151,47 +148,40 @@ def _judge(options: argparse.Namespace, case: Dataset) -> Results:
         "actev": actev.aligned,
     }
     kinds = frozenset(options.kinds) if options.kinds else None
-    for kind in sorted((kinds or frozenset()) - case.kinds):
-        raise ValueError(f"--kinds: unknown kind {kind}; {suggestion(kind, case.kinds, none='')}")
+    for kind in sorted((kinds or frozenset()) - dataset.kinds):
+        raise ValueError(f"--kinds: unknown kind {kind}; {suggestion(kind, dataset.kinds, none='')}")
     return results.evaluate(
-        case.alarms, case.labels, rules[options.protocol], light=case.light, seconds=case.seconds, kinds=kinds
+        dataset.alarms,
+        dataset.labels,
+        rules[options.protocol],
+        light=dataset.light,
+        seconds=dataset.seconds,
+        kinds=kinds,
     )
 
 
-def _pictures(
-    options: argparse.Namespace, result: dict[str, Any], runs: dict[str, tuple[Dataset, Results]]
+def _curves(
+    options: argparse.Namespace, values: dict[str, Any], dataset: Dataset, runs: dict[str, Results]
 ) -> dict[str, str]:
-    """Adds the protocol's curve to the result; draws what there is to draw where a report was asked for."""
+    """Adds the protocol's curve to the values. Draws the plots of a requested report, and returns them by title."""
     from detectors.evaluation import plots, summary
 
     folder, pictures = options.report, {}
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, rows in result["by"].items():
+        for name, rows in values["by"].items():
             if rows:
                 pictures[f"Precision and recall by {name}"] = f"by-{name}.png"
                 plots.shares(folder / f"by-{name}.png", rows, f"by {name}")
     if options.protocol == "actev":
-        curves = {name: summary.curve(judged) for name, (_, judged) in runs.items()}
-        result["curve"] = summary.curve_values(curves["this"])
+        curves = {name: summary.curve(results) for name, results in runs.items()}
+        values["curve"] = summary.curve_values(curves["this"])
         if folder is not None:
             pictures["Miss rate against false alarms a camera-day"] = "miss-rate.png"
             plots.miss_rate(folder / "miss-rate.png", curves)
     if options.protocol == "frames":
-        curve, result["frames"] = summary.frame_curves(runs["this"][0].labels, runs["this"][1])
+        curve, values["frames"] = summary.frame_curves(dataset.labels, runs["this"])
         if folder is not None:
             pictures["ROC over frames"] = "roc.png"
             plots.roc(folder / "roc.png", curve)
     return pictures
-
-
-def _write_kisa(options: argparse.Namespace, case: Dataset) -> None:
-    from detectors.evaluation import kisa
-
-    kisa.write(options.write_kisa, kisa.clips(case.alarms, case.labels))
-
-
-def _text(result: dict[str, Any]) -> str:
-    from detectors.evaluation import report
-
-    return report.markdown(result, {})

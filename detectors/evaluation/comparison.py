@@ -1,4 +1,4 @@
-"""Two runs on the same truth: what one found and the other did not, and whether the difference is more than chance."""
+"""Two runs on the same truth: what only one of them found, and whether the difference is significant."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from detectors.evaluation.ground_truth import Alarm, TruthEvent
 from detectors.evaluation.matching import f1
 from detectors.evaluation.results import Results
 from lanewatch.records import Float64
@@ -15,32 +16,31 @@ from lanewatch.records import Float64
 DRAWS = 2000
 SEED = 1
 CELL_S = 3600.0
-"""Runs are drawn anew by the hour of a camera: what goes wrong there goes wrong for minutes, not once."""
-FEWEST_CELLS = 5
-"""With fewer there is nothing to draw from, and no interval is told."""
+"""The bootstrap resamples hours of a camera: errors there last for minutes and are not independent."""
+MIN_CELLS = 5
+"""With fewer there is no interval."""
 
 
 def compare(first: Results, second: Results) -> dict[str, Any]:
-    """Two judgements by the same labels.
+    """Compares the results of two runs by the same labels.
 
-    ``only_first`` and ``only_second`` are the truths that one run found alone, ``p`` McNemar's exact probability that
-    two equally good runs differ so much in what they find. ``f1_difference`` is the second's less the first's, with an
-    interval of 95 % by the paired bootstrap over camera-hours, None where there are fewer than five.
+    ``only_first`` and ``only_second`` are the truths that only one run found. ``p`` is McNemar's exact probability
+    that two equally good runs differ at least so much. ``f1_difference`` is the second's minus the first's, with an
+    interval of 95 % by the paired bootstrap over camera-hours; None for fewer than five.
 
     Raises:
         ValueError: the truths differ.
     """
     if first.truths != second.truths:
-        raise ValueError("the runs were judged by different truths; give both the same labels")
-    found, other = ({truth for _, truth in one.matching.pairs} for one in (first, second))
-    alone, others = sorted(found - other), sorted(other - found)
-    n = len(alone) + len(others)
+        raise ValueError("the runs were evaluated by different truths; give both the same labels")
+    found, other = ({truth for _, truth in run.matching.pairs} for run in (first, second))
+    only_first, only_second = sorted(found - other), sorted(other - found)
     return {
         "both": len(found & other),
         "neither": len(first.truths) - len(found | other),
-        "only_first": [_told(first, number) for number in alone],
-        "only_second": [_told(second, number) for number in others],
-        "p": _even(len(alone), n),
+        "only_first": [_truth(first, number) for number in only_first],
+        "only_second": [_truth(second, number) for number in only_second],
+        "p": _mcnemar(len(only_first), len(only_second)),
         "false_first": first.tally.false,
         "false_second": second.tally.false,
         "f1_difference": second.tally.f1 - first.tally.f1,
@@ -48,35 +48,35 @@ def compare(first: Results, second: Results) -> dict[str, Any]:
     }
 
 
-def _even(count: int, total: int) -> float:
-    """The exact probability of a split at least as uneven, where each side is equally likely."""
-    fewer = min(count, total - count)
-    return float(min(1.0, 2 * sum(comb(total, k) for k in range(fewer + 1)) / 2**total))
+def _mcnemar(first: int, second: int) -> float:
+    """The exact probability of a split at least as uneven, if each side is equally likely."""
+    total = first + second
+    return float(min(1.0, 2 * sum(comb(total, k) for k in range(min(first, second) + 1)) / 2**total))
 
 
-def _told(judgement: Results, number: int) -> dict[str, Any]:
-    truth = judgement.truths[number]
+def _truth(results: Results, number: int) -> dict[str, Any]:
+    truth = results.truths[number]
     return {"camera": truth.camera, "kind": truth.kind, "zone": truth.zone, "at": truth.at, "what": truth.what}
 
 
 def _interval(first: Results, second: Results) -> tuple[float, float] | None:
     cells: dict[tuple[str, int], Float64] = defaultdict(lambda: np.zeros((2, 3)))
-    for run, one in enumerate((first, second)):
-        for _, truth in one.matching.pairs:
-            cells[_cell(one.truths[truth])][run, 0] += 1
-        for alarm in one.matching.false:
-            cells[_cell(one.alarms[alarm])][run, 1] += 1
-        for truth in one.matching.missed:
-            cells[_cell(one.truths[truth])][run, 2] += 1
-    if len(cells) < FEWEST_CELLS:
+    for run, results in enumerate((first, second)):
+        for _, truth in results.matching.pairs:
+            cells[_cell(results.truths[truth])][run, 0] += 1
+        for alarm in results.matching.false:
+            cells[_cell(results.alarms[alarm])][run, 1] += 1
+        for truth in results.matching.missed:
+            cells[_cell(results.truths[truth])][run, 2] += 1
+    if len(cells) < MIN_CELLS:
         return None
-    counts = np.stack([cells[place] for place in sorted(cells)])
-    draw = np.random.default_rng(SEED)
-    sums = (counts[draw.integers(0, len(counts), len(counts))].sum(0) for _ in range(DRAWS))
+    counts = np.stack([cells[cell] for cell in sorted(cells)])
+    random = np.random.default_rng(SEED)
+    sums = (counts[random.integers(0, len(counts), len(counts))].sum(0) for _ in range(DRAWS))
     differences = [f1(*second_run) - f1(*first_run) for first_run, second_run in sums]
     low, high = np.quantile(differences, (0.025, 0.975))
     return float(low), float(high)
 
 
-def _cell(one: Any) -> tuple[str, int]:
-    return one.camera, int(one.at // CELL_S)
+def _cell(item: Alarm | TruthEvent) -> tuple[str, int]:
+    return item.camera, int(item.at // CELL_S)

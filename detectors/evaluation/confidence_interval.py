@@ -1,4 +1,4 @@
-"""Intervals of 95 %: how far a figure can be trusted that was counted on so few."""
+"""Confidence intervals of 95 % for proportions and counts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Interval = tuple[float, float]
 
 
 def wilson(hits: int, total: int) -> Interval:
-    """Of a share, after Wilson (1927); (0, 1) where there was nothing."""
+    """Of a proportion, after Wilson (1927); (0, 1) for a total of 0."""
     if not total:
         return 0.0, 1.0
     share, extra = hits / total, _Z * _Z / total
@@ -24,11 +24,11 @@ def wilson(hits: int, total: int) -> Interval:
 
 def poisson(count: int) -> Interval:
     """Of a number of events in a given time, exact (Garwood 1936)."""
-    return (_mean(count - 1, 1 - _TAIL) if count else 0.0), _mean(count, _TAIL)
+    return (_poisson_mean(count - 1, 1 - _TAIL) if count else 0.0), _poisson_mean(count, _TAIL)
 
 
-def _mean(count: int, probability: float) -> float:
-    """The mean at which ``count`` events or fewer have this probability, by bisection."""
+def _poisson_mean(count: int, probability: float) -> float:
+    """The mean for which at most ``count`` events have this probability, by bisection."""
     low, high = 0.0, 2.0 * count + 20.0
     for _ in range(60):
         middle = (low + high) / 2

@@ -1,7 +1,7 @@
-"""The area under the ROC curve over frames, as the sets of video anomalies (UCSD Ped, ShanghaiTech) are scored.
+"""The area under the ROC curve over frames, as for the video anomaly sets UCSD Ped and ShanghaiTech.
 
-Each frame has a score and a label; all frames of all clips are taken together (the micro AUC; some papers average over
-clips, the macro AUC). Frames of equal score are one point of the curve, so that a tie counts half.
+Each frame has a score and a label. All frames of all clips are pooled (the micro AUC; some papers average over clips,
+the macro AUC). Frames of equal score are one point of the curve, so that a tie counts half.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from detectors.evaluation.ground_truth import Alarm, TruthEvent, TruthLabels
 from lanewatch.records import Bool, Float64
 
 STEP_S = 1.0
-"""Of the grid on which events are laid: what an operator tells apart."""
+"""Of the grid of frames: the resolution that matters to an operator."""
 
 
 class Roc(NamedTuple):
-    """The curve: false and true positives' shares, (K,) each, rising from (0, 0) to (1, 1)."""
+    """False and true positive rates, (K,) each, rising from (0, 0) to (1, 1)."""
 
     false: Float64
     true: Float64
@@ -31,14 +31,14 @@ class Roc(NamedTuple):
 
 
 def roc(scores: ArrayLike, labels: ArrayLike) -> Roc:
-    """The curve of frames.
+    """The ROC curve of frames.
 
     Args:
-        scores: (N,) any unit; higher is more suspicious.
-        labels: (N,) whether something happens in the frame.
+        scores: (N,) in any unit; higher is more suspicious.
+        labels: (N,) whether an event is in progress in the frame.
 
     Raises:
-        ValueError: the lengths differ, a score is no number, or all frames have one label.
+        ValueError: the lengths differ, a score is not finite, or all frames have the same label.
     """
     values, positive = np.asarray(scores, np.float64).ravel(), np.asarray(labels).ravel().astype(bool)
     if len(values) != len(positive):
@@ -55,28 +55,28 @@ def roc(scores: ArrayLike, labels: ArrayLike) -> Roc:
 
 
 def frame_scores(
-    labels: TruthLabels, happenings: Sequence[TruthEvent], alarms: Sequence[Alarm], *, step_s: float = STEP_S
+    labels: TruthLabels, events: Sequence[TruthEvent], alarms: Sequence[Alarm], *, step_s: float = STEP_S
 ) -> tuple[Float64, Bool]:
-    """A stretch of a camera as frames: the highest score of the alarms on at each, and whether something happens.
+    """A stretch of a camera as frames: the highest score of the open alarms, and whether an event is in progress.
 
     Args:
-        labels: of the stretch, which must have an end.
-        happenings: in it, which must have ends.
-        alarms: of that camera.
-        step_s: of the grid.
+        labels: Of the stretch, which must have an end.
+        events: Its true events, which must have ends.
+        alarms: Of that camera.
+        step_s: Of the grid.
 
     Raises:
-        ValueError: an end is missing, with file and line.
+        ValueError: an end is missing; the message has file and line.
     """
     if labels.end is None:
         raise ValueError(f"{labels.file}:1: frames are counted up to the recording's end; give `duration_s`")
     times = np.arange(labels.start, labels.end, step_s)
-    score, happens = np.zeros(len(times)), np.zeros(len(times), bool)
-    for one in happenings:
-        if one.end is None:
-            raise ValueError(f"{labels.file}:{one.line}: frames need to know until when it lasts; give `end_s`")
-        happens |= (times >= one.at) & (times <= one.end)
+    scores, positive = np.zeros(len(times)), np.zeros(len(times), bool)
+    for event in events:
+        if event.end is None:
+            raise ValueError(f"{labels.file}:{event.line}: frames need to know until when it lasts; give `end_s`")
+        positive |= (times >= event.at) & (times <= event.end)
     for alarm in alarms:
-        on = (times >= alarm.at) & (times <= max(alarm.at + step_s, alarm.end or alarm.at))
-        score[on] = np.maximum(score[on], alarm.score)
-    return score, happens
+        is_open = (times >= alarm.at) & (times <= max(alarm.at + step_s, alarm.end or alarm.at))
+        scores[is_open] = np.maximum(scores[is_open], alarm.score)
+    return scores, positive

@@ -1,4 +1,4 @@
-"""What happened and what was said: the two sides of an evaluation, wherever they were read from."""
+"""The two sides of an evaluation, from whatever files: ground truth and alarms."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ CONDITIONS = ("day", "dusk", "night", "infrared")
 
 
 class EvaluationError(ValueError):
-    """A truth, or a system's answers, that cannot be used; a line for each problem, with file, line and the mend."""
+    """Ground truth or alarms that cannot be used; the message has a line for each problem, with file, line and fix."""
 
     def __init__(self, *problems: Problem) -> None:
         self.problems = problems
@@ -18,17 +18,18 @@ class EvaluationError(ValueError):
 
 
 class TruthEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that happened before a camera, by its ground truth.
+    """A real event at a camera, by its ground truth.
 
     Attributes:
-        camera: id of the camera, or the name of KISA's clip without its ending.
-        kind: a behaviour's kind, or a class of KISA's list.
-        zone: id of the zone or line; None where the truth does not say, so that an alarm of any zone serves.
-        at: when an alarm is asked for, capture time, seconds UTC (in a clip of KISA's: from its beginning).
-        end: when it was over; None where the truth does not say.
-        condition: the light; "" where the truth does not say.
-        pattern: which variant of the kind it is, such as "on foot"; "" where the truth does not say.
-        line: of the file that says so.
+        camera: Id of the camera, or the name of KISA's clip without its extension.
+        kind: A behaviour's kind, or a class of KISA's list.
+        zone: Id of the zone or line; None if unknown, so that an alarm of any zone matches.
+        at: Time of the expected alarm: capture time, seconds UTC (in KISA's clips, from the clip's beginning).
+        end: Its end; None if unknown.
+        condition: The light; "" if unknown.
+        pattern: The variant of the kind, such as "on foot"; "" if unknown.
+        what: A description for people.
+        line: Of the file.
     """
 
     camera: str
@@ -43,34 +44,35 @@ class TruthEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TruthLabels(msgspec.Struct, frozen=True, kw_only=True):
-    """What one truth file says of one stretch of one camera; an alarm beyond it is neither right nor wrong.
+    """The labels of one stretch of one camera. An alarm beyond the stretch is neither right nor wrong.
 
     Attributes:
-        start: of the stretch, and ``end``, capture time; no end where the file gives no duration.
-        kinds: those that were looked for; None: all.
-        condition: the light all through it; "" where the file does not say.
+        start: Of the stretch, capture time; ``end`` likewise, None if the file gives no duration.
+        kinds: The labelled kinds; None: all.
+        condition: The light all through it; "" if unknown.
     """
 
     file: str
     camera: str
     start: float
     end: float | None
-    happenings: tuple[TruthEvent, ...]
+    events: tuple[TruthEvent, ...]
     kinds: frozenset[str] | None = None
     condition: str = ""
 
     def covers(self, at: float, after_s: float = 0.0) -> bool:
-        """Whether an instant lies in the stretch, or so long after it."""
+        """Whether a time lies in the stretch, or up to ``after_s`` after it."""
         return self.start <= at and (self.end is None or at <= self.end + after_s)
 
 
 class Alarm(msgspec.Struct, frozen=True, kw_only=True):
-    """What a system said: an event of ours, or an alarm in KISA's XML.
+    """An event of ours, or an alarm in KISA's XML.
 
     Attributes:
-        at: when it was raised, capture time; ``end`` when what it is about was seen last, None where unknown.
-        score: 0-1, by which the miss rate's curve is swept.
-        kisa: the class of KISA's list, "" where the kind has none.
+        at: When it was raised, capture time.
+        end: When its subject was last seen; None if unknown.
+        score: 0-1; the curve of the miss rate is swept by it.
+        kisa: The class of KISA's list, "" if the kind has none.
     """
 
     camera: str

@@ -1,4 +1,4 @@
-"""Which alarm met which truth: KISA's rule for intelligent CCTV, and the scores that follow from it."""
+"""Pairing alarms with truths by KISA's rule for intelligent CCTV, and precision, recall and F1."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ AFTER_S = 10.0
 
 
 class Instant(NamedTuple):
-    """Something that happened, or was said to have: what and where it was (``key``), and when (capture time)."""
+    """A truth or an alarm: its kind and place (``key``), and its time (capture time)."""
 
     key: Hashable
     at: float
 
 
 class Matching(NamedTuple):
-    """Which alarm met which truth, as indices.
+    """Pairs of an alarm and a truth, missed truths and false alarms, as indices.
 
-    An alarm outside every window is a false positive *and* leaves the truth it meant missed.
+    An alarm outside every window is a false positive *and* leaves its truth missed.
     """
 
     pairs: tuple[tuple[int, int], ...]
@@ -30,24 +30,24 @@ class Matching(NamedTuple):
 
     @property
     def precision(self) -> float:
-        """Alarms that met a truth, of all alarms; 1 where there was none."""
+        """Share of the alarms that are true; 1 without alarms."""
         alarms = len(self.pairs) + len(self.false)
         return len(self.pairs) / alarms if alarms else 1.0
 
     @property
     def recall(self) -> float:
-        """Truths that were met, of all truths; 1 where there was none."""
+        """Share of the truths that were found; 1 without truths."""
         truths = len(self.pairs) + len(self.missed)
         return len(self.pairs) / truths if truths else 1.0
 
     @property
     def f1(self) -> float:
-        """2 TP / (2 TP + FP + FN); 1 where nothing happened and nothing was raised."""
+        """2 TP / (2 TP + FP + FN); 1 without truths and alarms."""
         return f1(len(self.pairs), len(self.false), len(self.missed))
 
 
 def f1(hits: int, false: int, missed: int) -> float:
-    """The harmonic mean of precision and recall; 1 where there was nothing to find and nothing was found."""
+    """The harmonic mean of precision and recall; 1 without truths and alarms."""
     total = 2 * hits + false + missed
     return 2 * hits / total if total else 1.0
 
@@ -57,14 +57,14 @@ def match(
 ) -> Matching:
     """Pairs alarms with truths of the same key, one to one, as many as the windows allow.
 
-    Serving the truth whose window closes first with the earliest alarm in it is optimal, since all windows are of
-    one length.
+    Each truth, in order of time, gets the earliest alarm in its window. This is optimal, since all windows have one
+    length.
 
     Args:
-        alarms: Any order.
-        truths: Any order.
-        before_s: An alarm counts from so long before the truth; *raising* it forgives haste.
-        after_s: to so long after it; *raising* it forgives slowness.
+        alarms: In any order.
+        truths: In any order.
+        before_s: An alarm counts from this time before the truth. *Raising* it accepts earlier alarms.
+        after_s: And until this time after it. *Raising* it accepts later alarms.
     """
     waiting: dict[Hashable, list[int]] = defaultdict(list)
     for index in sorted(range(len(alarms)), key=lambda i: alarms[i].at):

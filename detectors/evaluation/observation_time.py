@@ -1,4 +1,4 @@
-"""For how long cameras were watched, by camera and light: what false alarms are divided by."""
+"""The time for which cameras were observed, by camera and light: the denominator of the rate of false alarms."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from detectors.evaluation.ground_truth import TruthLabels
 from lanewatch.config.site import Site
 from lanewatch.records import BLIND, Detections
 
-HOLE_S = 5.0
-"""A still camera ticks each second: where nothing comes for longer, nobody watched."""
+MAX_GAP_S = 5.0
+"""A camera without motion ticks each second. A longer time without records is a gap."""
 
 Light = Callable[[str, float], str]
-"""The light at a camera at an instant, capture time; "" where it cannot be told."""
-Seconds = dict[tuple[str, str], float]
+"""The light at a camera at a capture time; "" if unknown."""
+ObservedSeconds = dict[tuple[str, str], float]
 """Camera time by camera and light."""
 
 _MINUTE = 60.0
 
 
 def light_of(site: Site | None) -> Light:
-    """The light by the sun at the site's cameras; unknown without a site, and at cameras that it does not have."""
+    """The light by the sun at the site's cameras; unknown without a site, and for other cameras."""
     from lanewatch import sun
 
-    places = {} if site is None else {one.id: (one.latitude, one.longitude) for one in site.cameras}
+    places = {} if site is None else {camera.id: (camera.latitude, camera.longitude) for camera in site.cameras}
 
     def light(camera: str, at: float) -> str:
         place = places.get(camera)
@@ -32,45 +32,45 @@ def light_of(site: Site | None) -> Light:
     return light
 
 
-def labelled_time(labels: Iterable[TruthLabels], light: Light) -> Seconds:
-    """The time that the labels are about, as if it had been watched without a hole; none of those without an end."""
-    seconds: Seconds = {}
-    for one in labels:
-        at, end = one.start, one.start if one.end is None else one.end
+def labelled_time(labels: Iterable[TruthLabels], light: Light) -> ObservedSeconds:
+    """The labelled time, as if it had been observed without a gap; labels without an end add none."""
+    seconds: ObservedSeconds = {}
+    for stretch in labels:
+        at, end = stretch.start, stretch.start if stretch.end is None else stretch.end
         while at < end:
             after = min(end, at + _MINUTE)
-            place = (one.camera, one.condition or light(one.camera, at))
-            seconds[place] = seconds.get(place, 0.0) + after - at
+            key = (stretch.camera, stretch.condition or light(stretch.camera, at))
+            seconds[key] = seconds.get(key, 0.0) + after - at
             at = after
     return seconds
 
 
 class ObservationTime:
-    """Counts the time that kept detections cover, while they are on their way to be scored.
+    """Counts the time that archived detections cover, while they pass by to be scored.
 
-    Holes are not in it: nothing came, or what came says that nobody saw anything. Records that are there twice, or come
+    Gaps are not counted: times without records, or with records of a blind camera. Repeated records, and records
     after a later one of their epoch, add nothing.
 
     Args:
-        labels: time outside of them is not counted, since no alarm in it is judged.
-        light: by which the time is split, unless a record of that minute says that the camera saw by infrared.
+        labels: Time outside of them is not counted, since alarms in it are excluded.
+        light: Splits the time, unless a record of that minute is infrared.
     """
 
     def __init__(self, labels: Sequence[TruthLabels], light: Light) -> None:
-        self.seconds: Seconds = {}
+        self.seconds: ObservedSeconds = {}
         self._labels: dict[str, list[TruthLabels]] = {}
-        for one in labels:
-            self._labels.setdefault(one.camera, []).append(one)
+        for stretch in labels:
+            self._labels.setdefault(stretch.camera, []).append(stretch)
         self._light = light
         self._last: dict[str, Detections] = {}
         self._infrared: set[tuple[str, int]] = set()
 
     def light(self, camera: str, at: float) -> str:
-        """The light at a camera, to the minute: infrared where it said so, else as the light given says."""
+        """The light at a camera, to the minute: infrared if a record was, else by the given light."""
         return "infrared" if (camera, int(at // _MINUTE)) in self._infrared else self._light(camera, at)
 
     def through(self, records: Iterable[Detections]) -> Iterator[Detections]:
-        """The records as they are, counted."""
+        """The records unchanged, while they are counted."""
         for record in records:
             self._count(record)
             yield record
@@ -81,17 +81,17 @@ class ObservationTime:
             return
         if last is None or record.epoch > last.epoch:
             self._last[record.camera] = record
-            if last is None or not 0 < record.captured_at - last.captured_at <= HOLE_S:
+            if last is None or not 0 < record.captured_at - last.captured_at <= MAX_GAP_S:
                 return
         passed_s = record.captured_at - last.captured_at
         if passed_s <= 0:
             return
         self._last[record.camera] = record
-        if passed_s > HOLE_S or last.gap in BLIND or last.gap == "ended" or record.gap in BLIND:
+        if passed_s > MAX_GAP_S or last.gap in BLIND or last.gap == "ended" or record.gap in BLIND:
             return
-        spans = self._labels.get(record.camera, ())
-        if any(one.covers(last.captured_at) and one.covers(record.captured_at) for one in spans):
+        stretches = self._labels.get(record.camera, ())
+        if any(item.covers(last.captured_at) and item.covers(record.captured_at) for item in stretches):
             if record.profile == "infrared":
                 self._infrared.add((record.camera, int(record.captured_at // _MINUTE)))
-            place = (record.camera, self.light(record.camera, record.captured_at))
-            self.seconds[place] = self.seconds.get(place, 0.0) + passed_s
+            key = (record.camera, self.light(record.camera, record.captured_at))
+            self.seconds[key] = self.seconds.get(key, 0.0) + passed_s

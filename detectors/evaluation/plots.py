@@ -1,4 +1,4 @@
-"""An evaluation's pictures, as PNG files."""
+"""An evaluation's plots, as PNG files."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _DPI = 130
 
 
 def require() -> None:
-    """Says how to get what draws the pictures.
+    """Checks that matplotlib is installed.
 
     Raises:
-        ValueError: it is not installed.
+        ValueError: it is not; the message says how to install it.
     """
     if importlib.util.find_spec("matplotlib") is None:
         raise ValueError(
@@ -31,17 +31,21 @@ def require() -> None:
 
 
 def shares(file: Path, rows: Mapping[str, Mapping[str, Any]], title: str) -> None:
-    """Precision and recall with their intervals, one line a row of a table."""
+    """Precision and recall with their intervals, one line for each row of a table."""
 
     def draw(axes: Axes) -> None:
         names = list(rows)
-        for offset, (what, colour, count) in enumerate((("recall", ACCENT, "truths"), ("precision", OTHER, "alarms"))):
-            kept = [(place, rows[name]) for place, name in enumerate(names) if rows[name][count]]
-            values = [row[what] for _, row in kept]
-            low = [max(0.0, row[what] - row[f"{what}_interval"][0]) for _, row in kept]
-            high = [max(0.0, row[f"{what}_interval"][1] - row[what]) for _, row in kept]
-            places = [place + (offset - 0.5) * 0.24 for place, _ in kept]
-            axes.errorbar(values, places, xerr=(low, high), fmt="o", ms=5, lw=1.6, capsize=3, color=colour, label=what)
+        for offset, (measure, colour, count) in enumerate(
+            (("recall", ACCENT, "truths"), ("precision", OTHER, "alarms"))
+        ):
+            defined = [(index, rows[name]) for index, name in enumerate(names) if rows[name][count]]
+            values = [row[measure] for _, row in defined]
+            low = [max(0.0, row[measure] - row[f"{measure}_interval"][0]) for _, row in defined]
+            high = [max(0.0, row[f"{measure}_interval"][1] - row[measure]) for _, row in defined]
+            heights = [index + (offset - 0.5) * 0.24 for index, _ in defined]
+            axes.errorbar(
+                values, heights, xerr=(low, high), fmt="o", ms=5, lw=1.6, capsize=3, color=colour, label=measure
+            )
         axes.set_yticks(range(len(names)), [f"{_plain(name)} (n {rows[name]['truths']})" for name in names])
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.set_xlim(0, 1.02)
@@ -54,14 +58,14 @@ def shares(file: Path, rows: Mapping[str, Mapping[str, Any]], title: str) -> Non
 
 
 def miss_rate(file: Path, curves: Mapping[str, MissRateCurve]) -> None:
-    """Miss rate against false alarms a camera-day, on a logarithmic axis; one line a run."""
+    """Miss rate against false alarms a camera-day, on a logarithmic axis; one line for each run."""
     from matplotlib.ticker import FuncFormatter
 
     def draw(axes: Axes) -> None:
-        had = [rate for curve in curves.values() for rate in curve.rates if rate > 0]
-        left, right = min([*had, RATES[0]]) / 2, max([*had, RATES[-1]]) * 2
+        positive = [rate for curve in curves.values() for rate in curve.rates if rate > 0]
+        left, right = min([*positive, RATES[0]]) / 2, max([*positive, RATES[-1]]) * 2
         for (name, curve), colour in zip(curves.items(), (ACCENT, OTHER), strict=False):
-            # What has no false alarm at all lies left of every logarithmic axis: it is drawn at its edge.
+            # A rate of 0 lies left of every logarithmic axis, so it is drawn at the edge.
             begin = curve.miss_at(0.0)
             rates = [left, *(max(rate, left) for rate in curve.rates), right]
             misses = [begin, *(min(miss, begin) for miss in curve.misses), min([begin, *curve.misses])]
@@ -99,7 +103,7 @@ def roc(file: Path, curve: Roc) -> None:
 
 
 def _plain(name: str) -> str:
-    """A name that every font can write, and that is no formula."""
+    """A name in ASCII that matplotlib does not read as a formula."""
     return (name if name.isascii() else ascii(name)[1:-1]).replace("$", "\\$")
 
 
@@ -107,7 +111,7 @@ def _save(file: Path, draw: Any, *, width: float = 7.0, height: float = 4.2) -> 
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    # A figure of its own, without pyplot: that keeps figures and chooses a window system for the whole process.
+    # Not pyplot: it holds all figures, and chooses a window system for the whole process.
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()

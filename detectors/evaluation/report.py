@@ -1,4 +1,4 @@
-"""An evaluation in Markdown, for people: on the terminal, and with its pictures in a folder."""
+"""An evaluation as Markdown: on the terminal, or with its plots in a folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from detectors.evaluation import kisa
 
 LISTED = 50
-"""Missed truths and false alarms that are named; the JSON has all."""
+"""The most missed truths and false alarms that are listed; the JSON has all."""
 
 _NAMES = {
     "kisa": "KISA",
@@ -32,62 +32,63 @@ _HEAD = (
 )
 
 
-def markdown(result: Mapping[str, Any], pictures: Mapping[str, str]) -> str:
+def markdown(values: Mapping[str, Any], pictures: Mapping[str, str]) -> str:
     """The report.
 
     Args:
-        result: what ``summary`` made, with ``curve``, ``frames`` and ``compare`` where there are any.
-        pictures: file names by title.
+        values: Of ``summary``, with ``curve``, ``frames`` and ``compare`` if they apply.
+        pictures: File names by title.
     """
-    before_s, after_s = result["window_s"]
+    before_s, after_s = values["window_s"]
+    truth = ", ".join(f"`{source}`" for source in values["truth"])
     parts = [
-        f"# Evaluation: {_NAMES[result['protocol']]}",
-        f"Events `{result['events']}`, truth {', '.join(f'`{one}`' for one in result['truth'])}. An alarm counts from "
-        f"{before_s:g} s before to {after_s:g} s after the truth; intervals are of 95 %.",
-        _verdict(result),
-        _table([("all", result["overall"])]),
-        *(f"## By {name}\n\n{_table(rows.items())}" for name, rows in result["by"].items()),
-        _aside(result["aside"], "Not judged"),
-        _curve(result.get("curve")),
-        _frames(result.get("frames")),
-        _compared(result.get("compare")),
+        f"# Evaluation: {_NAMES[values['protocol']]}",
+        f"Events `{values['events']}`, truth {truth}. An alarm counts from {before_s:g} s before to {after_s:g} s "
+        "after the truth; intervals are of 95 %.",
+        _verdict(values),
+        _table([("all", values["overall"])]),
+        *(f"## By {name}\n\n{_table(rows.items())}" for name, rows in values["by"].items()),
+        _excluded(values["aside"], "Not judged"),
+        _curve(values.get("curve")),
+        _frames(values.get("frames")),
+        _comparison(values.get("compare")),
         *(f"## {title}\n\n![{title}]({file})" for title, file in pictures.items()),
-        _list("Missed", result["missed"]),
-        _list("False alarms", result["false"]),
+        _list("Missed", values["missed"]),
+        _list("False alarms", values["false"]),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _verdict(result: Mapping[str, Any]) -> str:
-    total = result["overall"]
+def _verdict(values: Mapping[str, Any]) -> str:
+    total = values["overall"]
     if not total["truths"] and not total["alarms"]:
         return "**Nothing was judged: there is neither a truth nor an alarm in the labelled time.**"
-    if result["protocol"] == "kisa":
-        verdict = "passes" if result["passes"] else "does not pass"
-        return f"**F1 {total['f1']:.3f}: {verdict}** ({kisa.PASSES:.2f} is asked for)."
-    if result["protocol"] == "ilids":
-        return f"**F1 {result['f1_biased']:.3f} at recall bias {result['recall_bias']:g}.**"
+    if values["protocol"] == "kisa":
+        verdict = "passes" if values["passes"] else "does not pass"
+        return f"**F1 {total['f1']:.3f}: {verdict}** ({kisa.PASSES:.2f} is required)."
+    if values["protocol"] == "ilids":
+        return f"**F1 {values['f1_biased']:.3f} at recall bias {values['recall_bias']:g}.**"
     return ""
 
 
 def _table(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> str:
     lines = [_line(_HEAD), "|---|" + "---:|" * (len(_HEAD) - 1)]
-    return "\n".join(lines + [_line((name, *_cells(one))) for name, one in rows])
+    return "\n".join(lines + [_line((name, *_cells(row))) for name, row in rows])
 
 
 def _cells(row: Mapping[str, Any]) -> Sequence[str]:
     hours, rate = row["camera_hours"], row["false_per_camera_day"]
     return (
         *(str(row[name]) for name in ("truths", "alarms", "hits", "false", "missed")),
-        _with(row["precision"], row["precision_interval"]) if row["alarms"] else "-",
-        _with(row["recall"], row["recall_interval"]) if row["truths"] else "-",
+        _with_interval(row["precision"], row["precision_interval"]) if row["alarms"] else "-",
+        _with_interval(row["recall"], row["recall_interval"]) if row["truths"] else "-",
         f"{row['f1']:.3f}",
         "?" if hours is None else f"{hours:.2f}",
-        "?" if rate is None else _with(rate, row["false_interval"]),
+        "?" if rate is None else _with_interval(rate, row["false_interval"]),
     )
 
 
-def _with(value: float, interval: Sequence[float]) -> str:
+def _with_interval(value: float, interval: Sequence[float]) -> str:
     low, high = interval
     digits = 3 if max(value, low) <= 1 and high <= 10 else 1
     return f"{value:.{digits}f} ({low:.{digits}f}-{high:.{digits}f})"
@@ -98,12 +99,12 @@ def _line(cells: Iterable[str]) -> str:
 
 
 def _safe(text: str) -> str:
-    """Text of a file in a cell: it may hold what a table, or a browser, would take for its own."""
+    """A file's text in a cell, without the characters that have a meaning in tables or in a browser."""
     return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
 
 
-def _aside(aside: Mapping[str, int], what: str) -> str:
-    return f"{what}: {', '.join(f'{count} {reason}' for reason, count in aside.items())}." if aside else ""
+def _excluded(counts: Mapping[str, int], title: str) -> str:
+    return f"{title}: {', '.join(f'{count} {reason}' for reason, count in counts.items())}." if counts else ""
 
 
 def _curve(curve: Mapping[str, Any] | None) -> str:
@@ -125,7 +126,7 @@ def _frames(frames: Mapping[str, Any] | None) -> str:
     return f"**AUC {frames['auc']:.3f}** over {frames['frames']} frames, one each {frames['step_s']:g} s{mean}."
 
 
-def _compared(compared: Mapping[str, Any] | None) -> str:
+def _comparison(compared: Mapping[str, Any] | None) -> str:
     if compared is None:
         return ""
     interval = compared["f1_interval"]
@@ -135,15 +136,15 @@ def _compared(compared: Mapping[str, Any] | None) -> str:
         [
             f"## Compared with `{compared['events']}`",
             _table([("this", compared["first"]), ("other", second)]),
-            *filter(None, (_aside(compared["aside"], "Of the other not judged"),)),
+            *filter(None, (_excluded(compared["aside"], "Of the other not judged"),)),
             f"The other's F1 less this one's: {compared['f1_difference']:+.3f} ({within}). Found by both "
             f"{compared['both']}, by neither {compared['neither']}, by this alone {len(compared['only_first'])}, by "
             f"the other alone {len(compared['only_second'])} (McNemar's exact p {compared['p']:.3f}).",
             *filter(
                 None,
                 (
-                    _list(f"Found by {who} alone", compared[key], 3)
-                    for who, key in (("this", "only_first"), ("the other", "only_second"))
+                    _list(f"Found by {run} alone", compared[key], 3)
+                    for run, key in (("this", "only_first"), ("the other", "only_second"))
                 ),
             ),
         ]
@@ -154,15 +155,23 @@ def _list(title: str, items: Sequence[Mapping[str, Any]], level: int = 2) -> str
     if not items:
         return ""
     lines = [
-        _line((one["camera"], one["kind"], one["zone"] or "", _when(one["at"]), one.get("what") or one.get("id") or ""))
-        for one in items[:LISTED]
+        _line(
+            (
+                item["camera"],
+                item["kind"],
+                item["zone"] or "",
+                _time(item["at"]),
+                item.get("what") or item.get("id") or "",
+            )
+        )
+        for item in items[:LISTED]
     ]
     more = f"\n\nand {len(items) - LISTED} more" if len(items) > LISTED else ""
     head = "| camera | kind | where | when (UTC) | |\n|---|---|---|---|---|"
     return f"{'#' * level} {title}\n\n{head}\n" + "\n".join(lines) + more
 
 
-def _when(at: float) -> str:
-    """An instant; one of the first day is a time in a clip."""
+def _time(at: float) -> str:
+    """A time as text; a time within the first day is relative to a clip."""
     moment = datetime.fromtimestamp(at, UTC)
     return f"{moment:%H:%M:%S.%f}"[:-5] if at < 86_400 else f"{moment:%Y-%m-%d %H:%M:%S}"

@@ -1,4 +1,4 @@
-"""Alarms against the truth: who met whom, counted by kind, camera or light, with what could not be judged set aside."""
+"""Alarms compared with ground truth: counts by kind, camera or light, and the alarms that were excluded."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ from typing import NamedTuple
 import msgspec
 
 from detectors.evaluation.ground_truth import Alarm, TruthEvent, TruthLabels
-from detectors.evaluation.matching import AFTER_S, BEFORE_S, Instant, Matching, f1
-from detectors.evaluation.observation_time import Light, Seconds
+from detectors.evaluation.matching import AFTER_S, BEFORE_S, Instant, Matching, f1, match
+from detectors.evaluation.observation_time import Light, ObservedSeconds
 
 DIMENSIONS = ("kind", "camera", "condition", "zone", "pattern")
 UNKNOWN = "unknown"
+_AXES = {"camera": 0, "condition": 1}
+"""Dimensions by which the observation time is known, and their index in its keys."""
 
 
 class Tally(NamedTuple):
-    """What was counted; ``watched_s`` is None where it is not known for how long was watched."""
+    """Counts; ``observed_s`` is the observation time, None if unknown."""
 
     hits: int = 0
     false: int = 0
     missed: int = 0
-    watched_s: float | None = None
+    observed_s: float | None = None
 
     @property
     def f1(self) -> float:
@@ -30,124 +32,130 @@ class Tally(NamedTuple):
 
 
 class Results(msgspec.Struct, frozen=True, kw_only=True):
-    """All that was judged, and how many were set aside, by reason. ``matching`` indexes alarms and truths."""
+    """The evaluated alarms and truths, and the number of excluded alarms by reason. ``matching`` has indices."""
 
     alarms: tuple[Alarm, ...]
     truths: tuple[TruthEvent, ...]
     matching: Matching
-    aside: dict[str, int]
-    seconds: Seconds
+    excluded: dict[str, int]
+    seconds: ObservedSeconds
 
     @property
     def tally(self) -> Tally:
-        """All together."""
-        met = self.matching
-        return Tally(len(met.pairs), len(met.false), len(met.missed), self._watched("", ""))
+        """The total."""
+        matching = self.matching
+        return Tally(len(matching.pairs), len(matching.false), len(matching.missed), self._observed_s("", ""))
 
     def by(self, dimension: str) -> dict[str, Tally]:
-        """The same apart by one of ``DIMENSIONS``. What met is counted by what the truth says of it."""
-        said: Counter[tuple[str, str]] = Counter()
+        """The counts by one of ``DIMENSIONS``. Pairs are counted under the truth's value."""
+        counts: Counter[tuple[str, str]] = Counter()
         for alarm, truth in self.matching.pairs:
-            name = _named(self.truths[truth], dimension)
-            said[name if name != UNKNOWN else _named(self.alarms[alarm], dimension), "hits"] += 1
-        said.update((_named(self.alarms[number], dimension), "false") for number in self.matching.false)
-        said.update((_named(self.truths[number], dimension), "missed") for number in self.matching.missed)
-        names = {name for name, _ in said} | self._places(dimension)
+            value = _value(self.truths[truth], dimension)
+            counts[value if value != UNKNOWN else _value(self.alarms[alarm], dimension), "hits"] += 1
+        counts.update((_value(self.alarms[number], dimension), "false") for number in self.matching.false)
+        counts.update((_value(self.truths[number], dimension), "missed") for number in self.matching.missed)
+        axis = _AXES.get(dimension)
+        values = {value for value, _ in counts}
+        if axis is not None:  # cameras and lights that were observed without alarms and truths
+            values |= {key[axis] for key in self.seconds if key[axis]}
         return {
-            name: Tally(said[name, "hits"], said[name, "false"], said[name, "missed"], self._watched(dimension, name))
-            for name in sorted(names)
+            value: Tally(
+                counts[value, "hits"],
+                counts[value, "false"],
+                counts[value, "missed"],
+                self._observed_s(dimension, value),
+            )
+            for value in sorted(values)
         }
 
-    def _places(self, dimension: str) -> set[str]:
-        """Cameras and lights at which there was nothing but time."""
-        axis = {"camera": 0, "condition": 1}.get(dimension)
-        return set() if axis is None else {place[axis] for place in self.seconds if place[axis]}
-
-    def _watched(self, dimension: str, name: str) -> float | None:
+    def _observed_s(self, dimension: str, value: str) -> float | None:
         if not self.seconds or dimension in ("zone", "pattern"):
             return None
-        axis = {"camera": 0, "condition": 1}.get(dimension)
-        return sum(s for place, s in self.seconds.items() if axis is None or (place[axis] or UNKNOWN) == name) or None
+        axis = _AXES.get(dimension)
+        return sum(s for key, s in self.seconds.items() if axis is None or (key[axis] or UNKNOWN) == value) or None
 
 
-Match = Callable[[Sequence[Alarm], Sequence[TruthEvent], Callable[[Alarm | TruthEvent], object]], Matching]
-"""Pairs alarms with truths of the same key, as one protocol has it."""
+KeyFunction = Callable[[Alarm | TruthEvent], object]
+MatchingRule = Callable[[Sequence[Alarm], Sequence[TruthEvent], KeyFunction], Matching]
+"""Pairs alarms with truths of the same key, by one protocol."""
 
 
-def window_rule(before_s: float = BEFORE_S, after_s: float = AFTER_S) -> Match:
-    """The rule of a window around the truth's instant; as for ``matching.match``."""
-    from detectors.evaluation.matching import match
+def window_rule(before_s: float = BEFORE_S, after_s: float = AFTER_S) -> MatchingRule:
+    """The rule of a window around the truth's time; see ``matching.match``."""
 
-    def pair(
-        alarms: Sequence[Alarm], truths: Sequence[TruthEvent], key: Callable[[Alarm | TruthEvent], object]
-    ) -> Matching:
-        said = [Instant(str(key(one)), one.at) for one in alarms]
-        done = [Instant(str(key(one)), one.at) for one in truths]
-        return match(said, done, before_s=before_s, after_s=after_s)
+    def rule(alarms: Sequence[Alarm], truths: Sequence[TruthEvent], key: KeyFunction) -> Matching:
+        alarm_instants = [Instant(str(key(alarm)), alarm.at) for alarm in alarms]
+        truth_instants = [Instant(str(key(truth)), truth.at) for truth in truths]
+        return match(alarm_instants, truth_instants, before_s=before_s, after_s=after_s)
 
-    return pair
+    return rule
 
 
 def evaluate(
     alarms: Iterable[Alarm],
     labels: Sequence[TruthLabels],
-    rule: Match,
+    rule: MatchingRule,
     *,
     light: Light,
-    seconds: Seconds,
+    seconds: ObservedSeconds,
     after_s: float = AFTER_S,
     kinds: frozenset[str] | None = None,
 ) -> Results:
-    """Judges alarms by labels. Alarms of which no label speaks are set aside, not false.
+    """Compares alarms with labels. Alarms outside of all labels are excluded, not false.
 
     Args:
-        alarms: any order.
-        labels: of any number of stretches of any cameras.
-        rule: the protocol's.
-        light: for alarms and truths that don't say.
-        seconds: camera time.
-        after_s: alarms so long after a stretch's end are still judged.
-        kinds: only these; None: all.
+        alarms: In any order.
+        labels: Of any number of stretches of any cameras.
+        rule: The protocol's.
+        light: For alarms and truths without a condition.
+        seconds: The observation time.
+        after_s: Alarms until this time after a stretch's end are still evaluated.
+        kinds: Only these; None: all.
     """
     truths = [
-        one if one.condition else msgspec.structs.replace(one, condition=light(one.camera, one.at))
+        truth if truth.condition else msgspec.structs.replace(truth, condition=light(truth.camera, truth.at))
         for stretch in labels
-        for one in stretch.happenings
-        if kinds is None or one.kind in kinds
+        for truth in stretch.events
+        if kinds is None or truth.kind in kinds
     ]
-    aside: Counter[str] = Counter()
-    judged = []
+    excluded: Counter[str] = Counter()
+    evaluated = []
     for alarm in alarms:
-        reason = _beyond(alarm, labels, after_s, kinds)
+        reason = _exclusion(alarm, labels, after_s, kinds)
         if reason:
-            aside[reason] += 1
+            excluded[reason] += 1
         else:
             condition = alarm.condition or light(alarm.camera, alarm.at)
-            judged.append(msgspec.structs.replace(alarm, condition=condition))
-    anywhere = {(one.camera, one.kind) for one in truths if one.zone is None}
+            evaluated.append(msgspec.structs.replace(alarm, condition=condition))
+    any_zone = {(truth.camera, truth.kind) for truth in truths if truth.zone is None}
 
-    def key(one: Alarm | TruthEvent) -> object:
-        place = (one.camera, one.kind)
-        return (*place, None if place in anywhere else one.zone)
+    def key(item: Alarm | TruthEvent) -> object:
+        place = (item.camera, item.kind)
+        return (*place, None if place in any_zone else item.zone)
 
-    matching = rule(judged, truths, key)
-    return Results(alarms=tuple(judged), truths=tuple(truths), matching=matching, aside=dict(aside), seconds=seconds)
+    return Results(
+        alarms=tuple(evaluated),
+        truths=tuple(truths),
+        matching=rule(evaluated, truths, key),
+        excluded=dict(excluded),
+        seconds=seconds,
+    )
 
 
-def _beyond(alarm: Alarm, labels: Sequence[TruthLabels], after_s: float, kinds: frozenset[str] | None) -> str:
-    """Why an alarm is not judged, "" where it is."""
+def _exclusion(alarm: Alarm, labels: Sequence[TruthLabels], after_s: float, kinds: frozenset[str] | None) -> str:
+    """Why an alarm is excluded; "" if it is evaluated."""
     if kinds is not None and alarm.kind not in kinds:
         return "alarms of kinds that were not asked for"
-    own = [one for one in labels if one.camera == alarm.camera]
-    if not own:
+    stretches = [stretch for stretch in labels if stretch.camera == alarm.camera]
+    if not stretches:
         return "alarms of cameras without labels"
-    own = [one for one in own if one.covers(alarm.at, after_s)]
-    if not own:
+    stretches = [stretch for stretch in stretches if stretch.covers(alarm.at, after_s)]
+    if not stretches:
         return "alarms outside of the labelled time"
-    if all(one.kinds is not None and alarm.kind not in one.kinds for one in own):
+    if all(stretch.kinds is not None and alarm.kind not in stretch.kinds for stretch in stretches):
         return "alarms of kinds that were not labelled"
     return ""
 
 
-def _named(one: Alarm | TruthEvent, dimension: str) -> str:
-    return str(getattr(one, dimension, None) or UNKNOWN)
+def _value(item: Alarm | TruthEvent, dimension: str) -> str:
+    return str(getattr(item, dimension, None) or UNKNOWN)

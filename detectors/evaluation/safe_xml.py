@@ -11,7 +11,7 @@ MAX_BYTES = 8 * 2**20
 MAX_DEPTH = 32
 _KOREAN = re.compile(rb"""^\s*<\?xml[^>]*encoding\s*=\s*["'](euc-kr|cp949|ks_c_5601-1987)["']""", re.IGNORECASE)
 """The encodings of Korean Windows, which expat cannot read by itself."""
-_LINE = "\0line"  # no XML attribute has such a name
+_LINE = "line"  # the only attribute of an element: those of the file are dropped
 
 
 class XmlError(ValueError):

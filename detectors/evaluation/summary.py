@@ -1,4 +1,4 @@
-"""An evaluation as plain values: what ``--json`` prints, and what the report says in words."""
+"""An evaluation as plain values: the output of ``--json``, from which the report is written."""
 
 from __future__ import annotations
 
@@ -14,47 +14,50 @@ from detectors.evaluation.matching import AFTER_S, BEFORE_S
 from detectors.evaluation.results import Results, Tally
 
 HOUR_S = 3600.0
+_COMMON = ("camera", "kind", "zone", "at", "condition")
 
 
-def summary(case: Dataset, judgement: Results, protocol: str, dimensions: Sequence[str], bias: float) -> dict[str, Any]:
+def summary(
+    dataset: Dataset, results: Results, protocol: str, dimensions: Sequence[str], bias: float
+) -> dict[str, Any]:
     """All figures of one run.
 
     Args:
-        case: what was evaluated.
-        judgement: of it, by the protocol's rule.
+        dataset: The alarms and the truth.
+        results: Of the dataset, by the protocol's rule.
         protocol: ``kisa``, ``ilids``, ``actev`` or ``frames``.
-        dimensions: by which figures are told apart too.
-        bias: the recall bias of i-LIDS.
+        dimensions: By which the figures are split.
+        bias: The recall bias of i-LIDS.
     """
-    total = judgement.tally
-    result: dict[str, Any] = {
+    total = results.tally
+    values: dict[str, Any] = {
         "protocol": protocol,
         "window_s": list(ilids.WINDOW) if protocol == "ilids" else [BEFORE_S, AFTER_S],
-        "events": case.events,
-        "truth": list(case.truths),
+        "events": dataset.source,
+        "truth": list(dataset.truth_sources),
         "overall": row(total),
-        "by": {name: {key: row(one) for key, one in judgement.by(name).items()} for name in dimensions},
-        "aside": excluded(case, judgement),
-        "missed": [_truth(judgement.truths[number]) for number in judgement.matching.missed],
-        "false": [_alarm(judgement.alarms[number]) for number in judgement.matching.false],
+        "by": {name: {value: row(tally) for value, tally in results.by(name).items()} for name in dimensions},
+        "aside": excluded(dataset, results),
+        "missed": [_truth(results.truths[number]) for number in results.matching.missed],
+        "false": [_alarm(results.alarms[number]) for number in results.matching.false],
     }
     if protocol == "kisa":
-        result["passes"] = _anything(total) and total.f1 >= kisa.PASSES
+        values["passes"] = any((total.hits, total.false, total.missed)) and total.f1 >= kisa.PASSES
     elif protocol == "ilids":
         precision, recall = _share(total.hits, total.hits + total.false), _share(total.hits, total.hits + total.missed)
-        result |= {"recall_bias": bias, "f1_biased": ilids.f_biased(precision, recall, bias)}
-    return result
+        values |= {"recall_bias": bias, "f1_biased": ilids.f_biased(precision, recall, bias)}
+    return values
 
 
-def excluded(case: Dataset, judgement: Results) -> dict[str, int]:
-    """What of a run was not judged, by reason."""
-    return dict(sorted((case.aside | judgement.aside).items()))
+def excluded(dataset: Dataset, results: Results) -> dict[str, int]:
+    """The number of excluded alarms and truths, by reason."""
+    return dict(sorted((dataset.excluded | results.excluded).items()))
 
 
 def row(tally: Tally) -> dict[str, Any]:
-    """One line of a table; shares with Wilson's interval, the rate of false alarms with Poisson's."""
+    """One row of a table: proportions with Wilson's interval, the rate of false alarms with Poisson's."""
     alarms, truths = tally.hits + tally.false, tally.hits + tally.missed
-    days = None if tally.watched_s is None else tally.watched_s / actev.DAY_S
+    days = None if tally.observed_s is None else tally.observed_s / actev.DAY_S
     return {
         "truths": truths,
         "alarms": alarms,
@@ -66,80 +69,72 @@ def row(tally: Tally) -> dict[str, Any]:
         "recall": _share(tally.hits, truths),
         "recall_interval": list(confidence_interval.wilson(tally.hits, truths)),
         "f1": tally.f1,
-        "camera_hours": None if tally.watched_s is None else tally.watched_s / HOUR_S,
+        "camera_hours": None if tally.observed_s is None else tally.observed_s / HOUR_S,
         "false_per_camera_day": None if days is None else tally.false / days,
         "false_interval": None if days is None else [edge / days for edge in confidence_interval.poisson(tally.false)],
     }
 
 
-def curve(judgement: Results) -> MissRateCurve:
-    """ActEV's curve of what was aligned.
+def curve(results: Results) -> MissRateCurve:
+    """ActEV's curve of aligned alarms.
 
     Raises:
-        ValueError: there is no truth, or nobody knows for how long the cameras were watched.
+        ValueError: there is no truth, or the observation time is unknown.
     """
-    said = [actev.ScoredAlarm(None, one.at, one.score) for one in judgement.alarms]
-    done = [actev.TruthInterval(None, one.at, one.end or one.at) for one in judgement.truths]
-    return actev.curve(said, done, judgement.matching, judgement.tally.watched_s or 0.0)
+    alarms = [actev.ScoredAlarm(None, alarm.at, alarm.score) for alarm in results.alarms]
+    truths = [actev.TruthInterval(None, truth.at, truth.end or truth.at) for truth in results.truths]
+    return actev.curve(alarms, truths, results.matching, results.tally.observed_s or 0.0)
 
 
 def curve_values(curve: MissRateCurve) -> dict[str, Any]:
-    """The curve, the miss rate at the usual rates and the area under it."""
+    """The curve, the miss rate at ``actev.RATES`` and the area under it."""
     return {
         "limit": actev.LIMIT,
         "area": curve.area(),
         "miss_at": {f"{rate:g}": curve.miss_at(rate) for rate in actev.RATES},
-        "one_alarm": curve.unit,
+        "one_alarm": curve.one_alarm,
         "points": [list(point) for point in zip(curve.scores, curve.rates, curve.misses, strict=True)],
     }
 
 
-def frame_curves(labels: Sequence[TruthLabels], judgement: Results) -> tuple[Roc, dict[str, Any]]:
-    """The ROC curve over all frames of all stretches, and its areas, by stretch too; of the kinds that were judged.
+def frame_curves(labels: Sequence[TruthLabels], results: Results) -> tuple[Roc, dict[str, Any]]:
+    """The ROC curve over all frames of all stretches, its area, and the area for each file; of the evaluated kinds.
 
     Raises:
-        ValueError: as ``frames.laid_out`` and ``frames.roc``.
+        ValueError: as ``frame_auc.frame_scores`` and ``frame_auc.roc``.
     """
-    truths = {(one.camera, one.kind, one.at) for one in judgement.truths}
-    laid = [
+    evaluated = {(truth.camera, truth.kind, truth.at) for truth in results.truths}
+    frames = [
         frame_auc.frame_scores(
-            one,
-            [it for it in one.happenings if (it.camera, it.kind, it.at) in truths],
-            [alarm for alarm in judgement.alarms if alarm.camera == one.camera],
+            stretch,
+            [event for event in stretch.events if (event.camera, event.kind, event.at) in evaluated],
+            [alarm for alarm in results.alarms if alarm.camera == stretch.camera],
         )
-        for one in labels
+        for stretch in labels
     ]
-    scores, happens = [score for some, _ in laid for score in some], [it for _, some in laid for it in some]
-    whole = frame_auc.roc(scores, happens)
-    apart = {
-        one.file: frame_auc.roc(score, happen).auc
-        for one, (score, happen) in zip(labels, laid, strict=True)
-        if happen.any() and not happen.all()
+    scores = [score for stretch_scores, _ in frames for score in stretch_scores]
+    total = frame_auc.roc(scores, [label for _, stretch_labels in frames for label in stretch_labels])
+    by_file = {
+        stretch.file: frame_auc.roc(scores, positive).auc
+        for stretch, (scores, positive) in zip(labels, frames, strict=True)
+        if positive.any() and not positive.all()
     }
-    mean = sum(apart.values()) / len(apart) if apart else None
-    return whole, {
+    return total, {
         "step_s": frame_auc.STEP_S,
         "frames": len(scores),
-        "auc": whole.auc,
-        "auc_mean": mean,
-        "by_file": apart,
+        "auc": total.auc,
+        "auc_mean": sum(by_file.values()) / len(by_file) if by_file else None,
+        "by_file": by_file,
     }
-
-
-def _anything(total: Tally) -> bool:
-    """Whether there was anything to judge: of nothing F1 is 1, and says nothing."""
-    return any((total.hits, total.false, total.missed))
 
 
 def _share(part: int, whole: int) -> float:
     return part / whole if whole else 1.0
 
 
-def _truth(one: TruthEvent) -> dict[str, Any]:
-    named = {"camera": one.camera, "kind": one.kind, "zone": one.zone, "at": one.at}
-    return named | {"condition": one.condition, "pattern": one.pattern, "what": one.what}
+def _truth(truth: TruthEvent) -> dict[str, Any]:
+    return {name: getattr(truth, name) for name in (*_COMMON, "pattern", "what")}
 
 
-def _alarm(one: Alarm) -> dict[str, Any]:
-    named = {"camera": one.camera, "kind": one.kind, "zone": one.zone, "at": one.at}
-    return named | {"condition": one.condition, "score": one.score, "id": one.id}
+def _alarm(alarm: Alarm) -> dict[str, Any]:
+    return {name: getattr(alarm, name) for name in (*_COMMON, "score", "id")}

@@ -1,4 +1,4 @@
-"""What happens in a recording, in a YAML file that people write: ``camera``, ``start`` and ``happenings``."""
+"""Ground truth of a recording, in a YAML file that people write: ``camera``, ``start`` and ``happenings``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lanewatch.config.problems import Problem, suggestion
 from lanewatch.config.yaml_lines import LineMap, YamlError
 
 _FILE = frozenset({"camera", "start", "duration_s", "condition", "kinds", "happenings"})
-_HAPPENING = frozenset({"kind", "zone", "at_s", "end_s", "condition", "pattern", "what"})
+_EVENT = frozenset({"kind", "zone", "at_s", "end_s", "condition", "pattern", "what"})
 _FORM = "a truth file has camera, start and happenings with kind, zone, at_s"
 
 
@@ -25,48 +25,48 @@ def truths(file: Path) -> list[Instant]:
     Raises:
         EvaluationError: as ``read``.
     """
-    return [Instant((one.camera, one.kind, one.zone or ""), one.at) for one in read(file).happenings]
+    return [Instant((event.camera, event.kind, event.zone or ""), event.at) for event in read(file).events]
 
 
 def read(file: Path) -> TruthLabels:
-    """A truth file. Times in it are seconds from ``start``, an instant in ISO 8601, UTC unless it says otherwise.
+    """Reads a truth file. Its times are seconds from ``start``, which is ISO 8601, in UTC unless it has an offset.
 
     Raises:
-        EvaluationError: with a line for each problem in it.
+        EvaluationError: the file has problems; the message has a line for each.
         OSError: it cannot be read.
     """
     return _Reader(file).labels()
 
 
 def check_labels(labels: Iterable[TruthLabels], kinds: Collection[str]) -> None:
-    """Sees to it that all labels are about kinds that there are, and that nothing is labelled twice.
+    """Checks that all labels have known kinds, and that no event is labelled twice.
 
     Raises:
-        EvaluationError: with a line for each label that is not so.
+        EvaluationError: some labels are wrong; the message has a line for each.
     """
     problems = []
     first: dict[tuple[str, str, str | None, float], str] = {}
-    for one in labels:
+    for stretch in labels:
         problems += [
-            Problem(one.file, 1, "kinds", f"unknown kind {kind}", suggestion(kind, kinds, none=""))
-            for kind in sorted(one.kinds or ())
+            Problem(stretch.file, 1, "kinds", f"unknown kind {kind}", suggestion(kind, kinds, none=""))
+            for kind in sorted(stretch.kinds or ())
             if kind not in kinds
         ]
-        for it in one.happenings:
-            if it.kind not in kinds:
-                advice = suggestion(it.kind, kinds, none="")
-                problems.append(Problem(one.file, it.line, "", f"unknown kind {it.kind}", advice))
-            place = (it.camera, it.kind, it.zone, it.at)
-            if place in first:
-                what = f"{it.kind} is labelled twice at the same instant, first in {first[place]}"
-                problems.append(Problem(one.file, it.line, "", what, "remove one, or give each its own instant"))
-            first.setdefault(place, f"{one.file}:{it.line}")
+        for event in stretch.events:
+            if event.kind not in kinds:
+                fix = suggestion(event.kind, kinds, none="")
+                problems.append(Problem(stretch.file, event.line, "", f"unknown kind {event.kind}", fix))
+            key = (event.camera, event.kind, event.zone, event.at)
+            if key in first:
+                what = f"{event.kind} is labelled twice at the same time, first in {first[key]}"
+                problems.append(Problem(stretch.file, event.line, "", what, "remove one, or give each its own time"))
+            first.setdefault(key, f"{stretch.file}:{event.line}")
     if problems:
         raise EvaluationError(*problems)
 
 
 class _Reader:
-    """One file, and what is wrong with it so far."""
+    """One file, and the problems found so far."""
 
     def __init__(self, file: Path) -> None:
         self._file = str(file)
@@ -74,32 +74,32 @@ class _Reader:
         try:
             self._content, flaws = yaml_lines.parse(file.read_bytes())
         except YamlError as error:
-            line, what, mend = error.flaw
-            mend = (
+            line, what, fix = error.flaw
+            fix = (
                 _FORM
                 if what == "the file is empty"
-                else mend.replace("the example in docs/site.md", "docs/evaluation.md")
+                else fix.replace("the example in docs/site.md", "docs/evaluation.md")
             )
-            raise EvaluationError(Problem(self._file, line, "", what, mend)) from None
-        for line, what, mend in flaws:
-            self._wrong(line, what, mend)
+            raise EvaluationError(Problem(self._file, line, "", what, fix)) from None
+        for line, what, fix in flaws:
+            self._report(line, what, fix)
 
     def labels(self) -> TruthLabels:
         content = self._content
         if not isinstance(content, LineMap):
-            self._wrong(1, "this is no truth file", _FORM)
+            self._report(1, "this is not a truth file", _FORM)
             raise EvaluationError(*self._problems)
         self._unknown(content, _FILE)
-        camera = self._text(content, "camera", wanted=True)
-        start = self._instant(content)
+        camera = self._text(content, "camera", required=True)
+        start = self._start(content)
         length = self._number(content, "duration_s")
         if length is not None and length <= 0:
-            self._wrong(content.lines["duration_s"], "`duration_s` is not above 0", "give the recording's length")
+            self._report(content.lines["duration_s"], "`duration_s` is not above 0", "give the recording's length")
         light = self._condition(content, "")
-        happenings = self._happenings(content, camera, start, light)
+        events = self._events(content, camera, start, light)
         kinds = content.get("kinds")
-        if kinds is not None and not (isinstance(kinds, list) and all(isinstance(one, str) for one in kinds)):
-            self._wrong(content.lines["kinds"], "`kinds` must be a list of kinds", "put them in [ ]")
+        if kinds is not None and not (isinstance(kinds, list) and all(isinstance(kind, str) for kind in kinds)):
+            self._report(content.lines["kinds"], "`kinds` must be a list of kinds", "put them in [ ]")
         if self._problems:
             raise EvaluationError(*self._problems)
         return TruthLabels(
@@ -107,35 +107,35 @@ class _Reader:
             camera=camera,
             start=start,
             end=None if length is None else start + length,
-            happenings=tuple(happenings),
+            events=tuple(events),
             kinds=None if kinds is None else frozenset(kinds),
             condition=light,
         )
 
-    def _happenings(self, content: LineMap, camera: str, start: float, light: str) -> list[TruthEvent]:
+    def _events(self, content: LineMap, camera: str, start: float, light: str) -> list[TruthEvent]:
         items = content.get("happenings")
         if not isinstance(items, list):
             line = content.lines.get("happenings", 1)
-            self._wrong(line, "`happenings` is no list", "write `happenings: []` where nothing happens")
+            self._report(line, "`happenings` is not a list", "write `happenings: []` if there are none")
             return []
         return [
-            one
+            event
             for item, line in zip(items, items.lines, strict=True)  # type: ignore[attr-defined]
-            if (one := self._happening(item, line, camera, start, light)) is not None
+            if (event := self._event(item, line, camera, start, light)) is not None
         ]
 
-    def _happening(self, item: Any, line: int, camera: str, start: float, light: str) -> TruthEvent | None:
+    def _event(self, item: Any, line: int, camera: str, start: float, light: str) -> TruthEvent | None:
         if not isinstance(item, LineMap):
-            self._wrong(line, "this is no happening", "write it like {kind: loitering, zone: junction, at_s: 12.0}")
+            self._report(line, "this is no event", "write it like {kind: loitering, zone: junction, at_s: 12.0}")
             return None
-        self._unknown(item, _HAPPENING)
-        at = self._number(item, "at_s", wanted=True)
+        self._unknown(item, _EVENT)
+        at = self._number(item, "at_s", required=True)
         end = self._number(item, "end_s")
         if at is not None and end is not None and end < at:
-            self._wrong(line, f"it ends ({end:g} s) before it begins ({at:g} s)", "exchange at_s and end_s")
+            self._report(line, f"it ends ({end:g} s) before it begins ({at:g} s)", "exchange at_s and end_s")
         return TruthEvent(
             camera=camera,
-            kind=self._text(item, "kind", wanted=True),
+            kind=self._text(item, "kind", required=True),
             zone=self._text(item, "zone") if item.get("zone") is not None else None,
             at=start + (at or 0.0),
             end=None if end is None else start + end,
@@ -145,50 +145,50 @@ class _Reader:
             line=line,
         )
 
-    def _wrong(self, line: int, what: str, mend: str) -> None:
-        self._problems.append(Problem(self._file, line, "", what, mend))
+    def _report(self, line: int, what: str, fix: str) -> None:
+        self._problems.append(Problem(self._file, line, "", what, fix))
 
     def _unknown(self, item: LineMap, names: frozenset[str]) -> None:
         for name in sorted(set(item) - names):
             comma = "text with a comma in it needs quotes" if item[name] is None else ""
-            mend = comma or suggestion(name, names, none="remove it")
-            self._wrong(item.lines[name], f"unknown key `{name}`", mend)
+            fix = comma or suggestion(name, names, none="remove it")
+            self._report(item.lines[name], f"unknown key `{name}`", fix)
 
-    def _text(self, item: LineMap, name: str, *, wanted: bool = False) -> str:
+    def _text(self, item: LineMap, name: str, *, required: bool = False) -> str:
         value = item.get(name)
-        if value is None and wanted:
-            self._wrong(item.line, f"`{name}` is missing", _FORM)
+        if value is None and required:
+            self._report(item.line, f"`{name}` is missing", _FORM)
         elif value is not None and not isinstance(value, str):
-            self._wrong(item.lines[name], f"`{name}` must be text", f'put it in quotes: "{value}"')
+            self._report(item.lines[name], f"`{name}` must be text", f'put it in quotes: "{value}"')
         return value if isinstance(value, str) else ""
 
-    def _number(self, item: LineMap, name: str, *, wanted: bool = False) -> float | None:
+    def _number(self, item: LineMap, name: str, *, required: bool = False) -> float | None:
         value = item.get(name)
         if value is None:
-            if wanted:
-                self._wrong(item.line, f"`{name}` is missing", _FORM)
+            if required:
+                self._report(item.line, f"`{name}` is missing", _FORM)
             return None
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            self._wrong(item.lines[name], f"`{name}` must be a number", "write seconds from `start`, without a unit")
+            self._report(item.lines[name], f"`{name}` must be a number", "write seconds from `start`, without a unit")
             return None
         return float(value)
 
-    def _condition(self, item: LineMap, usual: str) -> str:
-        value = self._text(item, "condition") or usual
+    def _condition(self, item: LineMap, default: str) -> str:
+        value = self._text(item, "condition") or default
         if value and value not in CONDITIONS:
-            mend = suggestion(value, CONDITIONS, none="")
-            self._wrong(item.lines["condition"], f"`condition` {value} is not known here", mend)
+            fix = suggestion(value, CONDITIONS, none="")
+            self._report(item.lines["condition"], f"`condition` {value} is unknown", fix)
         return value
 
-    def _instant(self, content: LineMap) -> float:
-        text = self._text(content, "start", wanted=True)
+    def _start(self, content: LineMap) -> float:
+        text = self._text(content, "start", required=True)
         if not text:
             return 0.0
         try:
             moment = datetime.fromisoformat(text)
         except ValueError:
-            self._wrong(
-                content.lines["start"], f"`start` {text} is no instant", "write it like 2026-01-15T02:00:00+09:00"
+            self._report(
+                content.lines["start"], f"`start` {text} is not a time", "write it like 2026-01-15T02:00:00+09:00"
             )
             return 0.0
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -1,1 +1,1 @@
-"""What a behaviour sees of one record: tracked objects in the camera's geometry."""
+"""The input of the behaviours at one record: tracked objects in the camera's geometry."""

@@ -12,7 +12,7 @@ from lanewatch.records import Detections
 
 
 class PixelZone(NamedTuple):
-    """A zone in pixels: its corners and the box around them."""
+    """A zone in pixels: its corners and their bounding box."""
 
     zone: Zone
     corners: list[list[float]]
@@ -22,14 +22,14 @@ class PixelZone(NamedTuple):
     bottom: float
 
     def contains(self, x: float, y: float) -> bool:
-        """Whether a point lies in it."""
+        """Whether a point lies in the zone."""
         if x < self.left or x > self.right or y < self.top or y > self.bottom:
             return False
         return geometry.contains(self.corners, x, y)
 
 
 class PixelLine(NamedTuple):
-    """A line in pixels, and the box around it."""
+    """A line in pixels, and its bounding box."""
 
     line: Line
     segment: geometry.Segment
@@ -38,22 +38,22 @@ class PixelLine(NamedTuple):
     right: float
     bottom: float
 
-    def crossed(self, one: TrackedObject) -> int:
-        """Which way somebody's last step crosses it: 1 from left to right, -1 from right to left, 0 not."""
-        x, y = one.before.x, one.before.y
-        if (one.x < self.left and x < self.left) or (one.x > self.right and x > self.right):
+    def crossed(self, track: TrackedObject) -> int:
+        """The direction in which a track's last step crosses the line: 1 from left to right, -1 back, 0 not at all."""
+        x, y = track.before.x, track.before.y
+        if (track.x < self.left and x < self.left) or (track.x > self.right and x > self.right):
             return 0
-        if (one.y < self.top and y < self.top) or (one.y > self.bottom and y > self.bottom):
+        if (track.y < self.top and y < self.top) or (track.y > self.bottom and y > self.bottom):
             return 0
-        return geometry.crossing(self.segment, x, y, one.x, one.y)
+        return geometry.crossing(self.segment, x, y, track.x, track.y)
 
-    def distance(self, one: TrackedObject) -> float:
-        """How far somebody stands from the line, prolonged without end, pixels."""
-        return abs(geometry.beside(self.segment, one.x, one.y))
+    def distance(self, track: TrackedObject) -> float:
+        """The distance of a track's foot point from the infinite line, pixels."""
+        return abs(geometry.beside(self.segment, track.x, track.y))
 
 
 class PixelLane(NamedTuple):
-    """A zone with a direction: the unit vector in pixels along which it may be taken."""
+    """A lane in pixels: its zone, and the unit vector of the permitted direction."""
 
     area: PixelZone
     along_x: float
@@ -61,58 +61,58 @@ class PixelLane(NamedTuple):
 
 
 class CameraGeometry:
-    """A camera's zones and lines in pixels of one frame size. Constant, so made once and kept beside the fold."""
+    """A camera's zones and lines in pixels of one frame size. It is constant, so it is not part of the fold's state."""
 
     def __init__(self, camera: Camera, width: int, height: int) -> None:
         self.camera = camera
         self.width, self.height = width, height
-        areas = [_area(zone, width, height) for zone in camera.zones]
-        self.areas = tuple(area for area in areas if area.zone.kind != "ignore")
-        self._zones = {area.zone.id: area.zone for area in self.areas}
-        self.ignored = tuple(area for area in areas if area.zone.kind == "ignore")
-        drawn = [_border(line, width, height) for line in camera.lines]
-        self.borders = tuple(border for border in drawn if border.line.kind == "line")
-        self.fences = tuple(border for border in drawn if border.line.kind == "fence")
-        self.lanes = tuple(_lane(area, width, height) for area in self.areas if area.zone.direction is not None)
+        zones = [_pixel_zone(zone, width, height) for zone in camera.zones]
+        self.areas = tuple(item for item in zones if item.zone.kind != "ignore")
+        self._zones = {item.zone.id: item.zone for item in self.areas}
+        self.ignored = tuple(item for item in zones if item.zone.kind == "ignore")
+        lines = [_pixel_line(line, width, height) for line in camera.lines]
+        self.borders = tuple(item for item in lines if item.line.kind == "line")
+        self.fences = tuple(item for item in lines if item.line.kind == "fence")
+        self.lanes = tuple(_pixel_lane(item, width, height) for item in self.areas if item.zone.direction is not None)
         self._by_kinds: dict[frozenset[str], tuple[PixelZone, ...]] = {}
 
     def zone(self, zone: str) -> Zone:
-        """The zone of that id, of those that are not ignored."""
+        """The zone with an id, without those of kind ``ignore``."""
         return self._zones[zone]
 
     def at(self, x: float, y: float) -> str:
-        """The id of the first zone in which a point lies, "" where there is none: whose thresholds hold there."""
-        return next((area.zone.id for area in self.areas if area.contains(x, y)), "")
+        """The id of the first zone that contains a point; "" if none does. Its thresholds apply there."""
+        return next((item.zone.id for item in self.areas if item.contains(x, y)), "")
 
     def areas_of(self, kinds: frozenset[str]) -> tuple[PixelZone, ...]:
-        """The zones of those kinds."""
+        """The zones of some kinds."""
         found = self._by_kinds.get(kinds)
         if found is None:
-            found = self._by_kinds[kinds] = tuple(area for area in self.areas if area.zone.kind in kinds)
+            found = self._by_kinds[kinds] = tuple(item for item in self.areas if item.zone.kind in kinds)
         return found
 
     def ignores(self, detections: Detections) -> list[bool]:
-        """Which of the record's boxes stand in a zone of which nothing is looked at."""
+        """For each of the record's boxes, whether it stands in a zone of kind ``ignore``."""
         return [
-            any(area.contains((left + right) / 2, bottom) for area in self.ignored)
+            any(item.contains((left + right) / 2, bottom) for item in self.ignored)
             for left, _, right, bottom in detections.xyxy.tolist()
         ]
 
 
-def _area(zone: Zone, width: int, height: int) -> PixelZone:
+def _pixel_zone(zone: Zone, width: int, height: int) -> PixelZone:
     polygon = geometry.pixels(zone.polygon, width, height)
     left, top = polygon.min(axis=0).tolist()
     right, bottom = polygon.max(axis=0).tolist()
     return PixelZone(zone, polygon.tolist(), left, top, right, bottom)
 
 
-def _lane(area: PixelZone, width: int, height: int) -> PixelLane:
-    (x0, y0), (x1, y1) = geometry.pixels(area.zone.direction or (), width, height).tolist()
+def _pixel_lane(zone: PixelZone, width: int, height: int) -> PixelLane:
+    (x0, y0), (x1, y1) = geometry.pixels(zone.zone.direction or (), width, height).tolist()
     length = math.hypot(x1 - x0, y1 - y0)
-    return PixelLane(area, (x1 - x0) / length, (y1 - y0) / length)
+    return PixelLane(zone, (x1 - x0) / length, (y1 - y0) / length)
 
 
-def _border(line: Line, width: int, height: int) -> PixelLine:
+def _pixel_line(line: Line, width: int, height: int) -> PixelLine:
     points = geometry.pixels(line.points, width, height)
     left, top = points.min(axis=0).tolist()
     right, bottom = points.max(axis=0).tolist()

@@ -1,7 +1,7 @@
-"""What moves and is nobody: insects and webs before the lens, rain, headlights. Recognised, counted, and not followed.
+"""The filter of false detections: insects and webs at the lens, rain, and headlights are counted, and not tracked.
 
-Only boxes without a name are ever left out: what a detector has named stays, whatever the weather. What is left out is
-counted by its reason, so that a camera behind a spider's web is known by its numbers.
+Only unnamed boxes are removed, never a detector's named ones, whatever the weather. They are counted by reason, so that
+the counts show a camera behind a spider's web.
 """
 
 from __future__ import annotations
@@ -14,69 +14,68 @@ import numpy as np
 
 from lanewatch.records import PERSON, UNKNOWN, Bool, Detections, Float64
 
-HEADLIGHTS_LIFT = 6.0
-"""Grey levels by which the whole picture is lighter than in the last seconds: headlights that come round a bend."""
-HEADLIGHTS_S, HEADLIGHTS_MOST_S = 1.0, 6.0
-"""What has no name is set aside for so long after a lift, and for no longer than the second in a row: a lamp that stays
-on is the light, and whoever stands in it is seen."""
+BRIGHTNESS_RISE = 6.0
+"""Grey levels by which the whole picture is brighter than in the last seconds: headlights come round a bend."""
+HEADLIGHTS_S, HEADLIGHTS_MAX_S = 1.0, 6.0
+"""Unnamed boxes are removed for this time after a rise of brightness, and in a row for the second time at most. A lamp
+that stays on becomes the usual light, and people in it are tracked."""
 LIGHT_S = 3.0
-"""Time constant of the brightness that is usual just now."""
+"""Time constant of the usual brightness."""
 
-RAIN_THINGS = 5.0
-"""Unnamed things a picture, as a mean over ``RAIN_S``: the detect worker gives eight at most."""
+RAIN_BOXES = 5.0
+"""Unnamed boxes in a picture, as a mean over ``RAIN_S``: the detect stage gives eight at most."""
 RAIN_S = 5.0
-RAIN_SMALL = 0.5
-"""Of a body height: in rain, what has no name and is larger is followed all the same."""
+RAIN_SIZE = 0.5
+"""Body heights: in rain, larger unnamed boxes are tracked all the same."""
 
-NEAR = 2.5
-"""Body heights beyond which what has no name is near the lens: a truck is half as tall, a tree does not walk."""
-UNKNOWN_NEAR = 0.6
-"""The same in heights of the picture, where nobody has been seen at that row yet."""
-FLITS = 6.0
-"""Of its own heights a second by which something comes from all that was there before: a runner does 2.5."""
-FLITS_WITHIN_S = 0.6
-"""Between two pictures; over a longer time anybody may have come in."""
-SETTLED = 3
-"""Pictures in a row in which something without a name must have flitted about before it is taken for an insect: whoever
-comes in has come from nowhere once."""
+NEAR_LENS = 2.5
+"""Body heights; a larger unnamed box is near the lens: a truck is half as tall, and a tree does not walk."""
+NEAR_LENS_PICTURE = 0.6
+"""The same in heights of the picture, for bands where no person has been seen yet."""
+FLIT_SPEED = 6.0
+"""Of its own heights a second: the least distance from all boxes of the picture before. A runner has 2.5."""
+FLIT_WITHIN_S = 0.6
+"""Between two pictures; over a longer time a person may have come in."""
+FLIT_PICTURES = 3
+"""Pictures in a row with a flitting box before it counts as an insect: a person who comes in appears suddenly once."""
 
-ROWS = 8
-"""Bands of the picture in which people's heights are remembered apart."""
-SURE = 0.5
+BANDS = 8
+"""Horizontal bands of the picture, each with its own body height."""
+PERSON_SCORE = 0.5
 LEARN_S = 1.0
 STALE_S = 60.0
-"""After so long without a box the brightness of then says nothing of now."""
+"""After this time without a box the remembered brightness is obsolete."""
 _HEIGHT_WEIGHT = 0.1
-_FEW = 0.5
+_MIN_BOXES = 0.5
 
 
 class FilterState(msgspec.Struct, frozen=True):
-    """What is remembered of a camera.
+    """The filter's state at one camera.
 
     Attributes:
-        at: Capture time of the last picture.
-        light: Brightness, a mean over some seconds; -1 before the first.
-        glare_from: When headlights began to shine in, and ``glare_until`` how long they count.
-        things: Unnamed things a picture, a mean over some seconds.
-        flitted: Pictures in a row in which something flitted about.
+        captured_at: Capture time of the last picture.
+        brightness: A mean over some seconds; -1 before the first picture.
+        glare_from: Start of the glare of headlights; ``glare_until`` its end.
+        unnamed_boxes: In a picture, a mean over some seconds.
+        flit_pictures: Pictures in a row with a flitting box.
         centres: (x, y) of the unnamed boxes of the last picture.
-        tall: Mean body height by band of the picture, pixels; 0 where nobody has been seen.
-        learned_at: When that was last learned from.
+        body_heights: Mean for each band of the picture, pixels; 0 before the first person.
+        learned_at: Capture time of the last update of the body heights.
     """
 
-    at: float = 0.0
-    light: float = -1.0
+    captured_at: float = msgspec.field(default=0.0, name="at")
+    brightness: float = msgspec.field(default=-1.0, name="light")
     glare_from: float = -1.0
     glare_until: float = -1.0
-    things: float = 0.0
-    flitted: int = 0
+    unnamed_boxes: float = msgspec.field(default=0.0, name="things")
+    flit_pictures: int = msgspec.field(default=0, name="flitted")
     centres: tuple[tuple[float, float], ...] = ()
-    tall: tuple[float, ...] = (0.0,) * ROWS
+    body_heights: tuple[float, ...] = msgspec.field(default=(0.0,) * BANDS, name="tall")
     learned_at: float = 0.0
 
 
 class FilterResult(NamedTuple):
-    """What is remembered after a picture, the boxes to go on with, and how many were left out, by reason."""
+    """The state after a picture, which boxes remain (None: all), and the number of removed boxes by reason."""
 
     memory: FilterState
     keep: Bool | None
@@ -84,98 +83,93 @@ class FilterResult(NamedTuple):
 
 
 def apply_filter(memory: FilterState, record: Detections) -> FilterResult:
-    """Which boxes of a picture are somebody or may be; ``keep`` is None where all are.
-
-    Args:
-        memory: before.
-        record: of a picture.
-    """
+    """Removes false detections from a picture's boxes."""
     count = record.labels.tolist().count(UNKNOWN)
     if not 0 <= record.captured_at - memory.learned_at < LEARN_S:
-        memory = _learned(memory, record)
-    if not count and memory.things < _FEW:
+        memory = _with_body_heights(memory, record)
+    if not count and memory.unnamed_boxes < _MIN_BOXES:
         return FilterResult(memory, None, {})
-    passed_s = record.captured_at - memory.at
-    memory = _lit(memory, record, passed_s)
-    share = 1.0 - math.exp(-min(max(passed_s, 0.0), 1.0) / RAIN_S)  # after a pause one picture is no rain
-    things = memory.things + (count - memory.things) * share
-    memory = msgspec.structs.replace(memory, at=record.captured_at, things=things)
+    passed_s = record.captured_at - memory.captured_at
+    memory = _with_brightness(memory, record, passed_s)
+    share = 1.0 - math.exp(-min(max(passed_s, 0.0), 1.0) / RAIN_S)  # one picture after a pause is no rain
+    unnamed_boxes = memory.unnamed_boxes + (count - memory.unnamed_boxes) * share
+    memory = msgspec.structs.replace(memory, captured_at=record.captured_at, unnamed_boxes=unnamed_boxes)
     if not count:
-        return FilterResult(_moved_on(memory, (), flitted=False), None, {})
+        return FilterResult(_with_centres(memory, (), flits=False), None, {})
     unnamed = record.labels == UNKNOWN
     boxes = record.xyxy[unnamed].astype(np.float64)
     dark = record.profile != "day"
-    heights, tall = boxes[:, 3] - boxes[:, 1], _tall(memory, boxes, record.height)
+    heights, body = boxes[:, 3] - boxes[:, 1], _body_heights(memory, boxes, record.height)
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-    near = dark & (heights > np.where(tall > 0, NEAR * tall, UNKNOWN_NEAR * record.height))
+    near = dark & (heights > np.where(body > 0, NEAR_LENS * body, NEAR_LENS_PICTURE * record.height))
     flits = dark & _flits(memory, centres, heights, passed_s)
     reasons = {
         "headlights": np.full(count, dark and record.captured_at < memory.glare_until),
-        "rain": (memory.things >= RAIN_THINGS) & (tall > 0) & (heights < RAIN_SMALL * tall),
-        "insect": near | (flits & (memory.flitted >= SETTLED)),
+        "rain": (memory.unnamed_boxes >= RAIN_BOXES) & (body > 0) & (heights < RAIN_SIZE * body),
+        "insect": near | (flits & (memory.flit_pictures >= FLIT_PICTURES)),
     }
-    memory = _moved_on(memory, tuple(map(tuple, centres.tolist())), flitted=bool(flits.any()))
-    out = np.zeros(count, np.bool_)
+    memory = _with_centres(memory, tuple(map(tuple, centres.tolist())), flits=bool(flits.any()))
+    removed = np.zeros(count, np.bool_)
     left_out = {}
     for reason, rows in reasons.items():
-        fresh = int(np.count_nonzero(rows & ~out))
-        if fresh:
-            left_out[reason] = fresh
-            out |= rows
+        new = int(np.count_nonzero(rows & ~removed))
+        if new:
+            left_out[reason] = new
+            removed |= rows
     if not left_out:
         return FilterResult(memory, None, {})
     keep = ~unnamed
-    keep[np.flatnonzero(unnamed)] = ~out
+    keep[np.flatnonzero(unnamed)] = ~removed
     return FilterResult(memory, keep, left_out)
 
 
-def _moved_on(memory: FilterState, centres: tuple[tuple[float, float], ...], *, flitted: bool) -> FilterState:
-    row = min(memory.flitted + 1, SETTLED) if flitted else 0
-    if centres == memory.centres and row == memory.flitted:
+def _with_centres(memory: FilterState, centres: tuple[tuple[float, float], ...], *, flits: bool) -> FilterState:
+    pictures = min(memory.flit_pictures + 1, FLIT_PICTURES) if flits else 0
+    if centres == memory.centres and pictures == memory.flit_pictures:
         return memory
-    return msgspec.structs.replace(memory, centres=centres, flitted=row)
+    return msgspec.structs.replace(memory, centres=centres, flit_pictures=pictures)
 
 
-def _learned(memory: FilterState, record: Detections) -> FilterState:
-    """People's heights by band, from those of whom the detector is sure."""
-    tall = list(memory.tall)
+def _with_body_heights(memory: FilterState, record: Detections) -> FilterState:
+    """Updates the bands' body heights from people with high scores."""
+    heights = list(memory.body_heights)
     columns = zip(record.labels.tolist(), record.scores.tolist(), record.xyxy.tolist(), strict=True)
     for label, score, (_, top, _, bottom) in columns:
-        if label != PERSON or score < SURE:
+        if label != PERSON or score < PERSON_SCORE:
             continue
         band = _band(bottom, record.height)
-        known = tall[band]
-        tall[band] = bottom - top if known == 0 else known + (bottom - top - known) * _HEIGHT_WEIGHT
-    return msgspec.structs.replace(memory, tall=tuple(tall), learned_at=record.captured_at)
+        known = heights[band]
+        heights[band] = bottom - top if known == 0 else known + (bottom - top - known) * _HEIGHT_WEIGHT
+    return msgspec.structs.replace(memory, body_heights=tuple(heights), learned_at=record.captured_at)
 
 
-def _lit(memory: FilterState, record: Detections, passed_s: float) -> FilterState:
-    """Whether headlights have come in, and the light that is usual just now."""
-    now, light = record.captured_at, record.scene.brightness
-    if memory.light < 0 or not 0 <= passed_s < STALE_S:
-        return msgspec.structs.replace(memory, light=light)
-    began, until = memory.glare_from, memory.glare_until
-    if light - memory.light >= HEADLIGHTS_LIFT:
-        began = now if now > until else began
-        until = min(now + HEADLIGHTS_S, began + HEADLIGHTS_MOST_S)
-    mean = memory.light + (light - memory.light) * (1.0 - math.exp(-passed_s / LIGHT_S))
-    return msgspec.structs.replace(memory, light=mean, glare_from=began, glare_until=until)
+def _with_brightness(memory: FilterState, record: Detections, passed_s: float) -> FilterState:
+    """Updates the usual brightness, and the time of glare by headlights."""
+    now, brightness = record.captured_at, record.scene.brightness
+    if memory.brightness < 0 or not 0 <= passed_s < STALE_S:
+        return msgspec.structs.replace(memory, brightness=brightness)
+    start, until = memory.glare_from, memory.glare_until
+    if brightness - memory.brightness >= BRIGHTNESS_RISE:
+        start = now if now > until else start
+        until = min(now + HEADLIGHTS_S, start + HEADLIGHTS_MAX_S)
+    mean = memory.brightness + (brightness - memory.brightness) * (1.0 - math.exp(-passed_s / LIGHT_S))
+    return msgspec.structs.replace(memory, brightness=mean, glare_from=start, glare_until=until)
 
 
 def _band(bottom: float, height: int) -> int:
-    return min(max(int(bottom * ROWS / max(height, 1)), 0), ROWS - 1)
+    return min(max(int(bottom * BANDS / max(height, 1)), 0), BANDS - 1)
 
 
-def _tall(memory: FilterState, boxes: Float64, height: int) -> Float64:
-    """(N,) body heights where the boxes stand, pixels; 0 where nobody has been seen."""
-    return np.array([memory.tall[_band(bottom, height)] for bottom in boxes[:, 3].tolist()])
+def _body_heights(memory: FilterState, boxes: Float64, height: int) -> Float64:
+    """(N,) body heights of the boxes' bands, pixels; 0 before the first person."""
+    return np.array([memory.body_heights[_band(bottom, height)] for bottom in boxes[:, 3].tolist()])
 
 
 def _flits(memory: FilterState, centres: Float64, heights: Float64, passed_s: float) -> Bool:
-    """(N,) whether a box is further from all of the last picture's than anybody gets in the time."""
-    if not memory.centres or not 0 < passed_s <= FLITS_WITHIN_S:
+    """(N,) whether a box is further from all boxes of the last picture than a person moves in the time."""
+    if not memory.centres or not 0 < passed_s <= FLIT_WITHIN_S:
         return np.zeros(len(centres), np.bool_)
     before = np.array(memory.centres)
-    far = np.hypot(centres[:, None, 0] - before[:, 0], centres[:, None, 1] - before[:, 1]).min(axis=1)
-    flits: Bool = far > FLITS * heights * passed_s
+    distance = np.hypot(centres[:, None, 0] - before[:, 0], centres[:, None, 1] - before[:, 1]).min(axis=1)
+    flits: Bool = distance > FLIT_SPEED * heights * passed_s
     return flits

@@ -1,4 +1,4 @@
-"""What a behaviour is shown at each record: who is followed, where, and what holds at that time."""
+"""The input of a behaviour at each record: tracked objects, the camera's geometry, and the schedules of that time."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from models.tracking.tracker import Tracks
 
 
 class Observation:
-    """One record of one camera, as the behaviours see it. Nothing in it changes, and nothing in it is wall clock.
+    """One record of one camera, as the behaviours see it. It never changes, and has no wall-clock time.
 
     Attributes:
         captured_at: Capture time, seconds UTC.
-        elapsed_s: Since the record before, whichever it was; 0 at the first.
-        has_frame: A picture was scored; False at the ticks of a still camera, at which everybody stays as they were.
+        elapsed_s: Since the last record of any kind; 0 at the first.
+        has_frame: Whether a picture was detected; False at the ticks of a camera without motion: tracks stay unchanged.
         detections: The whole record, with ``scene``, ``profile`` and keypoints.
-        tracks: The tracker's arrays, for those who compute on all of them at once.
-        objects: The same, one after the other.
+        tracks: The tracker's arrays, for computations on all tracks at once.
+        objects: The same tracks, one by one.
         geometry: The camera's geometry in pixels.
     """
 
@@ -31,8 +31,8 @@ class Observation:
         self,
         detections: Detections,
         tracks: Tracks,
-        followed: tuple[TrackedObject, ...],
-        ground: CameraGeometry,
+        objects: tuple[TrackedObject, ...],
+        geometry: CameraGeometry,
         schedules: CameraSchedules,
         elapsed_s: float,
     ) -> None:
@@ -40,42 +40,42 @@ class Observation:
         self.captured_at = detections.captured_at
         self.has_frame = detections.gap is None
         self.tracks = tracks
-        self.objects = followed
-        self.geometry = ground
+        self.objects = objects
+        self.geometry = geometry
         self.elapsed_s = elapsed_s
         self._schedules = schedules
 
     def holds(self, schedule: str | Schedule | None) -> bool:
-        """Whether a schedule holds now: one of the site's, or one that is written out."""
+        """Whether a schedule holds now: one of the site's by name, or a schedule itself."""
         return schedule is None or self._schedules.holds(schedule, self.captured_at)
 
     def registered(self, zone: str, by: str) -> RegisteredVisit | None:
-        """The visit to a zone by that means, a class of the detector, that is registered for now, if there is one."""
+        """The registered visit to a zone at this time by a class of vehicle, if there is one."""
         return self._schedules.registered(zone, self.captured_at, by)
 
-    def pose(self, one: TrackedObject) -> Float32 | None:
-        """Somebody's (17, 3) keypoints, x and y in pixels and a score, COCO order; None where none were asked for."""
+    def pose(self, track: TrackedObject) -> Float32 | None:
+        """A track's (17, 3) keypoints: x, y in pixels and a score, COCO order; None if they were not estimated."""
         record = self.detections
-        if record.keypoints is None or one.detection < 0:
+        if record.keypoints is None or track.detection < 0:
             return None
-        if record.pose_requested is not None and not record.pose_requested[one.detection]:
+        if record.pose_requested is not None and not record.pose_requested[track.detection]:
             return None
-        pose: Float32 = record.keypoints[one.detection]
+        pose: Float32 = record.keypoints[track.detection]
         return pose
 
-    def appearance(self, one: TrackedObject) -> UInt8:
-        """Somebody's (K,) running colour descriptor, for ``models.appearance.similarity``."""
-        look: UInt8 = self.tracks.appearance[one.row]
-        return look
+    def appearance(self, track: TrackedObject) -> UInt8:
+        """A track's (K,) running colour descriptor, for ``models.appearance.similarity``."""
+        descriptor: UInt8 = self.tracks.appearance[track.row]
+        return descriptor
 
     @cached_property
     def light(self) -> Light:
-        """Day, dusk or night at the camera, or that it sees by infrared."""
+        """Day, dusk or night at the camera, or infrared if it sees by that."""
         if self.detections.profile == "infrared":
             return "infrared"
         return self._schedules.condition(self.captured_at)
 
     @cached_property
     def condition(self) -> Condition:
-        """Day, dusk or night at the camera; night too where the camera sees by infrared, whatever the sun does."""
+        """Day, dusk or night at the camera; infrared counts as night, whatever the sun."""
         return "night" if self.light == "infrared" else self.light

@@ -1,4 +1,4 @@
-"""Who is followed at a record: each track with its last step, and whether it is evidence of anything."""
+"""The tracked objects at a record: each track with its last step, and whether it is reliable."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from models.tracking.tracker import Tracks
 
 
 class TrackPoint(NamedTuple):
-    """Where a foot was, and when."""
+    """A position of a foot point, pixels, and its capture time."""
 
     x: float
     y: float
@@ -20,19 +20,19 @@ class TrackPoint(NamedTuple):
 
 
 class TrackMemory(msgspec.Struct, frozen=True):
-    """What is kept of a track from record to record: where it was seen last, and that it has been ``credible``."""
+    """A track's memory between records: its last point, and whether it is ``credible``."""
 
     last: TrackPoint
     credible: bool
 
 
 MOVED = 1.0
-"""Body heights from its birth that something must get to be taken for something that moves."""
-FOLLOWED_S = 2.0
-"""Seconds for which what has no name must be followed: of 30 unnamed tracks that were nobody on pets09-s2l1 (tape and
-branches in the wind, pieces of people) the longest lived for 7 s, and none got as far as its own height."""
-THEMSELVES = frozenset(LABELS.index(name) for name in ("person", "cat", "dog"))
-"""Those that need not move to be somebody: who stands still is there, a vehicle that stands still is parked."""
+"""Body heights from its first point that a track must reach to count as moving."""
+UNNAMED_S = 2.0
+"""Seconds for which an unnamed object must be tracked. On pets09-s2l1, 30 unnamed tracks were no persons: tape and
+branches in the wind, parts of people. The longest lasted for 7 s, and none moved by its own height."""
+CREDIBLE_AT_REST = frozenset(LABELS.index(name) for name in ("person", "cat", "dog"))
+"""Classes that need not move to be credible: a person may stand, but a vehicle that stands is parked."""
 
 
 class TrackedObject(NamedTuple):
@@ -44,12 +44,12 @@ class TrackedObject(NamedTuple):
         height: Body height, pixels.
         box: The last box, pixels.
         score: The last box's score.
-        seen: Matched in this very record; False while it coasts.
+        seen: Matched in this record; False while it coasts.
         born: The first foot point.
         before: The foot point when it was last seen before this record; ``born`` when it becomes credible.
-        credible: It is evidence of something, and stays so: it has been seen at two looks in a row (a box that jumps
-            about may hit by chance where one was before); a vehicle has moved, and so has what has no name, which has
-            been followed for two seconds too.
+        credible: It is reliable, and stays so. It was seen in two pictures in a row, since a jumping box may hit an old
+            position by chance. A vehicle must also have moved. An unnamed object must have moved, and must have been
+            tracked for two seconds.
         row: Its row in ``Observation.tracks``.
         vx: Its velocity, filtered, pixels a second; ``vy`` likewise.
         detection: The record's box that it was matched with, -1 while it coasts.
@@ -78,15 +78,15 @@ class TrackedObject(NamedTuple):
 
 
 def tracked_objects(
-    tracks: Tracks, trails: dict[int, TrackMemory], looked_at: float, now: float
+    tracks: Tracks, memory: dict[int, TrackMemory], picture_at: float, now: float
 ) -> tuple[TrackedObject, ...]:
-    """The tracks one by one, each with its step from where it was seen last.
+    """The tracks one by one, each with its step from its last point.
 
     Args:
         tracks: Those that are alive.
-        trails: What was kept of them.
-        looked_at: Capture time of the look before this one.
-        now: Of this one.
+        memory: Of the tracks, by id.
+        picture_at: Capture time of the last picture before this record.
+        now: Capture time of this record.
     """
     if not len(tracks.ids):
         return ()
@@ -108,17 +108,17 @@ def tracked_objects(
     for row, values in enumerate(columns):
         track, (x, y), height, box, label, score, seen, born_at, (born_x, born_y), (vx, vy), detection = values
         born = TrackPoint(born_x, born_y, born_at)
-        trail = trails.get(track)
+        known = memory.get(track)
         before, credible = born, False
-        if trail is not None and trail.credible:
-            before, credible = trail.last, True
-        elif seen and (born if trail is None else trail.last).at >= looked_at:
-            credible = label in THEMSELVES or _moves(label, x, y, height, born, now)
-        place = x, y, height, tuple(box), label, score, seen
-        result.append(TrackedObject(track, *place, born, before, credible, row, vx, vy, detection))
+        if known is not None and known.credible:
+            before, credible = known.last, True
+        elif seen and (born if known is None else known.last).at >= picture_at:
+            credible = label in CREDIBLE_AT_REST or _moves(label, x, y, height, born, now)
+        current = x, y, height, tuple(box), label, score, seen
+        result.append(TrackedObject(track, *current, born, before, credible, row, vx, vy, detection))
     return tuple(result)
 
 
 def _moves(label: int, x: float, y: float, height: float, born: TrackPoint, now: float) -> bool:
-    far = math.hypot(x - born.x, y - born.y) >= MOVED * height
-    return far and (label != UNKNOWN or now - born.at >= FOLLOWED_S)
+    moved = math.hypot(x - born.x, y - born.y) >= MOVED * height
+    return moved and (label != UNKNOWN or now - born.at >= UNNAMED_S)

@@ -1,4 +1,4 @@
-"""The site file's JSON Schema, with the thresholds of every behaviour that is installed."""
+"""The site file's JSON Schema, with the thresholds of every installed behaviour."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 def schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of a site file, for editors and forms.
 
-    It knows names, kinds and ranges; what a site means as a whole (ids that are taken, polygons that cross
-    themselves, times that never come) is only found by ``lanewatch check``.
+    It checks names, types and ranges. Only ``lanewatch check`` finds problems of the site as a whole, such as repeated
+    ids, polygons that cross themselves, and times that never come.
 
     Raises:
         BehaviourError: an installed plug-in is broken.
@@ -28,10 +28,10 @@ def schema() -> dict[str, Any]:
     models: list[tuple[dict[str, Any], type[ConfigModel]]] = [(part, _model(name)) for name, part in parts.items()]
     models.append((whole, Site))
     for part, model in models:
-        for field, info in model.model_fields.items():  # pydantic leaves out the titles of those that are parts
+        for field, info in model.model_fields.items():  # pydantic omits the titles of fields that are models
             part["properties"][field].setdefault("title", info.title)
-    given, _ = whole["properties"]["correlations"]["anyOf"]  # a list, or null
-    given["items"]["enum"] = list(KINDS)
+    correlations, _ = whole["properties"]["correlations"]["anyOf"]  # a list, or null
+    correlations["items"]["enum"] = list(KINDS)
     behaviours = whole["properties"]["behaviours"]
     behaviours["additionalProperties"] = False
     behaviours["properties"] = {}
@@ -41,9 +41,9 @@ def schema() -> dict[str, Any]:
         name = behaviour.Thresholds.__name__
         parts[name] = thresholds
         parts[f"{name}Rule"] = _with_thresholds(parts["ThresholdRule"], name)
-        watching = _with_thresholds(parts["BehaviourConfig"], name)
-        watching["properties"]["rules"]["items"] = {"$ref": f"#/$defs/{name}Rule"}
-        parts[f"{name}Config"] = watching
+        config = _with_thresholds(parts["BehaviourConfig"], name)
+        config["properties"]["rules"]["items"] = {"$ref": f"#/$defs/{name}Rule"}
+        parts[f"{name}Config"] = config
         behaviours["properties"][kind] = {
             "$ref": f"#/$defs/{name}Config",
             "title": behaviour.name.en,
@@ -55,18 +55,18 @@ def schema() -> dict[str, Any]:
 
 
 def _model(name: str) -> type[ConfigModel]:
-    """The model that a definition is of."""
+    """The model of a definition."""
     found: type[ConfigModel] = getattr(site, name, None) or getattr(sequences, name)
     return found
 
 
 def _with_thresholds(part: dict[str, Any], name: str) -> dict[str, Any]:
-    """A copy of a definition whose thresholds are those of one behaviour."""
+    """A copy of a definition with the thresholds of one behaviour."""
     own = copy.deepcopy(part)
-    usual = own["properties"]["thresholds"]
+    general = own["properties"]["thresholds"]
     own["properties"]["thresholds"] = {
         "$ref": f"#/$defs/{name}",
-        "title": usual["title"],
-        "description": usual["description"],
+        "title": general["title"],
+        "description": general["description"],
     }
     return own

@@ -1,4 +1,4 @@
-"""What a site watches for where, for people to compare with what they meant."""
+"""A summary of a site for people: its cameras, zones and lines, and the kinds of events in each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lanewatch.config.site import Camera, Line, Site, Zone
 
 
 def describe(site: Site) -> str:
-    """Lines that say which camera's zones and lines are watched for what, and when."""
+    """Lines with the kinds of events and the times of each camera's zones and lines."""
     return "\n".join(
         [f"{site.name.en} ({site.name.ko}), {site.time_zone}, detector {site.detector.name}", *_lines(site)]
     )

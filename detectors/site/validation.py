@@ -1,4 +1,4 @@
-"""What makes no sense in a site to those who use it: thresholds, rules and URLs that can't do what they are for."""
+"""Validation of a site beyond its fields: thresholds, rules, networks and URLs that cannot work."""
 
 from __future__ import annotations
 
@@ -26,19 +26,17 @@ from models.detection.base import ModelMissingError
 from models.pose import registry as pose_registry
 from streams.sources.url import SourceError, SourceUrl
 
-WAITS = ("dwell_s", "stay_s")
-"""How the names of thresholds end that somebody must stay for without leaving, while the zone's schedule holds."""
-
-
+DWELL_SUFFIXES = ("dwell_s", "stay_s")
+"""Endings of the names of dwell thresholds, which must fit into the zone's schedule."""
 _NETWORKS = ("detector.name", "detector.pose")
 
 
 def validate(path: Path | str) -> tuple[Site | None, list[Problem]]:
-    """Reads a site file and looks for all that is wrong in it.
+    """Reads a site file and finds all its problems.
 
     Returns:
-        The site, None where the file holds none, and the problems in the file's order; the site is fit for use
-        where there are none.
+        The site, or None if the file has none; and the problems in the file's order. Without problems the site is
+        valid.
     """
     file = SiteFile(path)
     if file.site is not None:
@@ -47,26 +45,28 @@ def validate(path: Path | str) -> tuple[Site | None, list[Problem]]:
 
 
 def load(path: Path | str, *, pictures: bool = True) -> Site:
-    """The site that a file describes, fit for use by all that is installed here.
+    """Reads a valid site.
 
     Args:
-        path: the file.
-        pictures: whether its cameras' pictures are looked at; who judges kept detections or other footage needs
+        path: The file.
+        pictures: Whether its cameras' pictures are used. Scoring of archived detections or other recordings needs
             neither their sources nor, before they are loaded, the networks.
 
     Raises:
-        SiteError: with a line for every problem that ``lanewatch check`` would name.
+        SiteError: the file has problems; the message has the lines of ``lanewatch check``.
     """
     site, problems = validate(path)
     if not pictures:
-        problems = [one for one in problems if not one.pointer.endswith(".url") and one.pointer not in _NETWORKS]
+        problems = [
+            problem for problem in problems if not problem.pointer.endswith(".url") and problem.pointer not in _NETWORKS
+        ]
     if problems or site is None:
         raise SiteError(problems)
     return site
 
 
 def findings(site: Site) -> list[Finding]:
-    """What is wrong in a site with its behaviours, their thresholds and rules, its networks and sources."""
+    """The problems of a site's behaviours, thresholds, rules, networks and sources."""
     found = [*_networks(site)]
     found += [finding for number, camera in enumerate(site.cameras) for finding in _source(site, camera, number)]
     found += [
@@ -77,32 +77,32 @@ def findings(site: Site) -> list[Finding]:
     try:
         known = installed()
     except BehaviourError as error:
-        return [*found, Finding(("behaviours",), str(error), "mend that package or uninstall it")]
+        return [*found, Finding(("behaviours",), str(error), "repair that package or uninstall it")]
     for number, composite in enumerate(site.composites):
         if composite.id in known:
-            what = f"{composite.id} is a behaviour's kind, and events are told apart by it"
+            what = f"{composite.id} is the kind of a behaviour"
             found.append(Finding(("composites", number, "id"), what, "choose another id"))
-    for kind, watching in site.behaviours.items():
+    for kind, config in site.behaviours.items():
         at: Location = ("behaviours", kind)
         if kind not in known:
             advice = suggestion(kind, known, none="install one")
-            plug_in = f"; one of another package is there once that is installed (entry point {GROUP})"
+            plug_in = f"; a behaviour of another package must be installed (entry point {GROUP})"
             found.append(Finding(at, f"unknown behaviour {kind}", advice + plug_in))
             continue
-        wrong = [*_values(known[kind], watching, at)]
-        found += wrong
-        if not wrong and watching.enabled:
-            found += _waits(site, known[kind], watching, at)
-            found += _rules(site, known[kind], watching, at)
+        invalid = [*_values(known[kind], config, at)]
+        found += invalid
+        if not invalid and config.enabled:
+            found += _unreachable_dwells(site, known[kind], config, at)
+            found += _useless_rules(site, known[kind], config, at)
     return found
 
 
 def _networks(site: Site) -> Iterator[Finding]:
-    """Networks that are not here: a name that is misspelt, or weights that nobody has carried over."""
-    wanted = site.detector
+    """Missing networks: a misspelt name, or weights that are not on this machine."""
+    config = site.detector
     for pointer, name, others, find in (
-        ("name", wanted.name, detector_registry.known(), detector_registry.find),
-        ("pose", wanted.pose, (pose_registry.BUILT_IN, pose_registry.NONE), pose_registry.find),
+        ("name", config.name, detector_registry.known(), detector_registry.find),
+        ("pose", config.pose, (pose_registry.BUILT_IN, pose_registry.NONE), pose_registry.find),
     ):
         try:
             if name not in others:
@@ -110,14 +110,14 @@ def _networks(site: Site) -> Iterator[Finding]:
                 if not extras.gpu_installed():
                     yield Finding(("detector", pointer), f"{path} needs torch and ultralytics", extras.GPU_HOW)
         except ModelMissingError:
-            advice = "of one of ultralytics' give the path; `lanewatch models` lists what is here"
+            advice = "give the path of an ultralytics model; `lanewatch models` lists the models of this machine"
             what = f"there is no model {name} here"
             yield Finding(("detector", pointer), what, f"{suggestion(name, others, none='')}; {advice}")
 
 
 def _source(site: Site, camera: Camera, number: int) -> Iterator[Finding]:
     at: Location = ("cameras", number, "url")
-    if camera.url == "unknown":  # it was wrong, and has its finding
+    if camera.url == "unknown":  # it was invalid, and has its finding
         return
     try:
         address = SourceUrl.parse(camera.url, time_zone="UTC")
@@ -134,92 +134,96 @@ def _source(site: Site, camera: Camera, number: int) -> Iterator[Finding]:
             yield Finding(at, f"there is no {address.target}", "a path starts from the site file's folder")
 
 
-def _values(behaviour: type[Behaviour[Any]], watching: BehaviourConfig, at: Location) -> Iterator[Finding]:
-    """Thresholds that the behaviour doesn't take."""
-    yield from _invalid(behaviour, watching.thresholds, set(watching.thresholds), (*at, "thresholds"))
-    for number, rule in enumerate(watching.rules):
-        values = watching.thresholds | rule.thresholds
+def _values(behaviour: type[Behaviour[Any]], config: BehaviourConfig, at: Location) -> Iterator[Finding]:
+    """Thresholds that the behaviour does not have, or values out of range."""
+    yield from _invalid(behaviour, config.thresholds, set(config.thresholds), (*at, "thresholds"))
+    for number, rule in enumerate(config.rules):
+        values = config.thresholds | rule.thresholds
         yield from _invalid(behaviour, values, set(rule.thresholds), (*at, "rules", number, "thresholds"))
 
 
 def _invalid(
-    behaviour: type[Behaviour[Any]], values: dict[str, Any], given: set[str], at: Location
+    behaviour: type[Behaviour[Any]], values: dict[str, Any], names: set[str], at: Location
 ) -> Iterator[Finding]:
     try:
         behaviour.Thresholds.model_validate(values)
     except ValidationError as error:
-        mine = [one for one in error.errors(include_url=False) if not one["loc"] or one["loc"][0] in given]
-        yield from error_messages.findings(behaviour.Thresholds, mine, at)
-    for name in sorted(given):
+        errors = [item for item in error.errors(include_url=False) if not item["loc"] or item["loc"][0] in names]
+        yield from error_messages.findings(behaviour.Thresholds, errors, at)
+    for name in sorted(names):
         value = values[name]
         if "score" in name and isinstance(value, int | float) and value >= 1:
             yield Finding((*at, name), f"`{name}` {value:g} can never be reached", "scores are below 1")
         if name == "classes" and isinstance(value, str) and not value.strip():
             yield Finding(
-                (*at, name), "no class is judged, so nothing is ever raised", "name one, or set enabled: false"
+                (*at, name), "no class is evaluated, so no event is ever raised", "name one, or set enabled: false"
             )
 
 
-def _waits(site: Site, behaviour: type[Behaviour[Any]], watching: BehaviourConfig, at: Location) -> Iterator[Finding]:
-    """Waits that no schedule of the zones that they are for is long enough for."""
-    usual = behaviour.Thresholds.model_validate(watching.thresholds).model_dump()
+def _unreachable_dwells(
+    site: Site, behaviour: type[Behaviour[Any]], config: BehaviourConfig, at: Location
+) -> Iterator[Finding]:
+    """Dwell thresholds that are longer than the schedule of their zone."""
+    defaults = behaviour.Thresholds.model_validate(config.thresholds).model_dump()
     for camera in site.cameras:
         for zone in camera.zones:
-            open_s = _window(site, camera, zone.schedule) if _judges(behaviour, zone) else math.inf
-            if open_s == 0:  # said already: it never holds
+            open_s = _longest_time(site, camera, zone.schedule) if _is_evaluated(behaviour, zone) else math.inf
+            if open_s == 0:  # reported already: it never holds
                 continue
-            for place, values in _given(camera, zone, watching, at, usual):
+            for place, values in _dwell_values(camera, zone, config, at, defaults):
                 for name, value in values.items():
-                    if name.endswith(WAITS) and isinstance(value, int | float) and value > open_s:
+                    if name.endswith(DWELL_SUFFIXES) and isinstance(value, int | float) and value > open_s:
                         what = f"`{name}` {value:g} s can never be reached in zone {zone.id} of camera {camera.id}"
                         yield Finding(
                             (*place, name),
                             f"{what}: its schedule {zone.schedule} lasts {open_s:g} s at most",
-                            "shorten the one or lengthen the other",
+                            "shorten the threshold or lengthen the schedule",
                         )
 
 
-def _judges(behaviour: type[Behaviour[Any]], zone: Zone) -> bool:
+def _is_evaluated(behaviour: type[Behaviour[Any]], zone: Zone) -> bool:
     return zone.schedule is not None and zone.kind in behaviour.places
 
 
-def _given(
-    camera: Camera, zone: Zone, watching: BehaviourConfig, at: Location, usual: dict[str, Any]
+def _dwell_values(
+    camera: Camera, zone: Zone, config: BehaviourConfig, at: Location, defaults: dict[str, Any]
 ) -> Iterator[tuple[Location, dict[str, Any]]]:
-    yield (*at, "thresholds"), usual
-    for number, rule in enumerate(watching.rules):
+    yield (*at, "thresholds"), defaults
+    for number, rule in enumerate(config.rules):
         if (not rule.cameras or camera.id in rule.cameras) and (not rule.zones or zone.id in rule.zones):
             yield (*at, "rules", number, "thresholds"), rule.thresholds
 
 
-def _window(site: Site, camera: Camera, *names: str | None) -> float:
-    """For how long schedules hold together at a camera at most, seconds; infinite where one of them is unknown."""
+def _longest_time(site: Site, camera: Camera, *names: str | None) -> float:
+    """The longest time for which all schedules hold at a camera, seconds; infinite if the time zone is unknown."""
     schedules = [site.schedules.get(name, Schedule()) for name in names if name is not None]
     try:
         zone = ZoneInfo(camera.time_zone or site.time_zone)
-    except (ValueError, LookupError, OSError):  # it is none, and has its finding
+    except (ValueError, LookupError, OSError):  # it is invalid, and has its finding
         return math.inf
     return longest_overlap(schedules, zone, camera.latitude, camera.longitude) if schedules else math.inf
 
 
-def _rules(site: Site, behaviour: type[Behaviour[Any]], watching: BehaviourConfig, at: Location) -> Iterator[Finding]:
-    for number, rule in enumerate(watching.rules):
+def _useless_rules(
+    site: Site, behaviour: type[Behaviour[Any]], config: BehaviourConfig, at: Location
+) -> Iterator[Finding]:
+    for number, rule in enumerate(config.rules):
         place: Location = (*at, "rules", number)
-        later = next((n for n in range(number + 1, len(watching.rules)) if _hides(watching.rules[n], rule)), None)
+        later = next((n for n in range(number + 1, len(config.rules)) if _overrides(config.rules[n], rule)), None)
         if later is not None:
             what = f"rule {number + 1} is hidden by rule {later + 1}: of all that match, the last one wins"
             yield Finding(place, what, "put the general rule before the special one")
-        if not _meets(site, rule):
+        if not _can_apply(site, rule):
             what = "the rule never applies: its zones, cameras and schedules have nothing in common"
             yield Finding(place, what, "name zones of those cameras, and a time at which they are watched")
-        applying = behaviour.Thresholds.model_validate(watching.thresholds | rule.thresholds)
-        judged = str(getattr(applying, "classes", "")).split()
-        if judged and rule.classes and not set(judged) & set(rule.classes):
-            what = f"the rule is for {', '.join(rule.classes)}, which `classes` leaves out"
+        applying = behaviour.Thresholds.model_validate(config.thresholds | rule.thresholds)
+        evaluated = str(getattr(applying, "classes", "")).split()
+        if evaluated and rule.classes and not set(evaluated) & set(rule.classes):
+            what = f"the rule is for {', '.join(rule.classes)}, which `classes` omits"
             yield Finding((*place, "classes"), what, "name them in `classes` too, or remove the rule")
 
 
-def _hides(later: ThresholdRule, rule: ThresholdRule) -> bool:
+def _overrides(later: ThresholdRule, rule: ThresholdRule) -> bool:
     return (
         set(rule.thresholds) <= set(later.thresholds)
         and later.schedule in (None, rule.schedule)
@@ -234,8 +238,8 @@ def _hides(later: ThresholdRule, rule: ThresholdRule) -> bool:
     )
 
 
-def _meets(site: Site, rule: ThresholdRule) -> bool:
-    """Whether there is a place and a time for a rule. Broken names count as if there were: they have their finding."""
+def _can_apply(site: Site, rule: ThresholdRule) -> bool:
+    """Whether a rule has a zone and a time. Unknown names count as if it had: they have their finding."""
     if not rule.zones and not rule.cameras and rule.schedule is None:
         return True
     cameras = [camera for camera in site.cameras if not rule.cameras or camera.id in rule.cameras]
@@ -245,7 +249,7 @@ def _meets(site: Site, rule: ThresholdRule) -> bool:
         return True
     if rule.schedule is None or not chosen:
         return bool(chosen) or not rule.zones
-    return any(_window(site, camera, rule.schedule, part.schedule) > 0 for camera, part in chosen)
+    return any(_longest_time(site, camera, rule.schedule, part.schedule) > 0 for camera, part in chosen)
 
 
 def _all_known(site: Site, rule: ThresholdRule) -> bool:

@@ -1,1 +1,1 @@
-"""Networks that find objects in pictures."""
+"""Networks that detect objects in pictures."""

@@ -1,8 +1,7 @@
-"""NanoDet-g, the detector that ships with Lanewatch, on a CPU: OpenVINO's int8, one picture a stream.
+"""NanoDet-g, the bundled detector, on a CPU: OpenVINO in int8, one picture for each stream.
 
-RangiLyu/nanodet, trained on COCO; where the weights come from is written in NOTICE. A batch in one call is slower on
-a CPU than single pictures over as many streams as there are cores; on CUDA it is the other way round
-(``models.detection.nanodet_torch``).
+RangiLyu/nanodet, trained on COCO; NOTICE has the source of the weights. On a CPU, single pictures over as many streams
+as cores are faster than a batch in one call. On CUDA the batch is faster (``models.detection.nanodet_torch``).
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ def load(device: str, score: float) -> ObjectDetector:
     """NanoDet-g on a device: auto, cpu, cuda or cuda:N.
 
     Raises:
-        DeviceMissingError: the device is not here.
+        DeviceMissingError: this machine has no such device.
         ExtraMissingError: the device is a GPU, and torch is not installed.
     """
     chosen = hardware.choose_device(device)
@@ -52,10 +51,10 @@ def load(device: str, score: float) -> ObjectDetector:
 
 
 def load_float32(device: str, score: float) -> ObjectDetector:
-    """NanoDet-g from the float32 weights, to compare the int8 network with. It needs more time on a CPU.
+    """NanoDet-g from the float32 weights, for comparison with the int8 network. It is slower on a CPU.
 
     Raises:
-        DeviceMissingError: the device is not here.
+        DeviceMissingError: this machine has no such device.
     """
     if hardware.choose_device(device) == "cpu":
         return NanoDet(score, weights=FLOAT)
@@ -63,49 +62,49 @@ def load_float32(device: str, score: float) -> ObjectDetector:
 
 
 class NanoDet:
-    """On a CPU. Pictures are resized, looked at and read out in as many threads as keep all streams busy."""
+    """On a CPU, in as many threads as keep all streams busy."""
 
     def __init__(self, score: float = 0.2, *, threads: int | None = None, weights: Path = INT8) -> None:
         """Compiles the network.
 
         Args:
-            score: boxes below it are left out.
-            threads: cores to use; by default all that the process may.
+            score: Boxes below it are left out.
+            threads: Cores to use; all that the process may use if None.
             weights: ``INT8`` or ``FLOAT``.
         """
         self.name = NAME if weights == INT8 else FLOAT_NAME
         settings = {
             "PERFORMANCE_HINT": "THROUGHPUT",
-            # OpenVINO's default on some CPUs is bfloat16: the same picture would get other boxes there
+            # OpenVINO's default on some CPUs is bfloat16, which gives other boxes
             "INFERENCE_PRECISION_HINT": "f32",
             "INFERENCE_NUM_THREADS": threads or hardware.usable_cores(),
-            # Decoding shares the cores: a stream bound to one of them would wait for it.
+            # Decoding shares the cores: a stream that is bound to one core would wait for it.
             "ENABLE_CPU_PINNING": False,
         }
         self._network: Any = cache.network(self.name, build_network, weights, settings)
         self._tensor: Any = offline.openvino().Tensor
         self._score = score
-        self._own = threading.local()
-        # One more than there are streams: while one thread resizes or reads out, the streams have the others' work.
+        self._thread = threading.local()
+        # One more than streams: while one thread resizes or decodes, the other threads feed all streams.
         self._pool = ThreadPoolExecutor(int(self._network.get_property("NUM_STREAMS")) + 1, thread_name_prefix=NAME)
 
     def __call__(self, images: Sequence[Image]) -> list[Boxes]:
-        """See ``ObjectDetector``. Results come in the pictures' order, in whichever they were finished."""
+        """See ``ObjectDetector``."""
         return list(self.stream(images))
 
     def stream(self, images: Sequence[Image]) -> Iterator[Boxes]:
         """See ``StreamingDetector``."""
-        return self._pool.map(self._look, images)
+        return self._pool.map(self._detect, images)
 
-    def _look(self, image: Image) -> Boxes:
-        if not hasattr(self._own, "request"):
+    def _detect(self, image: Image) -> Boxes:
+        if not hasattr(self._thread, "request"):
             self._prepare()
-        cv2.resize(image, (SIDE, SIDE), dst=self._own.input[0], interpolation=cv2.INTER_LINEAR)
-        self._own.request.infer()
-        return decode_head(self._own.head, image.shape[1], image.shape[0], self._score)
+        cv2.resize(image, (SIDE, SIDE), dst=self._thread.input[0], interpolation=cv2.INTER_LINEAR)
+        self._thread.request.infer()
+        return decode_head(self._thread.head, image.shape[1], image.shape[0], self._score)
 
     def _prepare(self) -> None:
-        own = self._own
+        own = self._thread
         own.request = self._network.create_infer_request()
         own.input = own.request.get_input_tensor().data
         own.head = np.zeros((PLACES, CHANNELS), np.float32)

@@ -1,4 +1,4 @@
-"""The network of NanoDet-g: its weights, its classes, and how its head is read out."""
+"""The network of NanoDet-g: its weights, its classes, and the decoding of its head."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from models import offline
 from models.detection.base import Boxes
 
 NAME: Final = "nanodet-g"
-SIDE: Final = 416  # of the network's input, pixels; pictures are resized to it whatever their proportions
+SIDE: Final = 416  # of the network's input, pixels; pictures are resized to it without keeping their proportions
 STRIDES: Final = (8, 16, 32)
-CHANNELS: Final = 124  # of the head at each place: COCO's 80 classes, then four sides by 11 steps of distance
+CHANNELS: Final = 124  # of the head at each cell: COCO's 80 classes, then four sides by 11 steps of distance
 PLACES: Final = sum((SIDE // stride) ** 2 for stride in STRIDES)
 
 _WEIGHTS: Final = Path(__file__).parents[1] / "weights"
@@ -44,8 +44,8 @@ _STEPS: Final = np.arange((CHANNELS - _COCO_CLASSES) // _SIDES, dtype=np.float32
 def build_network(weights: Path) -> Any:
     """The network for one picture, as an OpenVINO model, up to its three raw head maps, (1, H, W, ``CHANNELS``) each.
 
-    The graph's own sigmoid, softmax and sorting of all 3549 places cost 11 % of its time; ``decode_head`` does them for
-    the few places where something is.
+    The graph's own sigmoid, softmax and sorting of all 3549 cells take 11 % of its time. ``decode_head`` computes them
+    for the few cells with an object.
     """
     openvino = offline.openvino()
     model = openvino.Core().read_model(weights)
@@ -62,10 +62,10 @@ def decode_head(head: Float32, width: int, height: int, score: float) -> Boxes:
 
     Args:
         head: (``PLACES``, C) raw values: the last 44 columns are the distances' logits, C - 44 the classes', either
-            COCO's 80 or only those that have a label here.
-        width: of the picture, pixels.
-        height: of the picture, pixels.
-        score: boxes below it are left out.
+            COCO's 80 or only those of ``records.LABELS``.
+        width: Of the picture, pixels.
+        height: Of the picture, pixels.
+        score: Boxes below it are left out.
     """
     count = head.shape[1] - _SIDES * len(_STEPS)
     logits = head[:, _CLASSES] if count == _COCO_CLASSES else head[:, :count]
@@ -78,11 +78,11 @@ def decode_head(head: Float32, width: int, height: int, score: float) -> Boxes:
     distances = (weights @ _STEPS) / weights.sum(axis=2) * _STRIDE_AT[rows]
     corners = np.concatenate((_CENTRES[rows] - distances[:, :2], _CENTRES[rows] + distances[:, 2:]), axis=1)
     scale = np.array((width, height, width, height), np.float32) / SIDE
-    seen = Boxes((corners * scale).astype(np.float32), scores.astype(np.float32), _LABEL_OF[best])
-    return seen.inside(width, height).distinct()
+    boxes = Boxes((corners * scale).astype(np.float32), scores.astype(np.float32), _LABEL_OF[best])
+    return boxes.inside(width, height).distinct()
 
 
-def _places() -> tuple[Float32, Float32]:
+def _cells() -> tuple[Float32, Float32]:
     centres, strides = [], []
     for stride in STRIDES:
         at = (np.arange(SIDE // stride, dtype=np.float32) + 0.5) * stride
@@ -91,4 +91,4 @@ def _places() -> tuple[Float32, Float32]:
     return np.concatenate(centres), np.concatenate(strides)
 
 
-_CENTRES, _STRIDE_AT = _places()
+_CENTRES, _STRIDE_AT = _cells()

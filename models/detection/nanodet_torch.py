@@ -39,12 +39,12 @@ class NanoDetTorch:
 
     def __call__(self, images: Sequence[Image]) -> list[Boxes]:
         """See ``ObjectDetector``."""
-        seen: list[Boxes] = []
+        boxes: list[Boxes] = []
         for begin in range(0, len(images), _BATCH):
-            seen += self._look(images[begin : begin + _BATCH])
-        return seen
+            boxes += self._detect(images[begin : begin + _BATCH])
+        return boxes
 
-    def _look(self, images: Sequence[Image]) -> list[Boxes]:
+    def _detect(self, images: Sequence[Image]) -> list[Boxes]:
         size = (nanodet_network.SIDE, nanodet_network.SIDE)
         pixels = np.stack([cv2.resize(image, size, interpolation=cv2.INTER_LINEAR) for image in images])
         with torch.inference_mode():
@@ -63,10 +63,10 @@ class Graph(torch.nn.Module):
         """Reads the operators and keeps the constants as buffers.
 
         Args:
-            model: an ``openvino.Model`` with one input, whose first axis is the pictures.
+            model: An ``openvino.Model`` with one input, whose first axis is the pictures.
 
         Raises:
-            NotImplementedError: the model has an operator that is not in the table.
+            NotImplementedError: the model has an operator that is not in ``_OPERATORS``.
         """
         super().__init__()
         offline.openvino()
@@ -131,7 +131,7 @@ _OPERATORS: Final[dict[str, Operator]] = {
     "Subtract": lambda _, inputs: inputs[0] - inputs[1],
     "Multiply": lambda _, inputs: inputs[0] * inputs[1],
     "Concat": lambda attributes, inputs: torch.cat(list(inputs), dim=attributes["axis"]),
-    "Convert": lambda _, inputs: inputs[0],  # pixels come in the precision that the constants have
+    "Convert": lambda _, inputs: inputs[0],  # pixels have the precision of the constants already
     "Convolution": _convolution,
     "Interpolate": _interpolate,
     "MaxPool": lambda attributes, inputs: functional.max_pool2d(inputs[0], attributes["kernel"], attributes["strides"]),

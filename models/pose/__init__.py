@@ -1,1 +1,1 @@
-"""Networks that find a person's joints."""
+"""Networks that estimate a person's keypoints."""

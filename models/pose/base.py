@@ -1,4 +1,4 @@
-"""What a pose estimator is: a picture and people's boxes in, their joints out."""
+"""The protocol of pose estimators: a picture and people's boxes in, their keypoints out."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ POINTS: Final = 17
 SHOULDERS: Final = (5, 6)
 HIPS: Final = (11, 12)
 ANKLES: Final = (15, 16)
-"""Rows of the points that are asked for; the person's left before the right."""
+"""Rows of the keypoints that behaviours use; the person's left before the right."""
 
 
 class PoseEstimator(Protocol):
-    """A picture and people's boxes in, their joints out; may be called from several threads at once."""
+    """A picture and people's boxes in, their keypoints out. Thread-safe."""
 
     @property
     def name(self) -> str:
-        """Which network it is."""
+        """The network's name."""
         ...
 
     def __call__(self, image: Image, boxes: Float32) -> Float32:
-        """The joints of the person in each box.
+        """The keypoints of the person in each box.
 
         Args:
             image: (H, W, 3) uint8, BGR.
             boxes: (N, 4) xyxy, pixels of the image.
 
         Returns:
-            (N, 17, 3) float32: x and y in pixels of the image, and a score in [0, 1]; points that the estimator only
-            guesses, such as those out of the picture, have low scores.
+            (N, 17, 3) float32: x and y in pixels of the image, and a score in [0, 1]; keypoints that
+            are only guessed, such as those outside of the picture, have low scores.
         """
         ...

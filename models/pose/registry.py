@@ -1,4 +1,4 @@
-"""Where somebody's joints are: 17 points in COCO's order, for the few boxes that look odd by themselves."""
+"""Loads pose estimators by name: built in, or an ultralytics model's file."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def load(name: str, device: str = "auto") -> PoseEstimator | None:
         device: auto, cpu, cuda or cuda:N, for an ultralytics model.
 
     Raises:
-        models.detection.base.ModelMissingError: there is no such model, and how to get it.
-        models.hardware.DeviceMissingError: the device is not here.
+        models.detection.base.ModelMissingError: there is no such model; the message explains how to get it.
+        models.hardware.DeviceMissingError: this machine has no such device.
     """
     if name == NONE:
         return None
@@ -37,7 +37,7 @@ def load(name: str, device: str = "auto") -> PoseEstimator | None:
 
 
 def find(name: str) -> Path:
-    """The ultralytics pose model of that path or name.
+    """The ultralytics pose model of a path or name.
 
     Raises:
         models.detection.base.ModelMissingError: there is none.

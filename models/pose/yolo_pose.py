@@ -1,6 +1,6 @@
 """Any ultralytics pose model, such as yolo11n-pose.pt, as a pose estimator: for GPUs, where a batch of crops is cheap.
 
-Ultralytics is AGPL-3.0: NOTICE says what that means for a city.
+Ultralytics is AGPL-3.0: NOTICE says what that means for an operator.
 """
 
 from __future__ import annotations
@@ -17,31 +17,30 @@ from models.detection.base import ModelMissingError
 from models.pose.base import POINTS, PoseEstimator
 
 MARGIN: Final = 1.25
-"""Side of the crop over the box's longer side; the model looks for the person in it by itself."""
+"""Side of the crop over the box's longer side; the model finds the person in it."""
 SIDE: Final = 256
 """Of the network's input, pixels: one person fills it."""
 
 
 def load(path: Path, device: str) -> PoseEstimator:
-    """The model of that file or folder.
+    """Loads the model of a file or folder.
 
     Raises:
-        ModelMissingError: it is no pose model that ultralytics can load here.
-        DeviceMissingError: the device is not here.
+        ModelMissingError: it is no pose model, or ultralytics cannot load it here.
+        DeviceMissingError: this machine has no such device.
     """
     return YoloPose(path, hardware.choose_device(device))
 
 
 class YoloPose:
-    """One model on one device. Calls from several threads take turns: ultralytics keeps a call's state in itself."""
+    """One model on one device. A lock serialises calls: ultralytics holds a call's state in the model."""
 
     def __init__(self, path: Path, device: str) -> None:
         self.name = path.name
         self._device = device
-        self._turn = threading.Lock()
-        ultralytics = offline.ultralytics()
+        self._lock = threading.Lock()
         try:
-            self._model = ultralytics.YOLO(str(path), **({} if path.suffix == ".pt" else {"task": "pose"}))
+            self._model = offline.yolo(path, "pose")
             points = self._predict([np.zeros((SIDE, SIDE, 3), np.uint8)])[0].keypoints
         except Exception as error:
             raise ModelMissingError(
@@ -51,12 +50,12 @@ class YoloPose:
             raise ModelMissingError(f"{path} gives no {POINTS} keypoints: it is no pose model of people")
 
     def __call__(self, image: Image, boxes: Float32) -> Float32:
-        """See ``PoseEstimator``. The surest person in a crop is taken; zeros where there is none."""
+        """See ``PoseEstimator``. Of a crop's people the one of the highest score is used; zeros if there is none."""
         poses = np.zeros((len(boxes), POINTS, 3), np.float32)
         if not len(boxes):
             return poses
         crops, corners = zip(*(_crop(image, box) for box in boxes.tolist()), strict=True)
-        with self._turn:
+        with self._lock:
             results = self._predict(list(crops))
         for pose, result, corner in zip(poses, results, corners, strict=True):
             if len(result.boxes):

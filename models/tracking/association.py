@@ -1,4 +1,4 @@
-"""Which box goes to which track, and who goes on as whom: one record's work for the tracker, compiled."""
+"""The compiled work of the tracker at one record: boxes are assigned to tracks, and lost tracks are re-linked."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from models.tracking.motion_model import (
     BORN_Y,
     COLUMNS,
     CONFIRMED,
-    HIDDEN,
     HITS,
     LABEL,
     LAST_X,
     LAST_Y,
     LEAVING,
     NOISE,
+    OCCLUDED,
     PXX,
     SCALE,
     SEEN_AT,
@@ -46,33 +46,35 @@ from models.tracking.motion_model import (
     scale,
 )
 
-BLIND_S: Final = 0.5  # the gate stops growing after so long unseen: who runs is not hidden for long
-WEAK_REACH: Final = 0.1  # body heights that a weak box may lie off: NanoDet has 20 false boxes of .1-.2 in a frame
-SIZE_RANGE: Final = 0.5  # log of scales that may differ
-LOOK_COST: Final = 20.0  # of looks without any likeness
-LIKE: Final = 0.87  # one person's mean likeness after half a second; taken where a box or track has no look
-COST_LIMIT: Final = 8.0  # four standard deviations of place
-BESIDE: Final = 0.1  # of a box's height that may lie between it and who hides it
-COVERED: Final = 0.5  # share of a box inside another one from which it starts nobody
-UNKNOWN_HITS: Final = 3  # that confirm what has no name: leaves and rain move too
-RELINK_REACH: Final = 1.0  # body heights between the end of a track and the start of one that goes on from it
-RELINK_LIKE: Final = 0.8
-LOOK_S: Final = 2.0  # time constant of the look
+GATE_GROWTH_S: Final = 0.5  # the gate stops growing after this time unseen: a runner is not occluded for long
+WEAK_REACH: Final = (
+    0.1  # body heights; a weak box must be so near, since NanoDet has 20 false boxes of .1-.2 in a frame
+)
+SIZE_RANGE: Final = 0.5  # largest difference of the scales' logarithms
+APPEARANCE_COST: Final = 20.0  # of appearances without any similarity
+SAME_SIMILARITY: Final = 0.87  # one person's mean after half a second; used for a box or track without an appearance
+COST_LIMIT: Final = 8.0  # four standard deviations of position
+OCCLUDER_GAP: Final = 0.1  # share of a box's height; the largest gap between it and its occluder
+COVERED: Final = 0.5  # a box that lies in another one with this share starts no track
+UNNAMED_HITS: Final = 3  # that confirm an unnamed track: leaves and rain move too
+RELINK_REACH: Final = 1.0  # body heights between the end of a track and the start of its continuation
+RELINK_SIMILARITY: Final = 0.8
+APPEARANCE_S: Final = 2.0  # time constant of the appearance
 
 
 @compiled
 def appearance_similarity(a: Any, b: Any) -> float:
-    """``models.appearance.similarity`` of two looks; ``LIKE``, which speaks for and against none, where one says nothing."""
+    """``models.appearance.similarity`` of two descriptors; the neutral ``SAME_SIMILARITY`` if one is empty."""
     both, ones, others = 0.0, 0.0, 0.0
     for k in range(min(len(a), len(b))):
         both += float(a[k]) * float(b[k])
         ones += float(a[k]) * float(a[k])
         others += float(b[k]) * float(b[k])
-    return both / float(np.sqrt(ones * others)) if ones > 0 and others > 0 else LIKE
+    return both / float(np.sqrt(ones * others)) if ones > 0 and others > 0 else SAME_SIMILARITY
 
 
 @compiled
-def covered(a: Float64, b: Float64) -> float:
+def share_inside(a: Float64, b: Float64) -> float:
     """The share of box ``a`` that lies in box ``b``."""
     width = min(a[2], b[2]) - max(a[0], b[0])
     height = min(a[3], b[3]) - max(a[1], b[1])
@@ -80,37 +82,43 @@ def covered(a: Float64, b: Float64) -> float:
 
 
 @compiled
-def below(box: Float64, nearer: Float64) -> float:
-    """The share of a box's width under which another one goes on, which stands nearer to the camera."""
-    if nearer[3] <= box[3] or nearer[1] > box[3] + BESIDE * (box[3] - box[1]):
+def occluded_share(box: Float64, nearer: Float64) -> float:
+    """The share of a box's width that a box nearer to the camera may hide from below."""
+    if nearer[3] <= box[3] or nearer[1] > box[3] + OCCLUDER_GAP * (box[3] - box[1]):
         return 0.0
     return float(max(min(box[2], nearer[2]) - max(box[0], nearer[0]), 0.0) / (box[2] - box[0]))
 
 
 @compiled
-def usable(box: Float64, score: float) -> bool:
-    """Whether a box has a place and a size. NaN compares false, and infinite boxes have infinite sizes."""
+def is_valid_box(box: Float64, score: float) -> bool:
+    """Whether a box has a position and a size. NaN compares false, and infinite boxes have infinite sizes."""
     sized = 1 <= box[2] - box[0] < 1e6 and 1 <= box[3] - box[1] < 1e6
     return bool(sized and abs(box[0]) < 1e6 and abs(box[1]) < 1e6 and 0 <= score <= 1)
 
 
 @compiled
 def compatible_classes(limits: TrackerLimits, label: float, other: float) -> bool:
-    """Whether two labels can be of one thing."""
+    """Whether two labels may belong to one object."""
     group, another = limits.groups[int(label)], limits.groups[int(other)]
     return bool(group == another or group == 0 or another == 0)
 
 
 @compiled
-def assignment_cost(row: Float64, look: Float32, boxes: BoxArrays, n: int, hidden: float, reach: float) -> float:
-    """What it costs a track to take a box, or ``FAR``: place (half of Mahalanobis' square), size and look."""
+def assignment_cost(
+    row: Float64, appearance: Float32, boxes: BoxArrays, n: int, occluded: float, reach: float
+) -> float:
+    """The cost of a box for a track: position (half the squared Mahalanobis distance), size, appearance; or ``FAR``."""
     box = boxes.xyxy[n]
-    away = np.hypot((box[0] + box[2]) / 2 - row[X], foot_y(row, box, hidden) - row[Y]) / row[SCALE]
+    distance = np.hypot((box[0] + box[2]) / 2 - row[X], foot_y(row, box, occluded) - row[Y]) / row[SCALE]
     size = abs(np.log(scale(box[2] - box[0], box[3] - box[1]) / row[SCALE]))
-    if away > reach or size > SIZE_RANGE:
+    if distance > reach or size > SIZE_RANGE:
         return FAR
-    place = away * away / (row[PXX] + NOISE * NOISE) / 2
-    return float(place + (size / SIZE_RANGE) ** 2 + LOOK_COST * (1 - appearance_similarity(look, boxes.appearance[n])))
+    place = distance * distance / (row[PXX] + NOISE * NOISE) / 2
+    return float(
+        place
+        + (size / SIZE_RANGE) ** 2
+        + APPEARANCE_COST * (1 - appearance_similarity(appearance, boxes.appearance[n]))
+    )
 
 
 @compiled
@@ -120,71 +128,81 @@ def match(
     strong: bool,
     rows: TrackArrays,
     boxes: BoxArrays,
-    free: Bool,
-    hidden: Float64,
-    found: Int64,
+    unassigned: Bool,
+    occluded: Float64,
+    matched_boxes: Int64,
 ) -> None:
-    """One pass: gives boxes that are free to tracks that have none, all the strong ones or all the weak."""
-    cost = np.full((len(rows.ids), len(free)), FAR)
-    some = False
+    """One pass of assignment, for all strong boxes or all weak ones, and the tracks that have no box yet."""
+    cost = np.full((len(rows.ids), len(unassigned)), FAR)
+    has_candidate = False
     for t in range(len(rows.ids)):
         row = rows.motion[t]
-        lively = row[CONFIRMED] > 0 and row[STRONG_S] - passed <= limits.weak_s
-        wide = limits.speed * min(row[SINCE_S], max(passed, BLIND_S)) + 3 * NOISE
-        for n in range(len(free)):
+        allows_weak = row[CONFIRMED] > 0 and row[STRONG_S] - passed <= limits.weak_s
+        reach_scales = limits.speed * min(row[SINCE_S], max(passed, GATE_GROWTH_S)) + 3 * NOISE
+        for n in range(len(unassigned)):
             other = int(boxes.labels[n])
-            if found[t] >= 0 or not free[n] or strong != (other > 0 and boxes.scores[n] >= limits.start_score):
+            if (
+                matched_boxes[t] >= 0
+                or not unassigned[n]
+                or strong != (other > 0 and boxes.scores[n] >= limits.start_score)
+            ):
                 continue
             if not compatible_classes(limits, row[LABEL], other):
                 continue
             unnamed = row[LABEL] == 0 and other == 0
-            if strong or unnamed or lively:
+            if strong or unnamed or allows_weak:
                 cost[t, n] = assignment_cost(
-                    row, rows.appearance[t], boxes, n, hidden[n], wide if strong or unnamed else WEAK_REACH
+                    row, rows.appearance[t], boxes, n, occluded[n], reach_scales if strong or unnamed else WEAK_REACH
                 )
-                some = some or cost[t, n] < COST_LIMIT
-    if some:
-        given = assign(cost, COST_LIMIT)
+                has_candidate = has_candidate or cost[t, n] < COST_LIMIT
+    if has_candidate:
+        assigned = assign(cost, COST_LIMIT)
         for t in range(len(rows.ids)):
-            if given[t] >= 0:
-                found[t] = given[t]
-                free[given[t]] = False
+            if assigned[t] >= 0:
+                matched_boxes[t] = assigned[t]
+                unassigned[assigned[t]] = False
 
 
 @compiled
-def take(limits: TrackerLimits, now: float, rows: TrackArrays, t: int, boxes: BoxArrays, n: int, hidden: float) -> bool:
-    """Gives track ``t`` its box ``n``; true where that confirmed it."""
-    row, look, label = rows.motion[t], rows.appearance[t], int(boxes.labels[n])
-    if hidden <= HIDDEN and (label or row[LABEL] == 0):
-        renew = np.float32(0.5 if row[HITS] < 2 else 1 - np.exp(-row[SINCE_S] / LOOK_S))
-        for k in range(len(look)):
-            look[k] += renew * (np.float32(boxes.appearance[n, k]) - look[k])
-    correct(limits, now, row, boxes, n, hidden)
+def update_track(
+    limits: TrackerLimits, now: float, rows: TrackArrays, t: int, boxes: BoxArrays, n: int, occluded: float
+) -> bool:
+    """Updates track ``t`` with its box ``n``; True if that confirmed it."""
+    row, appearance, label = rows.motion[t], rows.appearance[t], int(boxes.labels[n])
+    if occluded <= OCCLUDED and (label or row[LABEL] == 0):
+        renew = np.float32(0.5 if row[HITS] < 2 else 1 - np.exp(-row[SINCE_S] / APPEARANCE_S))
+        for k in range(len(appearance)):
+            appearance[k] += renew * (np.float32(boxes.appearance[n, k]) - appearance[k])
+    correct(limits, now, row, boxes, n, occluded)
     rows.votes[t, label] += boxes.scores[n]
     choose_label(row, rows.votes[t])
-    if row[CONFIRMED] or row[HITS] < (2 if row[LABEL] else UNKNOWN_HITS):
+    if row[CONFIRMED] or row[HITS] < (2 if row[LABEL] else UNNAMED_HITS):
         return False
     row[CONFIRMED] = 1
     return True
 
 
 @compiled
-def relink(limits: TrackerLimits, rows: TrackArrays, t: int, found: Int64) -> None:
-    """Lets a newly confirmed track go on as a lost one, if one ended near where it began and looked alike."""
+def relink(limits: TrackerLimits, rows: TrackArrays, t: int, matched_boxes: Int64) -> None:
+    """Lets a newly confirmed track continue a lost one that ended near its start and has a similar appearance."""
     row = rows.motion[t]
     best, least = -1, FAR
     for o in range(len(rows.ids)):
         other = rows.motion[o]
-        if found[o] >= 0 or not other[CONFIRMED] or other[HITS] == 0 or other[LEAVING] or row[BORN_BORDER]:
+        if matched_boxes[o] >= 0 or not other[CONFIRMED] or other[HITS] == 0 or other[LEAVING] or row[BORN_BORDER]:
             continue
         if other[SEEN_AT] >= row[BORN_AT] or not compatible_classes(limits, row[LABEL], other[LABEL]):
             continue
-        away = np.hypot(row[BORN_X] - other[LAST_X], row[BORN_Y] - other[LAST_Y]) / other[SCALE]
-        like = appearance_similarity(rows.appearance[o], rows.appearance[t])
-        if away > RELINK_REACH or like < RELINK_LIKE or abs(np.log(row[SCALE] / other[SCALE])) > SIZE_RANGE:
+        distance = np.hypot(row[BORN_X] - other[LAST_X], row[BORN_Y] - other[LAST_Y]) / other[SCALE]
+        similarity = appearance_similarity(rows.appearance[o], rows.appearance[t])
+        if (
+            distance > RELINK_REACH
+            or similarity < RELINK_SIMILARITY
+            or abs(np.log(row[SCALE] / other[SCALE])) > SIZE_RANGE
+        ):
             continue
-        if away + 5 * (1 - like) < least:
-            best, least = o, away + 5 * (1 - like)
+        if distance + 5 * (1 - similarity) < least:
+            best, least = o, distance + 5 * (1 - similarity)
     if best >= 0:
         other = rows.motion[best]
         rows.ids[t] = rows.ids[best]
@@ -198,70 +216,76 @@ def relink(limits: TrackerLimits, rows: TrackArrays, t: int, found: Int64) -> No
 
 @compiled
 def associate(
-    limits: TrackerLimits, now: float, passed: float, rows: TrackArrays, boxes: BoxArrays, free: Bool, found: Int64
+    limits: TrackerLimits,
+    now: float,
+    passed: float,
+    rows: TrackArrays,
+    boxes: BoxArrays,
+    unassigned: Bool,
+    matched_boxes: Int64,
 ) -> None:
-    """One look: writes each track's box to ``found``, and which boxes nobody took to ``free``."""
-    hidden = np.zeros(len(free))
-    for n in range(len(free)):
+    """Assigns one frame's boxes: writes each track's box to ``matched_boxes`` and the free boxes to ``unassigned``."""
+    occluded = np.zeros(len(unassigned))
+    for n in range(len(unassigned)):
         box, score = boxes.xyxy[n], boxes.scores[n]
-        free[n] = usable(box, score) and (boxes.labels[n] == 0 or score >= limits.keep_score)
-        for m in range(len(free)):
+        unassigned[n] = is_valid_box(box, score) and (boxes.labels[n] == 0 or score >= limits.keep_score)
+        for m in range(len(unassigned)):
             nearer = boxes.xyxy[m]
-            if free[n] and boxes.scores[m] >= 0.8 * limits.start_score and usable(nearer, 0.0):
-                hidden[n] = max(hidden[n], below(box, nearer))
+            if unassigned[n] and boxes.scores[m] >= 0.8 * limits.start_score and is_valid_box(nearer, 0.0):
+                occluded[n] = max(occluded[n], occluded_share(box, nearer))
     for strong in (True, False):
-        match(limits, passed, strong, rows, boxes, free, hidden, found)
-    for t in range(len(found)):
-        if found[t] < 0:
+        match(limits, passed, strong, rows, boxes, unassigned, occluded, matched_boxes)
+    for t in range(len(matched_boxes)):
+        if matched_boxes[t] < 0:
             rows.motion[t, UNSEEN_S] += passed
             rows.motion[t, LEAVING] = rows.motion[t, LEAVING] or is_leaving(rows.motion[t], boxes)
-        elif take(limits, now, rows, t, boxes, found[t], hidden[found[t]]):
-            relink(limits, rows, t, found)
+        elif update_track(limits, now, rows, t, boxes, matched_boxes[t], occluded[matched_boxes[t]]):
+            relink(limits, rows, t, matched_boxes)
 
 
 @compiled
-def starts_track(limits: TrackerLimits, boxes: BoxArrays, n: int, free: Bool) -> bool:
-    """Whether a box that nobody took starts a track: it is strong, or has no name, and is no part of another."""
+def starts_track(limits: TrackerLimits, boxes: BoxArrays, n: int, unassigned: Bool) -> bool:
+    """Whether an unassigned box starts a track: it is strong or unnamed, and not part of another box."""
     label, score = int(boxes.labels[n]), boxes.scores[n]
-    if not free[n] or (label and score < limits.start_score):
+    if not unassigned[n] or (label and score < limits.start_score):
         return False
-    for m in range(len(free)):
+    for m in range(len(unassigned)):
         other = int(boxes.labels[m])
-        if m == n or (label and limits.groups[other] != limits.groups[label]) or not usable(boxes.xyxy[m], 0.0):
+        if m == n or (label and limits.groups[other] != limits.groups[label]) or not is_valid_box(boxes.xyxy[m], 0.0):
             continue
-        ahead = not free[m] or boxes.scores[m] > score or (boxes.scores[m] == score and m < n)
-        if ahead and boxes.scores[m] >= limits.keep_score and covered(boxes.xyxy[n], boxes.xyxy[m]) > COVERED:
+        ahead = not unassigned[m] or boxes.scores[m] > score or (boxes.scores[m] == score and m < n)
+        if ahead and boxes.scores[m] >= limits.keep_score and share_inside(boxes.xyxy[n], boxes.xyxy[m]) > COVERED:
             return False
     return True
 
 
 @compiled
-def gather_tracks(rows: TrackArrays, chosen: Int64, found: Int64, births: Int64) -> tuple[TrackArrays, Int64]:
-    """The chosen tracks in their order, and empty rows for births after them."""
-    total, labels, k = len(chosen) + len(births), rows.votes.shape[1], rows.appearance.shape[1]
-    ids, boxes, look = np.zeros(total, np.int64), np.zeros(total, np.int64), np.zeros((total, k), np.float32)
-    after = TrackArrays(ids, np.zeros((total, COLUMNS)), np.zeros((total, labels)), look)
-    for i in range(len(chosen)):
-        t = chosen[i]
-        ids[i], boxes[i] = rows.ids[t], found[t]
+def gather_tracks(rows: TrackArrays, kept: Int64, matched_boxes: Int64, new_boxes: Int64) -> tuple[TrackArrays, Int64]:
+    """The kept tracks in their order, and empty rows for new_boxes after them."""
+    total, labels, k = len(kept) + len(new_boxes), rows.votes.shape[1], rows.appearance.shape[1]
+    ids, boxes, appearance = np.zeros(total, np.int64), np.zeros(total, np.int64), np.zeros((total, k), np.float32)
+    after = TrackArrays(ids, np.zeros((total, COLUMNS)), np.zeros((total, labels)), appearance)
+    for i in range(len(kept)):
+        t = kept[i]
+        ids[i], boxes[i] = rows.ids[t], matched_boxes[t]
         for c in range(COLUMNS):
             after.motion[i, c] = rows.motion[t, c]
         for c in range(labels):
             after.votes[i, c] = rows.votes[t, c]
         for c in range(k):
-            look[i, c] = rows.appearance[t, c]
+            appearance[i, c] = rows.appearance[t, c]
     return after, boxes
 
 
 @compiled
 def visible_tracks(limits: TrackerLimits, motion: Float64) -> Int64:
-    """The places of the tracks that are alive."""
-    places, count = np.zeros(len(motion), np.int64), 0
+    """The indices of the tracks that are alive."""
+    indices, count = np.zeros(len(motion), np.int64), 0
     for t in range(len(motion)):
         if is_alive(limits, motion[t]):
-            places[count] = t
+            indices[count] = t
             count += 1
-    return places[:count]
+    return indices[:count]
 
 
 Result = tuple[Int64, Float64, Float64, Float32, Int64, Int64]
@@ -269,7 +293,7 @@ Result = tuple[Int64, Float64, Float64, Float32, Int64, Int64]
 
 def _step(sources: int) -> Callable[..., Result]:
     @compiled_cached
-    def step(  # plain numbers and arrays go in and come out: named tuples on the way cost as much as all the arithmetic
+    def step(  # plain numbers and arrays: named tuples as arguments cost as much as all the arithmetic
         start_score: float,
         keep_score: float,
         weak_s: float,
@@ -280,47 +304,47 @@ def _step(sources: int) -> Callable[..., Result]:
         groups: Int64,
         now: float,
         passed: float,
-        looked: bool,
+        has_frame: bool,
         next_id: int,
         ids: Int64,
         motion: Float64,
         votes: Float64,
-        look: Float32,
+        appearance: Float32,
         xyxy: Float64,
         scores: Float64,
         labels: UInt8,
-        looks: UInt8,
+        appearances: UInt8,
         width: float,
         height: float,
     ) -> Result:
-        """One record: the tracks after it, by rising id, the box of each or -1, and the places of those alive."""
-        assert sources  # so that it belongs to the kernel's key on disk
+        """The tracks after a record, by rising id, the box of each or -1, and the indices of those alive."""
+        assert sources  # so that the kernel's key on disk depends on it
         limits = TrackerLimits(start_score, keep_score, weak_s, speed, lost_s, foot_s, coast_s, groups)
-        boxes = BoxArrays(xyxy, scores, labels, looks, width, height)
-        rows = TrackArrays(ids.copy(), motion.copy(), votes.copy(), look.copy())
+        boxes = BoxArrays(xyxy, scores, labels, appearances, width, height)
+        rows = TrackArrays(ids.copy(), motion.copy(), votes.copy(), appearance.copy())
         predict(rows.motion, passed)
-        free, found = np.zeros(len(boxes.scores), np.bool_), np.full(len(rows.ids), -1)
-        if looked:
-            associate(limits, now, passed, rows, boxes, free, found)
-        chosen, old = np.zeros(len(rows.ids), np.int64), 0
+        unassigned, matched_boxes = np.zeros(len(boxes.scores), np.bool_), np.full(len(rows.ids), -1)
+        if has_frame:
+            associate(limits, now, passed, rows, boxes, unassigned, matched_boxes)
+        kept, kept_count = np.zeros(len(rows.ids), np.int64), 0
         for t in range(len(rows.ids)):
             if is_remembered(limits, rows.motion[t]):
-                at = old
-                while at and rows.ids[chosen[at - 1]] > rows.ids[t]:  # a re-linked track has gone back to its older id
-                    chosen[at] = chosen[at - 1]
+                at = kept_count
+                while at and rows.ids[kept[at - 1]] > rows.ids[t]:  # a re-linked track has its older id again
+                    kept[at] = kept[at - 1]
                     at -= 1
-                chosen[at] = t
-                old += 1
-        births, born = np.zeros(len(free), np.int64), 0
-        for n in range(len(free)):
-            if starts_track(limits, boxes, n, free):
-                births[born] = n
-                born += 1
-        after, taken = gather_tracks(rows, chosen[:old], found, births[:born])
-        for i in range(born):
-            after.ids[old + i], taken[old + i] = next_id + i, births[i]
-            begin(now, after, old + i, boxes, births[i])
-        return after.ids, after.motion, after.votes, after.appearance, taken, visible_tracks(limits, after.motion)
+                kept[at] = t
+                kept_count += 1
+        new_boxes, new_count = np.zeros(len(unassigned), np.int64), 0
+        for n in range(len(unassigned)):
+            if starts_track(limits, boxes, n, unassigned):
+                new_boxes[new_count] = n
+                new_count += 1
+        after, track_boxes = gather_tracks(rows, kept[:kept_count], matched_boxes, new_boxes[:new_count])
+        for i in range(new_count):
+            after.ids[kept_count + i], track_boxes[kept_count + i] = next_id + i, new_boxes[i]
+            begin(now, after, kept_count + i, boxes, new_boxes[i])
+        return after.ids, after.motion, after.votes, after.appearance, track_boxes, visible_tracks(limits, after.motion)
 
     return step
 

@@ -1,4 +1,4 @@
-"""Compiled arithmetic: machine code that is kept on disk where it can be, and made anew when its source changes."""
+"""Compiled functions: machine code that is cached on disk, and compiled anew when its source changes."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ _config: Any = numba.config
 F = TypeVar("F", bound=Callable[..., Any])
 
 SOURCES: Final = ("jit.py", "assignment.py", "motion_model.py", "association.py")
-"""The modules whose functions end up in the kernel that is kept on disk."""
+"""The modules whose functions become part of the cached kernel."""
 
 
 def compiled(function: F) -> F:
-    """Compiles a part of a kernel, for this process only: parts are not wanted where the whole comes from disk."""
+    """Compiles a part of a kernel, for this process only: the whole kernel is cached, not its parts."""
     return cast(F, njit(error_model="numpy")(function))
 
 
 def compiled_cached(function: F) -> F:
-    """Compiles a whole kernel and keeps it on disk; in this process only where no folder for it can be written.
+    """Compiles a whole kernel and caches it on disk, or for this process only if no folder is writable.
 
-    The folder is ``NUMBA_CACHE_DIR`` if that is set, else Lanewatch's own, else what numba finds.
+    The folder is ``NUMBA_CACHE_DIR`` if that is set, else Lanewatch's own, else numba's default.
     """
-    usual = _config.CACHE_DIR
-    _config.CACHE_DIR = usual or str(cache.folder("kernels") or "")  # numba reads it when it decorates
+    configured = _config.CACHE_DIR
+    _config.CACHE_DIR = configured or str(cache.folder("kernels") or "")  # numba reads it when it decorates
     try:
         return cast(F, njit(error_model="numpy", cache=True)(function))
-    except RuntimeError:  # numba found no folder for its cache
+    except RuntimeError:  # numba has no folder for its cache
         return compiled(function)
     finally:
-        _config.CACHE_DIR = usual
+        _config.CACHE_DIR = configured
 
 
 def fingerprint() -> int:
     """A number that changes with the sources.
 
-    Numba tells that a kept kernel is out of date by the one file it stands in, and would go on with old parts from the
-    others. It does look at what a kernel closes over, so a kernel closes over this.
+    Numba compares a cached kernel with its own source file only, and would use old parts from the other files. It does
+    compare the values that a kernel closes over, so a kernel closes over this number.
     """
     folder = Path(__file__).parent
     return zlib.crc32(b"".join((folder / name).read_bytes() for name in SOURCES))

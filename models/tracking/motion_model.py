@@ -1,8 +1,8 @@
-"""A track as a row of numbers, compiled: how it moves on, what a box tells of it, and when it is forgotten.
+"""The compiled motion model: a track as a row of numbers, its prediction, its correction by a box, and its end.
 
 Positions are pixels, variances squared body heights, times capture times in seconds. Constants are measured on
-pets09-s2l1 at 7, 3.5 and 2.33 fps and held against tud-stadtmitte and caviar; most lie on
-plateaus (a third more or less moves the mean IDF1 by less than .02), and none depends on the frame rate.
+pets09-s2l1 at 7, 3.5 and 2.33 fps, and checked on tud-stadtmitte and caviar. Most lie on plateaus: a third more or less
+changes the mean IDF1 by less than .02. None depends on the frame rate.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from models.tracking.jit import compiled
 
 X, Y, VX, VY = 0, 1, 2, 3  # the foot point and its velocity, pixels and pixels a second
 PXX, PXV, PVV = 4, 5, 6  # their variances, the same for x and y
-SCALE, WIDTH, HEIGHT = 7, 8, 9  # the body height that all is measured by, and the box's size; smoothed, pixels
-LEFT, TOP, RIGHT, BOTTOM = 10, 11, 12, 13  # the box, with the size that the track is known to have
-FOOT_X, FOOT_Y = 14, 15  # the foot point as behaviours judge it
+SCALE, WIDTH, HEIGHT = 7, 8, 9  # the body height as unit of length, and the box's size; smoothed, pixels
+LEFT, TOP, RIGHT, BOTTOM = 10, 11, 12, 13  # the box, with the track's size
+FOOT_X, FOOT_Y = 14, 15  # the filtered foot point, for behaviours
 BORN_X, BORN_Y, BORN_AT = 16, 17, 18
 LAST_X, LAST_Y, SEEN_AT, SCORE = 19, 20, 21, 22  # the last hit
-SINCE_S, UNSEEN_S = 23, 24  # since then: all seconds, and those of looks that missed it
+SINCE_S, UNSEEN_S = 23, 24  # since then: all seconds, and those of frames that missed it
 STRONG_S = 25  # seconds since the last strong box
 HITS, CONFIRMED, LEAVING, BORN_BORDER, LABEL = 26, 27, 28, 29, 30
 COLUMNS: Final = 31
@@ -29,20 +29,22 @@ COLUMNS: Final = 31
 GROUPS: Final = np.array(
     [{"unknown": 0, "person": 1, "cat": 3, "dog": 3}.get(n, 4 if n in LABELS[9:12] else 2) for n in LABELS], np.int64
 )
-"""Labels that detectors take for each other are one group; 0 may become any."""
+"""Labels that detectors confuse are one group; 0 may become any."""
 
 NOISE: Final = 0.12  # of a box's foot, body heights
 WEAK_NOISE: Final = 0.18  # of a weak box's
 ACCELERATION: Final = 0.8  # body heights/s^2: a walker stops within a second
-WALK: Final = 0.8  # speed of somebody just seen, body heights/s: 1.4 m/s
+WALK: Final = 0.8  # speed of a new track, body heights/s: 1.4 m/s
 DAMP_S: Final = 1.5  # an unseen track's velocity fades: people stop and turn behind things
-HIDDEN: Final = 0.5  # share of a box's width under which a nearer one goes on: it may show no feet, and foreign colours
-CONFIRM_S: Final = 1.0  # somebody not seen a second time by then was nobody
-BORDER_S: Final = 0.4  # who was leaving over the picture's border has left after this
+OCCLUDED: Final = 0.5  # share of a box's width that a nearer box hides: feet and colours are then not reliable
+CONFIRM_S: Final = 1.0  # a track without a second hit until then ends
+BORDER_S: Final = 0.4  # a track that moves out over the picture's border ends after this
 BORDER_WIDTH: Final = 0.1  # body heights
-OUTWARD: Final = 0.1  # body heights/s: slower, and somebody stands there
-FORGET_S: Final = 60.0  # without any look
-STEADY: Final = 0.5  # share of a box's size that comes from the track: half-hidden people's boxes are cut (MOTA +.01)
+OUTWARD: Final = 0.1  # body heights/s; a slower track stands at the border
+FORGET_S: Final = 60.0  # without any frame
+TRACK_SIZE_SHARE: Final = (
+    0.5  # share of a box's size that comes from the track: boxes of half-occluded people are cut (MOTA +.01)
+)
 SIZE_S: Final = 1.0  # time constant of the size
 
 
@@ -60,7 +62,7 @@ class TrackerLimits(NamedTuple):
 
 
 class TrackArrays(NamedTuple):
-    """The tracks, by rising id; arrays are written to."""
+    """The tracks, by rising id; functions write to the arrays."""
 
     ids: Int64
     motion: Float64
@@ -81,7 +83,7 @@ class BoxArrays(NamedTuple):
 
 @compiled
 def scale(width: float, height: float) -> float:
-    """Body height: .93 of the diagonal, a standing person's height; one who lies, and a vehicle, have one too."""
+    """Body height: .93 of the diagonal, a standing person's height; a lying person and a vehicle have one too."""
     return 0.93 * float(np.sqrt(width * width + height * height))
 
 
@@ -94,7 +96,7 @@ def at_border(box: Float64, boxes: BoxArrays) -> bool:
 
 @compiled
 def is_leaving(row: Float64, boxes: BoxArrays) -> bool:
-    """Whether a track is at a border and moves out over it; who stands there, cut by the picture, does not."""
+    """Whether a track is at a border and moves out over it; a person that stands there does not."""
     near, out = BORDER_WIDTH * row[SCALE], OUTWARD * row[SCALE]
     left = row[LEFT] < near and row[VX] < -out
     right = row[RIGHT] > boxes.width - near and row[VX] > out
@@ -102,10 +104,10 @@ def is_leaving(row: Float64, boxes: BoxArrays) -> bool:
 
 
 @compiled
-def foot_y(row: Float64, box: Float64, hidden: float) -> float:
-    """Where a box stands: of one that may be hidden from below, under the head if that fits the track better."""
+def foot_y(row: Float64, box: Float64, occluded: float) -> float:
+    """A box's foot; if it may be occluded from below, a body height under the head if that fits the track better."""
     under_head = box[1] + row[HEIGHT]
-    if hidden > HIDDEN and box[3] < under_head and abs(under_head - row[Y]) < abs(box[3] - row[Y]):
+    if occluded > OCCLUDED and box[3] < under_head and abs(under_head - row[Y]) < abs(box[3] - row[Y]):
         return float(under_head)
     return float(box[3])
 
@@ -133,7 +135,7 @@ def predict(motion: Float64, seconds: float) -> None:
 
 @compiled
 def correct_position(limits: TrackerLimits, row: Float64, x: float, y: float, noise: float) -> None:
-    """Corrects place and velocity (Kalman's gain), and lets the judged foot point follow."""
+    """Corrects position and velocity (Kalman gain), and the filtered foot point."""
     spread = row[PXX] + noise * noise
     gain, gain_v = row[PXX] / spread, row[PXV] / spread
     off_x, off_y = x - row[X], y - row[Y]
@@ -150,10 +152,10 @@ def correct_position(limits: TrackerLimits, row: Float64, x: float, y: float, no
 
 
 @compiled
-def correct(limits: TrackerLimits, now: float, row: Float64, boxes: BoxArrays, n: int, hidden: float) -> None:
-    """Corrects a predicted track by the box that it was seen as."""
+def correct(limits: TrackerLimits, now: float, row: Float64, boxes: BoxArrays, n: int, occluded: float) -> None:
+    """Corrects a predicted track by its box."""
     box = boxes.xyxy[n]
-    x, y = (box[0] + box[2]) / 2, foot_y(row, box, hidden)
+    x, y = (box[0] + box[2]) / 2, foot_y(row, box, occluded)
     cut = y != box[3]
     strong = boxes.scores[n] >= limits.start_score
     if strong:
@@ -164,8 +166,8 @@ def correct(limits: TrackerLimits, now: float, row: Float64, boxes: BoxArrays, n
     row[WIDTH] += grow * (width - row[WIDTH])
     row[HEIGHT] += grow * (height - row[HEIGHT])
     row[SCALE] = scale(row[WIDTH], row[HEIGHT])
-    width += STEADY * (row[WIDTH] - width)
-    height += STEADY * (row[HEIGHT] - height)
+    width += TRACK_SIZE_SHARE * (row[WIDTH] - width)
+    height += TRACK_SIZE_SHARE * (row[HEIGHT] - height)
     row[LEFT], row[RIGHT] = x - width / 2, x + width / 2
     row[TOP] = box[1] if cut else (box[1] + box[3] - height) / 2
     row[BOTTOM] = row[TOP] + height
@@ -176,7 +178,7 @@ def correct(limits: TrackerLimits, now: float, row: Float64, boxes: BoxArrays, n
 
 @compiled
 def choose_label(row: Float64, votes: Float64) -> None:
-    """Takes the label that most of the evidence is for; one name weighs more than any number of unnamed sights."""
+    """Sets the label with the most votes; a named one wins over any number of unnamed hits."""
     best = 0
     for label in range(1, len(votes)):
         if votes[label] > (votes[best] if best else 0.0):
@@ -186,7 +188,7 @@ def choose_label(row: Float64, votes: Float64) -> None:
 
 @compiled
 def begin(now: float, rows: TrackArrays, t: int, boxes: BoxArrays, n: int) -> None:
-    """Fills a new track's row by the box that it was first seen as."""
+    """Fills a new track's row from its first box."""
     row, box = rows.motion[t], boxes.xyxy[n]
     for x in (X, FOOT_X, BORN_X, LAST_X):
         row[x] = (box[0] + box[2]) / 2
@@ -213,6 +215,6 @@ def is_remembered(limits: TrackerLimits, row: Float64) -> bool:
 
 @compiled
 def is_alive(limits: TrackerLimits, row: Float64) -> bool:
-    """Whether a track that is remembered is shown: it is confirmed, and seen now or was a moment ago."""
+    """Whether a remembered track is alive: it is confirmed, and seen now or a moment ago."""
     coasts = row[UNSEEN_S] <= limits.coast_s and row[LEAVING] == 0
     return bool(row[CONFIRMED] > 0 and (row[UNSEEN_S] == 0 or coasts))

@@ -1,7 +1,7 @@
-"""Follows people and vehicles from frame to frame of one camera: a pure fold over its detections.
+"""The tracker of people and vehicles at one camera: a pure fold over its detections.
 
-Made for 1-15 frames a second, where a walker's boxes no longer overlap: everything is in seconds of capture time and
-in body heights, nothing in frames or in overlap of boxes.
+It works at 1-15 frames a second, where a walker's boxes no longer overlap. So its units are seconds of capture time
+and body heights, never frames or the overlap of boxes.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from models.tracking.association import step
 
 
 class TrackerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the tracker takes for possible.
+    """The tracker's limits.
 
     Attributes:
         start_score: Lowest score of a named box that may start a track; raising it starts fewer false ones, and
-            misses people of whom the detector is never sure.
-        keep_score: Lowest score of a named box that may keep one going; raising it loses people who lie or are half
-            hidden, lowering it keeps tracks on what is no longer there.
-        weak_s: Seconds for which boxes below ``start_score`` alone may keep a track; raising it follows people who
-            lie or are half hidden for longer, and false boxes of the background too.
+            misses people with low scores.
+        keep_score: Lowest score of a named box that may continue a track; raising it loses people who lie or are half
+            occluded, lowering it continues tracks of people who have left.
+        weak_s: Seconds for which boxes below ``start_score`` alone may continue a track; raising it follows people who
+            lie or are half occluded for longer, and false boxes of the background too.
         speed: Fastest movement, body heights a second (1.4 m/s are .8, a run is 2.5); raising it follows faster
-            things at low rates and switches identities more.
-        coast_s: Seconds of looks for which an unseen track counts as alive and its box is carried on; raising it
-            bridges misses and lets boxes run on after people who have gone.
-        lost_s: Seconds of looks after which an unseen track is forgotten; raising it finds people again behind
-            things, and may take another one for them.
-        foot_s: Time constant of the foot point's filter; raising it takes away jitter, and turns are seen later.
+            objects at low rates and switches identities more.
+        coast_s: Seconds with frames for which an unseen track is alive and its box is predicted; raising it
+            bridges misses and predicts boxes of people who have left.
+        lost_s: Seconds with frames after which an unseen track ends; raising it finds people again behind
+            objects, and may confuse them with others.
+        foot_s: Time constant of the foot point's filter; raising it removes jitter, and shows turns later.
     """
 
     start_score: float = 0.55
@@ -45,7 +45,7 @@ class TrackerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class TrackerState(msgspec.Struct, frozen=True, eq=False, kw_only=True):
-    """The fold's state, as arrays of one row a track; ``records.encode`` and ``decode`` give it back to the bit.
+    """The fold's state, as arrays of one row for each track; ``records.encode`` and ``decode`` restore it to the bit.
 
     Attributes:
         clock: Capture time of the last record, NaN before the first.
@@ -68,17 +68,17 @@ class Tracks(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """The confirmed tracks that are alive at a record, coasting ones included, by rising id.
 
     Attributes:
-        ids: (N,) int64; a person found again keeps the old one.
+        ids: (N,) int64; a person that is found again has the old one.
         xyxy: (N, 4) float64, the last box seen, pixels.
         foot: (N, 2) float64, the foot point filtered over about 0.4 s, pixels.
         height: (N,) float64, the smoothed body height, pixels; a vehicle's is the diagonal of its box.
         velocity: (N, 2) float64, pixels a second.
-        labels: (N,) uint8, the label that most of the evidence is for.
-        scores: (N,) float32, the last box's.
+        labels: (N,) uint8, the label with the most votes.
+        scores: (N,) float32, of the last box.
         born_at: (N,) float64, capture time of the first hit.
         born_foot: (N, 2) float64, the foot point then.
         seen_at: (N,) float64, capture time of the last hit.
-        seen: (N,) bool, matched in this very record.
+        seen: (N,) bool, matched in this record.
         detection: (N,) int64, the index of the record's box, or -1.
         appearance: (N, K) uint8, the running colour descriptor.
     """
@@ -102,7 +102,7 @@ class Tracks(msgspec.Struct, frozen=True, eq=False, kw_only=True):
 
     @classmethod
     def none(cls) -> Tracks:
-        """Nobody is followed."""
+        """No tracks."""
         return cls(
             ids=np.zeros(0, np.int64),
             xyxy=np.zeros((0, 4)),
@@ -123,8 +123,8 @@ class Tracks(msgspec.Struct, frozen=True, eq=False, kw_only=True):
 class Tracker:
     """Associates each record's boxes with the tracks of one camera.
 
-    It holds settings only. ``update`` is pure: the state that it is given is not changed, and the same state and
-    record give the same result to the bit. A record with a ``gap`` is no look: time passes and nothing is missed.
+    It holds settings only. ``update`` is pure: its argument is not changed, and the same state and record give the
+    same result to the bit. In a record with a ``gap`` time passes, and no track counts as missed.
     """
 
     def __init__(self, settings: TrackerSettings | None = None) -> None:
@@ -149,37 +149,35 @@ class Tracker:
         """The state after a record, and the tracks that are alive then. Records come in the order of capture."""
         now = detections.captured_at
         passed = max(now - state.clock, 0.0) if state.clock == state.clock else 0.0
-        look = state.appearance
-        if (
-            len(detections) and look.shape[1] != detections.appearance.shape[1]
-        ):  # another descriptor: nothing to compare with
-            look = np.zeros((len(look), detections.appearance.shape[1]), np.float32)
-        # The kernel changes none of them, but for a record's read-only arrays it would be compiled a second time
-        ids, motion, votes, look, found, alive = step(
+        appearance, size = state.appearance, detections.appearance.shape[1]
+        if len(detections) and appearance.shape[1] != size:  # another descriptor: the old one can't be compared
+            appearance = np.zeros((len(appearance), size), np.float32)
+        # The kernel changes no argument, but for a record's read-only arrays it would be compiled a second time
+        ids, motion, votes, appearance, matched, alive = step(
             *self._limits,
             now,
             passed,
             detections.gap is None,
             state.next_id,
-            _own(state.ids),
-            _own(state.motion),
-            _own(state.votes),
-            _own(look),
+            _writable(state.ids),
+            _writable(state.motion),
+            _writable(state.votes),
+            _writable(appearance),
             detections.xyxy.astype(np.float64),
             detections.scores.astype(np.float64),
-            _own(detections.labels),
-            _own(detections.appearance),
+            _writable(detections.labels),
+            _writable(detections.appearance),
             float(detections.width),
             float(detections.height),
         )
         next_id = max(state.next_id, int(ids[-1]) + 1) if len(ids) else state.next_id
-        after = TrackerState(clock=now, next_id=next_id, ids=ids, motion=motion, votes=votes, appearance=look)
-        return after, self._tracks(after, found, alive)
+        after = TrackerState(clock=now, next_id=next_id, ids=ids, motion=motion, votes=votes, appearance=appearance)
+        return after, self._tracks(after, matched, alive)
 
-    def _tracks(self, state: TrackerState, found: Int64, alive: Int64) -> Tracks:
-        rows, ids, look = state.motion, state.ids, state.appearance
-        if len(alive) < len(ids):  # else they are the state's own, which nobody writes to
-            rows, ids, look, found = rows[alive], ids[alive], look[alive], found[alive]
+    def _tracks(self, state: TrackerState, matched: Int64, alive: Int64) -> Tracks:
+        rows, ids, appearance = state.motion, state.ids, state.appearance
+        if len(alive) < len(ids):  # otherwise they are the state's own, which are never written to
+            rows, ids, appearance, matched = rows[alive], ids[alive], appearance[alive], matched[alive]
         return Tracks(
             ids=ids,
             xyxy=rows[:, motion_model.LEFT : motion_model.BOTTOM + 1],
@@ -191,14 +189,14 @@ class Tracker:
             born_at=rows[:, motion_model.BORN_AT],
             born_foot=rows[:, motion_model.BORN_X : motion_model.BORN_Y + 1],
             seen_at=rows[:, motion_model.SEEN_AT],
-            seen=found >= 0,
-            detection=found,
-            appearance=look.astype(np.uint8),
+            seen=matched >= 0,
+            detection=matched,
+            appearance=appearance.astype(np.uint8),
         )
 
 
 def warm() -> None:
-    """Loads the kernel before the first record waits; a machine that never ran it compiles it in 15 s."""
+    """Loads the kernel before the first record; on a new machine it is compiled, which takes 15 s."""
     tick = Frame(camera="warm", epoch=0, slot=0, captured_at=0.0, received_at=0.0, width=640, height=360)
     seen = msgspec.structs.replace(
         Detections.empty(tick),
@@ -214,5 +212,5 @@ def warm() -> None:
 A = TypeVar("A", UInt8, Int64, Float32, Float64)
 
 
-def _own(array: A) -> A:
+def _writable(array: A) -> A:
     return array if array.flags.writeable else array.copy()

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from prometheus_client import REGISTRY
 
-from detectors.detect_stage import MOST_UNKNOWN, UNKNOWN_SCORE, DetectStage
+from detectors.detect_stage import MAX_UNKNOWN, UNKNOWN_SCORE, DetectStage
 from lanewatch.records import LABELS, Box, Crop, Frame, Image, SceneMeasurements
 from models import appearance
 from models.detection.base import Boxes
@@ -188,7 +188,7 @@ def test_what_moves_and_has_no_name_is_unknown(moved: Box, found: int) -> None:
 def test_leaves_in_the_wind_are_bounded() -> None:
     moved = tuple((20.0 * n, 10.0, 20.0 * n + 10 + n % 3, 25.0) for n in range(30))
     seen = DetectStage(PaintedDetector())([frame(picture(), scene=SceneMeasurements(moved=moved, warm=True))])[0]
-    assert len(seen) == MOST_UNKNOWN
+    assert len(seen) == MAX_UNKNOWN
     assert set(np.round(seen.xyxy[:, 2] - seen.xyxy[:, 0])) == {12.0}  # the largest
 
 

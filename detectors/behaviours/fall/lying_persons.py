@@ -16,7 +16,7 @@ import numpy as np
 from detectors.observation.observation import Observation
 from lanewatch.records import LABELS, PERSON, Bool, Box, Float32
 from models.pose.base import HIPS, SHOULDERS
-from models.pose.candidates import LEAST, LONG, UPRIGHT
+from models.pose.candidates import LONG, MIN_SIDE, UPRIGHT
 
 LYING = frozenset(LABELS.index(name) for name in ("person", "cat", "dog"))
 """What one who lies is taken for: detectors that have seen few people lie see an animal of that length."""
@@ -249,7 +249,7 @@ def _fell(before: Box, box: Box) -> bool:
     """Whether one who stood so may be the one who lies so."""
     height = before[3] - before[1]
     return (
-        height >= LEAST
+        height >= MIN_SIDE
         and longer_side(box) >= SHORT * height
         and SUNK * height <= box[1] - before[1] <= height  # his feet have not left where they were
         and -BEHIND * height <= box[3] - before[3] <= REACH * height

@@ -1,4 +1,4 @@
-"""Alarms and truths in few words."""
+"""Short constructors of alarms, truths and labels."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def truth(at: float, kind: str = "loitering", **changes: Any) -> TruthEvent:
     return TruthEvent(**(usual | changes))
 
 
-def labels(*happenings: TruthEvent, seconds: float | None = 3600.0, **changes: Any) -> TruthLabels:
+def labels(*events: TruthEvent, seconds: float | None = 3600.0, **changes: Any) -> TruthLabels:
     end = None if seconds is None else START + seconds
-    usual: dict[str, Any] = {"file": "t.yaml", "camera": "lane", "start": START, "end": end, "happenings": happenings}
+    usual: dict[str, Any] = {"file": "t.yaml", "camera": "lane", "start": START, "end": end, "events": events}
     return TruthLabels(**(usual | changes))
 
 
 def xml(*alarms: tuple[str, str], name: str = "C00_001_0001.mp4", header: str = "", duration: str = "00:05:00") -> str:
-    """A clip of KISA's, by hand: (StartTime, AlarmDescription)."""
+    """A hand-written KISA clip: (StartTime, AlarmDescription)."""
     inside = "".join(
         f"<Alarm><StartTime>{start}</StartTime><AlarmDescription>{kind}</AlarmDescription>"
         "<AlarmDuration>00:00:10</AlarmDuration></Alarm>"

@@ -1,4 +1,4 @@
-"""``lanewatch evaluate`` as it is typed."""
+"""``lanewatch evaluate`` on the command line."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 
 
 @pytest.fixture
-def kept() -> list[Detections]:
-    """Somebody comes into the yard and stays for a minute; ten seconds are asked for."""
+def stay() -> list[Detections]:
+    """A person enters the yard and stays for a minute; the threshold is ten seconds."""
     return loiterer(120, start=START)
 
 
@@ -51,8 +51,8 @@ def truth_file(folder: Path, *items: str, head: str = "duration_s: 120\n", camer
     return written(folder, text, f"truth-{camera}.yaml")
 
 
-def raised_at(kept: list[Detections]) -> float:
-    return next(event.started_at for event in watch(kept, site()) if event.kind == "loitering") - START
+def raised_at(stay: list[Detections]) -> float:
+    return next(event.started_at for event in watch(stay, site()) if event.kind == "loitering") - START
 
 
 def archived(folder: Path, records: list[Detections]) -> Path:
@@ -66,12 +66,12 @@ def test_the_self_test(run: Run) -> None:
     assert run("--self-test") == (0, "hit, late, none, spurious: TP 1, FN 2, FP 2\n", "")
 
 
-def test_kept_detections_are_scored_and_the_time_has_no_holes(
-    run: Run, kept: list[Detections], site_file: Path, tmp_path: Path
+def test_archived_detections_are_scored_and_the_time_has_no_holes(
+    run: Run, stay: list[Detections], site_file: Path, tmp_path: Path
 ) -> None:
     """Of two minutes the last is missing but for ten seconds; shuffled and with records twice it is the same."""
-    part = [one for one in kept if not 80 < one.captured_at - START < 110]
-    at = raised_at(kept)
+    part = [one for one in stay if not 80 < one.captured_at - START < 110]
+    at = raised_at(stay)
     truth = truth_file(tmp_path, f"kind: loitering, zone: yard, at_s: {at - 4:.1f}")
     first = run(archived(tmp_path / "a", part), "--truth", truth, "--site", site_file, "--kinds", "loitering", "--json")
     shuffled = archived(tmp_path / "b", [*part[::2], *part[1::2], *part[50:90]])
@@ -83,15 +83,15 @@ def test_kept_detections_are_scored_and_the_time_has_no_holes(
     assert one["overall"] == two["overall"]
 
 
-def test_an_event_counts_from_when_it_is_as_grave_as_asked(
-    run: Run, kept: list[Detections], site_file: Path, tmp_path: Path
+def test_an_event_is_an_alarm_from_the_severity_of_the_option_on(
+    run: Run, stay: list[Detections], site_file: Path, tmp_path: Path
 ) -> None:
     """The stay is watched from ten seconds on, alerts later, and is over before it would suggest dispatch."""
-    events = [event for event in watch(kept, site()) if event.kind == "loitering"]
+    events = [event for event in watch(stay, site()) if event.kind == "loitering"]
     alerts = min(event.updated_at for event in events if event.severity >= 2) - START
-    assert alerts > raised_at(kept) + 5
+    assert alerts > raised_at(stay) + 5
     truth = truth_file(tmp_path, f"kind: loitering, zone: yard, at_s: {alerts:.1f}")
-    folder = archived(tmp_path / "kept", [one for one in kept if one.captured_at - START < alerts + 3])
+    folder = archived(tmp_path / "kept", [one for one in stay if one.captured_at - START < alerts + 3])
     found = {}
     for severity in (1, 2, 3):
         more = ("--site", site_file, "--kinds", "loitering", "--json", "--severity", severity)
@@ -103,15 +103,15 @@ def test_an_event_counts_from_when_it_is_as_grave_as_asked(
     lasts = written(tmp_path, lines(events[-1:]), "events.jsonl")
     status, _, err = run(lasts, "--truth", truth, "--severity", 2)
     assert status == 1
-    assert "--severity 2 give kept detections and --site" in err
+    assert "--severity 2 give archived detections and --site" in err
 
 
 def test_a_report_of_two_runs_with_its_pictures(
-    run: Run, kept: list[Detections], site_file: Path, tmp_path: Path
+    run: Run, stay: list[Detections], site_file: Path, tmp_path: Path
 ) -> None:
-    events = written(tmp_path, lines(watch(kept, site())), "events.jsonl")
+    events = written(tmp_path, lines(watch(stay, site())), "events.jsonl")
     silent = written(tmp_path, "", "silent.jsonl")
-    truth = truth_file(tmp_path, f"kind: loitering, zone: yard, at_s: {raised_at(kept):.1f}, what: 'a | <b>man</b>'")
+    truth = truth_file(tmp_path, f"kind: loitering, zone: yard, at_s: {raised_at(stay):.1f}, what: 'a | <b>man</b>'")
     folder = tmp_path / "report"
     status, out, err = run(
         *(events, "--truth", truth, "--site", site_file, "--protocol", "actev", "--by", "condition", "--by", "kind"),
@@ -128,9 +128,9 @@ def test_a_report_of_two_runs_with_its_pictures(
         assert (folder / name).read_bytes().startswith(b"\x89PNG")
 
 
-def test_where_nothing_is_judged_nothing_passes(run: Run, kept: list[Detections], tmp_path: Path) -> None:
+def test_where_nothing_is_judged_nothing_passes(run: Run, stay: list[Detections], tmp_path: Path) -> None:
     """The run is of another camera than the labels: F1 over no truths and no alarms is 1, and means nothing."""
-    events = written(tmp_path, lines(watch(kept, site())), "events.jsonl")
+    events = written(tmp_path, lines(watch(stay, site())), "events.jsonl")
     truth = truth_file(tmp_path, camera="elsewhere")
     status, out, err = run(events, "--truth", truth)
     assert (status, err) == (0, "")
@@ -139,11 +139,11 @@ def test_where_nothing_is_judged_nothing_passes(run: Run, kept: list[Detections]
     assert json.loads(run(events, "--truth", truth, "--json")[1])["passes"] is False
 
 
-def test_what_of_the_other_run_was_not_judged_is_told(run: Run, kept: list[Detections], tmp_path: Path) -> None:
+def test_what_of_the_other_run_was_not_judged_is_told(run: Run, stay: list[Detections], tmp_path: Path) -> None:
     """Its alarms are of another day: it did not miss what it never saw."""
-    mine = watch(kept, site())
+    mine = watch(stay, site())
     other = watch(loiterer(120, start=START + 86_400), site())
-    truth = truth_file(tmp_path, f"kind: loitering, zone: yard, at_s: {raised_at(kept):.1f}")
+    truth = truth_file(tmp_path, f"kind: loitering, zone: yard, at_s: {raised_at(stay):.1f}")
     events, late = written(tmp_path, lines(mine), "a.jsonl"), written(tmp_path, lines(other), "b.jsonl")
     status, out, err = run(events, "--truth", truth, "--compare", late)
     assert (status, err) == (0, "")
@@ -187,14 +187,14 @@ def test_kisas_answers_against_kisas_truth(
 
 
 def test_events_are_written_as_kisas_answers_and_judged_as_such(
-    run: Run, kept: list[Detections], tmp_path: Path
+    run: Run, stay: list[Detections], tmp_path: Path
 ) -> None:
-    events = written(tmp_path, lines(watch(kept, site())), "events.jsonl")
-    at = round(raised_at(kept))
+    events = written(tmp_path, lines(watch(stay, site())), "events.jsonl")
+    at = round(raised_at(stay))
     truth = written(tmp_path, xml((f"00:00:{at:02d}", "Loitering"), name="lane.mp4"))
     clock = ["--clock", "2026-01-15T02:00:00+09:00"]
     status, _, err = run(events, "--truth", truth)
-    assert (status, "say with --clock" in err) == (1, True)
+    assert (status, "with --clock" in err) == (1, True)
     status, out, _ = run(
         events, "--truth", truth, *clock, "--write-kisa", tmp_path / "xml", "--kinds", "Loitering", "--json"
     )
@@ -204,8 +204,8 @@ def test_events_are_written_as_kisas_answers_and_judged_as_such(
     assert (status, json.loads(out)["overall"]) == (0, direct["overall"])
 
 
-def test_frames_of_a_happening_that_is_found_late(run: Run, kept: list[Detections], tmp_path: Path) -> None:
-    events = written(tmp_path, lines(watch(kept, site())[-1:]), "events.jsonl")
+def test_frames_of_a_happening_that_is_found_late(run: Run, stay: list[Detections], tmp_path: Path) -> None:
+    events = written(tmp_path, lines(watch(stay, site())[-1:]), "events.jsonl")
     truth = truth_file(tmp_path, "kind: loitering, zone: yard, at_s: 5, end_s: 60")
     status, out, _ = run(events, "--truth", truth, "--protocol", "frames", "--json", "--report", tmp_path / "r")
     result = json.loads(out)["frames"]
@@ -220,7 +220,11 @@ def test_frames_of_a_happening_that_is_found_late(run: Run, kept: list[Detection
         ("", [], "truth.yaml:1: the file is empty; a truth file has camera, start and happenings"),
         ("HEADhappenings:\n  - {kind: juggling, at_s: 3}\n", [], "truth.yaml:4: unknown kind juggling; "),
         ("HEADhappenings: []\n", ["--protocol", "actev"], "there is no truth to be missed"),
-        ("HEADhappenings: [{kind: fall, at_s: 3}]\n", ["--protocol", "actev"], "for how long the cameras were watched"),
+        (
+            "HEADhappenings: [{kind: fall, at_s: 3}]\n",
+            ["--protocol", "actev"],
+            "the time for which the cameras were watched",
+        ),
         (
             "HEADhappenings: [{kind: fall, at_s: 3}]\n",
             ["--protocol", "frames"],
@@ -254,12 +258,12 @@ def test_a_site_file_with_an_unknown_behaviour_is_named_with_its_line(run: Run, 
     assert f"{file}:1: unknown behaviour loiterng; did you mean `loitering`?" in err
 
 
-def test_kept_detections_need_a_site_and_its_cameras(
-    run: Run, kept: list[Detections], site_file: Path, tmp_path: Path
+def test_archived_detections_need_a_site_and_its_cameras(
+    run: Run, stay: list[Detections], site_file: Path, tmp_path: Path
 ) -> None:
     archive = archived(tmp_path / "kept", [record(START, camera="elsewhere")])
     truth = truth_file(tmp_path)
-    assert "say with --site" in run(archive, "--truth", truth)[2]
+    assert "with --site" in run(archive, "--truth", truth)[2]
     assert "detections of camera 'elsewhere'" in run(archive, "--truth", truth, "--site", site_file)[2]
 
 

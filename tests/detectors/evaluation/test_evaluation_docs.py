@@ -1,4 +1,4 @@
-"""What docs/evaluation.md shows is true."""
+"""The examples and figures of docs/evaluation.md are correct."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def block(language: str) -> str:
 
 def test_its_truth_file_is_one(tmp_path: Path) -> None:
     labels = truth_file.read(written(tmp_path, block("yaml"), "truth.yaml"))
-    assert [(one.kind, one.zone, one.pattern) for one in labels.happenings] == [
+    assert [(one.kind, one.zone, one.pattern) for one in labels.events] == [
         ("loitering", "junction", ""),
         ("intrusion", None, "on foot"),
     ]
@@ -33,7 +33,7 @@ def test_its_truth_file_is_one(tmp_path: Path) -> None:
 
 def test_its_xml_is_kisas(tmp_path: Path) -> None:
     (clip,) = kisa.read(written(tmp_path, block("xml")))
-    assert (clip.camera, [(one.kind, one.start_s) for one in clip.marks]) == ("C00_001_0001", [("Loitering", 83.0)])
+    assert (clip.camera, [(one.kind, one.start_s) for one in clip.alarms]) == ("C00_001_0001", [("Loitering", 83.0)])
     assert all(name in TEXT for name in kisa.CLASSES)
 
 
@@ -52,5 +52,5 @@ def test_its_numbers_are_the_codes() -> None:
     assert f"F1 of {kisa.PASSES:.2f}".replace("0.", ".") in text
     rates = ", ".join(f"{rate:g}".replace("0.", ".") for rate in actev.RATES[:-1])
     assert f"rate at {rates} and {actev.RATES[-1]:g} a camera-day and the area up to {actev.LIMIT:g}" in text
-    assert f"more than {observation_time.HOLE_S:g} s" in text
+    assert f"more than {observation_time.MAX_GAP_S:g} s" in text
     assert frame_auc.STEP_S == 1

@@ -1,4 +1,4 @@
-"""KISA's XML as it comes, also from those who mean harm, and the evaluator's test of itself."""
+"""KISA's XML, valid and malicious, and the evaluator's self-test."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.detectors.evaluation.examples import alarm, labels, written, xml
 
 
 def test_the_four_cases_give_one_hit_two_misses_and_two_false_alarms() -> None:
-    met = kisa.self_test()
-    assert (len(met.pairs), len(met.missed), len(met.false)) == (1, 2, 2)
+    matching = kisa.self_test()
+    assert (len(matching.pairs), len(matching.missed), len(matching.false)) == (1, 2, 2)
 
 
 @pytest.mark.parametrize(
-    ("text", "marks", "scenario"),
+    ("text", "alarms", "scenario"),
     [
         (xml(("00:01:23", "Loitering")), [("Loitering", 83.0)], ""),  # one alarm
         (  # many
@@ -29,12 +29,12 @@ def test_the_four_cases_give_one_hit_two_misses_and_two_false_alarms() -> None:
         ),
         (xml(), [], ""),  # none
         (xml(("00:00:01", "Violence"), header="<Senario>night</Senario>"), [("Violence", 1.0)], "night"),  # misspelt
-        (xml(header="<Scenario>day</Scenario><Weather>rain</Weather>"), [], "day"),  # and what nobody asked for
+        (xml(header="<Scenario>day</Scenario><Weather>rain</Weather>"), [], "day"),  # and an unknown element
     ],
 )
-def test_files_as_they_come(tmp_path: Path, text: str, marks: list[tuple[str, float]], scenario: str) -> None:
+def test_valid_files(tmp_path: Path, text: str, alarms: list[tuple[str, float]], scenario: str) -> None:
     (clip,) = kisa.read(written(tmp_path, text))
-    assert [(one.kind, one.start_s) for one in clip.marks] == marks
+    assert [(one.kind, one.start_s) for one in clip.alarms] == alarms
     assert (clip.camera, clip.duration_s, clip.scenario) == ("C00_001_0001", 300.0, scenario)
 
 
@@ -73,7 +73,7 @@ REMOTE = '<!DOCTYPE KisaLibraryIndex SYSTEM "http://127.0.0.1:9/evil.dtd">\n<Kis
         ("<a>" * 40 + "</a>" * 40, 1, "nested more than 32 deep"),
     ],
 )
-def test_what_cannot_be_used_is_named_with_its_line(tmp_path: Path, text: str, line: int, says: str) -> None:
+def test_invalid_xml_is_reported_with_its_line(tmp_path: Path, text: str, line: int, says: str) -> None:
     file = written(tmp_path, text)
     with pytest.raises(EvaluationError) as caught:
         kisa.read(file)
@@ -81,14 +81,14 @@ def test_what_cannot_be_used_is_named_with_its_line(tmp_path: Path, text: str, l
     assert says in str(caught.value)
 
 
-def test_a_clip_that_two_files_tell_of_is_named(tmp_path: Path) -> None:
+def test_a_clip_that_is_in_two_files_is_reported(tmp_path: Path) -> None:
     for name in ("a.xml", "b.xml"):
         written(tmp_path, xml(("00:00:01", "Loitering")), name)
     with pytest.raises(EvaluationError, match=r"b\.xml:1: clip C00_001_0001\.mp4 is in .*a\.xml too"):
         kisa.read(tmp_path)
 
 
-def test_what_is_written_is_read_by_another_reader_and_by_ours(tmp_path: Path) -> None:
+def test_written_xml_is_read_by_another_reader_and_by_ours(tmp_path: Path) -> None:
     alarms = [alarm(90, kisa="Loitering", end=None), alarm(3723, kisa="Falldown"), alarm(5, "line_crossing")]
     clips = kisa.clips([*alarms, alarm(5000, kisa="Violence")], [labels(seconds=4000.0)])
     (file,) = kisa.write(tmp_path / "answers", clips)
@@ -97,10 +97,10 @@ def test_what_is_written_is_read_by_another_reader_and_by_ours(tmp_path: Path) -
     assert root.findtext("Library/Clip/Header/Filename") == "lane.mp4"
     assert root.findtext("Library/Clip/Header/Duration") == "01:06:40"
     assert root.findtext("Library/Clip/Header/AlarmEvents") == "2"
-    told = [(one.findtext("StartTime"), one.findtext("AlarmDescription")) for one in root.iter("Alarm")]
-    assert told == [("00:01:30", "Loitering"), ("01:02:03", "Falldown")]
+    written_alarms = [(one.findtext("StartTime"), one.findtext("AlarmDescription")) for one in root.iter("Alarm")]
+    assert written_alarms == [("00:01:30", "Loitering"), ("01:02:03", "Falldown")]
     (back,) = kisa.read(file)
-    assert [(one.kind, one.start_s) for one in back.marks] == [("Loitering", 90.0), ("Falldown", 3723.0)]
+    assert [(one.kind, one.start_s) for one in back.alarms] == [("Loitering", 90.0), ("Falldown", 3723.0)]
 
 
 def test_a_name_that_is_markup_stays_a_name(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The protocols on cases that one can work out by hand, and against independent implementations."""
+"""The protocols on cases worked out by hand, and against independent implementations."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_the_curve_of_misses_against_false_alarms_by_hand() -> None:
     assert curve.area(1.0) == pytest.approx(0.5)
 
 
-def test_the_surer_alarm_gets_the_truth_and_a_long_happening_may_be_found_late() -> None:
+def test_the_alarm_of_a_higher_score_gets_the_truth_and_a_long_event_may_be_found_late() -> None:
     alarms = [
         ScoredAlarm("k", 100.0, 0.3),
         ScoredAlarm("k", 105.0, 0.8),
@@ -78,14 +78,14 @@ def test_the_surer_alarm_gets_the_truth_and_a_long_happening_may_be_found_late()
     truths=st.lists(st.integers(0, 30), max_size=4),
 )
 def test_no_alignment_has_more_pairs_or_surer_ones(alarms: list[tuple[int, float]], truths: list[int]) -> None:
-    said = [ScoredAlarm("k", float(at), score) for at, score in alarms]
-    done = [TruthInterval("k", float(at), float(at)) for at in truths]
-    met = actev.align(said, done)
+    raised = [ScoredAlarm("k", float(at), score) for at, score in alarms]
+    labelled = [TruthInterval("k", float(at), float(at)) for at in truths]
+    met = actev.align(raised, labelled)
     best = (0, 0.0)
-    for chosen in itertools.permutations([*range(len(said)), *([-1] * len(done))], len(done)):
-        pairs = [(a, t) for t, a in enumerate(chosen) if a >= 0 and -2 <= said[a].at - done[t].at <= 10]
-        best = max(best, (len(pairs), round(sum(said[a].score for a, _ in pairs), 6)))
-    assert (len(met.pairs), round(sum(said[a].score for a, _ in met.pairs), 6)) == best
+    for chosen in itertools.permutations([*range(len(raised)), *([-1] * len(labelled))], len(labelled)):
+        pairs = [(a, t) for t, a in enumerate(chosen) if a >= 0 and -2 <= raised[a].at - labelled[t].at <= 10]
+        best = max(best, (len(pairs), round(sum(raised[a].score for a, _ in pairs), 6)))
+    assert (len(met.pairs), round(sum(raised[a].score for a, _ in met.pairs), 6)) == best
 
 
 @pytest.mark.parametrize(("truths", "seconds", "says"), [([], 60.0, "no truth"), (TRUTHS, 0.0, "camera-day")])
@@ -134,7 +134,7 @@ def test_frames_that_cannot_be_scored(scores: list[float], happens: list[int], s
 def test_events_laid_out_as_frames() -> None:
     span = labels(truth(3, end=START + 5), seconds=10)
     score, happens = frame_auc.frame_scores(
-        span, span.happenings, [alarm(4, score=0.6, end=START + 6), alarm(5, score=0.9, end=START + 5)]
+        span, span.events, [alarm(4, score=0.6, end=START + 6), alarm(5, score=0.9, end=START + 5)]
     )
     assert np.flatnonzero(happens).tolist() == [3, 4, 5]
     assert score.tolist() == [0, 0, 0, 0, 0.6, 0.9, 0.9, 0, 0, 0]

@@ -1,4 +1,4 @@
-"""Who met whom, apart by kind, camera and light; for how long was watched; and two runs beside each other."""
+"""Counts by kind, camera and light; the observation time; and the comparison of two runs."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tests.detectors.evaluation.examples import START, alarm, labels, truth
 from tests.detectors.walker_records import record, site
 
 
-def judged(alarms: Sequence[Alarm], *spans: TruthLabels, **options: Any) -> Results:
+def evaluate(alarms: Sequence[Alarm], *spans: TruthLabels, **options: Any) -> Results:
     light = observation_time.light_of(None)
     rule = results.window_rule()
     seconds = observation_time.labelled_time(spans, light)
     return results.evaluate(alarms, spans, rule, light=light, seconds=seconds, **options)
 
 
-def test_figures_apart_add_up() -> None:
+def test_split_figures_add_up() -> None:
     span = labels(
         truth(100, condition="night"),
         truth(200, condition="night"),
@@ -36,10 +36,10 @@ def test_figures_apart_add_up() -> None:
     alarms = [
         alarm(103, condition="night"),
         alarm(211, condition="night"),  # too late: false, and a miss
-        alarm(300, "intrusion", zone="field", condition="night"),  # the truth's word counts
+        alarm(300, "intrusion", zone="field", condition="night"),  # the truth's value counts
         alarm(500, "intrusion", zone="field", condition="dusk"),
     ]
-    result = judged(alarms, span)
+    result = evaluate(alarms, span)
     hour = 3600.0
     assert result.tally == Tally(2, 2, 1, hour)
     assert result.by("kind") == {"intrusion": Tally(1, 1, 0, hour), "loitering": Tally(1, 1, 1, hour)}
@@ -61,23 +61,23 @@ def test_figures_apart_add_up() -> None:
         (alarm(50, "line_crossing"), "alarms of kinds that were not labelled"),
     ],
 )
-def test_what_nobody_labelled_is_neither_right_nor_wrong(one: Alarm, reason: str) -> None:
-    result = judged([one], labels(truth(100), kinds=frozenset({"loitering"})))
-    assert result.aside == {reason: 1}
+def test_unlabelled_alarms_are_excluded(one: Alarm, reason: str) -> None:
+    result = evaluate([one], labels(truth(100), kinds=frozenset({"loitering"})))
+    assert result.excluded == {reason: 1}
     assert result.tally == Tally(0, 0, 1, 3600.0)
 
 
-def test_where_nothing_happened_every_alarm_is_false() -> None:
-    assert judged([alarm(50), alarm(90, "intrusion")], labels()).tally == Tally(0, 2, 0, 3600.0)
+def test_without_truths_every_alarm_is_false() -> None:
+    assert evaluate([alarm(50), alarm(90, "intrusion")], labels()).tally == Tally(0, 2, 0, 3600.0)
 
 
-def test_where_the_truth_names_no_zone_any_zone_serves() -> None:
+def test_a_truth_without_a_zone_matches_any_zone() -> None:
     span = labels(truth(100, zone=None), truth(200, zone="yard"))
-    assert judged([alarm(101, zone="field"), alarm(201, zone="yard")], span).tally.hits == 2
-    assert judged([alarm(101, zone="field")], labels(truth(100, zone="yard"))).tally.hits == 0
+    assert evaluate([alarm(101, zone="field"), alarm(201, zone="yard")], span).tally.hits == 2
+    assert evaluate([alarm(101, zone="field")], labels(truth(100, zone="yard"))).tally.hits == 0
 
 
-def test_the_sun_tells_the_light_where_nobody_else_does() -> None:
+def test_the_sun_gives_the_light_if_nothing_else_does() -> None:
     """At Seosan on 15 January the sun rises at 7:45 and sets at 17:36; civil twilight lasts 28 minutes."""
     lane = site(camera={"latitude": 36.78, "longitude": 126.45})
     light = observation_time.light_of(lane)
@@ -106,14 +106,14 @@ def count(*parts: tuple[float, float, Gap | None], **changes: Any) -> Observatio
     [
         ([(0, 60, None)], 60.0),
         ([(0, 60, None), (160, 200, None)], 100.0),  # nothing came for 100 s
-        ([(0, 60, "idle")], 60.0),  # a still camera is watched
+        ([(0, 60, "idle")], 60.0),  # a camera without motion is observed
         ([(0, 60, None), (61, 90, "lost"), (91, 100, None)], 69.0),  # out of reach
         ([(0, 60, None), (61, 61, "ended"), (62, 70, None)], 69.0),  # played again
         ([(0, 60, None), (0, 60, None)], 60.0),  # all of it twice
         ([(30, 60, None), (0, 40, None), (61, 70, None)], 40.0),  # out of order
     ],
 )
-def test_the_time_that_was_watched_has_no_holes(parts: list[tuple[float, float, Gap | None]], wanted: float) -> None:
+def test_the_observation_time_has_no_gaps(parts: list[tuple[float, float, Gap | None]], wanted: float) -> None:
     assert count(*parts).seconds == {("lane", ""): pytest.approx(wanted)}
 
 
@@ -123,11 +123,11 @@ def test_infrared_is_a_light_of_its_own() -> None:
     assert (counted.light("lane", START + 20), counted.light("lane", START + 90)) == ("infrared", "")
 
 
-def test_two_runs_are_told_apart() -> None:
+def test_two_runs_are_compared() -> None:
     """Of ten truths the first finds 1-9, the second 5-10 and one alarm that is false: McNemar's 4 against 1."""
     span = labels(*(truth(3600.0 * n) for n in range(10)), seconds=40_000.0)
-    first = judged([alarm(3600.0 * n + 1) for n in range(9)], span)
-    second = judged([*(alarm(3600.0 * n + 1) for n in range(4, 10)), alarm(1800)], span)
+    first = evaluate([alarm(3600.0 * n + 1) for n in range(9)], span)
+    second = evaluate([*(alarm(3600.0 * n + 1) for n in range(4, 10)), alarm(1800)], span)
     compared = comparison.compare(first, second)
     assert (compared["both"], compared["neither"]) == (5, 0)
     assert (len(compared["only_first"]), len(compared["only_second"])) == (4, 1)
@@ -142,12 +142,12 @@ def test_two_runs_are_told_apart() -> None:
 
 def test_runs_with_other_truths_are_not_compared() -> None:
     with pytest.raises(ValueError, match="different truths"):
-        comparison.compare(judged([], labels(truth(1))), judged([], labels(truth(2))))
+        comparison.compare(evaluate([], labels(truth(1))), evaluate([], labels(truth(2))))
 
 
 def test_order_does_not_matter() -> None:
     span = labels(*(truth(20.0 * n) for n in range(20)))
     alarms = [alarm(20.0 * n + n % 13 - 1) for n in range(20)]
     shuffled = random.Random(5).sample(alarms, len(alarms))
-    reversed_span = msgspec.structs.replace(span, happenings=span.happenings[::-1])
-    assert judged(shuffled, reversed_span).tally == judged(alarms, span).tally
+    reversed_span = msgspec.structs.replace(span, events=span.events[::-1])
+    assert evaluate(shuffled, reversed_span).tally == evaluate(alarms, span).tally

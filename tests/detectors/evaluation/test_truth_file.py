@@ -1,4 +1,4 @@
-"""Truth files as people write them, and events as they come back."""
+"""Truth files, and events read from lines of JSON."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ happenings:
 )
 
 
-def test_all_that_a_truth_file_can_say(tmp_path: Path) -> None:
+def test_all_keys_of_a_truth_file(tmp_path: Path) -> None:
     labels = truth_file.read(written(tmp_path, WHOLE, "t.yaml"))
-    first, second = labels.happenings
+    first, second = labels.events
     assert (labels.camera, labels.start, labels.end) == ("lane", START, START + 600)
     assert labels.kinds == frozenset({"loitering", "intrusion"})
     assert (first.at, first.end, first.zone, first.pattern) == (START + 12.5, START + 40, "yard", "on foot")
@@ -37,8 +37,8 @@ def test_all_that_a_truth_file_can_say(tmp_path: Path) -> None:
     assert (first.line, second.line) == (7, 8)
 
 
-def test_that_nothing_happens_is_a_truth_too(tmp_path: Path) -> None:
-    assert truth_file.read(written(tmp_path, HEAD + "happenings: []\n", "t.yaml")).happenings == ()
+def test_a_truth_file_may_have_no_events(tmp_path: Path) -> None:
+    assert truth_file.read(written(tmp_path, HEAD + "happenings: []\n", "t.yaml")).events == ()
 
 
 @pytest.mark.parametrize(
@@ -46,24 +46,24 @@ def test_that_nothing_happens_is_a_truth_too(tmp_path: Path) -> None:
     [
         ("", 1, "the file is empty; a truth file has camera, start and happenings"),
         ("# only a remark\n", 1, "the file is empty"),
-        ("- a\n- b\n", 1, "this is no truth file"),
-        (HEAD, 1, "`happenings` is no list; write `happenings: []`"),
-        (HEAD + "happenings:\n  - loitering\n", 4, "this is no happening"),
+        ("- a\n- b\n", 1, "this is not a truth file"),
+        (HEAD, 1, "`happenings` is not a list; write `happenings: []`"),
+        (HEAD + "happenings:\n  - loitering\n", 4, "this is no event"),
         (HEAD + "happenings:\n  - {kind: loitering}\n", 4, "`at_s` is missing"),
         (HEAD + "happenings:\n  - {kind: loitering, at_s: soon}\n", 4, "`at_s` must be a number"),
         (HEAD + "happenings:\n  - {kind: loitering, at_s: .nan}\n", 4, "`at_s` must be a number"),
         (HEAD + "happenings:\n  - {kind: loitering, at_s: 9, end_s: 3}\n", 4, "it ends (3 s) before it begins (9 s)"),
         (HEAD + "happenings:\n  - {kind: loitering, ats: 9}\n", 4, "unknown key `ats`; did you mean `at_s`"),
         (HEAD + "happenings:\n  - {at_s: 9, kind: loitering, what: a man, standing}\n", 4, "needs quotes"),
-        (HEAD + "condition: nite\nhappenings: []\n", 3, "`condition` nite is not known here; did you mean `night`"),
+        (HEAD + "condition: nite\nhappenings: []\n", 3, "`condition` nite is unknown; did you mean `night`"),
         (HEAD + "duration_s: 0\nhappenings: []\n", 3, "`duration_s` is not above 0"),
         (HEAD + "kinds: loitering\nhappenings: []\n", 3, "`kinds` must be a list"),
-        ("camera: lane\nstart: yesterday\nhappenings: []\n", 2, "`start` yesterday is no instant"),
+        ("camera: lane\nstart: yesterday\nhappenings: []\n", 2, "`start` yesterday is not a time"),
         ("camera: 7\nstart: 2026-01-15T02:00:00Z\nhappenings: []\n", 1, "`camera` must be text"),
         ("camera: lane\nhappenings: [\n", 3, "the YAML is broken"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, text: str, line: int, says: str) -> None:
+def test_problems_are_reported_with_their_line(tmp_path: Path, text: str, line: int, says: str) -> None:
     file = written(tmp_path, text, "t.yaml")
     with pytest.raises(EvaluationError) as caught:
         truth_file.read(file)
@@ -85,16 +85,16 @@ def test_unknown_kinds_and_labels_that_are_there_twice_are_named(tmp_path: Path)
         truth_file.check_labels([truth_file.read(file)], ["loitering", "intrusion"])
     assert str(caught.value).splitlines() == [
         f"{file}:4: unknown kind loitring; did you mean `loitering`?",
-        f"{file}:6: loitering is labelled twice at the same instant, first in {file}:5; remove one, or give each its "
-        "own instant",
+        f"{file}:6: loitering is labelled twice at the same time, first in {file}:5; remove one, or give each its "
+        "own time",
     ]
 
 
 def test_the_demos_truth_is_what_people_read_in_it() -> None:
     labels = truth_file.read(lanewatch.DEMO_TRUTH)
-    kinds = [one.kind for one in labels.happenings]
+    kinds = [one.kind for one in labels.events]
     assert {kind: kinds.count(kind) for kind in set(kinds)} == {"loitering": 2, "intrusion": 3, "line_crossing": 4}
-    assert labels.happenings[1].what == "the man he talks to, half hidden behind the lamp post's sign"
+    assert labels.events[1].what == "the man he talks to, half hidden behind the lamp post's sign"
 
 
 def test_alarms_are_raised_once_an_event_and_the_same_from_all_revisions_the_last_or_a_file(tmp_path: Path) -> None:
