@@ -215,7 +215,7 @@ def test_one_that_cannot_say_why_is_raised_all_the_same(plug: Plug, account: Any
     assert event.sentence["en"] == "gloom: the behaviour failed to say why"
 
 
-def test_one_whose_places_a_camera_has_not_is_not_asked_there(plug: Plug) -> None:
+def test_a_behaviour_without_its_places_is_not_evaluated(plug: Plug) -> None:
     class Elsewhere(Broken):
         kind: ClassVar = "elsewhere"
         places: ClassVar = frozenset({"produce"})

@@ -92,7 +92,7 @@ def test_frames_of_many_cameras_come_out_in_their_order_in_one_call() -> None:
         ] == pytest.approx(1)
 
 
-def test_ticks_pass_with_their_gap_and_are_not_looked_at() -> None:
+def test_ticks_pass_with_their_gap_and_without_detection() -> None:
     detector = PaintedDetector()
     seen = DetectStage(detector)([frame(slot=n, gap=gap) for n, gap in enumerate(("idle", "lost", "ended"))])
     assert [(one.gap, len(one)) for one in seen] == [("idle", 0), ("lost", 0), ("ended", 0)]
@@ -160,10 +160,10 @@ def test_one_person_seen_in_the_frame_and_in_a_crop_is_one() -> None:
 @pytest.mark.parametrize(
     ("moved", "found"),
     [
-        ((300, 100, 340, 200), 1),  # nobody has a name there
+        ((300, 100, 340, 200), 1),  # no named box is there
         ((52, 52, 80, 148), 0),  # the person's own movement
         ((60, 120, 78, 150), 0),  # a pair of legs
-        ((56, 60, 64, 68), 1),  # far too small to be all of that person: somebody behind
+        ((56, 60, 64, 68), 1),  # far too small to be that whole person: another person behind
         ((300, 100, 306, 110), 0),  # leaves
         ((40, 60, 100, 170), 0),  # the person and a shadow
         ((78, 100, 140, 160), 1),  # beside
@@ -269,7 +269,7 @@ class PaintedPose:
         return joints
 
 
-def test_joints_are_asked_for_of_those_who_may_lie_and_of_nobody_else() -> None:
+def test_keypoints_are_estimated_only_for_people_who_may_lie() -> None:
     pose = PaintedPose()
     worker = DetectStage(PaintedDetector(), pose)
     both, alone, nobody = worker(

@@ -60,7 +60,9 @@ def lifecycle(*steps: tuple[float, list[Candidate]]) -> list[Event]:
 
 
 def test_open_updated_closed() -> None:
-    events = lifecycle((10, [candidate(10)]), (11, [candidate(11, score=0.7)]), (12, [candidate(12, score=0.7)]), (13, []))
+    events = lifecycle(
+        (10, [candidate(10)]), (11, [candidate(11, score=0.7)]), (12, [candidate(12, score=0.7)]), (13, [])
+    )
     assert [(event.state, event.updated_at - NOON) for event in events] == [
         ("open", 10),
         ("updated", 11),
@@ -81,7 +83,9 @@ def test_the_number_of_updates_of_a_long_event_is_bounded() -> None:
 def test_an_event_below_its_threshold_keeps_the_explanation_that_raised_it() -> None:
     later = LoiteringThresholds(dwell_s=60)
     below: dict[str, Any] = {"score": 0.2, "reached": False, "thresholds": later}
-    events = lifecycle((0, [candidate(0)]), (6, [candidate(6, **below)]), (7, [candidate(7, severity=2, **below)]), (8, []))
+    events = lifecycle(
+        (0, [candidate(0)]), (6, [candidate(6, **below)]), (7, [candidate(7, severity=2, **below)]), (8, [])
+    )
     assert [event.state for event in events] == ["open", "updated", "updated", "closed"]
     assert {event.score for event in events} == {0.5}
     assert {event.thresholds["dwell_s"] for event in events} == {30.0}
@@ -124,7 +128,9 @@ def test_several_events_are_open_at_once() -> None:
 
 
 def test_an_id_is_made_once_and_is_the_same_in_every_run() -> None:
-    first = lifecycle((0, [candidate(0)]), (6, [candidate(6, born=TrackPoint(99.0, 99.0, NOON), since=NOON + 3)]), (7, []))
+    first = lifecycle(
+        (0, [candidate(0)]), (6, [candidate(6, born=TrackPoint(99.0, 99.0, NOON), since=NOON + 3)]), (7, [])
+    )
     assert len({event.id for event in first}) == 1
     born, since = round((NOON - 1) * 1000), round(NOON * 1000)
     assert first[0].id == str(uuid.uuid5(event_lifecycle.NAMESPACE, f"lane|loitering|yard|{born}|10,20|{since}"))

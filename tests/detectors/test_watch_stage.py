@@ -121,7 +121,7 @@ def test_lost_and_found_keeps_its_dwell(fps: float, hidden_s: float, tracks: int
     assert len(events[0].tracks) == tracks
 
 
-def test_somebody_else_does_not_inherit_a_dwell() -> None:
+def test_another_person_does_not_inherit_a_dwell() -> None:
     """One leaves the place unseen; another, who looks different, appears there."""
     first = hidden(visit(0, 500, 20, 100), 9, 60)
     second = hidden(visit(0, 500, 20, 100), 0, 12.5)
@@ -226,7 +226,7 @@ def test_a_recordings_end_expires_what_is_open() -> None:
     ("lost_s", "states"),
     [
         (20, ["open"]),  # he may still be there
-        (40, ["open", "expired"]),  # nobody knows
+        (40, ["open", "expired"]),  # unknown
     ],
 )
 def test_a_camera_out_of_reach_expires_what_is_open(lost_s: int, states: list[str]) -> None:
@@ -260,7 +260,7 @@ def test_a_still_cameras_ticks_let_time_pass() -> None:
         (0.2, 1),  # a sampler was restarted, or handed over
         (2.9, 1),
         (15.0, 1),  # one was killed, and another one has taken over
-        (31.0, 2),  # whoever is there now may be anybody
+        (31.0, 2),  # the person may be another one
         (-3600.0, 2),  # the clock was set back by an hour
         (3600.0, 2),
     ],
@@ -291,7 +291,7 @@ def test_late_duplicate_and_stale_records_are_skipped_and_counted() -> None:
     assert state.skipped == {"duplicate": 15, "late": 15}
 
 
-def test_a_handovers_overlap_is_told_by_slot_and_the_newest_epoch_wins() -> None:
+def test_a_handovers_overlap_is_recognised_by_slot_and_the_newest_epoch_wins() -> None:
     taken = loiterer(15)
     first, second = taken[:50], [records.decode(records.encode(one), Detections) for one in taken[45:]]
     successor = loiterer(15, epoch=2)[45:]
@@ -331,7 +331,7 @@ def test_a_box_that_is_none_does_no_harm(box: tuple[float, ...]) -> None:
     assert [(event.kind, event.zone) for event in events] == [("loitering", "yard")]
 
 
-def test_nothing_is_looked_at_in_an_ignored_zone() -> None:
+def test_boxes_in_an_ignored_zone_are_removed() -> None:
     tree = {
         "id": "tree",
         "name": {"ko": "나무", "en": "the tree"},
@@ -378,7 +378,7 @@ def test_a_hole_in_a_stay_loses_and_doubles_nothing(hole_s: int, begin: int) -> 
         assert late[0] <= 10.0 or begin <= times[0] - NOON <= begin + hole_s
 
 
-def test_somebody_else_inherits_no_stay_over_a_hole() -> None:
+def test_another_person_inherits_no_stay_over_a_hole() -> None:
     came = [one for one in loiterer(8) if one.captured_at - NOON < 8]
     after = detections([lambda _: (330, 320)], fps=5, seconds=8, start=NOON + 20, epoch=2)
     moved = detections([lambda _: (500, 500)], fps=5, seconds=8, start=NOON + 20, epoch=2)

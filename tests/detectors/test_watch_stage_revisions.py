@@ -42,7 +42,7 @@ def test_a_revision_holds_from_its_capture_time_on_and_a_dwell_goes_on_over_it()
 @pytest.mark.parametrize(
     "changed",
     [
-        site(camera={"zones": [SHED.model_dump()]}),  # nobody asks for that zone any more
+        site(camera={"zones": [SHED.model_dump()]}),  # the zone was removed
         site(behaviours={"loitering": {"enabled": False}}),
         site(camera={"zones": [YARD.model_copy(update={"kind": "lane"}).model_dump()]}),
     ],
@@ -67,7 +67,7 @@ def test_a_camera_that_a_revision_removed_has_its_events_expired_and_its_records
         watcher.start("nowhere")
 
 
-def test_a_behaviour_that_is_switched_on_again_remembers_nobody() -> None:
+def test_a_behaviour_that_is_enabled_again_has_a_fresh_memory() -> None:
     off = site(behaviours={"loitering": {"enabled": False}})
     watcher = WatchStage(
         SiteRevisions([SiteRevision(0.0, SITE), SiteRevision(NOON + 8, off), SiteRevision(NOON + 18, SITE)]), run="test"

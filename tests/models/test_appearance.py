@@ -22,7 +22,7 @@ def box(height: int = 80) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
     return np.array([[40, 20, 40 + height // 3, 20 + height]], np.float32)
 
 
-def test_a_look_is_like_itself_at_another_size() -> None:
+def test_an_appearance_is_similar_to_itself_at_another_size() -> None:
     near, far = (
         appearance.describe(person(RED, BLACK, 120), box(120)),
         appearance.describe(person(RED, BLACK, 40), box(40)),
@@ -41,14 +41,14 @@ def test_a_look_is_like_itself_at_another_size() -> None:
         (person(BLUE, GREY), 0.1),  # nothing in common
     ],
 )
-def test_other_clothes_are_told_apart(other: Image, most: float) -> None:
+def test_other_clothes_are_distinguished(other: Image, most: float) -> None:
     assert (
         appearance.similarity(appearance.describe(person(RED, BLACK), box()), appearance.describe(other, box()))[0, 0]
         < most
     )
 
 
-def test_boxes_that_are_none_have_no_look() -> None:
+def test_invalid_boxes_have_an_empty_appearance() -> None:
     boxes = np.array(
         [
             [40, 20, 40, 100],  # no width
@@ -66,7 +66,7 @@ def test_boxes_that_are_none_have_no_look() -> None:
     assert appearance.similarity(looks[:0], looks).shape == (0, len(boxes))
 
 
-def test_boxes_over_the_border_and_below_a_pixel_are_looked_at() -> None:
+def test_boxes_over_the_border_and_below_a_pixel_are_described() -> None:
     boxes = np.array([[-10, -10, 30, 60], [50.2, 30.2, 50.4, 30.4], [190, 190, 220, 260]], np.float32)
     assert appearance.describe(person(RED, BLACK), boxes).any(axis=1).all()
 

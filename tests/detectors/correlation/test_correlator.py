@@ -1,4 +1,4 @@
-"""What spans cameras: the same result whichever way the cameras' events come together."""
+"""Correlation gives the same result in any interleaving of the cameras' events."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ METRE = 1 / 111_195  # degrees of latitude
 
 
 def street(*metres: float) -> Site:
-    """Cameras c0, c1, ... along a street, so many metres from its beginning."""
+    """Cameras c0, c1, ... along a street, at these distances from its beginning."""
     one = site().cameras[0]
     cameras = tuple(
         one.model_copy(update={"id": f"c{number}", "latitude": one.latitude + METRE * far})
@@ -36,7 +36,7 @@ def street(*metres: float) -> Site:
 def stay(
     camera: int, begin: float, end: float, *, dwell_s: float = 10.0, name: str = "", over: str = "closed"
 ) -> list[Event]:
-    """A loiterer's event: opened when he has dwelt, revised each 5 s, closed 4 s after he left; seconds after noon."""
+    """A loitering event: opened at the dwell, revised each 5 s, closed 4 s after the end; seconds after noon."""
     opened = NOON + begin + dwell_s
     first = Event(
         run="live",
@@ -77,7 +77,7 @@ def reached(at: float, gap: records.Gap | None = None) -> Watermark:
 
 
 def items(events: Iterable[Event], camera: str, until: float) -> list[Item]:
-    """A camera's events, each second followed by how far it was judged."""
+    """A camera's events, and its watermark each second."""
     mine = sorted((one for one in events if one.camera == camera), key=lambda one: one.updated_at)
     result: list[Item] = []
     for second in range(int(until) + 1):
@@ -105,7 +105,7 @@ def correlated(
 
 
 def in_order(watched: Site, events: list[Event], until: float) -> list[Event]:
-    """All cameras judged second by second, side by side."""
+    """All cameras second by second, in parallel."""
     told = [one for camera in watched.cameras for one in items(events, camera.id, until)]
     told.sort(key=lambda item: _at(item[1]))
     return correlated(watched, told)[0]
@@ -132,7 +132,7 @@ def any_way(
                 break
             yield queues[camera][places[camera]]
             places[camera] += 1
-        if chance.random() < 0.15:  # its watcher was killed, and the next one judges some of it again
+        if chance.random() < 0.15:  # its watcher was killed, and the next one repeats some of it
             back = chance.randint(0, places[camera])
             yield from queues[camera][back : places[camera]]
 
@@ -157,7 +157,7 @@ def test_any_interleaving_and_any_replay_give_the_same(stays: list[tuple[int, in
     assert not state.order.waiting
 
 
-def test_a_loiterer_seen_again_next_door_is_roaming_and_graver_with_each_camera() -> None:
+def test_stays_at_neighbouring_cameras_are_roaming_and_more_severe_with_each_camera() -> None:
     watched = street(0, 150, 300, 450)
     events = stay(0, 0, 40) + stay(1, 100, 130) + stay(2, 400, 430) + stay(3, 1000, 1060)
     told = in_order(watched, events, 1100)
@@ -180,12 +180,12 @@ def test_a_loiterer_seen_again_next_door_is_roaming_and_graver_with_each_camera(
     ("metres", "first", "second"),
     [
         ((0, 900), (0, 40), (400, 440)),  # too far to be next door
-        ((0, 450), (0, 40), (50, 90)),  # nobody goes 450 m in 10 s
+        ((0, 450), (0, 40), (50, 90)),  # 450 m in 10 s is too fast
         ((0, 150), (0, 200), (100, 140)),  # two people: the first is still there
         ((0, 150), (0, 40), (3700, 3740)),  # more than an hour later
     ],
 )
-def test_somebody_else_is_no_roaming(
+def test_a_stay_of_another_person_is_no_roaming(
     metres: tuple[float, ...], first: tuple[float, float], second: tuple[float, float]
 ) -> None:
     watched = street(*metres)
@@ -220,7 +220,7 @@ def test_a_camera_that_does_not_come_holds_the_others_back_for_a_minute_at_most(
 
 
 @pytest.mark.parametrize("off_s", [-7200.0, 7200.0])
-def test_a_clock_that_is_two_hours_off_holds_nobody_back(off_s: float) -> None:
+def test_a_clock_that_is_two_hours_off_delays_no_events(off_s: float) -> None:
     watched = street(0, 150, 300)
     events = stay(0, 0, 40) + stay(1, 100, 130)
     wrong = [("c2", reached(NOON + second + off_s)) for second in range(300)]
@@ -246,7 +246,7 @@ OFF = STREET.model_copy(update={"correlations": ()})
 
 
 def changing(*sites: tuple[float, Site]) -> list[Event]:
-    """What is said on the street, revisions of the site holding from so many seconds after noon on."""
+    """The revisions of roaming on the street; each site is in effect from that second after noon on."""
     revisions = SiteRevisions([SiteRevision(NOON + at, one) for at, one in sites])
     events = stay(0, 0, 40) + stay(1, 100, 130) + stay(2, 200, 260)
     told = [one for camera in STREET.cameras for one in items(events, camera.id, 300)]
@@ -261,9 +261,9 @@ def changing(*sites: tuple[float, Site]) -> list[Event]:
     [
         ([(0, STREET)], [(110, "open", 2), (134, "closed", 2), (210, "updated", 3), (264, "closed", 3)]),
         ([(0, OFF)], []),
-        ([(0, OFF), (170, STREET)], []),  # the stays until then are not remembered
+        ([(0, OFF), (170, STREET)], []),  # the stays before are not remembered
         ([(0, STREET), (90, OFF)], []),  # it had not begun
-        ([(0, STREET), (120, OFF)], [(110, "open", 2), (134, "closed", 2)]),  # what has begun ends, and nobody joins it
+        ([(0, STREET), (120, OFF)], [(110, "open", 2), (134, "closed", 2)]),  # the link ends, and no stay joins it
         ([(0, STREET), (205, OFF)], [(110, "open", 2), (134, "closed", 2)]),
         ([(0, STREET), (220, OFF)], [(110, "open", 2), (134, "closed", 2), (210, "updated", 3), (264, "closed", 3)]),
     ],
@@ -284,7 +284,7 @@ def test_an_unknown_correlation_is_named() -> None:
         Correlator(STREET.model_copy(update={"correlations": ("lurking",)}))
 
 
-def test_what_is_old_is_forgotten() -> None:
+def test_old_stays_are_forgotten() -> None:
     watched = street(0, 150)
     events = [one for hour in range(20) for one in stay(hour % 2, hour * 900, hour * 900 + 40)]
     told: list[Item] = [(one.camera, one) for one in events]

@@ -1,4 +1,4 @@
-"""A switch dies: one alarm, of which the cameras' own are parts."""
+"""A dead switch is one alarm, with the cameras' own events as parts."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tests.detectors.walker_records import NOON, SITE, record
 WELL = SceneMeasurements(brightness=110, chroma=8, contrast=45, sharpness=90, warm=True)
 
 
-def city(north: int, south: int = 0) -> Site:
-    """So many cameras in two groups."""
+def two_groups(north: int, south: int = 0) -> Site:
+    """A site with this number of cameras in each of two groups."""
     base: dict[str, Any] = SITE["cameras"][0]  # type: ignore[index]
     cameras = [
         {**base, "id": f"{group}{number}", "group": group}
@@ -36,8 +36,10 @@ def silence(camera: str, begin: float, end: float, until: float = 300.0) -> list
     ]
 
 
-def told(site: Site, lost: dict[str, tuple[float, float]], *, coded: bool = False) -> tuple[list[Event], list[Event]]:
-    """The cameras' own events and those of all together, second by second."""
+def simulate(
+    site: Site, lost: dict[str, tuple[float, float]], *, coded: bool = False
+) -> tuple[list[Event], list[Event]]:
+    """The cameras' own events, and the outages, second by second."""
     watcher, correlator = WatchStage(site, run="test"), Correlator(site, run="test")
     states = {camera.id: watcher.start(camera.id) for camera in site.cameras}
     tapes = {camera.id: silence(camera.id, *lost.get(camera.id, (0.0, 0.0))) for camera in site.cameras}
@@ -61,9 +63,9 @@ def told(site: Site, lost: dict[str, tuple[float, float]], *, coded: bool = Fals
 
 @pytest.mark.parametrize("coded", [False, True])
 def test_a_dead_switch_is_one_alarm(coded: bool) -> None:
-    site = city(north=8, south=4)
+    site = two_groups(north=8, south=4)
     lost = {f"north{number}": (60.0 + number, 200.0 + number) for number in range(8)}
-    own, events = told(site, lost, coded=coded)
+    own, events = simulate(site, lost, coded=coded)
     assert len({event.id for event in own}) == 8
     assert len({event.id for event in events}) == 1
     assert events[0].state == "open"
@@ -83,17 +85,17 @@ def test_a_dead_switch_is_one_alarm(coded: bool) -> None:
 @pytest.mark.parametrize(
     ("site", "lost"),
     [
-        (city(8), {"north0": (60, 200), "north1": (61, 200)}),  # two may fail together by chance
-        (city(8), {f"north{n}": (60 + 70 * n, 240) for n in range(3)}),  # one after the other
-        (city(40), {f"north{n}": (60, 200) for n in range(5)}),  # a few of a large district
-        (city(4, 4), {"north0": (60, 200), "north1": (60, 200), "south0": (60, 200), "south1": (60, 200)}),
-        (city(8), {f"north{n}": (60, 66) for n in range(8)}),  # a hiccup
+        (two_groups(8), {"north0": (60, 200), "north1": (61, 200)}),  # two may fail together by chance
+        (two_groups(8), {f"north{n}": (60 + 70 * n, 240) for n in range(3)}),  # one after the other
+        (two_groups(40), {f"north{n}": (60, 200) for n in range(5)}),  # a few of a large district
+        (two_groups(4, 4), {"north0": (60, 200), "north1": (60, 200), "south0": (60, 200), "south1": (60, 200)}),
+        (two_groups(8), {f"north{n}": (60, 66) for n in range(8)}),  # a short loss
     ],
 )
-def test_what_is_no_outage(site: Site, lost: dict[str, tuple[float, float]]) -> None:
-    assert not told(site, lost)[1]
+def test_other_losses_are_no_outage(site: Site, lost: dict[str, tuple[float, float]]) -> None:
+    assert not simulate(site, lost)[1]
 
 
-def test_a_site_may_do_without() -> None:
-    site = city(4).model_copy(update={"correlations": ("roaming",)})
-    assert not told(site, {f"north{number}": (60, 200) for number in range(4)})[1]
+def test_a_site_may_disable_outages() -> None:
+    site = two_groups(4).model_copy(update={"correlations": ("roaming",)})
+    assert not simulate(site, {f"north{number}": (60, 200) for number in range(4)})[1]

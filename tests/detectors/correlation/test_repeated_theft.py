@@ -91,7 +91,7 @@ def test_a_later_night_at_much_the_same_hour_is_linked() -> None:
         theft(31 * DAY + 2 * HOUR),  # too long ago
         theft(1 * DAY + 6 * HOUR),  # another hour
         theft(1 * DAY + 2 * HOUR, zone="store"),  # elsewhere
-        theft(1 * DAY + 2 * HOUR, severities=(1, 1)),  # a vehicle stopped, and nothing came of it
+        theft(1 * DAY + 2 * HOUR, severities=(1, 1)),  # a vehicle stopped, and it was no theft
     ],
     ids=["same night", "old", "other hour", "elsewhere", "no alert"],
 )
@@ -104,6 +104,6 @@ def test_one_night_goes_over_midnight_and_over_the_day_of_utc() -> None:
     assert correlated(theft(8.5 * HOUR), theft(DAY + 9.5 * HOUR))  # UTC's midnight lies between them, and a day
 
 
-def test_what_is_told_again_links_nothing_twice() -> None:
+def test_repeated_revisions_link_nothing_twice() -> None:
     first, second = theft(2 * HOUR), theft(DAY + 2 * HOUR)
     assert correlated(first, second, second, first, second) == correlated(first, second)

@@ -1,4 +1,4 @@
-"""Rain, insects and headlights are recognised and counted; whoever has a name, and whoever may be somebody, stays."""
+"""Rain, insects and headlights are removed and counted; named boxes and possible persons remain."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.detectors.walker_records import MIDNIGHT, NOON, TALL, opened, record,
 FPS = 4
 
 
-def played(records: list[Detections]) -> tuple[dict[str, int], list[int]]:
+def filtered(records: list[Detections]) -> tuple[dict[str, int], list[int]]:
     """What was left out, by reason; and how many boxes went on at each picture."""
     memory = FilterState()
     counts: dict[str, int] = {}
@@ -57,22 +57,22 @@ def test_rain_is_left_out_and_a_walker_in_it_is_not() -> None:
         drops = [(noise.uniform(0, 1000), 500, noise.uniform(15, 40), 0) for _ in range(7)] if time > 3 else []
         return [walker(time, 1), *drops]
 
-    counts, left = played(pictures(20, boxes=rain))
+    counts, left = filtered(pictures(20, boxes=rain))
     assert counts["rain"] > 0.7 * 7 * FPS * 10
     assert min(left) >= 1
     assert np.mean(left[-20:]) < 1.5
     unnamed = [lambda time, noise: [*rain(time, noise)[1:], walker(time, 1 if time < 3 else 0)]]
-    assert np.mean(played(pictures(20, boxes=unnamed[0]))[1][-20:]) >= 1
+    assert np.mean(filtered(pictures(20, boxes=unnamed[0]))[1][-20:]) >= 1
 
 
 def test_insects_before_the_lens_are_left_out() -> None:
     def insects(time: float, noise: np.random.Generator) -> list[tuple[float, float, float, int]]:
         return [(noise.uniform(0, 1000), noise.uniform(200, 800), noise.uniform(30, 60), 0) for _ in range(2)]
 
-    counts, left = played(pictures(30, boxes=insects))
+    counts, left = filtered(pictures(30, boxes=insects))
     assert counts.get("insect", 0) > 0.3 * 2 * FPS * 30
     near = lambda time, noise: [walker(time, 1), (500.0, 520.0, 4 * TALL, 0)]  # noqa: E731
-    counts, left = played(pictures(10, boxes=near))
+    counts, left = filtered(pictures(10, boxes=near))
     assert counts == {"insect": FPS * 10}
     assert set(left) == {1}
 
@@ -80,7 +80,7 @@ def test_insects_before_the_lens_are_left_out() -> None:
 def test_headlights_are_left_out_for_seconds_and_no_longer() -> None:
     light = lambda time: 90.0 if time >= 5 else 60.0  # noqa: E731
     boxes = lambda time, noise: [(600.0, 600.0, 120.0, 0), walker(time, 1)]  # noqa: E731
-    counts, left = played(pictures(30, boxes=boxes, light=light))
+    counts, left = filtered(pictures(30, boxes=boxes, light=light))
     assert set(counts) == {"headlights"}
     assert 1 * FPS <= counts["headlights"] <= 7 * FPS
     assert left[-1] == 2
@@ -88,10 +88,10 @@ def test_headlights_are_left_out_for_seconds_and_no_longer() -> None:
 
 @pytest.mark.parametrize("profile", ["day", "night", "infrared"])
 @pytest.mark.parametrize("pace", [0.5, 1.0, 2.5])
-def test_somebody_without_a_name_is_followed(profile: str, pace: float) -> None:
+def test_an_unnamed_person_is_tracked(profile: str, pace: float) -> None:
     """A walker, a runner, by day and by night, alone and with a companion."""
     boxes = lambda time, noise: [(50 + pace * TALL * time, 500, TALL, 0), (900.0, 700.0, 150.0, 0)]  # noqa: E731
-    counts, _ = played(pictures(8, boxes=boxes, profile=profile, start=NOON))
+    counts, _ = filtered(pictures(8, boxes=boxes, profile=profile, start=NOON))
     assert not counts
 
 

@@ -80,7 +80,7 @@ def test_a_site_with_problems_is_not_loaded(tmp_path: Path) -> None:
         validation.load(written(tmp_path, GOOD.replace("dwell_s: 30", "dwel_s: 30")))
 
 
-def test_a_step_that_can_never_be_reached_is_said_to_be_such(tmp_path: Path) -> None:
+def test_a_step_that_can_never_be_reached_is_reported(tmp_path: Path) -> None:
     steps = "- {what: on_foot, where: [watch]}\n    - {what: trips}"
     with pytest.raises(SiteError, match="step 2 is never reached: trips needs a vehicle"):
         validation.load(written(tmp_path, GOOD.replace(BEGIN, begins(steps=steps))))
@@ -88,7 +88,7 @@ def test_a_step_that_can_never_be_reached_is_said_to_be_such(tmp_path: Path) -> 
     validation.load(written(tmp_path, GOOD.replace(BEGIN, begins(steps=reached))))
 
 
-def test_who_looks_at_no_pictures_needs_neither_their_source_nor_a_network(tmp_path: Path) -> None:
+def test_scoring_without_pictures_needs_neither_sources_nor_networks(tmp_path: Path) -> None:
     text = GOOD.replace("rtsp://watch:secret@10.0.0.5/stream", "gone.mp4") + "detector: {name: yolo99z, pose: movnet}\n"
     site = written(tmp_path, text)
     with pytest.raises(SiteError, match=r"gone\.mp4(.|\n)*yolo99z(.|\n)*movnet"):
@@ -120,7 +120,7 @@ def visited(cameras: str = "[lane-1]", zones: str = "[yard]", until: str = "2026
     return f"visits:\n- {{who: 이장, {visit}}}  # HERE\n" + BEGIN
 
 
-# what is replaced, by what (HERE marks the line that has to be named), words of what is wrong, words of the mend
+# the replaced text, its replacement (HERE marks the expected line), words of the problem, words of the fix
 WRONG = [
     # behaviours and their thresholds
     ("  loitering:", "  loittering:  # HERE", "unknown behaviour loittering", "did you mean `loitering`"),
@@ -130,7 +130,7 @@ WRONG = [
     ("dwell_s: 30", "dwell_s: -1", "`dwell_s` -1 must be at least 1", "at least 1"),
     ("dwell_s: 20}", "dwell: 20}", "unknown key `dwell`", "did you mean `dwell_s`"),
     ("dwell_s: 30", "classes: persn", "persn", "there are"),
-    ("dwell_s: 30", "classes: ''", "no class is judged", "enabled: false"),
+    ("dwell_s: 30", "classes: ''", "no class is evaluated", "enabled: false"),
     ("    enabled: true", "    thresholds: 3  # HERE", "`thresholds` 3 must have keys", "key: value"),
     # networks
     (BEGIN, "detector: {pose: movnet}  # HERE\n" + BEGIN, "there is no model movnet", "did you mean `movenet`"),
@@ -156,8 +156,8 @@ WRONG = [
     ("behaviours:", "correlations: [roming]  # HERE\nbehaviours:", "unknown correlation roming", "mean `roaming`"),
     # what can never fire
     (LANE, "kind: watch\n        schedule: minute\n", "`dwell_s` 90 s can never be reached in zone lane", "lengthen"),
-    (LAST_RULE, "- {classes: [cat], thresholds: {classes: person}}", "`classes` leaves out", "name them"),
-    (LAST_RULE, "- {classes: [cat], thresholds: {dwell_s: 60}}", "cat, which `classes` leaves out", "name them"),
+    (LAST_RULE, "- {classes: [cat], thresholds: {classes: person}}", "`classes` omits", "name them"),
+    (LAST_RULE, "- {classes: [cat], thresholds: {dwell_s: 60}}", "cat, which `classes` omits", "name them"),
     (LAST_RULE, "- {thresholds: {dwell_s: 40}}", "rule 1 is hidden by rule 2", "general rule before"),
     (LAST_RULE, "- {schedule: night, thresholds: {dwell_s: 40}}", "rule 1 is hidden by rule 2", "general rule"),
     (LAST_RULE, "- {zones: [lane], cameras: [lane-2], thresholds: {dwell_s: 40}}", "never applies", "of those cameras"),
@@ -173,7 +173,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("old", "new", "what", "mend"), WRONG, ids=[f"{row[1].strip()}-{row[2]}" for row in WRONG])
-def test_each_mistake_has_its_line_and_its_mend(tmp_path: Path, old: str, new: str, what: str, mend: str) -> None:
+def test_each_mistake_has_its_line_and_its_fix(tmp_path: Path, old: str, new: str, what: str, mend: str) -> None:
     assert old in GOOD
     begin = GOOD.index(old)
     text = GOOD[:begin] + new + GOOD[begin + len(old) :]

@@ -95,7 +95,7 @@ def published(whole_graph: Any, image: Image, score: float) -> list[tuple[Float3
     return [(corners, value, name) for corners, value, name in best if value >= score]
 
 
-def test_the_read_out_and_torch_see_what_the_published_head_sees(whole_graph: Any, street: list[Image]) -> None:
+def test_decoding_and_torch_give_the_boxes_of_the_published_head(whole_graph: Any, street: list[Image]) -> None:
     on_torch = NanoDetTorch("cpu", 0.2)
     for image, seen in zip(street[:3], on_torch(street[:3]), strict=True):
         rows = published(whole_graph, image, 0.2)

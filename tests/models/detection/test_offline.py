@@ -66,7 +66,7 @@ def test_using_a_detector_opens_no_connection(name: str, tmp_path: Path) -> None
     assert attempts(_USE.replace("NAME", repr(path)), tmp_path) == []
 
 
-def test_a_missing_model_is_not_looked_for_elsewhere(tmp_path: Path) -> None:
+def test_a_missing_model_is_not_downloaded(tmp_path: Path) -> None:
     assert attempts(_MISSING, tmp_path) == []
 
 

@@ -109,7 +109,7 @@ def test_a_device_that_is_not_here_is_refused(device: str) -> None:
         (2, "cpu", "cpu"),
     ],
 )
-def test_the_device_that_is_meant(count: int, asked: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_full_name_of_a_device(count: int, asked: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hardware, "cuda_count", lambda: count)
     assert hardware.choose_device(asked) == expected
 
@@ -124,7 +124,7 @@ def test_the_device_that_is_meant(count: int, asked: str, expected: str, monkeyp
         (boxes(), []),
     ],
 )
-def test_one_box_for_each_thing_best_first(given: Boxes, left: list[int]) -> None:
+def test_one_box_for_each_object_best_first(given: Boxes, left: list[int]) -> None:
     kept = given.distinct()
     np.testing.assert_array_equal(kept.xyxy, given.xyxy[left])
     np.testing.assert_array_equal(kept.labels, given.labels[left])

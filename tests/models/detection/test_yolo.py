@@ -83,7 +83,7 @@ def test_the_list_says_what_is_here_and_how_the_rest_is_had(
 
 
 @pytest.mark.parametrize("name", ["broken.pt", "broken.onnx", "broken.engine"])
-def test_a_file_that_is_no_model_is_said_to_be_none(name: str, tmp_path: Path) -> None:
+def test_a_file_that_is_no_model_is_refused(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(b"no model at all")
     with pytest.raises(ModelMissingError, match=name):
         registry.load(str(tmp_path / name), "cpu")

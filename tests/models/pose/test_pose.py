@@ -47,7 +47,7 @@ def test_walkers_of_the_clip_stand_upright(movenet: MoveNet, clip: Path) -> None
 
 
 def test_walkers_at_their_labelled_boxes(movenet: MoveNet, data: Path) -> None:
-    """pets09-s2l1, every 40th picture, who is labelled and 60 px high: nobody there lies or stands on the head."""
+    """pets09-s2l1, every 40th picture, people labelled with 60 px or more: all stand or walk upright."""
     truth = np.loadtxt(data / "pets09-s2l1" / "gt.txt", delimiter=",")
     frames = pictures(data / "pets09-s2l1" / "video.avi", set(range(0, 795, 40)))
     right, inside, count = 0, 0.0, 0

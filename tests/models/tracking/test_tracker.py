@@ -26,7 +26,7 @@ def both(one: Scene, other: Scene) -> Scene:
 
 
 def between(scene: Scene, start: float, end: float) -> Scene:
-    """The scene with nobody seen from ``start`` until before ``end``."""
+    """The scene without boxes from ``start`` until before ``end``."""
     return lambda t: [] if start <= t < end else scene(t)
 
 
@@ -46,7 +46,7 @@ def test_a_runner_is_one_person(fps: float) -> None:
 
 
 @pytest.mark.parametrize("fps", [7.0, 5.0, 3.5, 2.33, 1.0])
-def test_people_who_meet_and_walk_on_keep_their_ids_by_place_and_look(fps: float) -> None:
+def test_people_who_meet_and_walk_on_keep_their_ids_by_position_and_appearance(fps: float) -> None:
     # they share a place at 5 s, where the nearer hides the other for .8 s
     right, left = walker(STEP, RED, x=100), walker(-STEP, BLUE, x=900, y=410)
     history = follow(frames(both(between(right, 4.6, 5.4), left), fps, 9))
@@ -57,7 +57,7 @@ def test_people_who_meet_and_walk_on_keep_their_ids_by_place_and_look(fps: float
 
 
 @pytest.mark.parametrize("fps", [7.0, 3.5, 2.33])
-def test_those_who_turn_round_together_are_told_apart_by_their_looks(fps: float) -> None:
+def test_people_who_turn_round_together_are_distinguished_by_appearance(fps: float) -> None:
     # side by side until 3 s, then one is where the other is expected: place alone would swap them
     def there_and_back(start: float, sign: float, look: tuple[int, ...]) -> Scene:
         return lambda t: [Sight(start + sign * STEP * (t if t < 3 else 6 - t), 400, look)]
@@ -69,13 +69,13 @@ def test_those_who_turn_round_together_are_told_apart_by_their_looks(fps: float)
 
 @pytest.mark.parametrize("fps", [7.0, 5.0, 2.33, 1.0])
 @pytest.mark.parametrize("hidden_s", [0.5, 1.0, 2.0])
-def test_a_post_hides_somebody_for_a_while(fps: float, hidden_s: float) -> None:
+def test_a_post_occludes_a_person_for_a_while(fps: float, hidden_s: float) -> None:
     history = follow(frames(between(walker(STEP / 2), 3, 3 + hidden_s), fps, 8))
     assert ids(history) == {1}
     assert history[-1].born_at[0] == START
 
 
-def test_who_comes_back_after_the_memory_is_somebody_else() -> None:
+def test_a_person_who_comes_back_too_late_gets_a_new_id() -> None:
     history = follow(frames(between(walker(0), 3, 8), 5, 12))
     assert ids(history) == {1, 2}
 
@@ -103,11 +103,11 @@ def test_a_box_that_teleports_is_not_the_same(fps: float, look: tuple[int, ...],
 
 
 @pytest.mark.parametrize("gap", ["idle", "lost", "unreadable", "shed", "failed"])
-def test_a_record_without_a_picture_is_no_look(gap: Gap) -> None:
+def test_a_record_without_a_picture_is_no_miss(gap: Gap) -> None:
     seen = frames(walker(0), 5, 2)
     ticks = [record(3.0 + n, [], gap) for n in range(8)]
     history = follow([*seen, *ticks, record(11, [Sight(100, 400)])])
-    assert [len(tracks) for tracks in history[len(seen) :]] == [1] * 9  # nothing is missed while nobody looks
+    assert [len(tracks) for tracks in history[len(seen) :]] == [1] * 9  # no track is missed without a picture
     assert not history[-2].seen.any()
     assert history[-2].seen_at[0] == START + 2
     assert ids(history) == {1}
@@ -118,7 +118,7 @@ def test_time_passes_without_a_picture() -> None:
     assert history[-1].xyxy[0, 2] - history[-2].xyxy[0, 2] == pytest.approx(0.5 * STEP, rel=0.1)
 
 
-def test_nobody_is_remembered_for_ever_without_a_picture() -> None:
+def test_no_track_is_remembered_for_ever_without_a_picture() -> None:
     history = follow([*frames(walker(0), 5, 2), record(90, [], "lost"), *(record(91 + n, []) for n in range(2))])
     assert not len(history[-1])
 
@@ -136,14 +136,14 @@ def test_low_scores_keep_a_track(score: float, alive: bool) -> None:
     assert bool(len(history[-1]) and history[-1].seen.all()) is alive
 
 
-def test_low_scores_start_nobody_and_keep_nobody_for_ever() -> None:
+def test_low_scores_start_no_track_and_continue_none_for_ever() -> None:
     assert not ids(follow(frames(lambda _: [Sight(300, 400, score=0.5)], 5, 10)))
     history = follow(frames(lambda t: [Sight(300, 400, score=0.7 if t < 2 else 0.5)], 5, 10))
     assert len(history[15])
     assert not len(history[-1])
 
 
-def test_a_flicker_is_nobody() -> None:
+def test_a_single_hit_is_no_track() -> None:
     assert not ids(follow(frames(lambda t: [Sight(300, 400)] if 1 <= t < 1.2 else [], 5, 4)))
 
 
@@ -160,7 +160,7 @@ def test_a_weak_box_is_believed_near_by_only() -> None:
         (("dog", "person"), {"dog", "person"}),
     ],
 )
-def test_labels_that_are_taken_for_each_other_are_one(labels: tuple[str, str], expected: set[str]) -> None:
+def test_labels_that_detectors_confuse_are_one_track(labels: tuple[str, str], expected: set[str]) -> None:
     def scene(t: float) -> Sequence[Sight]:
         first = t < 2 or (labels[1] == "truck" and round(5 * t) % 3 > 0)
         return [Sight(300, 400, label=labels[0] if first else labels[1])]
@@ -179,7 +179,7 @@ def test_a_person_before_a_car_is_two() -> None:
     assert all(len(tracks) == 2 for tracks in history[1:])
 
 
-def test_what_moves_unnamed_is_followed_from_the_third_sight_and_named_when_it_has_a_name() -> None:
+def test_unnamed_motion_is_a_track_from_the_third_hit_and_gets_its_name_later() -> None:
     def scene(t: float) -> Sequence[Sight]:
         named = t >= 2
         return [Sight(300 + STEP * t, 400, score=0.7 if named else 0.15, label="person" if named else "unknown")]
@@ -190,7 +190,7 @@ def test_what_moves_unnamed_is_followed_from_the_third_sight_and_named_when_it_h
     assert ids(history) == {1}
 
 
-def test_a_person_missed_for_a_moment_is_kept_by_what_moves_there() -> None:
+def test_a_missed_person_is_continued_by_unnamed_motion() -> None:
     def scene(t: float) -> Sequence[Sight]:
         missed = 2 <= t < 3
         return [Sight(300, 400, score=0.15 if missed else 0.7, label="unknown" if missed else "person")]
@@ -230,13 +230,13 @@ def test_a_box_that_is_none_is_not_there(box: tuple[float, ...], score: float) -
     assert np.isfinite(history[-1].xyxy).all()
 
 
-def test_a_part_of_a_box_is_nobody_of_its_own() -> None:
+def test_a_part_of_a_box_starts_no_track() -> None:
     # whole person, and his upper half again
     history = follow(frames(lambda _: [Sight(300, 400), Sight(300, 350, score=0.6, tall=50, wide=0.7)], 5, 4))
     assert ids(history) == {1}
 
 
-def test_who_leaves_over_the_border_is_gone_at_once_and_not_taken_up_again() -> None:
+def test_a_track_that_leaves_over_the_border_ends_at_once_and_is_not_continued() -> None:
     def scene(t: float) -> Sequence[Sight]:
         if t < 3:
             return [Sight(980 - STEP * (3 - t), 400)]
@@ -247,7 +247,7 @@ def test_who_leaves_over_the_border_is_gone_at_once_and_not_taken_up_again() -> 
     assert ids(history) == {1, 2}
 
 
-def test_who_stands_at_the_border_cut_by_the_picture_has_not_left() -> None:
+def test_a_person_who_stands_at_the_border_has_not_left() -> None:
     scene = between(lambda _: [Sight(300, 599)], 3, 4.2)
     history = follow(frames(scene, 5, 7))
     assert len(history[16])
@@ -272,8 +272,8 @@ def test_the_foot_point_is_steadier_than_the_boxes(fps: float) -> None:
     assert errors.std() < 0.75 * jitter.std()
 
 
-def test_a_person_whose_legs_are_hidden_stands_where_his_feet_are() -> None:
-    # from 3 s on somebody stands before him, and the detector draws what is to be seen of him
+def test_a_person_with_occluded_legs_has_the_true_foot_point() -> None:
+    # from 3 s on another person stands in front, and the detector's box has only the visible part
     def scene(t: float) -> Sequence[Sight]:
         if t < 3:
             return [Sight(300, 400)]
@@ -310,7 +310,7 @@ def test_ids_rise_and_are_never_used_again() -> None:
     assert sorted(ids(follow(frames(visits, 5, 44)))) == [1, 2, 3, 4, 5]
 
 
-def test_tracks_say_which_box_they_were_seen_as() -> None:
+def test_tracks_have_the_index_of_their_box() -> None:
     def scene(t: float) -> Sequence[Sight]:
         people = [Sight(300, 400), Sight(700, 400, BLUE, 0.8)]
         return people if round(5 * t) % 2 else people[::-1]
@@ -337,7 +337,7 @@ def test_a_clock_that_stands_still_or_goes_back_is_no_time() -> None:
     assert np.isfinite(history[-1].foot).all()
 
 
-def test_footage_without_looks_and_a_change_of_descriptor_are_followed() -> None:
+def test_tracking_without_appearances_and_over_a_change_of_descriptor() -> None:
     assert ids(follow(frames(walker(STEP), 5, 4, look=0))) == {1}
     halves = [*frames(walker(0), 5, 2, look=0), *(record(2 + n / 5, [Sight(100, 400)]) for n in range(1, 10))]
     assert ids(follow(halves)) == {1}

@@ -111,7 +111,7 @@ def test_a_state_cannot_be_assigned_to() -> None:
         Tracker().start().clock = 1.0  # type: ignore[misc]
 
 
-def test_a_kernel_is_compiled_where_nothing_can_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kernel_is_compiled_without_a_writable_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_folder(self: object, *_: object) -> None:
         raise RuntimeError("cannot cache function 'double': no locator available for file 'here'")
 
@@ -131,6 +131,6 @@ def test_the_kernel_on_disk_belongs_to_all_of_its_sources() -> None:
     assert {"assignment.py", "motion_model.py"} <= using <= set(jit.SOURCES)
 
 
-def test_settings_are_refused_when_they_are_none() -> None:
+def test_invalid_settings_are_refused() -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert({"match_thresh": 0.8}, TrackerSettings)
