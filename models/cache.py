@@ -12,7 +12,7 @@ import platform
 import sys
 import tempfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -39,38 +39,44 @@ def folder(kind: str) -> Path | None:
         return None
 
 
-def network(name: str, build: Callable[[Path], Any], weights: Path, settings: Mapping[str, Any]) -> Any:
-    """An OpenVINO model, compiled for the CPU, or loaded from the cache.
+def network(name: str, build: Callable[[Path], Any], weights: Path, threads: int) -> Any:
+    """An OpenVINO model for many pictures on the CPU, compiled or loaded from the cache.
 
     Args:
         name: Of the cached file.
         build: Makes the model from a file of weights. All its code must be in its own module, which is part of the key.
         weights: An ONNX file, or OpenVINO's XML beside its ``.bin``.
-        settings: Of the compilation.
+        threads: Cores to use.
     """
+    settings = {
+        "PERFORMANCE_HINT": "THROUGHPUT",
+        "INFERENCE_PRECISION_HINT": "f32",  # the default on some CPUs is bfloat16, which gives other results
+        "INFERENCE_NUM_THREADS": threads,
+        "ENABLE_CPU_PINNING": False,  # decoding shares the cores: a stream bound to one core would wait for it
+    }
     openvino = offline.openvino()
     core = openvino.Core()
     directory = folder("networks")
     if directory is None:
-        return core.compile_model(build(weights), "CPU", dict(settings))
+        return core.compile_model(build(weights), "CPU", settings)
     source = Path(str(sys.modules[build.__module__].__file__))
     files = [path for path in (source, weights, weights.with_suffix(".bin")) if path.is_file()]
     key = _key(openvino.__version__, sorted(settings.items()), *(path.read_bytes() for path in files))
     file = directory / f"{name}-{key}.blob"
     compiled = _load(core, file, settings)
     if compiled is None:
-        compiled = core.compile_model(build(weights), "CPU", dict(settings))
+        compiled = core.compile_model(build(weights), "CPU", settings)
         _store(file, compiled.export_model().getvalue())
     return compiled
 
 
-def _load(core: Any, file: Path, settings: Mapping[str, Any]) -> Any:
+def _load(core: Any, file: Path, settings: dict[str, Any]) -> Any:
     try:
         data = file.read_bytes()
         checksum, blob = data[:_CHECKSUM_BYTES], data[_CHECKSUM_BYTES:]
         if checksum != _checksum(blob):
             return None
-        return core.import_model(blob, "CPU", dict(settings))
+        return core.import_model(blob, "CPU", settings)
     except Exception:  # noqa: BLE001 - whatever the error, it is compiled anew
         return None
 

@@ -73,15 +73,7 @@ class NanoDet:
             weights: ``INT8`` or ``FLOAT``.
         """
         self.name = NAME if weights == INT8 else FLOAT_NAME
-        settings = {
-            "PERFORMANCE_HINT": "THROUGHPUT",
-            # OpenVINO's default on some CPUs is bfloat16, which gives other boxes
-            "INFERENCE_PRECISION_HINT": "f32",
-            "INFERENCE_NUM_THREADS": threads or hardware.usable_cores(),
-            # Decoding shares the cores: a stream that is bound to one core would wait for it.
-            "ENABLE_CPU_PINNING": False,
-        }
-        self._network: Any = cache.network(self.name, build_network, weights, settings)
+        self._network: Any = cache.network(self.name, build_network, weights, threads or hardware.usable_cores())
         self._tensor: Any = offline.openvino().Tensor
         self._score = score
         self._thread = threading.local()

@@ -1,7 +1,7 @@
 """NanoDet-g in torch, for CUDA: batches in half precision, from the same float32 file that ships.
 
-The graph is read by OpenVINO and replayed in torch, operator by operator, so that a GPU needs no second file and no
-second runtime beside the torch that ultralytics brings.
+OpenVINO reads the graph, and torch replays it operator by operator. So a GPU needs no second file, and no second
+runtime beside the torch of ultralytics.
 """
 
 from __future__ import annotations

@@ -38,13 +38,7 @@ class MoveNet:
         Args:
             threads: Cores to use; all that the process may use if None.
         """
-        settings = {
-            "PERFORMANCE_HINT": "THROUGHPUT",
-            "INFERENCE_PRECISION_HINT": "f32",
-            "INFERENCE_NUM_THREADS": threads or hardware.usable_cores(),
-            "ENABLE_CPU_PINNING": False,  # the detector and decoding share the cores
-        }
-        self._network: Any = cache.network(NAME, _build, WEIGHTS, settings)
+        self._network: Any = cache.network(NAME, _build, WEIGHTS, threads or hardware.usable_cores())
         self._thread = threading.local()
         self._pool = ThreadPoolExecutor(int(self._network.get_property("NUM_STREAMS")), thread_name_prefix=NAME)
 

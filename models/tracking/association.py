@@ -128,39 +128,35 @@ def match(
     strong: bool,
     rows: TrackArrays,
     boxes: BoxArrays,
-    unassigned: Bool,
+    free: Bool,
     occluded: Float64,
-    matched_boxes: Int64,
+    matches: Int64,
 ) -> None:
     """One pass of assignment, for all strong boxes or all weak ones, and the tracks that have no box yet."""
-    cost = np.full((len(rows.ids), len(unassigned)), FAR)
-    has_candidate = False
+    cost = np.full((len(rows.ids), len(free)), FAR)
+    any_match = False
     for t in range(len(rows.ids)):
         row = rows.motion[t]
         allows_weak = row[CONFIRMED] > 0 and row[STRONG_S] - passed <= limits.weak_s
-        reach_scales = limits.speed * min(row[SINCE_S], max(passed, GATE_GROWTH_S)) + 3 * NOISE
-        for n in range(len(unassigned)):
+        reach = limits.speed * min(row[SINCE_S], max(passed, GATE_GROWTH_S)) + 3 * NOISE
+        for n in range(len(free)):
             other = int(boxes.labels[n])
-            if (
-                matched_boxes[t] >= 0
-                or not unassigned[n]
-                or strong != (other > 0 and boxes.scores[n] >= limits.start_score)
-            ):
+            if matches[t] >= 0 or not free[n] or strong != (other > 0 and boxes.scores[n] >= limits.start_score):
                 continue
             if not compatible_classes(limits, row[LABEL], other):
                 continue
             unnamed = row[LABEL] == 0 and other == 0
             if strong or unnamed or allows_weak:
                 cost[t, n] = assignment_cost(
-                    row, rows.appearance[t], boxes, n, occluded[n], reach_scales if strong or unnamed else WEAK_REACH
+                    row, rows.appearance[t], boxes, n, occluded[n], reach if strong or unnamed else WEAK_REACH
                 )
-                has_candidate = has_candidate or cost[t, n] < COST_LIMIT
-    if has_candidate:
+                any_match = any_match or cost[t, n] < COST_LIMIT
+    if any_match:
         assigned = assign(cost, COST_LIMIT)
         for t in range(len(rows.ids)):
             if assigned[t] >= 0:
-                matched_boxes[t] = assigned[t]
-                unassigned[assigned[t]] = False
+                matches[t] = assigned[t]
+                free[assigned[t]] = False
 
 
 @compiled
@@ -183,13 +179,13 @@ def update_track(
 
 
 @compiled
-def relink(limits: TrackerLimits, rows: TrackArrays, t: int, matched_boxes: Int64) -> None:
+def relink(limits: TrackerLimits, rows: TrackArrays, t: int, matches: Int64) -> None:
     """Lets a newly confirmed track continue a lost one that ended near its start and has a similar appearance."""
     row = rows.motion[t]
     best, least = -1, FAR
     for o in range(len(rows.ids)):
         other = rows.motion[o]
-        if matched_boxes[o] >= 0 or not other[CONFIRMED] or other[HITS] == 0 or other[LEAVING] or row[BORN_BORDER]:
+        if matches[o] >= 0 or not other[CONFIRMED] or other[HITS] == 0 or other[LEAVING] or row[BORN_BORDER]:
             continue
         if other[SEEN_AT] >= row[BORN_AT] or not compatible_classes(limits, row[LABEL], other[LABEL]):
             continue
@@ -216,58 +212,52 @@ def relink(limits: TrackerLimits, rows: TrackArrays, t: int, matched_boxes: Int6
 
 @compiled
 def associate(
-    limits: TrackerLimits,
-    now: float,
-    passed: float,
-    rows: TrackArrays,
-    boxes: BoxArrays,
-    unassigned: Bool,
-    matched_boxes: Int64,
+    limits: TrackerLimits, now: float, passed: float, rows: TrackArrays, boxes: BoxArrays, free: Bool, matches: Int64
 ) -> None:
-    """Assigns one frame's boxes: writes each track's box to ``matched_boxes`` and the free boxes to ``unassigned``."""
-    occluded = np.zeros(len(unassigned))
-    for n in range(len(unassigned)):
+    """Assigns one frame's boxes: writes each track's box to ``matches`` and which boxes remain to ``free``."""
+    occluded = np.zeros(len(free))
+    for n in range(len(free)):
         box, score = boxes.xyxy[n], boxes.scores[n]
-        unassigned[n] = is_valid_box(box, score) and (boxes.labels[n] == 0 or score >= limits.keep_score)
-        for m in range(len(unassigned)):
+        free[n] = is_valid_box(box, score) and (boxes.labels[n] == 0 or score >= limits.keep_score)
+        for m in range(len(free)):
             nearer = boxes.xyxy[m]
-            if unassigned[n] and boxes.scores[m] >= 0.8 * limits.start_score and is_valid_box(nearer, 0.0):
+            if free[n] and boxes.scores[m] >= 0.8 * limits.start_score and is_valid_box(nearer, 0.0):
                 occluded[n] = max(occluded[n], occluded_share(box, nearer))
     for strong in (True, False):
-        match(limits, passed, strong, rows, boxes, unassigned, occluded, matched_boxes)
-    for t in range(len(matched_boxes)):
-        if matched_boxes[t] < 0:
+        match(limits, passed, strong, rows, boxes, free, occluded, matches)
+    for t in range(len(matches)):
+        if matches[t] < 0:
             rows.motion[t, UNSEEN_S] += passed
             rows.motion[t, LEAVING] = rows.motion[t, LEAVING] or is_leaving(rows.motion[t], boxes)
-        elif update_track(limits, now, rows, t, boxes, matched_boxes[t], occluded[matched_boxes[t]]):
-            relink(limits, rows, t, matched_boxes)
+        elif update_track(limits, now, rows, t, boxes, matches[t], occluded[matches[t]]):
+            relink(limits, rows, t, matches)
 
 
 @compiled
-def starts_track(limits: TrackerLimits, boxes: BoxArrays, n: int, unassigned: Bool) -> bool:
-    """Whether an unassigned box starts a track: it is strong or unnamed, and not part of another box."""
+def starts_track(limits: TrackerLimits, boxes: BoxArrays, n: int, free: Bool) -> bool:
+    """Whether a free box starts a track: it is strong or unnamed, and not part of another box."""
     label, score = int(boxes.labels[n]), boxes.scores[n]
-    if not unassigned[n] or (label and score < limits.start_score):
+    if not free[n] or (label and score < limits.start_score):
         return False
-    for m in range(len(unassigned)):
+    for m in range(len(free)):
         other = int(boxes.labels[m])
         if m == n or (label and limits.groups[other] != limits.groups[label]) or not is_valid_box(boxes.xyxy[m], 0.0):
             continue
-        ahead = not unassigned[m] or boxes.scores[m] > score or (boxes.scores[m] == score and m < n)
+        ahead = not free[m] or boxes.scores[m] > score or (boxes.scores[m] == score and m < n)
         if ahead and boxes.scores[m] >= limits.keep_score and share_inside(boxes.xyxy[n], boxes.xyxy[m]) > COVERED:
             return False
     return True
 
 
 @compiled
-def gather_tracks(rows: TrackArrays, kept: Int64, matched_boxes: Int64, new_boxes: Int64) -> tuple[TrackArrays, Int64]:
+def gather_tracks(rows: TrackArrays, kept: Int64, matches: Int64, new_boxes: Int64) -> tuple[TrackArrays, Int64]:
     """The kept tracks in their order, and empty rows for new_boxes after them."""
     total, labels, k = len(kept) + len(new_boxes), rows.votes.shape[1], rows.appearance.shape[1]
     ids, boxes, appearance = np.zeros(total, np.int64), np.zeros(total, np.int64), np.zeros((total, k), np.float32)
     after = TrackArrays(ids, np.zeros((total, COLUMNS)), np.zeros((total, labels)), appearance)
     for i in range(len(kept)):
         t = kept[i]
-        ids[i], boxes[i] = rows.ids[t], matched_boxes[t]
+        ids[i], boxes[i] = rows.ids[t], matches[t]
         for c in range(COLUMNS):
             after.motion[i, c] = rows.motion[t, c]
         for c in range(labels):
@@ -323,9 +313,9 @@ def _step(sources: int) -> Callable[..., Result]:
         boxes = BoxArrays(xyxy, scores, labels, appearances, width, height)
         rows = TrackArrays(ids.copy(), motion.copy(), votes.copy(), appearance.copy())
         predict(rows.motion, passed)
-        unassigned, matched_boxes = np.zeros(len(boxes.scores), np.bool_), np.full(len(rows.ids), -1)
+        free, matches = np.zeros(len(boxes.scores), np.bool_), np.full(len(rows.ids), -1)
         if has_frame:
-            associate(limits, now, passed, rows, boxes, unassigned, matched_boxes)
+            associate(limits, now, passed, rows, boxes, free, matches)
         kept, kept_count = np.zeros(len(rows.ids), np.int64), 0
         for t in range(len(rows.ids)):
             if is_remembered(limits, rows.motion[t]):
@@ -335,12 +325,12 @@ def _step(sources: int) -> Callable[..., Result]:
                     at -= 1
                 kept[at] = t
                 kept_count += 1
-        new_boxes, new_count = np.zeros(len(unassigned), np.int64), 0
-        for n in range(len(unassigned)):
-            if starts_track(limits, boxes, n, unassigned):
+        new_boxes, new_count = np.zeros(len(free), np.int64), 0
+        for n in range(len(free)):
+            if starts_track(limits, boxes, n, free):
                 new_boxes[new_count] = n
                 new_count += 1
-        after, track_boxes = gather_tracks(rows, kept[:kept_count], matched_boxes, new_boxes[:new_count])
+        after, track_boxes = gather_tracks(rows, kept[:kept_count], matches, new_boxes[:new_count])
         for i in range(new_count):
             after.ids[kept_count + i], track_boxes[kept_count + i] = next_id + i, new_boxes[i]
             begin(now, after, kept_count + i, boxes, new_boxes[i])
