@@ -14,7 +14,7 @@ from kafka.errors import AuthorizationError, KafkaError, RetriableError
 from kafka.record import util as checksums
 
 from lanewatch.config.site import KafkaConfig, Site
-from streams.kafka.client.diagnostics import check_broker, endpoint
+from streams.kafka.client.diagnostics import check_broker, parse_address
 from streams.kafka.client.errors import BrokerAwayError, BrokerError
 from streams.kafka.client.kafka_python_patches import PatchedConsumer
 from streams.kafka.client.security import settings as secured
@@ -49,7 +49,7 @@ class Broker:
         told = environment.get("LANEWATCH_KAFKA", "")
         self.addresses = [one.strip() for one in told.split(",") if one.strip()] or list(site.kafka.brokers)
         for address in self.addresses:
-            endpoint(address)
+            parse_address(address)
         self.client = client
         self._security = secured(site.kafka.security)
         self._common: dict[str, Any] = {
