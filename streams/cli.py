@@ -110,13 +110,10 @@ def publish(argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
 
     def run(city: WorkerContext, stop: threading.Event) -> None:
-        if city.log.empty:
-            revision = city.log.publish(city.file, options.valid_from)
-        elif city.log.revisions.latest == city.file and options.valid_from is None:
+        if not city.log.empty and city.log.revisions.latest == city.file and options.valid_from is None:
             print(f"site {city.file.id} ({city.file.digest}) holds already")
             return
-        else:
-            revision = city.log.publish(city.file, options.valid_from)
+        revision = city.log.publish(city.file, options.valid_from)
         since = "from ever" if math.isinf(revision.valid_from) else f"from {_told(revision.valid_from)} on"
         print(f"site {city.file.id} ({city.file.digest}), {len(city.file.cameras)} cameras, holds {since}")
 
@@ -240,7 +237,7 @@ def _migrate(city: WorkerContext, options: argparse.Namespace, stop: threading.E
     site = city.log.revisions.at(time.time())
     try:
         camera = site.camera(options.camera)
-        url = city.log.former(camera.id) if options.roll_back else options.url
+        url = city.log.previous_url(camera.id) if options.roll_back else options.url
         if url is None:
             print(f"{camera.id} has never had another URL", file=sys.stderr)
             return False
@@ -256,7 +253,7 @@ def _migrate(city: WorkerContext, options: argparse.Namespace, stop: threading.E
     except SourceError as error:
         print(error, file=sys.stderr)
         return False
-    city.log.redirect(camera.id, url)
+    city.log.change_url(camera.id, url)
     print(f"{camera.id} is sampled from {redact(url)} now; `--roll-back` gives it {redact(camera.url)} back")
     return True
 

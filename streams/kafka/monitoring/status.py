@@ -132,7 +132,7 @@ def inspect(broker: Broker, file: Site) -> tuple[ClusterStatus, Site]:
     broker.check()
     with SiteTopic(broker, topics) as sites:
         try:
-            site, seats = sites.wait(SITE_S).latest, dict(sites.seats)
+            site, seats = sites.wait(SITE_S).latest, dict(sites.partition_slots)
         except BrokerError as error:  # no site, or no topic for it: the rest is looked at nevertheless
             log.info("%s", error)
     return read_status(broker, topics, site.id, seats), site

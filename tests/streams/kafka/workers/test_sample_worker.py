@@ -161,7 +161,7 @@ def test_a_revision_changes_adds_and_removes_cameras_without_a_gap(broker: str, 
     with followed(of) as log, watched(of) as seen, node(of, "north") as north:
         log.publish(of)
         seen.more(3, ("gate", "lane"))
-        log.redirect("gate", url + "&loop=1")  # the same pictures by another URL
+        log.change_url("gate", url + "&loop=1")  # the same pictures by another URL
         seen.until(lambda: len(seen.epochs("gate")) == 2)
         seen.more(3, ("gate", "lane"))
         gate, _ = log.revisions.latest.cameras
@@ -286,7 +286,7 @@ def test_a_camera_is_moved_after_a_comparison_and_back(broker: str, clip: Path, 
         back = fleet.start("back", "migrate", path, "gate", "--roll-back")
         assert back.wait(60) == 0, back.log.read_text()
         until(lambda: log.revisions.latest.camera("gate").url == url)
-        assert log.former("gate") == other
+        assert log.previous_url("gate") == other
 
 
 def written(of: Site, folder: Path) -> Path:
