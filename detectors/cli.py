@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sqlite3
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -219,20 +218,13 @@ def _fold(stage: str, description: str, argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog=f"lanewatch {stage}", description=description)
     startup.options(parser)
     parser.add_argument("--run", default="live", help="name of the scoring to which the events belong (default: live)")
-    parser.add_argument(
-        "--spool",
-        type=Path,
-        default=Path("var") / stage,
-        metavar="FOLDER",
-        help=f"where events wait while the broker is away (default: var/{stage})",
-    )
     options = parser.parse_args(argv)
     try:
         with service.process(options, stage) as stop, startup.open_worker(options, stage) as city:
             _loop(stage, city, options).run(stop)
     except (SiteError, BrokerError, BehaviourError, ThresholdError, CorrelationError) as error:
         print(error, file=sys.stderr)
-    except (OSError, sqlite3.Error) as error:
+    except OSError as error:
         print(f"lanewatch: {error}", file=sys.stderr)
     else:
         return 0
@@ -240,7 +232,7 @@ def _fold(stage: str, description: str, argv: Sequence[str]) -> int:
 
 
 def _loop(stage: str, city: WorkerContext, options: argparse.Namespace) -> StatefulWorker[Any, Any]:
-    settings: WorkerSettings = {"instance": options.node is not None, "folder": options.spool}
+    settings: WorkerSettings = {"instance": options.node is not None}
     where = city.broker, city.topics
     if stage == "watch":
         from detectors.watch_stage import CameraState, WatchStage

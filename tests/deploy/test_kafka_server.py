@@ -144,7 +144,7 @@ def test_it_can_not_be_started_twice(own: BrokerProcess) -> None:
 
 
 def test_a_setting_that_is_none_is_told(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match=r"can not be formatted: (?s:.*)num\.io\.threads"):
+    with pytest.raises(RuntimeError, match=r"cannot be formatted: (?s:.*)num\.io\.threads"):
         BrokerProcess(tmp_path, properties={"num.io.threads": "many"}).start()
 
 

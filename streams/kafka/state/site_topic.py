@@ -200,7 +200,7 @@ class SiteTopic:
             finally:
                 sender.close()
         except KafkaError as error:
-            raise self._broker.explained(error) from error
+            raise self._broker.to_broker_error(error) from error
         what = f"the new record was not read back from {self._topics.site.name}"
         self._follower.until(lambda: digest in self._digests, PUBLISH_S, what)
         if digest in self._conflicts:

@@ -17,7 +17,7 @@ from lanewatch import metrics
 from lanewatch.records import EncodedFrame, Frame, Gap
 from streams.kafka import codec
 from streams.kafka.client.errors import BrokerAwayError, BrokerError
-from streams.kafka.client.producers import MOST_TICKS, RECORD_BYTES, FrameProducer, ReliableProducer
+from streams.kafka.client.producers import MAX_WAITING_TICKS, RECORD_BYTES, FrameProducer, ReliableProducer
 from streams.kafka.client.topics import MAX_FRAME_BYTES
 from streams.kafka.codec import Message
 from tests.streams.kafka.kafka_site import Shop
@@ -95,14 +95,14 @@ def test_the_ticks_that_wait_are_bounded_and_an_end_is_kept() -> None:
     sender.send(frame("many", 0), 0)
     sender.send(frame("many", 1), 0)
     sender.send(frame("many", 2, gap="ended"), 0)
-    for slot in range(3, 3 + 2 * MOST_TICKS):
+    for slot in range(3, 3 + 2 * MAX_WAITING_TICKS):
         sender.send(frame("many", slot, gap="lost"), 0)
-    assert sender.waiting <= MOST_TICKS + 1
+    assert sender.waiting <= MAX_WAITING_TICKS + 1
     while not all(future.is_done for _, _, future in broker.sent):
         broker.acknowledge(len(broker.sent))
     slots = [slot for _, slot in broker.told]
     assert 2 in slots
-    assert slots[-1] == 2 + 2 * MOST_TICKS
+    assert slots[-1] == 2 + 2 * MAX_WAITING_TICKS
     assert all(a < b for a, b in pairwise(slots))
 
 
@@ -286,10 +286,10 @@ def test_an_end_while_the_broker_is_away_is_quick_and_its_records_fail(own: Brok
     until(lambda: lost.failed() and dropped("a", "undelivered") == before + 1)
 
 
-def stuck(most_bytes: int) -> tuple[StuckBroker, FrameProducer]:
+def stuck(max_bytes: int) -> tuple[StuckBroker, FrameProducer]:
     """A sender to a broker that acknowledges nothing by itself."""
     broker = StuckBroker()
-    return broker, FrameProducer(cast(Any, broker), TopicsOfNone, most_bytes=most_bytes)
+    return broker, FrameProducer(cast(Any, broker), TopicsOfNone, max_bytes=max_bytes)
 
 
 def frame(camera: str, slot: int, *, gap: Gap | None = None, size: int = PICTURE) -> Frame:

@@ -23,7 +23,7 @@ from streams.kafka.client import acls
 from streams.kafka.client.acls import RIGHTS, STAGES, Stage
 from streams.kafka.client.connection import Broker
 from streams.kafka.client.errors import BrokerAwayError, BrokerError
-from streams.kafka.client.security import settings
+from streams.kafka.client.security import security_settings
 from streams.kafka.client.topics import Topics, ensure_topics
 from streams.kafka.state.site_topic import SiteTopic
 from streams.kafka.workers import startup
@@ -94,7 +94,7 @@ _PATHS = ("ca", "certificate", "key")
 def test_who_comes_as_the_door_wants_is_let_in(secure: SecureBroker, door: str, who: dict[str, Any]) -> None:
     here = broker(secure, door, comer(secure, who))
     here.check()
-    with here.administering() as admin:
+    with here.open_admin() as admin:
         assert admin.describe_cluster()["brokers"]
 
 
@@ -145,10 +145,10 @@ def test_each_stage_may_do_what_its_row_says_and_nothing_else(secure: SecureBrok
     here, topics = broker(secure, "secret", secure.known(stage)), Topics(site("127.0.0.1:1"))
     acls.check_stage(here, topics, stage)
     rights = RIGHTS[stage]
-    with here.administering() as admin:
+    with here.open_admin() as admin:
         told = {one["name"]: set(one["authorized_operations"]) for one in admin.describe_topics()}
         assert told == {
-            topic.name: {*acls.EVERYWHERE, *rights.managing, *rights.topics.get(topic.stream, ())}
+            topic.name: {*acls.ALL_TOPICS, *rights.managing, *rights.topics.get(topic.stream, ())}
             for topic in topics.all
         }
         for group in {name for other in RIGHTS.values() for name in other.groups} - {"*"}:
@@ -223,9 +223,9 @@ def test_the_password_is_in_no_log(secure: SecureBroker, caplog: pytest.LogCaptu
     try:
         with caplog.at_level(logging.DEBUG):
             here = broker(secure, "secret", comer(secure, {"known": "plain", "mechanism": "PLAIN"}))
-            with here.administering() as admin:
+            with here.open_admin() as admin:
                 admin.describe_cluster()
-        assert repr(settings(secure.known("detect"))).count(PASSWORD) == 0
+        assert repr(security_settings(secure.known("detect"))).count(PASSWORD) == 0
     finally:
         library.setLevel(before)
     assert PASSWORD not in caplog.text
@@ -233,14 +233,14 @@ def test_the_password_is_in_no_log(secure: SecureBroker, caplog: pytest.LogCaptu
 
 FILES = [
     # (what is given, what is said)
-    ({"ca": "nothing.pem"}, r"kafka\.security\.ca: .*nothing\.pem can't be read: No such file"),
-    ({"ca": "server.key"}, "holds no certificate in PEM"),
-    ({"certificate": "nothing.pem"}, r"kafka\.security\.certificate: .*can't be read"),
-    ({"certificate": "alien.pem", "key": "nothing.key"}, r"kafka\.security\.key: .*can't be read"),
-    ({"certificate": "alien.pem", "key": "server.key"}, "no certificate with its private key"),
-    ({"certificate": "alien.pem"}, "no certificate with its private key"),
-    ({"certificate": "alien.pem", "key": "locked.key"}, "locked by a password; give one without"),
-    ({"protocol": "sasl_ssl"}, "wants a username and a password"),
+    ({"ca": "nothing.pem"}, r"kafka\.security\.ca: .*nothing\.pem cannot be read: No such file"),
+    ({"ca": "server.key"}, "contains no certificate in PEM"),
+    ({"certificate": "nothing.pem"}, r"kafka\.security\.certificate: .*cannot be read"),
+    ({"certificate": "alien.pem", "key": "nothing.key"}, r"kafka\.security\.key: .*cannot be read"),
+    ({"certificate": "alien.pem", "key": "server.key"}, "not a certificate and its private key"),
+    ({"certificate": "alien.pem"}, "not a certificate and its private key"),
+    ({"certificate": "alien.pem", "key": "locked.key"}, "locked by a password; give a key without one"),
+    ({"protocol": "sasl_ssl"}, "requires a username and a password"),
 ]
 
 

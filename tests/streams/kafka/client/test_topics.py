@@ -95,7 +95,7 @@ def test_other_partitions_than_stated(broker: str, prefix: str, asked: int) -> N
         BrokerError, match=rf"topic {prefix}\.frames at {broker} has 3.*`kafka\.partitions: 3`"
     ) as caught:
         made(site(broker, prefix, partitions=asked))
-    assert f"asks for {asked}" in str(caught.value)
+    assert f"the site file has {asked}" in str(caught.value)
     assert ("--delete" in str(caught.value)) == (asked > 3), "what is deleted is gone: only where nothing else helps"
 
 
@@ -147,7 +147,7 @@ def test_another_retention_is_told_and_altered_on_demand(
     with caplog.at_level(logging.WARNING, "lanewatch.kafka"):
         made(told)
     assert f"topic {prefix}.frames has retention.ms=600000" in caplog.text
-    assert "the site file asks for retention.ms=120000" in caplog.text
+    assert "the site file has retention.ms=120000" in caplog.text
     ensure_topics(Broker(told, "test", {}), Topics(told), alter=True)
     until(lambda: config(broker, f"{prefix}.frames")["segment.bytes"] == "25000000")
     assert config(broker, f"{prefix}.frames")["retention.ms"] == "120000"
@@ -165,6 +165,6 @@ def test_a_broker_without_access_rules_lets_every_stage_begin(broker: str, prefi
 
 def test_more_copies_than_brokers(broker: str, prefix: str) -> None:
     with pytest.raises(
-        BrokerError, match=r"can't be created: there are fewer brokers than `kafka\.replication`.*kafka-t"
+        BrokerError, match=r"cannot be created: there are fewer brokers than `kafka\.replication`.*kafka-t"
     ):
         made(site(broker, prefix, replication=3))

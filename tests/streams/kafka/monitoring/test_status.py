@@ -66,7 +66,7 @@ def tell(shop: Shop, reached: dict[str, Watermark], position: int = 0) -> None:
 
 
 def look(shop: Shop) -> ClusterStatus:
-    return status.read_status(shop.broker, shop.topics, shop.site.id, shop.seats, again_s=0.1)
+    return status.read_status(shop.broker, shop.topics, shop.site.id, shop.seats, interval_s=0.1)
 
 
 def wrong(found: ClusterStatus) -> set[tuple[str, str]]:
@@ -99,7 +99,7 @@ def test_a_city_that_is_well_and_then_is_not(shop: Shop) -> None:
         found = look(shop)
         assert wrong(found) == {("no_members", "watch"), ("gap", "lost")}
         text = status_table.table(found, shop.site, "en")
-        assert "watch: nobody is at work: start `lanewatch watch SITE`" in text
+        assert "watch: no process runs: start `lanewatch watch SITE`" in text
         assert "1 cameras out of reach: a" in text
         assert "연결 끊김" in status_table.table(found, shop.site, "ko")
 
@@ -140,7 +140,7 @@ def test_what_waits_is_told_in_records_and_seconds(shop: Shop, monkeypatch: pyte
 
 def test_without_topics(shop: Shop) -> None:
     other = shop.site.model_copy(update={"kafka": shop.site.kafka.model_copy(update={"prefix": "nobody"})})
-    found = status.read_status(shop.broker, Topics(other), "test", None, again_s=0)
+    found = status.read_status(shop.broker, Topics(other), "test", None, interval_s=0)
     assert wrong(found) == {("no_topics", "")}
     assert "nobody.frames" in status_table.table(found, shop.site, "en")
 

@@ -17,18 +17,18 @@ OTHER_URL = {"url": "rtsp://127.0.0.1/2"}
 
 
 class Samplers:
-    """A node's turns at cameras that give frames for ever, but for those of ``silent`` URLs, which never give one."""
+    """A node whose cameras give frames for ever; those with ``silent`` URLs never give one."""
 
     def __init__(self) -> None:
         self.frames: list[Frame] = []
         self.sources: list[EndlessCamera] = []
-        self.turns: list[CameraTask] = []
+        self.tasks: list[CameraTask] = []
         self.silent: set[str] = set()
-        self.succession = Handover(self._begin, lambda _: False, overlap_s=math.inf)
+        self.handover = Handover(self._begin, lambda _: False, overlap_s=math.inf)
 
     def want(self, of: Site, mine: set[str] | None = None) -> None:
         present = {camera.id for camera in of.cameras}
-        self.succession.want(present if mine is None else mine, of.cameras, of.time_zone)
+        self.handover.set_cameras(present if mine is None else mine, of.cameras, of.time_zone)
 
     def more(self, count: int = 3) -> None:
         """Waits for so many more frames."""
@@ -36,9 +36,9 @@ class Samplers:
         until(lambda: len(self.frames) >= have + count)
 
     def _begin(self, camera: Camera, time_zone: str) -> CameraTask:
-        turn = CameraTask(camera, time_zone, self.frames.append, make=self._make)  # type: ignore[arg-type]
-        self.turns.append(turn)
-        return turn
+        task = CameraTask(camera, time_zone, self.frames.append, make=self._make)  # type: ignore[arg-type]
+        self.tasks.append(task)
+        return task
 
     def _make(self, camera: Camera, time_zone: str) -> EndlessCamera:
         source = Silent(camera.id) if camera.url in self.silent or camera.masks else EndlessCamera(camera.id)
@@ -47,7 +47,7 @@ class Samplers:
 
 
 class Silent(EndlessCamera):
-    """Connects, and shows nothing."""
+    """Connects, and gives no frame."""
 
     def __iter__(self) -> Iterator[Frame]:
         self._closed.wait()
@@ -58,7 +58,7 @@ class Silent(EndlessCamera):
 def samplers() -> Iterator[Samplers]:
     one = Samplers()
     yield one
-    one.succession.close()
+    one.handover.close()
 
 
 def changed(of: Site, **fields: object) -> Site:
@@ -75,9 +75,9 @@ def test_an_old_source_goes_on_until_the_new_one_shows_something(samplers: Sampl
     samplers.want(of)
     samplers.more()
     samplers.want(changed(of, **OTHER_URL))
-    samplers.succession.settle()
+    samplers.handover.update()
     samplers.more()
-    assert not samplers.turns[0].over
+    assert not samplers.tasks[0].ended
 
 
 @pytest.mark.parametrize("before", [(), (MASK,)], ids=["added", "changed"])
@@ -87,9 +87,9 @@ def test_a_source_whose_masks_are_no_longer_the_site_s_ends_at_once(
     samplers.want(changed(of, masks=before))
     until(lambda: samplers.sources)
     samplers.want(changed(of, masks=(MASK, MASK)))
-    samplers.turns[0].join(5)
-    assert samplers.turns[0].over  # though the masked one has shown nothing yet
-    assert list(samplers.succession.turns.values()) == [samplers.turns[1]]
+    samplers.tasks[0].join(5)
+    assert samplers.tasks[0].ended  # though the masked one has shown nothing yet
+    assert list(samplers.handover.tasks.values()) == [samplers.tasks[1]]
 
 
 def test_what_waits_for_its_successor_ends_at_once_too_where_masks_are_added(samplers: Samplers, of: Site) -> None:
@@ -99,12 +99,12 @@ def test_what_waits_for_its_successor_ends_at_once_too_where_masks_are_added(sam
     samplers.want(changed(of, **OTHER_URL))  # the first goes on, since the second is silent
     samplers.want(changed(of, **OTHER_URL), mine=set())
     samplers.more()
-    assert samplers.succession.leaving == ["gate"]
+    assert samplers.handover.leaving == ["gate"]
     samplers.want(changed(of, **OTHER_URL, masks=(MASK,)), mine=set())
-    for turn in samplers.turns:
-        turn.join(5)
-        assert turn.over
-    assert samplers.succession.leaving == []
+    for task in samplers.tasks:
+        task.join(5)
+        assert task.ended
+    assert samplers.handover.leaving == []
 
 
 @pytest.mark.parametrize("mine", [{"gate"}, set()], ids=["ours", "leaving"])
@@ -116,7 +116,7 @@ def test_the_last_word_of_a_camera_that_the_site_has_no_more_is_that_it_has_ende
     samplers.want(of, mine)
     samplers.more()
     samplers.want(of.model_copy(update={"cameras": ()}))
-    samplers.turns[0].join(5)
+    samplers.tasks[0].join(5)
     *_, before, last = samplers.frames
     assert [before.gap, last.gap] == [None, "ended"]
     assert (last.camera, last.epoch, last.slot, last.image) == ("gate", before.epoch, before.slot + 1, None)
@@ -127,5 +127,5 @@ def test_a_camera_that_never_gave_a_frame_has_no_last_word(samplers: Samplers, o
     samplers.want(of)
     until(lambda: samplers.sources)
     samplers.want(of.model_copy(update={"cameras": ()}))
-    samplers.turns[0].join(5)
+    samplers.tasks[0].join(5)
     assert samplers.frames == []
