@@ -20,7 +20,6 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
 
 from deploy import child_process
 
@@ -166,9 +165,7 @@ class BrokerProcess:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._temporary:  # its data is not used again
             self.kill()
             shutil.rmtree(self.folder, ignore_errors=True)

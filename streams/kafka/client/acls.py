@@ -111,7 +111,6 @@ def commands(topics: Topics, stage: Stage, principal: str, address: str) -> list
     """Shell commands that create all access rules of a stage.
 
     Args:
-        topics: The site's.
         stage: The stage.
         principal: Such as ``User:detect``, or ``User:CN=detect`` with certificates.
         address: The broker's.

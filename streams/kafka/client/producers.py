@@ -69,8 +69,6 @@ class FrameProducer:
     for more than some hundredths of a second.
 
     Args:
-        broker: The site's.
-        topics: The site's.
         max_bytes: Bound of the bytes in flight.
         acknowledged: Called with camera, epoch and slot of each acknowledged record, in the client's own thread: it
             must not wait.
@@ -259,7 +257,6 @@ class ReliableProducer:
     """Sends other records: acknowledged by all replicas, in order, at least once.
 
     Args:
-        broker: The site's.
         settings: Of the producer, in place of ``RECORD_SEND``.
 
     Raises:

@@ -129,8 +129,6 @@ def ensure_topics(broker: Broker, topics: Topics, *, alter: bool = False) -> Non
     """Creates missing topics, and checks the others. Several processes may do so at once.
 
     Args:
-        broker: The site's.
-        topics: The site's.
         alter: Whether to change settings such as retention to the site file's; else a difference is only logged.
 
     Raises:

@@ -20,8 +20,6 @@ class KafkaFrameStore:
     masks are already applied to the frames.
 
     Args:
-        broker: The site's.
-        topics: The site's.
         partition: Gives a camera's partition; raises ``KeyError`` for an unknown camera.
     """
 

@@ -144,9 +144,6 @@ def read_status(
     """Reads the status from the broker. It takes some seconds and changes nothing.
 
     Args:
-        broker: The site's.
-        topics: The site's.
-        site: Its id.
         slots: The cameras' partition slots; None if no site has been published.
         interval_s: Between the two measurements that show whether a lag grows.
 

@@ -74,7 +74,7 @@ TEXTS: Mapping[Language, Mapping[str, str]] = {
         "some": "Something is wrong:",
         "rest": "{amount} more cameras are well; --all lists them",
         "more": "+ {amount} more",
-        "of": "{held} of {all}",
+        "of": "{owned} of {all}",
     },
     "ko": {
         "no_topics": "토픽이 없습니다: {names} - 단계를 하나 시작하거나 `lanewatch publish SITE`를 실행하십시오",
@@ -92,7 +92,7 @@ TEXTS: Mapping[Language, Mapping[str, str]] = {
         "some": "문제가 있습니다:",
         "rest": "그 밖의 카메라 {amount}대는 정상입니다 (--all로 모두 표시)",
         "more": "외 {amount}",
-        "of": "{all} 중 {held}",
+        "of": "{all} 중 {owned}",
     },
 }
 
@@ -140,7 +140,7 @@ def _stage_row(stage: StageStatus, language: Language) -> tuple[str, ...]:
     return (
         _stage_name(stage.stage, language),
         _join(tuple(_member(member, stage) for member in stage.members), language) or "-",
-        TEXTS[language]["of"].format(held=owned, all=stage.partitions),
+        TEXTS[language]["of"].format(owned=owned, all=stage.partitions),
         waiting,
         "-" if stage.lag_s is None else _duration(stage.lag_s, language),
     )

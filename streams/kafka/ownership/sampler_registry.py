@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from types import TracebackType
 from typing import Any
 
 import msgspec
@@ -50,12 +49,7 @@ class LeaveRequest(msgspec.Struct, frozen=True):
 
 
 class SamplerRegistry:
-    """Follows the topic, and writes to it; a context manager.
-
-    Args:
-        broker: The site's.
-        topics: The site's.
-    """
+    """Follows the topic, and writes to it; a context manager."""
 
     def __init__(self, broker: Broker, topics: Topics) -> None:
         self._broker = broker
@@ -69,10 +63,8 @@ class SamplerRegistry:
         self._follower.__enter__()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._follower.__exit__(kind, error, trace)
+    def __exit__(self, *_: object) -> None:
+        self._follower.__exit__(None, None, None)
         if self._sender is not None:
             self._sender.close(1.0)
 

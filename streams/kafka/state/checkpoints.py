@@ -70,10 +70,6 @@ class Checkpoint(NamedTuple):
 class Checkpoints:
     """Reads and writes checkpoints. ``restore`` may be called in one thread, ``save`` in another.
 
-    Args:
-        broker: The site's.
-        topics: The site's.
-
     Raises:
         kafka.errors.KafkaError: no broker answers.
     """

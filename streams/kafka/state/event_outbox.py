@@ -45,7 +45,6 @@ class EventOutbox:
     second. A message may arrive twice: a failed one may have arrived nevertheless.
 
     Args:
-        broker: The site's.
         topic: Of the messages.
         stage: Label of the metrics.
 

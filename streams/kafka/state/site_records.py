@@ -113,7 +113,7 @@ def assign_slots(cameras: Iterable[str], slots: Mapping[str, int], partitions: i
 
     Among equally loaded partitions the order is van der Corput's: the first, the middle, the middles of both halves
     and so on. A consumer group gives its members runs of neighbouring partitions, so each member gets its part of a
-    few cameras. The result depends only on the arguments, whoever publishes.
+    few cameras. The result depends only on the arguments, so that two publishers agree.
     """
     wanted = list(dict.fromkeys(cameras))
     assigned = {camera: slots[camera] for camera in wanted if camera in slots}

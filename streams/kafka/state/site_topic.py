@@ -6,7 +6,6 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable
-from types import TracebackType
 
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError
@@ -45,7 +44,6 @@ class SiteTopic:
 
     Args:
         broker: The site's; its ``kafka`` part becomes the sites' own, because it is not published.
-        topics: The site's.
         now: Wall clock, seconds UTC.
     """
 
@@ -68,10 +66,8 @@ class SiteTopic:
         self._follower.__enter__()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._follower.__exit__(kind, error, trace)
+    def __exit__(self, *_: object) -> None:
+        self._follower.__exit__(None, None, None)
 
     @property
     def revisions(self) -> SiteRevisions:
