@@ -158,7 +158,7 @@ def _sending(carrier: Carrier, load: Load) -> tuple[Callable[[Frame, int], None]
 
 
 def _our_sender(load: Load) -> tuple[Callable[[Frame, int], None], Callable[[], int]]:
-    sender = FrameProducer(Broker(load.site, "benchmark", {}), Topics(load.site), most_bytes=2 * MAX_RECORD_BYTES)
+    sender = FrameProducer(Broker(load.site, "benchmark", {}), Topics(load.site), max_bytes=2 * MAX_RECORD_BYTES)
 
     def send(frame: Frame, partition: int) -> None:
         while sender.in_flight_bytes > MAX_RECORD_BYTES:
