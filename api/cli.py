@@ -90,7 +90,6 @@ def _serve_city(folder: DataDirectory, arguments: argparse.Namespace, stop: thre
             desk.intake,
             node=city.node,
             anew=desk.store.position() == 0,
-            footage=footage,
         )
         with server.Server(application, listening) as running:
             print(f"Lanewatch serves {site.name.en} ({site.name.ko}): {running.url}   (Ctrl-C ends it)", flush=True)

@@ -288,7 +288,7 @@ def _published(here: Town) -> dict[str, int]:
         sites.read()
         sites.publish(here.site)
         sites.wait()
-        return dict(sites.seats)
+        return dict(sites.partition_slots)
 
 
 def _held(here: Town, stage: str) -> int:

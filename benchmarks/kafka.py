@@ -97,7 +97,7 @@ def _run(carrier: Carrier, address: str, partitions: int, rate: float | None, se
     try:
         return carry(carrier, load)
     finally:
-        with broker.administering() as admin:
+        with broker.open_admin() as admin:
             admin.delete_topics([topic.name for topic in topics.all])
 
 

@@ -34,7 +34,7 @@ QUALITY = 68
 WARM_S = 5.0
 """Left out at the start: connections, the first segments, a Java machine that compiles."""
 
-ROOM_BYTES = 16_000_000
+MAX_RECORD_BYTES = 16_000_000
 """In flight at most: an unpaced producer is always ahead of the broker, and what waits only costs its cache."""
 
 THEIR_ROOM_BYTES = 64_000_000
@@ -158,10 +158,10 @@ def _sending(carrier: Carrier, load: Load) -> tuple[Callable[[Frame, int], None]
 
 
 def _our_sender(load: Load) -> tuple[Callable[[Frame, int], None], Callable[[], int]]:
-    sender = FrameProducer(Broker(load.site, "benchmark", {}), Topics(load.site), most_bytes=2 * ROOM_BYTES)
+    sender = FrameProducer(Broker(load.site, "benchmark", {}), Topics(load.site), max_bytes=2 * MAX_RECORD_BYTES)
 
     def send(frame: Frame, partition: int) -> None:
-        while sender.in_flight_bytes > ROOM_BYTES:
+        while sender.in_flight_bytes > MAX_RECORD_BYTES:
             time.sleep(0.001)
         sender.send(frame, partition)
 

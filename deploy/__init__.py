@@ -1,1 +1,1 @@
-"""What runs Lanewatch and its broker on one machine; the shipped packages know nothing of it."""
+"""Runs a broker and all stages on one machine, for demos, tests and benchmarks; not part of the installed packages."""

@@ -1,4 +1,4 @@
-"""A child process that is ended with the process that started it, however that ends."""
+"""Starts a child process that ends with its parent, even if the parent is killed."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import IO
 _SET_PARENT_DEATH_SIGNAL = 1
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
-# Linux watches the thread that started a child, not its process: this one lives as long as the process does.
-_keeper = ThreadPoolExecutor(1, "leash")
+# Linux sends the signal when the starting thread ends; this thread ends with the process.
+_starter = ThreadPoolExecutor(1, "child-process")
 
 
 def popen(
@@ -25,22 +25,22 @@ def popen(
     environment: Mapping[str, str] | None = None,
     ending: signal.Signals = signal.SIGKILL,
 ) -> subprocess.Popen[bytes]:
-    """Starts a process in a session of its own, where the terminal's Ctrl-C does not reach it.
+    """Starts a process in its own session, which the terminal's Ctrl-C does not reach.
 
-    It gets a signal when this process is no more; elsewhere than on Linux it has to be ended by its starter.
+    On Linux it gets a signal when this process ends; on other systems the caller has to end it.
 
     Args:
-        command: what to run.
-        output: where its output and its errors go; ``subprocess.PIPE`` gives both as ``stdout``.
-        environment: in place of this process's own.
-        ending: the signal.
+        command: Program and arguments.
+        output: For stdout and stderr; ``subprocess.PIPE`` gives both as ``stdout``.
+        environment: In place of this process's environment.
+        ending: The signal.
     """
     parent = os.getpid()
 
-    def hold() -> None:
+    def set_death_signal() -> None:
         if _LIBC is not None:
             _LIBC.prctl(_SET_PARENT_DEATH_SIGNAL, ending)
-            if os.getppid() != parent:  # it ended in between
+            if os.getppid() != parent:  # the parent has ended meanwhile
                 os._exit(1)
 
     def start() -> subprocess.Popen[bytes]:
@@ -51,7 +51,7 @@ def popen(
             stderr=subprocess.STDOUT,
             env=environment,
             start_new_session=True,
-            preexec_fn=hold,
+            preexec_fn=set_death_signal,
         )
 
-    return _keeper.submit(start).result()
+    return _starter.submit(start).result()

@@ -1,4 +1,4 @@
-"""A real Apache Kafka on this machine: one node, KRaft, from the jars that Maven fetches. `make kafka` runs it."""
+"""Apache Kafka on this machine: one node, KRaft, with jars from Maven. `make kafka` runs it."""
 
 from __future__ import annotations
 
@@ -20,22 +20,21 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
 
 from deploy import child_process
 
-HOUSE = Path(__file__).parent.parent
-POM = HOUSE / "deploy" / "kafka" / "pom.xml"
-BUILD = HOUSE / "build"
+ROOT = Path(__file__).parent.parent
+POM = ROOT / "deploy" / "kafka" / "pom.xml"
+BUILD = ROOT / "build"
 
 START_S = 60.0
-"""A loaded machine's; an idle one has it up in three."""
+"""Of a loaded machine; an idle one takes three seconds."""
 
-TRIES = 3
-"""Of other ports, where somebody was quicker to take the one that was free."""
+MAX_TRIES = 3
+"""With other ports, if another process has taken the free one meanwhile."""
 
-_UP = "Kafka Server started"
-_FOLDER = "lanewatch-kafka-"
+_STARTED = "Kafka Server started"
+_FOLDER_PREFIX = "lanewatch-kafka-"
 _LOWEST_PORT = 15_000
 
 PROPERTIES = {
@@ -61,13 +60,13 @@ PROPERTIES = {
 
 
 class BrokerProcess:
-    """A broker of our own; a context manager. ``stop`` and ``kill`` leave its log, so that ``start`` goes on with it.
+    """A broker as a child process; a context manager. After ``stop`` or ``kill``, ``start`` continues with its data.
 
     Args:
-        folder: where its log lies; a temporary one, removed at the end, if None.
-        port: loopback port; a free one if 0.
-        properties: settings that are added or replaced, such as a listener that demands passwords.
-        heap: of the Java machine.
+        folder: For its data; None: a temporary folder, removed at the end.
+        port: Loopback port; 0: a free one.
+        properties: Additional settings, such as a listener with passwords.
+        heap: Of the Java virtual machine.
     """
 
     def __init__(
@@ -76,24 +75,24 @@ class BrokerProcess:
         self._temporary = folder is None
         self.folder = folder or _temporary()
         self.port = port or free_port()
-        self._may_move = not port
+        self._may_change_port = not port
         self._heap = heap
         self._added = dict(properties)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def address(self) -> str:
-        """``host:port`` for clients; it stays the same from the first start on."""
+        """``host:port`` for clients; constant after the first start."""
         return f"127.0.0.1:{self.port}"
 
     @property
     def running(self) -> bool:
-        """Whether the Java process lives."""
+        """Whether the Java process runs."""
         return self._process is not None and self._process.poll() is None
 
     @property
     def pid(self) -> int:
-        """Of the Java process.
+        """Process id of the Java process.
 
         Raises:
             RuntimeError: it is not running.
@@ -103,58 +102,58 @@ class BrokerProcess:
         return self._process.pid
 
     def start(self) -> None:
-        """Starts it and waits until it answers. It ends with this process, however that ends.
+        """Starts it and waits until it answers. It ends with this process.
 
         Raises:
-            RuntimeError: it runs already, or did not come up; with the end of its log.
+            RuntimeError: it runs already, or did not start; with the end of its log.
         """
         if self.running:
             raise RuntimeError(f"the broker on {self.address} is running already")
-        for left in reversed(range(TRIES)):
-            said = self._start()
-            if said is None:
-                self._may_move = False
+        for left in reversed(range(MAX_TRIES)):
+            error = self._start()
+            if error is None:
+                self._may_change_port = False
                 return
-            if not (left and self._may_move and "Address already in use" in said):
-                raise RuntimeError(f"the broker did not start on {self.address}:\n{said}")
+            if not (left and self._may_change_port and "Address already in use" in error):
+                raise RuntimeError(f"the broker did not start on {self.address}:\n{error}")
             self.port = free_port()
 
     def _start(self) -> str | None:
-        """None where it is up, else the end of its log."""
+        """None if it has started, else the end of its log."""
         settings = self._settings()
         with (self.folder / "server.log").open("ab") as log:
-            begun = log.tell()
+            start = log.tell()
             self._process = child_process.popen([*self._java(), "kafka.Kafka", str(settings)], log)
-        until = time.monotonic() + START_S
-        while self.running and time.monotonic() < until:
-            if _UP in self._said(begun):
+        deadline = time.monotonic() + START_S
+        while self.running and time.monotonic() < deadline:
+            if _STARTED in self._read_log(start):
                 return None
             time.sleep(0.05)
         self.kill()
-        return self._said(begun)[-4000:]
+        return self._read_log(start)[-4000:]
 
-    def _said(self, begun: int) -> str:
-        """Its log from a place on. That its port answers is not enough: it might be somebody else's by now."""
+    def _read_log(self, start: int) -> str:
+        """The log shows that the broker is up; its port might belong to another process."""
         with (self.folder / "server.log").open("rb") as log:
-            log.seek(begun)
+            log.seek(start)
             return log.read().decode(errors="replace")
 
     def _java(self) -> list[str]:
-        logging = f"-Dlog4j2.configurationFile={HOUSE / 'deploy' / 'kafka' / 'log4j2.yaml'}"
+        logging = f"-Dlog4j2.configurationFile={ROOT / 'deploy' / 'kafka' / 'log4j2.yaml'}"
         return ["java", f"-Xmx{self._heap}", f"-Xms{self._heap}", "-XX:+UseG1GC", logging, "-cp", f"{jars()}/*"]
 
     def stop(self, timeout_s: float = 30.0) -> None:
-        """Ends it as an administrator would."""
+        """Stops it in order."""
         self._end(signal.SIGTERM, timeout_s)
 
     def kill(self) -> None:
-        """Ends it as a power cut would."""
+        """Kills it, like a power failure."""
         self._end(signal.SIGKILL, 10.0)
 
-    def _end(self, how: int, timeout_s: float) -> None:
+    def _end(self, signal_number: int, timeout_s: float) -> None:
         if self._process is None:
             return
-        self._process.send_signal(how)
+        self._process.send_signal(signal_number)
         try:
             self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
@@ -166,10 +165,8 @@ class BrokerProcess:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._temporary:  # nobody will read its log again
+    def __exit__(self, *_: object) -> None:
+        if self._temporary:  # its data is not used again
             self.kill()
             shutil.rmtree(self.folder, ignore_errors=True)
         else:
@@ -189,64 +186,63 @@ class BrokerProcess:
         path = self.folder / "server.properties"
         properties = PROPERTIES | self._listeners() | self._added
         path.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
-        path.chmod(0o600)  # there may be passwords in it
+        path.chmod(0o600)  # it may contain passwords
         if not (self.folder / "log" / "meta.properties").exists():
             command = ["java", "-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp", f"{jars()}/*", "kafka.tools.StorageTool"]
             command += ["format", "-c", str(path), "-t", _cluster_id()]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise RuntimeError(f"the broker's folder can not be formatted: {done.stdout}{done.stderr}")
+            result = subprocess.run(command, capture_output=True, text=True, check=False)
+            if result.returncode:
+                raise RuntimeError(f"the broker's folder cannot be formatted: {result.stdout}{result.stderr}")
         return path
 
 
 @contextlib.contextmanager
 def running_broker() -> Iterator[str]:
-    """The address that ``LANEWATCH_KAFKA`` names, or that of a broker which is started here and ends with the block."""
-    told = os.environ.get("LANEWATCH_KAFKA")
-    if told:
-        yield told
+    """The address in ``LANEWATCH_KAFKA``, or of a broker that runs during the block."""
+    address = os.environ.get("LANEWATCH_KAFKA")
+    if address:
+        yield address
         return
     with BrokerProcess() as process:
         yield process.address
 
 
 def free_port() -> int:
-    """A loopback port that nobody uses just now, of those that the system gives to nobody by itself.
+    """An unused loopback port below the ephemeral ports.
 
-    A client that tries to reach a broker that is away would else be given that very port as its own some day, and
-    be connected to itself.
+    With an ephemeral port, a client that retries to connect may get that port as its own and connect to itself.
     """
     for _ in range(100):
-        port = _LOWEST_PORT + secrets.randbelow(_lowest_given() - _LOWEST_PORT)
+        port = _LOWEST_PORT + secrets.randbelow(_first_ephemeral_port() - _LOWEST_PORT)
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
     raise RuntimeError("no loopback port is free")
 
 
-def _lowest_given() -> int:
+def _first_ephemeral_port() -> int:
     try:
-        lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    except OSError:  # no Linux; elsewhere they begin at 49152
-        lowest = 32_768
-    return max(lowest, _LOWEST_PORT + 1000)
+        first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except OSError:  # not Linux; elsewhere they start at 49152
+        first = 32_768
+    return max(first, _LOWEST_PORT + 1000)
 
 
 def jars() -> Path:
-    """The folder with the broker's jars; fetched by Maven the first time, and after a change of what is wanted.
+    """The folder with the broker's jars. Maven fetches them the first time, and after a change of the POM.
 
     Raises:
         RuntimeError: Java or Maven is missing, or Maven failed.
     """
-    # A folder for each set of jars: brokers that run have those of the old one open.
+    # Each POM has its own folder: running brokers have the old jars open.
     folder = BUILD / f"kafka-{hashlib.sha256(POM.read_bytes()).hexdigest()[:12]}"
     if folder.exists():
         return folder
     for tool in ("java", "mvn"):
         if shutil.which(tool) is None:
             raise RuntimeError(f"{tool} is missing; on Debian: apt-get install default-jre-headless maven")
-    with _alone(BUILD / "kafka.lock"):
-        if not folder.exists():  # else somebody was quicker
+    with _exclusive(BUILD / "kafka.lock"):
+        if not folder.exists():  # another process may have fetched them meanwhile
             _fetch(folder)
     return folder
 
@@ -256,15 +252,14 @@ def _fetch(folder: Path) -> None:
     part = folder.with_suffix(".part")
     shutil.rmtree(part, ignore_errors=True)
     command = ["mvn", "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", "-DincludeScope=runtime"]
-    done = subprocess.run([*command, f"-DoutputDirectory={part}"], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"Maven could not fetch the broker: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+    result = subprocess.run([*command, f"-DoutputDirectory={part}"], capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise RuntimeError(f"Maven could not fetch the broker: {result.stdout[-2000:]}{result.stderr[-2000:]}")
     part.rename(folder)
 
 
 @contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """One process after the other."""
+def _exclusive(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -272,36 +267,36 @@ def _alone(path: Path) -> Iterator[None]:
 
 
 def _temporary() -> Path:
-    """A new folder, named after this process; those of processes that were killed are removed."""
-    for old in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*-*"):
-        owner = old.name.removeprefix(_FOLDER).partition("-")[0]
-        if owner.isdecimal() and not _lives(int(owner)):
+    """A new folder, named after this process. Folders of killed processes are removed."""
+    for old in Path(tempfile.gettempdir()).glob(f"{_FOLDER_PREFIX}*-*"):
+        owner = old.name.removeprefix(_FOLDER_PREFIX).partition("-")[0]
+        if owner.isdecimal() and not _is_running(int(owner)):
             shutil.rmtree(old, ignore_errors=True)
-    return Path(tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-"))
+    return Path(tempfile.mkdtemp(prefix=f"{_FOLDER_PREFIX}{os.getpid()}-"))
 
 
-def _lives(pid: int) -> bool:
+def _is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # somebody else's
-        return True
+    except PermissionError:  # a process of another user
+        pass
     return True
 
 
 def _cluster_id() -> str:
-    """As Kafka makes them: 22 letters that do not begin with a hyphen, which would be taken for an option."""
-    while (made := base64.urlsafe_b64encode(uuid.uuid4().bytes)[:22].decode()).startswith("-"):
+    """22 characters, as Kafka makes them; a leading hyphen would be read as an option."""
+    while (id := base64.urlsafe_b64encode(uuid.uuid4().bytes)[:22].decode()).startswith("-"):
         pass
-    return made
+    return id
 
 
 def main() -> int:
     """Runs a broker until it is interrupted."""
-    parser = argparse.ArgumentParser(description="Runs Apache Kafka on this machine, one node, for trying things out.")
+    parser = argparse.ArgumentParser(description="Runs Apache Kafka on this machine, one node, for experiments.")
     parser.add_argument("--port", type=int, default=9092, help="loopback port (default: 9092)")
-    parser.add_argument("--folder", type=Path, default=HOUSE / "var" / "kafka", help="where its log lies")
+    parser.add_argument("--folder", type=Path, default=ROOT / "var" / "kafka", help="folder for its data")
     arguments = parser.parse_args()
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

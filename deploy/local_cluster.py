@@ -1,4 +1,4 @@
-"""A city on one machine: a broker, two of each stage, the service and its console. `make city` runs it."""
+"""A cluster on one machine: a broker, two processes of each stage, and the service. `make cluster` runs it."""
 
 from __future__ import annotations
 
@@ -28,53 +28,53 @@ from streams.kafka.client.errors import BrokerError
 from streams.kafka.client.topics import Topics
 
 RATE = 3.5
-"""Frames a second of each camera: with four of them a third of what the detector does on two cores."""
+"""Frames a second of each camera: four cameras take a third of the detector's capacity on two cores."""
 
 PHASE_S = 28.0
-"""The cameras show the same clip, each so much further on: something happens every few seconds."""
+"""All cameras show the same clip, each shifted by this, so that there is an event every few seconds."""
 
 LEAD_S = 12.0
-"""The clip begins so long after the start: the processes need it to be there."""
+"""The clip starts this long after the processes, which need the time to start."""
 
 DEGREES_NORTH = 0.0006
-"""Between two cameras: 70 m, neighbours."""
+"""Between two cameras: 70 m, so that they are neighbours."""
 
-UP_S = 90.0
+START_S = 90.0
 
 NUMBERS = ("1번", "2번", "3번", "4번", "5번", "6번", "7번", "8번")
 
 
-def site_of(cameras: int, address: str, prefix: str, now: float, rate: float = RATE) -> dict[str, Any]:
-    """The demo's site with several cameras, as a site file has it.
+def make_site(cameras: int, address: str, prefix: str, now: float, rate: float = RATE) -> dict[str, Any]:
+    """The content of a site file: the demo's site with several cameras.
 
     Args:
-        cameras: how many, at most eight.
-        address: the broker's, or several with commas between.
-        prefix: of the topics' names.
-        now: when they begin to play, wall clock.
-        rate: frames a second of each.
+        cameras: Number of cameras, at most eight.
+        address: The broker's; several are separated by commas.
+        prefix: Of the topics' names.
+        now: Wall clock of the start.
+        rate: Frames a second of each camera.
     """
     site: dict[str, Any] = YAML(typ="safe").load(demo.SITE.read_text(encoding="utf-8"))
-    model = site["cameras"][0]
-    begins = datetime.fromisoformat("2026-01-15T02:00:00+09:00").timestamp()
+    template = site["cameras"][0]
+    clip_start = datetime.fromisoformat("2026-01-15T02:00:00+09:00").timestamp()
     site["cameras"] = []
     for index in range(cameras):
-        camera = deepcopy(model)
-        back = index * PHASE_S
-        since = datetime.fromtimestamp(now + LEAD_S - back, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        clock = datetime.fromtimestamp(begins - back, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        camera = deepcopy(template)
+        shift = index * PHASE_S
+        since = datetime.fromtimestamp(now + LEAD_S - shift, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        clock = datetime.fromtimestamp(clip_start - shift, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         camera["id"] = f"lane-{index + 1:02}"
         camera["name"] = {"ko": f"들말 삼거리 {NUMBERS[index]}", "en": f"Deulmal junction {index + 1}"}
         camera["url"] = f"file:{demo.CLIP}?loop=1&clock={clock}&since={since}&pace=live&fps=7"
         camera["latitude"] += index * DEGREES_NORTH
         camera["rate"] = {"active": rate, "idle": rate}
         site["cameras"].append(camera)
-    site["id"] = "city"
-    site["name"] = {"ko": "들말 안전마을 (분산 시연)", "en": "Deulmal village (demo of a city)"}
+    site["id"] = "cluster"
+    site["name"] = {"ko": "들말 안전마을 (분산 시연)", "en": "Deulmal village (cluster demo)"}
     site["kafka"] = {
-        "brokers": [one.strip() for one in address.split(",")],
+        "brokers": [broker.strip() for broker in address.split(",")],
         "prefix": prefix,
-        "partitions": max(cameras, 2),  # one for each camera: the two of each stage have equal shares
+        "partitions": max(cameras, 2),  # one for each camera, so that the two processes of a stage have equal parts
         "frames": {"minutes": 10, "gigabytes": 2},
         "detections": {"minutes": 60, "gigabytes": 1},
         "events": {"minutes": 1440, "gigabytes": 1},
@@ -83,24 +83,24 @@ def site_of(cameras: int, address: str, prefix: str, now: float, rate: float = R
 
 
 class LocalCluster:
-    """Its processes; a context manager that leaves none behind.
+    """The processes of a cluster; a context manager that ends all of them.
 
     Args:
-        folder: where its site file, events, evidence and logs lie; what an earlier city wrote is replaced.
-        cameras: how many.
-        port: of the console; 0 takes a free one.
-        rate: frames a second of each camera.
-        tell: whether the processes' lines are printed.
+        folder: For site file, events, evidence and logs; the content of an earlier run is replaced.
+        cameras: Number of cameras.
+        port: Of the console; 0: a free one.
+        rate: Frames a second of each camera.
+        verbose: Whether to print the processes' logs.
     """
 
-    def __init__(self, folder: Path, *, cameras: int = 4, port: int = 8000, rate: float = RATE, tell: bool = True):
+    def __init__(self, folder: Path, *, cameras: int = 4, port: int = 8000, rate: float = RATE, verbose: bool = True):
         self.folder = folder
         self.url = ""
-        self._up = threading.Event()
+        self._started = threading.Event()
         self._cameras = cameras
         self._port = port
         self._rate = rate
-        self._tell = tell
+        self._verbose = verbose
         self._closing = contextlib.ExitStack()
 
     def __enter__(self) -> LocalCluster:
@@ -117,115 +117,119 @@ class LocalCluster:
     def _start(self) -> None:
         with DataDirectory(self.folder) as folder:
             folder.empty()
-        print_line("looking for a broker, or starting one: Apache Kafka, one node")
+        print_line("starting Apache Kafka, one node (or using the broker of LANEWATCH_KAFKA)")
         address = self._closing.enter_context(running_broker())
         file = self.folder / "site.yaml"
-        prefix = f"lanewatch.city-{int(time.time())}"
-        site = site_of(self._cameras, address, prefix, time.time(), self._rate)
+        prefix = f"lanewatch.cluster-{int(time.time())}"
+        site = make_site(self._cameras, address, prefix, time.time(), self._rate)
         file.write_text(json.dumps(site, ensure_ascii=False, indent=2), encoding="utf-8")
-        self._closing.callback(_forget, file)
-        self.fleet = self._closing.enter_context(ProcessGroup(self.folder / "logs", tell=self._line))
+        self._closing.callback(_delete_topics, file)
+        self.processes = self._closing.enter_context(ProcessGroup(self.folder / "logs", on_line=self._on_line))
         data = str(self.folder / "data")
-        self._begin("serve", file, "1", "--data", data, "--port", str(self._port))
+        self._start_stage("serve", file, "1", "--data", data, "--port", str(self._port))
         for stage in ("correlate", "watch", "detect", "sample"):
             for number in ("1", "2"):
-                self._begin(stage, file, number)
+                self._start_stage(stage, file, number)
 
-    def _begin(self, stage: str, file: Path, number: str, *more: str) -> None:
+    def _start_stage(self, stage: str, file: Path, number: str, *more: str) -> None:
         name = f"{stage}-{number}"
-        self.fleet.start(name, stage, str(file), "--node", name, *more)
+        self.processes.start(name, stage, str(file), "--node", name, *more)
 
-    def _line(self, name: str, line: str) -> None:
-        if self._tell:
+    def _on_line(self, name: str, line: str) -> None:
+        if self._verbose:
             print(f"{name:<12}| {line}", flush=True)
         if name.startswith("serve") and ": http://" in line:
             self.url = line.split(": ", 1)[1].split()[0]
-            self._up.set()
+            self._started.set()
 
     @property
     def ended(self) -> list[str]:
-        """Processes that have ended by themselves."""
-        return [name for name, process in self.fleet.processes.items() if not process.running]
+        """Names of processes that have ended unexpectedly."""
+        return [name for name, process in self.processes.processes.items() if not process.running]
 
-    def wait(self, timeout_s: float = UP_S) -> str:
-        """Waits until the console is there; its address.
+    def wait(self, timeout_s: float = START_S) -> str:
+        """Waits for the console, and returns its URL.
 
         Raises:
-            RuntimeError: it did not come.
+            RuntimeError: it did not start.
         """
-        until = time.monotonic() + timeout_s
-        while not self._up.wait(0.2):
-            if self.ended or time.monotonic() > until:
-                raise RuntimeError(f"the city did not come up: {', '.join(self.ended) or 'serve'}; see {self.folder}")
+        deadline = time.monotonic() + timeout_s
+        while not self._started.wait(0.2):
+            if self.ended or time.monotonic() > deadline:
+                raise RuntimeError(f"the cluster did not start: {', '.join(self.ended) or 'serve'}; see {self.folder}")
         return self.url
 
     def events(self) -> list[dict[str, Any]]:
-        """What the service has stored, the newest first."""
-        with urllib.request.urlopen(f"{self.url}/v1/events?limit=200", timeout=10) as answer:
-            found: list[dict[str, Any]] = json.load(answer)["events"]
+        """The stored events, newest first."""
+        with urllib.request.urlopen(f"{self.url}/v1/events?limit=200", timeout=10) as response:
+            found: list[dict[str, Any]] = json.load(response)["events"]
             return found
 
 
-def _forget(file: Path) -> None:
-    """Takes the city's topics from the broker, which may be somebody else's and stay."""
+def _delete_topics(file: Path) -> None:
+    """Deletes the cluster's topics from the broker, which may be in use by others."""
     site = loader.load(file, resolve=False)
     topics = [topic.name for topic in Topics(site).all]
     try:
-        with Broker(site, "city").administering() as admin:
+        with Broker(site, "cluster").open_admin() as admin:
             admin.delete_topics(topics)
     except BrokerError as error:
-        print_line(f"its topics are left behind: {error}")
+        print_line(f"its topics could not be deleted: {error}")
 
 
 def print_line(line: str) -> None:
-    """Prints a line of the city's own."""
-    print(f"{'city':<12}| {line}", flush=True)
+    """Prints a line of the cluster itself."""
+    print(f"{'cluster':<12}| {line}", flush=True)
 
 
 @contextlib.contextmanager
-def _interrupted() -> Iterator[threading.Event]:
+def _until_interrupted() -> Iterator[threading.Event]:
     ended = threading.Event()
     before = {number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield ended
     finally:
-        for number, how in before.items():
-            signal.signal(number, how)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a city until it is interrupted."""
-    parser = argparse.ArgumentParser(description="A broker, two of each stage and the console on this machine.")
+    """Runs a cluster until it is interrupted."""
+    parser = argparse.ArgumentParser(
+        description="Runs a broker, two processes of each stage, and the console on this machine."
+    )
     parser.add_argument("--cameras", type=int, choices=range(1, len(NUMBERS) + 1), default=4, help="default: 4")
-    parser.add_argument("--rate", type=float, default=RATE, help=f"frames a second of each (default: {RATE:g})")
+    parser.add_argument("--rate", type=float, default=RATE, help=f"frames a second of each camera (default: {RATE:g})")
     parser.add_argument("--port", type=int, default=8000, help="of the console (default: 8000; 0 takes a free one)")
-    parser.add_argument("--data", type=Path, default=Path("var/city"), help="replaced each time (default: var/city)")
-    parser.add_argument("--seconds", type=float, help="end after so long, and print what was found")
+    parser.add_argument(
+        "--data", type=Path, default=Path("var/cluster"), help="folder, replaced each time (default: var/cluster)"
+    )
+    parser.add_argument("--seconds", type=float, help="end after this time, and print the events")
     arguments = parser.parse_args(argv)
-    with _interrupted() as ended:
+    with _until_interrupted() as ended:
         try:
-            city = LocalCluster(arguments.data, cameras=arguments.cameras, port=arguments.port, rate=arguments.rate)
-            with city:
-                url = city.wait()
-                print_line(f"the console is on {url}   (Ctrl-C ends the city)")
-                return _watch(city, ended, arguments.seconds)
+            cluster = LocalCluster(arguments.data, cameras=arguments.cameras, port=arguments.port, rate=arguments.rate)
+            with cluster:
+                url = cluster.wait()
+                print_line(f"the console is on {url}   (Ctrl-C ends the cluster)")
+                return _watch(cluster, ended, arguments.seconds)
         except (DirectoryInUseError, OSError, RuntimeError) as error:
-            print(f"city: {error}", file=sys.stderr)
+            print(f"cluster: {error}", file=sys.stderr)
             return 1
 
 
-def _watch(city: LocalCluster, ended: threading.Event, seconds: float | None) -> int:
-    until = None if seconds is None else time.monotonic() + seconds
+def _watch(cluster: LocalCluster, ended: threading.Event, seconds: float | None) -> int:
+    deadline = None if seconds is None else time.monotonic() + seconds
     while not ended.wait(0.5):
-        if city.ended:
-            print_line(f"{', '.join(city.ended)} ended by itself; the log is in {city.folder / 'logs'}")
+        if cluster.ended:
+            print_line(f"{', '.join(cluster.ended)} ended unexpectedly; the log is in {cluster.folder / 'logs'}")
             return 1
-        if until is not None and time.monotonic() >= until:
+        if deadline is not None and time.monotonic() >= deadline:
             break
-    events = city.events()
+    events = cluster.events()
     for event in reversed(events):
         print_line(f"{event['started_at'][11:19]} {event['camera']} {event['kind']:<14} {event['sentence']['en']}")
-    print_line(f"{len(events)} events; ending all in order")
+    print_line(f"{len(events)} events; ending all processes")
     return 0
 
 

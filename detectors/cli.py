@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sqlite3
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -219,20 +218,13 @@ def _run_stateful(stage: str, description: str, argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog=f"lanewatch {stage}", description=description)
     startup.options(parser)
     parser.add_argument("--run", default="live", help="name of the scoring of the events (default: live)")
-    parser.add_argument(
-        "--spool",
-        type=Path,
-        default=Path("var") / stage,
-        metavar="FOLDER",
-        help=f"folder for events while the broker is unreachable (default: var/{stage})",
-    )
     options = parser.parse_args(argv)
     try:
         with service.process(options, stage) as stop, startup.open_worker(options, stage) as worker:
             _worker(stage, worker, options).run(stop)
     except (SiteError, BrokerError, BehaviourError, ThresholdError, CorrelationError) as error:
         print(error, file=sys.stderr)
-    except (OSError, sqlite3.Error) as error:
+    except OSError as error:
         print(f"lanewatch: {error}", file=sys.stderr)
     else:
         return 0
@@ -240,7 +232,7 @@ def _run_stateful(stage: str, description: str, argv: Sequence[str]) -> int:
 
 
 def _worker(stage: str, context: WorkerContext, options: argparse.Namespace) -> StatefulWorker[Any, Any]:
-    settings: WorkerSettings = {"instance": options.node is not None, "folder": options.spool}
+    settings: WorkerSettings = {"instance": options.node is not None}
     kafka = context.broker, context.topics
     if stage == "watch":
         from detectors.camera_state import CameraState

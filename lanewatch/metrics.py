@@ -70,7 +70,7 @@ REBALANCES = Counter("lanewatch_rebalances", "Changes of what a process holds.",
 BROKER_UP = Gauge("lanewatch_broker_up", "Whether the broker answers, 1 or 0.", ["stage"])
 DRIFT = Gauge("lanewatch_clock_drift_seconds", "This machine's clock less the broker's.", ["stage"])
 IN_FLIGHT = Gauge("lanewatch_in_flight_bytes", "Bytes sent and not yet acknowledged.", ["stage"])
-SPOOLED = Gauge("lanewatch_spooled_records", "Records on disk that wait for the broker.", ["stage"])
+SPOOLED = Gauge("lanewatch_spooled_records", "Events that wait until the broker can be reached.", ["stage"])
 
 CHECKPOINTED = Gauge(
     "lanewatch_checkpoint_timestamp_seconds", "When a partition's state was last written.", ["stage", "partition"]
@@ -176,7 +176,7 @@ def in_flight(stage: str, size: int) -> None:
 
 
 def spooled(stage: str, records: int) -> None:
-    """Tells how many records wait on disk for the broker."""
+    """Sets how many events wait until the broker can be reached."""
     SPOOLED.labels(stage).set(records)
 
 

@@ -18,20 +18,17 @@ if TYPE_CHECKING:
 
 
 def status(argv: Sequence[str]) -> int:
-    """``lanewatch status SITE``: the stages, their lag and the cameras in one table. 1 where something is wrong."""
+    """``lanewatch status SITE``: stages, lag and cameras in one table. Exit status 1 if there is a problem."""
     parser = argparse.ArgumentParser(
         prog="lanewatch status",
-        description="Shows who is at work in a city, how far behind, and each camera's last word; what is wrong comes "
-        "first, and is the exit status: 0 all is well, 1 something is wrong.",
+        description="Shows the processes of all stages, their lag, and each camera's state. Problems come first. The "
+        "exit status is 0 without problems, else 1.",
     )
     parser.add_argument("site", type=Path, metavar="SITE", help="the site file")
-    parser.add_argument("--all", action="store_true", help="list every camera, however many there are")
+    parser.add_argument("--all", action="store_true", help="list every camera")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
-    parser.add_argument("--language", choices=("ko", "en"), default="en", help="of the printed table")
-    return _status(parser.parse_args(argv))
-
-
-def _status(options: argparse.Namespace) -> int:
+    parser.add_argument("--language", choices=("ko", "en"), default="en", help="language of the table")
+    options = parser.parse_args(argv)
     import msgspec
 
     from lanewatch.config import loader
@@ -39,125 +36,129 @@ def _status(options: argparse.Namespace) -> int:
     from streams.kafka.client.connection import Broker
     from streams.kafka.client.errors import BrokerError
     from streams.kafka.monitoring import status_table
-    from streams.kafka.monitoring.status import inspect
+    from streams.kafka.monitoring.status import load_status
 
     try:
         file = loader.load(options.site, resolve=False)
-        found, site = inspect(Broker(file, "status"), file)
+        found, site = load_status(Broker(file, "status"), file)
     except (SiteError, BrokerError) as error:
         print(error, file=sys.stderr)
         return 1
     if options.json:
-        told = msgspec.to_builtins(found)
-        for problem, one in zip(told["problems"], found.problems, strict=True):
-            problem["sentence"] = {language: status_table.sentence(one, language) for language in ("ko", "en")}
-        print(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())
+        content = msgspec.to_builtins(found)
+        for row, problem in zip(content["problems"], found.problems, strict=True):
+            row["sentence"] = {language: status_table.sentence(problem, language) for language in ("ko", "en")}
+        print(msgspec.json.format(msgspec.json.encode(content), indent=2).decode())
     else:
         print(status_table.table(found, site, options.language, all=options.all))
     return 1 if found.problems else 0
 
 
 def keep(argv: Sequence[str]) -> int:
-    """``lanewatch keep SITE``: keeps a city's detections as Parquet, together with all others that do."""
+    """``lanewatch keep SITE``: stores the detections as Parquet files; several processes share the work."""
     parser = _parser(
         "keep",
-        "Keeps what a city's detectors saw, for `lanewatch rescore`. Several share the work; one that is "
-        "away for less than the detections' retention loses nothing.",
+        "Stores the detections as Parquet files, for `lanewatch rescore`. Several processes share the work. A process "
+        "that is absent for less than the detections' retention loses nothing.",
     )
     parser.add_argument(
         "--data", type=Path, default=Path("var"), help="folder in which detections/ is written (default: var)"
     )
     options = parser.parse_args(argv)
 
-    def run(city: WorkerContext, stop: threading.Event) -> None:
+    def run(context: WorkerContext, stop: threading.Event) -> None:
         from streams.kafka.workers.archive_worker import ArchiveWorker
 
-        ArchiveWorker(city.broker, city.topics, options.data / "detections", node=city.node).run(stop)
+        ArchiveWorker(context.broker, context.topics, options.data / "detections", node=context.node).run(stop)
 
-    return _in(options, "keep", run)
+    return _run(options, "keep", run)
 
 
 def sample(argv: Sequence[str]) -> int:
-    """``lanewatch sample SITE``: samples a city's cameras, together with all others that do."""
+    """``lanewatch sample SITE``: samples cameras; several processes share them."""
     parser = _parser(
         "sample",
-        "Samples a city's cameras as one of any number of nodes, which share them. A planned end (SIGTERM) "
-        "or `lanewatch drain` hands them over without a gap.",
+        "Samples the site's cameras as one of several nodes, which share them. A planned end (SIGTERM) or "
+        "`lanewatch drain` hands them over without a gap.",
     )
     options = parser.parse_args(argv)
 
-    def run(city: WorkerContext, stop: threading.Event) -> None:
+    def run(context: WorkerContext, stop: threading.Event) -> None:
         from streams.kafka.workers.sample_worker import SampleWorker
 
-        SampleWorker(city.broker, city.topics, city.log, node=city.node).run(stop)
+        SampleWorker(context.broker, context.topics, context.log, node=context.node).run(stop)
 
-    return _in(options, "sample", run)
+    return _run(options, "sample", run)
 
 
 def publish(argv: Sequence[str]) -> int:
-    """``lanewatch publish SITE``: makes a site file hold in the city, from now or from a stated time on."""
+    """``lanewatch publish SITE``: puts a site file into effect, now or from a given time on."""
     parser = _parser(
         "publish",
-        "Makes a site file hold in the city: samplers, watchers and correlation take it up by themselves.",
+        "Puts a site file into effect. Samplers, watchers and the correlation follow without a restart.",
     )
     parser.add_argument(
         "--from",
         dest="valid_from",
         type=_instant,
         metavar="TIME",
-        help="capture time from which it holds: 2026-01-15T02:00:00+09:00, or +10s from now (default: now)",
+        help="capture time from which it is in effect: 2026-01-15T02:00:00+09:00, or +10s from now (default: now)",
     )
     options = parser.parse_args(argv)
 
-    def run(city: WorkerContext, stop: threading.Event) -> None:
-        if city.log.empty:
-            revision = city.log.publish(city.file, options.valid_from)
-        elif city.log.revisions.latest == city.file and options.valid_from is None:
-            print(f"site {city.file.id} ({city.file.digest}) holds already")
+    def run(context: WorkerContext, stop: threading.Event) -> None:
+        if not context.log.empty and context.log.revisions.latest == context.file and options.valid_from is None:
+            print(f"site {context.file.id} ({context.file.digest}) is in effect already")
             return
-        else:
-            revision = city.log.publish(city.file, options.valid_from)
-        since = "from ever" if math.isinf(revision.valid_from) else f"from {_told(revision.valid_from)} on"
-        print(f"site {city.file.id} ({city.file.digest}), {len(city.file.cameras)} cameras, holds {since}")
+        revision = context.log.publish(context.file, options.valid_from)
+        since = "at any time" if math.isinf(revision.valid_from) else f"from {_iso_time(revision.valid_from)} on"
+        print(
+            f"site {context.file.id} ({context.file.digest}), {len(context.file.cameras)} cameras, is in effect {since}"
+        )
 
-    return _in(options, "publish", run, first=False)
+    return _run(options, "publish", run, first=False)
 
 
 def drain(argv: Sequence[str]) -> int:
-    """``lanewatch drain SITE NODE``: has a sampler hand its cameras over and end. 1 where some have no successor."""
+    """``lanewatch drain SITE NODE``: a sampler hands over its cameras and ends. 1 if a camera has no successor."""
     parser = _parser(
         "drain",
-        "Has a sampler hand its cameras over to the others, without a gap, and end.",
+        "Makes a sampler hand over its cameras to the other samplers, without a gap, and end.",
     )
     parser.add_argument("drained", metavar="NODE", help="the sampler's --node")
     options = parser.parse_args(argv)
     left: list[str] = []
 
-    def run(city: WorkerContext, stop: threading.Event) -> None:
+    def run(context: WorkerContext, stop: threading.Event) -> None:
         from streams.kafka.ownership.sampler_registry import SamplerRegistry
 
-        with SamplerRegistry(city.broker, city.topics) as holders:
-            holders.read()
-            present = {camera.id for camera in city.log.revisions.at(time.time()).cameras}
-            his = {c: one.process for c, one in holders.all.items() if one.node == options.drained and c in present}
-            if not his:
-                print(f"{options.drained} samples nothing")
+        with SamplerRegistry(context.broker, context.topics) as registry:
+            registry.read()
+            cameras = {camera.id for camera in context.log.revisions.at(time.time()).cameras}
+            before = {
+                camera: owner
+                for camera, owner in registry.owners.items()
+                if owner.node == options.drained and camera in cameras
+            }
+            if not before:
+                print(f"{options.drained} samples no camera")
                 return
-            holders.ask(options.drained)
-            until = time.monotonic() + DRAIN_S
-            while time.monotonic() < until and not stop.wait(0.1):
-                left[:] = [c for c, process in his.items() if (now := holders.of(c)) and now.process == process]
+            registry.request_leave(options.drained)
+            deadline = time.monotonic() + DRAIN_S
+            while time.monotonic() < deadline and not stop.wait(0.1):
+                owners = registry.owners
+                left[:] = [camera for camera, owner in before.items() if owners[camera].process == owner.process]
                 if not left:
                     break
-            print(f"{len(his) - len(left)} of {len(his)} cameras of {options.drained} are sampled by others")
+            print(f"{len(before) - len(left)} of {len(before)} cameras of {options.drained} are sampled by others")
             for camera in left:
-                print(f"{camera}: nobody has taken it within {DRAIN_S:.0f} s", file=sys.stderr)
+                print(f"{camera}: no other sampler has taken it within {DRAIN_S:.0f} s", file=sys.stderr)
 
-    return _in(options, "drain", run, first=False) or int(bool(left))
+    return _run(options, "drain", run, first=False) or int(bool(left))
 
 
 DRAIN_S = 20.0
-"""The group settles in three to six seconds, a camera shows its first picture within five."""
+"""A rebalance takes three to six seconds, a camera's first frame up to five."""
 
 
 def _parser(command: str, description: str) -> argparse.ArgumentParser:
@@ -168,7 +169,7 @@ def _parser(command: str, description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def _in(
+def _run(
     options: argparse.Namespace,
     stage: str,
     run: Callable[[WorkerContext, threading.Event], None],
@@ -181,8 +182,8 @@ def _in(
     from streams.kafka.workers.startup import open_worker
 
     try:
-        with service.process(options, stage) as stop, open_worker(options, stage, first=first) as city:
-            run(city, stop)
+        with service.process(options, stage) as stop, open_worker(options, stage, first=first) as context:
+            run(context, stop)
     except (SiteError, BrokerError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -190,7 +191,7 @@ def _in(
 
 
 def _instant(text: str) -> float:
-    """A time as people give it, seconds UTC."""
+    """Seconds UTC of an ISO time, or of an interval from now."""
     relative = re.fullmatch(r"\+(\d+(?:\.\d+)?)s", text)
     if relative:
         return time.time() + float(relative[1])
@@ -199,56 +200,58 @@ def _instant(text: str) -> float:
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text}: write it like 2026-01-15T02:00:00+09:00, or +10s") from None
     if moment.tzinfo is None:
-        raise argparse.ArgumentTypeError(f"{text}: say which time zone it is in, such as {text}+09:00")
+        raise argparse.ArgumentTypeError(f"{text}: add the time zone, such as {text}+09:00")
     return moment.timestamp()
 
 
-def _told(at: float) -> str:
+def _iso_time(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
 
 
 def migrate(argv: Sequence[str]) -> int:
-    """``lanewatch migrate SITE CAMERA URL``: moves a camera to another source without a gap. 1 where it may not be."""
+    """``lanewatch migrate SITE CAMERA URL``: moves a camera to another source without a gap. 1 if it was not moved."""
     parser = _parser(
         "migrate",
-        "Runs a camera's old and new source side by side, compares them, and moves the camera to the new "
-        "one without a gap; the old one is kept for --roll-back.",
+        "Plays a camera's old and new source side by side, compares them, and moves the camera to the new one without "
+        "a gap. The old URL is stored for --roll-back.",
     )
     parser.add_argument("camera", metavar="CAMERA", help="the camera's id")
-    parser.add_argument("url", metavar="URL", nargs="?", help="its new URL; ${NAME} is left to the samplers")
+    parser.add_argument("url", metavar="URL", nargs="?", help="its new URL; the samplers replace ${NAME}")
     parser.add_argument(
-        "--for", dest="seconds", type=float, default=60.0, metavar="SECONDS", help="compare for so long"
+        "--for", dest="seconds", type=float, default=60.0, metavar="SECONDS", help="duration of the comparison"
     )
-    parser.add_argument("--yes", action="store_true", help="move it without asking, if it may be moved")
-    parser.add_argument("--roll-back", action="store_true", help="give it the URL back that it had before")
+    parser.add_argument("--yes", action="store_true", help="move it without a question, if the comparison allows it")
+    parser.add_argument("--roll-back", action="store_true", help="restore the previous URL")
     options = parser.parse_args(argv)
     if (options.url is None) != options.roll_back:
         parser.error("give the new URL, or --roll-back")
     moved: list[bool] = []
 
-    def run(city: WorkerContext, stop: threading.Event) -> None:
-        moved.append(_migrate(city, options, stop))
+    def run(context: WorkerContext, stop: threading.Event) -> None:
+        moved.append(_migrate(context, options, stop))
 
-    return _in(options, "migrate", run, first=False) or int(moved != [True])
+    return _run(options, "migrate", run, first=False) or int(moved != [True])
 
 
-def _migrate(city: WorkerContext, options: argparse.Namespace, stop: threading.Event) -> bool:
+def _migrate(context: WorkerContext, options: argparse.Namespace, stop: threading.Event) -> bool:
     from streams import source_comparison
     from streams.kafka.ownership.camera_task import player
     from streams.sources.url import SourceError, redact
 
-    site = city.log.revisions.at(time.time())
+    site = context.log.revisions.at(time.time())
     try:
         camera = site.camera(options.camera)
-        url = city.log.former(camera.id) if options.roll_back else options.url
+        url = context.log.previous_url(camera.id) if options.roll_back else options.url
         if url is None:
-            print(f"{camera.id} has never had another URL", file=sys.stderr)
+            print(f"{camera.id} has had no other URL", file=sys.stderr)
             return False
         if not options.roll_back:
-            old, new = (player(camera.model_copy(update={"url": one}), site.time_zone) for one in (camera.url, url))
+            old, new = (
+                player(camera.model_copy(update={"url": source}), site.time_zone) for source in (camera.url, url)
+            )
             found = source_comparison.compare(old, new, options.seconds, 1 / camera.rate.active, stop)
             print(source_comparison.table(found))
-            if found.refusals or stop.is_set() or not (options.yes or _agreed(f"move {camera.id}?")):
+            if found.refusals or stop.is_set() or not (options.yes or _confirmed(f"move {camera.id}?")):
                 return False
     except KeyError as error:
         print(f"lanewatch: {error.args[0]}", file=sys.stderr)
@@ -256,12 +259,12 @@ def _migrate(city: WorkerContext, options: argparse.Namespace, stop: threading.E
     except SourceError as error:
         print(error, file=sys.stderr)
         return False
-    city.log.redirect(camera.id, url)
-    print(f"{camera.id} is sampled from {redact(url)} now; `--roll-back` gives it {redact(camera.url)} back")
+    context.log.change_url(camera.id, url)
+    print(f"{camera.id} is sampled from {redact(url)} now; `--roll-back` restores {redact(camera.url)}")
     return True
 
 
-def _agreed(question: str) -> bool:
+def _confirmed(question: str) -> bool:
     try:
         return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
     except EOFError:

@@ -171,7 +171,7 @@ class Town:
     def _dead(self) -> bool:
         """Raises where a process has ended by itself."""
         for process in self.fleet.processes.values():
-            if process.status not in (None, -9):
+            if process.exit_code not in (None, -9):
                 raise RuntimeError(f"{process.name} ended: {process.log.read_text(errors='replace')[-800:]}")
         return False
 

@@ -1,4 +1,4 @@
-"""A child is tied to its starter's process and not to a thread of it."""
+"""A child ends with its parent process, not with the thread that started it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def test_a_child_outlives_the_thread_that_started_it() -> None:
     with ThreadPoolExecutor(1) as pool:
         child = pool.submit(child_process.popen, command, subprocess.PIPE, environment={"HERE": "yes"}).result()
     assert child.stdout is not None
-    with child.stdout as said:
-        assert said.readline() == b"yes\n"
+    with child.stdout as output:
+        assert output.readline() == b"yes\n"
         child.kill()
         assert child.wait(10) == -signal.SIGKILL

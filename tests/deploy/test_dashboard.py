@@ -1,4 +1,4 @@
-"""The dashboard asks for metrics that exist, by labels that they have, and is what Grafana takes."""
+"""The dashboard queries existing metrics and labels, and is a valid Grafana dashboard."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SUFFIX = re.compile(r"_(total|bucket|sum|count)$")
 
 
 def families() -> dict[str, set[str]]:
-    """Our metrics' labels by the name of the family."""
+    """Labels of our metrics by family."""
     assert event_stream.SUBSCRIBERS is not None
     assert metrics.DROPPED is not None
     found: dict[str, set[str]] = {}
@@ -38,20 +38,20 @@ FAMILIES = families()
 
 
 @pytest.mark.parametrize("expression", EXPRESSIONS)
-def test_an_expression_asks_for_what_is_there(expression: str) -> None:
+def test_an_expression_queries_existing_metrics_and_labels(expression: str) -> None:
     names = re.findall(r"lanewatch_\w+", expression)
     assert names
     labels = OF_PROMETHEUS.copy()
     for name in names:
         family = SUFFIX.sub("", name) if name not in FAMILIES else name
-        assert family in FAMILIES, f"{name} is no metric of ours"
+        assert family in FAMILIES, f"{name} is not one of our metrics"
         labels |= FAMILIES[family]
-    asked = {label for group in re.findall(r"by \(([^)]*)\)", expression) for label in re.split(r",\s*", group)}
-    asked |= set(re.findall(r"(\w+)=~?\"", expression))
-    assert asked <= labels
+    queried = {label for group in re.findall(r"by \(([^)]*)\)", expression) for label in re.split(r",\s*", group)}
+    queried |= set(re.findall(r"(\w+)=~?\"", expression))
+    assert queried <= labels
 
 
-def test_counters_are_asked_for_by_their_full_name() -> None:
+def test_counters_are_queried_by_their_full_name() -> None:
     counters = {name for name, metric in vars(metrics).items() if type(metric).__name__ == "Counter"}
     names = {getattr(metrics, name)._name for name in counters}
     for expression in EXPRESSIONS:
@@ -61,8 +61,8 @@ def test_counters_are_asked_for_by_their_full_name() -> None:
 
 def test_every_family_is_on_the_dashboard() -> None:
     text = " ".join(EXPRESSIONS)
-    told = {metric._name for metric in vars(metrics).values() if hasattr(metric, "_labelnames")}
-    assert [name for name in sorted(told) if name not in text] == []
+    defined = {metric._name for metric in vars(metrics).values() if hasattr(metric, "_labelnames")}
+    assert [name for name in sorted(defined) if name not in text] == []
 
 
 def test_the_file_is_a_dashboard() -> None:
@@ -72,20 +72,20 @@ def test_the_file_is_a_dashboard() -> None:
     assert len(set(ids)) == len(ids)
     rows = [panel["title"] for panel in DASHBOARD["panels"] if panel["type"] == "row"]
     assert {"sample", "detect", "watch", "correlate", "serve", "Cameras"} <= set(rows)
-    taken: set[tuple[int, int]] = set()
+    occupied: set[tuple[int, int]] = set()
     for panel in DASHBOARD["panels"]:
         place = panel["gridPos"]
         cells = {(place["x"] + x, place["y"] + y) for x in range(place["w"]) for y in range(place["h"])}
-        assert not cells & taken, f"{panel['title']} lies over another panel"
+        assert not cells & occupied, f"{panel['title']} overlaps another panel"
         assert place["x"] + place["w"] <= 24
-        taken |= cells
+        occupied |= cells
     for panel in PANELS:
         assert panel["type"] in {"timeseries", "stat", "table"}
         assert [target["refId"] for target in panel["targets"]] == sorted({t["refId"] for t in panel["targets"]})
         assert all(target["datasource"]["uid"] == "${datasource}" for target in panel["targets"])
 
 
-def test_the_scrape_example_is_read_by_its_own_terms() -> None:
+def test_the_scrape_example_has_loopback_targets() -> None:
     example = YAML(typ="safe").load((DEPLOY / "prometheus.yaml").read_text(encoding="utf-8"))
     targets = [one for job in example["scrape_configs"] for part in job["static_configs"] for one in part["targets"]]
     assert len(targets) == 5

@@ -1,4 +1,4 @@
-"""The broker that tests, benchmarks and `make kafka` start: it goes on where it was, and it is never left behind."""
+"""The broker of tests, benchmarks and `make kafka`: it continues with its data and always ends with its starter."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lanewatch.config.site import Camera, KafkaConfig, Site, TopicRetention
 from streams.kafka.client.connection import Broker
 from streams.kafka.client.topics import Topics, ensure_topics
 
-HOUSE = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[2]
 STARTER = """
 import time
 from deploy.kafka_server import BrokerProcess
@@ -36,30 +36,30 @@ time.sleep(600)
 
 @pytest.fixture(scope="module")
 def own() -> Iterator[BrokerProcess]:
-    """A broker that is stopped and started. Somebody is quicker than it to take the port that was free."""
-    with socket.socket() as thief, pytest.MonkeyPatch.context() as patch:
-        thief.bind(("127.0.0.1", 0))
-        thief.listen()
-        patch.setattr(module, "free_port", chain([thief.getsockname()[1]], iter(free_port, None)).__next__)
-        # The first look at what may go is else half a minute after the start.
+    """A broker that tests stop and start. Another process takes its first port before it starts."""
+    with socket.socket() as other, pytest.MonkeyPatch.context() as patch:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        patch.setattr(module, "free_port", chain([other.getsockname()[1]], iter(free_port, None)).__next__)
+        # Retention is otherwise checked only half a minute after the start.
         process = BrokerProcess(properties={"log.initial.task.delay.ms": "500"})
-        assert process.address == f"127.0.0.1:{thief.getsockname()[1]}"
+        assert process.address == f"127.0.0.1:{other.getsockname()[1]}"
         process.start()
-        assert process.address != f"127.0.0.1:{thief.getsockname()[1]}"
+        assert process.address != f"127.0.0.1:{other.getsockname()[1]}"
     yield process
     process.__exit__(None, None, None)
     assert not process.folder.exists()
 
 
 def until(wanted: Callable[[], object], timeout_s: float) -> None:
-    end = time.monotonic() + timeout_s
+    deadline = time.monotonic() + timeout_s
     while not wanted():
-        assert time.monotonic() < end, "it did not come about in time"
+        assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.05)
 
 
-def lives(pid: int) -> bool:
-    """Whether a process runs; one that nobody has waited for yet does not."""
+def is_running(pid: int) -> bool:
+    """Whether a process runs; a zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -83,9 +83,9 @@ def send(address: str, topic: str, values: list[bytes]) -> None:
     producer.close()
 
 
-def test_it_goes_on_with_its_log_at_the_same_address_after_a_power_cut(own: BrokerProcess) -> None:
-    told = site(own.address, partitions=1)
-    broker, topics = Broker(told, "test", {}), Topics(told)
+def test_after_a_power_failure_it_continues_with_its_data_and_address(own: BrokerProcess) -> None:
+    present = site(own.address, partitions=1)
+    broker, topics = Broker(present, "test", {}), Topics(present)
     ensure_topics(broker, topics)
     send(own.address, topics.events.name, [b"before"])
     address = own.address
@@ -99,66 +99,66 @@ def test_it_goes_on_with_its_log_at_the_same_address_after_a_power_cut(own: Brok
     assert [record.value for record in found] == [b"before"]
 
 
-def test_a_topic_shrinks_to_what_the_site_file_allows(own: BrokerProcess) -> None:
-    """What is stated of the disk in docs/kafka.md: the bytes, a segment, and what comes between two looks.
+def test_a_topic_shrinks_to_the_retention_of_the_site_file(own: BrokerProcess) -> None:
+    """The disk space as docs/kafka.md states it: the bytes, a segment, and what arrives between two checks.
 
-    Of 20 MB; the broker may begin to delete before the last of them has come.
+    The test sends 20 MB; the broker may start to delete before the last record arrives.
     """
-    told = site(own.address, partitions=1, frames=TopicRetention(minutes=60, gigabytes=0.004))
-    broker, topics = Broker(told, "test", {}), Topics(told)
+    present = site(own.address, partitions=1, frames=TopicRetention(minutes=60, gigabytes=0.004))
+    broker, topics = Broker(present, "test", {}), Topics(present)
     ensure_topics(broker, topics)
     segment = int(topics.frames.config["segment.bytes"])
     frame = os.urandom(40_000)
     send(own.address, topics.frames.name, [frame] * 500)
     partition = TopicPartition(topics.frames.name, 0)
 
-    def kept(admin: KafkaAdminClient) -> int:
+    def size_on_disk(admin: KafkaAdminClient) -> int:
         (described,) = admin.describe_log_dirs({partition.topic: [0]})
         (log,) = [one for place in described["log_dirs"] for one in place["topics"] if one["name"] == partition.topic]
         return int(log["partitions"][0]["partition_size"])
 
     with KafkaAdminClient(bootstrap_servers=own.address) as admin:
-        until(lambda: kept(admin) <= 4_000_000 + segment, 40)
+        until(lambda: size_on_disk(admin) <= 4_000_000 + segment, 40)
     with broker.consumer() as consumer:
         assert consumer.beginning_offsets([partition])[partition] > 0
         assert consumer.end_offsets([partition])[partition] == 500
 
 
-def test_it_is_not_left_behind_when_its_starter_is_killed() -> None:
-    starter = subprocess.Popen([sys.executable, "-c", STARTER], cwd=HOUSE, stdout=subprocess.PIPE, text=True)
+def test_it_ends_when_its_starter_is_killed() -> None:
+    starter = subprocess.Popen([sys.executable, "-c", STARTER], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert starter.stdout is not None
     pid, folder = starter.stdout.readline().split()
-    assert lives(int(pid))
+    assert is_running(int(pid))
     starter.kill()
     starter.wait()
     starter.stdout.close()
-    until(lambda: not lives(int(pid)), 10)
+    until(lambda: not is_running(int(pid)), 10)
     assert Path(folder).exists()
-    module._temporary().rmdir()  # whoever comes next clears up
+    module._temporary().rmdir()  # the next start removes it
     assert not Path(folder).exists()
 
 
-def test_it_can_not_be_started_twice(own: BrokerProcess) -> None:
+def test_it_cannot_be_started_twice(own: BrokerProcess) -> None:
     with pytest.raises(RuntimeError, match="running already"):
         own.start()
 
 
-def test_a_setting_that_is_none_is_told(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match=r"can not be formatted: (?s:.*)num\.io\.threads"):
+def test_an_invalid_setting_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match=r"cannot be formatted: (?s:.*)num\.io\.threads"):
         BrokerProcess(tmp_path, properties={"num.io.threads": "many"}).start()
 
 
-def test_free_ports_are_none_that_the_system_gives_to_a_client() -> None:
+def test_free_ports_are_not_ephemeral() -> None:
     lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     ports = [free_port() for _ in range(20)]
     assert max(ports) < lowest
     assert len(set(ports)) > 15
 
 
-def test_make_kafka_ends_as_it_is_asked_to(tmp_path: Path) -> None:
+def test_make_kafka_ends_at_ctrl_c(tmp_path: Path) -> None:
     port = free_port()
     command = [sys.executable, "-m", "deploy.kafka_server", "--port", str(port), "--folder", str(tmp_path)]
-    process = subprocess.Popen(command, cwd=HOUSE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert f"answers on 127.0.0.1:{port}" in process.stdout.readline()
     process.send_signal(signal.SIGINT)

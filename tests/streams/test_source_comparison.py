@@ -17,7 +17,7 @@ from tests.streams.conftest import MakeCamera
 
 
 def late(play: Play, by_s: float) -> Play:
-    """A source whose pictures are had later."""
+    """A source whose frames arrive later."""
 
     def later(stop: threading.Event, hand_on: Callable[[Frame], None]) -> None:
         def hold(frame: Frame) -> None:
@@ -36,7 +36,7 @@ def broken(stop: threading.Event, hand_on: Callable[[Frame], None]) -> None:
 
 
 def thinned(play: Play) -> Play:
-    """A source that gives every second picture only."""
+    """A source that gives only every second frame."""
 
     def thin(stop: threading.Event, hand_on: Callable[[Frame], None]) -> None:
         play(stop, lambda frame: hand_on(frame) if round(frame.slot * 0.0035) % 2 else None)
@@ -50,11 +50,11 @@ def thinned(play: Play) -> Play:
         (lambda play, other: play, ""),  # the same camera by another way
         (lambda play, other: other, "another view"),
         (lambda play, other: late(play, 2.0), "2.0 s later"),
-        (lambda play, other: thinned(play), "pictures where the old one gives"),
+        (lambda play, other: thinned(play), "frames, the old source"),
         (lambda play, other: broken, "cannot be played: rtsp://***@10.0.0.1/1"),
     ],
 )
-def test_the_new_source_is_judged_by_what_it_gives(
+def test_the_new_source_is_refused_for_its_defects(
     clip: Path, walk_clip: Path, make_camera: MakeCamera, new: Callable[[Play, Play], Play], said: str
 ) -> None:
     since = datetime.fromtimestamp(time.time() - 10, UTC).isoformat()
@@ -65,7 +65,7 @@ def test_the_new_source_is_judged_by_what_it_gives(
     found = source_comparison.compare(source(clip), new(source(clip), source(walk_clip)), 3.0, 1 / 3.5)
     if not said:
         assert found.refusals == ()
-        assert found.alike == pytest.approx(1.0, abs=1e-6)
+        assert found.correlation == pytest.approx(1.0, abs=1e-6)
         assert found.old.size == found.new.size == (768, 576)
         assert "yes" in source_comparison.table(found)
     else:

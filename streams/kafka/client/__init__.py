@@ -1,1 +1,1 @@
-"""Connections to a Kafka broker: security, topics, producers and diagnostics."""
+"""Connections to a Kafka broker: security, topics, access rules, producers and diagnostics."""

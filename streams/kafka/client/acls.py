@@ -1,4 +1,4 @@
-"""What each stage's user may do at a broker that has access rules: the one place where that is written."""
+"""Access rules: the operations that each stage's user needs. No other place lists them."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ Operation = Literal["READ", "WRITE", "DESCRIBE", "CREATE", "DELETE", "ALTER", "A
 
 STAGES: tuple[Stage, ...] = get_args(Stage)
 
-EVERYWHERE: tuple[Operation, ...] = ("DESCRIBE", "DESCRIBE_CONFIGS")
-"""On all topics of the prefix, for every stage: it looks at its start whether they are as they must be."""
+ALL_TOPICS: tuple[Operation, ...] = ("DESCRIBE", "DESCRIBE_CONFIGS")
+"""On all topics of the prefix, for every stage: each checks the topics at its start."""
 
-_SETTLING_S = 10.0
-"""How long a new broker may take until it answers for groups."""
+_GROUPS_READY_S = 10.0
+"""Time that a new broker may take until it answers for groups."""
 
 _MANAGING: tuple[Operation, ...] = ("CREATE", "ALTER", "ALTER_CONFIGS")
 
 
 @dataclass(frozen=True)
 class StageRights:
-    """Of one stage, beyond what all have.
+    """The rights of one stage besides ``ALL_TOPICS``.
 
     Attributes:
-        topics: what it may do with which of the site's topics.
-        groups: the consumer groups that it may join, by the name that follows the prefix; ``*`` is every one.
-        managing: what it may do with all of the site's topics, and with those that are not there yet.
+        topics: Operations by topic.
+        groups: Consumer groups that it may join, without the prefix; ``*`` allows to describe all groups.
+        managing: Operations on all topics of the prefix, existing or not.
     """
 
     topics: Mapping[Stream, tuple[Operation, ...]]
@@ -47,7 +47,7 @@ class StageRights:
 
 RIGHTS: Mapping[Stage, StageRights] = MappingProxyType(
     {
-        # publishes the site, moves cameras between samplers, makes the topics
+        # publishes the site, moves cameras between samplers, creates the topics
         "admin": StageRights({"site": ("READ", "WRITE"), "holders": ("READ", "WRITE")}, managing=_MANAGING),
         "sample": StageRights(
             {"site": ("READ",), "holders": ("READ", "WRITE"), "frames": ("WRITE",)}, groups=("sample",)
@@ -63,7 +63,7 @@ RIGHTS: Mapping[Stage, StageRights] = MappingProxyType(
         # evidence is cut from the frames
         "serve": StageRights({"site": ("READ",), "events": ("READ",), "frames": ("READ",)}, groups=("serve",)),
         "keep": StageRights({"site": ("READ",), "detections": ("READ",)}, groups=("archive",)),
-        # looks at lags and at who samples what
+        # reads lags, and which sampler has which camera
         "status": StageRights({"site": ("READ",), "holders": ("READ",), "events": ("READ",)}, groups=("*",)),
     }
 )
@@ -71,12 +71,12 @@ RIGHTS: Mapping[Stage, StageRights] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Grant:
-    """One line of access rules.
+    """One access rule.
 
     Attributes:
-        kind: of what.
-        name: of it; where ``prefixed``, how the names begin.
-        operations: what is allowed.
+        kind: Kind of the resource.
+        name: Its name; if ``prefixed``, the beginning of the names.
+        operations: Allowed operations.
     """
 
     kind: Literal["topic", "group"]
@@ -86,37 +86,38 @@ class Grant:
 
 
 def stage_of_command(command: str) -> Stage:
-    """Whose rights a command needs: its stage's, or the administrator's, such as for ``publish``."""
-    return next((one for one in STAGES if one == command), "admin")
+    """The stage with the rights that a command needs; the administrator's for commands such as ``publish``."""
+    return next((stage for stage in STAGES if stage == command), "admin")
 
 
 def grants(topics: Topics, stage: Stage) -> tuple[Grant, ...]:
-    """Everything that a stage's user must be allowed."""
+    """All access rules of a stage's user."""
     rights = RIGHTS[stage]
-    everywhere = Grant("topic", f"{topics.prefix}.", EVERYWHERE + rights.managing, prefixed=True)
-    each = [Grant("topic", getattr(topics, stream).name, what) for stream, what in rights.topics.items()]
-    # Who only looks at lags needs no membership.
+    all_topics = Grant("topic", f"{topics.prefix}.", ALL_TOPICS + rights.managing, prefixed=True)
+    single_topics = [
+        Grant("topic", getattr(topics, stream).name, operations) for stream, operations in rights.topics.items()
+    ]
+    # A user that only reads lags is not a member.
     groups = [
         Grant("group", f"{topics.prefix}.", ("DESCRIBE",), prefixed=True)
         if name == "*"
         else Grant("group", topics.group(name), ("READ",))
         for name in rights.groups
     ]
-    return (everywhere, *each, *groups)
+    return (all_topics, *single_topics, *groups)
 
 
 def commands(topics: Topics, stage: Stage, principal: str, address: str) -> list[str]:
-    """The broker's own commands that allow a stage all of it; for an administrator's shell.
+    """Shell commands that create all access rules of a stage.
 
     Args:
-        topics: the site's.
-        stage: which.
-        principal: such as ``User:detect``, or ``User:CN=detect`` with certificates.
-        address: of the broker.
+        stage: The stage.
+        principal: Such as ``User:detect``, or ``User:CN=detect`` with certificates.
+        address: The broker's.
     """
     return [
         f"kafka-acls.sh --bootstrap-server {address} --add --allow-principal '{principal}' "
-        + " ".join(f"--operation {_words(one)}" for one in grant.operations)
+        + " ".join(f"--operation {_camel_case(operation)}" for operation in grant.operations)
         + f" --{grant.kind} {grant.name}"
         + (" --resource-pattern-type prefixed" if grant.prefixed else "")
         for grant in grants(topics, stage)
@@ -124,7 +125,7 @@ def commands(topics: Topics, stage: Stage, principal: str, address: str) -> list
 
 
 def rules(topics: Topics, stage: Stage, principal: str) -> list[ACL]:
-    """The same for ``KafkaAdminClient.create_acls``."""
+    """All access rules of a stage for ``KafkaAdminClient.create_acls``."""
     return [
         ACL(
             principal,
@@ -143,68 +144,69 @@ def rules(topics: Topics, stage: Stage, principal: str) -> list[ACL]:
 
 
 def check_stage(broker: Broker, topics: Topics, stage: Stage) -> None:
-    """That a stage can begin: the broker answers, the topics are as they must be, and all that it does is allowed.
+    """Checks that the broker answers, the topics are right, and the stage has its rights.
 
     Raises:
-        BrokerAwayError: the broker can't be reached.
-        BrokerError: it can't begin; says what to do.
+        BrokerAwayError: the broker cannot be reached.
+        BrokerError: the stage cannot start; the message contains the fix.
     """
     try:
         ensure_topics(broker, topics)
     except BrokerError as error:
         if isinstance(error.__cause__, AuthorizationError):
-            check_rights(broker, topics, stage)  # says all that is missing, with the commands
+            check_rights(broker, topics, stage)  # its message has all missing rights, with the commands
         raise
     check_rights(broker, topics, stage)
 
 
 def check_rights(broker: Broker, topics: Topics, stage: Stage) -> None:
-    """Asks the broker whether this process may do what its stage does, before it begins.
+    """Checks that this process has the rights of its stage.
 
     Raises:
-        BrokerAwayError: the broker can't be reached.
-        BrokerError: it may not; with the commands that allow it.
+        BrokerAwayError: the broker cannot be reached.
+        BrokerError: rights are missing; the message has the commands that grant them.
     """
-    with broker.administering() as admin:
-        lacking = _lacking(admin, topics, stage)
-    if lacking:
-        told = "; ".join(f"{'/'.join(sorted(what))} on {name}" for name, what in lacking.items())
-        mends = " && ".join(commands(topics, stage, f"User:{broker.user or 'NAME'}", broker.addresses[0]))
-        raise BrokerError(f"broker {broker.where}: {broker.who} may not {told}; allow it as an administrator: {mends}")
+    with broker.open_admin() as admin:
+        missing = _missing_rights(admin, topics, stage)
+    if missing:
+        rights = "; ".join(f"{'/'.join(sorted(operations))} on {name}" for name, operations in missing.items())
+        fix = " && ".join(commands(topics, stage, f"User:{broker.user or 'NAME'}", broker.addresses[0]))
+        raise BrokerError(
+            f"broker {broker.address}: {broker.principal} may not {rights}; allow it as an administrator: {fix}"
+        )
 
 
-def _lacking(admin: KafkaAdminClient, topics: Topics, stage: Stage) -> dict[str, set[str]]:
+def _missing_rights(admin: KafkaAdminClient, topics: Topics, stage: Stage) -> dict[str, set[str]]:
     rights = RIGHTS[stage]
-    lacking: dict[str, set[str]] = {}
+    missing: dict[str, set[str]] = {}
     allowed: dict[str, set[str]] = {
-        one["name"]: set(one.get("authorized_operations") or ())
-        for one in admin.describe_topics([topic.name for topic in topics.all])
+        topic["name"]: set(topic.get("authorized_operations") or ())
+        for topic in admin.describe_topics([topic.name for topic in topics.all])
     }
-    for stream, what in rights.topics.items():
+    for stream, operations in rights.topics.items():
         name = getattr(topics, stream).name
-        lacking[name] = set[str](what) - allowed.get(name, set())
+        missing[name] = set[str](operations) - allowed.get(name, set())
     for group in (topics.group(name) for name in rights.groups if name != "*"):
-        lacking[f"group {group}"] = _group_lacks(admin, group)
-    return {name: what for name, what in lacking.items() if what}
+        missing[f"group {group}"] = _missing_group_rights(admin, group)
+    return {name: operations for name, operations in missing.items() if operations}
 
 
-def _group_lacks(admin: KafkaAdminClient, group: str) -> set[str]:
-    until = time.monotonic() + _SETTLING_S
+def _missing_group_rights(admin: KafkaAdminClient, group: str) -> set[str]:
+    deadline = time.monotonic() + _GROUPS_READY_S
     while True:
         try:
-            told = admin.describe_groups([group])[group]
+            group_description = admin.describe_groups([group])[group]
         except GroupAuthorizationFailedError:
             return {"READ"}
-        except RetriableError:  # a new broker makes the topic of the groups when it is first asked for one
-            if time.monotonic() > until:
+        except RetriableError:  # a new broker creates its topic of groups at the first request
+            if time.monotonic() > deadline:
                 raise
             time.sleep(0.2)
         else:
-            # Of a group that nobody has joined yet the broker tells no rights: that it may be looked at is all.
-            allowed = told["authorized_operations"]
+            # The broker gives no rights for a group without any member so far; that it can be described is enough.
+            allowed = group_description["authorized_operations"]
             return set() if allowed is None or "READ" in allowed else {"READ"}
 
 
-def _words(operation: Operation) -> str:
-    """As the broker's command writes it."""
+def _camel_case(operation: Operation) -> str:
     return "".join(part.capitalize() for part in operation.split("_"))

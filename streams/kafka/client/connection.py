@@ -1,4 +1,4 @@
-"""The broker: how a process reaches it, and what it says when it can't."""
+"""Connections to a site's broker, and the errors when there is none."""
 
 from __future__ import annotations
 
@@ -14,112 +14,107 @@ from kafka.errors import AuthorizationError, KafkaError, RetriableError
 from kafka.record import util as checksums
 
 from lanewatch.config.site import KafkaConfig, Site
-from streams.kafka.client.diagnostics import check_broker, endpoint
+from streams.kafka.client.diagnostics import check_broker, parse_address
 from streams.kafka.client.errors import BrokerAwayError, BrokerError
 from streams.kafka.client.kafka_python_patches import PatchedConsumer
-from streams.kafka.client.security import settings as secured
-
-__all__ = ["CONNECT_MS", "SESSION_S", "Broker", "BrokerAwayError", "BrokerError"]
+from streams.kafka.client.security import security_settings
 
 SESSION_S = 6.0
-"""How long a process may be silent before its share goes to others: the least that a broker allows by default."""
+"""Time without a heartbeat after which a member loses its partitions: the least that a broker allows by default."""
 
 CONNECT_MS = 10_000
-"""How long a start waits for a broker before it says that there is none."""
+"""Time limit of a start in which no broker answers."""
 
-
-_READING = {"enable_auto_commit": False, "auto_offset_reset": "earliest", "allow_auto_create_topics": False}
+_CONSUMER = {"enable_auto_commit": False, "auto_offset_reset": "earliest", "allow_auto_create_topics": False}
 
 
 class Broker:
-    """A site's broker: makes clients with its address, its security and the settings that all of them share.
+    """A site's broker: makes clients with its address, its security and common settings.
 
     Args:
-        site: its ``kafka`` part says where the broker is; ``LANEWATCH_KAFKA`` in the environment replaces the address.
-        client: names this process to the broker, such as ``detect-gpu1``.
+        site: Its ``kafka`` part has the address; ``LANEWATCH_KAFKA`` in the environment replaces it.
+        client: Client id of this process, such as ``detect-gpu1``.
 
     Raises:
-        BrokerError: the checksum library is not the compiled one, an address is none, or a file of the security
-            settings is missing or no such thing.
+        BrokerError: the compiled checksum library is missing, or an address or a security file is not valid.
     """
 
     def __init__(self, site: Site, client: str, environment: Mapping[str, str] = os.environ) -> None:
-        _checked()
+        _check_checksum_library()
         self.kafka: KafkaConfig = site.kafka
-        told = environment.get("LANEWATCH_KAFKA", "")
-        self.addresses = [one.strip() for one in told.split(",") if one.strip()] or list(site.kafka.brokers)
+        addresses = [address.strip() for address in environment.get("LANEWATCH_KAFKA", "").split(",")]
+        self.addresses = [address for address in addresses if address] or list(site.kafka.brokers)
         for address in self.addresses:
-            endpoint(address)
+            parse_address(address)
         self.client = client
-        self._security = secured(site.kafka.security)
+        self._security = security_settings(site.kafka.security)
         self._common: dict[str, Any] = {
             "bootstrap_servers": self.addresses,
             "client_id": client,
             "bootstrap_timeout_ms": CONNECT_MS,
-            "reconnect_backoff_max_ms": 1000,  # not the usual 30 s blind after a broker is back
+            "reconnect_backoff_max_ms": 1000,  # the default of 30 s delays the reconnect to a restarted broker
         } | self._security
 
     def producer(self, **settings: Any) -> KafkaProducer:
-        """A producer; without ``settings`` one whose records are acknowledged by all copies, in order, once."""
+        """A producer with the library's defaults: acknowledged by all replicas, in order, once."""
         return KafkaProducer(**self._common | {"allow_auto_create_topics": False} | settings)
 
     def consumer(self, **settings: Any) -> KafkaConsumer:
-        """A consumer that commits nothing by itself and begins at the beginning."""
-        return KafkaConsumer(**self._common | _READING | settings)
+        """A consumer without automatic commits that starts at the earliest offset."""
+        return KafkaConsumer(**self._common | _CONSUMER | settings)
 
     def member(
         self, group: str, *, instance: str | None = None, session_s: float = SESSION_S, **settings: Any
     ) -> KafkaConsumer:
-        """A member of a consumer group, which the broker gives its share of the partitions.
+        """A member of a consumer group; the group assigns partitions to it.
 
         Args:
-            group: its name.
-            instance: a name that outlives the process: one that is back within ``session_s`` has its partitions still.
-            session_s: how long a silent member keeps its partitions; the broker's own least is 6 s.
+            group: Name of the group.
+            instance: Name of a static member: it keeps its partitions if it restarts within ``session_s``.
+            session_s: Time without a heartbeat after which it loses its partitions; the broker's minimum is 6 s.
         """
-        usual: dict[str, Any] = {
+        defaults: dict[str, Any] = {
             "group_id": group,
             "group_instance_id": instance,
             "partition_assignment_strategy": (CooperativeStickyAssignor,),
             "session_timeout_ms": int(session_s * 1000),
             "heartbeat_interval_ms": int(session_s * 1000 / 4),
         }
-        return PatchedConsumer(**self._common | _READING | usual | settings)
+        return PatchedConsumer(**self._common | _CONSUMER | defaults | settings)
 
     def admin(self) -> KafkaAdminClient:
-        """An administrator."""
+        """An admin client."""
         return KafkaAdminClient(**self._common)
 
     def check(self) -> None:
-        """Greets the brokers until one answers as it should: what is wrong is said at once, where the client
-        library would try on in silence.
+        """Checks the addresses until one is usable. The client library would retry without a message.
 
         Raises:
-            BrokerAwayError: nobody answers just now.
-            BrokerError: what answers is no broker or does not let us in; names the address and the mend.
+            BrokerAwayError: no address answers at present.
+            BrokerError: an address is not a broker, or refuses the connection. The message contains the fix.
         """
-        until = time.monotonic() + CONNECT_MS / 1000
-        troubles: list[BrokerError] = []
+        deadline = time.monotonic() + CONNECT_MS / 1000
+        errors: list[BrokerError] = []
         for address in self.addresses:
             try:
                 check_broker(address, self._security)
             except BrokerError as error:
-                troubles.append(error)
+                errors.append(error)
             else:
                 return
-            if time.monotonic() > until:
+            if time.monotonic() > deadline:
                 break
-        final = [one for one in troubles if not isinstance(one, BrokerAwayError)]
-        kind = BrokerError if final else BrokerAwayError
-        raise kind("; ".join(dict.fromkeys(str(one) for one in final or troubles)))
+        permanent = [error for error in errors if not isinstance(error, BrokerAwayError)]
+        kind = BrokerError if permanent else BrokerAwayError
+        raise kind("; ".join(dict.fromkeys(str(error) for error in permanent or errors)))
 
     @contextmanager
-    def administering(self) -> Iterator[KafkaAdminClient]:
-        """An administrator that is closed afterwards.
+    def open_admin(self) -> Iterator[KafkaAdminClient]:
+        """An admin client, closed at the end of the block; Kafka's errors become ``BrokerError``.
 
         Raises:
-            BrokerAwayError: the broker can't be reached.
-            BrokerError: it is none, or refuses.
+            BrokerAwayError: the broker cannot be reached.
+            BrokerError: it is not a broker, or it refuses.
         """
         self.check()
         try:
@@ -129,58 +124,51 @@ class Broker:
             finally:
                 admin.close()
         except KafkaError as error:
-            raise self.explained(error) from error
+            raise self.to_broker_error(error) from error
 
     @property
-    def where(self) -> str:
-        """The addresses, for messages."""
+    def address(self) -> str:
+        """All addresses, for messages."""
         return ", ".join(self.addresses)
 
     @property
     def user(self) -> str | None:
-        """The name that this process gives, with a password."""
+        """The user name of this process, if it has a password."""
         return self.kafka.security.username if "sasl_mechanism" in self._security else None
 
     @property
-    def who(self) -> str:
-        """This process as the broker knows it, for messages."""
+    def principal(self) -> str:
+        """The user as the broker knows it, for messages."""
         if self.user:
             return f"user {self.user}"
-        return "the holder of our certificate" if self.kafka.security.certificate else "nobody in particular"
+        return "the owner of the client certificate" if self.kafka.security.certificate else "an anonymous user"
 
-    def explained(self, error: KafkaError) -> BrokerError:
-        """What the client library raised, in words: which broker, what is wrong, what to do.
-
-        Returns:
-            A ``BrokerAwayError`` where waiting may mend it, else a plain ``BrokerError``.
-        """
+    def to_broker_error(self, error: KafkaError) -> BrokerError:
+        """An error of the client library with the broker, the cause and the fix; ``BrokerAwayError`` if it may pass."""
         if isinstance(error, RetriableError):
             try:
                 self.check()
-            except BrokerError as found:
-                return found
-            return BrokerAwayError(f"broker {self.where} did not answer in time: {error}")
+            except BrokerError as cause:
+                return cause
+            return BrokerAwayError(f"broker {self.address} did not answer in time: {error}")
         if isinstance(error, AuthorizationError):
             return BrokerError(
-                f"broker {self.where}: {self.who} may not do this ({error}); the access rules must allow it, see the "
+                f"broker {self.address}: {self.principal} may not do this ({error}); add the access rules of the "
                 "table in docs/kafka.md"
             )
-        return BrokerError(f"broker {self.where}: {error}")
+        return BrokerError(f"broker {self.address}: {error}")
 
 
-def _checked() -> None:
-    """That checksums are computed by the compiled library: the pure one costs 21 ms for each record of 120 KB."""
+def _check_checksum_library() -> None:
+    """The compiled library is required: the Python one takes 21 ms for a record of 120 KB."""
     if checksums.crc32c_c is None:
-        raise BrokerError(
-            "kafka-python has no compiled checksum: `pip install crc32c` (21 ms a record are lost without)"
-        )
+        raise BrokerError("kafka-python has no compiled checksum, which costs 21 ms a record: `pip install crc32c`")
 
 
 def subscribe(consumer: KafkaConsumer, topic: str, listener: ConsumerRebalanceListener) -> None:
-    """Has a group's member take its share of a topic.
+    """Subscribes a group's member to a topic.
 
-    Whoever leads a group assigns from what its client knows of the topic, and a client that knows nothing yet assigns
-    nothing; so it is asked for first.
+    The topic's metadata is read first: a leader of a group that does not know the topic assigns no partitions.
 
     Raises:
         kafka.errors.KafkaError: the broker does not answer.

@@ -1,11 +1,11 @@
-"""What is said when the broker or a topic is not as it must be."""
+"""Errors about the broker and its topics."""
 
 from __future__ import annotations
 
 
 class BrokerError(Exception):
-    """The broker or a topic is not as it must be: says which, what is wrong and what to do."""
+    """The broker or a topic is not usable. The message names it, what is wrong, and the fix."""
 
 
 class BrokerAwayError(BrokerError):
-    """The broker can't be reached just now: waiting may mend it."""
+    """The broker cannot be reached at present: it is worth trying again."""

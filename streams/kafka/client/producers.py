@@ -1,4 +1,4 @@
-"""What sends records: frames, of which the newest count, and all else, of which none may be lost."""
+"""Producers: one for frames, where the newest counts, and one for records that must not be lost."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from streams.kafka.client.settings import FRAME_SEND, RECORD_SEND
 from streams.kafka.client.topics import MAX_FRAME_BYTES, Topics
 from streams.kafka.codec import Message
 
-MOST_BYTES = 256_000_000
-"""In flight: a broker that is away for a minute costs no picture of 25 cameras at 4 frames of 40 KB a second."""
+MAX_IN_FLIGHT_BYTES = 256_000_000
+"""Without a broker for a minute, no frame of 25 cameras at 4 frames of 40 KB a second is lost."""
 
 RECORD_BYTES = 1_500
-"""What kafka-python's objects take for one record besides its bytes: ticks weigh something too."""
+"""Memory of kafka-python's objects for one record, besides its bytes. So ticks count, too."""
 
-TICKS_SHARE = 16
-"""One part in so many of the bound is on top of it for ticks, so that they do not wait behind pictures."""
+TICK_RESERVE = 16
+"""1/16 of the bound is added to it for ticks, so that they do not wait behind images."""
 
-MOST_TICKS = 64
-"""That wait, of one camera: a minute of a lost one."""
+MAX_WAITING_TICKS = 64
+"""Of one camera: a minute of a lost one."""
 
-_AGAIN_S = 1.0
+_RETRY_S = 1.0
 _POLL_S = 0.2
-_ACQUAINT_S = 5.0
+_METADATA_S = 5.0
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 log = metrics.log("kafka")
@@ -52,8 +52,8 @@ class _Item(NamedTuple):
     camera: str
     epoch: int
     slot: int
-    picture: bool
-    last: bool
+    has_image: bool
+    is_last: bool
     partition: int
     message: Message
     size: int
@@ -62,18 +62,16 @@ class _Item(NamedTuple):
 class FrameProducer:
     """Sends frames and ticks; the newest wins.
 
-    kafka-python keeps what is sent until it is acknowledged, without a bound. Here the bytes in flight are bounded: at
-    the bound each camera keeps its newest picture waiting, with the ticks around it, and what falls out is counted
-    (``behind``). So is what was not delivered in time (``undelivered``) and what is larger than ``MAX_FRAME_BYTES``
-    (``too_large``). A camera's records keep their order. May be used from many threads; no call waits for the broker
+    kafka-python holds unacknowledged records without a bound. Here the bytes in flight are bounded. At the bound, each
+    camera's newest frame waits, with the ticks around it; a frame that it replaces is counted as dropped (``behind``).
+    A frame that was not delivered in time (``undelivered``) or is larger than ``MAX_FRAME_BYTES`` (``too_large``) is
+    counted as well. A camera's records keep their order. May be used from many threads; no call waits for the broker
     for more than some hundredths of a second.
 
     Args:
-        broker: where to.
-        topics: whose ``frames`` it is.
-        most_bytes: in flight.
-        acknowledged: called with camera, epoch and slot of each record that the broker has, from the client's own
-            thread: it must not wait for anything.
+        max_bytes: Bound of the bytes in flight.
+        acknowledged: Called with camera, epoch and slot of each acknowledged record, in the client's own thread: it
+            must not wait.
 
     Raises:
         kafka.errors.KafkaError: no broker answers.
@@ -84,77 +82,77 @@ class FrameProducer:
         broker: Broker,
         topics: Topics,
         *,
-        most_bytes: int = MOST_BYTES,
+        max_bytes: int = MAX_IN_FLIGHT_BYTES,
         acknowledged: Acknowledged | None = None,
     ) -> None:
         self._topic = topics.frames.name
-        self._most = most_bytes
+        self._max_bytes = max_bytes
         self._acknowledged = acknowledged
         self._settled = threading.Condition(threading.RLock())
         self._waiting: OrderedDict[str, deque[_Item]] = OrderedDict()
         self._bytes = 0
         self._records = 0
-        self._draining = False
+        self._sending = False
         self._closed = False
-        self._again_at = 0.0
+        self._retry_at = 0.0
         self._producer = broker.producer(**FRAME_SEND)
-        _acquaint(self._producer, self._topic)
+        _read_metadata(self._producer, self._topic)
 
     @property
     def in_flight_bytes(self) -> int:
-        """Sent and not yet acknowledged, with the client's own overhead."""
+        """Bytes sent and not yet acknowledged, with the client's overhead."""
         return self._bytes
 
     @property
     def waiting(self) -> int:
-        """Records that are not yet sent, because the bound is reached or the broker is away."""
+        """Records that are not sent yet, because the bound is reached or the broker cannot be reached."""
         with self._settled:
             return sum(len(items) for items in self._waiting.values())
 
     def send(self, frame: Frame, partition: int, *, trace: bytes | None = None) -> bool:
-        """Sends a packed frame or a tick, or lets it wait its turn.
+        """Sends an encoded frame or a tick, now or when there is room.
 
         Args:
-            frame: the pixels as JPEG, or none.
-            partition: of the frames topic.
-            trace: the trace context that travels with it, as in a ``traceparent`` header; None begins one for one
-                picture in a hundred.
+            frame: Its image is JPEG, or it has none.
+            partition: Of the topic ``frames``.
+            trace: Trace context, as in a ``traceparent`` header. None starts one for one frame in a hundred.
 
         Returns:
-            Whether it was taken: what is too large, or comes after the end, is not, and is counted.
+            False if it is too large, or the producer is closed; it is counted as dropped.
         """
         if trace is None and frame.packed is not None:
             trace = tracing.sampled("sample", frame.received_at, camera=frame.camera, slot=frame.slot)
         message = codec.encode_frame(frame).traced(trace)
         size = message.size
         if size > MAX_FRAME_BYTES:
-            what = f"slot {frame.slot}: {size} bytes, at most {MAX_FRAME_BYTES}"
-            self._lost(frame.camera, partition, "too_large", what)
+            self._count_lost(
+                frame.camera, partition, "too_large", f"slot {frame.slot}: {size} bytes, at most {MAX_FRAME_BYTES}"
+            )
             return False
-        picture, last = frame.packed is not None, frame.gap == "ended"
-        item = _Item(frame.camera, frame.epoch, frame.slot, picture, last, partition, message, size + RECORD_BYTES)
+        has_image, is_last = frame.packed is not None, frame.gap == "ended"
+        item = _Item(frame.camera, frame.epoch, frame.slot, has_image, is_last, partition, message, size + RECORD_BYTES)
         with self._settled:
             if self._closed:
                 metrics.dropped("sample", frame.camera, "undelivered")
                 return False
-            self._put(item)
-            self._drain()
+            self._enqueue(item)
+            self._send_waiting()
         return True
 
     def flush(self, timeout_s: float) -> bool:
-        """Waits until all is acknowledged or lost; False if that took longer."""
-        until = time.monotonic() + timeout_s
+        """Waits until every record is acknowledged or lost; False if that took longer."""
+        deadline = time.monotonic() + timeout_s
         with self._settled:
             while self._records or self._waiting:
-                left = until - time.monotonic()
+                left = deadline - time.monotonic()
                 if left <= 0:
                     return False
-                self._drain()
+                self._send_waiting()
                 self._settled.wait(min(_POLL_S, left))
         return True
 
     def close(self, timeout_s: float = 5.0) -> None:
-        """Sends what waits, as far as the time goes; the rest is counted as ``undelivered``."""
+        """Sends waiting records for that time; the rest is counted as ``undelivered``."""
         self.flush(timeout_s)
         with self._settled:
             self._closed = True
@@ -163,27 +161,27 @@ class FrameProducer:
             self._waiting.clear()
         close(self._producer)
 
-    def _put(self, item: _Item) -> None:
+    def _enqueue(self, item: _Item) -> None:
         items = self._waiting.setdefault(item.camera, deque())
-        if item.picture:
-            older = next((one for one in items if one.picture), None)
+        if item.has_image:
+            older = next((waiting for waiting in items if waiting.has_image), None)
             if older is not None:
                 items.remove(older)
                 metrics.dropped("sample", item.camera, "behind")
-        elif len(items) >= MOST_TICKS:
-            items.remove(next((one for one in items if not one.picture and not one.last), items[0]))
+        elif len(items) >= MAX_WAITING_TICKS:
+            items.remove(next((tick for tick in items if not tick.has_image and not tick.is_last), items[0]))
             metrics.dropped("sample", item.camera, "behind")
         items.append(item)
 
-    def _drain(self) -> None:
-        """Sends what there is room for, the camera that has waited longest first. The lock is held."""
-        if self._draining or time.monotonic() < self._again_at:
-            return  # a callback from within, or the broker did not answer just now
-        self._draining = True
+    def _send_waiting(self) -> None:
+        """Sends while there is room, the camera that has waited longest first. The caller holds the lock."""
+        if self._sending or time.monotonic() < self._retry_at:
+            return  # a callback during sending, or the broker did not answer a moment ago
+        self._sending = True
         try:
             while self._waiting:
-                camera = self._next()
-                if camera is None or not self._hand_over(self._waiting[camera][0]):
+                camera = self._next_camera()
+                if camera is None or not self._send(self._waiting[camera][0]):
                     return
                 items = self._waiting[camera]
                 items.popleft()
@@ -192,30 +190,30 @@ class FrameProducer:
                 else:
                     del self._waiting[camera]
         finally:
-            self._draining = False
+            self._sending = False
 
-    def _next(self) -> str | None:
-        """The camera that has waited longest, if there is room; else one whose turn is a tick, if there is for that."""
+    def _next_camera(self) -> str | None:
+        """The camera that has waited longest, if there is room; else the newest, if it has a tick and there is room."""
         camera, items = next(iter(self._waiting.items()))
-        if not self._records or self._bytes + items[0].size <= self._most:
+        if not self._records or self._bytes + items[0].size <= self._max_bytes:
             return camera
-        if self._bytes + RECORD_BYTES > self._most + self._most // TICKS_SHARE:
+        if self._bytes + RECORD_BYTES > self._max_bytes + self._max_bytes // TICK_RESERVE:
             return None
-        camera, items = next(reversed(self._waiting.items()))  # the one that has just been put
-        return None if items[0].picture else camera
+        camera, items = next(reversed(self._waiting.items()))  # the one that was enqueued last
+        return None if items[0].has_image else camera
 
-    def _hand_over(self, item: _Item) -> bool:
+    def _send(self, item: _Item) -> bool:
         key, value, headers = item.message
         try:
             future = self._producer.send(self._topic, value, key, headers, item.partition)
-        except KafkaTimeoutError as error:  # it knows nothing of the topic yet
-            self._again_at = time.monotonic() + _AGAIN_S
+        except KafkaTimeoutError as error:  # no metadata of the topic yet
+            self._retry_at = time.monotonic() + _RETRY_S
             metrics.log_throttled(
                 log, "frames wait", "%s: frames wait for the broker: %s", self._topic, error, topic=self._topic
             )
             return False
         except (KafkaError, ValueError) as error:
-            self._lost(item.camera, item.partition, _reason(error), f"slot {item.slot}: {error}")
+            self._count_lost(item.camera, item.partition, _reason(error), f"slot {item.slot}: {error}")
             return True
         self._bytes += item.size
         self._records += 1
@@ -229,7 +227,7 @@ class FrameProducer:
             self._acknowledged(item.camera, item.epoch, item.slot)
 
     def _failed(self, item: _Item, error: BaseException) -> None:
-        self._lost(item.camera, item.partition, _reason(error), f"slot {item.slot}: {error}")
+        self._count_lost(item.camera, item.partition, _reason(error), f"slot {item.slot}: {error}")
         self._settle(item)
 
     def _settle(self, item: _Item) -> None:
@@ -237,11 +235,11 @@ class FrameProducer:
             self._bytes -= item.size
             self._records -= 1
             if self._waiting:
-                self._drain()
+                self._send_waiting()
             if not self._records:
                 self._settled.notify_all()
 
-    def _lost(self, camera: str, partition: int, reason: str, what: str) -> None:
+    def _count_lost(self, camera: str, partition: int, reason: str, what: str) -> None:
         metrics.dropped("sample", camera, reason)
         metrics.log_throttled(
             log,
@@ -256,11 +254,10 @@ class FrameProducer:
 
 
 class ReliableProducer:
-    """Sends detections, events, checkpoints and sites: acknowledged by all copies, in order; a record may come twice.
+    """Sends other records: acknowledged by all replicas, in order, at least once.
 
     Args:
-        broker: where to.
-        settings: of the producer, in place of the usual ones.
+        settings: Of the producer, in place of ``RECORD_SEND``.
 
     Raises:
         kafka.errors.KafkaError: no broker answers.
@@ -274,18 +271,17 @@ class ReliableProducer:
 
     @property
     def pending(self) -> int:
-        """Records that are sent and not yet acknowledged."""
+        """Number of unacknowledged records."""
         return self._pending
 
     def send(self, topic: str, partition: int, message: Message) -> Any:
         """Sends a record.
 
         Returns:
-            A future: ``get(timeout)``, ``add_callback``, ``add_errback``, ``succeeded()``; it fails with the reason.
+            A future: ``get(timeout)``, ``add_callback``, ``add_errback``, ``succeeded()``.
 
         Raises:
-            kafka.errors.KafkaError: it cannot be sent at all: the broker has not told yet what the topic is, or the
-                record is too large.
+            kafka.errors.KafkaError: it cannot be sent: there is no metadata of the topic yet, or it is too large.
         """
         future = self._producer.send(topic, message.value, message.key, message.headers, partition)
         with self._settled:
@@ -295,11 +291,11 @@ class ReliableProducer:
         return future
 
     def flush(self, timeout_s: float) -> None:
-        """Waits until the broker has all that was sent.
+        """Waits until the broker has acknowledged every record.
 
         Raises:
-            BrokerAwayError: something was not acknowledged in time, now or since the last call; waiting may mend it.
-            BrokerError: something was refused since the last call; says where and why.
+            BrokerAwayError: a record was not acknowledged in time, now or since the last call; it may be retried.
+            BrokerError: a record was refused since the last call; the message has topic, partition and reason.
         """
         with self._settled:
             done = self._settled.wait_for(lambda: not self._pending, timeout_s)
@@ -308,10 +304,12 @@ class ReliableProducer:
         if error is not None:
             raise error
         if not done:
-            raise BrokerAwayError(f"{pending} records are not acknowledged after {timeout_s:g} s: is the broker away?")
+            raise BrokerAwayError(
+                f"{pending} records are not acknowledged after {timeout_s:g} s: can the broker be reached?"
+            )
 
     def close(self, timeout_s: float = 5.0) -> None:
-        """Ends it; what is not acknowledged by then is given up, and its futures fail."""
+        """Closes the producer; unacknowledged records are given up after that time, and their futures fail."""
         with self._settled:
             self._settled.wait_for(lambda: not self._pending, timeout_s)
         close(self._producer)
@@ -332,18 +330,18 @@ class ReliableProducer:
 
 
 def close(producer: Any) -> None:
-    """Ends a producer at once: what it still holds is given up, and its futures fail."""
+    """Closes a producer at once; unacknowledged records are given up, and their futures fail."""
     try:
         producer.close(timeout=0.5)
-    except KafkaTimeoutError:  # raised before it has ended its thread, which would try on for ever
+    except KafkaTimeoutError:  # raised before its thread has ended, which would retry for ever
         producer._sender.force_close()
         producer._closed = True
 
 
-def _acquaint(producer: Any, topic: str) -> None:
-    """Lets a producer ask for a topic's partitions before the first record waits for them; a broker may be away."""
-    until = time.monotonic() + _ACQUAINT_S
-    while time.monotonic() < until:
+def _read_metadata(producer: Any, topic: str) -> None:
+    """Reads a topic's partitions before the first record has to wait for them, if the broker can be reached."""
+    deadline = time.monotonic() + _METADATA_S
+    while time.monotonic() < deadline:
         with suppress(KafkaTimeoutError):
             producer.partitions_for(topic)
             return

@@ -1,4 +1,4 @@
-"""The site file's security, as the settings of a client; with what is wrong in it said before a broker is asked."""
+"""The site file's ``kafka.security`` as settings of a client, checked before the first connection."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from streams.kafka.client.errors import BrokerError
 
 
 class Secret(str):
-    """A text that shows itself to nobody: the client library logs its settings."""
+    """A text whose representation is hidden: the client library logs its settings."""
 
     __slots__ = ()
 
@@ -20,91 +20,87 @@ class Secret(str):
         return "'***'"
 
 
-def settings(security: KafkaSecurity) -> dict[str, Any]:
-    """What kafka-python must be told.
+def security_settings(security: KafkaSecurity) -> dict[str, Any]:
+    """Settings of kafka-python's clients.
 
     Raises:
-        BrokerError: a file is missing or is no such thing, or there is no user; never holds a password.
+        BrokerError: a file is missing or not valid, or there is no user; the message never contains a password.
     """
-    told: dict[str, Any] = {"security_protocol": security.protocol.upper()}
+    settings: dict[str, Any] = {"security_protocol": security.protocol.upper()}
     if security.protocol.endswith("ssl"):
-        told["ssl_context"] = context(security)
+        settings["ssl_context"] = _tls_context(security)
     if security.protocol.startswith("sasl"):
         if not security.username or not security.password:
             raise BrokerError(
-                f"kafka.security.protocol is {security.protocol}, which wants a username and a password; give both, "
+                f"kafka.security.protocol is {security.protocol}, which requires a username and a password; give both, "
                 "such as password: ${KAFKA_PASSWORD}"
             )
-        _hush()
-        told |= {
+        _disable_debug_log()
+        settings |= {
             "sasl_mechanism": security.mechanism,
             "sasl_plain_username": security.username,
             "sasl_plain_password": Secret(security.password),
         }
-    return told
+    return settings
 
 
-def _hush() -> None:
-    """The client library writes every byte that it sends to its debugging log, and PLAIN sends the password."""
+def _disable_debug_log() -> None:
+    """The client library's debug log has every byte that it sends, and the mechanism PLAIN sends the password."""
     library = logging.getLogger("kafka")
     library.setLevel(max(library.level, logging.WARNING))
 
 
-def context(security: KafkaSecurity) -> ssl.SSLContext:
-    """How the broker's certificate is checked, and which one of ours it gets.
-
-    Raises:
-        BrokerError: a file is missing, or is none of those that are wanted.
-    """
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # checks the certificate and the name in it
-    made.minimum_version = ssl.TLSVersion.TLSv1_2
+def _tls_context(security: KafkaSecurity) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # checks the certificate and the name in it
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
     if security.ca is None:
-        made.load_default_certs()
+        context.load_default_certs()
     else:
-        _there("ca", security.ca)
+        _check_readable("ca", security.ca)
         try:
-            made.load_verify_locations(security.ca)
+            context.load_verify_locations(security.ca)
         except ssl.SSLError as error:
             raise BrokerError(
-                f"kafka.security.ca: {security.ca} holds no certificate in PEM ({error.reason or error}); give the "
+                f"kafka.security.ca: {security.ca} contains no certificate in PEM ({error.reason or error}); give the "
                 "authority's certificate, which begins with -----BEGIN CERTIFICATE-----"
             ) from None
     if security.certificate is not None:
-        _load_own(made, security.certificate, security.key)
-    return made
+        _load_client_certificate(context, security.certificate, security.key)
+    return context
 
 
-def _load_own(made: ssl.SSLContext, certificate: str, key: str | None) -> None:
-    _there("certificate", certificate)
+def _load_client_certificate(context: ssl.SSLContext, certificate: str, key: str | None) -> None:
+    _check_readable("certificate", certificate)
     if key is not None:
-        _there("key", key)
-    asked = []
+        _check_readable("key", key)
+    locked = False
 
-    def nothing() -> str:  # OpenSSL would ask at the terminal, where nobody is
-        asked.append(True)
+    def no_password() -> str:  # without it OpenSSL would read from the terminal
+        nonlocal locked
+        locked = True
         return ""
 
     try:
-        made.load_cert_chain(certificate, key, password=nothing)
+        context.load_cert_chain(certificate, key, password=no_password)
     except ssl.SSLError as error:
-        holder = key or certificate
-        if asked:
+        key_file = key or certificate
+        if locked:
             raise BrokerError(
-                f"kafka.security.key: {holder} is locked by a password; give one without (`openssl pkey -in {holder} "
-                "-out unlocked.pem`), which only the service's user may read"
+                f"kafka.security.key: {key_file} is locked by a password; give a key without one (`openssl pkey -in "
+                f"{key_file} -out unlocked.pem`), which only the service's user may read"
             ) from None
         raise BrokerError(
-            f"kafka.security: {certificate} and {holder} are no certificate with its private key in PEM "
-            f"({error.reason or error}); give those that were made together"
+            f"kafka.security: {certificate} and {key_file} are not a certificate and its private key in PEM "
+            f"({error.reason or error}); give the two that belong together"
         ) from None
 
 
-def _there(name: str, path: str) -> None:
+def _check_readable(name: str, path: str) -> None:
     try:
         with Path(path).open("rb"):
             return
     except OSError as error:
         raise BrokerError(
-            f"kafka.security.{name}: {path} can't be read: {error.strerror}; give the path of a PEM file that this "
-            "user may read"
+            f"kafka.security.{name}: {path} cannot be read: {error.strerror}; give the path of a PEM file that "
+            "this user may read"
         ) from None

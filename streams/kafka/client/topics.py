@@ -1,8 +1,7 @@
-"""The topics: their names, how they are kept, and that they are as they should be."""
+"""The topics of a site: names, partitions and settings; creates and checks them."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,36 +10,50 @@ from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import TopicAuthorizationFailedError, for_code
 
+from lanewatch import metrics
 from lanewatch.config.site import Site, TopicRetention
 from streams.kafka.client.connection import Broker
 from streams.kafka.client.errors import BrokerError
 
-_log = logging.getLogger("lanewatch.kafka")
+log = metrics.log("kafka")
 
 Stream = Literal["frames", "detections", "events", "site", "checkpoints", "holders"]
 
 SEGMENT_S = 60
-"""A segment is the unit that retention deletes: with larger ones a minute's retention keeps hours."""
+"""Retention deletes whole segments: with larger ones a retention of a minute keeps hours."""
 
 DELETE_S = 10
-"""From a segment's deletion to its file's; a broker's own is a minute."""
+"""Delay between the deletion of a segment and of its file; a broker's default is a minute."""
 
 MAX_FRAME_BYTES = 4 << 20
-"""Of one record. A frame 960 wide is 40-150 KB, with four crops twice that; a broker's own bound is 1 MB."""
+"""A frame 960 pixels wide is 40-150 KB, with four crops twice that; a broker's default limit is 1 MB."""
 
-ROOM_BYTES = MAX_FRAME_BYTES + 65_536
-"""The largest record with its headers, and a batch with nothing else in it."""
+MAX_RECORD_BYTES = MAX_FRAME_BYTES + 65_536
+"""The largest record with its headers, as the only one in its batch."""
+
+
+_APPEND_TIME = {"message.timestamp.type": "LogAppendTime"}
+"""With the producer's time, a clip played with a simulated clock would expire at once, or be refused."""
+
+_ZSTD = {"compression.type": "zstd"}
+
+_COMPACTED = _ZSTD | {
+    "cleanup.policy": "compact",
+    "min.cleanable.dirty.ratio": "0.1",
+    "segment.ms": str(SEGMENT_S * 1000),
+    "delete.retention.ms": "3600000",
+}
 
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic as it should be.
+    """A topic as the site file specifies it.
 
     Attributes:
-        stream: what lies in it.
-        name: in the broker.
-        partitions: how many.
-        config: the broker's settings for it, by name.
+        stream: Its content.
+        name: Its name at the broker.
+        partitions: Number of partitions.
+        config: Settings at the broker, by name.
     """
 
     stream: Stream
@@ -52,8 +65,8 @@ class Topic:
 class Topics:
     """A site's topics.
 
-    ``frames``, ``detections``, ``site`` and ``checkpoints`` have the same number of partitions, and a camera has its
-    ``seat`` modulo that number in all of them. ``events`` has one: the correlation and the service see one order.
+    ``frames``, ``detections``, ``site`` and ``checkpoints`` have the same number of partitions. A camera's partition in
+    them is its partition slot modulo that number. ``events`` has one partition, so its consumers see one order.
     """
 
     def __init__(self, site: Site) -> None:
@@ -61,108 +74,87 @@ class Topics:
         self.prefix = kafka.prefix or f"lanewatch.{site.id}"
         self.partitions = kafka.partitions
         self.replication = kafka.replication
-        many = kafka.partitions
         self.frames = self._topic(
-            "frames", many, _kept(kafka.frames, many) | _arrival() | {"compression.type": "producer"}
+            "frames",
+            kafka.partitions,
+            _retention(kafka.frames, kafka.partitions) | _APPEND_TIME | {"compression.type": "producer"},
         )
-        self.detections = self._topic("detections", many, _kept(kafka.detections, many) | _arrival() | _zstd())
-        self.events = self._topic("events", 1, _kept(kafka.events, 1) | _arrival() | _zstd())
-        self.site = self._topic("site", many, _compacted())
-        self.checkpoints = self._topic("checkpoints", many, _compacted())
-        self.holders = self._topic("holders", 1, _compacted())
+        self.detections = self._topic(
+            "detections", kafka.partitions, _retention(kafka.detections, kafka.partitions) | _APPEND_TIME | _ZSTD
+        )
+        self.events = self._topic("events", 1, _retention(kafka.events, 1) | _APPEND_TIME | _ZSTD)
+        self.site = self._topic("site", kafka.partitions, _COMPACTED)
+        self.checkpoints = self._topic("checkpoints", kafka.partitions, _COMPACTED)
+        self.holders = self._topic("holders", 1, _COMPACTED)
 
     @property
     def all(self) -> tuple[Topic, ...]:
-        """Every one of them."""
+        """Every topic."""
         return (self.frames, self.detections, self.events, self.site, self.checkpoints, self.holders)
 
     def group(self, stage: str) -> str:
-        """The name of a stage's consumer group."""
+        """Name of a stage's consumer group."""
         return f"{self.prefix}.{stage}"
 
     def _topic(self, stream: Stream, partitions: int, config: dict[str, str]) -> Topic:
-        config = config | {"max.message.bytes": str(ROOM_BYTES)}
+        config = config | {"max.message.bytes": str(MAX_RECORD_BYTES)}
         return Topic(stream, f"{self.prefix}.{stream}", partitions, config)
 
 
-def _kept(retention: TopicRetention, partitions: int) -> dict[str, str]:
-    each = int(retention.gigabytes * 1e9 / partitions)
+def _retention(retention: TopicRetention, partitions: int) -> dict[str, str]:
+    partition_bytes = int(retention.gigabytes * 1e9 / partitions)
     return {
         "cleanup.policy": "delete",
         "retention.ms": str(int(retention.minutes * 60_000)),
-        "retention.bytes": str(each),
+        "retention.bytes": str(partition_bytes),
         "segment.ms": str(SEGMENT_S * 1000),
         # A broker refuses a record that is larger than a segment may be.
-        "segment.bytes": str(max(ROOM_BYTES, min(256 << 20, each // 4))),
-        # A deleted segment stays on the disk for so long, for who is reading it: a minute of frames is gigabytes.
+        "segment.bytes": str(max(MAX_RECORD_BYTES, min(256 << 20, partition_bytes // 4))),
+        # Until then a deleted segment uses the disk: a minute of frames is gigabytes.
         "file.delete.delay.ms": str(DELETE_S * 1000),
     }
 
 
-def _arrival() -> dict[str, str]:
-    # A clip played with a simulated clock would else expire at once, or be refused.
-    return {"message.timestamp.type": "LogAppendTime"}
-
-
-def _zstd() -> dict[str, str]:
-    return {"compression.type": "zstd"}
-
-
-def _compacted() -> dict[str, str]:
-    return {
-        "cleanup.policy": "compact",
-        "compression.type": "zstd",
-        "min.cleanable.dirty.ratio": "0.1",
-        "segment.ms": str(SEGMENT_S * 1000),
-        "delete.retention.ms": "3600000",
-    }
-
-
-DEMANDED = ("cleanup.policy", "message.timestamp.type", "max.message.bytes")
-"""Settings without which records are lost or refused; others only keep more or less than was asked for."""
+REQUIRED = ("cleanup.policy", "message.timestamp.type", "max.message.bytes")
+"""Settings without which records are lost or refused; the others only change how much is retained."""
 
 READY_MS = 10_000
-"""How long a new topic may take until every partition of it has a leader."""
+"""Time limit for a new topic until each partition has a leader."""
 
 _CREATED = ("NoError", "TopicAlreadyExistsError")
-_NEEDED = {
-    "InvalidReplicationFactorError": "there are fewer brokers than `kafka.replication` of the site file asks for"
-}
+_REASONS = {"InvalidReplicationFactorError": "there are fewer brokers than `kafka.replication` of the site file"}
 
 
 def ensure_topics(broker: Broker, topics: Topics, *, alter: bool = False) -> None:
-    """Creates the topics that are missing, and looks at those that are there. Several stages may do so at once.
+    """Creates missing topics, and checks the others. Several processes may do so at once.
 
     Args:
-        broker: where.
-        topics: what must be there.
-        alter: whether retention and the like are changed to what the site file says; else a line in the log says
-            where they differ.
+        alter: Whether to change settings such as retention to the site file's; else a difference is only logged.
 
     Raises:
-        BrokerAwayError: the broker can't be reached just now.
-        BrokerError: a topic can't be created, or one is there that must be another.
+        BrokerAwayError: the broker cannot be reached at present.
+        BrokerError: a topic cannot be created, or has other partitions or settings than it must have.
     """
-    with broker.administering() as admin:
-        found = _described(admin, topics)
+    with broker.open_admin() as admin:
+        found = _describe(admin, topics)
         missing = [topic for topic in topics.all if topic.name not in found]
         if missing:
             _create(broker, admin, missing, topics.replication)
-            found = _described(admin, topics)
+            found = _describe(admin, topics)
         for topic in topics.all:
             _check_partitions(broker, topic, len(found[topic.name]["partitions"]))
         _check_config(broker, admin, topics.all, alter)
 
 
-def _described(admin: KafkaAdminClient, topics: Topics) -> dict[str, Mapping[str, Any]]:
-    """The topics that are there."""
+def _describe(admin: KafkaAdminClient, topics: Topics) -> dict[str, Mapping[str, Any]]:
+    """The existing topics by name."""
     found = {}
-    for one in admin.describe_topics([topic.name for topic in topics.all]):
-        error = for_code(one["error_code"])
+    for topic in admin.describe_topics([topic.name for topic in topics.all]):
+        error = for_code(topic["error_code"])
         if error.__name__ == "NoError":
-            found[one["name"]] = one
+            found[topic["name"]] = topic
         elif error.__name__ not in ("UnknownTopicOrPartitionError", "LeaderNotAvailableError"):
-            raise error(f"topic {one['name']}")
+            raise error(f"topic {topic['name']}")
     return found
 
 
@@ -175,14 +167,14 @@ def _create(broker: Broker, admin: KafkaAdminClient, missing: Iterable[Topic], r
         }
         for topic in missing
     }
-    for one in admin.create_topics(wanted, raise_errors=False)["topics"]:
-        error = for_code(one["error_code"])
+    for topic in admin.create_topics(wanted, raise_errors=False)["topics"]:
+        error = for_code(topic["error_code"])
         if error.__name__ in _CREATED:
             continue
-        why = _NEEDED.get(error.__name__) or one["error_message"] or error.__name__
-        command = _command(broker, "kafka-topics.sh", _creation(wanted[one["name"]], one["name"]))
+        reason = _REASONS.get(error.__name__) or topic["error_message"] or error.__name__
+        command = _command(broker, "kafka-topics.sh", _creation(wanted[topic["name"]], topic["name"]))
         raise BrokerError(
-            f"topic {one['name']} is missing at {broker.where} and can't be created: {why}; create it as an "
+            f"topic {topic['name']} is missing at {broker.address} and cannot be created: {reason}; create it as an "
             f"administrator: {command}"
         )
     admin.wait_for_topics(list(wanted), timeout_ms=READY_MS)
@@ -196,63 +188,61 @@ def _creation(wanted: Mapping[str, Any], name: str) -> str:
     )
 
 
-def _check_partitions(broker: Broker, topic: Topic, has: int) -> None:
-    if has == topic.partitions:
+def _check_partitions(broker: Broker, topic: Topic, partitions: int) -> None:
+    if partitions == topic.partitions:
         return
-    what = f"topic {topic.name} at {broker.where} has {has} partitions, and "
+    what = f"topic {topic.name} at {broker.address} has {partitions} partitions, and "
     if topic.stream in ("events", "holders"):
-        raise BrokerError(f"{what}it must have one: its records have one order; give another `kafka.prefix`")
-    more = (
-        ""
-        if has > topic.partitions
-        else (f" (`{_command(broker, 'kafka-topics.sh', f'--delete --topic {topic.name}')}` drops what it holds)")
-    )
+        raise BrokerError(f"{what}it must have one, so that its records have one order; use another `kafka.prefix`")
+    delete = _command(broker, "kafka-topics.sh", f"--delete --topic {topic.name}")
+    more = "" if partitions > topic.partitions else f" (`{delete}` deletes its records)"
     raise BrokerError(
-        f"{what}the site file asks for {topic.partitions}; a camera's records would be torn apart. Set "
-        f"`kafka.partitions: {has}` if all four topics have as many, or give another `kafka.prefix`, or let the topic "
-        f"be made anew{more}"
+        f"{what}the site file has {topic.partitions}; a camera's records would be divided. Set "
+        f"`kafka.partitions: {partitions}` if all four topics have as many, or use another `kafka.prefix`, or create "
+        f"the topic anew{more}"
     )
 
 
-def _check_config(broker: Broker, admin: KafkaAdminClient, all: Iterable[Topic], alter: bool) -> None:
-    wanted = {topic.name: topic.config for topic in all}
+def _check_config(broker: Broker, admin: KafkaAdminClient, topics: Iterable[Topic], alter: bool) -> None:
+    wanted = {topic.name: topic.config for topic in topics}
     resources = [ConfigResource(ConfigResourceType.TOPIC, name, list(config)) for name, config in wanted.items()]
-    has = admin.describe_configs(resources, config_filter="all")["topic"]
+    present = admin.describe_configs(resources, config_filter="all")["topic"]
     for name, config in wanted.items():
-        if not has.get(name):
-            raise TopicAuthorizationFailedError(f"the settings of topic {name} may not be read")
-        differs = {key: value for key, value in config.items() if not _fits(key, has[name][key]["value"], value)}
-        for key in (key for key in DEMANDED if key in differs):
+        if not present.get(name):
+            raise TopicAuthorizationFailedError(f"this user may not read the settings of topic {name}")
+        values = {key: present[name][key]["value"] for key in config}
+        changes = {key: value for key, value in config.items() if not _is_enough(key, values[key], value)}
+        for key in (key for key in REQUIRED if key in changes):
             raise BrokerError(
-                f"topic {name} at {broker.where} has {key}={has[name][key]['value']}, and it must be {config[key]}; "
-                f"change it ({_change(broker, name, {key: config[key]})}), or give another `kafka.prefix`"
+                f"topic {name} at {broker.address} has {key}={values[key]}, and it must be {config[key]}; "
+                f"change it ({_change(broker, name, {key: config[key]})}), or use another `kafka.prefix`"
             )
-        if differs and alter:
-            admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, differs)])
-            _log.info("topic %s has now %s", name, _pairs(differs))
-        elif differs:
-            _log.warning(
-                "topic %s has %s, and the site file asks for %s; this changes it: %s",
+        if changes and alter:
+            admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, changes)])
+            log.info("topic %s has %s now", name, _pairs(changes, ", "))
+        elif changes:
+            log.warning(
+                "topic %s has %s, and the site file has %s; this command changes it: %s",
                 name,
-                _pairs({key: has[name][key]["value"] for key in differs}),
-                _pairs(differs),
-                _change(broker, name, differs),
+                _pairs({key: values[key] for key in changes}, ", "),
+                _pairs(changes, ", "),
+                _change(broker, name, changes),
             )
 
 
-def _fits(key: str, has: str, wanted: str) -> bool:
-    return int(has) >= int(wanted) if key == "max.message.bytes" else has == wanted
+def _is_enough(key: str, present: str, wanted: str) -> bool:
+    return int(present) >= int(wanted) if key == "max.message.bytes" else present == wanted
 
 
 def _change(broker: Broker, name: str, config: Mapping[str, str]) -> str:
-    pairs = ",".join(f"{key}={value}" for key, value in config.items())
+    pairs = _pairs(config, ",")
     return _command(
         broker, "kafka-configs.sh", f"--alter --entity-type topics --entity-name {name} --add-config {pairs}"
     )
 
 
-def _pairs(config: Mapping[str, str]) -> str:
-    return ", ".join(f"{key}={value}" for key, value in config.items())
+def _pairs(config: Mapping[str, str], separator: str) -> str:
+    return separator.join(f"{key}={value}" for key, value in config.items())
 
 
 def _command(broker: Broker, tool: str, arguments: str) -> str:

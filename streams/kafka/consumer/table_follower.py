@@ -86,7 +86,7 @@ class TableFollower:
             if self._error is not None:
                 raise self._error
             if not wanted():
-                raise BrokerError(f"broker {self._broker.where}: {what} ({timeout_s:g} s)")
+                raise BrokerError(f"broker {self._broker.address}: {what} ({timeout_s:g} s)")
 
     def _run(self) -> None:
         patience = RetryPolicy(self._stage, f"reading {self._topic}")

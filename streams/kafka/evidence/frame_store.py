@@ -1,4 +1,4 @@
-"""Footage from the frames topic: what evidence is cut from where the stages are processes of their own."""
+"""The topic ``frames`` as the frame store: evidence is cut from it when the stages are separate processes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 
-from lanewatch.records import Frame, Watermark
+from lanewatch.records import Frame
 from streams.kafka.client.connection import Broker
 from streams.kafka.client.topics import Topics
 from streams.kafka.evidence.frame_lookup import FrameLookup
@@ -14,49 +14,41 @@ from streams.video import jpeg, mp4_writer
 
 
 class KafkaFrameStore:
-    """Implements ``streams.stages.FrameStore`` over the frames topic, within its retention.
+    """Implements ``streams.stages.FrameStore`` with the topic ``frames``, within its retention.
 
-    ``hold`` costs nothing; the topic is read when the footage is looked at, in the thread that does. Masks are already
-    in the pictures.
+    ``hold`` costs nothing; the topic is read at the first use of the segment, in the thread that uses it. Privacy
+    masks are already applied to the frames.
 
     Args:
-        broker: the site's.
-        topics: the site's.
-        partition: where a camera's records are; raises ``KeyError`` for one that is none.
+        partition: Gives a camera's partition; raises ``KeyError`` for an unknown camera.
     """
 
     def __init__(self, broker: Broker, topics: Topics, partition: Callable[[str], int]) -> None:
-        self._rewind = FrameLookup(broker, topics)
+        self._lookup = FrameLookup(broker, topics)
         self._partition = partition
-        self._late_s: dict[str, float] = {}
-
-    def advance(self, camera: str, reached: Watermark) -> None:
-        """Notes how late a camera's records come: a clip played with a simulated clock is years late."""
-        self._late_s[camera] = reached.received_at - reached.captured_at
 
     def hold(self, camera: str, start: float, end: float) -> KafkaSegment:
-        """The footage with ``start <= captured_at <= end``, as far as the topic has it when it is looked at.
+        """The footage with ``start <= captured_at <= end``, as far as the topic has it at the first use.
 
         Raises:
             KeyError: there is no such camera.
         """
         partition = self._partition(camera)
-        late_s = self._late_s.get(camera, 0.0)
-        return KafkaSegment(camera, start, end, lambda: self._rewind.read(camera, partition, start, end, late_s))
+        return KafkaSegment(camera, start, end, lambda: self._lookup.read(camera, partition, start, end))
 
     def hurry(self) -> None:
-        """The end is near: what is read is read, but a broker that is away is waited for no longer."""
-        self._rewind.hurry()
+        """Stops waiting for an unreachable broker: the process is about to end."""
+        self._lookup.hurry()
 
     def close(self) -> None:
-        """Ends the connection."""
-        self._rewind.close()
+        """Closes the connection."""
+        self._lookup.close()
 
 
 class KafkaSegment:
-    """A piece of a camera's footage, read when it is first asked for; implements ``streams.stages.HeldFootage``.
+    """A part of a camera's footage, read at its first use; implements ``streams.stages.HeldFootage``.
 
-    Asked, it raises ``OSError`` where the broker could not be reached.
+    Its methods raise ``OSError`` if the broker could not be reached.
     """
 
     def __init__(self, camera: str, start: float, end: float, read: Callable[[], list[Frame]]) -> None:
@@ -66,42 +58,42 @@ class KafkaSegment:
         self._read = read
 
     @cached_property
-    def _packed(self) -> list[Frame]:
+    def _encoded(self) -> list[Frame]:
         return self._read()
 
     @property
     def covered(self) -> tuple[float, float] | None:
-        """Capture times of the first and last picture that are there; None: none."""
-        return (self._packed[0].captured_at, self._packed[-1].captured_at) if self._packed else None
+        """Capture times of the first and last frame; None if there is no frame."""
+        return (self._encoded[0].captured_at, self._encoded[-1].captured_at) if self._encoded else None
 
     @property
     def size(self) -> int:
-        """Bytes of the JPEG pictures."""
-        return sum(len(frame.packed.jpeg) for frame in self._packed if frame.packed is not None)
+        """Bytes of the JPEG images."""
+        return sum(len(frame.packed.jpeg) for frame in self._encoded if frame.packed is not None)
 
     def nearest(self, at: float) -> Frame | None:
-        """The frame whose capture time is nearest to ``at``, with its pixels; None where none can be decoded."""
-        for frame in sorted(self._packed, key=lambda frame: abs(frame.captured_at - at)):
-            seen = jpeg.unpack(frame)
-            if seen.image is not None:
-                return seen
+        """The frame with the capture time nearest to ``at``, with its pixels; None if no frame can be decoded."""
+        for frame in sorted(self._encoded, key=lambda frame: abs(frame.captured_at - at)):
+            decoded = jpeg.unpack(frame)
+            if decoded.image is not None:
+                return decoded
         return None
 
     def write(self, path: Path | str) -> None:
-        """Writes an MP4 that browsers play, each picture shown at its own time.
+        """Writes an MP4 that browsers play, each frame at its own time.
 
         Raises:
-            ValueError: there is no picture.
+            ValueError: there is no frame.
             OSError: it cannot be written.
         """
-        mp4_writer.encode(path, self._frames(), self._rate())
+        mp4_writer.encode(path, self._decoded(), self._rate())
 
-    def _frames(self) -> Iterator[Frame]:
-        for frame in self._packed:
-            seen = jpeg.unpack(frame)
-            if seen.image is not None:
-                yield seen
+    def _decoded(self) -> Iterator[Frame]:
+        for frame in self._encoded:
+            decoded = jpeg.unpack(frame)
+            if decoded.image is not None:
+                yield decoded
 
     def _rate(self) -> float:
-        lasted = self._packed[-1].captured_at - self._packed[0].captured_at if self._packed else 0.0
-        return max(1.0, (len(self._packed) - 1) / lasted) if lasted > 0 else 1.0
+        duration = self._encoded[-1].captured_at - self._encoded[0].captured_at if self._encoded else 0.0
+        return max(1.0, (len(self._encoded) - 1) / duration) if duration > 0 else 1.0

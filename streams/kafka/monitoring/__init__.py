@@ -1,1 +1,1 @@
-"""The state of stages, groups and topics, for people."""
+"""The state of stages, consumer groups and topics, for `lanewatch status`."""

@@ -1,4 +1,4 @@
-"""Who is at work: the members of each stage's group, what they hold, and how far they have come."""
+"""The consumer group of each stage: its members, their partitions and the committed offsets."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from kafka.admin import OffsetSpec
 
 from streams.kafka.client.topics import Topic, Topics
 
-NEEDED = ("sample", "detect", "watch", "correlate", "serve")
-"""Stages that a city is blind without."""
+REQUIRED_STAGES = ("sample", "detect", "watch", "correlate", "serve")
+"""Without one of them no events reach the service."""
 
-OPTIONAL = ("archive",)
+OPTIONAL_STAGES = ("archive",)
 
 
 class GroupMember(msgspec.Struct, frozen=True):
-    """A process in a group."""
+    """A process in a consumer group, with its partitions."""
 
     node: str
     host: str
@@ -25,31 +25,31 @@ class GroupMember(msgspec.Struct, frozen=True):
 
 
 class ConsumerGroup(msgspec.Struct, frozen=True):
-    """A stage's processes.
+    """A stage's consumer group.
 
     Attributes:
-        stage: such as ``detect``.
-        state: the broker's word, such as ``Stable``; ``Empty`` or ``Dead`` where nobody is there.
-        members: by name.
-        partitions: how many there are to share.
-        places: the next offset to take of each partition, as far as one has been committed.
+        stage: Such as ``detect``.
+        state: As the broker calls it, such as ``Stable``; ``Empty`` or ``Dead`` without members.
+        members: Ordered by name.
+        partitions: Number of partitions of the stage's input.
+        offsets: Committed offset of each partition, if there is one.
     """
 
     stage: str
     state: str
     members: tuple[GroupMember, ...]
     partitions: int
-    places: dict[int, int]
+    offsets: dict[int, int]
 
     @property
     def unowned(self) -> tuple[int, ...]:
-        """Partitions that no member holds."""
-        held = {partition for member in self.members for partition in member.partitions}
-        return tuple(sorted(set(range(self.partitions)) - held))
+        """Partitions without a member."""
+        assigned = {partition for member in self.members for partition in member.partitions}
+        return tuple(sorted(set(range(self.partitions)) - assigned))
 
 
 def input_topic(stage: str, topics: Topics) -> Topic:
-    """The topic whose partitions a stage's processes share."""
+    """The topic whose partitions are assigned to a stage's processes."""
     return {
         "sample": topics.site,
         "detect": topics.frames,
@@ -61,54 +61,54 @@ def input_topic(stage: str, topics: Topics) -> Topic:
 
 
 def read_groups(admin: KafkaAdminClient, topics: Topics) -> list[ConsumerGroup]:
-    """The groups of all stages; of those that a city can do without only what has ever been there.
+    """The groups of all stages; an optional stage only if it has ever run.
 
     Raises:
         kafka.errors.KafkaError: the broker does not answer or refuses.
     """
-    names = {stage: topics.group(stage) for stage in (*NEEDED, *OPTIONAL)}
+    names = {stage: topics.group(stage) for stage in (*REQUIRED_STAGES, *OPTIONAL_STAGES)}
     described = admin.describe_groups(list(names.values()))
     committed = admin.list_group_offsets(list(names.values()))
     found = []
     for stage, name in names.items():
-        told = described.get(name, {})
-        state = str(told.get("group_state") or "Dead")
+        description = described.get(name, {})
+        state = str(description.get("group_state") or "Dead")
         topic = input_topic(stage, topics)
-        places = {
-            one.partition: int(place.offset)
-            for one, place in committed.get(name, {}).items()
-            if one.topic == topic.name and place.offset >= 0
+        offsets = {
+            partition.partition: int(position.offset)
+            for partition, position in committed.get(name, {}).items()
+            if partition.topic == topic.name and position.offset >= 0
         }
-        if stage in OPTIONAL and not told.get("members") and not places:
+        if stage in OPTIONAL_STAGES and not description.get("members") and not offsets:
             continue
-        members = tuple(sorted((_member(one, stage, topic.name) for one in told.get("members", ())), key=_name))
-        found.append(ConsumerGroup(stage, state, members, topic.partitions, places))
+        members = [_member(member, stage, topic.name) for member in description.get("members", ())]
+        members.sort(key=lambda member: member.node)
+        found.append(ConsumerGroup(stage, state, tuple(members), topic.partitions, offsets))
     return found
 
 
 def end_offsets(admin: KafkaAdminClient, topics: Topics) -> dict[TopicPartition, int]:
-    """Where each partition of what the stages read ends: the offset of the record to come.
+    """The end offset of each partition that a stage reads.
 
     Raises:
         kafka.errors.KafkaError: the broker does not answer or refuses.
     """
-    read = (topics.frames, topics.detections, topics.events)
-    wanted = {
-        TopicPartition(topic.name, number): OffsetSpec.LATEST for topic in read for number in range(topic.partitions)
+    latest = {
+        TopicPartition(topic.name, number): OffsetSpec.LATEST
+        for topic in (topics.frames, topics.detections, topics.events)
+        for number in range(topic.partitions)
     }
-    return {partition: int(told.offset) for partition, told in admin.list_partition_offsets(wanted).items()}
+    return {partition: int(end.offset) for partition, end in admin.list_partition_offsets(latest).items()}
 
 
-def _member(told: dict[str, Any], stage: str, topic: str) -> GroupMember:
-    assignment = told.get("member_assignment") or {}
-    held: list[int] = []
-    for one in assignment.get("assigned_partitions", ()) if isinstance(assignment, dict) else ():
-        if one["topic"] == topic:
-            held += one["partitions"]
-    command = "keep" if stage == "archive" else stage  # a process calls itself by its command and its node
-    node = str(told.get("client_id") or told.get("member_id")).removeprefix(f"{command}-")
-    return GroupMember(node, str(told.get("client_host", "")).lstrip("/"), tuple(sorted(held)))
-
-
-def _name(member: GroupMember) -> str:
-    return member.node
+def _member(description: dict[str, Any], stage: str, topic: str) -> GroupMember:
+    assignment = description.get("member_assignment") or {}
+    partitions = [
+        partition
+        for assigned in (assignment.get("assigned_partitions", ()) if isinstance(assignment, dict) else ())
+        if assigned["topic"] == topic
+        for partition in assigned["partitions"]
+    ]
+    command = "keep" if stage == "archive" else stage  # a client id is the command and the node
+    node = str(description.get("client_id") or description.get("member_id")).removeprefix(f"{command}-")
+    return GroupMember(node, str(description.get("client_host", "")).lstrip("/"), tuple(sorted(partitions)))

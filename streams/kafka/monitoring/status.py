@@ -1,4 +1,4 @@
-"""How a city's stages are: who is at work, how far behind, what each camera's last word is, and what is wrong."""
+"""The state of all stages of a site: processes, lag, each camera's last watermark, and problems."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from streams.kafka.monitoring.consumer_groups import ConsumerGroup, GroupMember
 from streams.kafka.state.site_topic import SiteTopic
 
 SITE_S = 5.0
-"""A site of 3,500 cameras is read within a second."""
+"""Time limit of reading the site; 3,500 cameras take a second."""
 
-AGAIN_S = 2.5
-"""Between the two looks that tell whether a lag grows: commits come once a second."""
+INTERVAL_S = 2.5
+"""Between the two measurements that show whether a lag grows; offsets are committed once a second."""
 
 LAG_S = {"detect": 10.0, "watch": 10.0, "correlate": 60.0, "serve": 10.0, "archive": 600.0}
-"""Waiting for longer is wrong: detect sheds at ten seconds, correlation holds a minute, the archive writes five."""
+"""A longer lag is a problem: detect sheds at ten seconds, correlation waits a minute, the archive writes five."""
 
 SILENT_S = 10.0
-"""A sampler has a word for each camera once a second, reachable or not; nothing for ten means that nobody speaks."""
+"""A sampler sends a record of each camera once a second, whether the camera can be reached or not."""
 
 AHEAD_S = 2.0
 BEHIND_S = 5.0
-"""A sampler's clock: a frame is in the topic after it was taken, so that behind and slow look alike for a while."""
+"""Limits of a sampler's clock. A clock that is behind looks like a slow sampler, so its limit is larger."""
 
-TROUBLED: frozenset[Gap] = frozenset({"lost", "unreadable", "failed", "shed"})
+PROBLEM_GAPS: frozenset[Gap] = frozenset({"lost", "unreadable", "failed", "shed"})
 
 log = metrics.log("status")
 
@@ -56,7 +56,7 @@ Code = Literal[
 
 
 class StatusProblem(msgspec.Struct, frozen=True):
-    """Something that is wrong: a code, what it is about, how many, and how much."""
+    """A problem: its code, the stage, node or topic, the names of what is affected, and an amount."""
 
     code: Code
     subject: str
@@ -65,12 +65,12 @@ class StatusProblem(msgspec.Struct, frozen=True):
 
 
 class StageStatus(msgspec.Struct, frozen=True):
-    """A stage's processes and what waits for them.
+    """A stage's processes and their lag.
 
     Attributes:
-        lag: Records that wait, over all partitions; None where that is not told (a sampler's input are cameras).
-        lag_s: How long the one that has waited longest has waited.
-        growing: More waits than some seconds ago.
+        lag: Records that wait, over all partitions; None for sample, whose input are cameras.
+        lag_s: Age of the oldest of them.
+        growing: Whether more wait than some seconds ago.
     """
 
     stage: str
@@ -84,14 +84,14 @@ class StageStatus(msgspec.Struct, frozen=True):
 
 
 class CameraStatus(msgspec.Struct, frozen=True):
-    """A camera's last word, as the watchers have told it.
+    """A camera's last watermark.
 
     Attributes:
-        node: Of the sampler that has its partition.
+        node: The sampler that has its partition.
         captured_at: Capture time of its last record.
-        age_s: Since the sampler had that, wall clock.
-        gap: Why that had no picture.
-        rate: Pictures a second over the last ones told.
+        age_s: Time since the sampler received that record, wall clock.
+        gap: Why that record had no image.
+        rate: Frames a second over the last watermarks.
     """
 
     camera: str
@@ -104,7 +104,7 @@ class CameraStatus(msgspec.Struct, frozen=True):
 
 
 class ClusterStatus(msgspec.Struct, frozen=True):
-    """All of it, at one time."""
+    """The state at one time."""
 
     site: str
     at: float
@@ -115,152 +115,149 @@ class ClusterStatus(msgspec.Struct, frozen=True):
 
 
 class Lag(msgspec.Struct, frozen=True):
-    """What waits before a group: records, and seconds of the oldest."""
+    """Records that wait for a group, and the age of the oldest one."""
 
     lag: int
     lag_s: float | None
 
 
-def inspect(broker: Broker, file: Site) -> tuple[ClusterStatus, Site]:
-    """Looks at a city; its cameras are the topic's, or the file's where none was published.
+def load_status(broker: Broker, file: Site) -> tuple[ClusterStatus, Site]:
+    """The status with the published site, or with the file's if none was published.
 
     Raises:
         BrokerError: the broker does not answer or refuses.
     """
     topics = Topics(file)
-    site, seats = file, None
+    site, slots = file, None
     broker.check()
     with SiteTopic(broker, topics) as sites:
         try:
-            site, seats = sites.wait(SITE_S).latest, dict(sites.seats)
-        except BrokerError as error:  # no site, or no topic for it: the rest is looked at nevertheless
+            site, slots = sites.wait(SITE_S).latest, dict(sites.partition_slots)
+        except BrokerError as error:  # no site, or no topic for it: the rest is shown nevertheless
             log.info("%s", error)
-    return read_status(broker, topics, site.id, seats), site
+    return read_status(broker, topics, site.id, slots), site
 
 
 def read_status(
-    broker: Broker, topics: Topics, site: str, seats: Mapping[str, int] | None, *, again_s: float = AGAIN_S
+    broker: Broker, topics: Topics, site: str, slots: Mapping[str, int] | None, *, interval_s: float = INTERVAL_S
 ) -> ClusterStatus:
-    """Looks at everything that the broker knows. It takes some seconds and changes nothing.
+    """Reads the status from the broker. It takes some seconds and changes nothing.
 
     Args:
-        broker: the site's.
-        topics: the site's.
-        site: its id.
-        seats: the cameras'; None where no site has been published.
-        again_s: between the two looks that tell whether a lag grows.
+        slots: The cameras' partition slots; None if no site has been published.
+        interval_s: Between the two measurements that show whether a lag grows.
 
     Raises:
-        BrokerError: the broker does not answer, refuses, or has no such topics.
+        BrokerError: the broker does not answer or refuses.
     """
-    with broker.administering() as admin:
-        there = {str(one["name"]) for one in admin.describe_topics() if not one.get("error_code")}
-        missing = [topic.name for topic in topics.all if topic.name not in there]
+    with broker.open_admin() as admin:
+        existing = {str(topic["name"]) for topic in admin.describe_topics() if not topic.get("error_code")}
+        missing = tuple(topic.name for topic in topics.all if topic.name not in existing)
         if missing:
-            return ClusterStatus(
-                site, time.time(), broker.where, (StatusProblem("no_topics", "", tuple(missing)),), (), ()
-            )
+            problems: tuple[StatusProblem, ...] = (StatusProblem("no_topics", "", missing),)
+            return ClusterStatus(site, time.time(), broker.address, problems, (), ())
         consumer = broker.consumer(max_poll_records=500)
         try:
-            before = consumer_groups.read_groups(admin, topics)
-            first = _waiting(consumer, before, consumer_groups.end_offsets(admin, topics), topics, {})
-            time.sleep(again_s)
-            now = consumer_groups.read_groups(admin, topics)
+            groups = consumer_groups.read_groups(admin, topics)
+            before = _lags(consumer, groups, consumer_groups.end_offsets(admin, topics), topics, {})
+            time.sleep(interval_s)
+            groups = consumer_groups.read_groups(admin, topics)
             ends = consumer_groups.end_offsets(admin, topics)
-            told = topic_tail.read_marks(consumer, TopicPartition(topics.events.name, 0))
-            waiting = _waiting(consumer, now, ends, topics, told.places)
-            clocks = _clocks(consumer, ends, topics)
+            watermarks = topic_tail.read_watermarks(consumer, TopicPartition(topics.events.name, 0))
+            lags = _lags(consumer, groups, ends, topics, watermarks.offsets)
+            clock_errors = _clock_errors(consumer, ends, topics)
         finally:
             consumer.close()
-    stages = tuple(_stage(group, waiting.get(group.stage), first.get(group.stage)) for group in now)
-    holders = {
-        partition: one.node
-        for group in now
+    stages = tuple(_stage(group, lags.get(group.stage), before.get(group.stage)) for group in groups)
+    samplers = {
+        partition: member.node
+        for group in groups
         if group.stage == "sample"
-        for one in group.members
-        for partition in one.partitions
+        for member in group.members
+        for partition in member.partitions
     }
-    cameras = _cameras(seats or {}, topics.partitions, holders, told)
+    cameras = _cameras(slots or {}, topics.partitions, samplers, watermarks)
     problems = (
-        *([] if seats is not None else [StatusProblem("no_site", topics.site.name)]),
+        *([] if slots is not None else [StatusProblem("no_site", topics.site.name)]),
         *_stage_problems(stages),
-        *_clock_problems(clocks, holders),
+        *_clock_problems(clock_errors, samplers),
         *_camera_problems(cameras),
     )
-    return ClusterStatus(site, time.time(), broker.where, problems, stages, cameras)
+    return ClusterStatus(site, time.time(), broker.address, problems, stages, cameras)
 
 
-def _waiting(
+def _lags(
     consumer: KafkaConsumer,
-    found: Iterable[ConsumerGroup],
+    groups: Iterable[ConsumerGroup],
     ends: Mapping[TopicPartition, int],
     topics: Topics,
-    judged: Mapping[int, int],
+    watched: Mapping[int, int],
 ) -> dict[str, Lag]:
-    """What waits before each group, by its commits; before the watchers by what they have told, which is newer."""
+    """The lag of each group by its committed offsets; for watchers by their watermarks, which are newer."""
     now = time.time()
-    waits: dict[str, Lag] = {}
-    for group in found:
+    lags: dict[str, Lag] = {}
+    for group in groups:
         topic = consumer_groups.input_topic(group.stage, topics).name
-        mine = {one: end for one, end in ends.items() if one.topic == topic}
-        if not mine:
+        inputs = {partition: end for partition, end in ends.items() if partition.topic == topic}
+        if not inputs:
             continue
-        begins = consumer.beginning_offsets(list(mine))
-        places = {one: max(group.places.get(one.partition, 0), begins[one]) for one in mine}
-        if group.stage == "watch":
-            places = {one: max(place, judged.get(one.partition, 0)) for one, place in places.items()}
-        behind = {one: place for one, place in places.items() if place < mine[one]}
+        begins = consumer.beginning_offsets(list(inputs))
+        behind: dict[TopicPartition, int] = {}
+        for partition, end in inputs.items():
+            offset = max(group.offsets.get(partition.partition, 0), begins[partition])
+            if group.stage == "watch":
+                offset = max(offset, watched.get(partition.partition, 0))
+            if offset < end:
+                behind[partition] = offset
         oldest = [record.timestamp / 1000 for record in topic_tail.read_records(consumer, behind).values()]
-        lag = sum(mine[one] - place for one, place in behind.items())
-        waits[group.stage] = Lag(lag, max(0.0, now - min(oldest)) if oldest else (0.0 if not behind else None))
-    return waits
+        lag = sum(inputs[partition] - offset for partition, offset in behind.items())
+        lags[group.stage] = Lag(lag, max(0.0, now - min(oldest)) if oldest else (0.0 if not behind else None))
+    return lags
 
 
-def _clocks(consumer: KafkaConsumer, ends: Mapping[TopicPartition, int], topics: Topics) -> dict[int, float]:
-    """By partition of the frames topic: when its last frame was taken, by its sampler, less when it was appended."""
-    begins = consumer.beginning_offsets([one for one in ends if one.topic == topics.frames.name])
-    places = {one: ends[one] - 1 for one, begin in begins.items() if ends[one] > begin}
-    found: dict[int, float] = {}
-    for one, record in topic_tail.read_records(consumer, places).items():
+def _clock_errors(consumer: KafkaConsumer, ends: Mapping[TopicPartition, int], topics: Topics) -> dict[int, float]:
+    """By partition of ``frames``: the last frame's time of reception by the sampler's clock, less its append time."""
+    begins = consumer.beginning_offsets([partition for partition in ends if partition.topic == topics.frames.name])
+    last = {partition: ends[partition] - 1 for partition, begin in begins.items() if ends[partition] > begin}
+    errors: dict[int, float] = {}
+    for partition, record in topic_tail.read_records(consumer, last).items():
         try:
             frame = codec.decode_frame(record)
         except codec.CodecError:
             continue
-        found[one.partition] = frame.received_at - record.timestamp / 1000
-    return found
+        errors[partition.partition] = frame.received_at - record.timestamp / 1000
+    return errors
 
 
-def _stage(group: ConsumerGroup, waiting: Lag | None, before: Lag | None) -> StageStatus:
+def _stage(group: ConsumerGroup, lag: Lag | None, before: Lag | None) -> StageStatus:
     unowned = group.unowned if group.members else ()
-    if waiting is None:
-        return StageStatus(group.stage, group.state, group.members, group.partitions, unowned)
+    status = StageStatus(group.stage, group.state, group.members, group.partitions, unowned)
+    if lag is None:
+        return status
     limit = LAG_S.get(group.stage, 10.0)
-    growing = before is not None and waiting.lag > before.lag > 0 and (waiting.lag_s or 0.0) > limit / 2
-    return StageStatus(
-        group.stage, group.state, group.members, group.partitions, unowned, waiting.lag, waiting.lag_s, growing
-    )
+    growing = before is not None and lag.lag > before.lag > 0 and (lag.lag_s or 0.0) > limit / 2
+    return msgspec.structs.replace(status, lag=lag.lag, lag_s=lag.lag_s, growing=growing)
 
 
 def _cameras(
-    seats: Mapping[str, int], partitions: int, holders: Mapping[int, str], told: topic_tail.TopicMarks
+    slots: Mapping[str, int], partitions: int, samplers: Mapping[int, str], watermarks: topic_tail.RecentWatermarks
 ) -> tuple[CameraStatus, ...]:
     now = time.time()
-    found = []
-    for camera, seat in sorted(seats.items()):
-        partition = seat % partitions
-        mark = told.cameras.get(camera)
-        one = CameraStatus(camera, partition, holders.get(partition))
-        if mark is not None and mark.reached is not None:
-            reached = mark.reached
-            one = msgspec.structs.replace(
-                one,
-                captured_at=reached.captured_at,
-                age_s=max(0.0, now - reached.received_at),
-                gap=reached.gap,
-                rate=mark.rate,
+    cameras = []
+    for camera, slot in sorted(slots.items()):
+        status = CameraStatus(camera, slot % partitions, samplers.get(slot % partitions))
+        recent = watermarks.cameras.get(camera)
+        if recent is not None and recent.latest is not None:
+            latest = recent.latest
+            status = msgspec.structs.replace(
+                status,
+                captured_at=latest.captured_at,
+                age_s=max(0.0, now - latest.received_at),
+                gap=latest.gap,
+                rate=recent.rate,
             )
-        found.append(one)
-    return tuple(found)
+        cameras.append(status)
+    return tuple(cameras)
 
 
 def _stage_problems(stages: Sequence[StageStatus]) -> list[StatusProblem]:
@@ -272,37 +269,39 @@ def _stage_problems(stages: Sequence[StageStatus]) -> list[StatusProblem]:
         elif stage.state not in ("Stable", "Empty"):
             found.append(StatusProblem("rebalancing", stage.stage))
         elif stage.unowned:
-            found.append(
-                StatusProblem("unowned", stage.stage, tuple(str(one) for one in stage.unowned), len(stage.unowned))
-            )
+            found.append(StatusProblem("unowned", stage.stage, tuple(map(str, stage.unowned)), len(stage.unowned)))
         if stage.lag and (stage.lag_s is None or stage.lag_s > limit):
             code: Code = "growing" if stage.growing else "behind"
             found.append(StatusProblem(code, stage.stage, (str(stage.lag),), stage.lag_s or 0.0))
     return found
 
 
-def _clock_problems(clocks: Mapping[int, float], holders: Mapping[int, str]) -> list[StatusProblem]:
+def _clock_problems(errors: Mapping[int, float], samplers: Mapping[int, str]) -> list[StatusProblem]:
     worst: dict[str, float] = {}
-    for partition, apart in clocks.items():
-        node = holders.get(partition)
-        if node is not None and abs(apart) > abs(worst.get(node, 0.0)):
-            worst[node] = apart
-    off = {node: apart for node, apart in worst.items() if apart > AHEAD_S or apart < -BEHIND_S}
-    return [StatusProblem("clock", node, (), apart) for node, apart in sorted(off.items())]
+    for partition, error in errors.items():
+        node = samplers.get(partition)
+        if node is not None and abs(error) > abs(worst.get(node, 0.0)):
+            worst[node] = error
+    return [
+        StatusProblem("clock", node, (), error)
+        for node, error in sorted(worst.items())
+        if error > AHEAD_S or error < -BEHIND_S
+    ]
 
 
 def _camera_problems(cameras: Sequence[CameraStatus]) -> list[StatusProblem]:
     found = []
-    silent = [one for one in cameras if one.gap != "ended" and (one.age_s is None or one.age_s > SILENT_S)]
-    unsampled = tuple(one.camera for one in silent if one.node is None)
-    unheard = tuple(one.camera for one in silent if one.node is not None)
+    silent = [
+        camera for camera in cameras if camera.gap != "ended" and (camera.age_s is None or camera.age_s > SILENT_S)
+    ]
+    unsampled = tuple(camera.camera for camera in silent if camera.node is None)
+    sampled = tuple(camera.camera for camera in silent if camera.node is not None)
     if unsampled:
         found.append(StatusProblem("unsampled", "", unsampled, len(unsampled)))
-    if unheard:
-        found.append(StatusProblem("silent", "", unheard, len(unheard)))
-    quiet = {one.camera for one in silent}
-    for gap in sorted(TROUBLED):
-        names = tuple(one.camera for one in cameras if one.gap == gap and one.camera not in quiet)
+    if sampled:
+        found.append(StatusProblem("silent", "", sampled, len(sampled)))
+    for gap in sorted(PROBLEM_GAPS):
+        names = tuple(camera.camera for camera in cameras if camera.gap == gap and camera not in silent)
         if names:
             found.append(StatusProblem("gap", gap, names, len(names)))
     return found

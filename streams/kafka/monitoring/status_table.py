@@ -1,4 +1,4 @@
-"""A city's status on a terminal: what is wrong first, then the stages, then the cameras."""
+"""The status as a table for the terminal: problems first, then the stages, then the cameras."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from streams.kafka.monitoring.status import CameraStatus, ClusterStatus, StageSt
 
 Language = Literal["ko", "en"]
 
-MOST_CAMERAS = 40
-"""A screen's worth; of more only those are listed with which something is wrong."""
+MAX_CAMERAS = 40
+"""One screen; of more cameras only those with a problem are listed."""
 
-MOST_NAMES = 5
+MAX_NAMES = 5
 
 STAGE_COLUMNS: Mapping[Language, tuple[str, ...]] = {
     "en": ("stage", "processes", "partitions", "waiting", "oldest"),
@@ -57,24 +57,24 @@ STATES: Mapping[Language, Mapping[str | None, str]] = {
         "silent": "소식 없음",
     },
 }
-WRONG: Mapping[Language, Mapping[str, str]] = {
+TEXTS: Mapping[Language, Mapping[str, str]] = {
     "en": {
-        "no_topics": "there are no topics {names}: start a stage, or `lanewatch publish SITE`",
-        "no_site": "topic {subject} holds no site: `lanewatch publish SITE` writes it; the cameras are the file's",
-        "no_members": "{stage}: nobody is at work: start `{command}`",
-        "rebalancing": "{stage}: partitions are being shared out anew just now",
-        "unowned": "{stage}: {amount:.0f} partitions belong to nobody: {names}",
+        "no_topics": "the topics {names} are missing: start a stage, or run `lanewatch publish SITE`",
+        "no_site": "topic {subject} has no site: `lanewatch publish SITE` writes it; the cameras are the file's",
+        "no_members": "{stage}: no process runs: start `{command}`",
+        "rebalancing": "{stage}: partitions are being assigned anew (rebalance)",
+        "unowned": "{stage}: {amount:.0f} partitions have no process: {names}",
         "behind": "{stage}: {names} records wait, the oldest for {amount:.0f} s",
-        "growing": "{stage}: {names} records wait, ever more, the oldest for {amount:.0f} s: start another `{command}`",
+        "growing": "{stage}: {names} records wait, growing, the oldest for {amount:.0f} s: start another `{command}`",
         "clock": "the clock of sampler {subject} is {amount:+.1f} s off the broker's: synchronise it",
-        "unsampled": "{amount:.0f} cameras that no sampler has: {names}",
-        "silent": "{amount:.0f} cameras of which nothing was heard for ten seconds: {names}",
+        "unsampled": "{amount:.0f} cameras have no sampler: {names}",
+        "silent": "{amount:.0f} cameras without a record for ten seconds: {names}",
         "gap": "{amount:.0f} cameras {state}: {names}",
         "well": "All is well.",
         "some": "Something is wrong:",
         "rest": "{amount} more cameras are well; --all lists them",
         "more": "+ {amount} more",
-        "of": "{held} of {all}",
+        "of": "{owned} of {all}",
     },
     "ko": {
         "no_topics": "토픽이 없습니다: {names} - 단계를 하나 시작하거나 `lanewatch publish SITE`를 실행하십시오",
@@ -92,30 +92,30 @@ WRONG: Mapping[Language, Mapping[str, str]] = {
         "some": "문제가 있습니다:",
         "rest": "그 밖의 카메라 {amount}대는 정상입니다 (--all로 모두 표시)",
         "more": "외 {amount}",
-        "of": "{all} 중 {held}",
+        "of": "{all} 중 {owned}",
     },
 }
 
 
 def table(status: ClusterStatus, site: Site, language: Language, *, all: bool = False) -> str:
-    """What a person reads.
+    """The printed table.
 
     Args:
-        status: what was found.
-        site: for names and the time zone.
+        status: The status.
+        site: For names and the time zone.
         language: ``ko`` or ``en``.
-        all: whether every camera is listed, however many.
+        all: Whether to list every camera.
     """
     zone = ZoneInfo(site.time_zone)
-    words = WRONG[language]
+    texts = TEXTS[language]
     when = datetime.fromtimestamp(status.at, zone).strftime("%Y-%m-%d %H:%M:%S %Z")
     lines = [f"{getattr(site.name, language)} ({status.site}) · {when} · Kafka {status.broker}", ""]
     if status.problems:
-        lines += [words["some"], *(f"  ! {sentence(one, language)}" for one in status.problems)]
+        lines += [texts["some"], *(f"  ! {sentence(problem, language)}" for problem in status.problems)]
     else:
-        lines.append(words["well"])
+        lines.append(texts["well"])
     if status.stages:
-        rows = [STAGE_COLUMNS[language], *(_stage_row(one, language) for one in status.stages)]
+        rows = [STAGE_COLUMNS[language], *(_stage_row(stage, language) for stage in status.stages)]
         lines += ["", *columns(rows)]
     if status.cameras:
         lines += ["", *_camera_lines(status, site, language, zone, all)]
@@ -123,26 +123,26 @@ def table(status: ClusterStatus, site: Site, language: Language, *, all: bool = 
 
 
 def sentence(problem: StatusProblem, language: Language) -> str:
-    """What is wrong, and what to do."""
-    return WRONG[language][problem.code].format(
+    """A problem and its fix."""
+    return TEXTS[language][problem.code].format(
         subject=problem.subject,
         stage=_stage_name(problem.subject, language),
         command=f"lanewatch {'keep' if problem.subject == 'archive' else problem.subject} SITE",
         state=STATES[language].get(problem.subject, problem.subject),
-        names=_few(problem.names, language),
+        names=_join(problem.names, language),
         amount=problem.amount,
     )
 
 
 def _stage_row(stage: StageStatus, language: Language) -> tuple[str, ...]:
-    held = stage.partitions - len(stage.unowned) if stage.members else 0
+    owned = stage.partitions - len(stage.unowned) if stage.members else 0
     waiting = "-" if stage.lag is None else f"{stage.lag:,}{' ↑' if stage.growing else ''}"
     return (
         _stage_name(stage.stage, language),
-        _few(tuple(_member(one, stage) for one in stage.members), language) or "-",
-        WRONG[language]["of"].format(held=held, all=stage.partitions),
+        _join(tuple(_member(member, stage) for member in stage.members), language) or "-",
+        TEXTS[language]["of"].format(owned=owned, all=stage.partitions),
         waiting,
-        "-" if stage.lag_s is None else _span(stage.lag_s, language),
+        "-" if stage.lag_s is None else _duration(stage.lag_s, language),
     )
 
 
@@ -153,31 +153,33 @@ def _member(member: GroupMember, stage: StageStatus) -> str:
 
 
 def _camera_lines(status: ClusterStatus, site: Site, language: Language, zone: ZoneInfo, all: bool) -> list[str]:
-    wrong = {name for problem in status.problems for name in problem.names}
+    with_problem = {name for problem in status.problems for name in problem.names}
     shown = list(status.cameras)
     rest = 0
-    if len(shown) > MOST_CAMERAS and not all:
-        shown = [one for one in shown if one.camera in wrong]
-        rest, shown = len(status.cameras) - len(shown), shown[:MOST_CAMERAS]
+    if len(shown) > MAX_CAMERAS and not all:
+        shown = [camera for camera in shown if camera.camera in with_problem]
+        rest, shown = len(status.cameras) - len(shown), shown[:MAX_CAMERAS]
     names = {camera.id: getattr(camera.name, language) for camera in site.cameras}
-    rows = [CAMERA_COLUMNS[language], *(_camera_row(one, names, language, zone) for one in shown)]
+    rows = [CAMERA_COLUMNS[language], *(_camera_row(camera, names, language, zone) for camera in shown)]
     lines = columns(rows) if shown else []
-    return [*lines, WRONG[language]["rest"].format(amount=rest)] if rest else lines
+    return [*lines, TEXTS[language]["rest"].format(amount=rest)] if rest else lines
 
 
-def _camera_row(one: CameraStatus, names: Mapping[str, str], language: Language, zone: ZoneInfo) -> tuple[str, ...]:
-    state = STATES[language]["silent" if one.captured_at is None else one.gap]
+def _camera_row(camera: CameraStatus, names: Mapping[str, str], language: Language, zone: ZoneInfo) -> tuple[str, ...]:
+    state = STATES[language]["silent" if camera.captured_at is None else camera.gap]
     captured = (
-        "-" if one.captured_at is None else datetime.fromtimestamp(one.captured_at, zone).strftime("%m-%d %H:%M:%S")
+        "-"
+        if camera.captured_at is None
+        else datetime.fromtimestamp(camera.captured_at, zone).strftime("%m-%d %H:%M:%S")
     )
     return (
-        one.camera,
-        names.get(one.camera, ""),
-        one.node or "-",
+        camera.camera,
+        names.get(camera.camera, ""),
+        camera.node or "-",
         state,
         captured,
-        "-" if one.age_s is None else _span(one.age_s, language),
-        "-" if one.rate is None else f"{one.rate:.1f}",
+        "-" if camera.age_s is None else _duration(camera.age_s, language),
+        "-" if camera.rate is None else f"{camera.rate:.1f}",
     )
 
 
@@ -185,14 +187,14 @@ def _stage_name(stage: str, language: Language) -> str:
     return f"{STAGES.get(stage, stage)} {stage}" if language == "ko" else stage
 
 
-def _span(seconds: float, language: Language) -> str:
+def _duration(seconds: float, language: Language) -> str:
     unit = {"en": (" s", " min", " h"), "ko": ("초", "분", "시간")}[language]
     if seconds < 120:
         return f"{seconds:.1f}{unit[0]}"
     return f"{seconds / 60:.0f}{unit[1]}" if seconds < 7200 else f"{seconds / 3600:.1f}{unit[2]}"
 
 
-def _few(names: tuple[str, ...], language: Language) -> str:
-    told = ", ".join(names[:MOST_NAMES])
-    rest = len(names) - MOST_NAMES
-    return f"{told} {WRONG[language]['more'].format(amount=rest)}" if rest > 0 else told
+def _join(names: tuple[str, ...], language: Language) -> str:
+    text = ", ".join(names[:MAX_NAMES])
+    rest = len(names) - MAX_NAMES
+    return f"{text} {TEXTS[language]['more'].format(amount=rest)}" if rest > 0 else text

@@ -1,4 +1,4 @@
-"""The ends of topics, read by hand without being a member of anything: what came last, and what waits since when."""
+"""The last records of topics, read without a consumer group."""
 
 from __future__ import annotations
 
@@ -11,109 +11,105 @@ from kafka.consumer.fetcher import ConsumerRecord
 from lanewatch.records import Watermark
 from streams.kafka import codec
 
-MARKS_S = 10.0
-"""Watchers tell once a second how far they are; ten of those give a rate, and leave room for a slow one."""
+RECENT_S = 10.0
+"""Watchers send a watermark each second; ten of them give a rate, and leave room for a slow watcher."""
 
-WAIT_S = 5.0
-"""A broker that is well gives the records within milliseconds."""
+READ_S = 5.0
+"""Time limit of a reading; a reachable broker takes milliseconds."""
 
 
-class CameraMark:
-    """What the events topic's end says of a camera: the last word about it, and its pictures a second."""
+class CameraWatermarks:
+    """A camera's last watermark, and its frames a second over the recent ones."""
 
-    def __init__(self, told_at: float) -> None:
-        self.since = self.told_at = told_at
-        self.reached: Watermark | None = None
+    def __init__(self, appended_at: float) -> None:
+        self.latest: Watermark | None = None
+        self._first_at = self._latest_at = appended_at
         self._pictures = 0
 
-    def add(self, told_at: float, reached: Watermark) -> None:
-        """Takes another word about the camera; the first one's pictures were before the time that is looked at."""
-        self._pictures += reached.pictures if self.reached is not None else 0
-        self.told_at, self.reached = told_at, reached
+    def add(self, appended_at: float, watermark: Watermark) -> None:
+        """Adds the next watermark; the frames of the first one were before the measured time."""
+        self._pictures += watermark.pictures if self.latest is not None else 0
+        self._latest_at, self.latest = appended_at, watermark
 
     @property
     def rate(self) -> float | None:
-        """Pictures a second; None where it was told of only once."""
-        took = self.told_at - self.since
-        return self._pictures / took if took > 0 else None
+        """Frames a second; None with a single watermark."""
+        duration = self._latest_at - self._first_at
+        return self._pictures / duration if duration > 0 else None
 
 
-class TopicMarks:
-    """How far cameras and partitions have been judged, by the last seconds of the events topic."""
+class RecentWatermarks:
+    """What the end of the topic ``events`` says about cameras, and about partitions of ``detections``.
+
+    Attributes:
+        cameras: By camera id.
+        offsets: By partition, the offset up to which its watcher has processed it.
+    """
 
     def __init__(self) -> None:
-        self.cameras: dict[str, CameraMark] = {}
-        self.places: dict[int, int] = {}
-        self.newest: float | None = None
+        self.cameras: dict[str, CameraWatermarks] = {}
+        self.offsets: dict[int, int] = {}
 
-    def take(self, record: ConsumerRecord) -> None:
-        """Takes a record of the topic; what is none of ours is not this reader's to complain of."""
-        told_at = record.timestamp / 1000
-        self.newest = max(told_at, self.newest or 0.0)
+    def add(self, record: ConsumerRecord) -> None:
+        """Adds a record of the topic; events and foreign records are skipped."""
         try:
-            told = codec.decode_event_record(record)
+            content = codec.decode_event_record(record)
         except codec.CodecError:
             return
-        if not isinstance(told, dict):
+        if not isinstance(content, dict):
             return
-        for camera, reached in told.items():
-            self.cameras.setdefault(camera, CameraMark(told_at)).add(told_at, reached)
-        place = _place(record)
-        if place is not None:
-            self.places[place[0]] = max(place[1], self.places.get(place[0], 0))
+        appended_at = record.timestamp / 1000
+        for camera, watermark in content.items():
+            self.cameras.setdefault(camera, CameraWatermarks(appended_at)).add(appended_at, watermark)
+        # The id of a watermark record is NODE/PARTITION/OFFSET.
+        id = next((value for name, value in record.headers if name == "ce_id"), b"").decode("utf-8", "replace")
+        _, partition, offset = ("/" * 2 + id).rsplit("/", 2)
+        if partition.isdecimal() and offset.isdecimal():
+            self.offsets[int(partition)] = max(int(offset), self.offsets.get(int(partition), 0))
 
 
-def read_marks(consumer: KafkaConsumer, events: TopicPartition) -> TopicMarks:
-    """What the watchers said in the topic's last seconds.
+def read_watermarks(consumer: KafkaConsumer, events: TopicPartition) -> RecentWatermarks:
+    """The watermarks of the last ``RECENT_S`` of the topic ``events``.
 
     Raises:
         kafka.errors.KafkaError: the broker does not answer.
     """
-    found = TopicMarks()
+    watermarks = RecentWatermarks()
     end = consumer.end_offsets([events])[events]
     begin = consumer.beginning_offsets([events])[events]
-    if end <= begin:
-        return found
-    last = read_records(consumer, {events: end - 1}).get(events)
+    last = read_records(consumer, {events: end - 1}).get(events) if end > begin else None
     if last is None:
-        return found
-    since = consumer.offsets_for_times({events: last.timestamp - int(MARKS_S * 1000)})[events]
+        return watermarks
+    start = consumer.offsets_for_times({events: last.timestamp - int(RECENT_S * 1000)})[events]
     consumer.assign([events])
     consumer.resume(events)
-    consumer.seek(events, begin if since is None else since.offset)
-    until = time.monotonic() + WAIT_S
-    while consumer.position(events) < end and time.monotonic() < until:
-        for polled in consumer.poll(timeout_ms=200).values():
-            for record in polled:
-                found.take(record)
-    return found
+    consumer.seek(events, begin if start is None else start.offset)
+    deadline = time.monotonic() + READ_S
+    while consumer.position(events) < end and time.monotonic() < deadline:
+        for records in consumer.poll(timeout_ms=200).values():
+            for record in records:
+                watermarks.add(record)
+    return watermarks
 
 
-def read_records(consumer: KafkaConsumer, places: Mapping[TopicPartition, int]) -> dict[TopicPartition, ConsumerRecord]:
-    """The record at each place, or the next one where that is no more; without those that do not come in time.
+def read_records(
+    consumer: KafkaConsumer, offsets: Mapping[TopicPartition, int]
+) -> dict[TopicPartition, ConsumerRecord]:
+    """The record at each offset, or the next one if that was deleted; records that do not arrive in time are absent.
 
     Raises:
         kafka.errors.KafkaError: the broker does not answer.
     """
-    if not places:
+    if not offsets:
         return {}
     found: dict[TopicPartition, ConsumerRecord] = {}
-    consumer.assign(list(places))
-    consumer.resume(*places)  # those that an earlier look has paused stay so otherwise
-    for partition, place in places.items():
-        consumer.seek(partition, place)
-    until = time.monotonic() + WAIT_S
-    while len(found) < len(places) and time.monotonic() < until:
-        for partition, polled in consumer.poll(timeout_ms=200).items():
-            found.setdefault(partition, polled[0])
+    consumer.assign(list(offsets))
+    consumer.resume(*offsets)  # partitions that an earlier call has paused would stay paused
+    for partition, offset in offsets.items():
+        consumer.seek(partition, offset)
+    deadline = time.monotonic() + READ_S
+    while len(found) < len(offsets) and time.monotonic() < deadline:
+        for partition, records in consumer.poll(timeout_ms=200).items():
+            found.setdefault(partition, records[0])
             consumer.pause(partition)
     return found
-
-
-def _place(record: ConsumerRecord) -> tuple[int, int] | None:
-    """The partition of the detections topic that a mark is about, and how far that was: NODE/PARTITION/POSITION."""
-    id = next((value for name, value in record.headers if name == "ce_id"), b"").decode("utf-8", "replace")
-    parts = id.rsplit("/", 2)
-    if len(parts) != 3 or not (parts[1].isdecimal() and parts[2].isdecimal()):
-        return None
-    return int(parts[1]), int(parts[2])

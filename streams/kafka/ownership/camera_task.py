@@ -1,4 +1,4 @@
-"""A node's turn at a camera: one source, sampled and handed on in a thread of its own until somebody else has it."""
+"""Samples one camera in a thread, until the camera belongs to another node."""
 
 from __future__ import annotations
 
@@ -18,37 +18,41 @@ from streams.sources.network_camera import Backoff
 from streams.sources.url import redact
 
 RESTART_S = (1.0, 30.0)
-"""A camera whose code raises begins again after the first, at most after the second."""
+"""Delay before a failed camera is restarted: the first one, and the longest one."""
 
 log = metrics.log("sample")
 
-HandOn = Callable[[Frame], None]
+OnFrame = Callable[[Frame], None]
 
 
 def sampling_key(camera: Camera, time_zone: str) -> tuple[object, ...]:
-    """All of a camera that its sampler depends on: where this changes, another turn begins."""
+    """All settings of a camera that its sampler depends on: if the key changes, a new task replaces the old one."""
     place = (camera.latitude, camera.longitude, camera.time_zone or time_zone)
     return (camera.url, camera.rate, camera.width, camera.masks, *place)
 
 
 class CameraTask:
-    """Samples a camera until it is closed, or a recording has ended.
+    """Samples a camera until the task is closed, or its recording has ended.
 
-    A source whose code raises, or whose URL asks for what the environment lacks, begins again after a while: it ends
-    neither the node nor the other cameras.
+    A failed source, or a URL with an unknown environment variable, is tried again after a delay. It affects neither
+    the node nor other cameras.
 
     Args:
-        camera: with ``${NAME}`` in its URL, which are replaced from ``environment``.
-        time_zone: of the site.
-        hand_on: takes the frames, from this turn's thread.
-        make: the sampler of a camera whose URL is settled.
+        camera: Its URL may have ``${NAME}``, which is replaced from ``environment``.
+        time_zone: The site's.
+        on_frame: Called with each frame, in the task's thread.
+        make: Makes the sampler of a camera with a resolved URL.
+
+    Attributes:
+        first_frame: Epoch and slot of the first frame; None before it.
+        announced: Whether the first frame was announced to the other nodes; set by the node.
     """
 
     def __init__(
         self,
         camera: Camera,
         time_zone: str,
-        hand_on: HandOn,
+        on_frame: OnFrame,
         *,
         environment: Mapping[str, str] = os.environ,
         make: Callable[[Camera, str], Sampler] | None = None,
@@ -56,10 +60,10 @@ class CameraTask:
     ) -> None:
         self.camera = camera
         self.key = sampling_key(camera, time_zone)
-        self.first: tuple[int, int] | None = None
-        self.told = False
+        self.first_frame: tuple[int, int] | None = None
+        self.announced = False
         self._time_zone = time_zone
-        self._hand_on = hand_on
+        self._on_frame = on_frame
         self._environment = environment
         self._make = make or sampler
         self._backoff = backoff or Backoff(*RESTART_S)
@@ -70,44 +74,44 @@ class CameraTask:
         self._thread = threading.Thread(target=self._run, name=f"sample-{camera.id}", daemon=True)
 
     def start(self) -> None:
-        """Begins."""
+        """Starts the thread."""
         self._thread.start()
 
     def close(self) -> None:
-        """Ends it, from any thread and at once: nothing more is handed on."""
+        """Stops at once, from any thread: no further frame follows."""
         self._stop.set()
         if self._sampler is not None:
             self._sampler.close()
 
     def remove(self) -> None:
-        """Ends it because the site has the camera no more: its last word says so, and what is open there expires."""
+        """Stops because the camera left the site: a last tick with the gap ``ended`` lets its events expire."""
         self._removed = True
         self.close()
 
     def join(self, timeout_s: float) -> None:
-        """Waits for its thread."""
+        """Waits for the thread."""
         self._thread.join(timeout_s)
 
     @property
-    def over(self) -> bool:
-        """Whether it has ended, such as with its recording."""
+    def ended(self) -> bool:
+        """Whether the thread has ended, for example with its recording."""
         return not self._thread.is_alive()
 
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
                 self._play()
-            except Exception as error:  # noqa: BLE001 - whatever breaks one camera must not end the others
+            except Exception as error:  # noqa: BLE001 - an error of one camera must not affect the others
                 wait_s = self._backoff.next()
                 metrics.dropped("sample", self.camera.id, "failed")
-                what = f"the environment has no {error}" if isinstance(error, KeyError) else redact(str(error))
-                log.error("camera %s begins again in %.0f s: %s", self.camera.id, wait_s, what)
+                what = f"environment variable {error} is not set" if isinstance(error, KeyError) else redact(str(error))
+                log.error("camera %s restarts in %.0f s: %s", self.camera.id, wait_s, what)
                 self._stop.wait(wait_s)
             else:
                 break
         end = end_record(self._last) if self._removed and self._last is not None else None
         if end is not None:
-            self._hand_on(end)
+            self._on_frame(end)
 
     def _play(self) -> None:
         url = loader.resolved(self.camera.url, self._environment)
@@ -117,39 +121,39 @@ class CameraTask:
         for frame in self._sampler:
             if self._stop.is_set():
                 return
-            self._hand_on(frame)
-            self._last = msgspec.structs.replace(frame, image=None, crops=())  # no picture is held for it
+            self._on_frame(frame)
+            self._last = msgspec.structs.replace(frame, image=None, crops=())  # without its image in memory
             if frame.gap in (None, "idle"):
-                self.first = self.first or (frame.epoch, frame.slot)
+                self.first_frame = self.first_frame or (frame.epoch, frame.slot)
                 self._backoff.reset()
 
 
 def sampler(camera: Camera, time_zone: str) -> Sampler:
-    """A camera's sampler. One whose idle rate is its active rate has every slot looked at, moving or not."""
+    """A camera's sampler; without a motion gate if its idle rate is its active rate."""
     return Sampler(camera, time_zone=time_zone, gate=camera.rate.idle < camera.rate.active)
 
 
 def player(
     camera: Camera, time_zone: str, environment: Mapping[str, str] = os.environ
-) -> Callable[[threading.Event, HandOn], None]:
-    """Plays a camera's source until an event is set; every slot is looked at, moving or not.
+) -> Callable[[threading.Event, OnFrame], None]:
+    """A function that plays a camera's source until an event is set, with every slot, without a motion gate.
 
     Raises:
-        KeyError: the environment lacks what the URL asks for.
-        SourceError: the URL cannot be understood.
+        KeyError: the URL has an unknown environment variable.
+        SourceError: the URL is not valid.
     """
     url = loader.resolved(camera.url, environment)
-    played = Sampler(camera.model_copy(update={"url": url}), time_zone=time_zone, gate=False)
+    source = Sampler(camera.model_copy(update={"url": url}), time_zone=time_zone, gate=False)
 
-    def play(stop: threading.Event, hand_on: HandOn) -> None:
+    def play(stop: threading.Event, on_frame: OnFrame) -> None:
         def close() -> None:
             stop.wait()
-            played.close()
+            source.close()
 
         threading.Thread(target=close, name=f"close-{camera.id}", daemon=True).start()
-        for frame in played:
+        for frame in source:
             if stop.is_set():
                 return
-            hand_on(frame)
+            on_frame(frame)
 
     return play

@@ -1,9 +1,8 @@
-"""Who samples which camera, and who is asked to leave: a compacted topic that every sampler follows."""
+"""The compacted topic ``holders``: which sampler has which camera, and which samplers should leave."""
 
 from __future__ import annotations
 
 import time
-from types import TracebackType
 from typing import Any
 
 import msgspec
@@ -16,106 +15,99 @@ from streams.kafka.client.topics import Topics
 from streams.kafka.codec import KIND, CodecError, Message
 from streams.kafka.consumer.table_follower import TableFollower
 
-HOLDING = b"holding/1"
+OWNERSHIP = b"holding/1"
 LEAVE = b"leave/1"
 
-ASKED = "@leave/"
-"""Before a node's name it makes a key of its own: no camera's id begins with an @."""
+LEAVE_KEY = "@leave/"
+"""Prefix of a leave request's key, before the node's name; no camera id starts with ``@``."""
 
 SEND_S = 10.0
 
 
 class Ownership(msgspec.Struct, frozen=True):
-    """A process whose frames of a camera have begun to come.
+    """A process whose frames of a camera have started to come.
 
     Attributes:
-        node: its name.
-        process: tells one process of that name from the next.
-        epoch, slot: of its first frame.
-        told_at: wall clock, seconds UTC.
+        node: Its name.
+        process: Distinguishes processes of the same name.
+        epoch, slot: Of its first frame.
+        announced_at: Wall clock, seconds UTC.
     """
 
     node: str
     process: str
     epoch: int
     slot: int
-    told_at: float
+    announced_at: float = msgspec.field(name="told_at")
 
 
 class LeaveRequest(msgspec.Struct, frozen=True):
-    """A node is to hand its cameras over and end; processes that begin later are not meant."""
+    """A node should hand over its cameras and end; it does not apply to processes that start later."""
 
     node: str
-    told_at: float
+    requested_at: float = msgspec.field(name="told_at")
 
 
 class SamplerRegistry:
-    """Follows the topic, and writes to it; a context manager.
-
-    Args:
-        broker: the site's.
-        topics: whose ``holders`` it is.
-    """
+    """Follows the topic, and writes to it; a context manager."""
 
     def __init__(self, broker: Broker, topics: Topics) -> None:
         self._broker = broker
         self._name = topics.holders.name
-        self._holding: dict[str, Ownership] = {}
-        self._leave: dict[str, LeaveRequest] = {}
+        self._owners: dict[str, Ownership] = {}
+        self._leave_requests: dict[str, LeaveRequest] = {}
         self._sender: ReliableProducer | None = None
-        self._follower = TableFollower(broker, "sample", self._name, 1, self._take)
+        self._follower = TableFollower(broker, "sample", self._name, 1, self._read_record)
 
     def __enter__(self) -> SamplerRegistry:
         self._follower.__enter__()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._follower.__exit__(kind, error, trace)
+    def __exit__(self, *_: object) -> None:
+        self._follower.__exit__(None, None, None)
         if self._sender is not None:
             self._sender.close(1.0)
 
     def read(self, timeout_s: float = 30.0) -> None:
-        """Waits until all is read that was there at the beginning.
+        """Waits until everything is read that was in the topic at the start.
 
         Raises:
             BrokerError: it took longer, or the broker refuses.
         """
         self._follower.read(timeout_s)
 
-    def of(self, camera: str) -> Ownership | None:
-        """Whose frames of a camera came last to begin."""
-        return self._holding.get(camera)
+    def owner(self, camera: str) -> Ownership | None:
+        """The process that was the last to start sampling a camera."""
+        return self._owners.get(camera)
 
     @property
-    def all(self) -> dict[str, Ownership]:
+    def owners(self) -> dict[str, Ownership]:
         """By camera."""
-        return dict(self._holding)
+        return dict(self._owners)
 
-    def asked(self, node: str) -> float | None:
-        """When a node was last asked to leave, wall clock; None if never."""
-        leave = self._leave.get(node)
-        return None if leave is None else leave.told_at
+    def leave_requested_at(self, node: str) -> float | None:
+        """Wall clock of the last request that a node should leave; None if there was none."""
+        request = self._leave_requests.get(node)
+        return None if request is None else request.requested_at
 
-    def tell(self, camera: str, holding: Ownership) -> None:
-        """Says that a camera's frames have begun to come from a process.
+    def announce(self, camera: str, ownership: Ownership) -> None:
+        """Announces that frames of a camera have started to come from a process.
 
         Raises:
-            kafka.errors.KafkaError: the broker can't be reached.
+            kafka.errors.KafkaError: the broker cannot be reached.
         """
-        self._send(camera, HOLDING, holding)
+        self._send(camera, OWNERSHIP, ownership)
 
-    def ask(self, node: str) -> None:
-        """Asks a node to leave, and waits until the broker has it.
+    def request_leave(self, node: str) -> None:
+        """Requests that a node leaves, and waits until the broker has the request.
 
         Raises:
-            BrokerError: the broker can't be reached.
+            BrokerError: the broker cannot be reached.
         """
         try:
-            self._send(ASKED + node, LEAVE, LeaveRequest(node, time.time())).get(SEND_S)
+            self._send(LEAVE_KEY + node, LEAVE, LeaveRequest(node, time.time())).get(SEND_S)
         except KafkaError as error:
-            raise self._broker.explained(error) from error
+            raise self._broker.to_broker_error(error) from error
 
     def _send(self, key: str, kind: bytes, value: Ownership | LeaveRequest) -> Any:
         if self._sender is None:
@@ -123,16 +115,15 @@ class SamplerRegistry:
         message = Message(key.encode(), msgspec.json.encode(value), [(KIND, kind)])
         return self._sender.send(self._name, 0, message)
 
-    def _take(self, record: ConsumerRecord) -> None:
+    def _read_record(self, record: ConsumerRecord) -> None:
         kind = dict(record.headers).get(KIND)
         try:
-            if kind == HOLDING:
-                self._holding[record.key.decode()] = msgspec.json.decode(record.value, type=Ownership)
-                return
-            if kind == LEAVE:
-                leave = msgspec.json.decode(record.value, type=LeaveRequest)
-                self._leave[leave.node] = leave
-                return
+            if kind == OWNERSHIP:
+                self._owners[record.key.decode()] = msgspec.json.decode(record.value, type=Ownership)
+            elif kind == LEAVE:
+                request = msgspec.json.decode(record.value, type=LeaveRequest)
+                self._leave_requests[request.node] = request
+            else:
+                raise CodecError(record, f"{kind!r}, expected {OWNERSHIP!r} or {LEAVE!r}")
         except (msgspec.DecodeError, UnicodeDecodeError, AttributeError, TypeError) as error:
-            raise CodecError(record, f"no word of a sampler ({error})", "unreadable") from error
-        raise CodecError(record, f"{kind!r} is neither {HOLDING!r} nor {LEAVE!r}")
+            raise CodecError(record, f"the record of a sampler cannot be read ({error})", "unreadable") from error

@@ -1,1 +1,1 @@
-"""State that is kept on the broker or on disk: checkpoints, site revisions and unsent events."""
+"""State at the broker: checkpoints, the site's revisions and events to send."""

@@ -1,10 +1,12 @@
-"""Where a fold is: its states and the input's position that belongs to them, in the compacted topic ``checkpoints``.
+"""Checkpoints: states of a stage with their input offsets, in the compacted topic ``checkpoints``.
 
-For each partition of the input, in the same partition of the topic: each camera's state with the offset of the last
-record that is in it, and one record, written after them, that says up to where all cameras have been judged and at
-which offset each state was then. Nobody can write several records at once, and a process that was stalled may write
-its old ones over its successor's; so a reader begins where the oldest state that it finds asks for, and skips, camera
-by camera, what a state has already. Judging a record again gives the same events with the same ids and revisions.
+Each partition of the input has its checkpoint in the same partition of the topic. A checkpoint has a record for each
+camera: its state, and the offset of the last input record in it. One more record follows: the position up to which
+all cameras are processed, and the offset of each state at that time.
+
+Several records cannot be written at once, and a stalled process may overwrite its successor's newer states. So a
+reader starts from the oldest state's offset, and skips the records that a camera's state already has. A record that is
+processed twice gives the same events with the same ids.
 """
 
 from __future__ import annotations
@@ -26,39 +28,39 @@ from streams.kafka.client.topics import Topics
 from streams.kafka.codec import KIND, CodecError, Message
 
 POSITION = b"@position"
-"""Key of a partition's position. Cameras' ids begin with a letter or a digit."""
+"""Key of a partition's position; no camera id starts with ``@``."""
 
 READ_S = 10.0
-"""Reading a partition's states takes a fraction of a second; longer, and the broker is away."""
+"""Time limit of reading; with a reachable broker it takes a fraction of a second."""
 
 _STATE = f"state/{VERSION}".encode()
-_PLACE = f"position/{VERSION}".encode()
+_POSITION = f"position/{VERSION}".encode()
 
 
 class StoredState(msgspec.Struct, frozen=True):
-    """A state, encoded, and the offset of the last record that is in it."""
+    """An encoded state, and the offset of the last record in it."""
 
     offset: int
     data: bytes
 
-    def anew(self) -> StoredState:
-        """The same for an input that begins anew: no record of it is in the state."""
+    def for_new_topic(self) -> StoredState:
+        """The same state for an input topic that was created anew: it has none of its records."""
         return StoredState(-1, self.data)
 
 
 class CheckpointPosition(msgspec.Struct, frozen=True):
-    """Up to where all has been judged, and at which offset each state was then."""
+    """The next offset of the input, and the offset of each camera's state at that time."""
 
     position: int
     states: dict[str, int]
 
 
 class Checkpoint(NamedTuple):
-    """What is known of a partition.
+    """The checkpoint of a partition.
 
     Attributes:
-        position: Where to begin: the next offset; None where nothing is known, at the beginning.
-        states: By camera. Records at or before a state's offset are in it.
+        position: The next offset; None without a position record: the start of the partition.
+        states: By camera; a state has all records up to its offset.
     """
 
     position: int | None
@@ -67,10 +69,6 @@ class Checkpoint(NamedTuple):
 
 class Checkpoints:
     """Reads and writes checkpoints. ``restore`` may be called in one thread, ``save`` in another.
-
-    Args:
-        broker: where they are.
-        topics: whose ``checkpoints`` it is.
 
     Raises:
         kafka.errors.KafkaError: no broker answers.
@@ -84,50 +82,52 @@ class Checkpoints:
         self._reader: KafkaConsumer = broker.consumer()
 
     def restore(self, partitions: Collection[int]) -> dict[int, Checkpoint]:
-        """What is known of each of the partitions.
+        """The checkpoint of each partition.
 
         Raises:
             kafka.errors.KafkaError: the topic could not be read to its end in time.
         """
-        found: dict[int, dict[str, StoredState]] = {partition: {} for partition in partitions}
-        places: dict[int, CheckpointPosition | None] = dict.fromkeys(partitions)
+        states: dict[int, dict[str, StoredState]] = {partition: {} for partition in partitions}
+        positions: dict[int, CheckpointPosition | None] = dict.fromkeys(partitions)
         for record in self._read(partitions):
             try:
                 if record.key == POSITION:
-                    places[record.partition] = _decoded(record, _PLACE, CheckpointPosition)
+                    positions[record.partition] = _decoded(record, _POSITION, CheckpointPosition)
                 elif record.key and not record.key.startswith(b"@"):
-                    _note(found[record.partition], record)
+                    _add_state(states[record.partition], record)
             except CodecError as error:
                 metrics.record_refused("watch", error)
-        return {partition: _checkpoint(found[partition], places[partition]) for partition in partitions}
+        return {partition: _checkpoint(states[partition], positions[partition]) for partition in partitions}
 
     def read(self, partition: int, key: str) -> StoredState | None:
-        """The state under a key of its own, such as the correlation's."""
-        kept = None
+        """The state under a key that is no camera, such as the correlation's."""
+        state = None
         for record in self._read([partition]):
             if record.key == key.encode():
                 try:
-                    kept = _decoded(record, _STATE, StoredState)
+                    state = _decoded(record, _STATE, StoredState)
                 except CodecError as error:
                     metrics.record_refused("correlate", error)
-        return kept
+        return state
 
-    def save(self, partition: int, states: Mapping[str, StoredState], place: CheckpointPosition | None = None) -> None:
-        """Writes states, and then the position that belongs to them; all events that they caused must be out.
+    def save(
+        self, partition: int, states: Mapping[str, StoredState], position: CheckpointPosition | None = None
+    ) -> None:
+        """Writes states, and then their position. All their events must have been acknowledged before.
 
         Raises:
             BrokerError: the broker did not acknowledge them.
             kafka.errors.KafkaError: they could not be sent.
         """
-        for key, kept in states.items():
-            self._send(partition, key.encode(), _STATE, kept)
+        for key, state in states.items():
+            self._send(partition, key.encode(), _STATE, state)
         self._sender.flush(READ_S)
-        if place is not None:
-            self._send(partition, POSITION, _PLACE, place)
+        if position is not None:
+            self._send(partition, POSITION, _POSITION, position)
             self._sender.flush(READ_S)
 
     def close(self) -> None:
-        """Ends the clients."""
+        """Closes the clients."""
         self._sender.close(0)
         self._reader.close()
 
@@ -136,26 +136,30 @@ class Checkpoints:
 
     def _read(self, partitions: Collection[int]) -> Iterator[ConsumerRecord]:
         """All records of the partitions up to their present end."""
-        wanted = [TopicPartition(self._topic, partition) for partition in partitions]
-        if not wanted:
+        assigned = [TopicPartition(self._topic, partition) for partition in partitions]
+        if not assigned:
             return
-        self._reader.assign(wanted)
-        ends: dict[Any, int] = self._reader.end_offsets(wanted, timeout_ms=int(READ_S * 1000))
-        self._reader.seek_to_beginning(*wanted)
-        left = {one for one in wanted if ends[one] > 0}
-        until = time.monotonic() + READ_S
+        self._reader.assign(assigned)
+        ends: dict[Any, int] = self._reader.end_offsets(assigned, timeout_ms=int(READ_S * 1000))
+        self._reader.seek_to_beginning(*assigned)
+        left = {partition for partition in assigned if ends[partition] > 0}
+        deadline = time.monotonic() + READ_S
         while left:
             for records in self._reader.poll(timeout_ms=200).values():
                 yield from records
-            left = {one for one in left if (self._reader.position(one, timeout_ms=1000) or 0) < ends[one]}
-            if left and time.monotonic() > until:
-                where = ", ".join(f"{one.topic}-{one.partition}" for one in sorted(left))
+            left = {
+                partition
+                for partition in left
+                if (self._reader.position(partition, timeout_ms=1000) or 0) < ends[partition]
+            }
+            if left and time.monotonic() > deadline:
+                names = ", ".join(f"{topic}-{partition}" for topic, partition in sorted(left))
                 raise KafkaTimeoutError(
-                    f"{where}: checkpoints could not be read within {READ_S:g} s: is the broker away?"
+                    f"{names}: checkpoints could not be read within {READ_S:g} s: can the broker be reached?"
                 )
 
 
-def _note(states: dict[str, StoredState], record: ConsumerRecord) -> None:
+def _add_state(states: dict[str, StoredState], record: ConsumerRecord) -> None:
     camera = record.key.decode(errors="replace")
     if record.value is None:
         states.pop(camera, None)
@@ -163,21 +167,21 @@ def _note(states: dict[str, StoredState], record: ConsumerRecord) -> None:
         states[camera] = _decoded(record, _STATE, StoredState)
 
 
-def _checkpoint(states: dict[str, StoredState], place: CheckpointPosition | None) -> Checkpoint:
-    if place is None:  # nobody has come as far as to write it: all that the states do not have is judged
+def _checkpoint(states: dict[str, StoredState], position: CheckpointPosition | None) -> Checkpoint:
+    if position is None:  # none was written yet: every record is processed that the states do not have
         return Checkpoint(None, states)
-    old = [
+    older = [
         states[camera].offset + 1
-        for camera, offset in place.states.items()
+        for camera, offset in position.states.items()
         if camera in states and states[camera].offset < offset
     ]
-    return Checkpoint(min([place.position, *old]), states)
+    return Checkpoint(min([position.position, *older]), states)
 
 
 def _decoded(record: ConsumerRecord, kind: bytes, type: type[Any]) -> Any:
     found = next((value for name, value in record.headers if name == KIND), None)
     if found != kind:
-        raise CodecError(record, f"{found!r} where {kind.decode()} belongs", "version" if found else "foreign")
+        raise CodecError(record, f"{found!r}, expected {kind.decode()}", "version" if found else "foreign")
     try:
         return msgspec.msgpack.decode(record.value, type=type)
     except (msgspec.DecodeError, TypeError) as error:

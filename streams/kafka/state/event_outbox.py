@@ -1,4 +1,9 @@
-"""What sends events: none is lost and none overtakes another, whether the broker takes them or not."""
+"""Sends events in order and without loss: in memory until the broker has acknowledged them.
+
+Nothing is lost with the process: a stage writes no checkpoint while an event is unacknowledged, so its successor
+computes the same events again, with the same ids. Above ``MAX_EVENTS`` the stage stops reading its input, which then
+waits in Kafka.
+"""
 
 from __future__ import annotations
 
@@ -6,158 +11,110 @@ import time
 from collections import deque
 from typing import Any
 
-from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
+from kafka.errors import KafkaError, MessageSizeTooLargeError
 
 from lanewatch import metrics
 from streams.kafka.client.connection import Broker
 from streams.kafka.client.producers import ReliableProducer
 from streams.kafka.client.topics import Topic
 from streams.kafka.codec import Message
-from streams.kafka.state.event_spool import EventSpool
 
-GIVE_UP_S = 10.0
-"""An event that is not acknowledged by then goes to disk: so long may memory fill."""
+MAX_EVENTS = 10_000
+"""Unacknowledged events, of 1 to 3 KB each: some 30 MB, and hours of a busy district."""
 
-BATCH = 200
-"""Messages that are taken from the disk at a time."""
-
-_AGAIN_S = 1.0
-_POLL_S = 0.02
+DELIVERY_S = 10.0
+"""An event that is not acknowledged by then is sent again, with all later ones."""
 
 SEND: dict[str, Any] = {
-    "delivery_timeout_ms": int(GIVE_UP_S * 1000),
-    "request_timeout_ms": int(GIVE_UP_S * 500),
-    "linger_ms": 0,  # each is waited for
+    "delivery_timeout_ms": int(DELIVERY_S * 1000),
+    "request_timeout_ms": int(DELIVERY_S * 500),
+    "linger_ms": 0,  # each event is waited for
     "max_block_ms": 1000,
 }
+
+_RETRY_S = 1.0
+_POLL_S = 0.02
 
 log = metrics.log("kafka")
 
 
 class EventOutbox:
-    """Sends messages to partition 0 of a topic, in order; what the broker does not take goes to the spool first.
+    """Sends messages to partition 0 of a topic, in order.
 
-    Not for several threads. ``tend`` must be called again and again; no call waits for the broker for more than a
-    second, but for ``settle``. A message may arrive twice: what failed may have arrived nevertheless.
+    For one thread, which must call ``poll`` again and again. Only ``flush`` waits for the broker for more than a
+    second. A message may arrive twice: a failed one may have arrived nevertheless.
 
     Args:
-        broker: where to.
-        topic: which.
-        spool: where they wait.
-        stage: whose they are, for the metrics.
+        topic: Of the messages.
+        stage: Label of the metrics.
 
     Raises:
         kafka.errors.KafkaError: no broker answers.
     """
 
-    def __init__(self, broker: Broker, topic: Topic, spool: EventSpool, stage: str) -> None:
+    def __init__(self, broker: Broker, topic: Topic, stage: str) -> None:
         self._topic = topic.name
-        self._spool = spool
         self._stage = stage
-        self._sent: deque[tuple[Message, Any]] = deque()
-        self._delivering: deque[tuple[int, Any]] = deque()
-        self._again_at = 0.0
+        self._unacknowledged: deque[Message] = deque()
+        self._futures: deque[Any] = deque()  # of the first unacknowledged messages; the others are not sent yet
+        self._retry_at = 0.0
         self._sender = ReliableProducer(broker, **SEND)
-        if len(spool):
-            log.info("%s: %d events wait on disk since an earlier run", self._topic, len(spool))
 
     @property
     def clear(self) -> bool:
-        """Whether the broker has all that was sent."""
-        return not self._sent and not len(self._spool)
+        """Whether the broker has acknowledged every message."""
+        return not self._unacknowledged
 
     @property
     def full(self) -> bool:
-        """Whether no more can be taken for now: neither the broker nor the disk has room."""
-        return self._spool.full
+        """Whether the caller should wait before it sends more."""
+        return len(self._unacknowledged) >= MAX_EVENTS
 
     def send(self, message: Message) -> None:
-        """Sends a message, or puts it behind those that wait.
+        """Sends a message after all earlier ones."""
+        self._unacknowledged.append(message)
+        self.poll()  # an earlier one may have failed, and must not be overtaken
 
-        Raises:
-            sqlite3.Error: the disk does not take it.
-        """
-        if len(self._spool):
-            self._put([message])
-            return
-        try:
-            future = self._sender.send(self._topic, 0, message)
-        except KafkaTimeoutError:  # it knows nothing of the topic yet, or no more
-            self._put([*(one for one, _ in self._sent), message])
-            self._sent.clear()
-        except MessageSizeTooLargeError as error:
-            metrics.dropped(self._stage, message.key.decode(), "too_large")
-            log.error("%s: an event of %s is lost: %s", self._topic, message.key.decode(), error)
-        else:
-            self._sent.append((message, future))
-
-    def tend(self) -> None:
-        """Takes note of what has arrived, puts on disk what has not, and delivers what lies there.
-
-        Raises:
-            sqlite3.Error: the disk does not take it.
-        """
-        while self._sent and self._sent[0][1].succeeded():
-            self._sent.popleft()
+    def poll(self) -> None:
+        """Removes acknowledged messages, and sends again if one failed."""
+        while self._futures and self._futures[0].succeeded():
+            self._futures.popleft()
+            self._unacknowledged.popleft()
             metrics.records_out(self._stage)
-        if self._sent and self._sent[0][1].is_done:
-            error = self._sent[0][1].exception
-            self._put([message for message, _ in self._sent])  # all: none must overtake another
-            self._sent.clear()
-            metrics.log_throttled(
-                log, "spooled", "%s: the broker takes no events, they wait on disk: %s", self._topic, error
-            )
-        self._deliver()
-        metrics.spooled(self._stage, len(self._spool))
+        if self._futures and self._futures[0].is_done:
+            self._wait_for_broker(self._futures[0].exception)
+        self._send_next()
+        if self.clear:
+            metrics.reset_throttle(log, ["events wait"])
+        metrics.spooled(self._stage, len(self._unacknowledged) - len(self._futures))
 
-    def settle(self, timeout_s: float) -> bool:
-        """Waits until the broker has all; what it has not by then is put on disk, and the answer is False.
-
-        Raises:
-            sqlite3.Error: the disk does not take it.
-        """
-        until = time.monotonic() + timeout_s
+    def flush(self, timeout_s: float) -> bool:
+        """Waits until the broker has acknowledged every message; False if it has not in time."""
+        deadline = time.monotonic() + timeout_s
         while True:
-            self.tend()
-            if self.clear:
-                return True
-            if time.monotonic() >= until:
-                break
+            self.poll()
+            if self.clear or time.monotonic() >= deadline:
+                return self.clear
             time.sleep(_POLL_S)
-        if self._sent:
-            self._put([message for message, _ in self._sent])
-            self._sent.clear()
-        return False
 
     def close(self) -> None:
-        """Ends it. The spool is its owner's."""
+        """Ends it; unacknowledged messages are given up."""
         self._sender.close(0)
 
-    def _put(self, messages: list[Message]) -> None:
-        self._spool.put(messages)
-        metrics.spooled(self._stage, len(self._spool))
-
-    def _deliver(self) -> None:
-        self._note_delivered()
-        if self._delivering or not len(self._spool) or time.monotonic() < self._again_at:
-            return
-        for number, message in self._spool.head(BATCH):
+    def _send_next(self) -> None:
+        while len(self._futures) < len(self._unacknowledged) and time.monotonic() >= self._retry_at:
+            message = self._unacknowledged[len(self._futures)]
             try:
-                self._delivering.append((number, self._sender.send(self._topic, 0, message)))
-            except KafkaError:
-                self._again_at = time.monotonic() + _AGAIN_S
-                return
+                self._futures.append(self._sender.send(self._topic, 0, message))
+            except MessageSizeTooLargeError as error:
+                del self._unacknowledged[len(self._futures)]
+                metrics.dropped(self._stage, message.key.decode(), "too_large")
+                log.error("%s: an event of %s is lost: %s", self._topic, message.key.decode(), error)
+            except KafkaError as error:  # such as no metadata of the topic yet
+                self._wait_for_broker(error)
 
-    def _note_delivered(self) -> None:
-        delivered = None
-        while self._delivering and self._delivering[0][1].succeeded():
-            delivered, _ = self._delivering.popleft()
-            metrics.records_out(self._stage)
-        if delivered is not None:
-            self._spool.take(delivered)
-            if not len(self._spool):
-                metrics.reset_throttle(log, ["spooled"])
-                log.info("%s: the broker has all events that had waited on disk", self._topic)
-        if self._delivering and self._delivering[0][1].is_done:  # the others are tried again with it
-            self._delivering.clear()
-            self._again_at = time.monotonic() + _AGAIN_S
+    def _wait_for_broker(self, error: BaseException | None) -> None:
+        """All unacknowledged messages are sent again, so that none overtakes another."""
+        self._futures.clear()
+        self._retry_at = time.monotonic() + _RETRY_S
+        metrics.log_throttled(log, "events wait", "%s: events wait for the broker: %s", self._topic, error)

@@ -1,156 +1,142 @@
-"""A site as records: one for each camera, and one that says which of them make up which revision of the site.
+"""A site as one record: all revisions that are still needed, compressed, with the cameras' partition slots.
 
-No broker can write two records at once, so a reader must be able to tell half a publication from a whole one: the
-manifest names each camera's content by its digest, and a revision is used only when all of it is there. Camera records
-are written before the manifest and hold both what the manifest before and the one to come need.
+One record holds everything, so a publication is complete or absent. 3,500 cameras with four zones each take 0.9 MB;
+the topic accepts 4 MB.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from lanewatch.config.revisions import SiteRevision, SiteRevisions
-from lanewatch.config.site import Camera, KafkaConfig, Site
-
-T = TypeVar("T")
-
-Content = dict[str, Any]
-"""A camera or a site as JSON has it."""
+from lanewatch.config.site import KafkaConfig, Site
 
 
-class CameraEntry(msgspec.Struct, frozen=True, array_like=True):
-    """A camera of a revision: which content, and where its records go (``seat`` modulo the partitions)."""
+class RevisionContent(msgspec.Struct, frozen=True):
+    """A revision of the site.
 
-    camera: str
-    digest: str
-    seat: int
-
-
-class RevisionRecord(msgspec.Struct, frozen=True):
-    """A revision of the site without its cameras' contents. ``valid_from`` None: it holds from ever."""
+    Attributes:
+        valid_from: Capture time from which it is in effect, seconds UTC; None: always.
+        site: The site as JSON, without its cameras.
+        cameras: Indices of its cameras in ``SiteRecord.cameras``.
+    """
 
     valid_from: float | None
-    site: Content
-    cameras: tuple[CameraEntry, ...]
+    site: dict[str, Any]
+    cameras: tuple[int, ...]
 
 
-class Manifest(msgspec.Struct, frozen=True):
-    """The revisions that are still needed, in the order of their beginning."""
+class SiteRecord(msgspec.Struct, frozen=True):
+    """The value of the record.
 
-    revisions: tuple[RevisionRecord, ...] = ()
+    Attributes:
+        base: Digest of the record that this one continues; None for the first one.
+        revisions: In the order of ``valid_from``.
+        cameras: Every camera of any revision as JSON, URL included; revisions share an unchanged camera.
+        partition_slots: By camera id; modulo the number of partitions it is the camera's partition.
+        previous_urls: By camera id, the URL before the present one, if there was one.
+    """
 
-    @property
-    def seats(self) -> dict[str, int]:
-        """Of every camera of any revision; a later one's word counts."""
-        return {one.camera: one.seat for stated in self.revisions for one in stated.cameras}
-
-    @property
-    def digests(self) -> dict[str, set[str]]:
-        """The contents that are needed of each camera."""
-        needed: dict[str, set[str]] = {}
-        for stated in self.revisions:
-            for one in stated.cameras:
-                needed.setdefault(one.camera, set()).add(one.digest)
-        return needed
+    base: str | None
+    revisions: tuple[RevisionContent, ...]
+    cameras: tuple[msgspec.Raw, ...]
+    partition_slots: dict[str, int]
+    previous_urls: dict[str, str]
 
 
-class CameraRecord(msgspec.Struct, frozen=True):
-    """A camera's record: its contents by digest, and the URL that it had before the present one."""
-
-    contents: dict[str, Content]
-    former: str | None = None
-
-
-def content_of(camera: Camera) -> tuple[str, Content]:
-    """A camera's content and its digest, URL included."""
-    content = camera.model_dump(mode="json")
-    canonical = msgspec.json.encode(content, order="deterministic")
-    return hashlib.sha256(canonical).hexdigest()[:16], content
+def encode(record: SiteRecord) -> tuple[bytes, str]:
+    """The record's value, and its digest: equal records have equal digests."""
+    data = msgspec.json.encode(record)
+    return zlib.compress(data), hashlib.sha256(data).hexdigest()
 
 
-def state(
-    revisions: Iterable[SiteRevision], seats: Mapping[str, int]
-) -> tuple[Manifest, dict[str, dict[str, Content]]]:
-    """The manifest of some revisions, and the contents that it names, by camera and digest."""
-    stated: list[RevisionRecord] = []
-    contents: dict[str, dict[str, Content]] = {}
-    for revision in revisions:
-        entries = []
-        for camera in revision.site.cameras:
-            digest, content = content_of(camera)
-            contents.setdefault(camera.id, {})[digest] = content
-            entries.append(CameraEntry(camera.id, digest, seats[camera.id]))
-        whole = revision.site.model_dump(mode="json", exclude={"cameras", "kafka"})
-        valid_from = None if math.isinf(revision.valid_from) else revision.valid_from
-        stated.append(RevisionRecord(valid_from, whole, tuple(entries)))
-    return Manifest(tuple(stated)), contents
-
-
-def assemble(
-    manifest: Manifest, held: Mapping[str, Iterable[CameraRecord]], kafka: KafkaConfig
-) -> SiteRevisions | None:
-    """The revisions that a manifest names; None while a content is still missing.
+def decode(value: bytes) -> tuple[SiteRecord, str]:
+    """The inverse of ``encode``.
 
     Raises:
-        pydantic.ValidationError: what was published is no site of this release.
+        ValueError: the value is not a site record.
     """
-    if not manifest.revisions:
-        return None
+    try:
+        data = zlib.decompress(value)
+        return msgspec.json.decode(data, type=SiteRecord), hashlib.sha256(data).hexdigest()
+    except (zlib.error, TypeError, msgspec.DecodeError) as error:
+        raise ValueError(str(error)) from error
+
+
+def from_revisions(
+    revisions: Iterable[SiteRevision], slots: dict[str, int], previous_urls: dict[str, str], base: str | None
+) -> SiteRecord:
+    """The record of some revisions, with the slots and previous URLs of their cameras."""
+    contents: list[RevisionContent] = []
+    index: dict[bytes, int] = {}
+    for revision in revisions:
+        cameras = [msgspec.json.encode(camera.model_dump(mode="json")) for camera in revision.site.cameras]
+        indices = tuple(index.setdefault(camera, len(index)) for camera in cameras)
+        site = revision.site.model_dump(mode="json", exclude={"cameras", "kafka"})
+        contents.append(
+            RevisionContent(None if math.isinf(revision.valid_from) else revision.valid_from, site, indices)
+        )
+    return SiteRecord(base, tuple(contents), tuple(map(msgspec.Raw, index)), slots, previous_urls)
+
+
+def to_revisions(record: SiteRecord, kafka: KafkaConfig) -> SiteRevisions:
+    """The revisions of a record; ``kafka`` becomes the sites' own, because it is not published.
+
+    Raises:
+        pydantic.ValidationError: the content is not valid in this release.
+    """
+    cameras = [msgspec.json.decode(camera) for camera in record.cameras]
     revisions = []
-    for stated in manifest.revisions:
-        cameras = [_find(entry, held.get(entry.camera, ())) for entry in stated.cameras]
-        if None in cameras:
-            return None
-        site = Site.model_validate(stated.site | {"cameras": cameras}).model_copy(update={"kafka": kafka})
-        revisions.append(SiteRevision(-math.inf if stated.valid_from is None else stated.valid_from, site))
+    for content in record.revisions:
+        site = Site.model_validate(content.site | {"cameras": [cameras[index] for index in content.cameras]})
+        valid_from = -math.inf if content.valid_from is None else content.valid_from
+        revisions.append(SiteRevision(valid_from, site.model_copy(update={"kafka": kafka})))
     return SiteRevisions(revisions)
 
 
-def _find(entry: CameraEntry, held: Iterable[CameraRecord]) -> Content | None:
-    return next((one.contents[entry.digest] for one in held if entry.digest in one.contents), None)
-
-
 def needed_revisions(revisions: Iterable[SiteRevision], since: float) -> list[SiteRevision]:
-    """The revisions that hold at ``since`` or later, capture time; the one that holds then is the first."""
-    every = sorted(revisions, key=lambda one: one.valid_from)
-    first = max((index for index, one in enumerate(every) if one.valid_from <= since), default=0)
-    return every[first:]
+    """The revisions in effect at ``since`` or later, capture time. The first one is in effect at ``since``."""
+    ordered = sorted(revisions, key=lambda revision: revision.valid_from)
+    first = max((index for index, revision in enumerate(ordered) if revision.valid_from <= since), default=0)
+    return ordered[first:]
 
 
-def assign_slots(cameras: Iterable[str], seats: Mapping[str, int], partitions: int) -> dict[str, int]:
-    """A seat for each camera: the one that it has, or a free one whose partition has the fewest cameras.
+def assign_slots(cameras: Iterable[str], slots: Mapping[str, int], partitions: int) -> dict[str, int]:
+    """A partition slot for each camera: its present one, or a free one of the partition with the fewest cameras.
 
-    Of those it takes the one that halves what is left, and halves it again (van der Corput's order): groups give their
-    members runs of neighbouring partitions, and each run is to have its part of a few cameras too. The same cameras in
-    the same order get the same seats whoever publishes them.
+    Among equally loaded partitions the order is van der Corput's: the first, the middle, the middles of both halves
+    and so on. A consumer group gives its members runs of neighbouring partitions, so each member gets its part of a
+    few cameras. The result depends only on the arguments, so that two publishers agree.
     """
     wanted = list(dict.fromkeys(cameras))
-    given = {camera: seats[camera] for camera in wanted if camera in seats}
+    assigned = {camera: slots[camera] for camera in wanted if camera in slots}
     load = Counter(dict.fromkeys(range(partitions), 0))
-    load.update(seat % partitions for seat in given.values())
-    taken = set(given.values())
-    order = _halving(partitions)
+    load.update(slot % partitions for slot in assigned.values())
+    used = set(assigned.values())
+    order = _van_der_corput(partitions)
     for camera in wanted:
-        if camera in given:
+        if camera in assigned:
             continue
         partition = min(order, key=load.__getitem__)
-        seat = partition
-        while seat in taken:
-            seat += partitions
-        given[camera] = seat
-        taken.add(seat)
+        slot = partition
+        while slot in used:
+            slot += partitions
+        assigned[camera] = slot
+        used.add(slot)
         load[partition] += 1
-    return given
+    return assigned
 
 
-def _halving(partitions: int) -> list[int]:
-    """All partitions: the first, the one in the middle, those in the middles of both halves, and so on."""
+def _van_der_corput(partitions: int) -> list[int]:
     width = (partitions - 1).bit_length()
-    turned = [sum((number >> bit & 1) << (width - 1 - bit) for bit in range(width)) for number in range(1 << width)]
-    return list(dict.fromkeys(one * partitions >> width for one in turned))
+    reversed_bits = [
+        sum((number >> bit & 1) << (width - 1 - bit) for bit in range(width)) for number in range(1 << width)
+    ]
+    return list(dict.fromkeys(number * partitions >> width for number in reversed_bits))

@@ -1,14 +1,12 @@
-"""The site as the compacted topic holds it: its revisions, followed as they come, and published."""
+"""The site in its compacted topic: follows its revisions, and publishes new ones."""
 
 from __future__ import annotations
 
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from types import TracebackType
+from collections.abc import Callable, Iterable
 
-import msgspec
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError
 from pydantic import ValidationError
@@ -22,13 +20,14 @@ from streams.kafka.client.producers import ReliableProducer
 from streams.kafka.client.topics import Topics
 from streams.kafka.codec import KIND, CodecError, Message
 from streams.kafka.consumer.table_follower import TableFollower
-from streams.kafka.state import site_records as records
-from streams.kafka.state.site_records import CameraRecord, Manifest
+from streams.kafka.state import site_records
+from streams.kafka.state.site_records import SiteRecord
 
-MANIFEST = "@site"
-"""The manifest's key: no camera's id begins with an @."""
+KEY = b"@site"
+"""The only key of the topic, in partition 0. The other partitions are empty: samplers share cameras by them."""
 
-SITE = b"site/1"
+SITE = b"site/2"
+"""Version 1 had a record for each camera."""
 
 PUBLISH_S = 20.0
 
@@ -38,16 +37,14 @@ Listener = Callable[["SiteTopic"], None]
 
 
 class SiteTopic:
-    """A site's revisions; a context manager that follows the topic in a thread of its own.
+    """The revisions of a site; a context manager that follows the topic in a thread.
 
-    A revision is used once all of it is there; until then, and where it is broken, the ones before it hold. What is
-    none of ours is counted, said with topic, partition and offset, and skipped. The cameras' URLs are as they were
-    published: their ``${NAME}`` are for the sampler to replace.
+    If the newest record is not valid, the revisions before it stay in effect. A foreign record is counted, logged with
+    its topic, partition and offset, and skipped. The cameras' URLs are as published: a sampler replaces ``${NAME}``.
 
     Args:
-        broker: where; its ``kafka`` part becomes the sites' own, for it is not published.
-        topics: whose ``site`` it is.
-        now: wall clock, seconds UTC.
+        broker: The site's; its ``kafka`` part becomes the sites' own, because it is not published.
+        now: Wall clock, seconds UTC.
     """
 
     def __init__(self, broker: Broker, topics: Topics, *, now: Callable[[], float] = time.time) -> None:
@@ -55,29 +52,29 @@ class SiteTopic:
         self._topics = topics
         self._now = now
         self._publishing = threading.Lock()
-        self._follower = TableFollower(broker, "site", topics.site.name, topics.partitions, self._take, self._settle)
+        self._follower = TableFollower(broker, "site", topics.site.name, 1, self._read_record, self._apply)
         self._listeners: list[Listener] = []
-        self._held: dict[tuple[str, int], CameraRecord] = {}
-        self._manifest = Manifest()
-        self._used = Manifest()
-        self._refused: Manifest | None = None
+        self._record: SiteRecord | None = None
+        self._digests: list[str] = []  # of all records so far
+        self._conflicts: set[str] = set()
+        self._applied: SiteRecord | None = None
+        self._rejected: SiteRecord | None = None
         self._revisions: SiteRevisions | None = None
+        self._other_version: str | None = None
 
     def __enter__(self) -> SiteTopic:
         self._follower.__enter__()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._follower.__exit__(kind, error, trace)
+    def __exit__(self, *_: object) -> None:
+        self._follower.__exit__(None, None, None)
 
     @property
     def revisions(self) -> SiteRevisions:
-        """What holds when.
+        """All revisions that are still needed.
 
         Raises:
-            BrokerError: no complete site has been published.
+            BrokerError: no valid site has been published.
         """
         if self._revisions is None:
             raise BrokerError(self._missing)
@@ -85,38 +82,44 @@ class SiteTopic:
 
     @property
     def _missing(self) -> str:
-        return f"topic {self._topics.site.name} has no complete site: `lanewatch publish SITE` writes one"
+        return f"topic {self._topics.site.name} has no valid site: `lanewatch publish SITE` writes one"
 
     @property
-    def seats(self) -> dict[str, int]:
-        """Of each camera of any revision: modulo the number of partitions it is where the camera's records are."""
-        return self._used.seats
+    def partition_slots(self) -> dict[str, int]:
+        """By camera of any revision; modulo the number of partitions it is the partition of the camera's records."""
+        return {} if self._applied is None else self._applied.partition_slots
 
     @property
     def empty(self) -> bool:
-        """Whether no site has ever been published. Before ``read`` it is not known."""
-        return not self._manifest.revisions
+        """Whether the topic has no site that this release reads. It is unknown before ``read``."""
+        return self._record is None
+
+    def check_version(self) -> None:
+        """Raises ``BrokerError`` if the topic has a site of another release only."""
+        if self.empty and self._other_version is not None:
+            raise BrokerError(
+                f"topic {self._topics.site.name} has a site of another release ({self._other_version}, and this "
+                f"release reads {SITE.decode()}): `lanewatch publish SITE` replaces it"
+            )
 
     def partition(self, camera: str) -> int:
-        """Where a camera's records are.
+        """The partition of a camera's records.
 
         Raises:
             KeyError: no revision has that camera.
         """
-        return self.seats[camera] % self._topics.partitions
+        return self.partition_slots[camera] % self._topics.partitions
 
-    def former(self, camera: str) -> str | None:
-        """The URL that a camera had before its present one; None if it never had another."""
-        seat = self._used.seats.get(camera)
-        held = None if seat is None else self._held.get((camera, seat % self._topics.partitions))
-        return None if held is None else held.former
+    def previous_url(self, camera: str) -> str | None:
+        """The URL of a camera before its present one; None if it has always had the same."""
+        return None if self._applied is None else self._applied.previous_urls.get(camera)
 
     def listen(self, callback: Listener) -> None:
-        """Has a function called after each change of ``revisions``, from this log's own thread."""
+        """Calls a function after each change of ``revisions``, in the follower's thread."""
         self._listeners.append(callback)
 
     def read(self, timeout_s: float = 30.0) -> None:
-        """Waits until all is read that was in the topic when this log began to follow it.
+        """Waits until everything is read that was in the topic at the start.
 
         Raises:
             BrokerError: it took longer, or the broker refuses.
@@ -124,153 +127,126 @@ class SiteTopic:
         self._follower.read(timeout_s)
 
     def wait(self, timeout_s: float = 30.0) -> SiteRevisions:
-        """Waits for the first complete revision.
+        """Waits for the first valid site.
 
         Raises:
-            BrokerError: none came in time, or the broker refuses.
+            BrokerError: there was none in time, or the broker refuses.
         """
         self._follower.until(lambda: self._revisions is not None, timeout_s, self._missing)
         return self.revisions
 
     def publish(self, site: Site, valid_from: float | None = None) -> SiteRevision:
-        """Makes a site hold from a capture time on, and waits until it is there.
+        """Publishes a site, and waits until it is in the topic.
 
         Args:
-            site: its cameras' URLs should hold no password, but ``${NAME}``.
-            valid_from: seconds UTC; None: from now on, for the very first site from ever.
+            site: Its cameras' URLs should have ``${NAME}`` in place of passwords.
+            valid_from: Capture time from which it is in effect, seconds UTC. None: now; always for the first site.
 
         Raises:
-            BrokerError: it could not be written, or another publication got between.
+            BrokerError: it could not be written, or another process published at the same time.
         """
         with self._publishing:
             self.read()
             if valid_from is None:
-                valid_from = -math.inf if self.empty else self._now()
+                valid_from = -math.inf if self._revisions is None else self._now()
             revision = SiteRevision(valid_from, site)
-            self._publish([*self._present(), revision])
+            self._publish([*self._published(), revision], {})
             return revision
 
-    def redirect(self, camera: str, url: str) -> SiteRevision:
-        """Gives a camera another URL from now on, in every revision that is still to come too; keeps the present one.
+    def change_url(self, camera: str, url: str) -> SiteRevision:
+        """Gives a camera another URL now and in all revisions to come; the present URL stays in ``previous_url``.
 
         Raises:
             KeyError: the site has no such camera.
-            BrokerError: it could not be written, or another publication got between.
+            BrokerError: it could not be written, or another process published at the same time.
         """
         with self._publishing:
             self.read()
             now = self._now()
-            holds = self.revisions.at(now)
-            before = holds.camera(camera).url
-            turned = SiteRevision(now, _redirected(holds, camera, url))
-            coming = [
-                SiteRevision(one.valid_from, _redirected(one.site, camera, url) if one.valid_from > now else one.site)
-                for one in self._present()
+            present = self.revisions.at(now)
+            previous = present.camera(camera).url
+            revision = SiteRevision(now, _with_url(present, camera, url))
+            others = [
+                SiteRevision(other.valid_from, _with_url(other.site, camera, url)) if other.valid_from > now else other
+                for other in self._published()
             ]
-            self._publish([*coming, turned], {camera: before})
-            return turned
+            self._publish([*others, revision], {camera: previous})
+            return revision
 
-    def _present(self) -> tuple[SiteRevision, ...]:
+    def _published(self) -> tuple[SiteRevision, ...]:
         return () if self._revisions is None else self._revisions.all
 
-    def _publish(self, revisions: Iterable[SiteRevision], former: Mapping[str, str] = {}) -> None:
-        # Detections are kept for so long, and whoever judges them again judges them by the site of their time.
+    def _publish(self, revisions: Iterable[SiteRevision], previous_urls: dict[str, str]) -> None:
+        # Archived detections are rescored with the site of their capture time, as long as they are retained.
         since = self._now() - self._broker.kafka.detections.minutes * 60
-        kept = records.needed_revisions(SiteRevisions(revisions).all, since)
-        cameras = [camera.id for revision in kept for camera in revision.site.cameras]
-        seats = records.assign_slots(cameras, self._manifest.seats, self._topics.partitions)
-        coming, contents = records.state(kept, seats)
-        sender = ReliableProducer(self._broker)
+        needed = site_records.needed_revisions(SiteRevisions(revisions).all, since)
+        cameras = [camera.id for revision in needed for camera in revision.site.cameras]
+        present = self._record
+        slots = site_records.assign_slots(cameras, present.partition_slots if present else {}, self._topics.partitions)
+        urls = (present.previous_urls if present else {}) | previous_urls
+        urls = {camera: url for camera, url in urls.items() if camera in slots}
+        base = self._digests[-1] if self._digests else None
+        record = site_records.from_revisions(needed, slots, urls, base)
+        value, digest = site_records.encode(record)
         try:
-            for camera, seat in seats.items():
-                self._send_camera(sender, camera, seat % self._topics.partitions, contents[camera], former.get(camera))
-            sender.flush(PUBLISH_S)
-            self._send(sender, 0, MANIFEST, coming)
-            sender.flush(PUBLISH_S)
-            what = f"another publication to {self._topics.site.name} got between; publish again"
-            self._follower.until(lambda: self._used == coming, PUBLISH_S, what)
-            for camera, partition in list(self._held):
-                if camera not in seats:
-                    self._send(sender, partition, camera, None)
-            sender.flush(PUBLISH_S)
+            sender = ReliableProducer(self._broker)
+            try:
+                sender.send(self._topics.site.name, 0, Message(KEY, value, [(KIND, SITE)]))
+                sender.flush(PUBLISH_S)
+            finally:
+                sender.close()
         except KafkaError as error:
-            raise self._broker.explained(error) from error
-        finally:
-            sender.close()
+            raise self._broker.to_broker_error(error) from error
+        what = f"the new record was not read back from {self._topics.site.name}"
+        self._follower.until(lambda: digest in self._digests, PUBLISH_S, what)
+        if digest in self._conflicts:
+            raise BrokerError(
+                f"concurrent publication to {self._topics.site.name}: another process published at the same time, and "
+                "this publication replaced that one; check the site, and publish again what is missing"
+            )
 
-    def _send_camera(
-        self,
-        sender: ReliableProducer,
-        camera: str,
-        partition: int,
-        contents: dict[str, records.Content],
-        former: str | None,
-    ) -> None:
-        held = self._held.get((camera, partition), CameraRecord({}))
-        needed = self._manifest.digests.get(camera, set())
-        both = {digest: one for digest, one in held.contents.items() if digest in needed} | contents
-        coming = CameraRecord(both, former or held.former)
-        if coming != held:
-            self._send(sender, partition, camera, coming)
-
-    def _send(self, sender: ReliableProducer, partition: int, key: str, value: CameraRecord | Manifest | None) -> None:
-        data = None if value is None else msgspec.json.encode(value)
-        sender.send(self._topics.site.name, partition, Message(key.encode(), data, [(KIND, SITE)]))
-
-    def _take(self, record: ConsumerRecord) -> None:
-        key = _key(record)
-        if key == MANIFEST:
-            self._manifest = _decoded(record, Manifest) if record.value is not None else Manifest()
-        elif record.value is None:
-            self._held.pop((key, record.partition), None)
-        else:
-            self._held[key, record.partition] = _decoded(record, CameraRecord)
-
-    def _settle(self) -> None:
-        """Uses the manifest that is there if all that it names is."""
-        manifest = self._manifest
-        if manifest == self._used or manifest == self._refused:
-            return
-        contents: dict[str, list[CameraRecord]] = {}
-        for (camera, _), held in list(self._held.items()):
-            contents.setdefault(camera, []).append(held)
+    def _read_record(self, record: ConsumerRecord) -> None:
+        kind = dict(record.headers).get(KIND) or b""
+        if kind != SITE and kind.startswith(b"site/"):
+            self._other_version = kind.decode(errors="replace")
+        if kind != SITE or record.key != KEY:
+            reason = "version" if kind.startswith(b"site/") and kind != SITE else "foreign"
+            raise CodecError(record, f"{kind!r} with key {record.key!r}, expected {SITE!r} with {KEY!r}", reason)
         try:
-            revisions = records.assemble(manifest, contents, self._broker.kafka)
-        except ValidationError as error:
-            self._refused = manifest
+            content, digest = site_records.decode(record.value)
+        except ValueError as error:
+            raise CodecError(record, f"the site cannot be read ({error})", "unreadable") from error
+        if digest in self._digests:
+            return  # a second reading after a reconnect, or the same site published by two processes
+        if self._digests and content.base != self._digests[-1]:
+            self._conflicts.add(digest)
+        self._digests.append(digest)
+        self._record = content
+
+    def _apply(self) -> None:
+        """Makes the newest record's revisions the site's, if they are valid."""
+        record = self._record
+        if record is None or record is self._applied or record is self._rejected:
+            return
+        try:
+            revisions = site_records.to_revisions(record, self._broker.kafka)
+        except ValidationError as error:  # printed whole, it would show the URLs
+            self._rejected = record
             metrics.REFUSED.labels("site", "version").inc()
             first = error.errors()[0]
             where = ".".join(str(step) for step in first["loc"])
             log.error("topic %s: the newest site is not used: %s: %s", self._topics.site.name, where, first["msg"])
             return
-        if revisions is None:
-            return
-        self._used, self._revisions = manifest, revisions
+        self._applied, self._revisions = record, revisions
         for listener in list(self._listeners):
             try:
                 listener(self)
-            except Exception:  # one who listens must not keep the others from hearing
-                log.exception("a change of the site could not be taken up")
+            except Exception:  # a listener's error must not keep the change from the others
+                log.exception("a listener failed at a change of the site")
 
 
-def _redirected(site: Site, camera: str, url: str) -> Site:
-    cameras = tuple(one.model_copy(update={"url": url}) if one.id == camera else one for one in site.cameras)
+def _with_url(site: Site, camera_id: str, url: str) -> Site:
+    cameras = tuple(
+        camera.model_copy(update={"url": url}) if camera.id == camera_id else camera for camera in site.cameras
+    )
     return site.model_copy(update={"cameras": cameras})
-
-
-def _key(record: ConsumerRecord) -> str:
-    kind = dict(record.headers).get(KIND)
-    if kind != SITE:
-        reason = "version" if (kind or b"").startswith(b"site/") else "foreign"
-        raise CodecError(record, f"{kind!r} where {SITE.decode()} belongs", reason)
-    try:
-        return str(record.key.decode())
-    except (AttributeError, UnicodeDecodeError) as error:
-        raise CodecError(record, f"a part of a site without a key ({error})", "unreadable") from error
-
-
-def _decoded(record: ConsumerRecord, kind: type[records.T]) -> records.T:
-    try:
-        return msgspec.json.decode(record.value, type=kind)
-    except msgspec.DecodeError as error:
-        raise CodecError(record, f"a part of a site cannot be read ({error})", "unreadable") from error

@@ -29,7 +29,7 @@ class CorrelateWorker(StatefulWorker[Correlate[S], EventProcessor[S]], Generic[S
         topics: the site's.
         correlate_of: makes the stage for a site's revisions.
         site: knows them.
-        node: this process's name; its spool lies under it.
+        node: this process's name.
         state_type: of the stage's state.
         settings: see ``streams.kafka.workers.stateful_worker.WorkerSettings``.
 

@@ -16,13 +16,12 @@ from streams.kafka.client.topics import Topics
 from streams.kafka.consumer.retry import RetryPolicy
 from streams.kafka.state.checkpoints import Checkpoints
 from streams.kafka.state.event_outbox import EventOutbox
-from streams.kafka.state.event_spool import EventSpool
 
 CHECKPOINT_S = 10.0
 """What is judged again after a crash; a thousand records take a tenth of a second."""
 
 SETTLE_S = 5.0
-"""How long a planned end waits for the broker to take the last events; then they wait on disk."""
+"""How long a planned end waits for the broker to take the last events; else the successor computes them again."""
 
 POLL_MS = 100
 MOST = 500
@@ -70,11 +69,9 @@ class WorkerClients:
         kafka.errors.KafkaError: no broker answers.
     """
 
-    def __init__(
-        self, stage: str, broker: Broker, topics: Topics, spool: EventSpool, consumer: Callable[[], KafkaConsumer]
-    ) -> None:
+    def __init__(self, stage: str, broker: Broker, topics: Topics, consumer: Callable[[], KafkaConsumer]) -> None:
         with ExitStack() as stack:  # what was made is closed where the next one fails
-            self.outbox = EventOutbox(broker, topics.events, spool, stage)
+            self.outbox = EventOutbox(broker, topics.events, stage)
             stack.callback(self.outbox.close)
             self.checkpoints = Checkpoints(broker, topics)
             stack.callback(self.checkpoints.close)

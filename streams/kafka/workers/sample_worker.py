@@ -76,7 +76,7 @@ class SampleWorker:
     @property
     def cameras(self) -> list[str]:
         """What is this node's now."""
-        return sorted(self._succession.turns)
+        return sorted(self._succession.tasks)
 
     def run(self, stop: threading.Event) -> None:
         """Samples until ``stop`` is set or the node is drained, then hands its cameras over.
@@ -87,7 +87,7 @@ class SampleWorker:
         try:
             self._sender = FrameProducer(self._broker, self._topics)
         except KafkaError as error:
-            raise self._broker.explained(error) from error
+            raise self._broker.to_broker_error(error) from error
         try:
             with SamplerRegistry(self._broker, self._topics) as self._holders:
                 self._holders.read()
@@ -118,34 +118,34 @@ class SampleWorker:
 
     @property
     def _drained(self) -> bool:
-        asked = self._holders.asked(self.node)
+        asked = self._holders.leave_requested_at(self.node)
         return asked is not None and asked >= self._begun_at
 
     def _sample(self) -> None:
         assigned = self._assigned.partitions
         self._want(assigned)
         self._settle()
-        metrics.CAMERAS.labels("sample").set(len(self._succession.turns))
+        metrics.CAMERAS.labels("sample").set(len(self._succession.tasks))
         metrics.assigned_partitions("sample", self._topics.site.name, assigned)
         metrics.in_flight("sample", self._sender.in_flight_bytes)
 
     def _want(self, partitions: Container[int]) -> None:
         site = self._sites.revisions.at(time.time())
         mine = {camera.id for camera in site.cameras if self._sites.partition(camera.id) in partitions}
-        self._succession.want(mine, site.cameras, site.time_zone)
+        self._succession.set_cameras(mine, site.cameras, site.time_zone)
 
     def _settle(self) -> None:
-        self._succession.settle()
-        for camera, turn in self._succession.turns.items():
-            if turn.first is None or turn.told:
+        self._succession.update()
+        for camera, turn in self._succession.tasks.items():
+            if turn.first_frame is None or turn.announced:
                 continue
             try:
-                self._holders.tell(camera, Ownership(self.node, self._process, *turn.first, time.time()))
+                self._holders.announce(camera, Ownership(self.node, self._process, *turn.first_frame, time.time()))
             except KafkaError as error:
                 metrics.log_throttled(log, "holder", "camera %s: nobody was told that it is here: %r", camera, error)
                 return
-            turn.told = True
-            log.info("camera %s is sampled here from slot %d on", camera, turn.first[1], extra={"camera": camera})
+            turn.announced = True
+            log.info("camera %s is sampled here from slot %d on", camera, turn.first_frame[1], extra={"camera": camera})
 
     def _hand_over(self) -> None:
         """Waits for the successors' first frames, unless there is nobody who could succeed."""
@@ -183,8 +183,8 @@ class SampleWorker:
         self._sender.send(jpeg.pack(frame), partition)
 
     def _succeeded(self, camera: str) -> bool:
-        holding = self._holders.of(camera)
-        turn = self._succession.turns.get(camera)
+        holding = self._holders.owner(camera)
+        turn = self._succession.tasks.get(camera)
         return holding is not None and holding.process != self._process and turn is None
 
 

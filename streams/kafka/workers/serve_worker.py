@@ -17,7 +17,6 @@ from streams.kafka.client.topics import Topics
 from streams.kafka.consumer.metrics import ConsumerMetrics
 from streams.kafka.consumer.offset_tracker import OffsetTracker
 from streams.kafka.consumer.retry import RetryPolicy
-from streams.kafka.evidence.frame_store import KafkaFrameStore
 from streams.stages import Serve, UnavailableError
 
 COMMIT_S = 1.0
@@ -43,7 +42,6 @@ class ServeWorker:
         serve: the stage.
         node: what this process is called; its name in the group.
         anew: whether to begin with all that the topic still has, such as for a store that is empty.
-        footage: from which the stage cuts evidence; it is told how late the cameras' records come.
     """
 
     def __init__(
@@ -54,14 +52,12 @@ class ServeWorker:
         *,
         node: str,
         anew: bool = False,
-        footage: KafkaFrameStore | None = None,
     ) -> None:
         self.node = node
         self._broker = broker
         self._topics = topics
         self._serve = serve
         self._anew = anew
-        self._footage = footage
         self._partition = TopicPartition(topics.events.name, 0)
         self._patience = RetryPolicy("serve", f"reading {topics.events.name}")
 
@@ -124,8 +120,6 @@ class ServeWorker:
                     return False
             else:
                 for camera, reached in told.items():
-                    if self._footage is not None:
-                        self._footage.advance(camera, reached)
                     self._serve.advance(camera, reached)
         return True
 

@@ -67,6 +67,7 @@ def open_worker(arguments: argparse.Namespace, stage: str, *, first: bool = True
     with SiteTopic(broker, topics) as sites:
         sites.read()
         if sites.empty and first:
+            sites.check_version()
             check_and_begin(sites, site, topics, arguments.site)
         if not sites.empty:
             sites.wait()

@@ -11,7 +11,6 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any, Generic, TypedDict, TypeVar
 
 from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
@@ -26,7 +25,6 @@ from streams.kafka.client.topics import Topic, Topics
 from streams.kafka.consumer.metrics import ConsumerMetrics
 from streams.kafka.consumer.retry import RetryPolicy
 from streams.kafka.state.checkpoints import Checkpoint, Checkpoints
-from streams.kafka.state.event_spool import EventSpool
 from streams.kafka.workers.partition_processor import PartitionProcessor
 from streams.kafka.workers.rebalance import (
     CHECKPOINT_S,
@@ -55,13 +53,11 @@ class WorkerSettings(TypedDict, total=False):
     Attributes:
         instance: whether the node's name outlives the process and is nobody else's: one that comes back before its
             session is over has its share still, and nobody else's moves.
-        folder: where events wait while the broker is away; ``var`` and the stage's name if absent.
         checkpoint_s: seconds between two checkpoints.
         session_s: how long it may be silent before its share goes to others; what fits ``instance`` if absent.
     """
 
     instance: bool
-    folder: Path
     checkpoint_s: float
     session_s: float | None
 
@@ -76,7 +72,7 @@ class StatefulWorker(ABC, Generic[J, F]):
         topics: the site's.
         judge_of: makes the stage for a site's revisions.
         site: knows them.
-        node: this process's name; its spool lies under it.
+        node: this process's name.
         named_s: the session of one whose name outlives it.
         settings: see ``WorkerSettings``.
 
@@ -107,7 +103,6 @@ class StatefulWorker(ABC, Generic[J, F]):
         named = settings.get("instance", False)
         self._instance = node if named else None
         self._session_s = settings.get("session_s") or (named_s if named else SESSION_S)
-        self._folder = settings.get("folder", Path("var") / stage)
         self._checkpoint_s = settings.get("checkpoint_s", CHECKPOINT_S)
         self._revisions = site.revisions
         self._judge = judge_of(self._revisions)
@@ -129,9 +124,8 @@ class StatefulWorker(ABC, Generic[J, F]):
             BrokerError: the broker refuses what this needs.
         """
         with ExitStack() as stack:
-            spool = stack.enter_context(EventSpool(self._folder, f"{self._topics.prefix}.{self._stage}.{self._node}"))
             clients = with_retry(
-                lambda: WorkerClients(self._stage, self._broker, self._topics, spool, self._consumer),
+                lambda: WorkerClients(self._stage, self._broker, self._topics, self._consumer),
                 self._patience,
                 stop,
             )
@@ -176,7 +170,7 @@ class StatefulWorker(ABC, Generic[J, F]):
             time.sleep(POLL_MS / 1000)  # the broker is away, and the records wait there
         else:
             self._take(clients, pulse)
-        clients.outbox.tend()
+        clients.outbox.poll()
         now = time.monotonic()
         if now - self._told_at >= TELL_S and clients.outbox.clear:
             self._tell(clients)
@@ -266,7 +260,7 @@ class StatefulWorker(ABC, Generic[J, F]):
                     end,
                     position,
                 )
-                states = {key: kept.anew() for key, kept in checkpoint.states.items()}
+                states = {key: kept.for_new_topic() for key, kept in checkpoint.states.items()}
                 checkpoint, position = checkpoint._replace(states=states), begin
             try:
                 clients.consumer.seek(one, max(position, begin))
@@ -288,7 +282,7 @@ class StatefulWorker(ABC, Generic[J, F]):
         How far it has come is told before: of a record that a state has, nobody else would ever tell it.
         """
         self._tell(clients)
-        if not clients.outbox.settle(TELL_S):
+        if not clients.outbox.flush(TELL_S):
             return
         offsets: dict[TopicPartition, Any] = {}
         for partition, fold in self._folds.items():
@@ -308,7 +302,7 @@ class StatefulWorker(ABC, Generic[J, F]):
 
     def _end(self, clients: WorkerClients) -> None:
         try:
-            if clients.outbox.settle(SETTLE_S):
+            if clients.outbox.flush(SETTLE_S):
                 self._checkpoint(clients)
         except KafkaError as error:
             self._log.warning("ended without a last checkpoint, the next one judges some records again: %s", error)

@@ -30,7 +30,7 @@ class WatchWorker(StatefulWorker[Watch[S], CameraProcessor[S]], Generic[S]):
         topics: the site's.
         watch_of: makes the stage for a site's revisions.
         site: knows them.
-        node: this process's name; its spool lies under it.
+        node: this process's name.
         state_type: of the stage's states.
         settings: see ``streams.kafka.workers.stateful_worker.WorkerSettings``.
 

@@ -117,7 +117,6 @@ class KafkaRunner(Generic[S]):
                 fixed,
                 node="runner",
                 state_type=state_type,
-                folder=folder,
                 checkpoint_s=_CHECKPOINT_S,
             ),
             "serve": ServeWorker(self._broker, self._topics, self._serving, node="runner"),
@@ -131,7 +130,6 @@ class KafkaRunner(Generic[S]):
                 fixed,
                 node="runner",
                 state_type=correlate[1],
-                folder=folder,
                 checkpoint_s=_CHECKPOINT_S,
             )
 

@@ -51,9 +51,7 @@ class Lanes(Shop):
     def loop(self, node: str, folder: Any, **settings: Any) -> WatchWorker[CameraState]:
         """A watch loop on these topics; this object is its site log."""
         usual: dict[str, Any] = {"watch_of": lambda revisions: WatchStage(revisions, run="live"), "checkpoint_s": 0.3}
-        return WatchWorker(
-            self.broker, self.topics, site=self, node=node, state_type=CameraState, folder=folder, **usual | settings
-        )
+        return WatchWorker(self.broker, self.topics, site=self, node=node, state_type=CameraState, **usual | settings)
 
     def put(self, records: Iterable[Detections]) -> None:
         """Sends detections to their cameras' partitions."""

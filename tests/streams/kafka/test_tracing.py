@@ -57,9 +57,7 @@ def test_one_trace_from_the_frame_to_the_store(
         sender = FrameProducer(shop.broker, shop.topics)
         stack.callback(sender.close)
         stack.enter_context(running(KafkaDetectWorker(shop.broker, shop.topics, GatedDetector(), node="d")))
-        watching = WatchWorker(
-            shop.broker, shop.topics, lambda _: CountingWatch(), site, node="w", state_type=int, folder=tmp_path
-        )
+        watching = WatchWorker(shop.broker, shop.topics, lambda _: CountingWatch(), site, node="w", state_type=int)
         stack.enter_context(running(watching))
         stack.enter_context(running(ServeWorker(shop.broker, shop.topics, serve, node="s")))
         sender.send(picture("a", int(time.time() * 1000)), 0)

@@ -1,4 +1,4 @@
-"""The loops of detect and serve while their broker is away, and a worker that is killed."""
+"""Detect and serve workers without a broker, and a worker that is killed."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def own() -> Iterator[BrokerProcess]:
         yield process
 
 
-def test_a_broker_that_was_away_is_worked_with_again_and_nothing_is_lost(own: BrokerProcess) -> None:
+def test_workers_continue_after_a_broker_failure_and_nothing_is_lost(own: BrokerProcess) -> None:
     shop = Shop(own.address, cameras=("a",), partitions=1)
     storing = Storing()
     footage = KafkaFrameStore(shop.broker, shop.topics, lambda camera: 0)
     detect = KafkaDetectWorker(shop.broker, shop.topics, Seeing(), node="one", most_age_s=None)
-    serve = ServeWorker(shop.broker, shop.topics, storing, node="one", footage=footage)
+    serve = ServeWorker(shop.broker, shop.topics, storing, node="one")
     with running(detect), running(serve):
         for number in range(10):
             shop.frame(picture("a", number * 100))
@@ -43,7 +43,7 @@ def test_a_broker_that_was_away_is_worked_with_again_and_nothing_is_lost(own: Br
         shop.detections(10)
         until(lambda: len(storing.events) == 10, "the first events")
         own.kill()
-        for number in range(10, 20):  # wait in the client until the broker is back
+        for number in range(10, 20):  # these wait in the client until the broker is back
             shop.frame(picture("a", number * 100))
             shop.send(shop.topics.events.name, 0, codec.encode_event(event(number)))
         held = footage.hold("a", 0.0, 2.0)
@@ -76,7 +76,7 @@ KafkaDetectWorker(Broker(site, "w"), Topics(site), seeing, node=sys.argv[2], mos
 """
 
 
-def test_a_worker_that_is_killed_is_taken_over_from_and_no_frame_is_left_out(broker: str, tmp_path: Path) -> None:
+def test_a_killed_workers_partitions_are_taken_over_without_a_missing_frame(broker: str, tmp_path: Path) -> None:
     shop = Shop(broker, cameras=("a", "b"), partitions=2)
     file = tmp_path / "site.json"
     file.write_text(shop.site.model_dump_json(), encoding="utf-8")

@@ -6,8 +6,8 @@ from streams.kafka.consumer.offset_tracker import OffsetTracker
 from tests.streams.kafka.kafka_site import Shop, until
 
 
-def test_a_join_that_was_forgotten_is_seen_through(broker: str) -> None:
-    """What the client library does when its metadata lacked the topic for a moment."""
+def test_a_forgotten_join_is_completed(broker: str) -> None:
+    """The client library forgets the join when its metadata lacks the topic for a moment."""
     shop = Shop(broker, cameras=("a",), partitions=1)
     member = shop.broker.member(shop.topics.group("detect"))
     shares = OffsetTracker(member)

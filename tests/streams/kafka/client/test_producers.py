@@ -1,4 +1,4 @@
-"""What sends: bounded, newest first where it must choose, in order, and nothing is lost without being counted."""
+"""Producers: bounded memory, the newest frame first, in order, and each lost record is counted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lanewatch import metrics
 from lanewatch.records import EncodedFrame, Frame, Gap
 from streams.kafka import codec
 from streams.kafka.client.errors import BrokerAwayError, BrokerError
-from streams.kafka.client.producers import MOST_TICKS, RECORD_BYTES, FrameProducer, ReliableProducer
+from streams.kafka.client.producers import MAX_WAITING_TICKS, RECORD_BYTES, FrameProducer, ReliableProducer
 from streams.kafka.client.topics import MAX_FRAME_BYTES
 from streams.kafka.codec import Message
 from tests.streams.kafka.kafka_site import Shop
@@ -26,12 +26,12 @@ from tests.streams.kafka.site_factory import until
 TopicsOfNone = cast(Any, type("Topics", (), {"frames": type("Topic", (), {"name": "frames"})}))
 PICTURE = 10_000
 HEAD = 400
-"""More than the headers of a frame."""
+"""Bytes; more than the headers of a frame."""
 EACH = PICTURE + RECORD_BYTES
 
 
 class StuckBroker:
-    """Takes records, and acknowledges or refuses them only when it is told to."""
+    """Takes records; the test acknowledges or refuses them."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, int, Future]] = []
@@ -47,7 +47,7 @@ class StuckBroker:
         if self.away:
             raise KafkaTimeoutError("no metadata")
         future = Future()
-        slot = codec.decode_frame(cast(Any, _came(value, key, headers))).slot
+        slot = codec.decode_frame(cast(Any, _as_record(value, key, headers))).slot
         self.sent.append((key.decode(), slot, future))
         return future
 
@@ -55,64 +55,64 @@ class StuckBroker:
         pass
 
     def acknowledge(self, count: int = 1) -> None:
-        """The oldest of those that are not yet."""
-        for _, _, future in [one for one in self.sent if not one[2].is_done][:count]:
+        """Acknowledges the oldest pending records."""
+        for _, _, future in [record for record in self.sent if not record[2].is_done][:count]:
             future.success(None)
 
     @property
-    def told(self) -> list[tuple[str, int]]:
+    def slots(self) -> list[tuple[str, int]]:
         """Camera and slot of all that was sent, in order."""
         return [(camera, slot) for camera, slot, _ in self.sent]
 
 
-def test_at_the_bound_each_camera_keeps_its_newest() -> None:
+def test_at_the_bound_each_cameras_newest_frame_waits() -> None:
     broker, sender = stuck(2 * EACH + 1000)
     before = dropped("newest-a", "behind"), dropped("newest-b", "behind")
     for slot in range(6):
         assert sender.send(frame("newest-a", slot), 0)
         assert sender.send(frame("newest-b", slot), 1)
-    assert broker.told == [("newest-a", 0), ("newest-b", 0)]
+    assert broker.slots == [("newest-a", 0), ("newest-b", 0)]
     assert (dropped("newest-a", "behind"), dropped("newest-b", "behind")) == (before[0] + 4, before[1] + 4)
     broker.acknowledge(2)
-    assert broker.told[2:] == [("newest-a", 5), ("newest-b", 5)]
+    assert broker.slots[2:] == [("newest-a", 5), ("newest-b", 5)]
     assert sender.in_flight_bytes <= 2 * EACH + 1000
 
 
-def test_ticks_pass_a_full_bound_unless_their_camera_waits() -> None:
+def test_ticks_have_room_beyond_the_bound_unless_their_camera_waits() -> None:
     broker, sender = stuck(EACH * 4)
     for slot in range(5):
         sender.send(frame("full", slot), 0)
     sender.send(frame("other", 7, gap="idle"), 1)
-    assert broker.told[-1] == ("other", 7)  # before the picture that waits
+    assert broker.slots[-1] == ("other", 7)  # before the picture that waits
     sender.send(frame("full", 5, gap="ended"), 0)
-    assert broker.told[-1] == ("other", 7)  # a camera's records keep their order
+    assert broker.slots[-1] == ("other", 7)  # a camera's records keep their order
     broker.acknowledge(5)
-    assert broker.told[-2:] == [("full", 4), ("full", 5)]
+    assert broker.slots[-2:] == [("full", 4), ("full", 5)]
 
 
-def test_the_ticks_that_wait_are_bounded_and_an_end_is_kept() -> None:
+def test_waiting_ticks_are_bounded_and_the_end_of_stream_stays() -> None:
     broker, sender = stuck(EACH)
     sender.send(frame("many", 0), 0)
     sender.send(frame("many", 1), 0)
     sender.send(frame("many", 2, gap="ended"), 0)
-    for slot in range(3, 3 + 2 * MOST_TICKS):
+    for slot in range(3, 3 + 2 * MAX_WAITING_TICKS):
         sender.send(frame("many", slot, gap="lost"), 0)
-    assert sender.waiting <= MOST_TICKS + 1
+    assert sender.waiting <= MAX_WAITING_TICKS + 1
     while not all(future.is_done for _, _, future in broker.sent):
         broker.acknowledge(len(broker.sent))
-    slots = [slot for _, slot in broker.told]
+    slots = [slot for _, slot in broker.slots]
     assert 2 in slots
-    assert slots[-1] == 2 + 2 * MOST_TICKS
+    assert slots[-1] == 2 + 2 * MAX_WAITING_TICKS
     assert all(a < b for a, b in pairwise(slots))
 
 
-def test_a_large_picture_goes_alone_rather_than_never() -> None:
+def test_a_frame_above_the_bound_is_sent_alone() -> None:
     broker, sender = stuck(EACH // 2)
     sender.send(frame("large", 1), 0)
-    assert broker.told == [("large", 1)]
+    assert broker.slots == [("large", 1)]
 
 
-def test_what_is_larger_than_the_limit_is_counted_and_harms_no_other() -> None:
+def test_a_frame_above_the_limit_is_counted_and_affects_no_other() -> None:
     broker, sender = stuck(1 << 30)
     before = dropped("huge", "too_large")
     assert not sender.send(frame("huge", 1, size=MAX_FRAME_BYTES + HEAD), 0)
@@ -122,17 +122,17 @@ def test_what_is_larger_than_the_limit_is_counted_and_harms_no_other() -> None:
     assert sender.in_flight_bytes == 0
 
 
-def test_what_is_not_delivered_in_time_is_counted_and_makes_room() -> None:
+def test_an_undelivered_frame_is_counted_and_frees_its_room() -> None:
     broker, sender = stuck(EACH + 100)
     before = dropped("late", "undelivered")
     sender.send(frame("late", 1), 0)
     sender.send(frame("late", 2), 0)
     broker.sent[0][2].failure(KafkaTimeoutError("120 s"))
     assert dropped("late", "undelivered") == before + 1
-    assert broker.told == [("late", 1), ("late", 2)]
+    assert broker.slots == [("late", 1), ("late", 2)]
 
 
-def test_only_what_the_broker_has_is_told() -> None:
+def test_only_acknowledged_frames_are_reported() -> None:
     told: list[tuple[str, int, int]] = []
     broker = StuckBroker()
     sender = FrameProducer(cast(Any, broker), TopicsOfNone, acknowledged=lambda *one: told.append(one))
@@ -144,21 +144,21 @@ def test_only_what_the_broker_has_is_told() -> None:
     assert told == [("told", 3, 2)]
 
 
-def test_a_broker_that_does_not_answer_is_asked_again_and_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sending_is_retried_without_metadata_and_does_not_block(monkeypatch: pytest.MonkeyPatch) -> None:
     broker, sender = stuck(1 << 30)
     broker.away = True
     clock = [1000.0]
     monkeypatch.setattr("streams.kafka.client.producers.time.monotonic", lambda: clock[0])
     for slot in range(3):
         assert sender.send(frame("asks", slot), 0)
-    assert broker.told == []
+    assert broker.slots == []
     broker.away = False
     clock[0] += 2.0
     sender.send(frame("asks", 3, gap="idle"), 0)
-    assert broker.told == [("asks", 2), ("asks", 3)]
+    assert broker.slots == [("asks", 2), ("asks", 3)]
 
 
-def test_what_waits_at_the_end_is_counted() -> None:
+def test_frames_that_wait_at_the_end_are_counted() -> None:
     _, sender = stuck(EACH)
     before = dropped("ends", "undelivered")
     sender.send(frame("ends", 1), 0)
@@ -231,7 +231,7 @@ def own() -> Iterator[BrokerProcess]:
         yield process
 
 
-def test_a_broker_that_comes_back_has_all_that_was_sent_meanwhile(own: BrokerProcess) -> None:
+def test_after_a_restart_the_broker_gets_everything_sent_meanwhile(own: BrokerProcess) -> None:
     shop = Shop(own.address, ("a", "b"), partitions=2)
     frames = FrameProducer(shop.broker, shop.topics)
     rest = ReliableProducer(shop.broker)
@@ -269,7 +269,7 @@ def test_a_broker_that_comes_back_has_all_that_was_sent_meanwhile(own: BrokerPro
     assert longest < 0.5
 
 
-def test_an_end_while_the_broker_is_away_is_quick_and_its_records_fail(own: BrokerProcess) -> None:
+def test_closing_without_a_broker_is_quick_and_fails_the_records(own: BrokerProcess) -> None:
     shop = Shop(own.address)
     frames, rest = FrameProducer(shop.broker, shop.topics), ReliableProducer(shop.broker)
     rest.send(shop.topics.events.name, 0, Message(b"k", b"0", []))
@@ -286,14 +286,14 @@ def test_an_end_while_the_broker_is_away_is_quick_and_its_records_fail(own: Brok
     until(lambda: lost.failed() and dropped("a", "undelivered") == before + 1)
 
 
-def stuck(most_bytes: int) -> tuple[StuckBroker, FrameProducer]:
-    """A sender to a broker that acknowledges nothing by itself."""
+def stuck(max_bytes: int) -> tuple[StuckBroker, FrameProducer]:
+    """A producer whose broker acknowledges nothing by itself."""
     broker = StuckBroker()
-    return broker, FrameProducer(cast(Any, broker), TopicsOfNone, most_bytes=most_bytes)
+    return broker, FrameProducer(cast(Any, broker), TopicsOfNone, max_bytes=max_bytes)
 
 
 def frame(camera: str, slot: int, *, gap: Gap | None = None, size: int = PICTURE) -> Frame:
-    """A picture of so many bytes, or a tick."""
+    """A frame of this size, or a tick."""
     return Frame(
         camera=camera,
         epoch=3,
@@ -308,9 +308,9 @@ def frame(camera: str, slot: int, *, gap: Gap | None = None, size: int = PICTURE
 
 
 def dropped(camera: str, reason: str) -> float:
-    """So many were, until now."""
+    """The counter's present value."""
     return float(metrics.DROPPED.labels("sample", camera, reason)._value.get())
 
 
-def _came(value: bytes, key: bytes, headers: Any) -> Any:
+def _as_record(value: bytes, key: bytes, headers: Any) -> Any:
     return type("Record", (), {"value": value, "key": key, "headers": headers})

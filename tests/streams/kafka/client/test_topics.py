@@ -1,4 +1,4 @@
-"""Topics are made as the site file asks; those that are there and must be others are told, with the mend."""
+"""Topics are created as the site file specifies; wrong ones are reported with the fix."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ def prefix() -> str:
     return f"t-{uuid.uuid4().hex[:10]}"
 
 
-def made(told: Site) -> Topics:
-    topics = Topics(told)
-    ensure_topics(Broker(told, "test", {}), topics)
+def ensured(site: Site) -> Topics:
+    topics = Topics(site)
+    ensure_topics(Broker(site, "test", {}), topics)
     return topics
 
 
 def until(wanted: Callable[[], bool]) -> None:
-    """The broker takes a change and has it a moment later."""
-    end = time.monotonic() + 20
+    """Waits: the broker applies a change a moment later."""
+    deadline = time.monotonic() + 20
     while not wanted():
-        assert time.monotonic() < end
+        assert time.monotonic() < deadline
 
 
 def alter(address: str, topic: str, **changed: str) -> None:
@@ -63,8 +63,8 @@ def config(address: str, topic: str) -> dict[str, str]:
     return {key: value["value"] for key, value in found["topic"][topic].items()}
 
 
-def test_they_are_made_as_the_site_file_asks(broker: str, prefix: str) -> None:
-    topics = made(site(broker, prefix, frames={"minutes": 10, "gigabytes": 0.3}))
+def test_topics_are_created_as_the_site_file_specifies(broker: str, prefix: str) -> None:
+    topics = ensured(site(broker, prefix, frames={"minutes": 10, "gigabytes": 0.3}))
     with KafkaAdminClient(bootstrap_servers=broker) as admin:
         found = {one["name"]: one for one in admin.describe_topics([topic.name for topic in topics.all])}
     partitions = {name.removeprefix(f"{prefix}."): len(one["partitions"]) for name, one in found.items()}
@@ -77,42 +77,42 @@ def test_they_are_made_as_the_site_file_asks(broker: str, prefix: str) -> None:
     assert config(broker, f"{prefix}.site")["cleanup.policy"] == "compact"
 
 
-def test_several_stages_may_start_at_once(broker: str, prefix: str) -> None:
-    told = site(broker, prefix)
+def test_several_processes_may_create_the_topics_at_once(broker: str, prefix: str) -> None:
+    present = site(broker, prefix)
     with ThreadPoolExecutor(6) as pool:
-        for one in [pool.submit(made, told) for _ in range(6)]:
-            one.result(30)
+        for future in [pool.submit(ensured, present) for _ in range(6)]:
+            future.result(30)
     with KafkaAdminClient(bootstrap_servers=broker) as admin:
         found = {one["name"]: len(one["partitions"]) for one in admin.describe_topics()}
-    asked = {topic.name: topic.partitions for topic in Topics(told).all}
+    asked = {topic.name: topic.partitions for topic in Topics(present).all}
     assert {name: count for name, count in found.items() if name.startswith(f"{prefix}.")} == asked
 
 
 @pytest.mark.parametrize("asked", [5, 2])
-def test_other_partitions_than_stated(broker: str, prefix: str, asked: int) -> None:
-    made(site(broker, prefix))
+def test_another_number_of_partitions_is_reported(broker: str, prefix: str, asked: int) -> None:
+    ensured(site(broker, prefix))
     with pytest.raises(
         BrokerError, match=rf"topic {prefix}\.frames at {broker} has 3.*`kafka\.partitions: 3`"
     ) as caught:
-        made(site(broker, prefix, partitions=asked))
-    assert f"asks for {asked}" in str(caught.value)
+        ensured(site(broker, prefix, partitions=asked))
+    assert f"the site file has {asked}" in str(caught.value)
     assert ("--delete" in str(caught.value)) == (asked > 3), "what is deleted is gone: only where nothing else helps"
 
 
-def test_an_order_needs_one_partition(broker: str, prefix: str) -> None:
+def test_a_topic_with_one_order_needs_one_partition(broker: str, prefix: str) -> None:
     with KafkaAdminClient(bootstrap_servers=broker) as admin:
         admin.create_topics({f"{prefix}.events": {"num_partitions": 3, "replication_factor": 1}})
     with pytest.raises(
         BrokerError, match=rf"topic {prefix}\.events .* has 3 partitions, and it must have one"
     ) as caught:
-        made(site(broker, prefix))
+        ensured(site(broker, prefix))
     assert "kafka.partitions" not in str(caught.value), "no number there would help"
 
 
-def test_the_largest_frame_is_taken_however_little_is_kept(broker: str, prefix: str) -> None:
-    told = site(broker, prefix, frames={"minutes": 1, "gigabytes": 0.01})
-    topics = made(told)
-    sender = ReliableProducer(Broker(told, "test", {}))
+def test_the_largest_frame_is_accepted_with_the_smallest_retention(broker: str, prefix: str) -> None:
+    present = site(broker, prefix, frames={"minutes": 1, "gigabytes": 0.01})
+    topics = ensured(present)
+    sender = ReliableProducer(Broker(present, "test", {}))
     try:
         sent = sender.send(topics.frames.name, 0, Message(b"a", random.randbytes(MAX_FRAME_BYTES), []))
         sender.flush(20)
@@ -130,41 +130,41 @@ def test_the_largest_frame_is_taken_however_little_is_kept(broker: str, prefix: 
         ("detections", "cleanup_policy", "compact"),
     ],
 )
-def test_a_setting_that_loses_records(broker: str, prefix: str, topic: str, key: str, value: str) -> None:
-    made(site(broker, prefix))
+def test_a_setting_that_loses_records_is_reported(broker: str, prefix: str, topic: str, key: str, value: str) -> None:
+    ensured(site(broker, prefix))
     alter(broker, f"{prefix}.{topic}", **{key: value})
     setting = key.replace("_", ".")
     with pytest.raises(BrokerError, match=rf"{prefix}\.{topic} .*{setting}={value}, and it must be") as caught:
-        made(site(broker, prefix))
+        ensured(site(broker, prefix))
     assert f"--entity-name {prefix}.{topic} --add-config {setting}=" in str(caught.value)
 
 
-def test_another_retention_is_told_and_altered_on_demand(
+def test_another_retention_is_logged_and_changed_on_request(
     broker: str, prefix: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    made(site(broker, prefix))
-    told = site(broker, prefix, frames=TopicRetention(minutes=2, gigabytes=0.3))
+    ensured(site(broker, prefix))
+    present = site(broker, prefix, frames=TopicRetention(minutes=2, gigabytes=0.3))
     with caplog.at_level(logging.WARNING, "lanewatch.kafka"):
-        made(told)
+        ensured(present)
     assert f"topic {prefix}.frames has retention.ms=600000" in caplog.text
-    assert "the site file asks for retention.ms=120000" in caplog.text
-    ensure_topics(Broker(told, "test", {}), Topics(told), alter=True)
+    assert "the site file has retention.ms=120000" in caplog.text
+    ensure_topics(Broker(present, "test", {}), Topics(present), alter=True)
     until(lambda: config(broker, f"{prefix}.frames")["segment.bytes"] == "25000000")
     assert config(broker, f"{prefix}.frames")["retention.ms"] == "120000"
     caplog.clear()
-    made(told)
+    ensured(present)
     assert caplog.text == ""
 
 
-def test_a_broker_without_access_rules_lets_every_stage_begin(broker: str, prefix: str) -> None:
-    told = site(broker, prefix)
+def test_every_stage_starts_without_access_rules(broker: str, prefix: str) -> None:
+    present = site(broker, prefix)
     for command in ("sample", "detect", "watch", "correlate", "serve", "keep", "status", "publish", "drain"):
-        acls.check_stage(Broker(told, "test", {}), Topics(told), acls.stage_of_command(command))
+        acls.check_stage(Broker(present, "test", {}), Topics(present), acls.stage_of_command(command))
     assert acls.stage_of_command("publish") == acls.stage_of_command("drain") == "admin"
 
 
-def test_more_copies_than_brokers(broker: str, prefix: str) -> None:
+def test_more_replicas_than_brokers_are_reported(broker: str, prefix: str) -> None:
     with pytest.raises(
-        BrokerError, match=r"can't be created: there are fewer brokers than `kafka\.replication`.*kafka-t"
+        BrokerError, match=r"cannot be created: there are fewer brokers than `kafka\.replication`.*kafka-t"
     ):
-        made(site(broker, prefix, replication=3))
+        ensured(site(broker, prefix, replication=3))

@@ -1,4 +1,4 @@
-"""`lanewatch status` on a real broker: what it says is what was put there."""
+"""`lanewatch status` with a real broker."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def shop(broker: str) -> Iterator[Shop]:
 
 
 NAMES = {"correlate": ("correlate-1", "correlate-1")}
-"""What `make city` calls a process, which is its name in the group too."""
+"""As `make cluster` names a process."""
 
 
 @contextmanager
 def members(shop: Shop, stages: Sequence[str] = STAGES) -> Iterator[dict[str, KafkaConsumer]]:
-    """A process of each stage that is a member of its group and does nothing else."""
+    """Members of each stage's group that do nothing else."""
     with ExitStack() as stack:
         found = {}
         shares = {stage: consumer_groups.input_topic(stage, shop.topics).partitions for stage in stages}
@@ -46,10 +46,10 @@ def members(shop: Shop, stages: Sequence[str] = STAGES) -> Iterator[dict[str, Ka
                 shop.topics.group(stage), instance=instance
             )
             stack.callback(one.close)
-            one.partitions_for_topic(topic.name)  # a leader that knows nothing of a topic yet assigns nothing
+            one.partitions_for_topic(topic.name)  # a leader without the topic's metadata assigns nothing
             one.subscribe([topic.name])
             found[stage] = one
-        until(lambda: all(shared(found[stage], shares[stage]) for stage in stages), "everybody has partitions")
+        until(lambda: all(shared(found[stage], shares[stage]) for stage in stages), "all members have partitions")
         for one in found.values():
             one.commit()
         yield found
@@ -60,29 +60,29 @@ def shared(member: KafkaConsumer, share: int) -> bool:
     return len(member.assignment()) == share
 
 
-def tell(shop: Shop, reached: dict[str, Watermark], position: int = 0) -> None:
+def send_watermarks(shop: Shop, reached: dict[str, Watermark], position: int = 0) -> None:
     shop.send(shop.topics.events.name, 0, codec.encode_watermark("node1/0", position, reached))
     shop.flush()
 
 
-def look(shop: Shop) -> ClusterStatus:
-    return status.read_status(shop.broker, shop.topics, shop.site.id, shop.seats, again_s=0.1)
+def read(shop: Shop) -> ClusterStatus:
+    return status.read_status(shop.broker, shop.topics, shop.site.id, shop.seats, interval_s=0.1)
 
 
-def wrong(found: ClusterStatus) -> set[tuple[str, str]]:
+def problems(found: ClusterStatus) -> set[tuple[str, str]]:
     return {(problem.code, problem.subject) for problem in found.problems}
 
 
-def test_a_city_that_is_well_and_then_is_not(shop: Shop) -> None:
+def test_a_healthy_site_and_then_problems(shop: Shop) -> None:
     now = time.time()
     with members(shop) as there:
         for camera in shop.seats:
             shop.frame(picture(camera, int(now * 1000)))
-        tell(shop, {camera: Watermark(now - 1, now - 1, None, 2) for camera in shop.seats})
+        send_watermarks(shop, {camera: Watermark(now - 1, now - 1, None, 2) for camera in shop.seats})
         time.sleep(0.02)  # two marks of one millisecond would tell no rate
-        tell(shop, {camera: Watermark(now, now, None, 2) for camera in shop.seats})
-        found = look(shop)
-        assert wrong(found) == set()
+        send_watermarks(shop, {camera: Watermark(now, now, None, 2) for camera in shop.seats})
+        found = read(shop)
+        assert problems(found) == set()
         by_name = {stage.stage: stage for stage in found.stages}
         assert set(by_name) == set(STAGES)
         assert [(one.node, one.partitions) for one in by_name["detect"].members] == [("node1", (0, 1, 2))]
@@ -95,53 +95,53 @@ def test_a_city_that_is_well_and_then_is_not(shop: Shop) -> None:
         assert "All is well." in status_table.table(found, shop.site, "en")
 
         there["watch"].close()
-        tell(shop, {"a": Watermark(now + 1, now + 1, "lost")})
-        found = look(shop)
-        assert wrong(found) == {("no_members", "watch"), ("gap", "lost")}
+        send_watermarks(shop, {"a": Watermark(now + 1, now + 1, "lost")})
+        found = read(shop)
+        assert problems(found) == {("no_members", "watch"), ("gap", "lost")}
         text = status_table.table(found, shop.site, "en")
-        assert "watch: nobody is at work: start `lanewatch watch SITE`" in text
+        assert "watch: no process runs: start `lanewatch watch SITE`" in text
         assert "1 cameras out of reach: a" in text
         assert "연결 끊김" in status_table.table(found, shop.site, "ko")
 
 
-def test_nobody_is_there(shop: Shop) -> None:
-    found = look(shop)
-    assert wrong(found) == {*(("no_members", stage) for stage in STAGES), ("unsampled", "")}
+def test_no_process_runs(shop: Shop) -> None:
+    found = read(shop)
+    assert problems(found) == {*(("no_members", stage) for stage in STAGES), ("unsampled", "")}
     assert found.problems[-1].names == ("a", "b", "c")
     assert [one.captured_at for one in found.cameras] == [None] * 3
 
 
-def test_a_samplers_clock_and_a_camera_that_fell_silent(shop: Shop) -> None:
+def test_a_wrong_sampler_clock_and_a_silent_camera(shop: Shop) -> None:
     now = time.time()
     with members(shop):
         ahead = picture("b", int(now * 1000))
         shop.frame(msgspec.structs.replace(ahead, received_at=now + 7200))
-        tell(shop, {"a": Watermark(now, now), "b": Watermark(now, now), "c": Watermark(now - 60, now - 60)})
-        found = look(shop)
-    assert wrong(found) == {("clock", "node1"), ("silent", "")}
+        send_watermarks(shop, {"a": Watermark(now, now), "b": Watermark(now, now), "c": Watermark(now - 60, now - 60)})
+        found = read(shop)
+    assert problems(found) == {("clock", "node1"), ("silent", "")}
     assert next(one.amount for one in found.problems if one.code == "clock") == pytest.approx(7200, abs=5)
     assert next(one.names for one in found.problems if one.code == "silent") == ("c",)
 
 
-def test_what_waits_is_told_in_records_and_seconds(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lag_is_measured_in_records_and_seconds(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     now = time.time()
     monkeypatch.setattr(status, "LAG_S", dict.fromkeys(status.LAG_S, 0.0))
     with members(shop):
         for slot in range(4):
             shop.frame(picture("a", slot))
-        tell(shop, {camera: Watermark(now, now) for camera in shop.seats})
-        found = look(shop)
+        send_watermarks(shop, {camera: Watermark(now, now) for camera in shop.seats})
+        found = read(shop)
     detect = next(one for one in found.stages if one.stage == "detect")
     assert detect.lag == 4
     assert detect.lag_s is not None
     assert 0.05 < detect.lag_s < 30
-    assert ("behind", "detect") in wrong(found)
+    assert ("behind", "detect") in problems(found)
 
 
 def test_without_topics(shop: Shop) -> None:
     other = shop.site.model_copy(update={"kafka": shop.site.kafka.model_copy(update={"prefix": "nobody"})})
-    found = status.read_status(shop.broker, Topics(other), "test", None, again_s=0)
-    assert wrong(found) == {("no_topics", "")}
+    found = status.read_status(shop.broker, Topics(other), "test", None, interval_s=0)
+    assert problems(found) == {("no_topics", "")}
     assert "nobody.frames" in status_table.table(found, shop.site, "en")
 
 

@@ -17,28 +17,28 @@ OTHER_URL = {"url": "rtsp://127.0.0.1/2"}
 
 
 class Samplers:
-    """A node's turns at cameras that give frames for ever, but for those of ``silent`` URLs, which never give one."""
+    """A node whose cameras give frames for ever; those with ``silent`` URLs never give one."""
 
     def __init__(self) -> None:
         self.frames: list[Frame] = []
         self.sources: list[EndlessCamera] = []
-        self.turns: list[CameraTask] = []
+        self.tasks: list[CameraTask] = []
         self.silent: set[str] = set()
-        self.succession = Handover(self._begin, lambda _: False, overlap_s=math.inf)
+        self.handover = Handover(self._begin, lambda _: False, overlap_s=math.inf)
 
-    def want(self, of: Site, mine: set[str] | None = None) -> None:
-        present = {camera.id for camera in of.cameras}
-        self.succession.want(present if mine is None else mine, of.cameras, of.time_zone)
+    def want(self, present: Site, owned: set[str] | None = None) -> None:
+        cameras = {camera.id for camera in present.cameras}
+        self.handover.set_cameras(cameras if owned is None else owned, present.cameras, present.time_zone)
 
     def more(self, count: int = 3) -> None:
-        """Waits for so many more frames."""
-        have = len(self.frames)
-        until(lambda: len(self.frames) >= have + count)
+        """Waits for this many more frames."""
+        before = len(self.frames)
+        until(lambda: len(self.frames) >= before + count)
 
     def _begin(self, camera: Camera, time_zone: str) -> CameraTask:
-        turn = CameraTask(camera, time_zone, self.frames.append, make=self._make)  # type: ignore[arg-type]
-        self.turns.append(turn)
-        return turn
+        task = CameraTask(camera, time_zone, self.frames.append, make=self._make)  # type: ignore[arg-type]
+        self.tasks.append(task)
+        return task
 
     def _make(self, camera: Camera, time_zone: str) -> EndlessCamera:
         source = Silent(camera.id) if camera.url in self.silent or camera.masks else EndlessCamera(camera.id)
@@ -47,7 +47,7 @@ class Samplers:
 
 
 class Silent(EndlessCamera):
-    """Connects, and shows nothing."""
+    """Connects, and gives no frame."""
 
     def __iter__(self) -> Iterator[Frame]:
         self._closed.wait()
@@ -56,76 +56,76 @@ class Silent(EndlessCamera):
 
 @pytest.fixture
 def samplers() -> Iterator[Samplers]:
-    one = Samplers()
-    yield one
-    one.succession.close()
+    samplers = Samplers()
+    yield samplers
+    samplers.handover.close()
 
 
-def changed(of: Site, **fields: object) -> Site:
-    return of.model_copy(update={"cameras": (of.cameras[0].model_copy(update=fields),)})
+def changed(present: Site, **fields: object) -> Site:
+    return present.model_copy(update={"cameras": (present.cameras[0].model_copy(update=fields),)})
 
 
 @pytest.fixture
-def of() -> Site:
+def present() -> Site:
     return site({"gate": "rtsp://127.0.0.1/1"}, "127.0.0.1:9092")
 
 
-def test_an_old_source_goes_on_until_the_new_one_shows_something(samplers: Samplers, of: Site) -> None:
+def test_the_old_source_continues_until_the_new_ones_first_frame(samplers: Samplers, present: Site) -> None:
     samplers.silent.add(OTHER_URL["url"])
-    samplers.want(of)
+    samplers.want(present)
     samplers.more()
-    samplers.want(changed(of, **OTHER_URL))
-    samplers.succession.settle()
+    samplers.want(changed(present, **OTHER_URL))
+    samplers.handover.update()
     samplers.more()
-    assert not samplers.turns[0].over
+    assert not samplers.tasks[0].ended
 
 
 @pytest.mark.parametrize("before", [(), (MASK,)], ids=["added", "changed"])
-def test_a_source_whose_masks_are_no_longer_the_site_s_ends_at_once(
-    samplers: Samplers, of: Site, before: tuple[object, ...]
+def test_a_source_with_outdated_masks_stops_at_once(
+    samplers: Samplers, present: Site, before: tuple[object, ...]
 ) -> None:
-    samplers.want(changed(of, masks=before))
+    samplers.want(changed(present, masks=before))
     until(lambda: samplers.sources)
-    samplers.want(changed(of, masks=(MASK, MASK)))
-    samplers.turns[0].join(5)
-    assert samplers.turns[0].over  # though the masked one has shown nothing yet
-    assert list(samplers.succession.turns.values()) == [samplers.turns[1]]
+    samplers.want(changed(present, masks=(MASK, MASK)))
+    samplers.tasks[0].join(5)
+    assert samplers.tasks[0].ended  # before the masked source's first frame
+    assert list(samplers.handover.tasks.values()) == [samplers.tasks[1]]
 
 
-def test_what_waits_for_its_successor_ends_at_once_too_where_masks_are_added(samplers: Samplers, of: Site) -> None:
+def test_a_leaving_camera_stops_at_once_when_masks_are_added(samplers: Samplers, present: Site) -> None:
     samplers.silent.add(OTHER_URL["url"])
-    samplers.want(of)
+    samplers.want(present)
     samplers.more()
-    samplers.want(changed(of, **OTHER_URL))  # the first goes on, since the second is silent
-    samplers.want(changed(of, **OTHER_URL), mine=set())
+    samplers.want(changed(present, **OTHER_URL))  # the first continues, because the second is silent
+    samplers.want(changed(present, **OTHER_URL), owned=set())
     samplers.more()
-    assert samplers.succession.leaving == ["gate"]
-    samplers.want(changed(of, **OTHER_URL, masks=(MASK,)), mine=set())
-    for turn in samplers.turns:
-        turn.join(5)
-        assert turn.over
-    assert samplers.succession.leaving == []
+    assert samplers.handover.leaving == ["gate"]
+    samplers.want(changed(present, **OTHER_URL, masks=(MASK,)), owned=set())
+    for task in samplers.tasks:
+        task.join(5)
+        assert task.ended
+    assert samplers.handover.leaving == []
 
 
-@pytest.mark.parametrize("mine", [{"gate"}, set()], ids=["ours", "leaving"])
-def test_the_last_word_of_a_camera_that_the_site_has_no_more_is_that_it_has_ended(
-    samplers: Samplers, of: Site, mine: set[str]
+@pytest.mark.parametrize("owned", [{"gate"}, set()], ids=["ours", "leaving"])
+def test_the_last_record_of_a_removed_camera_has_the_gap_ended(
+    samplers: Samplers, present: Site, owned: set[str]
 ) -> None:
-    samplers.want(of)
+    samplers.want(present)
     samplers.more()
-    samplers.want(of, mine)
+    samplers.want(present, owned)
     samplers.more()
-    samplers.want(of.model_copy(update={"cameras": ()}))
-    samplers.turns[0].join(5)
+    samplers.want(present.model_copy(update={"cameras": ()}))
+    samplers.tasks[0].join(5)
     *_, before, last = samplers.frames
     assert [before.gap, last.gap] == [None, "ended"]
     assert (last.camera, last.epoch, last.slot, last.image) == ("gate", before.epoch, before.slot + 1, None)
 
 
-def test_a_camera_that_never_gave_a_frame_has_no_last_word(samplers: Samplers, of: Site) -> None:
-    samplers.silent.add(of.cameras[0].url)
-    samplers.want(of)
+def test_a_removed_camera_without_a_frame_sends_nothing(samplers: Samplers, present: Site) -> None:
+    samplers.silent.add(present.cameras[0].url)
+    samplers.want(present)
     until(lambda: samplers.sources)
-    samplers.want(of.model_copy(update={"cameras": ()}))
-    samplers.turns[0].join(5)
+    samplers.want(present.model_copy(update={"cameras": ()}))
+    samplers.tasks[0].join(5)
     assert samplers.frames == []

@@ -1,4 +1,4 @@
-"""Checkpoints on a real broker: where a fold goes on, whoever wrote last."""
+"""Checkpoints at a real broker: the offset from which a stage continues, after several writers too."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ def checkpoints(shop: Shop) -> Iterator[Checkpoints]:
     checkpoints.close()
 
 
-def test_nothing_is_known_at_first_and_then_what_was_written_last(checkpoints: Checkpoints) -> None:
+def test_the_last_checkpoint_is_restored(checkpoints: Checkpoints) -> None:
     assert checkpoints.restore([0, 1]) == {0: Checkpoint(None, {}), 1: Checkpoint(None, {})}
     checkpoints.save(1, {"a": StoredState(3, b"x"), "b": StoredState(4, b"y")}, CheckpointPosition(5, {"a": 3, "b": 4}))
     checkpoints.save(1, {"a": StoredState(7, b"z")}, CheckpointPosition(9, {"a": 7, "b": 4}))
     assert checkpoints.restore([1]) == {1: Checkpoint(9, {"a": StoredState(7, b"z"), "b": StoredState(4, b"y")})}
 
 
-def test_one_that_was_stalled_writes_an_old_state_over_a_newer_one(checkpoints: Checkpoints) -> None:
+def test_an_old_state_of_a_stalled_process_is_processed_again(checkpoints: Checkpoints) -> None:
     checkpoints.save(0, {"a": StoredState(90, b"new"), "b": StoredState(80, b"b")})
     checkpoints.save(0, {"a": StoredState(40, b"old")})
     checkpoints.save(0, {}, CheckpointPosition(100, {"a": 90, "b": 80}))
     assert checkpoints.restore([0])[0] == Checkpoint(41, {"a": StoredState(40, b"old"), "b": StoredState(80, b"b")})
 
 
-def test_what_is_foreign_is_left_out_and_a_key_of_its_own_is_no_camera(shop: Shop, checkpoints: Checkpoints) -> None:
+def test_foreign_records_are_skipped_and_a_special_key_is_no_camera(shop: Shop, checkpoints: Checkpoints) -> None:
     shop.send(shop.topics.checkpoints.name, 0, Message(b"c", b"?", [])).get(10)
     checkpoints.save(
         0, {"@correlate": StoredState(2, b"s"), "a": StoredState(1, b"x")}, CheckpointPosition(3, {"a": 1})

@@ -38,9 +38,7 @@ class Street(Shop):
 
     def loop(self, folder: Path, **settings: Any) -> CorrelateWorker[CorrelatorState]:
         usual: dict[str, Any] = {"correlate_of": Correlator, "checkpoint_s": 0.05, "node": "c"}
-        return CorrelateWorker(
-            self.broker, self.topics, site=self, state_type=CorrelatorState, folder=folder, **usual | settings
-        )
+        return CorrelateWorker(self.broker, self.topics, site=self, state_type=CorrelatorState, **usual | settings)
 
     def put(self, seed: int, first: int = 0, last: int | None = None) -> None:
         """Some of what the watchers told, in one of its ways to come."""

@@ -143,10 +143,10 @@ def test_nodes_share_the_cameras_and_what_moves_moves_without_a_gap(broker: str,
                 stayed = north.loop.cameras
                 with SamplerRegistry(Broker(of, "drain", {}), Topics(of)) as holders:
                     holders.read()
-                    holders.ask("north")  # what `lanewatch drain` does
+                    holders.request_leave("north")  # what `lanewatch drain` does
                     north.thread.join(20)
                     assert not north.thread.is_alive()
-                    until(lambda: all((one := holders.of(camera)) and one.node == "south" for camera in CAMERAS))
+                    until(lambda: all((one := holders.owner(camera)) and one.node == "south" for camera in CAMERAS))
                 seen.more(2)
                 assert all(len(seen.epochs(camera)) == 2 for camera in stayed)  # each has changed hands once
                 assert south.loop.cameras == sorted(CAMERAS)
@@ -161,7 +161,7 @@ def test_a_revision_changes_adds_and_removes_cameras_without_a_gap(broker: str, 
     with followed(of) as log, watched(of) as seen, node(of, "north") as north:
         log.publish(of)
         seen.more(3, ("gate", "lane"))
-        log.redirect("gate", url + "&loop=1")  # the same pictures by another URL
+        log.change_url("gate", url + "&loop=1")  # the same pictures by another URL
         seen.until(lambda: len(seen.epochs("gate")) == 2)
         seen.more(3, ("gate", "lane"))
         gate, _ = log.revisions.latest.cameras
@@ -187,8 +187,8 @@ def test_a_camera_that_cannot_be_sampled_leaves_the_others_alone_and_begins_agai
     with followed(of) as log, watched(of) as seen, node(of, "north"):
         log.publish(of)
         seen.more(3, ("gate",))
-        until(lambda: "the environment has no 'LANEWATCH_NOBODY'" in caplog.text)
-        until(lambda: "camera lane begins again" in caplog.text)
+        until(lambda: "environment variable 'LANEWATCH_NOBODY' is not set" in caplog.text)
+        until(lambda: "camera lane restarts" in caplog.text)
         late.symlink_to(clip)
         seen.more(3, ("gate", "lane"))
         assert "barn" not in seen.frames
@@ -217,7 +217,7 @@ def processes(of: Site, folder: Path) -> Iterator[tuple[ProcessGroup, SamplerReg
         for name in ("north", "south"):
             fleet.start(name, "sample", path, "--node", name)
         with SamplerRegistry(Broker(of, "test", {}), Topics(of)) as holders:
-            until(lambda: held_by(holders, "north") and held_by(holders, "south") and len(holders.all) == 4, 45)
+            until(lambda: held_by(holders, "north") and held_by(holders, "south") and len(holders.owners) == 4, 45)
             seen.more(2)
             yield fleet, holders, seen, path
         for process in fleet.processes.values():
@@ -226,7 +226,7 @@ def processes(of: Site, folder: Path) -> Iterator[tuple[ProcessGroup, SamplerReg
 
 
 def held_by(holders: SamplerRegistry, name: str) -> list[str]:
-    return sorted(camera for camera, one in holders.all.items() if one.node == name)
+    return sorted(camera for camera, one in holders.owners.items() if one.node == name)
 
 
 @pytest.mark.slow
@@ -263,7 +263,7 @@ def test_a_killed_node_s_cameras_are_sampled_again_within_15_s(broker: str, clip
         fleet["north"].kill()
         killed = time.time()
         until(lambda: held_by(holders, "south") == sorted(CAMERAS))
-        took = max(one.told_at - killed for camera in his if (one := holders.of(camera)))
+        took = max(one.announced_at - killed for camera in his if (one := holders.owner(camera)))
         logging.getLogger("lanewatch.sample").warning("sampled again after %.1f s", took)
         assert took < 15.0
         seen.more(2)
@@ -286,7 +286,7 @@ def test_a_camera_is_moved_after_a_comparison_and_back(broker: str, clip: Path, 
         back = fleet.start("back", "migrate", path, "gate", "--roll-back")
         assert back.wait(60) == 0, back.log.read_text()
         until(lambda: log.revisions.latest.camera("gate").url == url)
-        assert log.former("gate") == other
+        assert log.previous_url("gate") == other
 
 
 def written(of: Site, folder: Path) -> Path:

@@ -238,7 +238,7 @@ def test_records_that_are_gone_are_counted_and_it_goes_on(
     shop.put([one for one in records if NOON + 1 <= one.captured_at < NOON + 2])
     kept = [one for one in records if one.captured_at >= NOON + 2]
     place = TopicPartition(shop.topics.detections.name, 0)
-    with shop.broker.administering() as admin:
+    with shop.broker.open_admin() as admin:
         admin.delete_records({place: 20})  # cameras a and d: 10 records have been judged, 10 are gone
     before = dropped("", "retention")
     shop.put(kept)
