@@ -278,7 +278,7 @@ def _double(site: Site, address: str, node: str) -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     broker = Broker(site, node, {"LANEWATCH_KAFKA": address})
-    KafkaDetectWorker(broker, Topics(site), _PacedDouble(node), node=node, most_age_s=None).run(stop)
+    KafkaDetectWorker(broker, Topics(site), _PacedDouble(node), node=node, max_age_s=None).run(stop)
 
 
 def _published(here: Town) -> dict[str, int]:

@@ -176,7 +176,7 @@ def _detect(options: argparse.Namespace) -> int:
                 DetectStage(network, joints),
                 node=city.node,
                 batch=batch,
-                most_age_s=options.max_age or None,
+                max_age_s=options.max_age or None,
                 decoders=max(DECODERS, hardware.usable_cores() // 2),
             ).run(stop)
     except (SiteError, BrokerError, base.ModelMissingError, hardware.DeviceMissingError) as error:

@@ -289,7 +289,10 @@ def _burning(flame: Flame) -> tuple[float, ...]:
 
 
 def _records(batch: pa.RecordBatch, file: Path) -> Iterator[Detections]:
-    arrays = {name: _lists(batch.column(name)) for name in ("xyxy", "scores", "labels", "appearance", "keypoints", "pose_requested")}
+    arrays = {
+        name: _lists(batch.column(name))
+        for name in ("xyxy", "scores", "labels", "appearance", "keypoints", "pose_requested")
+    }
     plain = batch.select(
         ["camera", "epoch", "slot", "captured_at", "received_at", "width", "height", "profile", "scene", "model", "gap"]
     ).to_pylist()

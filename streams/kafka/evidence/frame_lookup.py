@@ -86,9 +86,9 @@ class FrameLookup:
                     raise OSError(
                         f"{self._topic}-{partition} could not be read within {MOST_S:g} s: {error}"
                     ) from error
-                self._patience.bear(error, self._ending)
+                self._patience.failed(error, self._ending)
             else:
-                self._patience.relieved()
+                self._patience.succeeded()
                 return found
 
     def close(self) -> None:

@@ -129,7 +129,7 @@ class SiteTopic:
         Raises:
             BrokerError: none came in time, or the broker refuses.
         """
-        self._follower.until(lambda: self._revisions is not None, timeout_s, self._missing)
+        self._follower.wait_until(lambda: self._revisions is not None, timeout_s, self._missing)
         return self.revisions
 
     def publish(self, site: Site, valid_from: float | None = None) -> SiteRevision:
@@ -188,7 +188,7 @@ class SiteTopic:
             self._send(sender, 0, MANIFEST, coming)
             sender.flush(PUBLISH_S)
             what = f"another publication to {self._topics.site.name} got between; publish again"
-            self._follower.until(lambda: self._used == coming, PUBLISH_S, what)
+            self._follower.wait_until(lambda: self._used == coming, PUBLISH_S, what)
             for camera, partition in list(self._held):
                 if camera not in seats:
                     self._send(sender, partition, camera, None)

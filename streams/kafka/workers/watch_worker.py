@@ -8,34 +8,33 @@ from typing import Generic, TypeVar, Unpack
 from lanewatch.config.revisions import SiteRevisions
 from streams.kafka.client.connection import Broker
 from streams.kafka.client.topics import Topics
-from streams.kafka.state.checkpoints import Checkpoint, Checkpoints
+from streams.kafka.state.checkpoints import Checkpoint
 from streams.kafka.workers.camera_processor import STAGE, CameraProcessor
-from streams.kafka.workers.rebalance import SiteRevisionsSource
-from streams.kafka.workers.stateful_worker import StatefulWorker, WorkerSettings
+from streams.kafka.workers.stateful_worker import SiteRevisionsSource, StatefulWorker, WorkerSettings
 from streams.stages import Watch
 
 S = TypeVar("S")
 
 NAMED_SESSION_S = 8.0
-"""A watcher with a name of its own may be away for so long and has its cameras still: a restart takes 3 s. Taking over
-from one that is gone for good takes this and up to two seconds, also on a machine that is busy with something else; the
-15 s that are allowed leave room for a stall."""
+"""How long a watcher with a name of its own may be silent and keeps its cameras. A restart takes 3 s. Taking over from
+a watcher that is gone takes this and up to two seconds, also on a busy machine. The limit of 15 s leaves room for a
+stall."""
 
 
 class WatchWorker(StatefulWorker[Watch[S], CameraProcessor[S]], Generic[S]):
-    """Carries the detections of the cameras that fall to this process into the watch stage, and its events on.
+    """Passes the detections of its cameras to the watch stage, and the stage's events to the events topic.
 
     Args:
-        broker: where the topics are.
+        broker: the site's.
         topics: the site's.
         watch_of: makes the stage for a site's revisions.
-        site: knows them.
-        node: this process's name; its spool lies under it.
-        state_type: of the stage's states.
+        site: knows the revisions.
+        node: this process's name; its spool is named after it.
+        state_type: the type of the stage's states.
         settings: see ``streams.kafka.workers.stateful_worker.WorkerSettings``.
 
     Raises:
-        ValueError: the site asks for what the stage does not know.
+        ValueError: the site needs something that the stage does not have.
     """
 
     def __init__(
@@ -57,13 +56,13 @@ class WatchWorker(StatefulWorker[Watch[S], CameraProcessor[S]], Generic[S]):
             watch_of,
             site,
             node=node,
-            named_s=NAMED_SESSION_S,
+            named_session_s=NAMED_SESSION_S,
             settings=settings,
         )
         self._state_type = state_type
 
-    def _known(self, checkpoints: Checkpoints, partitions: Collection[int]) -> dict[int, Checkpoint]:
-        return checkpoints.restore(partitions)
+    def _read_checkpoints(self, partitions: Collection[int]) -> dict[int, Checkpoint]:
+        return self._checkpoints.restore(partitions)
 
-    def _fold(self, checkpoint: Checkpoint, position: int, end: int) -> CameraProcessor[S]:
-        return CameraProcessor(self._judge, checkpoint, position, self._state_type, end=end)
+    def _new_processor(self, checkpoint: Checkpoint, position: int, end: int) -> CameraProcessor[S]:
+        return CameraProcessor(self._current_stage, checkpoint, position, self._state_type, end=end)

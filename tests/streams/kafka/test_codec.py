@@ -1,4 +1,4 @@
-"""Records on the wire: what goes in comes out, what is foreign is told by its place, and others can read ours."""
+"""Serialization: records survive a round trip, foreign ones are reported with their position, others can read ours."""
 
 from __future__ import annotations
 
@@ -143,17 +143,17 @@ NAN = META.replace(struct.pack(">d", 1.0), struct.pack(">d", math.nan), 1)
 @pytest.mark.parametrize(
     ("headers", "key", "value", "reason", "what"),
     [
-        ([], b"gate", b"x", "foreign", "no Lanewatch record"),
-        ([("lanewatch", None)], b"gate", b"x", "foreign", "no Lanewatch record"),  # a header may be null
-        ([("lanewatch", b"frame/9"), ("meta", META)], b"gate", b"x", "version", "frame of version 9, .* knows 1"),
-        ([("lanewatch", b"frame/\xff")], b"gate", b"x", "version", "frame of version"),
-        ([("lanewatch", b"detections/1")], b"gate", b"x", "foreign", "detections/1 where frame/1 belongs"),
+        ([], b"gate", b"x", "foreign", "not a Lanewatch record"),
+        ([("lanewatch", None)], b"gate", b"x", "foreign", "not a Lanewatch record"),  # a header may be null
+        ([("lanewatch", b"frame/9"), ("meta", META)], b"gate", b"x", "version", "frame has version 9; .* knows 1"),
+        ([("lanewatch", b"frame/\xff")], b"gate", b"x", "version", "frame has version"),
+        ([("lanewatch", b"detections/1")], b"gate", b"x", "foreign", "expected frame/1, found detections/1"),
         ([("lanewatch", b"frame/1")], b"gate", b"x", "unreadable", "headers cannot be read"),
         ([("lanewatch", b"frame/1"), ("meta", None)], b"gate", b"x", "unreadable", "headers cannot be read"),
         ([("lanewatch", b"frame/1"), ("meta", b"\xc1")], b"gate", b"x", "unreadable", "headers cannot be read"),
         ([("lanewatch", b"frame/1"), ("meta", META)], None, b"x", "unreadable", "headers cannot be read"),
         ([("lanewatch", b"frame/1"), ("meta", META)], b"\xff", b"x", "unreadable", "headers cannot be read"),
-        ([("lanewatch", b"frame/1"), ("meta", NAN)], b"gate", b"x", "unreadable", "times of"),
+        ([("lanewatch", b"frame/1"), ("meta", NAN)], b"gate", b"x", "unreadable", "timestamp is not finite"),
         ([*FRAME.headers, ("crop", b"\x91")], b"gate", b"x", "unreadable", "headers cannot be read"),
     ],
 )

@@ -33,7 +33,7 @@ def test_a_broker_that_was_away_is_worked_with_again_and_nothing_is_lost(own: Br
     shop = Shop(own.address, cameras=("a",), partitions=1)
     storing = Storing()
     footage = KafkaFrameStore(shop.broker, shop.topics, lambda camera: 0)
-    detect = KafkaDetectWorker(shop.broker, shop.topics, Seeing(), node="one", most_age_s=None)
+    detect = KafkaDetectWorker(shop.broker, shop.topics, Seeing(), node="one", max_age_s=None)
     serve = ServeWorker(shop.broker, shop.topics, storing, node="one", footage=footage)
     with running(detect), running(serve):
         for number in range(10):
@@ -64,7 +64,7 @@ import sys, threading, time
 from lanewatch.records import Detections
 from lanewatch.config.site import Site
 from streams.kafka.client.connection import Broker
-from streams.kafka.workers.detect_worker import DetectLoop
+from streams.kafka.workers.detect_worker import KafkaDetectWorker
 from streams.kafka.client.topics import Topics
 
 def seeing(frames):
@@ -72,7 +72,7 @@ def seeing(frames):
     return [Detections.empty(frame, model=sys.argv[2]) for frame in frames]
 
 site = Site.model_validate_json(open(sys.argv[1]).read())
-DetectLoop(Broker(site, "w"), Topics(site), seeing, node=sys.argv[2], most_age_s=None).run(threading.Event())
+KafkaDetectWorker(Broker(site, "w"), Topics(site), seeing, node=sys.argv[2], max_age_s=None).run(threading.Event())
 """
 
 

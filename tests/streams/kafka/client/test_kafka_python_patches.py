@@ -11,7 +11,7 @@ def test_a_join_that_was_forgotten_is_seen_through(broker: str) -> None:
     shop = Shop(broker, cameras=("a",), partitions=1)
     member = shop.broker.member(shop.topics.group("detect"))
     shares = OffsetTracker(member)
-    shares.join(shop.topics.frames.name)
+    shares.subscribe(shop.topics.frames.name)
     until(lambda: member.poll(timeout_ms=50) is not None and bool(shares.partitions), "joined")
     coordinator = member._coordinator
     coordinator._disable_heartbeat()

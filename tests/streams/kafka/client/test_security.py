@@ -213,7 +213,7 @@ def test_who_may_not_publish_the_first_site_is_told_who_does(secure: SecureBroke
     with SiteTopic(here, Topics(what)) as sites:
         sites.read()
         with pytest.raises(BrokerError, match=r"no site yet.*`lanewatch publish town\.yaml` first.*Authorization"):
-            startup.check_and_begin(sites, what, Topics(what), Path("town.yaml"))
+            startup.publish_first_site(sites, what, Topics(what), Path("town.yaml"))
 
 
 def test_the_password_is_in_no_log(secure: SecureBroker, caplog: pytest.LogCaptureFixture) -> None:

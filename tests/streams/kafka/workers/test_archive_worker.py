@@ -50,7 +50,7 @@ def slots(folder: Path) -> dict[str, list[int]]:
 def test_what_is_committed_is_on_the_disk_and_the_end_writes_the_rest(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(archive_worker, "MOST_ROWS", 30)
+    monkeypatch.setattr(archive_worker, "MAX_ROWS", 30)
     tell(shop, 0, 20)
     with running(ArchiveWorker(shop.broker, shop.topics, tmp_path, node="one")):
         until(lambda: position(shop) >= 30, "something is committed")
@@ -68,11 +68,9 @@ def test_records_that_come_again_after_a_crash_make_the_same_files(shop: Shop, t
     class Killed(ArchiveWorker):
         """A double for a process that is killed when it has written, before it could commit."""
 
-        def _write(self) -> bool:
-            for one in self._archives.values():
-                one.close()
-            self._held.clear()
-            return True
+        def _write(self) -> None:
+            for rows in self._unwritten.values():
+                rows.archive.close()
 
     before = read()
     with running(Killed(shop.broker, shop.topics, tmp_path, node="one")):
@@ -88,7 +86,7 @@ def test_records_that_come_again_after_a_crash_make_the_same_files(shop: Shop, t
 def test_a_disk_that_cannot_be_written_holds_the_offset(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(archive_worker, "MOST_ROWS", 10)
+    monkeypatch.setattr(archive_worker, "MAX_ROWS", 10)
     monkeypatch.setattr(archive_worker, "_RETRY_S", 0.05)
     blocked = tmp_path / "archive"
     blocked.write_text("a file where the folder belongs")

@@ -119,7 +119,6 @@ def test_another_goes_on_where_one_was_killed(shop: Street, tmp_path: Path, seed
     dead = shop.loop(
         tmp_path / "1", correlate_of=lambda revisions: Dying(revisions, chance.randint(50, 1000)), instance=True
     )
-    dead._end = lambda clients: None  # type: ignore[method-assign]
     with pytest.raises(Killed):
         dead.run(threading.Event())
     with running(shop.loop(tmp_path / "2", instance=True)):
@@ -133,7 +132,6 @@ def test_one_that_stands_by_takes_over_from_one_with_a_name_that_was_killed(shop
     shop.put(1)
     wanted = in_order(WATCHED, EVENTS, END_S)
     dead = shop.loop(tmp_path / "1", correlate_of=lambda site: Dying(site, 400), instance=True)
-    dead._end = lambda clients: None  # type: ignore[method-assign]
     second = shop.loop(tmp_path / "2", node="second", instance=True)
     raised: list[BaseException] = []
 
@@ -149,7 +147,7 @@ def test_one_that_stands_by_takes_over_from_one_with_a_name_that_was_killed(shop
         dying.join(30)
         assert raised
         began = time.monotonic()
-        until(lambda: second.at_work, "the second at work")
+        until(lambda: second.partitions, "the second at work")
         took_s = time.monotonic() - began
         assert keys(shop.said(len(wanted))) == keys(wanted)
     assert took_s < 10
@@ -167,7 +165,7 @@ def test_a_revision_that_cannot_be_used_is_said_and_the_one_before_goes_on(
 
     with running(shop.loop(tmp_path, correlate_of=correlate_of)):
         shop.revisions = SiteRevisions.of(WATCHED)
-        until(lambda: "goes on: of the next release" in caplog.text, "said")
+        until(lambda: "stays in effect: of the next release" in caplog.text, "said")
         shop.put(1)
         wanted = in_order(WATCHED, EVENTS, END_S)
         assert keys(shop.said(len(wanted))) == keys(wanted)
@@ -176,12 +174,12 @@ def test_a_revision_that_cannot_be_used_is_said_and_the_one_before_goes_on(
 def test_one_is_at_work_and_the_next_stands_by(shop: Street, tmp_path: Path) -> None:
     first, second = shop.loop(tmp_path / "1", node="one"), shop.loop(tmp_path / "2", node="two")
     with running(second):
-        until(lambda: second.at_work, "the second at work")
+        until(lambda: second.partitions, "the second at work")
         with running(first):
             shop.put(1)
             wanted = in_order(WATCHED, EVENTS, END_S)
             assert keys(shop.said(len(wanted))) == keys(wanted)
-            assert first.at_work != second.at_work
+            assert bool(first.partitions) != bool(second.partitions)
     checkpoints = Checkpoints(shop.broker, shop.topics)
     try:
         kept = checkpoints.read(0, KEY)

@@ -12,7 +12,7 @@ from kafka import TopicPartition
 
 from lanewatch import metrics
 from lanewatch.records import Detections, Frame
-from streams.frame_queue import TICK_BYTES
+from streams.frame_queue import RECORD_BYTES
 from streams.kafka import codec
 from streams.kafka.codec import Message
 from streams.kafka.consumer.broker_clock import BrokerClock
@@ -110,7 +110,7 @@ def test_old_frames_are_shed_and_told_of(shop: Shop) -> None:
     seeing = Seeing(holds=True)
     clock = BrokerClock()
     before = count("a", "shed")
-    with running(loop_of(shop, seeing, batch=2, most_age_s=0.5, clock=clock)):
+    with running(loop_of(shop, seeing, batch=2, max_age_s=0.5, clock=clock)):
         for slot in range(20):
             shop.frame(picture("a", slot))
         shop.flush()
@@ -128,7 +128,7 @@ def test_old_frames_are_shed_and_told_of(shop: Shop) -> None:
 
 def test_without_a_limit_nothing_is_shed(shop: Shop) -> None:
     seeing = Seeing(holds=True)
-    with running(loop_of(shop, seeing, batch=2, most_age_s=None)):
+    with running(loop_of(shop, seeing, batch=2, max_age_s=None)):
         for slot in range(10):
             shop.frame(picture("a", slot))
         until(lambda: seeing.batches, "a first batch")
@@ -141,9 +141,8 @@ def test_without_a_limit_nothing_is_shed(shop: Shop) -> None:
 def test_a_clock_two_hours_off_sheds_nothing_and_is_told_once(
     shop: Shop, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(detect_worker, "COMMIT_S", 0.05)
     clock = BrokerClock(wall=lambda: time.time() + 7200)
-    with caplog.at_level(logging.WARNING, "lanewatch"), running(loop_of(shop, Seeing(), most_age_s=60.0, clock=clock)):
+    with caplog.at_level(logging.WARNING, "lanewatch"), running(loop_of(shop, Seeing(), max_age_s=60.0, clock=clock)):
         for slot in range(60):
             shop.frame(picture("a", slot)).get(timeout=5)
         found = shop.detections(60)
@@ -155,7 +154,6 @@ def test_a_clock_two_hours_off_sheds_nothing_and_is_told_once(
 def test_a_worker_that_begins_with_a_backlog_does_not_take_it_for_its_clock(
     shop: Shop, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(detect_worker, "COMMIT_S", 0.05)
     monkeypatch.setattr(detect_worker, "WRONG_S", 0.4)
     for slot in range(4):
         shop.frame(picture("a", slot))
@@ -243,7 +241,7 @@ def test_a_slow_detector_reads_no_further_than_its_bound(shop: Shop) -> None:
     loop = loop_of(shop, seeing, batch=2, prefetch_bytes=20 * size.size)
     with running(loop):
         until(lambda: seeing.batches and loop._consumer.paused(), "it reads no further")
-        assert loop._prefetch.bytes < 100 * (size.size + TICK_BYTES)
+        assert loop._queue.bytes < 100 * (size.size + RECORD_BYTES)
         seeing.go_on.set()
         found = shop.detections(300)
     assert [d.slot for d in found] == list(range(300))
@@ -252,17 +250,17 @@ def test_a_slow_detector_reads_no_further_than_its_bound(shop: Shop) -> None:
 def test_partitions_of_one_worker_that_come_back_are_another_share(shop: Shop) -> None:
     """What was in hand of the first share does not move the offset of the second."""
     consumer = shop.broker.consumer()
-    gone: list[object] = []
-    shares = OffsetTracker(consumer, gone.append)
-    here = TopicPartition(shop.topics.frames.name, 0)
-    shares.on_partitions_assigned([here])
-    first = shares.of(here)
+    tracker = OffsetTracker(consumer)
+    partition = TopicPartition(shop.topics.frames.name, 0)
+    tracker.on_partitions_assigned([partition])
+    first = tracker.get(partition)
     assert first is not None
-    first.progress.begin(7)
-    shares.on_partitions_lost([here])
-    shares.on_partitions_assigned([here])
-    second = shares.of(here)
+    first.progress.start(7)
+    tracker.on_partitions_lost([partition])
+    tracker.on_partitions_assigned([partition])
+    second = tracker.get(partition)
     assert second is not None
-    first.progress.end(7)
-    assert (gone, first.live, second.progress.position) == ([first], False, None)
+    first.progress.finish(7)
+    assert (first.revoked, second.revoked, second.progress.position) == (True, False, None)
+    assert (tracker.pop_revoked(), tracker.pop_revoked(), tracker.assigned) == ([first], [], [second])
     consumer.close()

@@ -138,7 +138,7 @@ def test_nodes_share_the_cameras_and_what_moves_moves_without_a_gap(broker: str,
                 assert sorted(north.loop.cameras + south.loop.cameras) == sorted(CAMERAS)
                 moved = south.loop.cameras
                 seen.until(lambda: all(len(seen.epochs(camera)) == 2 for camera in moved))
-                until(lambda: not north.loop._succession.leaving)
+                until(lambda: not north.loop._handover.leaving)
                 seen.more(2)
                 stayed = north.loop.cameras
                 with SamplerRegistry(Broker(of, "drain", {}), Topics(of)) as holders:

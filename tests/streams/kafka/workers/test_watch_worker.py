@@ -180,8 +180,9 @@ def test_a_restart_under_the_same_name_moves_nothing(shop: Lanes, tmp_path: Path
             had, has = first.partitions, other.partitions
             shop.put(records[:half])
         told: list[object] = []
-        other._changes.on_partitions_revoked = told.append  # type: ignore[method-assign, assignment]
-        other._changes.on_partitions_assigned = told.append  # type: ignore[method-assign, assignment]
+        assert other._tracker is not None
+        other._tracker.on_partitions_revoked = told.append  # type: ignore[method-assign, assignment]
+        other._tracker.on_partitions_assigned = told.append  # type: ignore[method-assign, assignment]
         with running(shop.loop("one", tmp_path, instance=True)) as _:
             shop.put(records[half:])
             events = shop.judged(END)
@@ -244,7 +245,7 @@ def test_records_that_are_gone_are_counted_and_it_goes_on(
     with running(shop.loop("w", tmp_path)):
         events = shop.judged(END)
     assert dropped("", "retention") == before + 10
-    assert f"{place.topic}-0: 10 records before offset 20 are gone" in caplog.text
+    assert f"{place.topic}-0: 10 records before offset 20 are missing" in caplog.text
     gone = [one for one in records if one.camera in "ad" and NOON + 1 <= one.captured_at < NOON + 2]
     assert keys(events) == keys(undisturbed(shop.watched, [one for one in records if one not in gone]))
 
