@@ -115,4 +115,4 @@ def _warn_if_different(path: Path, site: Site, sites: SiteTopic) -> None:
     urls = {camera.id: camera.url for camera in latest.cameras}
     moved = [camera.id for camera in site.cameras if urls.get(camera.id) != camera.url]
     if moved:
-        log.warning("%s has other camera URLs than the published site, which is in effect: %s", path, ", ".join(moved[:8]))
+        log.warning("%s: the published site, which is in effect, has other URLs for %s", path, ", ".join(moved[:8]))

@@ -130,7 +130,7 @@ def test_a_picture_that_came_without_its_bytes_is_unreadable() -> None:
 
 
 def test_pixels_do_not_travel() -> None:
-    with pytest.raises(ValueError, match="camera gate, slot 1000: pixels do not travel"):
+    with pytest.raises(ValueError, match="camera gate, slot 1000: encode the pixels as JPEG first"):
         codec.encode_frame(msgspec.structs.replace(frame(), packed=None, image=np.zeros((2, 2, 3), np.uint8)))
 
 
