@@ -192,7 +192,7 @@ class WorkerLoop:
         """Drops what the stage holds of partitions that were revoked."""
 
     def _handle(self, record: ConsumerRecord, assigned: AssignedPartition) -> None:
-        """Takes a record. The stage reports to ``assigned.progress`` when it starts and when it is finished."""
+        """Takes a record, and reports its start and its end to ``assigned.progress``. Must not raise ``KafkaError``."""
         raise NotImplementedError
 
     def _work(self) -> None:

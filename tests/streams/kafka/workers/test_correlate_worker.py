@@ -127,9 +127,8 @@ def test_another_goes_on_where_one_was_killed(shop: Street, tmp_path: Path, seed
 
 
 @pytest.mark.slow
-def test_one_that_stands_by_takes_over_from_one_with_a_name_that_was_killed(shop: Street, tmp_path: Path) -> None:
-    """A name leaves no word behind when it goes, so that the broker waits for it as if it had been killed."""
-    shop.put(1)
+def test_a_standby_takes_over_from_a_named_process_that_was_killed(shop: Street, tmp_path: Path) -> None:
+    """A static member sends no LeaveGroup, so the broker waits for it as if it had been killed."""
     wanted = in_order(WATCHED, EVENTS, END_S)
     dead = shop.loop(tmp_path / "1", correlate_of=lambda site: Dying(site, 400), instance=True)
     second = shop.loop(tmp_path / "2", node="second", instance=True)
@@ -143,7 +142,9 @@ def test_one_that_stands_by_takes_over_from_one_with_a_name_that_was_killed(shop
 
     dying = threading.Thread(target=die)
     dying.start()
+    until(lambda: dead.partitions, "the first at work")
     with running(second):
+        shop.put(1)
         dying.join(30)
         assert raised
         began = time.monotonic()
