@@ -15,7 +15,7 @@ import msgspec
 
 if TYPE_CHECKING:
     from streams.kafka.workers.startup import WorkerContext
-    from streams.kafka.workers.stateful_worker import StatefulWorker, WorkerSettings
+    from streams.kafka.workers.stateful_worker import StatefulWorker
 
 
 def check(argv: Sequence[str]) -> int:
@@ -240,16 +240,15 @@ def _fold(stage: str, description: str, argv: Sequence[str]) -> int:
 
 
 def _loop(stage: str, city: WorkerContext, options: argparse.Namespace) -> StatefulWorker[Any, Any]:
-    settings: WorkerSettings = {"instance": options.node is not None, "folder": options.spool}
-    where = city.broker, city.topics
+    settings: Any = {"node": city.node, "instance": options.node is not None, "folder": options.spool}
     if stage == "watch":
         from detectors.watch_stage import CameraState, WatchStage
         from streams.kafka.workers.watch_worker import WatchWorker
 
         watch_of = partial(WatchStage, run=options.run)
-        return WatchWorker(*where, watch_of, city.log, node=city.node, state_type=CameraState, **settings)
+        return WatchWorker(city.broker, city.topics, watch_of, city.log, state_type=CameraState, **settings)
     from detectors.correlation.correlator import Correlator, CorrelatorState
     from streams.kafka.workers.correlate_worker import CorrelateWorker
 
     correlate_of = partial(Correlator, run=options.run)
-    return CorrelateWorker(*where, correlate_of, city.log, node=city.node, state_type=CorrelatorState, **settings)
+    return CorrelateWorker(city.broker, city.topics, correlate_of, city.log, state_type=CorrelatorState, **settings)

@@ -19,7 +19,8 @@ from lanewatch.records import Detections, Event, Watermark, decode, encode
 from streams.kafka import codec
 from streams.kafka.codec import Message
 from streams.kafka.state.checkpoints import Checkpoint, CheckpointPosition, StoredState
-from streams.kafka.workers.partition_processor import PartitionProcessor, record_position
+from streams.kafka.workers.partition_processor import PartitionProcessor
+from streams.kafka.workers.worker_loop import format_position, record_position
 from streams.local.instrumented_watch import InstrumentedWatch
 from streams.stages import Watch
 
@@ -133,10 +134,8 @@ class CameraProcessor(PartitionProcessor[Watch[S]], Generic[S]):
             return
         self._failed.add(camera)
         log.error(
-            "%s-%d at offset %d: camera %s %s",
-            record.topic,
-            record.partition,
-            record.offset,
+            "%s: camera %s %s",
+            format_position(record),
             camera,
             problem,
             exc_info=error,

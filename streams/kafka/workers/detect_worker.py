@@ -25,7 +25,7 @@ from streams.kafka.client.settings import FRAME_FETCH
 from streams.kafka.client.topics import MAX_FRAME_BYTES, Topics
 from streams.kafka.consumer.broker_clock import WRONG_S, BrokerClock
 from streams.kafka.consumer.offset_tracker import AssignedPartition
-from streams.kafka.workers.worker_loop import WorkerLoop
+from streams.kafka.workers.worker_loop import WorkerLoop, format_position, record_position
 from streams.stages import Detect
 from streams.video import jpeg
 
@@ -174,17 +174,13 @@ class KafkaDetectWorker(WorkerLoop):
         metrics.log_throttled(
             self._log,
             "too_large",
-            "%s-%d at offset %d, camera %s: %d bytes, at most %d: passed on without detection",
-            record.topic,
-            record.partition,
-            record.offset,
+            "%s, camera %s: %d bytes, at most %d: passed on without detection",
+            format_position(record),
             frame.camera,
             frame.packed.size,
             MAX_FRAME_BYTES,
             camera=frame.camera,
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
+            **record_position(record),
         )
         return msgspec.structs.replace(frame, packed=None, gap="unreadable")
 

@@ -11,7 +11,8 @@ from lanewatch import metrics
 from lanewatch.records import Event, decode, encode
 from streams.kafka import codec
 from streams.kafka.state.checkpoints import Checkpoint, StoredState
-from streams.kafka.workers.partition_processor import PartitionProcessor, record_position
+from streams.kafka.workers.partition_processor import PartitionProcessor
+from streams.kafka.workers.worker_loop import format_position
 from streams.stages import Correlate
 
 S = TypeVar("S")
@@ -76,8 +77,9 @@ class EventProcessor(PartitionProcessor[Correlate[S]], Generic[S]):
                 self._state, events = self._stage.advance(self._state, decoded)
         except Exception as error:  # noqa: BLE001 - one record must not stop the correlation of all cameras
             metrics.dropped(STAGE, "", "failed")
-            position = "{topic}-{partition} at offset {offset}".format(**record_position(record))
-            metrics.log_throttled(log, "failed", "%s failed and is skipped: %r", position, error, offset=record.offset)
+            metrics.log_throttled(
+                log, "failed", "%s failed and is skipped: %r", format_position(record), error, offset=record.offset
+            )
             return []
         self.processed += 1
         return events

@@ -17,6 +17,7 @@ from lanewatch.records import Event
 from streams.kafka import codec
 from streams.kafka.codec import Message
 from streams.kafka.state.checkpoints import CheckpointPosition, StoredState
+from streams.kafka.workers.worker_loop import record_position
 
 J = TypeVar("J")
 
@@ -119,8 +120,3 @@ class PartitionProcessor(ABC, Generic[J]):
             extra=record_position(record),
         )
         self._replay_end = 0
-
-
-def record_position(record: ConsumerRecord) -> dict[str, object]:
-    """A record's position as fields of a log line."""
-    return {"topic": record.topic, "partition": record.partition, "offset": record.offset}

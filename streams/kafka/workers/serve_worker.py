@@ -14,7 +14,7 @@ from streams.kafka.client.connection import Broker
 from streams.kafka.client.topics import Topics
 from streams.kafka.consumer.offset_tracker import AssignedPartition
 from streams.kafka.evidence.frame_store import KafkaFrameStore
-from streams.kafka.workers.worker_loop import WorkerLoop
+from streams.kafka.workers.worker_loop import WorkerLoop, format_position
 from streams.stages import Serve, UnavailableError
 
 RETRY_S = 1.0
@@ -88,10 +88,8 @@ class ServeWorker(WorkerLoop):
                 metrics.log_throttled(
                     self._log,
                     "store",
-                    "%s-%d at offset %d: event %s and all after it wait for the store: %s",
-                    record.topic,
-                    record.partition,
-                    record.offset,
+                    "%s: event %s and all after it wait for the store: %s",
+                    format_position(record),
                     event.id,
                     error,
                 )

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypedDict, TypeVar
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 from kafka import TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
@@ -31,7 +31,7 @@ from streams.kafka.workers.partition_processor import PartitionProcessor
 from streams.kafka.workers.worker_loop import WorkerLoop
 
 J = TypeVar("J")
-P = TypeVar("P", bound="PartitionProcessor[Any]")
+S = TypeVar("S")
 
 CHECKPOINT_S = 10.0
 """Between two checkpoints: the input that is processed again after a crash. 1,000 records take a tenth of a second."""
@@ -50,72 +50,64 @@ class SiteRevisionsSource(Protocol):
     def revisions(self) -> SiteRevisions: ...
 
 
-class WorkerSettings(TypedDict, total=False):
-    """Optional settings of a stateful worker.
-
-    Attributes:
-        instance: whether the node's name is unique and outlives the process. Such a process keeps its partitions if
-            it is back within its session.
-        folder: where events wait while the broker is unreachable; default: the stage's folder in ``var``.
-        checkpoint_s: seconds between two checkpoints.
-        session_s: how long a silent process keeps its partitions; the default depends on ``instance``.
-    """
-
-    instance: bool
-    folder: Path
-    checkpoint_s: float
-    session_s: float | None
-
-
-class StatefulWorker(WorkerLoop, ABC, Generic[J, P]):
+class StatefulWorker(WorkerLoop, ABC, Generic[J, S]):
     """Passes the records of its partitions to the stage, and the stage's events to the events topic.
 
     Args:
-        stage: its name.
-        source: the topic that it reads.
         broker: the site's.
         topics: the site's.
         make_stage: makes the stage for a site's revisions.
         site: knows the revisions.
         node: this process's name; its spool is named after it.
-        named_session_s: the session of a process whose name outlives it.
-        settings: see ``WorkerSettings``.
+        state_type: the type of the stage's states.
+        instance: whether the node's name is unique and outlives the process. Such a process keeps its partitions if
+            it is back within its session.
+        folder: where events wait while the broker is unreachable; default: the stage's folder in ``var``.
+        checkpoint_s: seconds between two checkpoints.
+        session_s: how long a silent process keeps its partitions; the default depends on ``instance``.
 
     Raises:
         ValueError: the site needs something that the stage does not have.
     """
 
+    name: ClassVar[str]
+    """The stage's name."""
+
+    named_session_s: ClassVar[float] = SESSION_S
+    """The default session of a process whose name outlives it."""
+
     def __init__(
         self,
-        stage: str,
-        source: Topic,
         broker: Broker,
         topics: Topics,
         make_stage: Callable[[SiteRevisions], J],
         site: SiteRevisionsSource,
         *,
         node: str,
-        named_session_s: float,
-        settings: WorkerSettings,
+        state_type: type[S],
+        instance: bool = False,
+        folder: Path | None = None,
+        checkpoint_s: float = CHECKPOINT_S,
+        session_s: float | None = None,
     ) -> None:
-        named = settings.get("instance", False)
         super().__init__(
-            stage,
-            source,
+            self.name,
+            self._source_topic(topics),
             broker,
             topics,
-            group=stage,
-            instance=node if named else None,
-            session_s=settings.get("session_s") or (named_session_s if named else SESSION_S),
+            group=self.name,
+            instance=node if instance else None,
+            session_s=session_s or (self.named_session_s if instance else SESSION_S),
         )
         self._node = node
-        self._folder = settings.get("folder", Path("var") / stage)
-        self._checkpoint_s = settings.get("checkpoint_s", CHECKPOINT_S)
+        self._state_type = state_type
+        self._folder = folder or Path("var") / self.name
+        self._checkpoint_s = checkpoint_s
         self._make_stage = make_stage
         self._site = site
         self._revisions = site.revisions
         self._current_stage = make_stage(self._revisions)
-        self._processors: dict[AssignedPartition, P] = {}
+        self._processors: dict[AssignedPartition, PartitionProcessor[J]] = {}
         self._watermark_at = self._checkpoint_at = 0.0
         self._outbox: EventOutbox
         self._checkpoints: Checkpoints
@@ -124,6 +116,11 @@ class StatefulWorker(WorkerLoop, ABC, Generic[J, P]):
     def partitions(self) -> frozenset[int]:
         """The numbers of the partitions whose states are restored here."""
         return frozenset(assigned.number for assigned in self._processors)
+
+    @staticmethod
+    @abstractmethod
+    def _source_topic(topics: Topics) -> Topic:
+        """The topic that the stage reads."""
 
     @abstractmethod
     def _read_checkpoints(self, partitions: Collection[int]) -> dict[int, Checkpoint]:
@@ -134,7 +131,7 @@ class StatefulWorker(WorkerLoop, ABC, Generic[J, P]):
         """
 
     @abstractmethod
-    def _new_processor(self, checkpoint: Checkpoint, position: int, end: int) -> P:
+    def _new_processor(self, checkpoint: Checkpoint, position: int, end: int) -> PartitionProcessor[J]:
         """A partition's processor from ``position`` on; ``end`` is the partition's end if it has records to replay."""
 
     # -- The steps of the loop

@@ -207,3 +207,13 @@ class WorkerLoop:
 
     def _finish(self) -> None:
         """Completes what is in process, before the last commit."""
+
+
+def record_position(record: ConsumerRecord) -> dict[str, Any]:
+    """A record's position as fields of a log line."""
+    return {"topic": record.topic, "partition": record.partition, "offset": record.offset}
+
+
+def format_position(record: ConsumerRecord) -> str:
+    """A record's position as text."""
+    return f"{record.topic}-{record.partition} at offset {record.offset}"

@@ -49,7 +49,7 @@ class Lanes(Shop):
 
     def loop(self, node: str, folder: Any, **settings: Any) -> WatchWorker[CameraState]:
         """A watch loop on these topics; this object is its site log."""
-        usual: dict[str, Any] = {"watch_of": lambda revisions: WatchStage(revisions, run="live"), "checkpoint_s": 0.3}
+        usual: dict[str, Any] = {"make_stage": lambda revisions: WatchStage(revisions, run="live"), "checkpoint_s": 0.3}
         return WatchWorker(
             self.broker, self.topics, site=self, node=node, state_type=CameraState, folder=folder, **usual | settings
         )

@@ -37,7 +37,7 @@ class Street(Shop):
         self.revisions = SiteRevisions.of(WATCHED)
 
     def loop(self, folder: Path, **settings: Any) -> CorrelateWorker[CorrelatorState]:
-        usual: dict[str, Any] = {"correlate_of": Correlator, "checkpoint_s": 0.05, "node": "c"}
+        usual: dict[str, Any] = {"make_stage": Correlator, "checkpoint_s": 0.05, "node": "c"}
         return CorrelateWorker(
             self.broker, self.topics, site=self, state_type=CorrelatorState, folder=folder, **usual | settings
         )
@@ -117,7 +117,7 @@ def test_another_goes_on_where_one_was_killed(shop: Street, tmp_path: Path, seed
     chance = random.Random(seed)
     shop.put(seed)
     dead = shop.loop(
-        tmp_path / "1", correlate_of=lambda revisions: Dying(revisions, chance.randint(50, 1000)), instance=True
+        tmp_path / "1", make_stage=lambda revisions: Dying(revisions, chance.randint(50, 1000)), instance=True
     )
     with pytest.raises(Killed):
         dead.run(threading.Event())
@@ -130,7 +130,7 @@ def test_another_goes_on_where_one_was_killed(shop: Street, tmp_path: Path, seed
 def test_a_standby_takes_over_from_a_named_process_that_was_killed(shop: Street, tmp_path: Path) -> None:
     """A static member sends no LeaveGroup, so the broker waits for it as if it had been killed."""
     wanted = in_order(WATCHED, EVENTS, END_S)
-    dead = shop.loop(tmp_path / "1", correlate_of=lambda site: Dying(site, 400), instance=True)
+    dead = shop.loop(tmp_path / "1", make_stage=lambda site: Dying(site, 400), instance=True)
     second = shop.loop(tmp_path / "2", node="second", instance=True)
     raised: list[BaseException] = []
 
@@ -164,7 +164,7 @@ def test_a_revision_that_cannot_be_used_is_said_and_the_one_before_goes_on(
             raise ValueError("of the next release")
         return Correlator(revisions)
 
-    with running(shop.loop(tmp_path, correlate_of=correlate_of)):
+    with running(shop.loop(tmp_path, make_stage=correlate_of)):
         shop.revisions = SiteRevisions.of(WATCHED)
         until(lambda: "stays in effect: of the next release" in caplog.text, "said")
         shop.put(1)

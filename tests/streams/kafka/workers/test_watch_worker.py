@@ -159,7 +159,7 @@ def test_an_event_that_is_out_and_a_state_that_is_not_are_made_up_for(shop: Lane
             watcher.step = counted  # type: ignore[method-assign]
             return watcher
 
-        loop = shop.loop("w", tmp_path / str(number), instance=True, watch_of=dying, checkpoint_s=0.05)
+        loop = shop.loop("w", tmp_path / str(number), instance=True, make_stage=dying, checkpoint_s=0.05)
         with pytest.raises(Killed):
             loop.run(threading.Event())
     with running(shop.loop("w", tmp_path / "last", instance=True)):
@@ -220,7 +220,7 @@ def test_what_cannot_be_read_or_judged_is_skipped_alone_and_counted(shop: Lanes,
         watcher.step = judged  # type: ignore[method-assign]
         return watcher
 
-    with running(shop.loop("w", tmp_path, watch_of=fragile)):
+    with running(shop.loop("w", tmp_path, make_stage=fragile)):
         events = shop.judged(END)
         until(lambda: dropped("elsewhere", "unknown") == unknown + 1, "the unknown camera counted")
     assert {reason: one._value.get() - before[reason] for reason, one in refused.items()} == dict.fromkeys(refused, 1)
