@@ -37,7 +37,7 @@ from streams.kafka.client.connection import Broker
 from streams.kafka.client.producers import FrameProducer
 from streams.kafka.client.topics import Topics, ensure_topics
 from streams.kafka.state.site_topic import SiteTopic
-from streams.kafka.workers.detect_worker import KafkaDetectWorker
+from streams.kafka.workers.detect_worker import DetectWorker
 from streams.sampling.sampler import Sampler
 from streams.video import jpeg
 
@@ -281,7 +281,7 @@ def _run_double(site: Site, address: str, node: str) -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     broker = Broker(site, node, {"LANEWATCH_KAFKA": address})
-    KafkaDetectWorker(broker, Topics(site), _PacedDouble(node), node=node, max_age_s=None).run(stop)
+    DetectWorker(broker, Topics(site), _PacedDouble(node), node=node, max_age_s=None).run(stop)
 
 
 def _publish(cluster: Cluster) -> dict[str, int]:

@@ -157,7 +157,7 @@ def _detect(options: argparse.Namespace) -> int:
     from models.detection import registry as detector_registry
     from models.pose import registry as pose_registry
     from streams.kafka.client.errors import BrokerError
-    from streams.kafka.workers.detect_worker import BATCH, DECODERS, KafkaDetectWorker
+    from streams.kafka.workers.detect_worker import BATCH, DECODERS, DetectWorker
     from streams.kafka.workers.startup import open_worker
 
     try:
@@ -170,7 +170,7 @@ def _detect(options: argparse.Namespace) -> int:
             metrics.log("detect").info(
                 "%s on %s, batches of %d, poses by %s", network.name, device, batch, joints.name if joints else "nobody"
             )
-            KafkaDetectWorker(
+            DetectWorker(
                 city.broker,
                 city.topics,
                 DetectStage(network, joints),

@@ -65,7 +65,7 @@ class _DetectJob:
         return self.queued.frame if self.decoded is None else self.decoded.result()
 
 
-class KafkaDetectWorker(WorkerLoop):
+class DetectWorker(WorkerLoop):
     """Reads frames, detects in batches, and sends the detections to the same partition number.
 
     One thread reads and commits, one calls the detector, a few decode JPEG. A camera's records keep their order. An

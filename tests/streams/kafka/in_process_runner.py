@@ -24,7 +24,7 @@ from streams.kafka.client.connection import Broker
 from streams.kafka.client.producers import FrameProducer, ReliableProducer
 from streams.kafka.client.topics import Topic, Topics, ensure_topics
 from streams.kafka.workers.correlate_worker import CorrelateWorker
-from streams.kafka.workers.detect_worker import MAX_AGE_S, KafkaDetectWorker
+from streams.kafka.workers.detect_worker import MAX_AGE_S, DetectWorker
 from streams.kafka.workers.serve_worker import ServeWorker
 from streams.kafka.workers.watch_worker import WatchWorker
 from streams.kafka.workers.worker_loop import WorkerLoop
@@ -89,9 +89,7 @@ class KafkaRunner(Generic[S]):
         }
         self._workers: dict[str, tuple[WorkerLoop, Topic]] = {
             "detect": (
-                KafkaDetectWorker(
-                    broker, topics, detect, node="runner", batch=batch, max_age_s=max_age_s if live else None
-                ),
+                DetectWorker(broker, topics, detect, node="runner", batch=batch, max_age_s=max_age_s if live else None),
                 topics.frames,
             ),
             "watch": (

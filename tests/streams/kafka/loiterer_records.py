@@ -18,7 +18,7 @@ from lanewatch.records import Detections, Event, Watermark
 from streams.kafka import codec
 from streams.kafka.workers.watch_worker import WatchWorker
 from tests.detectors.walker_records import NOON, along, detections, site
-from tests.streams.kafka.kafka_site import Shop
+from tests.streams.kafka.kafka_site import KafkaSite
 
 CAMERAS = ("a", "b", "c", "d", "e", "f")
 Key = tuple[str, int, bytes]
@@ -37,7 +37,7 @@ def lanes(cameras: Iterable[str] = CAMERAS, apart_m: float = 200) -> Site:
     )
 
 
-class Lanes(Shop):
+class LoiteringSite(KafkaSite):
     """Topics of its own, and a site of lanes."""
 
     def __init__(
@@ -124,7 +124,7 @@ def keys(events: Iterable[Event]) -> set[Key]:
 def main() -> None:
     """``python -m tests.streams.kafka.loiterer_records ADDRESS PREFIX NODE FOLDER``: a watcher that can be killed."""
     address, prefix, node, folder = sys.argv[1:]
-    Lanes(address, prefix=prefix).loop(node, Path(folder), instance=True).run(threading.Event())
+    LoiteringSite(address, prefix=prefix).loop(node, Path(folder), instance=True).run(threading.Event())
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ from lanewatch.records import (
 )
 from streams.kafka import codec
 from streams.kafka.codec import CodecError, Message
-from tests.streams.kafka.kafka_site import Shop
+from tests.streams.kafka.kafka_site import KafkaSite
 
 PLACE = "there-3 at offset 42"
 
@@ -210,13 +210,13 @@ def test_others_read_our_frames_as_jpeg_and_our_events_as_cloud_events(broker: s
     picture = np.random.default_rng(1).integers(0, 255, (48, 64, 3), np.uint8)
     jpeg = cv2.imencode(".jpg", picture)[1].tobytes()
     sent = msgspec.structs.replace(frame(), camera="a", packed=EncodedFrame(jpeg, (((0, 0, 9, 9), jpeg),)))
-    shop = Shop(broker)
-    shop.frame(sent)
-    shop.send(shop.topics.events.name, 0, codec.encode_event(event()))
-    shop.flush()
+    kafka_site = KafkaSite(broker)
+    kafka_site.frame(sent)
+    kafka_site.send(kafka_site.topics.events.name, 0, codec.encode_event(event()))
+    kafka_site.flush()
     consumer = Consumer({"bootstrap.servers": broker, "group.id": uuid.uuid4().hex, "auto.offset.reset": "earliest"})
     try:
-        consumer.assign([Place(shop.topics.frames.name, 0, 0)])
+        consumer.assign([Place(kafka_site.topics.frames.name, 0, 0)])
         found: Any = consumer.poll(20)
         assert found is not None
         assert not found.error()
@@ -225,11 +225,11 @@ def test_others_read_our_frames_as_jpeg_and_our_events_as_cloud_events(broker: s
             cv2.imdecode(np.frombuffer(found.value(), np.uint8), cv2.IMREAD_COLOR),
             cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR),
         )
-        consumer.assign([Place(shop.topics.events.name, 0, 0)])
+        consumer.assign([Place(kafka_site.topics.events.name, 0, 0)])
         told: Any = consumer.poll(20)
     finally:
         consumer.close()
-        shop.close()
+        kafka_site.close()
     assert told is not None
     # CloudEvents 1.0.2, Kafka protocol binding, 3.2 (binary content mode): attributes as headers with the prefix ce_
     # and UTF-8 values, the data's type as content-type, the data alone as the value.

@@ -3,12 +3,12 @@ from __future__ import annotations
 from kafka.coordinator.base import MemberState
 
 from streams.kafka.consumer.offset_tracker import OffsetTracker
-from tests.streams.kafka.kafka_site import Shop, until
+from tests.streams.kafka.kafka_site import KafkaSite, until
 
 
 def test_a_join_that_was_forgotten_is_seen_through(broker: str) -> None:
     """What the client library does when its metadata lacked the topic for a moment."""
-    shop = Shop(broker, cameras=("a",), partitions=1)
+    shop = KafkaSite(broker, cameras=("a",), partitions=1)
     member = shop.broker.member(shop.topics.group("detect"))
     shares = OffsetTracker(member)
     shares.subscribe(shop.topics.frames.name)

@@ -13,16 +13,16 @@ import pytest
 
 from lanewatch.records import EncodedFrame, Watermark
 from streams.kafka.evidence.frame_store import KafkaFrameStore
-from tests.streams.kafka.kafka_site import Shop, picture
+from tests.streams.kafka.kafka_site import KafkaSite, picture
 
 FPS = 5
 LONG_S = 60
 
 
 @pytest.fixture(scope="module")
-def shop(broker: str) -> Iterator[Shop]:
+def shop(broker: str) -> Iterator[KafkaSite]:
     """Two cameras in one partition, a minute each, as fast as they can be sent."""
-    shop = Shop(broker, cameras=("a", "b"), partitions=1)
+    shop = KafkaSite(broker, cameras=("a", "b"), partitions=1)
     for number in range(LONG_S * FPS):
         for camera in "ab":
             frame = picture(camera, number * 1000 // FPS, size=(90, 160))
@@ -33,7 +33,7 @@ def shop(broker: str) -> Iterator[Shop]:
 
 
 @pytest.fixture
-def footage(shop: Shop) -> Iterator[KafkaFrameStore]:
+def footage(shop: KafkaSite) -> Iterator[KafkaFrameStore]:
     footage = KafkaFrameStore(shop.broker, shop.topics, lambda camera: shop.seats[camera] % 1)
     yield footage
     footage.close()
@@ -93,7 +93,7 @@ def test_a_camera_that_is_none_is_said_at_once(footage: KafkaFrameStore) -> None
 
 
 def test_two_samplers_that_overlap_give_each_slot_once_and_broken_pictures_are_passed_by(broker: str) -> None:
-    shop = Shop(broker, cameras=("a",), partitions=1)
+    shop = KafkaSite(broker, cameras=("a",), partitions=1)
     for number in range(20):
         frame = picture("a", number * 100)
         shop.frame(frame)

@@ -17,14 +17,14 @@ from streams.kafka.client.errors import BrokerError
 from streams.kafka.client.topics import Topics
 from streams.kafka.monitoring import consumer_groups, status, status_table
 from streams.kafka.monitoring.status import ClusterStatus
-from tests.streams.kafka.kafka_site import Shop, picture, until
+from tests.streams.kafka.kafka_site import KafkaSite, picture, until
 
 STAGES = ("sample", "detect", "watch", "correlate", "serve")
 
 
 @pytest.fixture
-def shop(broker: str) -> Iterator[Shop]:
-    made = Shop(broker)
+def shop(broker: str) -> Iterator[KafkaSite]:
+    made = KafkaSite(broker)
     yield made
     made.close()
 
@@ -34,7 +34,7 @@ NAMES = {"correlate": ("correlate-1", "correlate-1")}
 
 
 @contextmanager
-def members(shop: Shop, stages: Sequence[str] = STAGES) -> Iterator[dict[str, KafkaConsumer]]:
+def members(shop: KafkaSite, stages: Sequence[str] = STAGES) -> Iterator[dict[str, KafkaConsumer]]:
     """A process of each stage that is a member of its group and does nothing else."""
     with ExitStack() as stack:
         found = {}
@@ -60,12 +60,12 @@ def shared(member: KafkaConsumer, share: int) -> bool:
     return len(member.assignment()) == share
 
 
-def tell(shop: Shop, reached: dict[str, Watermark], position: int = 0) -> None:
+def tell(shop: KafkaSite, reached: dict[str, Watermark], position: int = 0) -> None:
     shop.send(shop.topics.events.name, 0, codec.encode_watermark("node1/0", position, reached))
     shop.flush()
 
 
-def look(shop: Shop) -> ClusterStatus:
+def look(shop: KafkaSite) -> ClusterStatus:
     return status.read_status(shop.broker, shop.topics, shop.site.id, shop.seats, again_s=0.1)
 
 
@@ -73,7 +73,7 @@ def wrong(found: ClusterStatus) -> set[tuple[str, str]]:
     return {(problem.code, problem.subject) for problem in found.problems}
 
 
-def test_a_city_that_is_well_and_then_is_not(shop: Shop) -> None:
+def test_a_city_that_is_well_and_then_is_not(shop: KafkaSite) -> None:
     now = time.time()
     with members(shop) as there:
         for camera in shop.seats:
@@ -104,14 +104,14 @@ def test_a_city_that_is_well_and_then_is_not(shop: Shop) -> None:
         assert "연결 끊김" in status_table.table(found, shop.site, "ko")
 
 
-def test_nobody_is_there(shop: Shop) -> None:
+def test_nobody_is_there(shop: KafkaSite) -> None:
     found = look(shop)
     assert wrong(found) == {*(("no_members", stage) for stage in STAGES), ("unsampled", "")}
     assert found.problems[-1].names == ("a", "b", "c")
     assert [one.captured_at for one in found.cameras] == [None] * 3
 
 
-def test_a_samplers_clock_and_a_camera_that_fell_silent(shop: Shop) -> None:
+def test_a_samplers_clock_and_a_camera_that_fell_silent(shop: KafkaSite) -> None:
     now = time.time()
     with members(shop):
         ahead = picture("b", int(now * 1000))
@@ -123,7 +123,7 @@ def test_a_samplers_clock_and_a_camera_that_fell_silent(shop: Shop) -> None:
     assert next(one.names for one in found.problems if one.code == "silent") == ("c",)
 
 
-def test_what_waits_is_told_in_records_and_seconds(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_waits_is_told_in_records_and_seconds(shop: KafkaSite, monkeypatch: pytest.MonkeyPatch) -> None:
     now = time.time()
     monkeypatch.setattr(status, "LAG_S", dict.fromkeys(status.LAG_S, 0.0))
     with members(shop):
@@ -138,14 +138,14 @@ def test_what_waits_is_told_in_records_and_seconds(shop: Shop, monkeypatch: pyte
     assert ("behind", "detect") in wrong(found)
 
 
-def test_without_topics(shop: Shop) -> None:
+def test_without_topics(shop: KafkaSite) -> None:
     other = shop.site.model_copy(update={"kafka": shop.site.kafka.model_copy(update={"prefix": "nobody"})})
     found = status.read_status(shop.broker, Topics(other), "test", None, again_s=0)
     assert wrong(found) == {("no_topics", "")}
     assert "nobody.frames" in status_table.table(found, shop.site, "en")
 
 
-def test_without_a_broker(shop: Shop) -> None:
+def test_without_a_broker(shop: KafkaSite) -> None:
     away = shop.site.kafka.model_copy(update={"brokers": ("127.0.0.1:1",)})
     broker = Broker(shop.site.model_copy(update={"kafka": away}), "status", environment={})
     with pytest.raises(BrokerError, match=r"127\.0\.0\.1:1"):

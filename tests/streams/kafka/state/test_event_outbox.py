@@ -11,7 +11,7 @@ from streams.kafka.codec import Message
 from streams.kafka.state import event_outbox as module
 from streams.kafka.state.event_outbox import EventOutbox
 from streams.kafka.state.event_spool import EventSpool
-from tests.streams.kafka.kafka_site import Shop, until
+from tests.streams.kafka.kafka_site import KafkaSite, until
 
 
 @pytest.mark.slow
@@ -21,7 +21,7 @@ def test_what_the_broker_does_not_take_is_delivered_when_it_is_back(
     monkeypatch.setitem(module.SEND, "delivery_timeout_ms", 1500)
     monkeypatch.setitem(module.SEND, "request_timeout_ms", 1000)
     with BrokerProcess(tmp_path / "broker") as process:
-        shop = Shop(process.address)
+        shop = KafkaSite(process.address)
         messages = [Message(b"lane", b"%d" % number, []) for number in range(30)]
         with EventSpool(tmp_path, "w") as spool:
             outbox = EventOutbox(shop.broker, shop.topics.events, spool, "watch")

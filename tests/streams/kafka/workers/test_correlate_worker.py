@@ -21,7 +21,7 @@ from streams.kafka.state.checkpoints import Checkpoints
 from streams.kafka.workers.correlate_worker import CorrelateWorker
 from streams.kafka.workers.event_processor import KEY
 from tests.detectors.correlation.test_correlator import any_way, in_order, stay, street
-from tests.streams.kafka.kafka_site import Shop, running, until
+from tests.streams.kafka.kafka_site import KafkaSite, running, until
 from tests.streams.kafka.loiterer_records import keys
 
 WATCHED = street(0, 150, 300, 450)
@@ -29,7 +29,7 @@ EVENTS = stay(0, 0, 40) + stay(1, 100, 130) + stay(2, 200, 230) + stay(3, 260, 2
 END_S = 300
 
 
-class Street(Shop):
+class StreetSite(KafkaSite):
     """Topics of its own; this object is its site log."""
 
     def __init__(self, address: str) -> None:
@@ -67,25 +67,27 @@ class Street(Shop):
 
 
 @pytest.fixture
-def shop(broker: str) -> Iterator[Street]:
-    shop = Street(broker)
-    yield shop
-    shop.close()
+def kafka_site(broker: str) -> Iterator[StreetSite]:
+    kafka_site = StreetSite(broker)
+    yield kafka_site
+    kafka_site.close()
 
 
-def test_it_says_what_the_fold_says_and_ignores_itself_and_what_is_none_of_ours(shop: Street, tmp_path: Path) -> None:
-    shop.send(shop.topics.events.name, 0, Message(b"junk", b"?", [])).get(10)
-    shop.put(1)
+def test_it_says_what_the_fold_says_and_ignores_itself_and_what_is_none_of_ours(
+    kafka_site: StreetSite, tmp_path: Path
+) -> None:
+    kafka_site.send(kafka_site.topics.events.name, 0, Message(b"junk", b"?", [])).get(10)
+    kafka_site.put(1)
     wanted = in_order(WATCHED, EVENTS, END_S)
-    with running(shop.loop(tmp_path)):
-        said = shop.said(len(wanted))
+    with running(kafka_site.loop(tmp_path)):
+        said = kafka_site.said(len(wanted))
     assert keys(said) == keys(wanted)
     assert len(said) == len(wanted)
     traced = partial(filter, codec.trace_context)  # what came in had no trace; what is said begins one
-    assert shop.records(shop.topics.events.name, lambda found: len(list(traced(found))) == len(wanted))
+    assert kafka_site.records(kafka_site.topics.events.name, lambda found: len(list(traced(found))) == len(wanted))
 
 
-class Dying:
+class FailingCorrelator:
     """A correlation that is no more at its n-th record, as a process that is killed."""
 
     def __init__(self, revisions: SiteRevisions, after: int) -> None:
@@ -112,26 +114,28 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_another_goes_on_where_one_was_killed(shop: Street, tmp_path: Path, seed: int) -> None:
+def test_another_goes_on_where_one_was_killed(kafka_site: StreetSite, tmp_path: Path, seed: int) -> None:
     wanted = in_order(WATCHED, EVENTS, END_S)
     chance = random.Random(seed)
-    shop.put(seed)
-    dead = shop.loop(
-        tmp_path / "1", make_stage=lambda revisions: Dying(revisions, chance.randint(50, 1000)), instance=True
+    kafka_site.put(seed)
+    dead = kafka_site.loop(
+        tmp_path / "1",
+        make_stage=lambda revisions: FailingCorrelator(revisions, chance.randint(50, 1000)),
+        instance=True,
     )
     with pytest.raises(Killed):
         dead.run(threading.Event())
-    with running(shop.loop(tmp_path / "2", instance=True)):
-        said = shop.said(len(wanted))
+    with running(kafka_site.loop(tmp_path / "2", instance=True)):
+        said = kafka_site.said(len(wanted))
     assert keys(said) == keys(wanted)
 
 
 @pytest.mark.slow
-def test_a_standby_takes_over_from_a_named_process_that_was_killed(shop: Street, tmp_path: Path) -> None:
+def test_a_standby_takes_over_from_a_named_process_that_was_killed(kafka_site: StreetSite, tmp_path: Path) -> None:
     """A static member sends no LeaveGroup, so the broker waits for it as if it had been killed."""
     wanted = in_order(WATCHED, EVENTS, END_S)
-    dead = shop.loop(tmp_path / "1", make_stage=lambda site: Dying(site, 400), instance=True)
-    second = shop.loop(tmp_path / "2", node="second", instance=True)
+    dead = kafka_site.loop(tmp_path / "1", make_stage=lambda site: FailingCorrelator(site, 400), instance=True)
+    second = kafka_site.loop(tmp_path / "2", node="second", instance=True)
     raised: list[BaseException] = []
 
     def die() -> None:
@@ -144,44 +148,44 @@ def test_a_standby_takes_over_from_a_named_process_that_was_killed(shop: Street,
     dying.start()
     until(lambda: dead.partitions, "the first at work")
     with running(second):
-        shop.put(1)
+        kafka_site.put(1)
         dying.join(30)
         assert raised
         began = time.monotonic()
         until(lambda: second.partitions, "the second at work")
         took_s = time.monotonic() - began
-        assert keys(shop.said(len(wanted))) == keys(wanted)
+        assert keys(kafka_site.said(len(wanted))) == keys(wanted)
     assert took_s < 10
 
 
 def test_a_revision_that_cannot_be_used_is_said_and_the_one_before_goes_on(
-    shop: Street, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    kafka_site: StreetSite, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    first = shop.revisions
+    first = kafka_site.revisions
 
     def correlate_of(revisions: SiteRevisions) -> Correlator:
         if revisions is not first:
             raise ValueError("of the next release")
         return Correlator(revisions)
 
-    with running(shop.loop(tmp_path, make_stage=correlate_of)):
-        shop.revisions = SiteRevisions.of(WATCHED)
+    with running(kafka_site.loop(tmp_path, make_stage=correlate_of)):
+        kafka_site.revisions = SiteRevisions.of(WATCHED)
         until(lambda: "stays in effect: of the next release" in caplog.text, "said")
-        shop.put(1)
+        kafka_site.put(1)
         wanted = in_order(WATCHED, EVENTS, END_S)
-        assert keys(shop.said(len(wanted))) == keys(wanted)
+        assert keys(kafka_site.said(len(wanted))) == keys(wanted)
 
 
-def test_one_is_at_work_and_the_next_stands_by(shop: Street, tmp_path: Path) -> None:
-    first, second = shop.loop(tmp_path / "1", node="one"), shop.loop(tmp_path / "2", node="two")
+def test_one_is_at_work_and_the_next_stands_by(kafka_site: StreetSite, tmp_path: Path) -> None:
+    first, second = kafka_site.loop(tmp_path / "1", node="one"), kafka_site.loop(tmp_path / "2", node="two")
     with running(second):
         until(lambda: second.partitions, "the second at work")
         with running(first):
-            shop.put(1)
+            kafka_site.put(1)
             wanted = in_order(WATCHED, EVENTS, END_S)
-            assert keys(shop.said(len(wanted))) == keys(wanted)
+            assert keys(kafka_site.said(len(wanted))) == keys(wanted)
             assert bool(first.partitions) != bool(second.partitions)
-    checkpoints = Checkpoints(shop.broker, shop.topics)
+    checkpoints = Checkpoints(kafka_site.broker, kafka_site.topics)
     try:
         kept = checkpoints.read(0, KEY)
     finally:
