@@ -1,12 +1,12 @@
-"""The stages as processes on this machine: how late a revision is in the store, and how a stage's processes share.
+"""The stages as processes on this machine: the latency of revisions, and the sharing of load in a stage.
 
-``revision``: eight cameras' frames, packed and sent as a sampler would at their instants; `lanewatch detect`, `watch`
-and `serve` carry them on; a client reads each revision over the service's API as soon as its feed tells of it. From the
-capture of the frame that caused it, to that.
+``revision``: a producer sends eight cameras' frames at their instants, as a sampler would. `lanewatch detect`, `watch`
+and `serve` process them. A client reads each revision over the service's API as soon as the event stream has it. The
+latency is measured from the capture of the frame that caused the revision.
 
-``sharing``: 64 cameras; two detect workers whose network is a double that takes a stated time for a picture, two
-`lanewatch watch`. The load that each took of frames that all could be looked at; then of more than they can, what two
-get done beside what one does.
+``sharing``: 64 cameras, two detect workers with a detector double of a given speed, two `lanewatch watch`. First the
+workers can process all frames: how equal is their load? Then there are more frames: how much do two workers process,
+compared with one?
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import msgspec
 import numpy as np
 from kafka import TopicPartition
 
-from benchmarks.chaos.cluster import Town, fresh, town, waited
+from benchmarks.chaos.cluster import Cluster, new_prefix, running_cluster, wait_until
 from benchmarks.kafka_clients import pictures
 from benchmarks.latency import follow, several
 from lanewatch import demo
@@ -37,7 +37,7 @@ from streams.kafka.client.connection import Broker
 from streams.kafka.client.producers import FrameProducer
 from streams.kafka.client.topics import Topics, ensure_topics
 from streams.kafka.state.site_topic import SiteTopic
-from streams.kafka.workers.detect_worker import KafkaDetectWorker
+from streams.kafka.workers.detect_worker import DetectWorker
 from streams.sampling.sampler import Sampler
 from streams.video import jpeg
 
@@ -46,59 +46,61 @@ FPS = 3.5
 PARTITIONS = 8
 SIMULATED = 64
 PICTURE_S = 0.015
-"""What the double takes for a picture: most of it is waiting, so that two of them are as free as two GPUs."""
+"""The double's time for a picture. Most of it is waiting, so two doubles run as independently as two GPUs."""
 
 CALM_FPS, PRESSED_FPS = 0.75, 4.0
-"""Of each simulated camera: two doubles have 133 pictures a second, and are given 48, then 256."""
+"""Frame rates of each simulated camera. Two doubles can process 133 pictures a second; they get 48, then 256."""
 
 SETTLE_S = 5.0
 
 CLOCK = 1768410000.0
-"""Capture time of the clip's first picture: two o'clock at night on 15 January 2026, in Seoul."""
+"""Capture time of the clip's first picture: 02:00 on 15 January 2026, in Seoul."""
 
 
 def demo_site(cameras: int, partitions: int) -> Site:
-    """The demo's camera so many times over, on topics of its own."""
+    """The demo's site with its camera repeated, and with its own topics."""
     site = several(loader.load(demo.SITE), cameras)
     url = f"file:{demo.CLIP}?clock=2026-01-15T02:00:00+09:00&pace=fast&fps=7"
-    each = tuple(camera.model_copy(update={"url": url}) for camera in site.cameras)
-    return site.model_copy(update={"cameras": each, "kafka": KafkaConfig(prefix=fresh(), partitions=partitions)})
+    repeated = tuple(camera.model_copy(update={"url": url}) for camera in site.cameras)
+    kafka = KafkaConfig(prefix=new_prefix(), partitions=partitions)
+    return site.model_copy(update={"cameras": repeated, "kafka": kafka})
 
 
 def revision(address: str, seconds: float) -> dict[str, float]:
-    """How late revisions are.
+    """Measures the latency of revisions.
 
     Returns:
-        ``revision_p50_s``, ``revision_p95_s``, ``revision_max_s``, ``revisions``, ``shed`` (frames that the detector
-        had no time for: with any, the rate was not sustainable).
+        ``revision_p50_s``, ``revision_p95_s``, ``revision_max_s``, ``revisions``, ``shed``: frames without detection
+        because of overload. If there are any, the rate was not sustainable.
 
     Raises:
-        RuntimeError: no event came of it in that time.
+        RuntimeError: no event was raised in that time.
     """
     site = demo_site(CAMERAS, CAMERAS)
     first = site.cameras[0].model_copy(update={"rate": site.cameras[0].rate.model_copy(update={"active": FPS})})
-    shots = list(
+    frames = list(
         itertools.takewhile(
             lambda frame: frame.captured_at - CLOCK < seconds, Sampler(first, time_zone=site.time_zone, gate=False)
         )
     )
     read: list[tuple[str, int, float]] = []
-    with tempfile.TemporaryDirectory() as folder, town(Path(folder), site, address) as here:
-        seats = _published(here)
+    with tempfile.TemporaryDirectory() as folder, running_cluster(Path(folder), site, address) as cluster:
+        slots = _publish(cluster)
         for stage in ("detect", "watch", "serve"):
-            here.start(stage, f"{stage}-1")
-        here.serving()
-        threading.Thread(target=follow, args=(f"http://127.0.0.1:{here.port}", read), daemon=True).start()
-        waited(lambda: _held(here, "detect") == CAMERAS and _held(here, "watch") == CAMERAS, 60, "the stages have work")
-        began, captured = _play(here, shots, seats)
+            cluster.start(stage, f"{stage}-1")
+        cluster.wait_for_service()
+        threading.Thread(target=follow, args=(f"http://127.0.0.1:{cluster.port}", read), daemon=True).start()
+        for stage in ("detect", "watch"):
+            _wait_until_assigned(cluster, stage, CAMERAS)
+        started_at, captured = _play(cluster, frames, slots)
         time.sleep(SETTLE_S)
         shed = sum(
             value
-            for key, value in here.metrics("detect-1").items()
+            for key, value in cluster.metrics("detect-1").items()
             if key.startswith("lanewatch_dropped_total{") and 'reason="shed"' in key
         )
-        here.fleet.end()
-    delays = [at - began - (number / 1000 - CLOCK) for camera, number, at in read if (camera, number) in captured]
+        cluster.process_group.end()
+    delays = [at - started_at - (number / 1000 - CLOCK) for camera, number, at in read if (camera, number) in captured]
     if not delays:
         raise RuntimeError("no event was raised in that time: run it for longer")
     p50, p95 = np.percentile(delays, (50, 95))
@@ -111,60 +113,61 @@ def revision(address: str, seconds: float) -> dict[str, float]:
     }
 
 
-def _play(here: Town, shots: Sequence[Frame], seats: dict[str, int]) -> tuple[float, set[tuple[str, int]]]:
+def _play(cluster: Cluster, frames: Sequence[Frame], slots: dict[str, int]) -> tuple[float, set[tuple[str, int]]]:
     """Sends the cameras' frames at their instants.
 
     Returns:
-        The wall clock at which ``CLOCK`` was, and the camera and capture time (ms) of every picture.
+        The wall clock time of the capture time ``CLOCK``, and each picture's camera and capture time (ms).
     """
-    sender = FrameProducer(here.broker, here.topics)
-    began = time.time() + 1.0
+    producer = FrameProducer(cluster.broker, cluster.topics)
+    started_at = time.time() + 1.0
     captured = set()
     order = sorted(
         (
-            (shot.captured_at + number / (FPS * len(seats)), camera, shot)
-            for number, camera in enumerate(seats)
-            for shot in shots
+            (frame.captured_at + number / (FPS * len(slots)), camera, frame)
+            for number, camera in enumerate(slots)
+            for frame in frames
         ),
-        key=lambda one: one[:2],
+        key=lambda entry: entry[:2],
     )
     try:
-        for captured_at, camera, shot in order:
-            at = began + captured_at - CLOCK
-            time.sleep(max(0.0, at - time.time()))
+        for captured_at, camera, source in order:
+            time.sleep(max(0.0, started_at + captured_at - CLOCK - time.time()))
             frame = msgspec.structs.replace(
-                shot, camera=camera, captured_at=captured_at, slot=round(captured_at * 1000), received_at=time.time()
+                source, camera=camera, captured_at=captured_at, slot=round(captured_at * 1000), received_at=time.time()
             )
-            sender.send(jpeg.pack(frame), seats[camera] % here.topics.partitions)
+            producer.send(jpeg.pack(frame), slots[camera] % cluster.topics.partitions)
             if frame.image is not None:
                 captured.add((camera, round(captured_at * 1000)))
     finally:
-        sender.close(10)
-    return began, captured
+        producer.close(10)
+    return started_at, captured
 
 
 def sharing(address: str, seconds: float) -> dict[str, float]:
-    """How processes of a stage share.
+    """Measures how the processes of a stage share the load.
 
     Returns:
-        ``spread`` and ``watch_spread`` (the most over the least of two, less one), ``second_worker`` (what two detect
-        workers get done of what one does), ``one_per_s``, ``two_per_s``.
+        ``spread`` and ``watch_spread``: the larger load of two divided by the smaller, minus 1. ``second_worker``: the
+        throughput of two detect workers divided by that of one. ``one_per_s``, ``two_per_s``: these throughputs.
     """
     site = demo_site(SIMULATED, PARTITIONS)
     context = multiprocessing.get_context("spawn")
-    with tempfile.TemporaryDirectory() as folder, town(Path(folder), site, address) as here:
-        seats = _published(here)
+    with tempfile.TemporaryDirectory() as folder, running_cluster(Path(folder), site, address) as cluster:
+        slots = _publish(cluster)
         for name in ("watch-1", "watch-2"):
-            here.start("watch", name)
-        workers = [context.Process(target=_double, args=(site, address, f"detect-{n}"), daemon=True) for n in (1, 2)]
+            cluster.start("watch", name)
+        workers = [
+            context.Process(target=_run_double, args=(site, address, f"detect-{n}"), daemon=True) for n in (1, 2)
+        ]
         for worker in workers:
             worker.start()
-        tally = _Tally(here)
-        waited(lambda: _held(here, "watch") == PARTITIONS, 60, "the watchers have work")
-        with _Feeding(here, seats) as feeding:
-            waited(lambda: len(tally.detected()) == 2, 60, "both workers are at work")
+        tally = _Tally(cluster)
+        _wait_until_assigned(cluster, "watch", PARTITIONS)
+        with _Feeding(cluster, slots) as feeding:
+            wait_until(lambda: len(tally.detected()) == 2, 60, "both workers work")
             time.sleep(SETTLE_S)
-            calm, watched = tally.detected(seconds), tally.judged()
+            detected, watched = tally.detected(seconds), tally.watched()
             feeding.fps = PRESSED_FPS
             time.sleep(SETTLE_S)
             two = sum(tally.detected(seconds).values()) / seconds
@@ -173,9 +176,9 @@ def sharing(address: str, seconds: float) -> dict[str, float]:
             time.sleep(SETTLE_S)
             one = sum(tally.detected(seconds).values()) / seconds
         workers[0].kill()
-        here.fleet.kill()
+        cluster.process_group.kill()
     return {
-        "spread": _spread(calm),
+        "spread": _spread(detected),
         "watch_spread": _spread(watched),
         "second_worker": round(two / one, 2),
         "one_per_s": round(one, 1),
@@ -188,51 +191,51 @@ def _spread(counts: Counter[str]) -> float:
 
 
 class _Tally:
-    """Reads what the workers and the watchers have told."""
+    """Counts the pictures that each worker and each watcher processed."""
 
-    def __init__(self, here: Town) -> None:
-        self._topics = here.topics
-        self._consumer = here.broker.consumer()
-        places = [TopicPartition(here.topics.detections.name, number) for number in range(PARTITIONS)]
-        self._events = TopicPartition(here.topics.events.name, 0)
-        self._consumer.assign([*places, self._events])
+    def __init__(self, cluster: Cluster) -> None:
+        self._topics = cluster.topics
+        self._consumer = cluster.broker.consumer()
+        partitions = [TopicPartition(cluster.topics.detections.name, number) for number in range(PARTITIONS)]
+        self._events = TopicPartition(cluster.topics.events.name, 0)
+        self._consumer.assign([*partitions, self._events])
         self._consumer.seek_to_beginning()
-        self._judged: Counter[str] = Counter()
+        self._watched: Counter[str] = Counter()
 
     def detected(self, seconds: float = 0.5) -> Counter[str]:
-        """Pictures by worker, in the time from now on."""
+        """Pictures by worker in the next ``seconds``."""
         while self._read(0.2).total() > 200:
-            pass  # what came before now
-        self._judged.clear()
+            pass  # skips the backlog
+        self._watched.clear()
         return self._read(seconds)
 
-    def judged(self) -> Counter[str]:
-        """Pictures by watcher in the time of the last ``detected``."""
-        return Counter(self._judged)
+    def watched(self) -> Counter[str]:
+        """Pictures by watcher during the last call of ``detected``."""
+        return Counter(self._watched)
 
     def _read(self, seconds: float) -> Counter[str]:
         found: Counter[str] = Counter()
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
-            for place, records in self._consumer.poll(min(100, int(left * 1000))).items():
+            for partition, records in self._consumer.poll(min(100, int(left * 1000))).items():
                 for record in records:
-                    if place != self._events:
+                    if partition != self._events:
                         found[codec.decode_detections(record).model] += 1
                         continue
-                    told = codec.decode_event_record(record)
-                    if not isinstance(told, Event):
+                    decoded = codec.decode_event_record(record)
+                    if not isinstance(decoded, Event):
                         node = record.key.decode().partition("/")[0]
-                        self._judged[node] += sum(one.pictures for one in told.values())
+                        self._watched[node] += sum(watermark.pictures for watermark in decoded.values())
         return found
 
 
 class _Feeding(threading.Thread):
-    """Sends 40 KB pictures of all cameras at a rate that may be changed."""
+    """Sends pictures of 40 KB for all cameras at ``fps`` each, which may be changed."""
 
-    def __init__(self, here: Town, seats: dict[str, int]) -> None:
+    def __init__(self, cluster: Cluster, slots: dict[str, int]) -> None:
         super().__init__(name="feeding", daemon=True)
         self.fps = CALM_FPS
-        self._here, self._seats = here, seats
+        self._here, self._slots = cluster, slots
         self._ended = threading.Event()
 
     def __enter__(self) -> _Feeding:
@@ -245,26 +248,26 @@ class _Feeding(threading.Thread):
 
     def run(self) -> None:
         jpegs = pictures()
-        sender = FrameProducer(self._here.broker, self._here.topics)
+        producer = FrameProducer(self._here.broker, self._here.topics)
         next_at = time.time()
         for number in itertools.count():
             if self._ended.is_set():
                 break
             now = time.time()
-            camera = list(self._seats)[number % len(self._seats)]
+            camera = list(self._slots)[number % len(self._slots)]
             packed = EncodedFrame(jpegs[number % len(jpegs)])
             frame = Frame(
                 camera=camera, epoch=0, slot=round(now * 1000), captured_at=now, received_at=now, width=640, height=480,
                 packed=packed,
             )  # fmt: skip
-            sender.send(frame, self._seats[camera] % self._here.topics.partitions)
-            next_at = max(next_at + 1 / (self.fps * len(self._seats)), now - 1.0)
+            producer.send(frame, self._slots[camera] % self._here.topics.partitions)
+            next_at = max(next_at + 1 / (self.fps * len(self._slots)), now - 1.0)
             self._ended.wait(max(0.0, next_at - time.time()))
-        sender.close(5)
+        producer.close(5)
 
 
 class _PacedDouble:
-    """A detector that takes its time and finds nothing; its records bear its process's name."""
+    """A detector of a given speed that detects nothing. Its records have its process's name as the model."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -274,25 +277,29 @@ class _PacedDouble:
         return [Detections.empty(frame, model=self._name) for frame in frames]
 
 
-def _double(site: Site, address: str, node: str) -> None:
+def _run_double(site: Site, address: str, node: str) -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     broker = Broker(site, node, {"LANEWATCH_KAFKA": address})
-    KafkaDetectWorker(broker, Topics(site), _PacedDouble(node), node=node, most_age_s=None).run(stop)
+    DetectWorker(broker, Topics(site), _PacedDouble(node), node=node, max_age_s=None).run(stop)
 
 
-def _published(here: Town) -> dict[str, int]:
-    """The site is in its topic; the cameras' seats."""
-    ensure_topics(here.broker, here.topics)
-    with SiteTopic(here.broker, here.topics) as sites:
+def _publish(cluster: Cluster) -> dict[str, int]:
+    """Publishes the site; returns the cameras' partition slots."""
+    ensure_topics(cluster.broker, cluster.topics)
+    with SiteTopic(cluster.broker, cluster.topics) as sites:
         sites.read()
-        sites.publish(here.site)
+        sites.publish(cluster.site)
         sites.wait()
         return dict(sites.partition_slots)
 
 
-def _held(here: Town, stage: str) -> int:
-    """Partitions that a stage's processes have in all."""
-    names = [name for name in here.fleet.processes if name.startswith(stage)]
-    samples = [sample for name in names for sample in here.metrics(name).items()]
-    return int(sum(value for key, value in samples if key.startswith("lanewatch_partitions{")))
+def _wait_until_assigned(cluster: Cluster, stage: str, partitions: int) -> None:
+    """Waits until a stage's processes have so many partitions in all."""
+    names = [name for name in cluster.process_group.processes if name.startswith(stage)]
+
+    def all_assigned() -> bool:
+        samples = [sample for name in names for sample in cluster.metrics(name).items()]
+        return sum(value for key, value in samples if key.startswith("lanewatch_partitions{")) == partitions
+
+    wait_until(all_assigned, 60, f"{stage} has all partitions")

@@ -1,9 +1,9 @@
-"""Frames of 40 KB through the Kafka runner on this machine: how many a second, beside librdkafka, and how late.
+"""Throughput and latency of 40 KB frames over Kafka on this machine, compared with librdkafka.
 
-A real broker, a producer and a consumer, each a process of its own, share the machine's cores. Ours is the path that a
-sampler and a detect worker have: ``FrameProducer`` and ``wire.frame``; librdkafka, through confluent-kafka, carries the
-same records. The runs alternate: librdkafka before and after ours, half as long each. With ``--city`` the stages as
-processes follow: how late a revision is in the store, and how workers share (``benchmarks.end_to_end``).
+A broker, a producer and a consumer share the machine's cores, each as a process. Lanewatch's path is that of a sampler
+and a detect worker: ``FrameProducer`` and ``codec.decode_frame``. librdkafka, by confluent-kafka, carries the same
+records in a run before and one after, half as long each. With ``--city`` the stages run as processes too: latency of
+revisions, and sharing of load (``benchmarks.end_to_end``).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import uuid
 import numpy as np
 
 from benchmarks import end_to_end
-from benchmarks.kafka_clients import QUALITY, SIZE, Carrier, Load, carry
+from benchmarks.kafka_clients import QUALITY, SIZE, Client, Load, transfer
 from deploy.kafka_server import running_broker
 from streams.kafka.client.connection import Broker
 from streams.kafka.client.settings import FRAME_FETCH, FRAME_SEND
@@ -30,10 +30,10 @@ CITY_S, SHARING_S = 110.0, 20.0
 
 
 def main() -> None:
-    """Prints the figures, or with ``--json`` the object."""
+    """Prints the figures, with ``--json`` as an object."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="one object: frames_per_s, librdkafka_ratio, p95_ms, ...")
-    parser.add_argument("--seconds", type=float, default=60.0, help="how long the sustained run is")
+    parser.add_argument("--seconds", type=float, default=60.0, help="length of the sustained run")
     parser.add_argument("--partitions", type=int, default=PARTITIONS, help="of the frames topic")
     parser.add_argument("--city", action="store_true", help="the stages too: revision_p95_s, spread, second_worker")
     arguments = parser.parse_args()
@@ -49,18 +49,18 @@ def main() -> None:
         f"{arguments.partitions} partitions, {os.cpu_count()} cores, broker included\n"
         f"send: acks 1, batches of {FRAME_SEND['batch_size'] >> 10} KB, linger {FRAME_SEND['linger_ms']} ms; "
         f"fetch: {FRAME_FETCH['fetch_max_bytes'] >> 20} MB, checksums on\n"
-        f"as fast as it goes, {arguments.seconds:g} s: {figures['frames_per_s']:.0f} frames/s "
+        f"unlimited rate, {arguments.seconds:g} s: {figures['frames_per_s']:.0f} frames/s "
         f"(slowest five seconds {figures['least_per_s']:.0f}); lost {figures['dropped']:.0f}\n"
         f"librdkafka before and after: {figures['librdkafka_per_s']:.0f} frames/s; "
         f"ratio {figures['librdkafka_ratio']:.2f}\n"
-        f"resident at most: producer {figures['producer_mb']:.0f} MB, consumer {figures['consumer_mb']:.0f} MB\n"
+        f"peak resident memory: producer {figures['producer_mb']:.0f} MB, consumer {figures['consumer_mb']:.0f} MB\n"
         f"cores: producer {figures['producer_cores']:.2f}, consumer {figures['consumer_cores']:.2f}\n"
-        f"at a paced {PACE:.0f} frames/s, send to Frame in hand: median {figures['p50_ms']} ms, "
+        f"at {PACE:.0f} frames/s, from send to decoded frame: median {figures['p50_ms']} ms, "
         f"p95 {figures['p95_ms']} ms, longest {figures['max_ms']} ms"
     )
     if arguments.city:
         print(
-            f"{end_to_end.CAMERAS} cameras at {end_to_end.FPS} frames/s, bundled detector, capture to readable over the API, "
+            f"{end_to_end.CAMERAS} cameras at {end_to_end.FPS} frames/s, bundled detector, from capture to the API, "
             f"{figures['revisions']} revisions: "
             f"median {figures['revision_p50_s']} s, p95 {figures['revision_p95_s']} s, "
             f"longest {figures['revision_max_s']} s; shed {figures['shed']:.0f}\n"
@@ -71,10 +71,10 @@ def main() -> None:
 
 
 def measure(address: str, seconds: float, partitions: int) -> dict[str, float]:
-    """All runs, one after the other, on topics of their own.
+    """Does all runs, one after the other, each with its own topics.
 
     Returns:
-        the names of ``--json``.
+        The figures by their names in ``--json``.
     """
     half = seconds / 2
     before = _run("librdkafka", address, partitions, None, half)
@@ -90,12 +90,12 @@ def measure(address: str, seconds: float, partitions: int) -> dict[str, float]:
     )
 
 
-def _run(carrier: Carrier, address: str, partitions: int, rate: float | None, seconds: float) -> dict[str, float]:
+def _run(client: Client, address: str, partitions: int, rate: float | None, seconds: float) -> dict[str, float]:
     load = Load(address, f"benchmark-{uuid.uuid4().hex[:8]}", partitions, CAMERAS, rate, seconds)
     broker, topics = Broker(load.site, "benchmark", {}), Topics(load.site)
     ensure_topics(broker, topics)
     try:
-        return carry(carrier, load)
+        return transfer(client, load)
     finally:
         with broker.open_admin() as admin:
             admin.delete_topics([topic.name for topic in topics.all])

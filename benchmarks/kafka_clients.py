@@ -1,4 +1,4 @@
-"""What carries frames through a broker, one process at each end: Lanewatch's own way, and librdkafka for comparison."""
+"""Clients that transfer frames over a broker, a process at each end: Lanewatch's own, and librdkafka for comparison."""
 
 from __future__ import annotations
 
@@ -29,31 +29,31 @@ from streams.kafka.client.topics import Topics
 
 SIZE = 640, 480
 QUALITY = 68
-"""With which the demo's clip has pictures of 40 KB."""
+"""JPEG quality at which the demo's pictures have 40 KB."""
 
 WARM_S = 5.0
-"""Left out at the start: connections, the first segments, a Java machine that compiles."""
+"""Not measured at the start: connections, the first segments, the JVM's compilation."""
 
-MAX_RECORD_BYTES = 16_000_000
-"""In flight at most: an unpaced producer is always ahead of the broker, and what waits only costs its cache."""
+IN_FLIGHT_BYTES = 16_000_000
+"""Limit in flight. A producer without a rate is always ahead of the broker; more would only fill the cache."""
 
-THEIR_ROOM_BYTES = 64_000_000
-"""librdkafka's own usual size; with 16 MB it is slower."""
+LIBRDKAFKA_BYTES = 64_000_000
+"""librdkafka's default queue; with 16 MB it is slower."""
 
-Carrier = Literal["lanewatch", "librdkafka"]
+Client = Literal["lanewatch", "librdkafka"]
 
 
 @dataclass(frozen=True)
 class Load:
-    """What is carried.
+    """The frames to transfer.
 
     Attributes:
-        address: of the broker, or several with commas between.
+        address: of the broker; several are separated by commas.
         prefix: of the topics.
         partitions: of the frames topic.
-        cameras: that the frames are said to be from.
-        rate: frames a second of them all; None is as fast as it goes.
-        seconds: for so long, after ``WARM_S``.
+        cameras: the number of camera ids.
+        rate: frames a second of all cameras; None: as many as possible.
+        seconds: how long to measure, after ``WARM_S``.
     """
 
     address: str
@@ -65,7 +65,7 @@ class Load:
 
     @property
     def site(self) -> Site:
-        """The demo's, with these topics."""
+        """The demo's site with these topics."""
         kafka = KafkaConfig(
             brokers=tuple(self.address.split(",")),
             prefix=self.prefix,
@@ -75,35 +75,35 @@ class Load:
         return loader.load(demo.SITE).model_copy(update={"kafka": kafka})
 
 
-def carry(carrier: Carrier, load: Load) -> dict[str, float]:
-    """Runs a producer and a consumer as processes of their own.
+def transfer(client: Client, load: Load) -> dict[str, float]:
+    """Runs a producer and a consumer, each as a process.
 
     Returns:
         ``frames_per_s``, ``least_per_s`` (the slowest five seconds), ``p50_ms``, ``p95_ms``, ``max_ms`` (from send to
-        ``Frame``), ``frames``, ``producer_mb``, ``consumer_mb`` (resident at most), ``mean_bytes``, ``dropped``,
+        ``Frame``), ``frames``, ``producer_mb``, ``consumer_mb`` (peak resident memory), ``mean_bytes``, ``dropped``,
         ``producer_cores``, ``consumer_cores``.
     """
     context = multiprocessing.get_context("spawn")
     ends = []
     for work in (_consume, _produce):
         near, far = context.Pipe()
-        process = context.Process(target=work, args=(carrier, load, far), daemon=True)
+        process = context.Process(target=work, args=(client, load, far), daemon=True)
         process.start()
         far.close()
         ends.append((process, near))
-    (consumer, told), (producer, sent) = ends
-    for end in (told, sent):
-        end.recv()  # it is ready
-    for end in (sent, told):
-        end.send("go")
-    figures: dict[str, float] = told.recv() | sent.recv()
+    (consumer, to_consumer), (producer, to_producer) = ends
+    for pipe in (to_consumer, to_producer):
+        pipe.recv()  # ready
+    for pipe in (to_producer, to_consumer):
+        pipe.send("go")
+    figures: dict[str, float] = to_consumer.recv() | to_producer.recv()
     for process in (consumer, producer):
         process.join(10)
     return figures
 
 
 def pictures() -> list[bytes]:
-    """Pictures of the demo's clip as JPEG files: 64 of them, of 40 KB on average."""
+    """64 pictures of the demo's clip as JPEG, 40 KB on average."""
     video = cv2.VideoCapture(str(demo.CLIP))
     try:
         return [_jpeg(cv2.resize(video.read()[1], SIZE, interpolation=cv2.INTER_AREA)) for _ in range(64)]
@@ -115,17 +115,17 @@ def _jpeg(picture: Any) -> bytes:
     return bytes(cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, QUALITY))[1].tobytes())
 
 
-def _produce(carrier: Carrier, load: Load, pipe: Connection) -> None:
+def _produce(client: Client, load: Load, pipe: Connection) -> None:
     jpegs = pictures()
-    send, ended = _sending(carrier, load)
+    send, close = _open_producer(client, load)
     pipe.send("ready")
     pipe.recv()
-    me = psutil.Process()
-    before, began = sum(me.cpu_times()[:2]), time.monotonic()
-    until = began + WARM_S + load.seconds + 1.0  # the consumer stops first
+    process = psutil.Process()
+    cpu_before, started = sum(process.cpu_times()[:2]), time.monotonic()
+    until = started + WARM_S + load.seconds + 1.0  # the consumer stops first
     for number in itertools.count():
         if load.rate is not None:
-            time.sleep(max(0.0, began + number / load.rate - time.monotonic()))
+            time.sleep(max(0.0, started + number / load.rate - time.monotonic()))
         if time.monotonic() >= until:
             break
         now = time.time()
@@ -140,33 +140,33 @@ def _produce(carrier: Carrier, load: Load, pipe: Connection) -> None:
             packed=EncodedFrame(jpegs[number % len(jpegs)]),
         )
         send(frame, number % load.cameras % load.partitions)
-    cores = (sum(me.cpu_times()[:2]) - before) / (time.monotonic() - began)
-    dropped = ended()
+    cores = (sum(process.cpu_times()[:2]) - cpu_before) / (time.monotonic() - started)
+    dropped = close()
     pipe.send(
         {
             "producer_mb": _peak_mb(),
             "producer_cores": round(cores, 2),
             "dropped": dropped,
-            "mean_bytes": round(float(np.mean([len(one) for one in jpegs]))),
+            "mean_bytes": round(float(np.mean([len(jpeg) for jpeg in jpegs]))),
         }
     )
 
 
-def _sending(carrier: Carrier, load: Load) -> tuple[Callable[[Frame, int], None], Callable[[], int]]:
-    """What sends a frame, and what ends it and tells how many frames were lost."""
-    return _our_sender(load) if carrier == "lanewatch" else _their_producer(load)
+def _open_producer(client: Client, load: Load) -> tuple[Callable[[Frame, int], None], Callable[[], int]]:
+    """A function that sends a frame, and one that closes the producer and returns the number of lost frames."""
+    return _lanewatch_producer(load) if client == "lanewatch" else _librdkafka_producer(load)
 
 
-def _our_sender(load: Load) -> tuple[Callable[[Frame, int], None], Callable[[], int]]:
-    sender = FrameProducer(Broker(load.site, "benchmark", {}), Topics(load.site), max_bytes=2 * MAX_RECORD_BYTES)
+def _lanewatch_producer(load: Load) -> tuple[Callable[[Frame, int], None], Callable[[], int]]:
+    producer = FrameProducer(Broker(load.site, "benchmark", {}), Topics(load.site), max_bytes=2 * IN_FLIGHT_BYTES)
 
     def send(frame: Frame, partition: int) -> None:
-        while sender.in_flight_bytes > MAX_RECORD_BYTES:
+        while producer.in_flight_bytes > IN_FLIGHT_BYTES:
             time.sleep(0.001)
-        sender.send(frame, partition)
+        producer.send(frame, partition)
 
-    def ended() -> int:
-        sender.close(10)
+    def close() -> int:
+        producer.close(10)
         return sum(
             int(sample.value)
             for metric in metrics.DROPPED.collect()
@@ -174,17 +174,17 @@ def _our_sender(load: Load) -> tuple[Callable[[Frame, int], None], Callable[[], 
             if sample.name.endswith("_total") and sample.labels["stage"] == "sample"
         )
 
-    return send, ended
+    return send, close
 
 
-def _their_producer(load: Load) -> tuple[Callable[[Frame, int], None], Callable[[], int]]:
+def _librdkafka_producer(load: Load) -> tuple[Callable[[Frame, int], None], Callable[[], int]]:
     producer = Producer(
         {
             "bootstrap.servers": load.address,
             "acks": 1,
             "batch.size": FRAME_SEND["batch_size"],
             "linger.ms": FRAME_SEND["linger_ms"],
-            "queue.buffering.max.kbytes": THEIR_ROOM_BYTES // 1000,
+            "queue.buffering.max.kbytes": LIBRDKAFKA_BYTES // 1000,
         }
     )
     topic = Topics(load.site).frames.name
@@ -203,14 +203,14 @@ def _their_producer(load: Load) -> tuple[Callable[[Frame, int], None], Callable[
     return send, lambda: int(producer.flush(10))
 
 
-def _consume(carrier: Carrier, load: Load, pipe: Connection) -> None:
-    records = _our_records(load) if carrier == "lanewatch" else _their_records(load)
-    next(records)  # it has its partitions
+def _consume(client: Client, load: Load, pipe: Connection) -> None:
+    records = _lanewatch_records(load) if client == "lanewatch" else _librdkafka_records(load)
+    next(records)  # the partitions are assigned
     pipe.send("ready")
     pipe.recv()
-    me = psutil.Process()
-    before, began = sum(me.cpu_times()[:2]), time.time()
-    start = began + WARM_S
+    process = psutil.Process()
+    cpu_before, started = sum(process.cpu_times()[:2]), time.time()
+    start = started + WARM_S
     until = start + load.seconds
     delays: list[float] = []
     arrivals: list[float] = []
@@ -224,7 +224,7 @@ def _consume(carrier: Carrier, load: Load, pipe: Connection) -> None:
                 arrivals.append(now)
         if now >= until:
             break
-    cores = (sum(me.cpu_times()[:2]) - before) / (time.time() - began)
+    cores = (sum(process.cpu_times()[:2]) - cpu_before) / (time.time() - started)
     if not arrivals:
         raise SystemExit("no frame arrived")
     per_five, _ = np.histogram(arrivals, np.arange(start, until + 0.1, min(5.0, load.seconds)))
@@ -243,8 +243,8 @@ def _consume(carrier: Carrier, load: Load, pipe: Connection) -> None:
     )
 
 
-def _our_records(load: Load) -> Iterator[ConsumerRecord | None]:
-    """Records as they come; a None where none came for a while, the first once the partitions are there."""
+def _lanewatch_records(load: Load) -> Iterator[ConsumerRecord | None]:
+    """Records as they arrive; None if none arrived for a while. The first None: the partitions are assigned."""
     topics = Topics(load.site)
     consumer = Broker(load.site, "benchmark", {}).member(topics.group("benchmark"), **FRAME_FETCH)
     consumer.subscribe([topics.frames.name])
@@ -259,7 +259,7 @@ def _our_records(load: Load) -> Iterator[ConsumerRecord | None]:
             yield from batch
 
 
-def _their_records(load: Load) -> Iterator[ConsumerRecord | None]:
+def _librdkafka_records(load: Load) -> Iterator[ConsumerRecord | None]:
     topics = Topics(load.site)
     consumer = Consumer(
         {
@@ -268,8 +268,8 @@ def _their_records(load: Load) -> Iterator[ConsumerRecord | None]:
             "auto.offset.reset": "earliest",
             "enable.auto.commit": False,
             "check.crcs": True,
-            "fetch.queue.backoff.ms": 5,  # with its usual second it waits for nothing
-            "queued.max.messages.kbytes": THEIR_ROOM_BYTES // 1000,
+            "fetch.queue.backoff.ms": 5,  # the default of a second makes it idle
+            "queued.max.messages.kbytes": LIBRDKAFKA_BYTES // 1000,
         }
     )
     consumer.subscribe([topics.frames.name])
@@ -280,12 +280,12 @@ def _their_records(load: Load) -> Iterator[ConsumerRecord | None]:
         messages = consumer.consume(100, 0.1)
         if not messages:
             yield None
-        for one in messages:
-            if one.error():
-                raise RuntimeError(str(one.error()))
+        for message in messages:
+            if message.error():
+                raise RuntimeError(str(message.error()))
             yield ConsumerRecord(
-                one.topic(), one.partition(), 0, one.offset(), one.timestamp()[1], 1,
-                one.key(), one.value(), one.headers(), None, 0, 0, 0,
+                message.topic(), message.partition(), 0, message.offset(), message.timestamp()[1], 1,
+                message.key(), message.value(), message.headers(), None, 0, 0, 0,
             )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ import msgspec
 
 if TYPE_CHECKING:
     from streams.kafka.workers.startup import WorkerContext
-    from streams.kafka.workers.stateful_worker import StatefulWorker, WorkerSettings
+    from streams.kafka.workers.stateful_worker import StatefulWorker
 
 
 def check(argv: Sequence[str]) -> int:
@@ -156,7 +156,7 @@ def _detect(options: argparse.Namespace) -> int:
     from models.detection import registry as detector_registry
     from models.pose import registry as pose_registry
     from streams.kafka.client.errors import BrokerError
-    from streams.kafka.workers.detect_worker import BATCH, DECODERS, KafkaDetectWorker
+    from streams.kafka.workers.detect_worker import BATCH, DECODERS, DetectWorker
     from streams.kafka.workers.startup import open_worker
 
     try:
@@ -169,13 +169,13 @@ def _detect(options: argparse.Namespace) -> int:
             metrics.log("detect").info(
                 "%s on %s, batches of %d, pose estimator %s", network.name, device, batch, pose.name if pose else "none"
             )
-            KafkaDetectWorker(
+            DetectWorker(
                 worker.broker,
                 worker.topics,
                 DetectStage(network, pose),
                 node=worker.node,
                 batch=batch,
-                most_age_s=options.max_age or None,
+                max_age_s=options.max_age or None,
                 decoders=max(DECODERS, hardware.usable_cores() // 2),
             ).run(stop)
     except (SiteError, BrokerError, base.ModelMissingError, hardware.DeviceMissingError) as error:
@@ -232,7 +232,7 @@ def _run_stateful(stage: str, description: str, argv: Sequence[str]) -> int:
 
 
 def _worker(stage: str, context: WorkerContext, options: argparse.Namespace) -> StatefulWorker[Any, Any]:
-    settings: WorkerSettings = {"instance": options.node is not None}
+    settings: Any = {"node": context.node, "instance": options.node is not None}
     kafka = context.broker, context.topics
     if stage == "watch":
         from detectors.camera_state import CameraState
@@ -242,11 +242,9 @@ def _worker(stage: str, context: WorkerContext, options: argparse.Namespace) -> 
 
         warm()
         make_watch = partial(WatchStage, run=options.run)
-        return WatchWorker(*kafka, make_watch, context.log, node=context.node, state_type=CameraState, **settings)
+        return WatchWorker(*kafka, make_watch, context.log, state_type=CameraState, **settings)
     from detectors.correlation.correlator import Correlator, CorrelatorState
     from streams.kafka.workers.correlate_worker import CorrelateWorker
 
     make_correlator = partial(Correlator, run=options.run)
-    return CorrelateWorker(
-        *kafka, make_correlator, context.log, node=context.node, state_type=CorrelatorState, **settings
-    )
+    return CorrelateWorker(*kafka, make_correlator, context.log, state_type=CorrelatorState, **settings)

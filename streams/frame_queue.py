@@ -1,4 +1,4 @@
-"""Frames that wait for the detector, bounded and fair over cameras: recordings wait for room, live cameras shed."""
+"""Queues of frames that wait for the detector: bounded, and fair over cameras."""
 
 from __future__ import annotations
 
@@ -14,25 +14,64 @@ from lanewatch import metrics
 from lanewatch.records import Frame
 
 S = TypeVar("S")
+T = TypeVar("T")
 
-TICK_BYTES = 2_000
-"""What a record without a picture weighs in memory."""
+RECORD_BYTES = 2_000
+"""Memory of a record without a picture."""
+
+LIVE_PICTURES = 8
+"""Pictures of a live camera that may wait. Pictures older than a second or two have no use."""
+
+RECORDED_PICTURES = 24
+"""Pictures of a recording that may wait. At 768x576 each is 1.3 MB. 24 are one batch: the next is there in time."""
+
+RECORDS_PER_CAMERA = 120
+"""Records of a camera that may wait, with or without a picture: two minutes of records if the detector stalls."""
+
+
+class _RoundRobin(Generic[T]):
+    """A FIFO for each camera; ``pop`` serves the cameras in turn. The methods with an underscore need the lock."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._waiting: dict[str, deque[T]] = {}
+        self._closed = False
+
+    def close(self) -> None:
+        """Accepts no more frames."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def _append(self, camera: str, item: T) -> deque[T]:
+        waiting = self._waiting.setdefault(camera, deque())
+        waiting.append(item)
+        self._changed.notify_all()
+        return waiting
+
+    def _pop(self) -> T:
+        camera = next(iter(self._waiting))  # a dict keeps its order: the camera that has waited longest
+        waiting = self._waiting.pop(camera)
+        item = waiting.popleft()
+        if waiting:
+            self._waiting[camera] = waiting
+        return item
 
 
 @dataclass(frozen=True, eq=False)
 class QueuedFrame(Generic[S]):
-    """A frame that has been read.
+    """A frame that was read from a topic.
 
     Attributes:
-        share: what it belongs to, as the loop holds it.
+        owner: the assigned partition that it belongs to.
         offset: in its partition.
-        appended_at: the broker's stamp, seconds.
-        frame: packed, or a tick.
+        appended_at: the broker's timestamp, seconds.
+        frame: encoded, or without a picture.
         trace: the trace context that came with it.
         arrived_at: when it was read, monotonic.
     """
 
-    share: S
+    owner: S
     offset: int
     appended_at: float
     frame: Frame
@@ -40,169 +79,107 @@ class QueuedFrame(Generic[S]):
     arrived_at: float = field(default_factory=time.monotonic)
 
     @property
-    def picture(self) -> bool:
-        """Whether there is something to look at."""
+    def has_picture(self) -> bool:
+        """Whether there is a picture to detect in."""
         return self.frame.packed is not None
 
     @property
     def size(self) -> int:
         """Bytes."""
-        return TICK_BYTES + (0 if self.frame.packed is None else self.frame.packed.size)
+        return RECORD_BYTES + (0 if self.frame.packed is None else self.frame.packed.size)
 
 
-class PrefetchQueue(Generic[S]):
-    """Between the thread that reads and the one that looks. A camera's frames keep their order."""
+class PrefetchQueue(_RoundRobin[QueuedFrame[S]]):
+    """Between the thread that reads a topic and the one that detects. The reader stops at a number of ``bytes``."""
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._queues: dict[str, deque[QueuedFrame[S]]] = {}
-        self._turns: deque[str] = deque()
+        super().__init__()
         self._bytes = 0
-        self._closed = False
 
     @property
     def bytes(self) -> int:
-        """Of all that waits."""
+        """Of all frames that wait."""
         return self._bytes
 
     @property
     def closed(self) -> bool:
-        """Whether nothing more is to be had."""
+        """Whether ``take`` gives nothing more."""
         return self._closed
 
-    def put(self, waiting: QueuedFrame[S]) -> None:
+    def put(self, queued: QueuedFrame[S]) -> None:
         """Adds a frame."""
-        camera = waiting.frame.camera
         with self._changed:
-            queue = self._queues.get(camera)
-            if queue is None:
-                queue = self._queues[camera] = deque()
-                self._turns.append(camera)
-            queue.append(waiting)
-            self._bytes += waiting.size
-            self._changed.notify_all()
+            self._append(queued.frame.camera, queued)
+            self._bytes += queued.size
 
     def take(self, pictures: int, timeout_s: float) -> list[QueuedFrame[S]]:
-        """Up to so many pictures and the ticks between them, the cameras in turn; none after the time-out."""
+        """Up to so many pictures and the records between them, the cameras in turn; empty after the timeout."""
         with self._changed:
-            self._changed.wait_for(lambda: self._queues or self._closed, max(0.0, timeout_s))
+            self._changed.wait_for(lambda: self._waiting or self._closed, max(0.0, timeout_s))
             taken: list[QueuedFrame[S]] = []
-            while self._turns and pictures > 0 and not self._closed:
-                one = self._next()
-                pictures -= one.picture
-                taken.append(one)
+            while self._waiting and pictures > 0 and not self._closed:
+                queued = self._pop()
+                self._bytes -= queued.size
+                pictures -= queued.has_picture
+                taken.append(queued)
             return taken
 
-    def drop(self, share: S) -> None:
-        """Lets go of all that belongs to a share."""
+    def drop(self, owner: S) -> None:
+        """Drops all frames of a partition that was revoked."""
         with self._changed:
-            for camera, queue in list(self._queues.items()):
-                kept = deque(one for one in queue if one.share is not share)
-                if kept:
-                    self._queues[camera] = kept
+            for camera, waiting in list(self._waiting.items()):
+                remaining = deque(queued for queued in waiting if queued.owner is not owner)
+                if remaining:
+                    self._waiting[camera] = remaining
                 else:
-                    del self._queues[camera]
-                    self._turns.remove(camera)
-            self._bytes = sum(one.size for queue in self._queues.values() for one in queue)
-
-    def close(self) -> None:
-        """Gives nothing more out."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-
-    def _next(self) -> QueuedFrame[S]:
-        camera = self._turns.popleft()
-        queue = self._queues[camera]
-        one = queue.popleft()
-        self._bytes -= one.size
-        if queue:
-            self._turns.append(camera)
-        else:
-            del self._queues[camera]
-        return one
+                    del self._waiting[camera]
+            self._bytes = sum(queued.size for waiting in self._waiting.values() for queued in waiting)
 
 
-LIVE_PICTURES = 8
-"""Pictures of a live camera that wait for the detector: what is older than a second or two helps nobody."""
+class FrameQueue(_RoundRobin[Frame]):
+    """Between the samplers and the detector of one process.
 
-RECORDED_PICTURES = 24
-"""Pictures of a recording that wait. At 768x576 each is 1.3 MB; 24 are one batch, so that the next is there in time."""
-
-RECORDS_PER_CAMERA = 120
-"""Pictures and pixel-less records together: two minutes of ticks, should the detector stand still that long."""
-
-
-class FrameQueue:
-    """Between the samplers and the detector, in one process.
-
-    ``put`` never reorders a camera's records. A recorded camera's ``put`` blocks while its pictures fill their share;
-    a live camera's oldest waiting picture is replaced by a pixel-less record with gap ``shed``, so that the watcher
-    knows that nobody looked, and the drop is counted.
+    ``put`` never reorders a camera's records. For a recording it blocks while too many of its pictures wait. For a
+    live camera it removes the picture of the oldest waiting frame instead: that record gets the gap ``shed``, and the
+    loss is counted.
     """
 
     def __init__(self, records: int = RECORDS_PER_CAMERA) -> None:
+        super().__init__()
         self._records = records
-        self._waiting: dict[str, deque[Frame]] = {}
-        self._turns: deque[str] = deque()
-        self._changed = threading.Condition()
-        self._closed = False
 
     def put(self, frame: Frame, *, live: bool) -> bool:
         """Adds a frame.
 
         Returns:
-            False where the queue has been closed and the frame was not taken.
+            False if the queue is closed.
         """
         with self._changed:
-            waiting = self._waiting.get(frame.camera)
-            if waiting is None:
-                waiting = self._waiting[frame.camera] = deque()
-                self._turns.append(frame.camera)
-            if live:
-                waiting.append(frame)
-                self._shed(waiting)
-            else:
-                self._changed.wait_for(lambda: self._closed or not self._full(waiting))
+            if not live:
+                self._changed.wait_for(lambda: self._closed or not self._is_full(frame.camera))
                 if self._closed:
                     return False
-                waiting.append(frame)
-            self._changed.notify_all()
+            waiting = self._append(frame.camera, frame)
+            if live:
+                self._shed(waiting)
             return not self._closed
 
-    def take(self, most: int, timeout_s: float) -> list[Frame]:
-        """Up to ``most`` frames, the cameras in turn; empty after the time-out, or at once when closed and drained."""
-        deadline = time.monotonic() + timeout_s
+    def take(self, limit: int, timeout_s: float) -> list[Frame]:
+        """Up to ``limit`` frames, the cameras in turn; empty after the timeout, or at once when closed and drained."""
         with self._changed:
-            self._changed.wait_for(
-                lambda: self._closed or any(self._waiting.values()), max(0.0, deadline - time.monotonic())
-            )
-            taken: list[Frame] = []
-            idle_turns = 0
-            while self._turns and len(taken) < most and idle_turns < len(self._turns):
-                waiting = self._waiting[self._turns[0]]
-                self._turns.rotate(-1)
-                if waiting:
-                    taken.append(waiting.popleft())
-                    idle_turns = 0
-                else:
-                    idle_turns += 1
+            self._changed.wait_for(lambda: self._closed or self._waiting, max(0.0, timeout_s))
+            taken = [self._pop() for _ in range(min(limit, sum(map(len, self._waiting.values()))))]
             self._changed.notify_all()
             return taken
 
-    def close(self) -> None:
-        """Takes no more; what waits can still be taken."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-
     @property
     def drained(self) -> bool:
-        """Closed, and nothing waits any more."""
+        """Whether the queue is closed and empty."""
         with self._changed:
-            return self._closed and not any(self._waiting.values())
+            return self._closed and not self._waiting
 
-    def _full(self, waiting: deque[Frame]) -> bool:
+    def _is_full(self, camera: str) -> bool:
+        waiting = self._waiting.get(camera, ())
         return sum(frame.image is not None for frame in waiting) >= RECORDED_PICTURES or len(waiting) >= self._records
 
     def _shed(self, waiting: deque[Frame]) -> None:

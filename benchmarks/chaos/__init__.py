@@ -1,1 +1,1 @@
-"""The slow proofs of the Kafka runner: processes killed, brokers stopped, cameras that misbehave. `make chaos`."""
+"""Chaos tests of the Kafka workers: killed processes, stopped brokers, faulty cameras. `make chaos`."""

@@ -1,15 +1,16 @@
-"""The slow proofs of the Kafka runner, each against a real broker and real processes.
+"""Chaos tests of the Kafka workers, each with a real broker and real processes.
 
     LANEWATCH_DATA=... python -m benchmarks.chaos [--only stages sampler broker restart camera outage] [--json]
 
-- ``stages``: kill -9 of detect, watch, correlate or serve at seeded random moments, shedding off: the events must equal
-  those of an undisturbed run, ids and revisions included.
-- ``sampler``: kill -9 of one of two samplers, whose cameras nobody watches until the other has them; ``broker``: it is
-  stopped for a minute; ``restart``: it is killed and started again in the middle of its work: what is found within
-  KISA's window, beside an undisturbed run, and what was lost, by reason.
-- ``camera``: a camera stalls, sends garbage, changes its size, jumps its clock: the rate of the others.
-- ``outage``: the broker is out of reach for ten minutes: memory, and that what is lost is counted; that all goes on
-  afterwards is waited for. How the spool is delivered is a slow test of its own (tests/streams/kafka/state/test_event_outbox.py).
+- ``stages``: kill -9 of detect, watch, correlate or serve at seeded random moments, without shedding. The events must
+  equal those of an undisturbed run, ids and revisions included.
+- ``sampler``: kill -9 of one of two samplers. ``broker``: the broker is stopped for a minute. ``restart``: the broker
+  is killed and started again during its work. Each reports the events found within KISA's window, compared with an
+  undisturbed run, and the losses by reason.
+- ``camera``: a camera stalls, sends garbage, changes its picture size, sets its clock. It reports the others' rates.
+- ``outage``: the broker is unreachable for ten minutes. It checks memory, that losses are counted, and that all
+  stages continue afterwards. The delivery of unacknowledged events has a slow test of its own
+  (tests/streams/kafka/state/test_event_outbox.py).
 """
 
 from __future__ import annotations
@@ -25,99 +26,105 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import truth
-from benchmarks.chaos import live, stages, trouble
+from benchmarks.chaos import faulty_camera, live, stages
 from deploy.kafka_server import BrokerProcess
 from lanewatch.demo import CLIP
 
-PROOFS = ("stages", "sampler", "broker", "restart", "camera", "outage")
+TESTS = ("stages", "sampler", "broker", "restart", "camera", "outage")
 LOOPS = {"broker": 2}
-"""Showings of the clip that count, in a proof and in the undisturbed run beside it, where it is not one."""
+"""Counted showings of the clip, if not one; the undisturbed run for comparison has as many."""
+
 AWAY_S = 60.0
 OUTAGE_S = 600.0
 
 
 def run(only: Sequence[str], rounds: int, seed: int, outage_s: float) -> dict[str, Any]:
-    """The proofs' results by name; ``failed`` lists what was not as it must be."""
+    """Runs the tests.
+
+    Returns:
+        The results by test; ``failed`` lists the failures.
+    """
     folder = Path(tempfile.mkdtemp(prefix="lanewatch-chaos-"))
     results: dict[str, Any] = {}
     failed: list[str] = []
-    calm: dict[int, dict[str, Any]] = {}
+    undisturbed: dict[int, dict[str, Any]] = {}
     with BrokerProcess(heap="768m") as process:
 
         def played(name: str, disturb: live.Disturb | None = None, *, loops: int = 1) -> dict[str, Any]:
-            return live.Scene(folder, CLIP, process.address, live.PERIOD_S, loops=loops).play(name, disturb)
+            return live.LoopedClip(folder, CLIP, process.address, live.PERIOD_S, loops=loops).play(name, disturb)
 
-        proofs: dict[str, Callable[[], dict[str, Any]]] = {
+        tests: dict[str, Callable[[], dict[str, Any]]] = {
             "stages": lambda: stages.rounds(folder, CLIP, process.address, rounds, seed),
             "sampler": lambda: played("sampler", live.killed_sampler),
             "broker": lambda: played("broker", live.stopped_broker(process, AWAY_S), loops=LOOPS["broker"]),
             "restart": lambda: played("restart", live.restarted_broker(process, 3)),
-            "camera": lambda: trouble.measure(folder, CLIP, process.address),
+            "camera": lambda: faulty_camera.measure(folder, CLIP, process.address),
             "outage": lambda: played("outage", live.stopped_broker(process, outage_s)),
         }
         for name in only:
-            begun = time.monotonic()
+            started = time.monotonic()
             print(f"== {name}", file=sys.stderr, flush=True)
             loops = LOOPS.get(name, 1)
-            if JUDGES[name] is _found and loops not in calm:
+            if CHECKS[name] is _check_found and loops not in undisturbed:
                 kind = "calm" if loops == 1 else f"calm_{loops}"
-                calm[loops] = results[kind] = played(kind, loops=loops)
-                print(f"{kind}: {json.dumps(calm[loops], ensure_ascii=False)}", file=sys.stderr, flush=True)
-            results[name] = proofs[name]() | {"took_s": round(time.monotonic() - begun, 1)}
-            failed += [f"{name}: {what}" for what in JUDGES[name](results[name], calm.get(loops, {}))]
+                undisturbed[loops] = results[kind] = played(kind, loops=loops)
+                print(f"{kind}: {json.dumps(undisturbed[loops], ensure_ascii=False)}", file=sys.stderr, flush=True)
+            results[name] = tests[name]() | {"took_s": round(time.monotonic() - started, 1)}
+            failed += [f"{name}: {failure}" for failure in CHECKS[name](results[name], undisturbed.get(loops, {}))]
             print(json.dumps(results[name], ensure_ascii=False), file=sys.stderr, flush=True)
     shutil.rmtree(folder, ignore_errors=True)
     return results | {"failed": failed}
 
 
-def _stages(result: dict[str, Any], _: dict[str, Any]) -> list[str]:
-    wrong = []
-    for number, one in enumerate(result["rounds"]):
-        if not one["equal"] or one["doubled"]:
-            wrong.append(f"round {number + 1} ({one['stage']}): lost {one['lost']}, more {one['more']}")
-        if one["takeover_s"] > stages.TAKEOVER_S:
-            wrong.append(f"round {number + 1} ({one['stage']}): taken over after {one['takeover_s']:.1f} s")
-    return wrong
+def _check_stages(result: dict[str, Any], _: dict[str, Any]) -> list[str]:
+    failures = []
+    for number, row in enumerate(result["rounds"], 1):
+        if not row["equal"] or row["doubled"]:
+            failures.append(f"round {number} ({row['stage']}): lost {row['lost']}, more {row['more']}")
+        if row["takeover_s"] > stages.TAKEOVER_S:
+            failures.append(f"round {number} ({row['stage']}): taken over after {row['takeover_s']:.1f} s")
+    return failures
 
 
-def _found(result: dict[str, Any], calm: dict[str, Any]) -> list[str]:
-    share = result["found"] / result["truths"] - calm["found"] / calm["truths"]
-    more = len(result["false"]) / result["truths"] - len(calm["false"]) / calm["truths"]
-    wrong = [f"{-share:.1%} of the true events fewer than undisturbed"] if share < 0 else []
-    return wrong + ([f"{more:.1%} more false or doubled ones than undisturbed"] if more > 0 else [])
+def _check_found(result: dict[str, Any], undisturbed: dict[str, Any]) -> list[str]:
+    share = result["found"] / result["truths"] - undisturbed["found"] / undisturbed["truths"]
+    more = len(result["false"]) / result["truths"] - len(undisturbed["false"]) / undisturbed["truths"]
+    failures = [f"{-share:.1%} of the true events fewer than undisturbed"] if share < 0 else []
+    return failures + ([f"{more:.1%} more false or doubled ones than undisturbed"] if more > 0 else [])
 
 
-def _camera(result: dict[str, Any], _: dict[str, Any]) -> list[str]:
-    wrong = [] if result["worst"] <= trouble.WITHIN else [f"a rate changed by {result['worst']:.1%}"]
-    missing = set(trouble.TROUBLES) - set(result["seen"])
-    return wrong + ([f"never tried: {', '.join(sorted(missing))}"] if missing else [])
+def _check_camera(result: dict[str, Any], _: dict[str, Any]) -> list[str]:
+    failures = [] if result["worst"] <= faulty_camera.TOLERANCE else [f"a rate changed by {result['worst']:.1%}"]
+    missing = set(faulty_camera.FAULTS) - set(result["seen"])
+    return failures + ([f"never tried: {', '.join(sorted(missing))}"] if missing else [])
 
 
-def _outage(result: dict[str, Any], _: dict[str, Any]) -> list[str]:
-    wrong = [] if result["most_gb"] <= live.MOST_GB else [f"a process had {result['most_gb']:.2f} GB"]
-    counted = any(what.startswith("sample ") for what in result["lost"])
-    return wrong if counted else [*wrong, "no sampler counted what it could not send"]
+def _check_outage(result: dict[str, Any], _: dict[str, Any]) -> list[str]:
+    failures = [] if result["most_gb"] <= live.MAX_GB else [f"a process had {result['most_gb']:.2f} GB"]
+    counted = any(loss.startswith("sample ") for loss in result["lost"])
+    return failures if counted else [*failures, "no sampler counted the frames that it could not send"]
 
 
-JUDGES: dict[str, Callable[[dict[str, Any], dict[str, Any]], list[str]]] = {
-    "stages": _stages,
-    "sampler": _found,
-    "broker": _found,
-    "restart": _found,
-    "camera": _camera,
-    "outage": _outage,
+CHECKS: dict[str, Callable[[dict[str, Any], dict[str, Any]], list[str]]] = {
+    "stages": _check_stages,
+    "sampler": _check_found,
+    "broker": _check_found,
+    "restart": _check_found,
+    "camera": _check_camera,
+    "outage": _check_outage,
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the tests and prints their results; 1 if one fails."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--only", nargs="+", choices=PROOFS, default=list(PROOFS), help="some of the proofs")
-    parser.add_argument("--rounds", type=int, default=20, help="of kill -9 (%(default)s)")
-    parser.add_argument("--seed", type=int, default=2026, help="of the moments (%(default)s)")
-    parser.add_argument("--outage-s", type=float, default=OUTAGE_S, help="how long the outage lasts (%(default)s)")
+    parser.add_argument("--only", nargs="+", choices=TESTS, default=list(TESTS), help="the tests to run (default: all)")
+    parser.add_argument("--rounds", type=int, default=20, help="of kill -9 (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=2026, help="of the moments (default: %(default)s)")
+    parser.add_argument("--outage-s", type=float, default=OUTAGE_S, help="of the outage (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="one object instead of lines")
     options = parser.parse_args(arguments)
-    truth.folder()  # said at once, and not after the first proof
+    truth.folder()  # fails now, not after the first test
     results = run(options.only, options.rounds, options.seed, options.outage_s)
     if options.json:
         print(json.dumps(results))

@@ -1,4 +1,4 @@
-"""A small town for the proofs: a broker, a site of cameras with ground truth, and its stages as processes."""
+"""A small cluster for the chaos tests: a site of cameras with ground truth, and its stages as processes."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from streams.kafka.client.connection import Broker
 from streams.kafka.client.topics import Topics
 
 FPS = 7.0
-"""At which the clip was recorded; its labels are given for each frame."""
+"""The clip's frame rate. Its labels are given for each frame."""
 
 WIDTH, HEIGHT = 768, 576
 SEED = 31
-"""Of the layouts: neither that of the events benchmark nor those that the behaviours were written with."""
+"""Of the layouts. The events benchmark and the tuning of the behaviours used other seeds."""
 
 POLL_MS = 200
 
@@ -45,15 +45,15 @@ _LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 
 def site(prefix: str, url: str, cameras: int, *, fps: float = FPS) -> Site:
-    """Cameras that all see the clip, each with zones, a line and a partition of its own.
+    """A site whose cameras all show the clip, each with its own zones, line and partition.
 
     Raises:
-        SystemExit: nobody said where the labels are that the layouts are drawn by.
+        SystemExit: LANEWATCH_DATA is not set. The layouts are drawn from labels in that folder.
     """
-    drawn = truth.layouts(people(), WIDTH, HEIGHT, layouts.HEIGHTS, SEED, cameras)
+    layouts_by_camera = truth.layouts(people(), WIDTH, HEIGHT, layouts.HEIGHTS, SEED, cameras)
     return Site(
         id="chaos",
-        name=LocalizedName(ko="시험 마을", en="Trial town"),
+        name=LocalizedName(ko="시험 마을", en="Trial site"),
         time_zone="Asia/Seoul",
         cameras=tuple(
             Camera(
@@ -66,7 +66,7 @@ def site(prefix: str, url: str, cameras: int, *, fps: float = FPS) -> Site:
                 zones=layouts.zones_of(layout, WIDTH, HEIGHT),
                 lines=layouts.lines_of(layout, WIDTH, HEIGHT),
             )
-            for number, layout in enumerate(drawn)
+            for number, layout in enumerate(layouts_by_camera)
         ),
         behaviours={kind: BehaviourConfig(thresholds=dict(values)) for kind, values in layouts.THRESHOLDS.items()},
         kafka=KafkaConfig(prefix=prefix, partitions=cameras),
@@ -79,63 +79,63 @@ def people() -> list[truth.Path2D]:
 
 
 def truths(cameras: int, begin: float) -> list[Instant]:
-    """What happens before the cameras while the clip is played once from ``begin`` on, capture time.
+    """The ground truth of one showing of the clip that starts at capture time ``begin``.
 
-    Those that the events benchmark sets aside are left out here too.
+    Truths that the events benchmark sets aside are left out here too.
     """
     paths = people()
-    drawn = truth.layouts(paths, WIDTH, HEIGHT, layouts.HEIGHTS, SEED, cameras)
+    layouts_by_camera = truth.layouts(paths, WIDTH, HEIGHT, layouts.HEIGHTS, SEED, cameras)
     zones = {"loitering": "watch", "intrusion": "closed", "line_crossing": "line"}
     return [
-        Instant((f"cam-{number}", kind, zones[kind]), begin + one.at)
-        for number, layout in enumerate(drawn)
+        Instant((f"cam-{number}", kind, zones[kind]), begin + happening.at)
+        for number, layout in enumerate(layouts_by_camera)
         for kind, happenings in layouts.truths_of(paths, layout).items()
-        for one in happenings
-        if not one.aside
+        for happening in happenings
+        if not happening.aside
     ]
 
 
-def fresh() -> str:
-    """A prefix that no other run has."""
+def new_prefix() -> str:
+    """A topic prefix that no other run has."""
     return f"chaos-{uuid.uuid4().hex[:8]}"
 
 
-class Town:
-    """A site, its stages as processes and what they have told so far.
+class Cluster:
+    """A site and its stages as processes.
 
     Args:
-        folder: where its site file, logs and store lie.
-        what: the site.
+        folder: for the site file, the logs and the event store.
+        site: the site.
         address: of the broker.
     """
 
-    def __init__(self, folder: Path, what: Site, address: str) -> None:
+    def __init__(self, folder: Path, site: Site, address: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.site = what
+        self.site = site
         self.folder = folder
         self.file = folder / "site.yaml"  # JSON is YAML
-        self.file.write_text(json.dumps(what.model_dump(mode="json", exclude_defaults=True), ensure_ascii=False))
+        self.file.write_text(json.dumps(site.model_dump(mode="json", exclude_defaults=True), ensure_ascii=False))
         environment = {"LANEWATCH_KAFKA": address, "OMP_NUM_THREADS": "1"}
-        self.fleet = ProcessGroup(folder / "logs", environment=environment)
-        self.broker = Broker(what, "chaos", environment)
-        self.topics = Topics(what)
+        self.process_group = ProcessGroup(folder / "logs", environment=environment)
+        self.broker = Broker(site, "chaos", environment)
+        self.topics = Topics(site)
         self.port = free_port()
         self._metrics: dict[str, int] = {}
 
-    def start(self, stage: str, name: str, *more: str) -> None:
-        """Starts a stage under a name."""
+    def start(self, stage: str, name: str, *options: str) -> None:
+        """Starts a process of a stage, called ``name``."""
         port = self._metrics.setdefault(name, free_port())
         common = ("--node", name, "--metrics-port", str(port))
         if stage == "serve":
-            more = ("--port", str(self.port), "--data", str(self.folder / "served"), *more)
-        self.fleet.start(name, stage, str(self.file), *common, *more)
+            options = ("--port", str(self.port), "--data", str(self.folder / "served"), *options)
+        self.process_group.start(name, stage, str(self.file), *common, *options)
 
-    def again(self, name: str) -> None:
-        """Starts a stage that was killed, as it was started before."""
-        self.fleet[name].start()
+    def restart(self, name: str) -> None:
+        """Starts a process again that was killed."""
+        self.process_group[name].start()
 
     def metrics(self, name: str) -> dict[str, float]:
-        """A process's Prometheus samples by ``name{labels}``; empty where it does not answer."""
+        """A process's Prometheus samples by ``name{labels}``; empty if it does not answer."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self._metrics[name]}/metrics", timeout=2) as answer:
                 text = answer.read().decode()
@@ -144,39 +144,42 @@ class Town:
         samples = (line.rsplit(" ", 1) for line in text.splitlines() if line and not line.startswith("#"))
         return {key: float(value) for key, value in samples}
 
-    def lost(self) -> dict[str, float]:
-        """What the processes that run now did without, by stage and reason, and the seconds unwatched, by reason."""
+    def losses(self) -> dict[str, float]:
+        """Dropped records of the running processes by stage and reason, and unwatched seconds by reason."""
         found: dict[str, float] = {}
-        for name in self.fleet.processes:
-            for key, value in self.metrics(name).items():
-                metric, _, rest = key.partition("{")
+        for name in self.process_group.processes:
+            for sample, value in self.metrics(name).items():
+                metric, _, rest = sample.partition("{")
                 if value and metric in {"lanewatch_dropped_total", "lanewatch_unwatched_seconds_total"}:
                     labels = dict(_LABEL.findall(rest))
-                    what = f"{labels.get('stage', 'unwatched_s')} {labels['reason']}"
-                    found[what] = round(found.get(what, 0.0) + value, 1)
+                    key = f"{labels.get('stage', 'unwatched_s')} {labels['reason']}"
+                    found[key] = round(found.get(key, 0.0) + value, 1)
         return found
 
-    def resident(self, name: str) -> float:
-        """A process's resident memory in GB; 0 where it does not run."""
+    def resident_gb(self, name: str) -> float:
+        """A process's resident memory in GB; 0 if it does not run."""
         try:
-            pages = int(Path(f"/proc/{self.fleet[name].pid}/statm").read_text().split()[1])
+            pages = int(Path(f"/proc/{self.process_group[name].pid}/statm").read_text().split()[1])
         except (OSError, IndexError):
             return 0.0
         return pages * os.sysconf("SC_PAGE_SIZE") / 1e9
 
-    def serving(self, timeout_s: float = 60.0) -> None:
-        """Waits until the service answers."""
-        waited(lambda: _answers(self.port) or self._dead(), timeout_s, "the service answers")
+    def wait_for_service(self, timeout_s: float = 60.0) -> None:
+        """Waits until the service answers.
 
-    def _dead(self) -> bool:
-        """Raises where a process has ended by itself."""
-        for process in self.fleet.processes.values():
+        Raises:
+            RuntimeError: a process has ended by itself.
+        """
+        wait_until(lambda: _answers(self.port) or self._check_processes(), timeout_s, "the service answers")
+
+    def _check_processes(self) -> bool:
+        for process in self.process_group.processes.values():
             if process.exit_code not in (None, -9):
                 raise RuntimeError(f"{process.name} ended: {process.log.read_text(errors='replace')[-800:]}")
         return False
 
     def revisions(self) -> list[Event]:
-        """Every revision in the store, in the order in which they were stored."""
+        """All event revisions of the store, in the order in which they were stored."""
         store = EventStore(self.folder / "served" / "events.db")
         try:
             found: list[Event] = []
@@ -188,33 +191,32 @@ class Town:
         finally:
             store.close()
 
-    def place(self, stage: str) -> int:
-        """How far a stage's group has come in the events topic."""
+    def committed(self, stage: str) -> int:
+        """The offset that a stage's group has committed in the events topic."""
         with self.broker.consumer(group_id=self.topics.group(stage)) as consumer:
             return consumer.committed(TopicPartition(self.topics.events.name, 0)) or 0
 
-    def settled(self, timeout_s: float = 120.0) -> None:
-        """Waits until all that was told by now has been correlated, and all of that has been stored."""
-        self._caught_up("correlate", timeout_s)
-        self._caught_up("serve", timeout_s)
+    def drain(self, timeout_s: float = 120.0) -> None:
+        """Waits until all events so far are correlated, and all of those are stored."""
+        self._wait_until_read("correlate", timeout_s)
+        self._wait_until_read("serve", timeout_s)
 
-    def _caught_up(self, stage: str, timeout_s: float) -> None:
+    def _wait_until_read(self, stage: str, timeout_s: float) -> None:
         end = self._end()
-        waited(lambda: self.place(stage) >= end, timeout_s, f"{stage} is where the events end")
+        wait_until(lambda: self.committed(stage) >= end, timeout_s, f"{stage} has read all events")
 
     def _end(self) -> int:
-        place = TopicPartition(self.topics.events.name, 0)
+        partition = TopicPartition(self.topics.events.name, 0)
         with self.broker.consumer() as consumer:
-            return int(consumer.end_offsets([place])[place])
+            return int(consumer.end_offsets([partition])[partition])
 
 
 class Listener:
-    """Follows a town's events topic from its beginning: what was told, and when it came here."""
+    """Reads a cluster's events topic from its beginning; each record with the time of its arrival (monotonic)."""
 
-    def __init__(self, town: Town) -> None:
-        self.reached: dict[str, list[tuple[float, Watermark]]] = {}
-        self.events: list[tuple[float, Event]] = []
-        self._town = town
+    def __init__(self, cluster: Cluster) -> None:
+        self.watermarks: dict[str, list[tuple[float, Watermark]]] = {}
+        self._cluster = cluster
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="listener", daemon=True)
 
@@ -227,45 +229,43 @@ class Listener:
         self._thread.join()
 
     def silence_s(self, since: float) -> float:
-        """The longest time from ``since`` on (monotonic) in which a camera's judging stood still: a takeover's."""
+        """The longest time without a watermark of a camera, from ``since`` on (monotonic): a takeover's duration."""
         longest = 0.0
-        for marks in self.reached.values():
-            times = [since, *(came for came, _ in marks if came >= since)]
+        for watermarks in self.watermarks.values():
+            times = [since, *(arrived_at for arrived_at, _ in watermarks if arrived_at >= since)]
             longest = max(longest, *(after - before for before, after in itertools.pairwise(times)), 0.0)
         return longest
 
-    def over(self, cameras: Sequence[str]) -> bool:
-        """Whether the last word of each camera was its end."""
-        return all(camera in self.reached and self.reached[camera][-1][1].gap == "ended" for camera in cameras)
+    def all_ended(self, cameras: Sequence[str]) -> bool:
+        """Whether the last watermark of each camera says that it ended."""
+        return all(camera in self.watermarks and self.watermarks[camera][-1][1].gap == "ended" for camera in cameras)
 
     def _follow(self) -> None:
-        place = TopicPartition(self._town.topics.events.name, 0)
-        with self._town.broker.consumer() as consumer:
-            consumer.assign([place])
-            consumer.seek_to_beginning(place)
+        partition = TopicPartition(self._cluster.topics.events.name, 0)
+        with self._cluster.broker.consumer() as consumer:
+            consumer.assign([partition])
+            consumer.seek_to_beginning(partition)
             while not self._ended.is_set():
-                for record in consumer.poll(POLL_MS).get(place, []):
-                    what = codec.decode_event_record(record)
-                    came = time.monotonic()
-                    if isinstance(what, Event):
-                        self.events.append((came, what))
-                    else:
-                        for camera, one in what.items():
-                            self.reached.setdefault(camera, []).append((came, one))
+                for record in consumer.poll(POLL_MS).get(partition, []):
+                    decoded = codec.decode_event_record(record)
+                    arrived_at = time.monotonic()
+                    if not isinstance(decoded, Event):
+                        for camera, watermark in decoded.items():
+                            self.watermarks.setdefault(camera, []).append((arrived_at, watermark))
 
 
-def waited(holds: Callable[[], bool], timeout_s: float, what: str) -> float:
-    """Waits until something holds; how long it took.
+def wait_until(condition: Callable[[], bool], timeout_s: float, description: str) -> float:
+    """Waits until a condition holds; returns how long that took.
 
     Raises:
-        TimeoutError: it did not in time.
+        TimeoutError: it did not hold in time.
     """
-    begun = time.monotonic()
-    while not holds():
-        if time.monotonic() - begun > timeout_s:
-            raise TimeoutError(f"not within {timeout_s:g} s: {what}")
+    started = time.monotonic()
+    while not condition():
+        if time.monotonic() - started > timeout_s:
+            raise TimeoutError(f"not within {timeout_s:g} s: {description}")
         time.sleep(0.1)
-    return time.monotonic() - begun
+    return time.monotonic() - started
 
 
 def _answers(port: int) -> bool:
@@ -277,21 +277,25 @@ def _answers(port: int) -> bool:
 
 
 @contextmanager
-def town(folder: Path, what: Site, address: str) -> Iterator[Town]:
-    """A town whose processes end with it."""
-    made = Town(folder, what, address)
+def running_cluster(folder: Path, site: Site, address: str) -> Iterator[Cluster]:
+    """A cluster whose processes are killed at the end."""
+    cluster = Cluster(folder, site, address)
     try:
-        yield made
+        yield cluster
     except TimeoutError:
-        made.fleet.signal(signal.SIGUSR1)  # where each of them is, into its log
+        cluster.process_group.signal(signal.SIGUSR1)  # each process logs where its threads are
         time.sleep(2.0)
         raise
     finally:
-        made.fleet.kill()
+        cluster.process_group.kill()
 
 
 def content(revisions: Sequence[Event]) -> Mapping[tuple[str, int], Any]:
-    """Revisions by id and number; told twice with other content, both count as different."""
+    """Event revisions by id and number.
+
+    Raises:
+        AssertionError: a revision was stored twice with different contents.
+    """
     found: dict[tuple[str, int], Any] = {}
     for event in revisions:
         key = (event.id, event.revision)

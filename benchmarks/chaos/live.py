@@ -1,4 +1,4 @@
-"""Live cameras while samplers are killed, brokers stopped and neighbours misbehave: what is still found, and when."""
+"""Live cameras while samplers are killed and brokers stopped: which events are still found, and when."""
 
 from __future__ import annotations
 
@@ -10,40 +10,45 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.chaos.cluster import FPS, Listener, Town, fresh, site, town, truths, waited
+from benchmarks.chaos.cluster import FPS, Cluster, Listener, new_prefix, running_cluster, site, truths, wait_until
 from deploy.kafka_server import BrokerProcess
 from detectors.evaluation.alarms import alarm_instants
 from detectors.evaluation.matching import AFTER_S, Instant, match
 
 CAMERAS = 4
 RATE = 3.5
-"""Pictures a second and camera: at twice as many, with sixty events a minute to cut, two cores are the limit."""
+"""Pictures a second and camera. With twice as many, and evidence of sixty events a minute, two cores are not enough."""
 
 TAKEOVER_S = 15.0
 
 LAG_S = 5.0
-"""After a camera's last instant until its events are stored, on a busy machine."""
+"""From a camera's last instant until its events are stored, on a busy machine."""
 
-MOST_AGE_S = "300"
-"""Frames that waited in a sampler while the broker was away are looked at late rather than shed: nothing is lost."""
+MAX_AGE_S = "300"
+"""Frames that waited in a sampler during a broker outage are detected late instead of shed, so none is lost."""
 
 PERIOD_S = 794 / FPS + 2 / RATE
-"""From the first of the clip's 795 pictures to its next showing: the pause is the source's own. It is a whole number of
-the grid's steps, so that every showing is sampled at the same pictures."""
+"""From the first of the clip's 795 pictures to its next showing; the pause between is the source's own. It is a whole
+number of grid steps, so every showing is sampled at the same pictures."""
 
 UP_S = 40.0
-"""After so long all stages are at work, and the round that counts begins."""
+"""After this time all stages work, and the counted showing starts."""
 
-MOST_GB = 1.2
-"""Of any one process, whatever the broker does."""
+MAX_GB = 1.2
+"""Resident memory of any process, at any time."""
 
-Disturb = Callable[[Town, Listener], dict[str, Any]]
+Disturb = Callable[[Cluster, Listener], dict[str, Any]]
 
 
-class Scene:
-    """The clip in a loop before live cameras, and the round of it that counts.
+class LoopedClip:
+    """Live cameras that show the clip in a loop, and the showings that are counted. Capture time is wall time.
 
-    Capture time is wall time, so that what is found can be told while it is.
+    Args:
+        folder: for the runs' files.
+        clip: the footage.
+        address: of the broker.
+        period_s: from one showing to the next.
+        loops: how many showings are counted.
     """
 
     def __init__(self, folder: Path, clip: Path, address: str, period_s: float, *, loops: int = 1) -> None:
@@ -54,44 +59,45 @@ class Scene:
         self._loops = loops
 
     def play(self, name: str, disturb: Disturb | None = None, *, cameras: int = CAMERAS) -> dict[str, Any]:
-        """Plays the clip's loops before the cameras; the end of one in which everything starts does not count.
+        """Plays the counted showings, after the end of one during which the stages start.
 
         Args:
-            name: of the run, and its folder.
-            disturb: called at the beginning of what counts; what it returns is in the result.
+            name: of the run, and of its folder.
+            disturb: called when the first counted showing starts; its result is part of the result.
         """
         since = on_grid(time.time() + UP_S - self._period_s)
         stamp = datetime.fromtimestamp(since, UTC).isoformat()
         url = f"file:{self._clip}?loop=1&pace=live&fps={FPS:g}&clock={stamp}&since={stamp}"
-        what = site(fresh(), url.replace("+", "%2B"), cameras, fps=RATE)
+        looped = site(new_prefix(), url.replace("+", "%2B"), cameras, fps=RATE)
         begin, end = since + self._period_s, since + self._period_s * (1 + self._loops)
-        with town(self._folder / name, what, self._address) as here:
-            start(here)
-            with Listener(here) as listener:
-                waited(lambda: len(listener.reached) == cameras, 90, "every camera is judged")
+        with running_cluster(self._folder / name, looped, self._address) as cluster:
+            start(cluster)
+            with Listener(cluster) as listener:
+                wait_until(lambda: len(listener.watermarks) == cameras, 90, "every camera has a watermark")
                 if time.time() > begin:
                     raise TimeoutError("the stages were not up when the clip began")
                 time.sleep(begin - time.time())
-                told = {} if disturb is None else disturb(here, listener)
+                disturbance = {} if disturb is None else disturb(cluster, listener)
                 last = end + AFTER_S + LAG_S
-                waited(
-                    lambda: all(marks[-1][1].captured_at >= last for marks in listener.reached.values()),
+                wait_until(
+                    lambda: all(seen[-1][1].captured_at >= last for seen in listener.watermarks.values()),
                     max(1.0, last - time.time()) + 180.0,
-                    "every camera is judged to the end",
+                    "every camera's watermark is at the end",
                 )
-                here.settled()
-            lost = here.lost()
-            revisions = here.revisions()
-            here.fleet.end()
-        around = [one for loop in range(-1, self._loops + 1) for one in truths(cameras, begin + loop * self._period_s)]
-        return told | scored(alarm_instants(revisions), around, begin, end) | {"lost": lost}
+                cluster.drain()
+            losses = cluster.losses()
+            revisions = cluster.revisions()
+            cluster.process_group.end()
+        shown = [begin + loop * self._period_s for loop in range(-1, self._loops + 1)]
+        around = [truth for begins_at in shown for truth in truths(cameras, begins_at)]
+        return disturbance | scored(alarm_instants(revisions), around, begin, end) | {"lost": losses}
 
 
 def on_grid(at: float) -> float:
-    """The next moment at which a clip can begin so that, in every run, the same of its pictures are sampled.
+    """The next time at which the clip can start so that every run samples the same pictures.
 
-    Which of two pictures falls on an instant of the UTC grid would otherwise be chance, and with it one event in a
-    hundred. Each picture that is sampled lies a quarter of a step behind its instant, the next one three quarters.
+    Otherwise chance decides which of two pictures falls on an instant of the UTC grid, and with it one event in a
+    hundred. A sampled picture lies a quarter of a step behind its instant, the next picture three quarters.
     """
     return (math.ceil(at * RATE) + 0.25) / RATE
 
@@ -99,87 +105,91 @@ def on_grid(at: float) -> float:
 KINDS = ("loitering", "intrusion", "line_crossing")
 
 
-def start(here: Town) -> None:
-    """Two of each stage, and the service."""
+def start(cluster: Cluster) -> None:
+    """Starts two processes of sample, detect and watch, one of correlate and serve."""
     for number in (1, 2):
-        here.start("sample", f"sample-{number}")
-        here.start("detect", f"detect-{number}", "--max-age", MOST_AGE_S)
-        here.start("watch", f"watch-{number}")
-    here.start("correlate", "correlate-1")
-    here.start("serve", "serve-1")
-    here.serving()
+        cluster.start("sample", f"sample-{number}")
+        cluster.start("detect", f"detect-{number}", "--max-age", MAX_AGE_S)
+        cluster.start("watch", f"watch-{number}")
+    cluster.start("correlate", "correlate-1")
+    cluster.start("serve", "serve-1")
+    cluster.wait_for_service()
 
 
 def scored(raised: list[Instant], truths: list[Instant], begin: float, end: float) -> dict[str, Any]:
-    """What of the time that counts was found within KISA's window, and what was raised in it besides.
+    """The truths of the counted time that were found within KISA's window, and the false alarms in it.
 
-    Truths before and after it have their alarms too: those are neither found nor false.
+    Alarms of truths before and after that time are neither found nor false.
     """
-    raised = [one for one in raised if isinstance(one.key, tuple) and one.key[1] in KINDS]
-    met = match(raised, truths)
-    counted = [number for number, one in enumerate(truths) if begin <= one.at < end]
-    missed = [truths[number] for number in counted if number in set(met.missed)]
-    false = [raised[number] for number in met.false if begin <= raised[number].at < end]
+    raised = [alarm for alarm in raised if isinstance(alarm.key, tuple) and alarm.key[1] in KINDS]
+    matches = match(raised, truths)
+    counted = [number for number, truth in enumerate(truths) if begin <= truth.at < end]
+    missed = [truths[number] for number in counted if number in set(matches.missed)]
+    false = [raised[number] for number in matches.false if begin <= raised[number].at < end]
     return {
         "truths": len(counted),
         "found": len(counted) - len(missed),
-        "missed": [(one.key, round(one.at - begin, 1)) for one in missed],
-        "false": [(one.key, round(one.at - begin, 1)) for one in false],
+        "missed": [(truth.key, round(truth.at - begin, 1)) for truth in missed],
+        "false": [(alarm.key, round(alarm.at - begin, 1)) for alarm in false],
     }
 
 
-def killed_sampler(here: Town, listener: Listener) -> dict[str, Any]:
-    """Kills one of two samplers; its cameras are the other's after a while. Later it comes back."""
+def killed_sampler(cluster: Cluster, listener: Listener) -> dict[str, Any]:
+    """Kills one of two samplers, waits until the other has its cameras, and starts it again."""
     time.sleep(20.0)
-    had = {name: _cameras(here, name) for name in ("sample-1", "sample-2")}
-    victim = max(had, key=lambda name: had[name])
-    before = {camera: marks[-1][1].captured_at for camera, marks in listener.reached.items()}
-    here.fleet[victim].kill()
+    cameras = {name: _cameras(cluster, name) for name in ("sample-1", "sample-2")}
+    victim = max(cameras, key=lambda name: cameras[name])
+    before = {camera: seen[-1][1].captured_at for camera, seen in listener.watermarks.items()}
+    cluster.process_group[victim].kill()
     killed = time.monotonic()
-    again = {camera: at + TAKEOVER_S + 1.0 for camera, at in before.items()}
-    waited(
-        lambda: all(marks[-1][1].captured_at > again[camera] for camera, marks in listener.reached.items()),
+    target = {camera: at + TAKEOVER_S + 1.0 for camera, at in before.items()}
+    wait_until(
+        lambda: all(seen[-1][1].captured_at > target[camera] for camera, seen in listener.watermarks.items()),
         90,
         "all cameras are sampled again",
     )
     waited_s = time.monotonic() - killed
-    longest = max(_hole(listener, camera) for camera in listener.reached)
-    here.again(victim)
-    return {"hole_s": longest, "cameras": had[victim], "waited_s": waited_s}
+    longest = max(_longest_gap(listener, camera) for camera in listener.watermarks)
+    cluster.restart(victim)
+    return {"hole_s": longest, "cameras": cameras[victim], "waited_s": waited_s}
 
 
-def _cameras(here: Town, name: str) -> float:
-    return sum(value for key, value in here.metrics(name).items() if key.startswith("lanewatch_cameras{"))
+def _cameras(cluster: Cluster, name: str) -> float:
+    return sum(value for key, value in cluster.metrics(name).items() if key.startswith("lanewatch_cameras{"))
 
 
-def _hole(listener: Listener, camera: str) -> float:
-    """The longest time between two tellings of how far a camera was judged, capture time."""
-    times = [one.captured_at for _, one in listener.reached[camera]]
+def _longest_gap(listener: Listener, camera: str) -> float:
+    """The longest time between two watermarks of a camera, capture time."""
+    times = [watermark.captured_at for _, watermark in listener.watermarks[camera]]
     return max((after - before for before, after in itertools.pairwise(times)), default=0.0)
 
 
 def stopped_broker(process: BrokerProcess, away_s: float) -> Disturb:
     """Stops the broker for a time."""
 
-    def disturb(here: Town, listener: Listener) -> dict[str, Any]:
+    def disturb(cluster: Cluster, listener: Listener) -> dict[str, Any]:
         time.sleep(20.0)
         process.stop()
-        most = 0.0
+        most_gb = 0.0
         until = time.monotonic() + away_s
         while time.monotonic() < until:
-            most = max(most, *(here.resident(name) for name in here.fleet.processes))
+            most_gb = max(most_gb, *(cluster.resident_gb(name) for name in cluster.process_group.processes))
             time.sleep(1.0)
-        before = {name: here.resident(name) for name in here.fleet.processes}
+        before = {name: cluster.resident_gb(name) for name in cluster.process_group.processes}
         process.start()
-        return {"away_s": away_s, "resident_gb": {name: round(gb, 3) for name, gb in before.items()}, "most_gb": most}
+        return {
+            "away_s": away_s,
+            "resident_gb": {name: round(gb, 3) for name, gb in before.items()},
+            "most_gb": most_gb,
+        }
 
     return disturb
 
 
 def restarted_broker(process: BrokerProcess, times: int) -> Disturb:
-    """Kills the broker in the middle of its work and starts it again at once."""
+    """Kills the broker during its work, and starts it again at once."""
 
-    def disturb(here: Town, listener: Listener) -> dict[str, Any]:
+    def disturb(cluster: Cluster, listener: Listener) -> dict[str, Any]:
         for _ in range(times):
             time.sleep(15.0)
             process.kill()

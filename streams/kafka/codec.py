@@ -1,8 +1,7 @@
-"""Records as they lie in the topics, and back.
+"""Serialization of the records in the topics.
 
-A frame's value is its plain JPEG, so that any consumer can look at it; all else is in the headers. Detections are
-msgpack. Events, and how far the cameras have been judged, are JSON as CloudEvents in binary mode, so that any system
-can read them.
+A frame's value is its plain JPEG, so that any consumer can show it; all else is in the headers. Detections are msgpack.
+Events and watermarks are JSON as CloudEvents in binary mode, so that any system can read them.
 """
 
 from __future__ import annotations
@@ -32,40 +31,45 @@ from lanewatch.records import (
 )
 
 KIND = "lanewatch"
-"""The header that says what a record is, such as ``frame/1``: what has none of ours is foreign."""
+"""The header with a record's kind and version, such as ``frame/1``. A record without it is foreign."""
 
 META = "meta"
 CROP = "crop"
 TRACE = "traceparent"
 
 EVENT_TYPE = f"lanewatch.event.v{VERSION}"
-REACHED_TYPE = f"lanewatch.reached.v{VERSION}"
+WATERMARK_TYPE = f"lanewatch.reached.v{VERSION}"
 
 Headers = list[tuple[str, bytes]]
 
 
 class Message(NamedTuple):
-    """What a producer sends; no value at all makes a compacted topic forget the key."""
+    """A record to send. Without a value, it deletes the key from a compacted topic."""
 
     key: bytes
     value: bytes | None
     headers: Headers
 
     def traced(self, trace: bytes | None) -> Message:
-        """This one with a trace context to travel with it; as it is where there is none."""
+        """The message with a trace context in its headers; unchanged if ``trace`` is None."""
         return self if trace is None else Message(self.key, self.value, [*self.headers, (TRACE, trace)])
 
     @property
     def size(self) -> int:
-        """Bytes in all."""
+        """Bytes of key, value and headers."""
         return len(self.key) + len(self.value or b"") + sum(len(name) + len(value) for name, value in self.headers)
 
 
 class CodecError(ValueError):
-    """A record in a topic is none of ours, or of a version that this release does not know."""
+    """A record is foreign, unreadable, or of a version that this release does not know.
 
-    def __init__(self, record: ConsumerRecord, what: str, reason: str = "foreign") -> None:
-        super().__init__(f"{record.topic}-{record.partition} at offset {record.offset}: {what}")
+    Attributes:
+        reason: ``foreign``, ``unreadable`` or ``version``.
+        topic, partition, offset: the record's position.
+    """
+
+    def __init__(self, record: ConsumerRecord, problem: str, reason: str = "foreign") -> None:
+        super().__init__(f"{record.topic}-{record.partition} at offset {record.offset}: {problem}")
         self.reason = reason
         self.topic, self.partition, self.offset = record.topic, record.partition, record.offset
 
@@ -90,11 +94,11 @@ class _Crop(msgspec.Struct, frozen=True, array_like=True):
 _FRAME = f"frame/{VERSION}".encode()
 _DETECTIONS = f"detections/{VERSION}".encode()
 _UNREADABLE = (msgspec.DecodeError, ValueError, TypeError, RecursionError)
-"""What the decoders raise for whatever others have written: also a header or a value that is null."""
+"""The decoders' errors for foreign data, including a null header or value."""
 
-_meta_out = msgspec.msgpack.Encoder()
-_meta_in = msgspec.msgpack.Decoder(_Meta)
-_crop_in = msgspec.msgpack.Decoder(_Crop)
+_encoder = msgspec.msgpack.Encoder()
+_meta_decoder = msgspec.msgpack.Decoder(_Meta)
+_crop_decoder = msgspec.msgpack.Decoder(_Crop)
 
 
 def trace_context(record: ConsumerRecord) -> bytes | None:
@@ -103,13 +107,13 @@ def trace_context(record: ConsumerRecord) -> bytes | None:
 
 
 def encode_frame(frame: Frame) -> Message:
-    """A packed frame or a tick.
+    """A JPEG-encoded frame, or a frame without a picture.
 
     Raises:
-        ValueError: it still has its pixels: ``streams.video.jpeg.pack`` comes first.
+        ValueError: the frame has pixels; call ``streams.video.jpeg.pack`` first.
     """
     if frame.image is not None:
-        raise ValueError(f"camera {frame.camera}, slot {frame.slot}: pixels do not travel; pack the frame first")
+        raise ValueError(f"camera {frame.camera}, slot {frame.slot}: encode the pixels as JPEG first")
     meta = _Meta(
         frame.epoch,
         frame.slot,
@@ -121,24 +125,24 @@ def encode_frame(frame: Frame) -> Message:
         frame.gap,
         frame.scene,
     )
-    headers: Headers = [(KIND, _FRAME), (META, _meta_out.encode(meta))]
+    headers: Headers = [(KIND, _FRAME), (META, _encoder.encode(meta))]
     if frame.packed is None:
         return Message(frame.camera.encode(), b"", headers)
-    headers += [(CROP, _meta_out.encode(_Crop(box, jpeg))) for box, jpeg in frame.packed.crops]
+    headers += [(CROP, _encoder.encode(_Crop(box, jpeg))) for box, jpeg in frame.packed.crops]
     return Message(frame.camera.encode(), frame.packed.jpeg, headers)
 
 
 def decode_frame(record: ConsumerRecord) -> Frame:
-    """A frame as it came: packed.
+    """A frame, JPEG-encoded.
 
     Raises:
-        WireError: the record is no frame.
+        CodecError: the record is not a readable frame.
     """
     headers = record.headers
     _expect(record, headers, _FRAME)
     try:
-        meta = _meta_in.decode(next(value for name, value in headers if name == META))
-        crops = tuple((one.box, one.jpeg) for one in (_crop_in.decode(v) for n, v in headers if n == CROP))
+        meta = _meta_decoder.decode(next(value for name, value in headers if name == META))
+        crops = tuple((crop.box, crop.jpeg) for crop in (_crop_decoder.decode(v) for n, v in headers if n == CROP))
         camera = record.key.decode()
         _expect_time(meta.captured_at, meta.received_at)
     except (StopIteration, AttributeError, *_UNREADABLE) as error:
@@ -159,50 +163,51 @@ def decode_frame(record: ConsumerRecord) -> Frame:
 
 
 def encode_detections(detections: Detections) -> Message:
-    """What was seen in a frame."""
+    """A frame's detections."""
     return Message(detections.camera.encode(), encode(detections), [(KIND, _DETECTIONS)])
 
 
 def decode_detections(record: ConsumerRecord) -> Detections:
-    """What was seen in a frame.
+    """A frame's detections.
 
     Raises:
-        WireError: the record is no such thing.
+        CodecError: the record holds no readable detections.
     """
     _expect(record, record.headers, _DETECTIONS)
     try:
-        found = decode(record.value, Detections)
-        _expect_time(found.captured_at, found.received_at)
+        detections = decode(record.value, Detections)
+        _expect_time(detections.captured_at, detections.received_at)
     except _UNREADABLE as error:
         raise CodecError(record, f"detections cannot be read ({error})", "unreadable") from error
-    return found
+    return detections
 
 
 def encode_event(event: Event) -> Message:
     """A revision of an event, as a CloudEvent."""
-    told_at = datetime.fromtimestamp(event.revision / 1000, UTC).isoformat()
-    headers = _cloud(EVENT_TYPE, f"{event.run}/{event.id}/{event.revision}", f"/cameras/{event.camera}", told_at)
+    revised_at = datetime.fromtimestamp(event.revision / 1000, UTC).isoformat()
+    name = f"{event.run}/{event.id}/{event.revision}"
+    headers = _cloud_event(EVENT_TYPE, name, f"/cameras/{event.camera}", revised_at)
     return Message(event.camera.encode(), msgspec.json.encode(event), headers)
 
 
-def encode_watermark(source: str, number: int, reached: Mapping[str, Watermark]) -> Message:
-    """How far a watcher has judged its cameras; ``source`` and ``number`` name this telling of it."""
-    latest = max(one.received_at for one in reached.values())
-    told_at = datetime.fromtimestamp(latest, UTC).isoformat()
-    headers = _cloud(REACHED_TYPE, f"{source}/{number}", f"/watchers/{quote(source)}", told_at)
-    return Message(source.encode(), msgspec.json.encode(reached), headers)
+def encode_watermark(source: str, number: int, watermarks: Mapping[str, Watermark]) -> Message:
+    """The watermarks of a watcher's cameras, as a CloudEvent; ``source`` and ``number`` make its id."""
+    latest = max(watermark.received_at for watermark in watermarks.values())
+    sent_at = datetime.fromtimestamp(latest, UTC).isoformat()
+    headers = _cloud_event(WATERMARK_TYPE, f"{source}/{number}", f"/watchers/{quote(source)}", sent_at)
+    return Message(source.encode(), msgspec.json.encode(watermarks), headers)
 
 
 def decode_event_record(record: ConsumerRecord) -> Event | dict[str, Watermark]:
-    """A record of the events topic: a revision, or how far cameras have been judged.
+    """A record of the events topic: an event revision, or watermarks by camera.
 
     Raises:
-        WireError: it is neither.
+        CodecError: it is neither, or cannot be read.
     """
     kind = _header(record.headers, "ce_type")
-    types: dict[bytes, Any] = {EVENT_TYPE.encode(): Event, REACHED_TYPE.encode(): dict[str, Watermark]}
+    types: dict[bytes, Any] = {EVENT_TYPE.encode(): Event, WATERMARK_TYPE.encode(): dict[str, Watermark]}
     if kind not in types:
-        raise CodecError(record, f"ce_type {kind!r} is neither {EVENT_TYPE} nor {REACHED_TYPE}")
+        raise CodecError(record, f"ce_type {kind!r} is neither {EVENT_TYPE} nor {WATERMARK_TYPE}")
     try:
         value: Event | dict[str, Watermark] = msgspec.json.decode(record.value, type=types[kind])
     except _UNREADABLE as error:
@@ -210,7 +215,7 @@ def decode_event_record(record: ConsumerRecord) -> Event | dict[str, Watermark]:
     return value
 
 
-def _cloud(kind: str, id: str, source: str, time: str) -> Headers:
+def _cloud_event(kind: str, id: str, source: str, time: str) -> Headers:
     return [
         ("ce_specversion", b"1.0"),
         ("ce_type", kind.encode()),
@@ -226,8 +231,8 @@ def _header(headers: Headers, name: str) -> bytes | None:
 
 
 def _expect_time(*times: float) -> None:
-    if not all(map(math.isfinite, times)):  # it would be a camera's last time for ever
-        raise ValueError(f"times of {times} are none")
+    if not all(map(math.isfinite, times)):  # no later record would ever be newer
+        raise ValueError(f"timestamp is not finite: {times}")
 
 
 def _expect(record: ConsumerRecord, headers: Headers, kind: bytes) -> None:
@@ -235,12 +240,12 @@ def _expect(record: ConsumerRecord, headers: Headers, kind: bytes) -> None:
     if found == kind:
         return
     if found is None:
-        raise CodecError(record, f"no Lanewatch record: it has no header {KIND!r}")
+        raise CodecError(record, f"not a Lanewatch record: no header {KIND!r}")
     name, _, version = found.partition(b"/")
     if name == kind.partition(b"/")[0]:
         raise CodecError(
             record,
-            f"{name.decode()} of version {version.decode(errors='replace')}, and this release knows {VERSION}",
+            f"{name.decode()} has version {version.decode(errors='replace')}; this release knows {VERSION}",
             "version",
         )
-    raise CodecError(record, f"{found.decode(errors='replace')} where {kind.decode()} belongs")
+    raise CodecError(record, f"expected {kind.decode()}, found {found.decode(errors='replace')}")

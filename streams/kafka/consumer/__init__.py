@@ -1,1 +1,1 @@
-"""What every consumer of a topic needs: offsets, retries and metrics."""
+"""Parts of every consumer: offsets, retries, metrics and table reading."""

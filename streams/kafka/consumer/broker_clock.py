@@ -1,4 +1,4 @@
-"""The broker's clock, as far as it can be told from what it stamps: ages are right on a machine whose clock is not."""
+"""The broker's clock, estimated from its record timestamps. So ages are right although this machine's clock is not."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ import time
 from collections.abc import Callable
 
 WINDOW_S = 10.0
-"""A broker whose clock is set anew is believed after so long at most; every second of work brings many samples."""
+"""After the broker's clock is set, the estimate is right again within twice this time. A busy stage has many samples
+a second."""
 
 WRONG_S = 2.0
-"""A clock this far off is worth telling: synchronised ones keep within milliseconds."""
+"""A drift above this is logged. Synchronised clocks differ by milliseconds."""
 
 
 class BrokerClock:
-    """How old records are by the broker's own clock.
+    """How old records are by the broker's own clock. Thread-safe.
 
-    A record that is here has been stamped before now: our clock less its stamp is an upper bound of how far ours is
-    ahead, and the least of many is the difference itself, but for the way of one record. Ours is the monotonic one,
-    so that nobody who sets this machine's clock makes records old. May be used from many threads.
+    A received record was stamped in the past. So our clock minus its timestamp is an upper bound of our clock's lead.
+    The smallest of many such values is the lead, plus the shortest transfer time of a record. Our clock is the
+    monotonic one: setting this machine's wall clock does not make records old.
 
     Args:
         monotonic: seconds that only rise.
@@ -30,29 +31,29 @@ class BrokerClock:
         self._monotonic = monotonic
         self._wall = wall
         self._lock = threading.Lock()
-        self._least = math.inf
-        self._before = math.inf
-        self._since = -math.inf
+        self._window_minimum = math.inf
+        self._previous_minimum = math.inf
+        self._window_start = -math.inf
 
-    def heard(self, stamped_at: float) -> None:
-        """Takes the broker's stamp of a record that we have just had, or that it has just acknowledged to us."""
+    def observe(self, stamped_at: float) -> None:
+        """Adds the broker's timestamp of a record that was just received, or just acknowledged."""
         now = self._monotonic()
         with self._lock:
-            if now - self._since > WINDOW_S:
-                self._before, self._least, self._since = self._least, math.inf, now
-            self._least = min(self._least, now - stamped_at)
+            if now - self._window_start > WINDOW_S:
+                self._previous_minimum, self._window_minimum, self._window_start = self._window_minimum, math.inf, now
+            self._window_minimum = min(self._window_minimum, now - stamped_at)
 
     def age(self, stamped_at: float) -> float:
-        """Seconds since the broker stamped a record; 0 where no stamp has been heard yet."""
-        ahead = self._ahead()
-        return 0.0 if math.isinf(ahead) else max(0.0, self._monotonic() - stamped_at - ahead)
+        """Seconds since the broker stamped a record; 0 if no timestamp was observed yet."""
+        lead = self._lead()
+        return 0.0 if math.isinf(lead) else max(0.0, self._monotonic() - stamped_at - lead)
 
     @property
-    def error(self) -> float | None:
-        """This machine's clock less the broker's, in seconds; None where no stamp has been heard yet."""
-        ahead = self._ahead()
-        return None if math.isinf(ahead) else self._wall() - (self._monotonic() - ahead)
+    def drift(self) -> float | None:
+        """This machine's wall clock minus the broker's, in seconds; None if no timestamp was observed yet."""
+        lead = self._lead()
+        return None if math.isinf(lead) else self._wall() - (self._monotonic() - lead)
 
-    def _ahead(self) -> float:
+    def _lead(self) -> float:
         with self._lock:
-            return min(self._least, self._before)
+            return min(self._window_minimum, self._previous_minimum)

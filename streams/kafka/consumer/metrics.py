@@ -1,4 +1,4 @@
-"""What a consumer's loop tells about itself once a second: what it holds, how far behind it is, whose clock is off."""
+"""The metrics of a consumer: assigned partitions, lag, and the drift of this machine's clock."""
 
 from __future__ import annotations
 
@@ -12,47 +12,48 @@ from kafka.consumer.fetcher import ConsumerRecord
 from lanewatch import metrics
 from streams.kafka.consumer.broker_clock import BrokerClock
 
-BEAT_S = 1.0
+INTERVAL_S = 1.0
 
 
 class ConsumerMetrics:
-    """Called with whatever a poll gave, it keeps the stage's gauges; cheap enough for every poll.
+    """Updates the gauges of a stage's consumer. Cheap enough to be called after every poll.
 
     Args:
-        stage: as the metrics call it.
-        topic: that its lag is about.
+        stage: the stage's name in the metrics.
+        topic: the topic whose lag is measured.
     """
 
     def __init__(self, stage: str, topic: str) -> None:
         self._stage = stage
         self._topic = topic
-        self._told = 0.0
+        self._updated_at = 0.0
         self._clock = BrokerClock()
 
-    def beat(self, consumer: KafkaConsumer, polled: Mapping[Any, Iterable[ConsumerRecord]] | None = None) -> None:
-        """Tells what there is to tell, at most once a second; ``polled`` are the records that have just come."""
-        now = time.monotonic()
-        if now - self._told < BEAT_S:
-            return
-        self._told = now
-        mine = [one for one in consumer.assignment() if one.topic == self._topic]
-        metrics.assigned_partitions(self._stage, self._topic, {one.partition for one in mine})
-        behind = 0
-        for one in mine:
-            end = consumer.highwater(one)
-            if end is None:  # nothing was fetched yet; where that ends is not known either
-                continue
-            lag = end - (consumer.position(one, timeout_ms=0) or 0)
-            behind = max(behind, lag)
-            metrics.lag(self._stage, self._topic, one.partition, lag)
-        if polled and not behind:
-            self._saw(polled)
+    def update(self, consumer: KafkaConsumer, polled: Mapping[Any, Iterable[ConsumerRecord]]) -> None:
+        """Sets the gauges, at most once a second.
 
-    def _saw(self, polled: Mapping[Any, Iterable[ConsumerRecord]]) -> None:
-        newest = max((record.timestamp for records in polled.values() for record in records), default=None)
-        if newest is None:
+        Args:
+            consumer: the stage's consumer.
+            polled: the records of the last poll. If they are the newest, the broker's clock is read from them.
+        """
+        now = time.monotonic()
+        if now - self._updated_at < INTERVAL_S:
             return
-        self._clock.heard(newest / 1000)
-        error = self._clock.error
-        if error is not None:
-            metrics.drift(self._stage, error)
+        self._updated_at = now
+        assigned = [partition for partition in consumer.assignment() if partition.topic == self._topic]
+        metrics.assigned_partitions(self._stage, self._topic, {partition.partition for partition in assigned})
+        largest_lag = 0
+        for partition in assigned:
+            end = consumer.highwater(partition)
+            if end is None:  # no fetch has been answered yet
+                continue
+            lag = end - (consumer.position(partition, timeout_ms=0) or 0)
+            largest_lag = max(largest_lag, lag)
+            metrics.lag(self._stage, self._topic, partition.partition, lag)
+        newest = max((record.timestamp for records in polled.values() for record in records), default=None)
+        if newest is None or largest_lag:
+            return
+        self._clock.observe(newest / 1000)
+        drift = self._clock.drift
+        if drift is not None:
+            metrics.drift(self._stage, drift)

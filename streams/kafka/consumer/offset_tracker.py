@@ -1,11 +1,11 @@
-"""The partitions that a member of a group has, and how far it has come in each: what may be committed, and when."""
+"""The partitions that a group member is assigned, and the offset that may be committed in each of them."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
@@ -14,71 +14,90 @@ from kafka.errors import KafkaError, RebalanceInProgressError
 from lanewatch import metrics
 from streams.kafka.client.connection import subscribe
 
-
-class OffsetProgress:
-    """Keeps which records of a partition are in hand; ``position`` is what may be committed.
-
-    Records begin in the order of their offsets, in one thread; they may end in any order, in any thread.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._begun: deque[int] = deque()
-        self._ended: set[int] = set()
-        self._position: int | None = None
-
-    def begin(self, offset: int) -> None:
-        """A record has been taken in hand."""
-        with self._lock:
-            self._begun.append(offset)
-
-    def end(self, offset: int) -> None:
-        """A record is finished: what came of it is where it belongs."""
-        with self._lock:
-            self._ended.add(offset)
-            while self._begun and self._begun[0] in self._ended:
-                done = self._begun.popleft()
-                self._ended.remove(done)
-                self._position = done + 1
-
-    @property
-    def position(self) -> int | None:
-        """The offset of the first record that is not finished, all before it being so; None before the first is."""
-        with self._lock:
-            return self._position
-
-
 log = metrics.log("kafka")
 
 Offsets = dict[TopicPartition, OffsetAndMetadata]
 
 
+class OffsetProgress:
+    """Which records of a partition are in process; ``position`` is the offset that may be committed.
+
+    Records start in the order of their offsets, in one thread. They finish in any order, in any thread.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._started: deque[int] = deque()
+        self._finished: set[int] = set()
+        self._position: int | None = None
+
+    def start(self, offset: int) -> None:
+        """A record is now in process."""
+        with self._lock:
+            self._started.append(offset)
+
+    def finish(self, offset: int) -> None:
+        """A record is complete: its result is stored or acknowledged."""
+        with self._lock:
+            self._finished.add(offset)
+            while self._started and self._started[0] in self._finished:
+                first = self._started.popleft()
+                self._finished.remove(first)
+                self._position = first + 1
+
+    def advance(self, position: int) -> None:
+        """All records before ``position`` are complete; for a stage that processes one record at a time."""
+        with self._lock:
+            self._position = position
+
+    @property
+    def position(self) -> int | None:
+        """The offset after the last record that is complete with all before it; None if there is no such record."""
+        with self._lock:
+            return self._position
+
+
 @dataclass(eq=False)
 class AssignedPartition:
-    """A partition for as long as it is ours. One that comes back is another share: what is still in hand of the first
-    never moves the offset of the second."""
+    """One assignment of a partition to this process, from the assignment to the revocation.
+
+    A partition that is assigned again gets a new object. So a record of the first assignment never moves the offset
+    of the second.
+
+    Attributes:
+        partition: topic and number.
+        progress: which of its records are in process.
+        committed: the last position that the broker confirmed.
+        revoked: whether the assignment is over.
+    """
 
     partition: TopicPartition
     progress: OffsetProgress = field(default_factory=OffsetProgress)
     committed: int | None = None
-    live: bool = True
+    revoked: bool = False
+
+    @property
+    def number(self) -> int:
+        """The partition's number within its topic."""
+        return int(self.partition.partition)
 
 
 class OffsetTracker(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Told by the group what comes and goes, from the client's own thread; asked by the loop.
+    """The rebalance listener of every stage: follows the assignment and commits finished offsets.
+
+    The client calls the listener from its own thread; the worker loop calls the other methods.
 
     Args:
         consumer: a member of a group, not yet subscribed.
-        gone: told of each share that went.
     """
 
-    def __init__(self, consumer: KafkaConsumer, gone: Callable[[AssignedPartition], None] | None = None) -> None:
+    def __init__(self, consumer: KafkaConsumer) -> None:
         self._consumer = consumer
-        self._gone = gone
         self._lock = threading.Lock()
-        self._shares: dict[TopicPartition, AssignedPartition] = {}
+        self._assigned: dict[TopicPartition, AssignedPartition] = {}
+        self._revoked: list[AssignedPartition] = []
 
-    def join(self, topic: str) -> None:
+    def subscribe(self, topic: str) -> None:
         """Subscribes to a topic.
 
         Raises:
@@ -86,94 +105,92 @@ class OffsetTracker(ConsumerRebalanceListener):  # type: ignore[misc]
         """
         subscribe(self._consumer, topic, self)
 
-    def of(self, partition: TopicPartition) -> AssignedPartition | None:
-        """The share of a partition; None where it has been taken away meanwhile."""
+    def get(self, partition: TopicPartition) -> AssignedPartition | None:
+        """The current assignment of a partition; None if it was revoked."""
         with self._lock:
-            return self._shares.get(partition)
+            return self._assigned.get(partition)
+
+    @property
+    def assigned(self) -> list[AssignedPartition]:
+        """The current assignments, ordered by partition."""
+        with self._lock:
+            return [self._assigned[partition] for partition in sorted(self._assigned)]
 
     @property
     def partitions(self) -> frozenset[int]:
-        """The numbers of those that are here."""
+        """The numbers of the assigned partitions."""
+        return frozenset(assigned.number for assigned in self.assigned)
+
+    def pop_revoked(self) -> list[AssignedPartition]:
+        """The assignments that ended since the last call."""
         with self._lock:
-            return frozenset(partition.partition for partition in self._shares)
+            revoked, self._revoked = self._revoked, []
+        return revoked
 
-    def commit_soon(self) -> None:
-        """Has committed what is finished, without waiting for it. One that fails is made up for by the next."""
-        offsets = self._finished()
+    def commit_async(self) -> None:
+        """Commits finished offsets without waiting. The next commit repeats one that fails."""
+        offsets = self._uncommitted()
         if offsets:
-            self._consumer.commit_async(offsets, callback=self._committed)
+            self._consumer.commit_async(offsets, callback=self._on_commit)
 
-    def commit_now(self, timeout_s: float) -> None:
-        """Commits what is finished at the end, and says so where that is not to be had."""
-        until = time.monotonic() + timeout_s
-        while offsets := self._finished():
-            left_ms = int((until - time.monotonic()) * 1000)
+    def commit_sync(self, timeout_s: float) -> None:
+        """Commits finished offsets and waits for the broker; logs a warning if it does not confirm them in time."""
+        deadline = time.monotonic() + timeout_s
+        while offsets := self._uncommitted():
+            left_ms = int((deadline - time.monotonic()) * 1000)
             try:
                 self._consumer.commit(offsets, timeout_ms=max(1, left_ms))
-            except RebalanceInProgressError as error:
-                if left_ms <= 0:
-                    self._say_uncommitted(error)
-                    return
-                # The group is just being shared out anew: that goes on only while this member polls. What comes with
-                # it is nobody's business any more, and not committed.
-                self._consumer.poll(timeout_ms=100, max_records=1)
             except KafkaError as error:
-                self._say_uncommitted(error)
+                if left_ms > 0 and isinstance(error, RebalanceInProgressError):
+                    # A rebalance goes on only while this member polls. Its records are dropped, not committed.
+                    self._consumer.poll(timeout_ms=100, max_records=1)
+                    continue
+                log.warning("The last offsets were not committed, their records will be processed again: %r", error)
                 return
-            else:
-                self._committed(offsets, None)
-
-    def _say_uncommitted(self, error: KafkaError) -> None:
-        log.warning("the last offsets were not committed, the work is done again by who is next: %r", error)
+            self._on_commit(offsets, None)
 
     def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
-        """Partitions have come."""
+        """Called by the client: partitions are assigned to this member."""
         with self._lock:
             for partition in assigned:
-                self._shares[partition] = AssignedPartition(partition)
-        self._say()
+                self._assigned[partition] = AssignedPartition(partition)
+        self._log_assignment()
 
     def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
-        """Partitions go: what is finished of them is committed, the rest is left to who has them next."""
-        offsets = {partition: offset for partition, offset in self._finished().items() if partition in revoked}
+        """Called by the client: partitions are revoked. What is finished of them is committed."""
+        offsets = {partition: offset for partition, offset in self._uncommitted().items() if partition in revoked}
         if offsets:
-            # The request goes out before this member asks to join again, after which it would be refused.
-            self._consumer.commit_async(offsets, callback=self._committed)
-        self._let_go(revoked)
+            # The request is sent before this member asks to join again. After that the broker would refuse it.
+            self._consumer.commit_async(offsets, callback=self._on_commit)
+        self.on_partitions_lost(revoked)
 
-    def on_partitions_lost(self, lost: Sequence[TopicPartition]) -> None:
-        """Partitions have been given to others already."""
-        self._let_go(lost)
-
-    def _let_go(self, partitions: Sequence[TopicPartition]) -> None:
-        for partition in partitions:
-            with self._lock:
-                share = self._shares.pop(partition, None)
-            if share is not None:
-                share.live = False
-                if self._gone is not None:
-                    self._gone(share)
-        self._say()
-
-    def _finished(self) -> Offsets:
+    def on_partitions_lost(self, lost: Iterable[TopicPartition]) -> None:
+        """Called by the client: partitions already belong to other members."""
         with self._lock:
-            positions = {share.partition: (share.progress.position, share.committed) for share in self._shares.values()}
-        return {
-            partition: OffsetAndMetadata(position, "", -1)
-            for partition, (position, committed) in positions.items()
-            if position is not None and position != committed
-        }
+            for partition in lost:
+                assigned = self._assigned.pop(partition, None)
+                if assigned is not None:
+                    assigned.revoked = True
+                    self._revoked.append(assigned)
+        self._log_assignment()
 
-    def _committed(self, offsets: Offsets, answer: object) -> None:
+    def _uncommitted(self) -> Offsets:
+        offsets: Offsets = {}
+        for assigned in self.assigned:
+            position = assigned.progress.position
+            if position is not None and position != assigned.committed:
+                offsets[assigned.partition] = OffsetAndMetadata(position, "", -1)
+        return offsets
+
+    def _on_commit(self, offsets: Offsets, answer: object) -> None:
         if isinstance(answer, Exception):
-            metrics.log_throttled(log, "commit", "offsets were not committed, it is tried again: %r", answer)
+            metrics.log_throttled(log, "commit", "Offsets were not committed and will be committed again: %r", answer)
             return
         with self._lock:
             for partition, offset in offsets.items():
-                if partition in self._shares:
-                    self._shares[partition].committed = offset.offset
+                if partition in self._assigned:
+                    self._assigned[partition].committed = offset.offset
 
-    def _say(self) -> None:
-        with self._lock:
-            here = sorted(f"{partition.topic}-{partition.partition}" for partition in self._shares)
-        log.info("partitions here now: %s", ", ".join(here) or "none")
+    def _log_assignment(self) -> None:
+        names = ", ".join(f"{assigned.partition.topic}-{assigned.number}" for assigned in self.assigned)
+        log.info("Assigned partitions: %s", names or "none")

@@ -1,4 +1,4 @@
-"""What waiting mends, and what it does not: a broker that is away is waited for, a refused password is not."""
+"""Which broker errors a stage retries, and which ones end it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kafka.errors import (
 from lanewatch import metrics
 from streams.kafka.client.errors import BrokerError
 
-HOPELESS = (
+FATAL_ERRORS = (
     AuthorizationError,
     FencedInstanceIdError,
     InconsistentGroupProtocolError,
@@ -29,11 +29,12 @@ HOPELESS = (
     SaslAuthenticationFailedError,
     UnsupportedVersionError,
 )
-"""Somebody has to change something first."""
+"""A retry cannot help: the configuration must change first."""
 
 PAUSE_S = 0.5
+"""Between two attempts."""
 
-_MENDS = {
+_FIXES = {
     FencedInstanceIdError: "another process runs under this node's name: give each its own --node",
     AuthorizationError: "the broker's access rules must allow it: docs/kafka.md lists what each stage needs",
     SaslAuthenticationFailedError: "see user and password in the site file's kafka.security",
@@ -43,41 +44,41 @@ log = metrics.log("kafka")
 
 
 class RetryPolicy:
-    """Takes the errors of a stage's clients: says once a minute that it waits, and gives up where that is no use.
+    """Retries after errors that may pass, logs them once a minute, and raises the others.
 
     Args:
-        stage: whose.
-        doing: what it does, such as ``reading lanewatch.demo.frames``.
+        stage: the stage's name in the metrics.
+        activity: what is retried, such as ``reading lanewatch.demo.frames``.
     """
 
-    def __init__(self, stage: str, doing: str) -> None:
+    def __init__(self, stage: str, activity: str) -> None:
         self._stage = stage
-        self._doing = doing
-        self._troubled = False
-        metrics.broker(stage, up=True)  # whoever comes so far has greeted it
+        self._activity = activity
+        self._failing = False
+        metrics.broker(stage, up=True)  # the start has already checked that the broker answers
 
-    def bear(self, error: KafkaError, stop: threading.Event) -> None:
-        """Waits a moment, after which it is worth trying again.
+    def failed(self, error: KafkaError, stop: threading.Event) -> None:
+        """Waits for ``PAUSE_S``, or until ``stop`` is set. After that the caller may try again.
 
         Raises:
-            BrokerError: it is not.
+            BrokerError: a retry cannot help.
         """
-        if isinstance(error, HOPELESS):
-            mend = next((text for kind, text in _MENDS.items() if isinstance(error, kind)), "")
-            raise BrokerError(f"{self._doing}: {type(error).__name__}: {error}{mend and '; ' + mend}") from error
-        self._troubled = True
+        if isinstance(error, FATAL_ERRORS):
+            fix = next((text for kind, text in _FIXES.items() if isinstance(error, kind)), "")
+            raise BrokerError(f"{self._activity}: {type(error).__name__}: {error}{fix and '; ' + fix}") from error
+        self._failing = True
         metrics.broker(self._stage, up=False)
-        metrics.log_throttled(log, self._reason, "%s: the broker is waited for: %s", self._doing, error or repr(error))
+        metrics.log_throttled(log, self._reason, "%s: waiting for the broker: %s", self._activity, error or repr(error))
         stop.wait(PAUSE_S)
 
-    def relieved(self) -> None:
-        """It goes on."""
-        if self._troubled:
-            self._troubled = False
+    def succeeded(self) -> None:
+        """The last attempt succeeded."""
+        if self._failing:
+            self._failing = False
             metrics.broker(self._stage, up=True)
             metrics.reset_throttle(log, [self._reason])
-            log.info("%s: goes on", self._doing)
+            log.info("%s: the broker answers again", self._activity)
 
     @property
     def _reason(self) -> str:
-        return f"away {self._doing}"
+        return f"away {self._activity}"

@@ -1,4 +1,4 @@
-"""Follows a topic from its beginning: all that it holds, and then what comes."""
+"""Reads a topic from its beginning and follows it: all records that it holds, then the new ones."""
 
 from __future__ import annotations
 
@@ -23,17 +23,18 @@ log = metrics.log("kafka")
 
 
 class TableFollower:
-    """Reads some partitions of a topic in a thread of its own; a context manager.
+    """Reads some partitions of a topic in its own thread; a context manager.
 
-    A broker that is away is waited for; then all is read anew, so that what is taken twice must do no harm.
+    After an error of the broker it reads everything again. So a record that is handled twice must do no harm.
 
     Args:
         broker: the site's.
-        stage: for whom it counts and speaks.
+        stage: the stage's name in metrics and log.
         topic: its name.
-        partitions: how many; all are followed.
-        take: takes a record, from this follower's thread. What it cannot read (``CodecError``) is counted and skipped.
-        taken: called after each batch of records, from the same thread.
+        partitions: how many partitions the topic has; all are followed.
+        on_record: handles a record, in the follower's thread. A record that raises ``CodecError`` is counted and
+            skipped.
+        on_batch: called after each batch of records, in the same thread.
     """
 
     def __init__(
@@ -42,15 +43,15 @@ class TableFollower:
         stage: str,
         topic: str,
         partitions: int,
-        take: Callable[[ConsumerRecord], None],
-        taken: Callable[[], None] = lambda: None,
+        on_record: Callable[[ConsumerRecord], None],
+        on_batch: Callable[[], None] = lambda: None,
     ) -> None:
         self._broker = broker
         self._stage = stage
         self._topic = topic
-        self._places = [TopicPartition(topic, one) for one in range(partitions)]
-        self._take = take
-        self._taken = taken
+        self._partitions = [TopicPartition(topic, number) for number in range(partitions)]
+        self._on_record = on_record
+        self._on_batch = on_batch
         self._stop = threading.Event()
         self._changed = threading.Condition()
         self._read_all = False
@@ -68,74 +69,77 @@ class TableFollower:
         self._thread.join(CLOSE_MS / 1000 * 2)
 
     def read(self, timeout_s: float = 30.0) -> None:
-        """Waits until all is taken that was in the topic when it began to be followed.
+        """Waits until all records are handled that the topic held at the start.
 
         Raises:
-            BrokerError: it took longer, or the broker refuses.
+            BrokerError: the time ran out, or the broker refuses.
         """
-        self.until(lambda: self._read_all, timeout_s, f"topic {self._topic} could not be read to its end")
+        self.wait_until(lambda: self._read_all, timeout_s, f"topic {self._topic} could not be read to its end")
 
-    def until(self, wanted: Callable[[], bool], timeout_s: float, what: str) -> None:
-        """Waits until what was taken makes something so; ``what`` says what is wrong where it does not come about.
+    def wait_until(self, condition: Callable[[], bool], timeout_s: float, problem: str) -> None:
+        """Waits until the handled records make ``condition`` true.
+
+        Args:
+            condition: checked after each batch.
+            timeout_s: how long to wait.
+            problem: the error message if the time runs out.
 
         Raises:
-            BrokerError: it did not in time, or the broker refuses.
+            BrokerError: the time ran out, or the broker refuses.
         """
         with self._changed:
-            self._changed.wait_for(lambda: wanted() or self._error is not None, timeout_s)
+            self._changed.wait_for(lambda: condition() or self._error is not None, timeout_s)
             if self._error is not None:
                 raise self._error
-            if not wanted():
-                raise BrokerError(f"broker {self._broker.address}: {what} ({timeout_s:g} s)")
+            if not condition():
+                raise BrokerError(f"broker {self._broker.address}: {problem} ({timeout_s:g} s)")
 
     def _run(self) -> None:
-        patience = RetryPolicy(self._stage, f"reading {self._topic}")
-        while not self._stop.is_set():
-            try:
-                consumer = self._broker.consumer(fetch_max_wait_ms=POLL_MS)
+        retry = RetryPolicy(self._stage, f"reading {self._topic}")
+        try:
+            while not self._stop.is_set():
                 try:
-                    self._follow(consumer, patience)
-                finally:
-                    consumer.close(autocommit=False, timeout_ms=CLOSE_MS)
-            except KafkaError as error:
-                try:
-                    patience.bear(error, self._stop)
-                except BrokerError as refused:
-                    self._fail(refused)
-                    return
-            except Exception as error:
-                log.exception("topic %s can no longer be followed", self._topic)
-                self._fail(BrokerError(f"topic {self._topic}: {error!r}"))
-                return
+                    self._follow(retry)
+                except KafkaError as error:
+                    retry.failed(error, self._stop)
+        except BrokerError as error:
+            self._fail(error)
+        except Exception as error:
+            log.exception("Topic %s can no longer be followed", self._topic)
+            self._fail(BrokerError(f"topic {self._topic}: {error!r}"))
 
     def _fail(self, error: BrokerError) -> None:
         with self._changed:
             self._error = error
             self._changed.notify_all()
 
-    def _follow(self, consumer: KafkaConsumer, patience: RetryPolicy) -> None:
-        consumer.assign(self._places)
-        unread = consumer.end_offsets(self._places)
-        patience.relieved()
-        while not self._stop.is_set():
-            polled = consumer.poll(POLL_MS)
-            for record in (record for records in polled.values() for record in records):
-                self._one(record)
-            if polled:
-                self._taken()
-            unread = {place: end for place, end in unread.items() if _before(consumer, place, end)}
-            if polled or not (unread or self._read_all):
-                with self._changed:
-                    self._read_all = self._read_all or not unread
-                    self._changed.notify_all()
-
-    def _one(self, record: ConsumerRecord) -> None:
+    def _follow(self, retry: RetryPolicy) -> None:
+        consumer = self._broker.consumer(fetch_max_wait_ms=POLL_MS)
         try:
-            self._take(record)
+            consumer.assign(self._partitions)
+            unread = consumer.end_offsets(self._partitions)
+            retry.succeeded()
+            while not self._stop.is_set():
+                polled = consumer.poll(POLL_MS)
+                for record in (record for records in polled.values() for record in records):
+                    self._handle(record)
+                if polled:
+                    self._on_batch()
+                unread = {partition: end for partition, end in unread.items() if _is_before(consumer, partition, end)}
+                if polled or not (unread or self._read_all):
+                    with self._changed:
+                        self._read_all = self._read_all or not unread
+                        self._changed.notify_all()
+        finally:
+            consumer.close(autocommit=False, timeout_ms=CLOSE_MS)
+
+    def _handle(self, record: ConsumerRecord) -> None:
+        try:
+            self._on_record(record)
         except CodecError as error:
             metrics.record_refused(self._stage, error)
 
 
-def _before(consumer: KafkaConsumer, place: TopicPartition, end: int) -> bool:
-    at = consumer.position(place, timeout_ms=0)
-    return at is None or at < end
+def _is_before(consumer: KafkaConsumer, partition: TopicPartition, end: int) -> bool:
+    position = consumer.position(partition, timeout_ms=0)
+    return position is None or position < end

@@ -82,9 +82,9 @@ class FrameLookup:
                 self.close()
                 if time.monotonic() > deadline or self._ending.is_set():
                     raise OSError(f"{self._topic}-{partition} could not be read within {MAX_S:g} s: {error}") from error
-                self._retry.bear(error, self._ending)
+                self._retry.failed(error, self._ending)
             else:
-                self._retry.relieved()
+                self._retry.succeeded()
                 return found
 
     def close(self) -> None:

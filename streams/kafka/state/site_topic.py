@@ -132,7 +132,7 @@ class SiteTopic:
         Raises:
             BrokerError: there was none in time, or the broker refuses.
         """
-        self._follower.until(lambda: self._revisions is not None, timeout_s, self._missing)
+        self._follower.wait_until(lambda: self._revisions is not None, timeout_s, self._missing)
         return self.revisions
 
     def publish(self, site: Site, valid_from: float | None = None) -> SiteRevision:
@@ -198,7 +198,7 @@ class SiteTopic:
         except KafkaError as error:
             raise self._broker.to_broker_error(error) from error
         what = f"the new record was not read back from {self._topics.site.name}"
-        self._follower.until(lambda: digest in self._digests, PUBLISH_S, what)
+        self._follower.wait_until(lambda: digest in self._digests, PUBLISH_S, what)
         if digest in self._conflicts:
             raise BrokerError(
                 f"concurrent publication to {self._topics.site.name}: another process published at the same time, and "

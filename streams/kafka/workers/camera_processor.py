@@ -1,10 +1,10 @@
-"""The watch stage's fold over one partition: its cameras' states, and how far each has been judged.
+"""The watch stage's processing of one partition: the states and watermarks of its cameras.
 
-A partition's records come in one order, each camera's in the order in which one detect worker after the other wrote
-them; so nothing is waited for to put them in order. What comes twice falls out: by offset, where a state has it, and
-by slot, in the stage itself. A detect worker that takes over begins at the committed offset and gives the same
-records again, in order. While one sampler hands a camera to another, both give the same slots of the UTC grid: what of
-the old one arrives after the new one's first record is of an older epoch, and the new one's word on it is there too.
+A partition has one order, and each camera's records are in order in it. So no reordering is needed. Duplicates are
+dropped by offset, if a state already contains the record, and by slot, in the stage itself. A detect worker that takes
+over starts at the committed offset and sends the same records again, in order. During the handover of a camera both
+samplers give the same slots of the UTC grid. What of the old one arrives after the new one's first record has an older
+epoch, and the new one's record of that slot exists too.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from lanewatch.records import Detections, Event, Watermark, decode, encode
 from streams.kafka import codec
 from streams.kafka.codec import Message
 from streams.kafka.state.checkpoints import Checkpoint, CheckpointPosition, StoredState
-from streams.kafka.workers.partition_processor import PartitionProcessor, record_position
+from streams.kafka.workers.partition_processor import PartitionProcessor
+from streams.kafka.workers.worker_loop import format_position, record_position
 from streams.local.instrumented_watch import InstrumentedWatch
 from streams.stages import Watch
 
@@ -31,14 +32,14 @@ log = metrics.log(STAGE)
 
 
 class CameraProcessor(PartitionProcessor[Watch[S]], Generic[S]):
-    """One partition's cameras.
+    """Processes the cameras of one partition.
 
     Args:
         watch: the stage.
-        checkpoint: where to go on from.
+        checkpoint: the states to restore.
         position: the offset of the first record to come.
-        state_type: of the stage's states, to decode them.
-        end: the partition's end when it was taken over.
+        state_type: the type of the stage's states.
+        end: see ``PartitionProcessor``.
     """
 
     def __init__(
@@ -48,39 +49,42 @@ class CameraProcessor(PartitionProcessor[Watch[S]], Generic[S]):
         self._states: dict[str, S] = {}
         self._offsets: dict[str, int] = {}
         self._unsaved: set[str] = set()
-        self._reached: dict[str, Watermark] = {}
+        self._watermarks: dict[str, Watermark] = {}
         self._failed: set[str] = set()
-        self._judging: InstrumentedWatch[S] = InstrumentedWatch()
-        for camera, kept in checkpoint.states.items():
+        self._watch: InstrumentedWatch[S] = InstrumentedWatch()
+        for camera, stored in checkpoint.states.items():
             try:
-                self._states[camera] = decode(kept.data, state_type)
+                self._states[camera] = decode(stored.data, state_type)
             except (msgspec.DecodeError, TypeError, ValueError) as error:
                 metrics.dropped(STAGE, camera, "state")
                 log.error(
-                    "camera %s begins afresh: its state cannot be read: %s", camera, error, extra={"camera": camera}
+                    "camera %s starts with a new state: its checkpoint cannot be read: %s",
+                    camera,
+                    error,
+                    extra={"camera": camera},
                 )
             else:
-                self._offsets[camera] = kept.offset
+                self._offsets[camera] = stored.offset
 
     @property
     def states(self) -> int:
-        """One for each camera that has been seen."""
+        """The number of cameras that have a state."""
         return len(self._states)
 
     @property
     def changed(self) -> bool:
-        """Whether any camera has gone on."""
+        """Whether any camera's state has changed."""
         return bool(self._unsaved)
 
-    def told(self, node: str) -> Message | None:
-        """How far each camera has been judged that has gone on since this was last asked."""
-        if not self._reached:
+    def pop_watermark(self, node: str) -> Message | None:
+        """The watermarks of the cameras that have new ones since the last call."""
+        if not self._watermarks:
             return None
-        reached, self._reached = self._reached, {}
-        return codec.encode_watermark(node, self.position, reached)
+        watermarks, self._watermarks = self._watermarks, {}
+        return codec.encode_watermark(node, self.position, watermarks)
 
     def save(self) -> tuple[dict[str, StoredState], CheckpointPosition]:
-        """The states that have changed since ``saved``, and the position that belongs to them."""
+        """The states that changed since ``saved``, and the position that belongs to all states."""
         states = {
             camera: StoredState(self._offsets[camera], encode(cast(Any, self._states[camera])))
             for camera in self._unsaved
@@ -88,10 +92,10 @@ class CameraProcessor(PartitionProcessor[Watch[S]], Generic[S]):
         return states, CheckpointPosition(self.position, dict(self._offsets))
 
     def saved(self) -> None:
-        """What ``save`` gave has been written."""
+        """The result of ``save`` is written."""
         self._unsaved.clear()
 
-    def _events(self, record: ConsumerRecord) -> list[Event]:
+    def _step(self, record: ConsumerRecord) -> list[Event]:
         detections = codec.decode_detections(record)
         camera = detections.camera
         if record.offset <= self._offsets.get(camera, -1):
@@ -99,43 +103,41 @@ class CameraProcessor(PartitionProcessor[Watch[S]], Generic[S]):
         state = self._states.get(camera)
         if state is None:
             try:
-                state = self._judge.start(camera)
-            except KeyError:  # of a site that shared this topic, or of a revision that is still on its way
+                state = self._stage.start(camera)
+            except KeyError:  # of another site that shared this topic, or of a revision that has not arrived yet
                 metrics.dropped(STAGE, camera, "unknown")
-                self._say(record, camera, "is none of the site's")
+                self._log_failure(record, camera, "is not in the site")
                 return []
         try:
-            self._states[camera], events = self._judging.step(self._judge, state, detections)
-        except Exception as error:  # noqa: BLE001 - a record that breaks one camera's fold must not end the others
+            self._states[camera], events = self._watch.step(self._stage, state, detections)
+        except Exception as error:  # noqa: BLE001 - a record that one camera's state fails on must not stop the others
             metrics.dropped(STAGE, camera, "failed")
-            self._say(record, camera, f"slot {detections.slot} was not judged", error)
+            self._log_failure(record, camera, f"slot {detections.slot} failed and is skipped", error)
             return []
         metrics.latency(STAGE, detections.received_at)
-        self.judged += 1
+        self.processed += 1
         self._offsets[camera] = record.offset
         self._unsaved.add(camera)
-        self._note(detections)
+        self._update_watermark(detections)
         return events
 
-    def _note(self, detections: Detections) -> None:
-        reached = Watermark(detections.captured_at, detections.received_at, detections.gap, int(detections.gap is None))
-        before = self._reached.get(detections.camera)
-        if before is not None:
-            reached = msgspec.structs.replace(reached, pictures=before.pictures + reached.pictures)
-        self._reached[detections.camera] = reached
+    def _update_watermark(self, detections: Detections) -> None:
+        previous = self._watermarks.get(detections.camera)
+        pictures = int(detections.gap is None) + (0 if previous is None else previous.pictures)
+        self._watermarks[detections.camera] = Watermark(
+            detections.captured_at, detections.received_at, detections.gap, pictures
+        )
 
-    def _say(self, record: ConsumerRecord, camera: str, what: str, error: Exception | None = None) -> None:
-        """Tells of a camera's first, since the next may be the same."""
+    def _log_failure(self, record: ConsumerRecord, camera: str, problem: str, error: Exception | None = None) -> None:
+        """Logs a camera's first failure: the next ones may be the same."""
         if camera in self._failed:
             return
         self._failed.add(camera)
         log.error(
-            "%s-%d at offset %d: camera %s %s",
-            record.topic,
-            record.partition,
-            record.offset,
+            "%s: camera %s %s",
+            format_position(record),
             camera,
-            what,
+            problem,
             exc_info=error,
             extra=record_position(record) | {"camera": camera},
         )

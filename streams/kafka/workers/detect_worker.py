@@ -1,4 +1,4 @@
-"""The detect stage over Kafka: frames in, what is in them out, batches over all cameras that this worker has."""
+"""The detect stage over Kafka: reads frames, detects objects in batches over all cameras, sends detections."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from kafka import KafkaConsumer, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError
 
@@ -24,9 +24,8 @@ from streams.kafka.client.producers import ReliableProducer
 from streams.kafka.client.settings import FRAME_FETCH
 from streams.kafka.client.topics import MAX_FRAME_BYTES, Topics
 from streams.kafka.consumer.broker_clock import WRONG_S, BrokerClock
-from streams.kafka.consumer.metrics import ConsumerMetrics
-from streams.kafka.consumer.offset_tracker import AssignedPartition, OffsetTracker
-from streams.kafka.consumer.retry import PAUSE_S, RetryPolicy
+from streams.kafka.consumer.offset_tracker import AssignedPartition
+from streams.kafka.workers.worker_loop import WorkerLoop, format_position, record_position
 from streams.stages import Detect
 from streams.video import jpeg
 
@@ -36,63 +35,56 @@ BATCH = 8
 WAIT_S = 0.04
 """How long the first picture of a batch waits for the others."""
 
-MOST_AGE_S = 10.0
-"""Older frames are not looked at: KISA's window for an alarm is over by then, and what is old delays what is new."""
+MAX_AGE_S = 10.0
+"""Older frames are shed: KISA's window for an alarm is over by then, and old frames delay new ones."""
 
 PREFETCH_BYTES = 64_000_000
-"""Of frames that have been read and wait. At 40 KB each two seconds of 200 cameras at 4 frames a second."""
+"""Of frames that wait for the detector. At 40 KB each: two seconds of 200 cameras at 4 frames a second."""
 
-MOST_UNACKNOWLEDGED = 4_096
-"""Detections that the broker has not acknowledged; they weigh some KB each. Beyond, the detector waits."""
-
-COMMIT_S = 1.0
-"""A worker that is killed has so much of its work done again by its successor, at most."""
+MAX_UNACKNOWLEDGED = 4_096
+"""Detections, of some KB each, that the broker has not acknowledged. Above that the detector waits."""
 
 DECODERS = 2
-"""Threads that unpack JPEG: 3 ms for a picture of 960x540, so that two of them feed 600 frames/s on cores of their
-own."""
+"""Threads that decode JPEG. A picture of 960x540 takes 3 ms, so two threads feed 600 frames/s on cores of their own."""
 
-_POLL_MS = 50
 _FLUSH_S = 5.0
-_FOR_EVER_MS = 2**31 - 1
-
-log = metrics.log("detect")
+_IDLE_S = 0.5
+_BLOCKED_S = 0.05
+_NO_TIMEOUT_MS = 2**31 - 1
 
 
 @dataclass(frozen=True, eq=False)
 class _DetectJob:
-    waiting: QueuedFrame[AssignedPartition]
-    unpacked: Future[Frame] | None = None
+    """A frame for the detector; ``decoded`` is None for a frame without a picture, and for one that is shed."""
+
+    queued: QueuedFrame[AssignedPartition]
+    decoded: Future[Frame] | None = None
     shed: bool = False
 
-    @property
-    def picture(self) -> bool:
-        return self.unpacked is not None
-
     def frame(self) -> Frame:
-        return self.waiting.frame if self.unpacked is None else self.unpacked.result()
+        return self.queued.frame if self.decoded is None else self.decoded.result()
 
 
-class KafkaDetectWorker:
-    """Reads frames, has them looked at in batches, sends what was seen on; in a group that shares the partitions.
+class DetectWorker(WorkerLoop):
+    """Reads frames, detects in batches, and sends the detections to the same partition number.
 
-    One thread reads and commits, one looks, a few unpack JPEG. A camera's records keep their order. What is read ahead
-    is bounded in bytes. An offset is committed only after the broker has acknowledged what came of the frame, and all
-    before it; a frame may be looked at twice, when a worker ends, and the watcher takes it once. What is none of ours
-    is skipped and counted; of a frame that cannot be seen, or is too old, a record with a gap goes on.
+    One thread reads and commits, one calls the detector, a few decode JPEG. A camera's records keep their order. An
+    offset is committed after the broker has acknowledged the detections of that frame and of all before it. A frame
+    may be detected twice when a worker ends; the watch stage uses one of the two. Foreign records are skipped and
+    counted. A frame that cannot be decoded, or is too old, gives detections with a gap.
 
     Args:
         broker: the site's.
         topics: the site's.
         detect: the stage.
-        node: what this process is called.
+        node: this process's name.
         batch: pictures in one call.
-        wait_s: how long the first of them waits for the others.
-        most_age_s: frames that the broker has had for longer are shed: passed on as not looked at, and counted. None:
-            none is, whatever the delay.
-        prefetch_bytes: of frames that are read ahead.
-        decoders: threads that unpack JPEG.
-        clock: tells a frame's age.
+        wait_s: how long the first picture of a batch waits for the others.
+        max_age_s: frames that the broker has had for longer are shed: passed on without detection, and counted. None
+            sheds nothing.
+        prefetch_bytes: of frames that wait for the detector. Above that, all partitions are paused.
+        decoders: threads that decode JPEG.
+        clock: measures a frame's age.
     """
 
     def __init__(
@@ -104,239 +96,195 @@ class KafkaDetectWorker:
         node: str,
         batch: int = BATCH,
         wait_s: float = WAIT_S,
-        most_age_s: float | None = MOST_AGE_S,
+        max_age_s: float | None = MAX_AGE_S,
         prefetch_bytes: int = PREFETCH_BYTES,
         decoders: int = DECODERS,
         clock: BrokerClock | None = None,
     ) -> None:
+        super().__init__("detect", topics.frames, broker, topics, group="detect", consumer_settings=FRAME_FETCH)
         self.node = node
-        self._broker = broker
-        self._topics = topics
         self._detect = detect
         self._batch = batch
         self._wait_s = wait_s
-        self._most_age_s = most_age_s
+        self._max_age_s = max_age_s
         self._prefetch_bytes = prefetch_bytes
-        self._decoders = decoders
         self._clock = clock or BrokerClock()
-        self._patience = RetryPolicy("detect", f"reading {topics.frames.name}")
-        self._prefetch: PrefetchQueue[AssignedPartition] = PrefetchQueue()
-        self._ahead: list[_DetectJob] = []
+        self._queue: PrefetchQueue[AssignedPartition] = PrefetchQueue()
+        self._prefetched: list[_DetectJob] = []
+        self._decoders = ThreadPoolExecutor(decoders, thread_name_prefix="jpeg")
+        self._detecting = threading.Thread(target=self._detect_batches, name="detect", daemon=True)
         self._ending = threading.Event()
-        self._fatal: BaseException | None = None
-        self._heard = False  # an acknowledgement: of a clock that has only seen a backlog nothing is known yet
-        self._told_clock = False
-        self._consumer: KafkaConsumer
-        self._shares: OffsetTracker
-        self._sender: ReliableProducer
-        self._pool: ThreadPoolExecutor
-
-    @property
-    def partitions(self) -> frozenset[int]:
-        """Those of the frames topic that this worker has now."""
-        return self._shares.partitions if hasattr(self, "_shares") else frozenset()
+        self._failure: Exception | None = None
+        self._acknowledged_any = False  # before that the clock may have seen an old backlog only
+        self._drift_logged = False
+        self._producer: ReliableProducer
 
     def run(self, stop: threading.Event) -> None:
-        """Works until ``stop`` is set; what is in hand then is finished and committed.
+        """Works until ``stop`` is set. The batch in process is finished and committed.
 
         Raises:
-            BrokerError: something that waiting does not mend.
+            BrokerError: the broker refuses; a retry cannot help.
+            Exception: the detector failed.
         """
-        self._consumer = self._broker.member(self._topics.group("detect"), **FRAME_FETCH)
-        self._shares = OffsetTracker(self._consumer, lambda share: self._prefetch.drop(share))
-        self._sender = ReliableProducer(self._broker, delivery_timeout_ms=_FOR_EVER_MS)
-        self._pool = ThreadPoolExecutor(self._decoders, thread_name_prefix="jpeg")
-        looking = threading.Thread(target=self._looking, name="detect", daemon=True)
-        looking.start()
+        self._detecting.start()
         try:
-            self._shares.join(self._topics.frames.name)
-            self._reading(stop)
+            super().run(stop)
         finally:
-            self._ending.set()
-            self._prefetch.close()
-            looking.join()
-            self._end()
-        if self._fatal is not None:
-            raise self._fatal
+            self._stop_detecting()
+        if self._failure is not None:
+            raise self._failure
 
     # -- The thread that reads
 
-    def _reading(self, stop: threading.Event) -> None:
-        commit_at = time.monotonic() + COMMIT_S
-        pulse = ConsumerMetrics("detect", self._topics.frames.name)
-        while not stop.is_set() and self._fatal is None:
-            try:
-                polled = self._polled()
-                for record in (record for records in polled.values() for record in records):
-                    self._take(record)
-                pulse.beat(self._consumer, polled)
-                if time.monotonic() >= commit_at:
-                    commit_at = time.monotonic() + COMMIT_S
-                    self._shares.commit_soon()
-                    self._tell()
-            except KafkaError as error:
-                self._patience.bear(error, stop)
-            else:
-                self._patience.relieved()
+    @property
+    def _ended(self) -> bool:
+        return super()._ended or self._failure is not None
 
-    def _polled(self) -> dict[TopicPartition, list[ConsumerRecord]]:
-        """What came. Nothing while enough waits; the group goes on being told that this worker is well."""
-        held = self._prefetch.bytes
-        if held >= self._prefetch_bytes:
-            self._consumer.pause(*self._consumer.assignment())
-        elif held <= self._prefetch_bytes // 2 and self._consumer.paused():
-            self._consumer.resume(*self._consumer.paused())
-        if self._consumer.paused():
-            time.sleep(_POLL_MS / 1000)  # the client does not wait where all is paused: it spins
-        polled: dict[TopicPartition, list[ConsumerRecord]] = self._consumer.poll(
-            timeout_ms=0 if self._consumer.paused() else _POLL_MS
-        )
-        return polled
+    @property
+    def _has_room(self) -> bool:
+        """Reading resumes when half of the prefetched frames are processed."""
+        return self._queue.bytes < self._prefetch_bytes // (2 if self._consumer.paused() else 1)
 
-    def _take(self, record: ConsumerRecord) -> None:
-        share = self._shares.of(TopicPartition(record.topic, record.partition))
-        if share is None:
-            return  # taken away while it was on its way
+    def _open(self, resources: ExitStack) -> None:
+        self._producer = ReliableProducer(self._broker, delivery_timeout_ms=_NO_TIMEOUT_MS)
+        resources.callback(self._producer.close, 0.0)
+
+    def _release(self, revoked: Sequence[AssignedPartition]) -> None:
+        for assigned in revoked:
+            self._queue.drop(assigned)
+
+    def _handle(self, record: ConsumerRecord, assigned: AssignedPartition) -> None:
         appended_at = record.timestamp / 1000
-        self._clock.heard(appended_at)
+        self._clock.observe(appended_at)
         metrics.records_in("detect")
-        share.progress.begin(record.offset)
+        assigned.progress.start(record.offset)
         try:
             frame = codec.decode_frame(record)
         except codec.CodecError as error:
             metrics.record_refused("detect", error)
-            share.progress.end(record.offset)
+            assigned.progress.finish(record.offset)
             return
         if frame.packed is not None and frame.packed.size > MAX_FRAME_BYTES:
-            size = frame.packed.size
-            frame = msgspec.structs.replace(frame, packed=None, gap="unreadable")
-            metrics.dropped("detect", frame.camera, "too_large")
-            _say(record, frame, f"{size} bytes, at most {MAX_FRAME_BYTES}; passed on as not looked at")
-        self._prefetch.put(QueuedFrame(share, record.offset, appended_at, frame, codec.trace_context(record)))
+            frame = self._without_picture(frame, record)
+        self._queue.put(QueuedFrame(assigned, record.offset, appended_at, frame, codec.trace_context(record)))
 
-    def _tell(self) -> None:
-        error = self._clock.error
-        if error is not None and self._heard:
-            metrics.drift("detect", error)
-            if abs(error) > WRONG_S and not self._told_clock:
-                self._told_clock = True
-                log.warning(
-                    "this machine's clock is %.0f s %s the broker's: synchronise it (frames' ages are told by the "
-                    "broker's, so that none is shed for it)",
-                    abs(error),
-                    "ahead of" if error > 0 else "behind",
-                )
+    def _without_picture(self, frame: Frame, record: ConsumerRecord) -> Frame:
+        assert frame.packed is not None
+        metrics.dropped("detect", frame.camera, "too_large")
+        metrics.log_throttled(
+            self._log,
+            "too_large",
+            "%s, camera %s: %d bytes, at most %d: passed on without detection",
+            format_position(record),
+            frame.camera,
+            frame.packed.size,
+            MAX_FRAME_BYTES,
+            camera=frame.camera,
+            **record_position(record),
+        )
+        return msgspec.structs.replace(frame, packed=None, gap="unreadable")
 
-    # -- The thread that looks
+    def _work(self) -> None:
+        drift = self._clock.drift
+        if drift is None or not self._acknowledged_any:
+            return
+        metrics.drift("detect", drift)
+        if abs(drift) > WRONG_S and not self._drift_logged:
+            self._drift_logged = True
+            self._log.warning(
+                "This machine's clock is %.0f s %s the broker's: synchronise it (frames' ages use the broker's clock, "
+                "so no frame is shed because of it)",
+                abs(drift),
+                "ahead of" if drift > 0 else "behind",
+            )
 
-    def _looking(self) -> None:
+    def _finish(self) -> None:
+        self._stop_detecting()
         try:
-            while not self._prefetch.closed:
-                jobs = self._gather()
-                if jobs:
-                    self._ahead = self._begun(self._prefetch.take(self._batch, 0.0))  # unpacked while this one is seen
-                    self._look(jobs)
-        except Exception as error:  # noqa: BLE001 - handed on by run()
-            self._fatal = self._fatal or error
+            self._producer.flush(_FLUSH_S)
+        except BrokerError as error:
+            self._log.warning("The next worker repeats the frames that are not acknowledged: %s", error)
 
-    def _gather(self) -> list[_DetectJob]:
-        """The next batch: full, or as it is when its first has waited long enough."""
-        jobs, self._ahead = self._ahead, []
-        while (room := self._batch - sum(job.picture for job in jobs)) > 0:
-            left = jobs[0].waiting.arrived_at + self._wait_s - time.monotonic() if jobs else PAUSE_S
-            more = self._prefetch.take(room, left)
-            jobs += self._begun(more)
-            if not more and (left <= 0 or not jobs or self._prefetch.closed):
+    def _stop_detecting(self) -> None:
+        self._ending.set()
+        self._queue.close()
+        self._detecting.join()
+        self._decoders.shutdown()
+
+    # -- The thread that detects
+
+    def _detect_batches(self) -> None:
+        try:
+            while not self._queue.closed:
+                jobs = self._next_batch()
+                if jobs:
+                    self._prefetched = self._jobs(self._queue.take(self._batch, 0.0))  # decoded during this batch
+                    self._process(jobs)
+        except Exception as error:  # noqa: BLE001 - raised by run()
+            self._failure = self._failure or error
+
+    def _next_batch(self) -> list[_DetectJob]:
+        """The next jobs: a full batch, or less when the first has waited for ``wait_s``."""
+        jobs, self._prefetched = self._prefetched, []
+        while (room := self._batch - sum(job.decoded is not None for job in jobs)) > 0:
+            left_s = jobs[0].queued.arrived_at + self._wait_s - time.monotonic() if jobs else _IDLE_S
+            queued = self._queue.take(room, left_s)
+            jobs += self._jobs(queued)
+            if not queued and (left_s <= 0 or not jobs or self._queue.closed):
                 break
         return jobs
 
-    def _begun(self, waiting: Sequence[QueuedFrame[AssignedPartition]]) -> list[_DetectJob]:
-        return [self._begin(one) for one in waiting if one.share.live]
+    def _jobs(self, queued: Sequence[QueuedFrame[AssignedPartition]]) -> list[_DetectJob]:
+        return [self._job(frame) for frame in queued if not frame.owner.revoked]
 
-    def _begin(self, waiting: QueuedFrame[AssignedPartition]) -> _DetectJob:
-        if not waiting.picture:
-            return _DetectJob(waiting)
-        if self._most_age_s is not None and self._clock.age(waiting.appended_at) > self._most_age_s:
-            return _DetectJob(waiting, shed=True)
-        return _DetectJob(waiting, self._pool.submit(jpeg.unpack, waiting.frame))
+    def _job(self, queued: QueuedFrame[AssignedPartition]) -> _DetectJob:
+        if not queued.has_picture:
+            return _DetectJob(queued)
+        if self._max_age_s is not None and self._clock.age(queued.appended_at) > self._max_age_s:
+            return _DetectJob(queued, shed=True)
+        return _DetectJob(queued, self._decoders.submit(jpeg.unpack, queued.frame))
 
-    def _look(self, jobs: list[_DetectJob]) -> None:
-        looked = [job for job in jobs if not job.shed]
-        metrics.batch("detect", sum(job.picture for job in looked))
-        with tracing.batch("detect", [job.waiting.trace for job in looked]) as traces:
-            found = self._detect([job.frame() for job in looked]) if looked else []
-        seen = zip(found, traces, strict=True)
+    def _process(self, jobs: list[_DetectJob]) -> None:
+        detected = [job for job in jobs if not job.shed]
+        metrics.batch("detect", sum(job.decoded is not None for job in detected))
+        with tracing.batch("detect", [job.queued.trace for job in detected]) as traces:
+            detections = self._detect([job.frame() for job in detected]) if detected else []
+        results = zip(detections, traces, strict=True)
         for job in jobs:
-            detections, trace = (_shed(job.waiting.frame), job.waiting.trace) if job.shed else next(seen)
-            self._send(job.waiting, detections, trace)
-
-    def _send(self, waiting: QueuedFrame[AssignedPartition], detections: Detections, trace: bytes | None) -> None:
-        message = codec.encode_detections(detections).traced(trace)
-        while waiting.share.live and self._fatal is None:
-            if self._sender.pending >= MOST_UNACKNOWLEDGED:
-                if self._ending.wait(_POLL_MS / 1000):
-                    return  # not acknowledged, not committed: it is done again
-                continue
-            try:
-                sent = self._sender.send(self._topics.detections.name, waiting.share.partition.partition, message)
-            except KafkaError as error:
-                self._patience.bear(error, self._ending)
-                if self._ending.is_set():
-                    return
+            if job.shed:
+                metrics.dropped("detect", job.queued.frame.camera, "shed")
+                self._send(job.queued, Detections.empty(job.queued.frame, gap="shed"), job.queued.trace)
             else:
-                sent.add_callback(self._acknowledged, waiting)
-                sent.add_errback(self._refused, waiting)
+                self._send(job.queued, *next(results))
+
+    def _send(self, queued: QueuedFrame[AssignedPartition], detections: Detections, trace: bytes | None) -> None:
+        """Sends detections; gives up at the end, so that the next worker repeats the frame."""
+        message = codec.encode_detections(detections).traced(trace)
+        while not queued.owner.revoked and self._failure is None:
+            try:
+                if self._producer.pending < MAX_UNACKNOWLEDGED:
+                    sent = self._producer.send(self._topics.detections.name, queued.owner.number, message)
+                    sent.add_callback(self._acknowledged, queued)
+                    sent.add_errback(self._rejected, queued)
+                    return
+                self._ending.wait(_BLOCKED_S)
+            except KafkaError as error:
+                self._retry.failed(error, self._ending)
+            if self._ending.is_set():
                 return
 
-    def _acknowledged(self, waiting: QueuedFrame[AssignedPartition], metadata: Any) -> None:
-        self._clock.heard(metadata.timestamp / 1000)
-        self._heard = True
-        waiting.share.progress.end(waiting.offset)
+    def _acknowledged(self, queued: QueuedFrame[AssignedPartition], metadata: Any) -> None:
+        self._clock.observe(metadata.timestamp / 1000)
+        self._acknowledged_any = True
+        queued.owner.progress.finish(queued.offset)
         metrics.records_out("detect")
-        metrics.latency("detect", waiting.frame.received_at)
+        metrics.latency("detect", queued.frame.received_at)
 
-    def _refused(self, waiting: QueuedFrame[AssignedPartition], error: BaseException) -> None:
+    def _rejected(self, queued: QueuedFrame[AssignedPartition], error: BaseException) -> None:
         if self._ending.is_set():
             return
-        where = waiting.share.partition
-        self._fatal = self._fatal or BrokerError(
-            f"{self._topics.detections.name}-{where.partition}: what was seen in {where.topic}-{where.partition} at "
-            f"offset {waiting.offset} was not taken: {type(error).__name__}: {error}"
+        partition = queued.owner.partition
+        self._failure = self._failure or BrokerError(
+            f"{self._topics.detections.name}-{partition.partition}: the detections of {partition.topic}-"
+            f"{partition.partition} at offset {queued.offset} were rejected: {type(error).__name__}: {error}"
         )
-
-    # -- The end
-
-    def _end(self) -> None:
-        self._pool.shutdown()
-        try:
-            self._sender.flush(_FLUSH_S)
-        except BrokerError as error:
-            log.warning("what is not acknowledged is done again by who is next: %s", error)
-        self._shares.commit_now(_FLUSH_S)
-        self._sender.close(0.0)
-        try:
-            self._consumer.close(timeout_ms=int(_FLUSH_S * 1000))
-        except KafkaError as error:
-            log.warning("left without a word to the group: %r", error)
-
-
-def _shed(frame: Frame) -> Detections:
-    metrics.dropped("detect", frame.camera, "shed")
-    return Detections.empty(frame, gap="shed")
-
-
-def _say(record: ConsumerRecord, frame: Frame, what: str) -> None:
-    metrics.log_throttled(
-        log,
-        "too_large",
-        "%s-%d at offset %d, camera %s: %s",
-        record.topic,
-        record.partition,
-        record.offset,
-        frame.camera,
-        what,
-        camera=frame.camera,
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-    )

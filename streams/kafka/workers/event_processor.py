@@ -1,4 +1,4 @@
-"""The correlation's fold over the events' one partition: a single state, of all cameras."""
+"""The correlation's processing of the events topic's one partition: a single state for all cameras."""
 
 from __future__ import annotations
 
@@ -11,72 +11,75 @@ from lanewatch import metrics
 from lanewatch.records import Event, decode, encode
 from streams.kafka import codec
 from streams.kafka.state.checkpoints import Checkpoint, StoredState
-from streams.kafka.workers.partition_processor import PartitionProcessor, record_position
+from streams.kafka.workers.partition_processor import PartitionProcessor
+from streams.kafka.workers.worker_loop import format_position
 from streams.stages import Correlate
 
 S = TypeVar("S")
 
 STAGE = "correlate"
+
 KEY = "@correlate"
-"""Of its state, in partition 0 of the checkpoints."""
+"""The key of the state, in partition 0 of the topic ``checkpoints``."""
 
 log = metrics.log(STAGE)
 
 
 class EventProcessor(PartitionProcessor[Correlate[S]], Generic[S]):
-    """All events and marks.
+    """Processes all events and watermarks.
 
     Args:
         correlate: the stage.
-        checkpoint: where to go on from.
+        checkpoint: the state to restore.
         position: the offset of the first record to come.
-        state_type: of the stage's state, to decode it.
-        end: the partition's end when it was taken over.
+        state_type: the type of the stage's state.
+        end: see ``PartitionProcessor``.
     """
 
     def __init__(
         self, correlate: Correlate[S], checkpoint: Checkpoint, position: int, state_type: type[S], *, end: int = 0
     ) -> None:
         super().__init__(STAGE, correlate, position, end=end)
-        self._written = position
+        self._saved_position = position
         self._state = correlate.start()
-        kept = checkpoint.states.get(KEY)
-        if kept is not None:
+        stored = checkpoint.states.get(KEY)
+        if stored is not None:
             try:
-                self._state = decode(kept.data, state_type)
+                self._state = decode(stored.data, state_type)
             except (msgspec.DecodeError, TypeError, ValueError) as error:
                 metrics.dropped(STAGE, "", "state")
-                log.error("the correlation begins afresh: its state cannot be read: %s", error)
+                log.error("The correlation starts with a new state: its checkpoint cannot be read: %s", error)
 
     @property
     def states(self) -> int:
-        """The one."""
+        """There is one state."""
         return 1
 
     @property
     def changed(self) -> bool:
-        """Whether it has gone on."""
-        return self.position != self._written
+        """Whether records were processed since ``saved``."""
+        return self.position != self._saved_position
 
     def save(self) -> tuple[dict[str, StoredState], None]:
-        """The state; what is in it says where to go on."""
+        """The state; its offset is the position."""
         return {KEY: StoredState(self.position - 1, encode(cast(Any, self._state)))}, None
 
     def saved(self) -> None:
-        """What ``save`` gave has been written."""
-        self._written = self.position
+        """The result of ``save`` is written."""
+        self._saved_position = self.position
 
-    def _events(self, record: ConsumerRecord) -> list[Event]:
-        told = codec.decode_event_record(record)
+    def _step(self, record: ConsumerRecord) -> list[Event]:
+        decoded = codec.decode_event_record(record)
         try:
-            if isinstance(told, Event):
-                self._state, events = self._judge.step(self._state, told)
+            if isinstance(decoded, Event):
+                self._state, events = self._stage.step(self._state, decoded)
             else:
-                self._state, events = self._judge.advance(self._state, told)
-        except Exception as error:  # noqa: BLE001 - one record must not end what spans all cameras
+                self._state, events = self._stage.advance(self._state, decoded)
+        except Exception as error:  # noqa: BLE001 - one record must not stop the correlation of all cameras
             metrics.dropped(STAGE, "", "failed")
-            at = "{topic}-{partition} at offset {offset}".format(**record_position(record))
-            metrics.log_throttled(log, "failed", "%s was not judged: %r", at, error, offset=record.offset)
+            metrics.log_throttled(
+                log, "failed", "%s failed and is skipped: %r", format_position(record), error, offset=record.offset
+            )
             return []
-        self.judged += 1
+        self.processed += 1
         return events

@@ -1,7 +1,7 @@
-"""A stage's fold over one partition: each record judged once, in their order, and what of it is to be written down.
+"""A stage's processing of one partition: each record once, in order, and the state that a checkpoint needs.
 
-What comes twice falls out by offset, where this fold has judged it. What cannot be read is skipped alone, counted, and
-said where it lies.
+Records that were processed before are skipped by their offsets. An unreadable record is skipped alone, counted, and
+logged with its position.
 """
 
 from __future__ import annotations
@@ -17,93 +17,90 @@ from lanewatch.records import Event
 from streams.kafka import codec
 from streams.kafka.codec import Message
 from streams.kafka.state.checkpoints import CheckpointPosition, StoredState
+from streams.kafka.workers.worker_loop import record_position
 
 J = TypeVar("J")
 
 
 class PartitionProcessor(ABC, Generic[J]):
-    """One partition's.
+    """Processes one partition.
 
     Args:
-        stage: whose.
-        judge: what judges.
+        name: the stage's name in metrics and log.
+        stage: the stage itself.
         position: the offset of the first record to come.
-        end: the partition's end when it was taken over: what lies before it had to wait for that.
+        end: the partition's end at the restore; the records before it are a replay. 0: there is nothing to replay.
 
     Attributes:
         position: the offset of the next record.
-        judged: records that were new to it and have been judged.
+        processed: new records that were processed.
     """
 
-    def __init__(self, stage: str, judge: J, position: int, *, end: int = 0) -> None:
+    def __init__(self, name: str, stage: J, position: int, *, end: int = 0) -> None:
         self.position = position
-        self.judged = 0
+        self.processed = 0
+        self._name = name
         self._stage = stage
-        self._judge = judge
-        self._log = metrics.log(stage)
-        self._end = end
-        self._began, self._began_at = time.monotonic(), position
+        self._log = metrics.log(name)
+        self._replay_end = end
+        self._restored_at, self._first_position = time.monotonic(), position
 
-    def judges_by(self, judge: J) -> None:
-        """Another revision of the site is known; what it changes it says itself, by capture time."""
-        self._judge = judge
+    def use_stage(self, stage: J) -> None:
+        """Uses the stage of another site revision. The stage itself applies it by capture time."""
+        self._stage = stage
 
-    def take(self, record: ConsumerRecord) -> list[Event]:
-        """Judges a record, and gives the revisions of events that it causes."""
+    def process(self, record: ConsumerRecord) -> list[Event]:
+        """Processes a record; returns the event revisions that it causes."""
         if record.offset < self.position:
             return []
         if record.offset > self.position:
-            self._missing(record)
+            self._count_missing(record)
         self.position = record.offset + 1
-        metrics.records_in(self._stage)
+        metrics.records_in(self._name)
         try:
-            events = self._events(record)
+            events = self._step(record)
         except codec.CodecError as error:
-            metrics.record_refused(self._stage, error)
+            metrics.record_refused(self._name, error)
             return []
-        if self._end and self.position >= self._end:
-            self._caught_up(record)
+        if self._replay_end and self.position >= self._replay_end:
+            self._finish_replay(record)
         return events
 
-    def told(self, node: str) -> Message | None:
-        """What others are to be told of how far this has come since it was last asked; usually nothing.
-
-        Args:
-            node: who tells it.
-        """
+    def pop_watermark(self, node: str) -> Message | None:
+        """The watermarks since the last call, as a message of ``node``; None if there is none."""
         return None
 
     @property
     @abstractmethod
     def states(self) -> int:
-        """How many there are."""
+        """The number of states."""
 
     @property
     @abstractmethod
     def changed(self) -> bool:
-        """Whether there is anything to write down."""
+        """Whether a checkpoint has something to write."""
 
     @abstractmethod
     def save(self) -> tuple[dict[str, StoredState], CheckpointPosition | None]:
-        """The states that have changed since ``saved``, and the position that belongs to them where they are many."""
+        """The states that changed since ``saved``, and their position if there are several."""
 
     @abstractmethod
     def saved(self) -> None:
-        """What ``save`` gave has been written."""
+        """The result of ``save`` is written."""
 
     @abstractmethod
-    def _events(self, record: ConsumerRecord) -> list[Event]:
-        """What a record causes; one that breaks the stage is counted and ends nothing.
+    def _step(self, record: ConsumerRecord) -> list[Event]:
+        """The events that a record causes. A record that the stage fails on is counted and skipped.
 
         Raises:
-            WireError: it cannot be read.
+            CodecError: it cannot be read.
         """
 
-    def _missing(self, record: ConsumerRecord) -> None:
+    def _count_missing(self, record: ConsumerRecord) -> None:
         count = record.offset - self.position
-        metrics.dropped(self._stage, "", "retention", count)
+        metrics.dropped(self._name, "", "retention", count)
         self._log.error(
-            "%s-%d: %d records before offset %d are gone: they were kept for too short a time, or deleted",
+            "%s-%d: %d records before offset %d are missing: their retention was too short, or they were deleted",
             record.topic,
             record.partition,
             count,
@@ -111,20 +108,15 @@ class PartitionProcessor(ABC, Generic[J]):
             extra=record_position(record),
         )
 
-    def _caught_up(self, record: ConsumerRecord) -> None:
-        metrics.replayed(self._stage, self.judged)
+    def _finish_replay(self, record: ConsumerRecord) -> None:
+        metrics.replayed(self._name, self.processed)
         self._log.info(
-            "%s-%d: went on from offset %d: %d records judged in %.1f s",
+            "%s-%d: replayed %d records from offset %d in %.1f s",
             record.topic,
             record.partition,
-            self._began_at,
-            self.judged,
-            time.monotonic() - self._began,
+            self.processed,
+            self._first_position,
+            time.monotonic() - self._restored_at,
             extra=record_position(record),
         )
-        self._end = 0
-
-
-def record_position(record: ConsumerRecord) -> dict[str, object]:
-    """A record's place, for the log."""
-    return {"topic": record.topic, "partition": record.partition, "offset": record.offset}
+        self._replay_end = 0

@@ -1,53 +1,53 @@
-"""The sample stage over Kafka: a node among others that share a site's cameras."""
+"""The sample stage over Kafka: one node of those that share a site's cameras."""
 
 from __future__ import annotations
 
 import threading
 import time
 import uuid
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping, Sequence
 
-from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
+from kafka import TopicPartition
+from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError
 
 from lanewatch import metrics
 from lanewatch.config.site import Camera
 from lanewatch.records import Frame
-from streams.kafka.client.connection import Broker, subscribe
+from streams.kafka.client.connection import Broker
 from streams.kafka.client.producers import FrameProducer
 from streams.kafka.client.topics import Topics
-from streams.kafka.consumer.retry import RetryPolicy
+from streams.kafka.consumer.offset_tracker import AssignedPartition
 from streams.kafka.ownership.camera_task import CameraTask
 from streams.kafka.ownership.handover import OVERLAP_S, Handover
 from streams.kafka.ownership.sampler_registry import Ownership, SamplerRegistry
 from streams.kafka.state.site_topic import SiteTopic
+from streams.kafka.workers.worker_loop import POLL_S, WorkerLoop
 from streams.video import jpeg
 
-POLL_MS = 100
-LEAVE_S = 3.0
 FLUSH_S = 5.0
 
 _IDLE_GROUP = ("Empty", "Dead")
 
-log = metrics.log("sample")
 
+class SampleWorker(WorkerLoop):
+    """Samples the cameras of the partitions of the ``site`` topic that are assigned to this node.
 
-class SampleWorker:
-    """Samples the cameras of the partitions of the ``site`` topic that its group gives it.
+    The consumer group alone decides which node samples which camera; the topic's records are read by ``SiteTopic``. A
+    camera moves when another node joins, at ``lanewatch drain``, or at a planned end. The old node samples it until
+    the new node's first frame, which the topic ``holders`` announces, for ten seconds at most. A source whose URL a
+    revision changes is replaced in the same way. Frames of both arrive meanwhile; the watch stage drops duplicates by
+    camera and slot. If a revision changes a camera's privacy masks, the old source ends at once.
 
-    Nobody else decides who has which camera. What is taken away, by another node's coming, by ``drain`` or by a planned
-    end, is sampled on until its successor's first frame, told on ``holders``, or for ten seconds; likewise a source
-    whose URL a revision changes. Frames of both come meanwhile: they fall out by camera and slot. Where a revision
-    changes a camera's privacy masks the old source ends at once: privacy goes first.
-
-    A sampler is about now: of the site's revisions it takes the one that holds by the wall clock.
+    A sampler uses the site revision that is in effect by the wall clock.
 
     Args:
         broker: the site's.
         topics: the site's.
-        sites: followed already.
-        node: what this process is called.
-        begin: makes the turn of a camera; for tests.
+        sites: already followed.
+        node: this process's name.
+        make_task: makes the task of a camera; for tests.
+        overlap_s: how long the old node samples a camera at most.
     """
 
     def __init__(
@@ -57,164 +57,124 @@ class SampleWorker:
         sites: SiteTopic,
         *,
         node: str,
-        begin: Callable[[Camera, str, Callable[[Frame], None]], CameraTask] = CameraTask,
+        make_task: Callable[[Camera, str, Callable[[Frame], None]], CameraTask] = CameraTask,
         overlap_s: float = OVERLAP_S,
     ) -> None:
+        super().__init__("sample", topics.site, broker, topics, group="sample")
         self.node = node
-        self._broker = broker
-        self._topics = topics
         self._sites = sites
-        self._begin = begin
+        self._make_task = make_task
         self._process = f"{node}/{uuid.uuid4().hex[:8]}"
-        self._begun_at = time.time()
-        self._assigned = _AssignedCameras()
-        self._patience = RetryPolicy("sample", f"a place among the samplers of {topics.site.name}")
-        self._succession = Handover(self._turn, self._succeeded, overlap_s=overlap_s)
-        self._holders: SamplerRegistry
-        self._sender: FrameProducer
+        self._started_at = time.time()
+        self._handover = Handover(self._new_task, self._has_successor, overlap_s=overlap_s)
+        self._registry: SamplerRegistry
+        self._producer: FrameProducer
 
     @property
     def cameras(self) -> list[str]:
-        """What is this node's now."""
-        return sorted(self._succession.tasks)
+        """The cameras that this node samples now."""
+        return sorted(self._handover.tasks)
 
     def run(self, stop: threading.Event) -> None:
         """Samples until ``stop`` is set or the node is drained, then hands its cameras over.
 
         Raises:
-            BrokerError: something that waiting does not mend.
+            BrokerError: the broker refuses; a retry cannot help.
         """
         try:
-            self._sender = FrameProducer(self._broker, self._topics)
+            self._producer = FrameProducer(self._broker, self._topics)
         except KafkaError as error:
             raise self._broker.to_broker_error(error) from error
         try:
-            with SamplerRegistry(self._broker, self._topics) as self._holders:
-                self._holders.read()
+            with SamplerRegistry(self._broker, self._topics) as self._registry:
+                self._registry.read()
                 self._sites.wait()
-                self._share(stop)
+                super().run(stop)
                 self._hand_over()
         finally:
-            self._succession.close()
-            self._sender.close(FLUSH_S)
-
-    def _share(self, stop: threading.Event) -> None:
-        consumer = self._broker.member(self._topics.group("sample"))
-        subscribed = False
-        try:
-            while not stop.is_set() and not self._drained:
-                try:
-                    if not subscribed:
-                        subscribe(consumer, self._topics.site.name, self._assigned)
-                        subscribed = True
-                    consumer.poll(POLL_MS)  # what the records say comes by ``sites``; paused, the client would spin
-                except KafkaError as error:
-                    self._patience.bear(error, stop)
-                else:
-                    self._patience.relieved()
-                self._sample()
-        finally:
-            _leave(consumer)
+            self._handover.close()
+            self._producer.close(FLUSH_S)
 
     @property
-    def _drained(self) -> bool:
-        asked = self._holders.leave_requested_at(self.node)
-        return asked is not None and asked >= self._begun_at
+    def _ended(self) -> bool:
+        drained_at = self._registry.leave_requested_at(self.node)
+        return super()._ended or (drained_at is not None and drained_at >= self._started_at)
 
-    def _sample(self) -> None:
-        assigned = self._assigned.partitions
-        self._want(assigned)
-        self._settle()
-        metrics.CAMERAS.labels("sample").set(len(self._succession.tasks))
-        metrics.assigned_partitions("sample", self._topics.site.name, assigned)
-        metrics.in_flight("sample", self._sender.in_flight_bytes)
+    def _handle(self, record: ConsumerRecord, assigned: AssignedPartition) -> None:
+        """Ignores the record, which ``SiteTopic`` reads. Without polling it, the client would spin."""
 
-    def _want(self, partitions: Container[int]) -> None:
+    def _work(self) -> None:
+        assigned = self.partitions
+        self._select_cameras(assigned)
+        self._announce()
+        metrics.CAMERAS.labels("sample").set(len(self._handover.tasks))
+        metrics.assigned_partitions("sample", self._source, assigned)
+        metrics.in_flight("sample", self._producer.in_flight_bytes)
+
+    def _while_broker_fails(self) -> None:
+        self._work()
+
+    def _measure(self, polled: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> None:
+        """Measures nothing: old records of a table tell neither lag nor clock drift."""
+
+    def _select_cameras(self, partitions: Container[int]) -> None:
         site = self._sites.revisions.at(time.time())
-        mine = {camera.id for camera in site.cameras if self._sites.partition(camera.id) in partitions}
-        self._succession.set_cameras(mine, site.cameras, site.time_zone)
+        own = {camera.id for camera in site.cameras if self._sites.partition(camera.id) in partitions}
+        self._handover.set_cameras(own, site.cameras, site.time_zone)
 
-    def _settle(self) -> None:
-        self._succession.update()
-        for camera, turn in self._succession.tasks.items():
-            if turn.first_frame is None or turn.announced:
+    def _announce(self) -> None:
+        """Ends the tasks that have a successor, and announces the first frames of this node's cameras."""
+        self._handover.update()
+        for camera, task in self._handover.tasks.items():
+            if task.first_frame is None or task.announced:
                 continue
             try:
-                self._holders.announce(camera, Ownership(self.node, self._process, *turn.first_frame, time.time()))
+                self._registry.announce(camera, Ownership(self.node, self._process, *task.first_frame, time.time()))
             except KafkaError as error:
-                metrics.log_throttled(log, "holder", "camera %s: nobody was told that it is here: %r", camera, error)
+                metrics.log_throttled(
+                    self._log, "holder", "camera %s: its sampler could not be announced: %r", camera, error
+                )
                 return
-            turn.announced = True
-            log.info("camera %s is sampled here from slot %d on", camera, turn.first_frame[1], extra={"camera": camera})
+            task.announced = True
+            self._log.info(
+                "camera %s is sampled here from slot %d on", camera, task.first_frame[1], extra={"camera": camera}
+            )
 
     def _hand_over(self) -> None:
-        """Waits for the successors' first frames, unless there is nobody who could succeed."""
-        self._want(())
-        if self._succession.leaving and self._alone():
-            log.info("this was the last sampler: %d cameras are sampled by nobody", len(self._succession.leaving))
+        """Waits for the successors' first frames, unless there is no other sampler."""
+        self._select_cameras(())
+        if self._handover.leaving and self._is_last_sampler():
+            self._log.info("this was the last sampler: %d cameras are not sampled now", len(self._handover.leaving))
             return
-        while self._succession.leaving:
-            self._want(())
-            self._settle()
-            time.sleep(POLL_MS / 1000)
+        while self._handover.leaving:
+            self._select_cameras(())
+            self._announce()
+            time.sleep(POLL_S)
 
-    def _alone(self) -> bool:
+    def _is_last_sampler(self) -> bool:
         group = self._topics.group("sample")
         try:
             admin = self._broker.admin()
             try:
-                told = admin.describe_groups([group])[group]
+                description = admin.describe_groups([group])[group]
             finally:
                 admin.close()
         except (KafkaError, KeyError) as error:
-            log.warning("who else samples could not be told: %r", error)
-            return True  # without a broker nobody hears of a successor either
-        return str(told.get("group_state")) in _IDLE_GROUP
+            self._log.warning("The group of samplers could not be read: %r", error)
+            return True  # without a broker a successor's first frame is not announced either
+        return str(description.get("group_state")) in _IDLE_GROUP
 
-    def _turn(self, camera: Camera, time_zone: str) -> CameraTask:
-        return self._begin(camera, time_zone, self._hand_on)
+    def _new_task(self, camera: Camera, time_zone: str) -> CameraTask:
+        return self._make_task(camera, time_zone, self._send)
 
-    def _hand_on(self, frame: Frame) -> None:
+    def _send(self, frame: Frame) -> None:
         try:
             partition = self._sites.partition(frame.camera)
-        except KeyError:  # it has just gone from the site
+        except KeyError:  # a new revision has just removed the camera
             metrics.dropped("sample", frame.camera, "unknown")
             return
-        self._sender.send(jpeg.pack(frame), partition)
+        self._producer.send(jpeg.pack(frame), partition)
 
-    def _succeeded(self, camera: str) -> bool:
-        holding = self._holders.owner(camera)
-        turn = self._succession.tasks.get(camera)
-        return holding is not None and holding.process != self._process and turn is None
-
-
-class _AssignedCameras(ConsumerRebalanceListener):  # type: ignore[misc]
-    """What the group has given us; it is told from the client's own thread."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._partitions: frozenset[int] = frozenset()
-
-    @property
-    def partitions(self) -> frozenset[int]:
-        with self._lock:
-            return self._partitions
-
-    def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
-        with self._lock:
-            self._partitions |= {one.partition for one in assigned}
-            log.info("partitions here now: %s", ", ".join(map(str, sorted(self._partitions))) or "none")
-
-    def on_partitions_revoked(self, revoked: list[TopicPartition]) -> None:
-        with self._lock:
-            self._partitions -= {one.partition for one in revoked}
-
-    def on_partitions_lost(self, lost: list[TopicPartition]) -> None:
-        self.on_partitions_revoked(lost)
-
-
-def _leave(consumer: KafkaConsumer) -> None:
-    try:
-        consumer.close(autocommit=False, timeout_ms=int(LEAVE_S * 1000))
-    except KafkaError as error:
-        log.warning("left without a word to the group: %r", error)
+    def _has_successor(self, camera: str) -> bool:
+        owner = self._registry.owner(camera)
+        return owner is not None and owner.process != self._process and camera not in self._handover.tasks

@@ -1,4 +1,4 @@
-"""How a stage's command begins: the site file, the broker, the topics, and the site as the city has it."""
+"""The start of every command that uses Kafka: site file, broker, topics and published site."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ log = metrics.log("site")
 
 @dataclass(frozen=True)
 class WorkerContext:
-    """What a stage works with.
+    """The open resources of a command.
 
     Attributes:
-        file: the site as the file has it, its cameras' URLs as they are written there.
-        log: the site as the topic has it, which is what counts.
-        node: what this process is called.
+        file: the site file's content; ``${NAME}`` in URLs is not replaced.
+        broker: the site's.
+        topics: the site's.
+        log: the published site, which is in effect.
+        node: this process's name.
     """
 
     file: Site
@@ -38,26 +40,26 @@ class WorkerContext:
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Adds what every stage's command takes: the site file, and what ``lanewatch.service`` adds."""
+    """Adds the options of every stage's command: the site file, and those of ``lanewatch.service``."""
     parser.add_argument("site", type=Path, metavar="SITE", help="the site file")
     service.add_options(parser)
 
 
 @contextmanager
 def open_worker(arguments: argparse.Namespace, stage: str, *, first: bool = True) -> Iterator[WorkerContext]:
-    """The site file is read, the broker asked, the topics made; the site's log is followed until the end.
+    """Reads the site file, checks the broker, makes the topics, and follows the published site until the end.
 
-    Where the topic holds no site yet, the file's is published: whoever starts first does so, and two at once write
-    the same. Where it holds another than the file, that is said, and the topic's counts.
+    If no site is published yet, the file is published. Two processes that start at once publish the same. If the
+    published site differs from the file, a warning is logged, and the published site is in effect.
 
     Args:
         arguments: with ``site`` and ``node``.
-        stage: names this process to the broker, with its node.
-        first: whether a site is published where there is none.
+        stage: with the node, this process's name for the broker.
+        first: whether to publish the file if no site is published.
 
     Raises:
-        lanewatch.config.problems.SiteError: the file has something wrong; a line for each.
-        BrokerError: the broker or a topic is not as it must be.
+        lanewatch.config.problems.SiteError: the file is invalid; the message has a line for each problem.
+        BrokerError: the broker or a topic is not usable.
     """
     node = service.node_name(arguments)
     site = loader.load(arguments.site, resolve=False)
@@ -67,23 +69,24 @@ def open_worker(arguments: argparse.Namespace, stage: str, *, first: bool = True
     with SiteTopic(broker, topics) as sites:
         sites.read()
         if sites.empty and first:
-            sites.check_version()
-            check_and_begin(sites, site, topics, arguments.site)
+            publish_first_site(sites, site, topics, arguments.site)
         if not sites.empty:
             sites.wait()
-            _compare(arguments.site, site, sites)
+            _warn_if_different(arguments.site, site, sites)
         yield WorkerContext(site, broker, topics, sites, node)
 
 
-def check_and_begin(sites: SiteTopic, site: Site, topics: Topics, path: Path) -> None:
-    """Publishes the very first site.
+def publish_first_site(sites: SiteTopic, site: Site, topics: Topics, path: Path) -> None:
+    """Publishes the first site.
 
     Args:
-        sites: whose topic is empty.
-        path: of the site file.
+        sites: the site topic, which is empty.
+        site: the site to publish.
+        topics: the site's.
+        path: of the site file, for the message.
 
     Raises:
-        BrokerError: this user may not, and who may is to do it first; or the broker is away.
+        BrokerError: this user has no permission, or the broker is unreachable.
     """
     try:
         sites.publish(site)
@@ -91,17 +94,18 @@ def check_and_begin(sites: SiteTopic, site: Site, topics: Topics, path: Path) ->
         raise
     except BrokerError as error:
         raise BrokerError(
-            f"topic {topics.site.name} has no site yet, and this user cannot write one: run `lanewatch publish {path}` "
-            f"first, as the user who makes the topics ({error})"
+            f"topic {topics.site.name} has no site yet, and this user cannot write one. Run `lanewatch publish {path}` "
+            f"first, as the user that makes the topics ({error})"
         ) from error
     log.info("site %s (%s) is published to %s", site.id, site.digest, topics.site.name)
 
 
-def _compare(path: Path, site: Site, sites: SiteTopic) -> None:
+def _warn_if_different(path: Path, site: Site, sites: SiteTopic) -> None:
     latest = sites.revisions.latest
     if latest.digest != site.digest:
         log.warning(
-            "%s has another site (%s) than the city (%s), whose counts: `lanewatch publish %s` makes the file's hold",
+            "%s (%s) differs from the published site (%s), which is in effect. Run `lanewatch publish %s` to apply the "
+            "file",
             path,
             site.digest,
             latest.digest,
@@ -111,4 +115,4 @@ def _compare(path: Path, site: Site, sites: SiteTopic) -> None:
     urls = {camera.id: camera.url for camera in latest.cameras}
     moved = [camera.id for camera in site.cameras if urls.get(camera.id) != camera.url]
     if moved:
-        log.warning("%s has other URLs than the city, whose count, for %s", path, ", ".join(moved[:8]))
+        log.warning("%s: the published site, which is in effect, has other URLs for %s", path, ", ".join(moved[:8]))

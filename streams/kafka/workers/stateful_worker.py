@@ -1,201 +1,193 @@
-"""The loop of the stages that fold: records in, events out, states written down with the input's position.
+"""The loop of the stages with a state: records in, events out, checkpoints of the states with the input's position.
 
-An event is out before the state that it left behind is written, and a record is judged again where that was not:
-whatever is killed when, the same events with the same ids and revisions come, some of them twice.
+An event is sent before the checkpoint of the state that it left. After a crash the records since the checkpoint are
+processed again: they give the same events with the same ids and revisions, some of them twice.
 """
 
 from __future__ import annotations
 
-import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
-from typing import Any, Generic, TypedDict, TypeVar
+from typing import ClassVar, Generic, Protocol, TypeVar
 
-from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
+from kafka import TopicPartition
+from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError
 
 from lanewatch import metrics, tracing
 from lanewatch.config.revisions import SiteRevisions
 from streams.kafka import codec
-from streams.kafka.client.connection import SESSION_S, Broker, subscribe
+from streams.kafka.client.connection import SESSION_S, Broker
 from streams.kafka.client.errors import BrokerError
 from streams.kafka.client.topics import Topic, Topics
-from streams.kafka.consumer.metrics import ConsumerMetrics
-from streams.kafka.consumer.retry import RetryPolicy
+from streams.kafka.consumer.offset_tracker import AssignedPartition
 from streams.kafka.state.checkpoints import Checkpoint, Checkpoints
+from streams.kafka.state.event_outbox import EventOutbox
 from streams.kafka.workers.partition_processor import PartitionProcessor
-from streams.kafka.workers.rebalance import (
-    CHECKPOINT_S,
-    MOST,
-    POLL_MS,
-    SETTLE_S,
-    AssignmentChanges,
-    SiteRevisionsSource,
-    WorkerClients,
-    with_retry,
-)
+from streams.kafka.workers.worker_loop import WorkerLoop
 
 J = TypeVar("J")
-F = TypeVar("F", bound="PartitionProcessor[Any]")
+S = TypeVar("S")
 
-TELL_S = 1.0
-"""How often it is told how far the input has been judged."""
+CHECKPOINT_S = 10.0
+"""Between two checkpoints: the input that is processed again after a crash. 1,000 records take a tenth of a second."""
 
-HEARTBEAT_S = 1.0
-"""Who is to take over learns it with the next heartbeat; those of some dozen processes cost the broker nothing."""
+WATERMARK_S = 1.0
+"""Between two watermarks."""
 
-
-class WorkerSettings(TypedDict, total=False):
-    """What a loop may be given besides.
-
-    Attributes:
-        instance: whether the node's name outlives the process and is nobody else's: one that comes back before its
-            session is over has its share still, and nobody else's moves.
-        checkpoint_s: seconds between two checkpoints.
-        session_s: how long it may be silent before its share goes to others; what fits ``instance`` if absent.
-    """
-
-    instance: bool
-    checkpoint_s: float
-    session_s: float | None
+SETTLE_S = 5.0
+"""How long a planned end waits until the broker has the last events. After that they wait on disk."""
 
 
-class StatefulWorker(ABC, Generic[J, F]):
-    """Carries the records of the partitions that fall to this process into its stage, and the stage's events on.
+class SiteRevisionsSource(Protocol):
+    """Knows the site's revisions, such as the reader of the site topic. A change gives another object."""
+
+    @property
+    def revisions(self) -> SiteRevisions: ...
+
+
+class StatefulWorker(WorkerLoop, ABC, Generic[J, S]):
+    """Passes the records of its partitions to the stage, and the stage's events to the events topic.
 
     Args:
-        stage: its name.
-        source: the topic that it reads.
-        broker: where the topics are.
+        broker: the site's.
         topics: the site's.
-        judge_of: makes the stage for a site's revisions.
-        site: knows them.
+        make_stage: makes the stage for a site's revisions.
+        site: knows the revisions.
         node: this process's name.
-        named_s: the session of one whose name outlives it.
-        settings: see ``WorkerSettings``.
+        state_type: the type of the stage's states.
+        instance: whether the node's name is unique and outlives the process. Such a process keeps its partitions if
+            it is back within its session.
+        checkpoint_s: seconds between two checkpoints.
+        session_s: how long a silent process keeps its partitions; the default depends on ``instance``.
 
     Raises:
-        ValueError: the site asks for what the stage does not know.
+        ValueError: the site needs something that the stage does not have.
     """
+
+    name: ClassVar[str]
+    """The stage's name."""
+
+    named_session_s: ClassVar[float] = SESSION_S
+    """The default session of a process whose name outlives it."""
 
     def __init__(
         self,
-        stage: str,
-        source: Topic,
         broker: Broker,
         topics: Topics,
-        judge_of: Callable[[SiteRevisions], J],
+        make_stage: Callable[[SiteRevisions], J],
         site: SiteRevisionsSource,
         *,
         node: str,
-        named_s: float,
-        settings: WorkerSettings,
+        state_type: type[S],
+        instance: bool = False,
+        checkpoint_s: float = CHECKPOINT_S,
+        session_s: float | None = None,
     ) -> None:
-        self._stage = stage
-        self._source = source.name
-        self._broker = broker
-        self._topics = topics
-        self._judge_of = judge_of
-        self._site = site
+        super().__init__(
+            self.name,
+            self._source_topic(topics),
+            broker,
+            topics,
+            group=self.name,
+            instance=node if instance else None,
+            session_s=session_s or (self.named_session_s if instance else SESSION_S),
+        )
         self._node = node
-        named = settings.get("instance", False)
-        self._instance = node if named else None
-        self._session_s = settings.get("session_s") or (named_s if named else SESSION_S)
-        self._checkpoint_s = settings.get("checkpoint_s", CHECKPOINT_S)
+        self._state_type = state_type
+        self._checkpoint_s = checkpoint_s
+        self._make_stage = make_stage
+        self._site = site
         self._revisions = site.revisions
-        self._judge = judge_of(self._revisions)
-        self._folds: dict[int, F] = {}
-        self._changes = AssignmentChanges()
-        self._told_at = self._written_at = 0.0
-        self._patience = RetryPolicy(stage, f"reading {self._source} to {stage}")
-        self._log = metrics.log(stage)
+        self._current_stage = make_stage(self._revisions)
+        self._processors: dict[AssignedPartition, PartitionProcessor[J]] = {}
+        self._watermark_at = self._checkpoint_at = 0.0
+        self._outbox: EventOutbox
+        self._checkpoints: Checkpoints
 
     @property
     def partitions(self) -> frozenset[int]:
-        """Those that are judged here, their states restored."""
-        return frozenset(self._folds)
+        """The numbers of the partitions whose states are restored here."""
+        return frozenset(assigned.number for assigned in self._processors)
 
-    def run(self, stop: threading.Event) -> None:
-        """Judges, or stands by, until told to stop; then all is written down, and nothing is left to be judged again.
-
-        Raises:
-            BrokerError: the broker refuses what this needs.
-        """
-        with ExitStack() as stack:
-            clients = with_retry(
-                lambda: WorkerClients(self._stage, self._broker, self._topics, self._consumer),
-                self._patience,
-                stop,
-            )
-            if clients is None:
-                return
-            stack.callback(clients.close)
-            pulse = ConsumerMetrics(self._stage, self._source)
-            while not stop.is_set():
-                try:
-                    self._turn(clients, pulse)
-                except KafkaError as error:
-                    self._patience.bear(error, stop)
-                else:
-                    self._patience.relieved()
-            self._end(clients)
+    @staticmethod
+    @abstractmethod
+    def _source_topic(topics: Topics) -> Topic:
+        """The topic that the stage reads."""
 
     @abstractmethod
-    def _known(self, checkpoints: Checkpoints, partitions: Collection[int]) -> dict[int, Checkpoint]:
-        """What was written down of each of the partitions.
+    def _read_checkpoints(self, partitions: Collection[int]) -> dict[int, Checkpoint]:
+        """The checkpoints of partitions.
 
         Raises:
-            kafka.errors.KafkaError: it could not be read in time.
+            kafka.errors.KafkaError: they could not be read in time.
         """
 
     @abstractmethod
-    def _fold(self, checkpoint: Checkpoint, position: int, end: int) -> F:
-        """A partition's fold, from ``position`` on; ``end`` is the partition's where there is something to catch up."""
+    def _new_processor(self, checkpoint: Checkpoint, position: int, end: int) -> PartitionProcessor[J]:
+        """A partition's processor from ``position`` on; ``end`` is the partition's end if it has records to replay."""
 
-    def _consumer(self) -> KafkaConsumer:
-        consumer = self._broker.member(
-            self._topics.group(self._stage),
-            instance=self._instance,
-            session_s=self._session_s,
-            heartbeat_interval_ms=int(min(HEARTBEAT_S, self._session_s / 4) * 1000),
-            max_poll_records=MOST,
-        )
-        subscribe(consumer, self._source, self._changes)
-        return consumer
+    # -- The steps of the loop
 
-    def _turn(self, clients: WorkerClients, pulse: ConsumerMetrics) -> None:
-        if clients.outbox.full:
-            time.sleep(POLL_MS / 1000)  # the broker is away, and the records wait there
-        else:
-            self._take(clients, pulse)
-        clients.outbox.poll()
-        now = time.monotonic()
-        if now - self._told_at >= TELL_S and clients.outbox.clear:
-            self._tell(clients)
-            self._told_at = now
-        if now - self._written_at >= self._checkpoint_s and clients.outbox.clear:
-            self._written_at = now
-            self._checkpoint(clients)
+    @property
+    def _has_room(self) -> bool:
+        """Reading pauses while too many events are not acknowledged."""
+        return not self._outbox.full
 
-    def _take(self, clients: WorkerClients, pulse: ConsumerMetrics) -> None:
-        polled = clients.consumer.poll(timeout_ms=POLL_MS)
+    def _open(self, resources: ExitStack) -> None:
+        self._outbox = EventOutbox(self._broker, self._topics.events, self._stage)
+        resources.callback(self._outbox.close)
+        self._checkpoints = Checkpoints(self._broker, self._topics)
+        resources.callback(self._checkpoints.close)
+
+    def _release(self, revoked: Sequence[AssignedPartition]) -> None:
+        """Writes a last checkpoint and drops the processors; the next worker then has less to repeat.
+
+        The next worker may already have started from the checkpoint before. This does no harm.
+        """
+        try:
+            if self._outbox.clear:
+                self._checkpoint()
+        finally:
+            for assigned in revoked:
+                self._processors.pop(assigned, None)
+
+    def _handle(self, record: ConsumerRecord, assigned: AssignedPartition) -> None:
+        self._follow_site()  # a revision that is published before a record applies to it
+        processor = self._processors.get(assigned)
+        if processor is None:
+            return  # not restored yet: the restore seeks to the position of its checkpoint
+        started = time.perf_counter()
+        events = processor.process(record)
+        trace = tracing.follow(self._stage, codec.trace_context(record), time.perf_counter() - started)
+        for event in events:
+            metrics.event_revision(event.kind, event.state)
+            event_trace = trace or tracing.begin(self._stage, camera=event.camera)
+            self._outbox.send(codec.encode_event(event).traced(event_trace))
+
+    def _work(self) -> None:
+        self._outbox.poll()
         self._follow_site()
-        come = self._rebalance(clients)
-        pulse.beat(clients.consumer, polled)
-        for partition, records in polled.items():
-            fold = self._folds.get(partition.partition)
-            if fold is None or partition.partition in come:
-                continue  # no longer ours; or it comes again from where its states ask for
-            for record in records:
-                began = time.perf_counter()
-                events = fold.take(record)
-                trace = tracing.follow(self._stage, codec.trace_context(record), time.perf_counter() - began)
-                for event in events:
-                    metrics.event_revision(event.kind, event.state)
-                    begun = trace or tracing.begin(self._stage, camera=event.camera)
-                    clients.outbox.send(codec.encode_event(event).traced(begun))
+        self._restore()
+        now = time.monotonic()
+        if now >= self._watermark_at and self._outbox.clear:
+            self._watermark_at = now + WATERMARK_S
+            self._send_watermarks()
+        if now >= self._checkpoint_at and self._outbox.clear:
+            self._checkpoint_at = now + self._checkpoint_s
+            self._checkpoint()
+
+    def _finish(self) -> None:
+        try:
+            if self._outbox.flush(SETTLE_S):
+                self._checkpoint()
+        except KafkaError as error:
+            self._log.warning("Stopped without a last checkpoint, some records will be processed again: %s", error)
+        self._processors.clear()
+
+    # -- Their parts
 
     def _follow_site(self) -> None:
         revisions = self._site.revisions
@@ -203,107 +195,85 @@ class StatefulWorker(ABC, Generic[J, F]):
             return
         self._revisions = revisions
         try:
-            self._judge = self._judge_of(revisions)
-        except ValueError as error:  # what is published here has been checked; another release may know less
-            self._log.error("the site's new revision is not used, the one before goes on: %s", error)
+            self._current_stage = self._make_stage(revisions)
+        except ValueError as error:  # a published site was checked, but perhaps by another release
+            self._log.error("The site's new revision cannot be used, the previous one stays in effect: %s", error)
             return
-        for fold in self._folds.values():
-            fold.judges_by(self._judge)
+        for processor in self._processors.values():
+            processor.use_stage(self._current_stage)
 
-    def _rebalance(self, clients: WorkerClients) -> set[int]:
-        """Drops what went and restores what came. Who has what we had may have begun from our last checkpoint."""
-        gone, come = self._changes.taken()
-        if gone and clients.outbox.clear:
-            self._checkpoint(clients)  # the successor has less to judge again; where it was quicker this does no harm
-        for partition in gone:
-            self._folds.pop(partition, None)
-        if not come:
-            return come
-        began = time.monotonic()
-        try:
-            left = self._restore(clients, come)
-        except KafkaError:
-            self._changes.on_partitions_assigned([TopicPartition(self._source, one) for one in come])
-            raise
-        metrics.restored(self._stage, time.monotonic() - began)
-        self._log.info(
-            "%d partitions came, %d of %s are here: %d states restored in %.2f s, %d records to catch up",
-            len(come),
-            len(self._folds),
-            self._source,
-            sum(self._folds[one].states for one in come if one in self._folds),
-            time.monotonic() - began,
-            left,
-        )
-        return come
-
-    def _restore(self, clients: WorkerClients, come: set[int]) -> int:
-        """Makes the folds of the partitions that came; how many records lie between them and the partitions' ends."""
-        there = clients.consumer.assignment()
-        mine = [one for one in (TopicPartition(self._source, number) for number in sorted(come)) if one in there]
-        if not mine:
-            return 0
-        checkpoints = self._known(clients.checkpoints, [one.partition for one in mine])
-        begins = clients.consumer.beginning_offsets(mine)
-        ends = clients.consumer.end_offsets(mine)
-        left = 0
-        for one in mine:
-            checkpoint = checkpoints[one.partition]
-            begin, end = begins[one], ends[one]
+    def _restore(self) -> None:
+        """Restores the states of new partitions, and seeks to the positions of their checkpoints."""
+        assert self._tracker is not None
+        new = [assigned for assigned in self._tracker.assigned if assigned not in self._processors]
+        if not new:
+            return
+        started = time.monotonic()
+        partitions = [assigned.partition for assigned in new]
+        checkpoints = self._read_checkpoints([assigned.number for assigned in new])
+        begins = self._consumer.beginning_offsets(partitions)
+        ends = self._consumer.end_offsets(partitions)
+        replayed = 0
+        for assigned in new:
+            begin, end = begins[assigned.partition], ends[assigned.partition]
+            checkpoint = self._valid_checkpoint(assigned.partition, checkpoints[assigned.number], end)
             position = begin if checkpoint.position is None else checkpoint.position
-            if position > end:
-                self._log.error(
-                    "%s-%d ends at offset %d, and %d records of it had been judged: the topic was made anew; its "
-                    "states go on with the records that are there",
-                    self._source,
-                    one.partition,
-                    end,
-                    position,
-                )
-                states = {key: kept.for_new_topic() for key, kept in checkpoint.states.items()}
-                checkpoint, position = checkpoint._replace(states=states), begin
             try:
-                clients.consumer.seek(one, max(position, begin))
-            except ValueError:  # taken away again meanwhile
+                self._consumer.seek(assigned.partition, max(position, begin))
+            except ValueError:  # revoked meanwhile
                 continue
-            self._folds[one.partition] = self._fold(checkpoint, position, end if end > position else 0)
-            left += end - position
-        return left
+            self._processors[assigned] = self._new_processor(checkpoint, position, end if end > position else 0)
+            replayed += end - position
+        seconds = time.monotonic() - started
+        metrics.restored(self._stage, seconds)
+        self._log.info(
+            "%d partitions of %s are assigned, %d of them new: %d states restored in %.2f s, %d records to replay",
+            len(self._processors),
+            self._source,
+            len(new),
+            sum(self._processors[assigned].states for assigned in new if assigned in self._processors),
+            seconds,
+            replayed,
+        )
 
-    def _tell(self, clients: WorkerClients) -> None:
-        for partition, fold in self._folds.items():
-            told = fold.told(f"{self._node}/{partition}")
-            if told is not None:
-                clients.outbox.send(told)
+    def _valid_checkpoint(self, partition: TopicPartition, checkpoint: Checkpoint, end: int) -> Checkpoint:
+        """The checkpoint; without its offsets if the topic was deleted and created again since."""
+        if checkpoint.position is None or checkpoint.position <= end:
+            return checkpoint
+        self._log.error(
+            "%s-%d ends at offset %d, but its checkpoint is at offset %d: the topic was created anew. The states "
+            "continue with the records that are there",
+            partition.topic,
+            partition.partition,
+            end,
+            checkpoint.position,
+        )
+        return Checkpoint(None, {key: state.for_new_topic() for key, state in checkpoint.states.items()})
 
-    def _checkpoint(self, clients: WorkerClients) -> None:
-        """Writes down what has changed; what could not be written is with the next.
+    def _send_watermarks(self) -> None:
+        for assigned, processor in self._processors.items():
+            watermark = processor.pop_watermark(f"{self._node}/{assigned.number}")
+            if watermark is not None:
+                self._outbox.send(watermark)
 
-        How far it has come is told before: of a record that a state has, nobody else would ever tell it.
+    def _checkpoint(self) -> None:
+        """Writes the states that changed; the next checkpoint repeats what could not be written.
+
+        The watermark is sent first: after a restart no process would send it for a record that is in a state already.
         """
-        self._tell(clients)
-        if not clients.outbox.flush(TELL_S):
+        self._send_watermarks()
+        if not self._outbox.flush(WATERMARK_S):
             return
-        offsets: dict[TopicPartition, Any] = {}
-        for partition, fold in self._folds.items():
-            if fold.changed:
+        for assigned, processor in self._processors.items():
+            if processor.changed:
                 try:
-                    clients.checkpoints.save(partition, *fold.save())
+                    self._checkpoints.save(assigned.number, *processor.save())
                 except BrokerError as error:
                     metrics.log_throttled(
-                        self._log, "checkpoint", "states are not written down: %s", error, partition=partition
+                        self._log, "checkpoint", "States were not written: %s", error, partition=assigned.number
                     )
                     return
-                fold.saved()
-                metrics.checkpointed(self._stage, partition)
-            offsets[TopicPartition(self._source, partition)] = OffsetAndMetadata(fold.position, "", -1)
-        if offsets:
-            clients.consumer.commit_async(offsets)  # so that everybody's tools see the lag; nothing begins there
-
-    def _end(self, clients: WorkerClients) -> None:
-        try:
-            if clients.outbox.flush(SETTLE_S):
-                self._checkpoint(clients)
-        except KafkaError as error:
-            self._log.warning("ended without a last checkpoint, the next one judges some records again: %s", error)
-        self._folds.clear()
+                processor.saved()
+                metrics.checkpointed(self._stage, assigned.number)
+            # The committed offset shows the lag to Kafka's tools. A restart begins at the checkpoint instead.
+            assigned.progress.advance(processor.position)

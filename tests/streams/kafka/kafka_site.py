@@ -27,13 +27,13 @@ PARTITIONS = 3
 WAIT_S = 30.0
 
 
-class Loop(Protocol):
+class Worker(Protocol):
     """What all loops have."""
 
     def run(self, stop: threading.Event) -> None: ...
 
 
-class Shop:
+class KafkaSite:
     """Topics of its own on the broker.
 
     Args:
@@ -147,7 +147,7 @@ def picture(camera: str, slot: int, *, size: tuple[int, int] = (36, 64), **parts
 
 
 @contextmanager
-def running(loop: Loop) -> Iterator[threading.Event]:
+def running(loop: Worker) -> Iterator[threading.Event]:
     """Runs a loop in a thread; leaving ends it as planned, and raises what it raised."""
     stop = threading.Event()
     raised: list[BaseException] = []

@@ -6,7 +6,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -19,7 +18,7 @@ from lanewatch.records import Detections, Event, Watermark
 from streams.kafka import codec
 from streams.kafka.workers.watch_worker import WatchWorker
 from tests.detectors.walker_records import NOON, along, detections, site
-from tests.streams.kafka.kafka_site import Shop
+from tests.streams.kafka.kafka_site import KafkaSite
 
 CAMERAS = ("a", "b", "c", "d", "e", "f")
 Key = tuple[str, int, bytes]
@@ -38,7 +37,7 @@ def lanes(cameras: Iterable[str] = CAMERAS, apart_m: float = 200) -> Site:
     )
 
 
-class Lanes(Shop):
+class LoiteringSite(KafkaSite):
     """Topics of its own, and a site of lanes."""
 
     def __init__(
@@ -48,9 +47,9 @@ class Lanes(Shop):
         self.watched = lanes(cameras)
         self.revisions = SiteRevisions.of(self.watched)
 
-    def loop(self, node: str, folder: Any, **settings: Any) -> WatchWorker[CameraState]:
+    def loop(self, node: str, **settings: Any) -> WatchWorker[CameraState]:
         """A watch loop on these topics; this object is its site log."""
-        usual: dict[str, Any] = {"watch_of": lambda revisions: WatchStage(revisions, run="live"), "checkpoint_s": 0.3}
+        usual: dict[str, Any] = {"make_stage": lambda revisions: WatchStage(revisions, run="live"), "checkpoint_s": 0.3}
         return WatchWorker(self.broker, self.topics, site=self, node=node, state_type=CameraState, **usual | settings)
 
     def put(self, records: Iterable[Detections]) -> None:
@@ -122,8 +121,8 @@ def keys(events: Iterable[Event]) -> set[Key]:
 
 def main() -> None:
     """``python -m tests.streams.kafka.loiterer_records ADDRESS PREFIX NODE FOLDER``: a watcher that can be killed."""
-    address, prefix, node, folder = sys.argv[1:]
-    Lanes(address, prefix=prefix).loop(node, Path(folder), instance=True).run(threading.Event())
+    address, prefix, node = sys.argv[1:]
+    LoiteringSite(address, prefix=prefix).loop(node, instance=True).run(threading.Event())
 
 
 if __name__ == "__main__":

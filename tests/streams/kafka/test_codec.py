@@ -1,4 +1,4 @@
-"""Records on the wire: what goes in comes out, what is foreign is told by its place, and others can read ours."""
+"""Serialization: records survive a round trip, foreign ones are reported with their position, others can read ours."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from lanewatch.records import (
 )
 from streams.kafka import codec
 from streams.kafka.codec import CodecError, Message
-from tests.streams.kafka.kafka_site import Shop
+from tests.streams.kafka.kafka_site import KafkaSite
 
 PLACE = "there-3 at offset 42"
 
@@ -130,7 +130,7 @@ def test_a_picture_that_came_without_its_bytes_is_unreadable() -> None:
 
 
 def test_pixels_do_not_travel() -> None:
-    with pytest.raises(ValueError, match="camera gate, slot 1000: pixels do not travel"):
+    with pytest.raises(ValueError, match="camera gate, slot 1000: encode the pixels as JPEG first"):
         codec.encode_frame(msgspec.structs.replace(frame(), packed=None, image=np.zeros((2, 2, 3), np.uint8)))
 
 
@@ -143,17 +143,17 @@ NAN = META.replace(struct.pack(">d", 1.0), struct.pack(">d", math.nan), 1)
 @pytest.mark.parametrize(
     ("headers", "key", "value", "reason", "what"),
     [
-        ([], b"gate", b"x", "foreign", "no Lanewatch record"),
-        ([("lanewatch", None)], b"gate", b"x", "foreign", "no Lanewatch record"),  # a header may be null
-        ([("lanewatch", b"frame/9"), ("meta", META)], b"gate", b"x", "version", "frame of version 9, .* knows 1"),
-        ([("lanewatch", b"frame/\xff")], b"gate", b"x", "version", "frame of version"),
-        ([("lanewatch", b"detections/1")], b"gate", b"x", "foreign", "detections/1 where frame/1 belongs"),
+        ([], b"gate", b"x", "foreign", "not a Lanewatch record"),
+        ([("lanewatch", None)], b"gate", b"x", "foreign", "not a Lanewatch record"),  # a header may be null
+        ([("lanewatch", b"frame/9"), ("meta", META)], b"gate", b"x", "version", "frame has version 9; .* knows 1"),
+        ([("lanewatch", b"frame/\xff")], b"gate", b"x", "version", "frame has version"),
+        ([("lanewatch", b"detections/1")], b"gate", b"x", "foreign", "expected frame/1, found detections/1"),
         ([("lanewatch", b"frame/1")], b"gate", b"x", "unreadable", "headers cannot be read"),
         ([("lanewatch", b"frame/1"), ("meta", None)], b"gate", b"x", "unreadable", "headers cannot be read"),
         ([("lanewatch", b"frame/1"), ("meta", b"\xc1")], b"gate", b"x", "unreadable", "headers cannot be read"),
         ([("lanewatch", b"frame/1"), ("meta", META)], None, b"x", "unreadable", "headers cannot be read"),
         ([("lanewatch", b"frame/1"), ("meta", META)], b"\xff", b"x", "unreadable", "headers cannot be read"),
-        ([("lanewatch", b"frame/1"), ("meta", NAN)], b"gate", b"x", "unreadable", "times of"),
+        ([("lanewatch", b"frame/1"), ("meta", NAN)], b"gate", b"x", "unreadable", "timestamp is not finite"),
         ([*FRAME.headers, ("crop", b"\x91")], b"gate", b"x", "unreadable", "headers cannot be read"),
     ],
 )
@@ -210,13 +210,13 @@ def test_others_read_our_frames_as_jpeg_and_our_events_as_cloud_events(broker: s
     picture = np.random.default_rng(1).integers(0, 255, (48, 64, 3), np.uint8)
     jpeg = cv2.imencode(".jpg", picture)[1].tobytes()
     sent = msgspec.structs.replace(frame(), camera="a", packed=EncodedFrame(jpeg, (((0, 0, 9, 9), jpeg),)))
-    shop = Shop(broker)
-    shop.frame(sent)
-    shop.send(shop.topics.events.name, 0, codec.encode_event(event()))
-    shop.flush()
+    kafka_site = KafkaSite(broker)
+    kafka_site.frame(sent)
+    kafka_site.send(kafka_site.topics.events.name, 0, codec.encode_event(event()))
+    kafka_site.flush()
     consumer = Consumer({"bootstrap.servers": broker, "group.id": uuid.uuid4().hex, "auto.offset.reset": "earliest"})
     try:
-        consumer.assign([Place(shop.topics.frames.name, 0, 0)])
+        consumer.assign([Place(kafka_site.topics.frames.name, 0, 0)])
         found: Any = consumer.poll(20)
         assert found is not None
         assert not found.error()
@@ -225,11 +225,11 @@ def test_others_read_our_frames_as_jpeg_and_our_events_as_cloud_events(broker: s
             cv2.imdecode(np.frombuffer(found.value(), np.uint8), cv2.IMREAD_COLOR),
             cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR),
         )
-        consumer.assign([Place(shop.topics.events.name, 0, 0)])
+        consumer.assign([Place(kafka_site.topics.events.name, 0, 0)])
         told: Any = consumer.poll(20)
     finally:
         consumer.close()
-        shop.close()
+        kafka_site.close()
     assert told is not None
     # CloudEvents 1.0.2, Kafka protocol binding, 3.2 (binary content mode): attributes as headers with the prefix ce_
     # and UTF-8 values, the data's type as content-type, the data alone as the value.

@@ -7,7 +7,6 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,11 +19,11 @@ from lanewatch import tracing
 from lanewatch.config.revisions import SiteRevisions
 from streams.kafka import codec
 from streams.kafka.client.producers import FrameProducer
-from streams.kafka.workers.detect_worker import KafkaDetectWorker
+from streams.kafka.workers.detect_worker import DetectWorker
 from streams.kafka.workers.serve_worker import ServeWorker
 from streams.kafka.workers.watch_worker import WatchWorker
 from tests.streams.doubles import CountingWatch, GatedDetector, ListServe
-from tests.streams.kafka.kafka_site import Shop, picture, running, until
+from tests.streams.kafka.kafka_site import KafkaSite, picture, running, until
 
 HEADER = re.compile(rb"00-([0-9a-f]{32})-[0-9a-f]{16}-0[13]")
 
@@ -46,26 +45,33 @@ def trace_id(record: ConsumerRecord) -> bytes:
 
 
 def test_one_trace_from_the_frame_to_the_store(
-    broker: str, spans: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    broker: str, spans: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tracing, "_every", 1)
-    shop = Shop(broker, ("a",), 1)
+    kafka_site = KafkaSite(broker, ("a",), 1)
     serve = ListServe()
-    site: Any = type("Fixed", (), {"revisions": SiteRevisions.of(shop.site)})()
+    site: Any = type("Fixed", (), {"revisions": SiteRevisions.of(kafka_site.site)})()
     with ExitStack() as stack:
-        stack.callback(shop.close)
-        sender = FrameProducer(shop.broker, shop.topics)
+        stack.callback(kafka_site.close)
+        sender = FrameProducer(kafka_site.broker, kafka_site.topics)
         stack.callback(sender.close)
-        stack.enter_context(running(KafkaDetectWorker(shop.broker, shop.topics, GatedDetector(), node="d")))
-        watching = WatchWorker(shop.broker, shop.topics, lambda _: CountingWatch(), site, node="w", state_type=int)
+        stack.enter_context(running(DetectWorker(kafka_site.broker, kafka_site.topics, GatedDetector(), node="d")))
+        watching = WatchWorker(
+            kafka_site.broker,
+            kafka_site.topics,
+            lambda _: CountingWatch(),
+            site,
+            node="w",
+            state_type=int,
+        )
         stack.enter_context(running(watching))
-        stack.enter_context(running(ServeWorker(shop.broker, shop.topics, serve, node="s")))
+        stack.enter_context(running(ServeWorker(kafka_site.broker, kafka_site.topics, serve, node="s")))
         sender.send(picture("a", int(time.time() * 1000)), 0)
         until(lambda: serve.events, "the event is stored")
         until(lambda: "serve" in {one.name for one in spans.get_finished_spans()}, "its span is there")
-        frame = shop.records(shop.topics.frames.name, lambda found: len(found) > 0)[0]
-        seen = shop.records(shop.topics.detections.name, lambda found: len(found) > 0)[0]
-        told = shop.records(shop.topics.events.name, lambda found: len(found) > 0)[0]
+        frame = kafka_site.records(kafka_site.topics.frames.name, lambda found: len(found) > 0)[0]
+        seen = kafka_site.records(kafka_site.topics.detections.name, lambda found: len(found) > 0)[0]
+        told = kafka_site.records(kafka_site.topics.events.name, lambda found: len(found) > 0)[0]
     assert trace_id(frame) == trace_id(seen) == trace_id(told)
     ours = int(trace_id(frame), 16)
     finished = spans.get_finished_spans()

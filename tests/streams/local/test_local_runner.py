@@ -26,16 +26,36 @@ def test_a_live_camera_gives_way_to_the_newest_and_says_what_was_shed() -> None:
     assert {r.gap for r in kept} == {None, "shed"}
 
 
+def test_a_recording_waits_while_the_detector_is_busy() -> None:
+    camera, detector = ListCamera("a", range(100)), GatedDetector(opened=False)
+    runner = LocalRunner([camera], detector, CountingWatch(), ListServe())
+    thread = threading.Thread(target=runner.run)
+    thread.start()
+    assert not camera.given.wait(0.3)  # the queue is full long before the camera's last frame
+    detector.gate.set()
+    thread.join(60)
+    assert runner.frames == 100
+
+
+def test_a_full_disk_under_the_archive_stops_nothing() -> None:
+    def full(_: Detections) -> None:
+        raise OSError(28, "No space left on device")
+
+    serve = ListServe()
+    LocalRunner([ListCamera("a", range(5))], GatedDetector(), CountingWatch(), serve, keep=full).run()
+    assert len(serve.events) == 5
+
+
 def test_cameras_take_turns() -> None:
-    backlog = FrameQueue()
+    frame_queue = FrameQueue()
     for slot in range(6):
-        backlog.put(frame(slot, "busy"), live=True)
-    backlog.put(frame(0, "quiet"), live=True)
-    assert [one.camera for one in backlog.take(3, 0)] == ["busy", "quiet", "busy"]
+        frame_queue.put(frame(slot, "busy"), live=True)
+    frame_queue.put(frame(0, "quiet"), live=True)
+    assert [one.camera for one in frame_queue.take(3, 0)] == ["busy", "quiet", "busy"]
 
 
 def test_ticks_alone_are_bounded() -> None:
-    backlog = FrameQueue(records=10)
+    frame_queue = FrameQueue(records=10)
     for slot in range(50):
-        backlog.put(frame(slot, picture=False), live=True)
-    assert [one.slot for one in backlog.take(100, 0)] == list(range(40, 50))
+        frame_queue.put(frame(slot, picture=False), live=True)
+    assert [one.slot for one in frame_queue.take(100, 0)] == list(range(40, 50))

@@ -15,11 +15,11 @@ import pytest
 from deploy.kafka_server import BrokerProcess
 from streams.kafka import codec
 from streams.kafka.evidence.frame_store import KafkaFrameStore
-from streams.kafka.workers.detect_worker import KafkaDetectWorker
+from streams.kafka.workers.detect_worker import DetectWorker
 from streams.kafka.workers.serve_worker import ServeWorker
-from tests.streams.kafka.kafka_site import Shop, picture, running, until
-from tests.streams.kafka.workers.test_detect_worker import Seeing
-from tests.streams.kafka.workers.test_serve_worker import Storing, event
+from tests.streams.kafka.kafka_site import KafkaSite, picture, running, until
+from tests.streams.kafka.workers.test_detect_worker import RecordingDetector
+from tests.streams.kafka.workers.test_serve_worker import RecordingStore, event
 
 
 @pytest.fixture
@@ -30,10 +30,10 @@ def own() -> Iterator[BrokerProcess]:
 
 
 def test_workers_continue_after_a_broker_failure_and_nothing_is_lost(own: BrokerProcess) -> None:
-    shop = Shop(own.address, cameras=("a",), partitions=1)
-    storing = Storing()
+    shop = KafkaSite(own.address, cameras=("a",), partitions=1)
+    storing = RecordingStore()
     footage = KafkaFrameStore(shop.broker, shop.topics, lambda camera: 0)
-    detect = KafkaDetectWorker(shop.broker, shop.topics, Seeing(), node="one", most_age_s=None)
+    detect = DetectWorker(shop.broker, shop.topics, RecordingDetector(), node="one", max_age_s=None)
     serve = ServeWorker(shop.broker, shop.topics, storing, node="one")
     with running(detect), running(serve):
         for number in range(10):
@@ -64,7 +64,7 @@ import sys, threading, time
 from lanewatch.records import Detections
 from lanewatch.config.site import Site
 from streams.kafka.client.connection import Broker
-from streams.kafka.workers.detect_worker import KafkaDetectWorker
+from streams.kafka.workers.detect_worker import DetectWorker
 from streams.kafka.client.topics import Topics
 
 def seeing(frames):
@@ -72,12 +72,12 @@ def seeing(frames):
     return [Detections.empty(frame, model=sys.argv[2]) for frame in frames]
 
 site = Site.model_validate_json(open(sys.argv[1]).read())
-KafkaDetectWorker(Broker(site, "w"), Topics(site), seeing, node=sys.argv[2], most_age_s=None).run(threading.Event())
+DetectWorker(Broker(site, "w"), Topics(site), seeing, node=sys.argv[2], max_age_s=None).run(threading.Event())
 """
 
 
 def test_a_killed_workers_partitions_are_taken_over_without_a_missing_frame(broker: str, tmp_path: Path) -> None:
-    shop = Shop(broker, cameras=("a", "b"), partitions=2)
+    shop = KafkaSite(broker, cameras=("a", "b"), partitions=2)
     file = tmp_path / "site.json"
     file.write_text(shop.site.model_dump_json(), encoding="utf-8")
     command = [sys.executable, "-c", WORKER, str(file)]

@@ -3,15 +3,15 @@ from __future__ import annotations
 from kafka.coordinator.base import MemberState
 
 from streams.kafka.consumer.offset_tracker import OffsetTracker
-from tests.streams.kafka.kafka_site import Shop, until
+from tests.streams.kafka.kafka_site import KafkaSite, until
 
 
 def test_a_forgotten_join_is_completed(broker: str) -> None:
     """The client library forgets the join when its metadata lacks the topic for a moment."""
-    shop = Shop(broker, cameras=("a",), partitions=1)
+    shop = KafkaSite(broker, cameras=("a",), partitions=1)
     member = shop.broker.member(shop.topics.group("detect"))
     shares = OffsetTracker(member)
-    shares.join(shop.topics.frames.name)
+    shares.subscribe(shop.topics.frames.name)
     until(lambda: member.poll(timeout_ms=50) is not None and bool(shares.partitions), "joined")
     coordinator = member._coordinator
     coordinator._disable_heartbeat()

@@ -20,7 +20,7 @@ from streams.kafka.client.errors import BrokerAwayError, BrokerError
 from streams.kafka.client.producers import MAX_WAITING_TICKS, RECORD_BYTES, FrameProducer, ReliableProducer
 from streams.kafka.client.topics import MAX_FRAME_BYTES
 from streams.kafka.codec import Message
-from tests.streams.kafka.kafka_site import Shop
+from tests.streams.kafka.kafka_site import KafkaSite
 from tests.streams.kafka.site_factory import until
 
 TopicsOfNone = cast(Any, type("Topics", (), {"frames": type("Topic", (), {"name": "frames"})}))
@@ -170,7 +170,7 @@ def test_frames_that_wait_at_the_end_are_counted() -> None:
 
 
 def test_frames_arrive_in_order_and_are_told(broker: str) -> None:
-    shop = Shop(broker, ("a", "b"), partitions=1)
+    shop = KafkaSite(broker, ("a", "b"), partitions=1)
     told: list[tuple[str, int, int]] = []
     sender = FrameProducer(shop.broker, shop.topics, acknowledged=lambda *one: told.append(one))
     try:
@@ -195,7 +195,7 @@ def test_frames_arrive_in_order_and_are_told(broker: str) -> None:
 
 
 def test_everything_else_is_acknowledged_or_said(broker: str) -> None:
-    shop = Shop(broker)
+    shop = KafkaSite(broker)
     sender = ReliableProducer(shop.broker)
     topic = shop.topics.detections.name
     try:
@@ -232,7 +232,7 @@ def own() -> Iterator[BrokerProcess]:
 
 
 def test_after_a_restart_the_broker_gets_everything_sent_meanwhile(own: BrokerProcess) -> None:
-    shop = Shop(own.address, ("a", "b"), partitions=2)
+    shop = KafkaSite(own.address, ("a", "b"), partitions=2)
     frames = FrameProducer(shop.broker, shop.topics)
     rest = ReliableProducer(shop.broker)
     events = shop.topics.events.name
@@ -270,7 +270,7 @@ def test_after_a_restart_the_broker_gets_everything_sent_meanwhile(own: BrokerPr
 
 
 def test_closing_without_a_broker_is_quick_and_fails_the_records(own: BrokerProcess) -> None:
-    shop = Shop(own.address)
+    shop = KafkaSite(own.address)
     frames, rest = FrameProducer(shop.broker, shop.topics), ReliableProducer(shop.broker)
     rest.send(shop.topics.events.name, 0, Message(b"k", b"0", []))
     rest.flush(20)

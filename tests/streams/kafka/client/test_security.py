@@ -213,7 +213,7 @@ def test_a_user_that_may_not_publish_the_first_site_gets_the_command(secure: Sec
     with SiteTopic(here, Topics(what)) as sites:
         sites.read()
         with pytest.raises(BrokerError, match=r"no site yet.*`lanewatch publish town\.yaml` first.*Authorization"):
-            startup.check_and_begin(sites, what, Topics(what), Path("town.yaml"))
+            startup.publish_first_site(sites, what, Topics(what), Path("town.yaml"))
 
 
 def test_the_password_is_not_logged(secure: SecureBroker, caplog: pytest.LogCaptureFixture) -> None:

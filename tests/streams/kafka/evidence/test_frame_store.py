@@ -13,19 +13,19 @@ import pytest
 from lanewatch.records import EncodedFrame
 from streams.kafka.evidence import frame_lookup
 from streams.kafka.evidence.frame_store import KafkaFrameStore
-from tests.streams.kafka.kafka_site import Shop, picture
+from tests.streams.kafka.kafka_site import KafkaSite, picture
 
 FPS = 5
 DURATION_S = 60
 
 
 @pytest.fixture(scope="module")
-def shop(broker: str) -> Iterator[Shop]:
+def shop(broker: str) -> Iterator[KafkaSite]:
     """Two cameras in one partition, a minute each, sent as fast as possible: capture time runs faster than the clock.
 
     Camera ``b`` starts at the middle, so that whole stretches of the partition have none of its records.
     """
-    shop = Shop(broker, cameras=("a", "b"), partitions=1)
+    shop = KafkaSite(broker, cameras=("a", "b"), partitions=1)
     for number in range(DURATION_S * FPS):
         for camera in "ab" if number >= DURATION_S * FPS // 2 else "a":
             frame = picture(camera, number * 1000 // FPS, size=(90, 160))
@@ -36,7 +36,7 @@ def shop(broker: str) -> Iterator[Shop]:
 
 
 @pytest.fixture
-def footage(shop: Shop) -> Iterator[KafkaFrameStore]:
+def footage(shop: KafkaSite) -> Iterator[KafkaFrameStore]:
     footage = KafkaFrameStore(shop.broker, shop.topics, lambda camera: shop.seats[camera] % 1)
     yield footage
     footage.close()
@@ -98,7 +98,7 @@ def test_an_unknown_camera_is_reported_at_once(footage: KafkaFrameStore) -> None
 def test_frames_before_a_restart_with_a_wrong_clock_are_found(broker: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A camera that restarts may begin with a clock years behind: its capture times do not only rise."""
     monkeypatch.setattr(frame_lookup, "SEARCH_RECORDS", 2)  # with bisection alone this fails
-    shop = Shop(broker, cameras=("a",), partitions=1)
+    shop = KafkaSite(broker, cameras=("a",), partitions=1)
     for first, count in ((1000, 100), (0, 100), (1020, 100)):
         for number in range(count):
             shop.frame(picture("a", first * 1000 + number * 100))
@@ -110,7 +110,7 @@ def test_frames_before_a_restart_with_a_wrong_clock_are_found(broker: str, monke
 
 
 def test_overlapping_samplers_give_each_slot_once_and_broken_images_are_skipped(broker: str) -> None:
-    shop = Shop(broker, cameras=("a",), partitions=1)
+    shop = KafkaSite(broker, cameras=("a",), partitions=1)
     for number in range(20):
         frame = picture("a", number * 100)
         shop.frame(frame)

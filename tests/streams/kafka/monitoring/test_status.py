@@ -17,14 +17,14 @@ from streams.kafka.client.errors import BrokerError
 from streams.kafka.client.topics import Topics
 from streams.kafka.monitoring import consumer_groups, status, status_table
 from streams.kafka.monitoring.status import ClusterStatus
-from tests.streams.kafka.kafka_site import Shop, picture, until
+from tests.streams.kafka.kafka_site import KafkaSite, picture, until
 
 STAGES = ("sample", "detect", "watch", "correlate", "serve")
 
 
 @pytest.fixture
-def shop(broker: str) -> Iterator[Shop]:
-    made = Shop(broker)
+def shop(broker: str) -> Iterator[KafkaSite]:
+    made = KafkaSite(broker)
     yield made
     made.close()
 
@@ -34,7 +34,7 @@ NAMES = {"correlate": ("correlate-1", "correlate-1")}
 
 
 @contextmanager
-def members(shop: Shop, stages: Sequence[str] = STAGES) -> Iterator[dict[str, KafkaConsumer]]:
+def members(shop: KafkaSite, stages: Sequence[str] = STAGES) -> Iterator[dict[str, KafkaConsumer]]:
     """Members of each stage's group that do nothing else."""
     with ExitStack() as stack:
         found = {}
@@ -60,12 +60,12 @@ def shared(member: KafkaConsumer, share: int) -> bool:
     return len(member.assignment()) == share
 
 
-def send_watermarks(shop: Shop, reached: dict[str, Watermark], position: int = 0) -> None:
+def send_watermarks(shop: KafkaSite, reached: dict[str, Watermark], position: int = 0) -> None:
     shop.send(shop.topics.events.name, 0, codec.encode_watermark("node1/0", position, reached))
     shop.flush()
 
 
-def read(shop: Shop) -> ClusterStatus:
+def read(shop: KafkaSite) -> ClusterStatus:
     return status.read_status(shop.broker, shop.topics, shop.site.id, shop.seats, interval_s=0.1)
 
 
@@ -73,7 +73,7 @@ def problems(found: ClusterStatus) -> set[tuple[str, str]]:
     return {(problem.code, problem.subject) for problem in found.problems}
 
 
-def test_a_healthy_site_and_then_problems(shop: Shop) -> None:
+def test_a_healthy_site_and_then_problems(shop: KafkaSite) -> None:
     now = time.time()
     with members(shop) as there:
         for camera in shop.seats:
@@ -104,14 +104,14 @@ def test_a_healthy_site_and_then_problems(shop: Shop) -> None:
         assert "연결 끊김" in status_table.table(found, shop.site, "ko")
 
 
-def test_no_process_runs(shop: Shop) -> None:
+def test_no_process_runs(shop: KafkaSite) -> None:
     found = read(shop)
     assert problems(found) == {*(("no_members", stage) for stage in STAGES), ("unsampled", "")}
     assert found.problems[-1].names == ("a", "b", "c")
     assert [one.captured_at for one in found.cameras] == [None] * 3
 
 
-def test_a_wrong_sampler_clock_and_a_silent_camera(shop: Shop) -> None:
+def test_a_wrong_sampler_clock_and_a_silent_camera(shop: KafkaSite) -> None:
     now = time.time()
     with members(shop):
         ahead = picture("b", int(now * 1000))
@@ -123,7 +123,7 @@ def test_a_wrong_sampler_clock_and_a_silent_camera(shop: Shop) -> None:
     assert next(one.names for one in found.problems if one.code == "silent") == ("c",)
 
 
-def test_lag_is_measured_in_records_and_seconds(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lag_is_measured_in_records_and_seconds(shop: KafkaSite, monkeypatch: pytest.MonkeyPatch) -> None:
     now = time.time()
     monkeypatch.setattr(status, "LAG_S", dict.fromkeys(status.LAG_S, 0.0))
     with members(shop):
@@ -138,14 +138,14 @@ def test_lag_is_measured_in_records_and_seconds(shop: Shop, monkeypatch: pytest.
     assert ("behind", "detect") in problems(found)
 
 
-def test_without_topics(shop: Shop) -> None:
+def test_without_topics(shop: KafkaSite) -> None:
     other = shop.site.model_copy(update={"kafka": shop.site.kafka.model_copy(update={"prefix": "nobody"})})
     found = status.read_status(shop.broker, Topics(other), "test", None, interval_s=0)
     assert problems(found) == {("no_topics", "")}
     assert "nobody.frames" in status_table.table(found, shop.site, "en")
 
 
-def test_without_a_broker(shop: Shop) -> None:
+def test_without_a_broker(shop: KafkaSite) -> None:
     away = shop.site.kafka.model_copy(update={"brokers": ("127.0.0.1:1",)})
     broker = Broker(shop.site.model_copy(update={"kafka": away}), "status", environment={})
     with pytest.raises(BrokerError, match=r"127\.0\.0\.1:1"):

@@ -8,18 +8,18 @@ import pytest
 
 from streams.kafka.codec import Message
 from streams.kafka.state.checkpoints import Checkpoint, CheckpointPosition, Checkpoints, StoredState
-from tests.streams.kafka.kafka_site import Shop
+from tests.streams.kafka.kafka_site import KafkaSite
 
 
 @pytest.fixture
-def shop(broker: str) -> Iterator[Shop]:
-    shop = Shop(broker)
+def shop(broker: str) -> Iterator[KafkaSite]:
+    shop = KafkaSite(broker)
     yield shop
     shop.close()
 
 
 @pytest.fixture
-def checkpoints(shop: Shop) -> Iterator[Checkpoints]:
+def checkpoints(shop: KafkaSite) -> Iterator[Checkpoints]:
     checkpoints = Checkpoints(shop.broker, shop.topics)
     yield checkpoints
     checkpoints.close()
@@ -39,7 +39,7 @@ def test_an_old_state_of_a_stalled_process_is_processed_again(checkpoints: Check
     assert checkpoints.restore([0])[0] == Checkpoint(41, {"a": StoredState(40, b"old"), "b": StoredState(80, b"b")})
 
 
-def test_foreign_records_are_skipped_and_a_special_key_is_no_camera(shop: Shop, checkpoints: Checkpoints) -> None:
+def test_foreign_records_are_skipped_and_a_special_key_is_no_camera(shop: KafkaSite, checkpoints: Checkpoints) -> None:
     shop.send(shop.topics.checkpoints.name, 0, Message(b"c", b"?", [])).get(10)
     checkpoints.save(
         0, {"@correlate": StoredState(2, b"s"), "a": StoredState(1, b"x")}, CheckpointPosition(3, {"a": 1})

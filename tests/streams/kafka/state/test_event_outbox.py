@@ -12,7 +12,7 @@ from deploy.kafka_server import BrokerProcess
 from streams.kafka.codec import Message
 from streams.kafka.state import event_outbox as module
 from streams.kafka.state.event_outbox import EventOutbox
-from tests.streams.kafka.kafka_site import Shop, until
+from tests.streams.kafka.kafka_site import KafkaSite, until
 
 
 class FailingProducer:
@@ -91,7 +91,7 @@ def test_events_are_delivered_in_order_when_the_broker_is_back(monkeypatch: pyte
     monkeypatch.setitem(module.SEND, "delivery_timeout_ms", 1500)
     monkeypatch.setitem(module.SEND, "request_timeout_ms", 1000)
     with BrokerProcess() as process:
-        shop = Shop(process.address)
+        shop = KafkaSite(process.address)
         messages = [message(number) for number in range(30)]
         outbox = EventOutbox(shop.broker, shop.topics.events, "watch")
         for event in messages[:10]:

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +20,7 @@ from streams.kafka.state.checkpoints import Checkpoints
 from streams.kafka.workers.correlate_worker import CorrelateWorker
 from streams.kafka.workers.event_processor import KEY
 from tests.detectors.correlation.test_correlator import any_way, in_order, stay, street
-from tests.streams.kafka.kafka_site import Shop, running, until
+from tests.streams.kafka.kafka_site import KafkaSite, running, until
 from tests.streams.kafka.loiterer_records import keys
 
 WATCHED = street(0, 150, 300, 450)
@@ -29,15 +28,15 @@ EVENTS = stay(0, 0, 40) + stay(1, 100, 130) + stay(2, 200, 230) + stay(3, 260, 2
 END_S = 300
 
 
-class Street(Shop):
+class StreetSite(KafkaSite):
     """Topics of its own; this object is its site log."""
 
     def __init__(self, address: str) -> None:
         super().__init__(address, [camera.id for camera in WATCHED.cameras], 2)
         self.revisions = SiteRevisions.of(WATCHED)
 
-    def loop(self, folder: Path, **settings: Any) -> CorrelateWorker[CorrelatorState]:
-        usual: dict[str, Any] = {"correlate_of": Correlator, "checkpoint_s": 0.05, "node": "c"}
+    def loop(self, **settings: Any) -> CorrelateWorker[CorrelatorState]:
+        usual: dict[str, Any] = {"make_stage": Correlator, "checkpoint_s": 0.05, "node": "c"}
         return CorrelateWorker(self.broker, self.topics, site=self, state_type=CorrelatorState, **usual | settings)
 
     def put(self, seed: int, first: int = 0, last: int | None = None) -> None:
@@ -65,25 +64,25 @@ class Street(Shop):
 
 
 @pytest.fixture
-def shop(broker: str) -> Iterator[Street]:
-    shop = Street(broker)
-    yield shop
-    shop.close()
+def kafka_site(broker: str) -> Iterator[StreetSite]:
+    kafka_site = StreetSite(broker)
+    yield kafka_site
+    kafka_site.close()
 
 
-def test_it_says_what_the_fold_says_and_ignores_itself_and_what_is_none_of_ours(shop: Street, tmp_path: Path) -> None:
-    shop.send(shop.topics.events.name, 0, Message(b"junk", b"?", [])).get(10)
-    shop.put(1)
+def test_it_says_what_the_fold_says_and_ignores_itself_and_what_is_none_of_ours(kafka_site: StreetSite) -> None:
+    kafka_site.send(kafka_site.topics.events.name, 0, Message(b"junk", b"?", [])).get(10)
+    kafka_site.put(1)
     wanted = in_order(WATCHED, EVENTS, END_S)
-    with running(shop.loop(tmp_path)):
-        said = shop.said(len(wanted))
+    with running(kafka_site.loop()):
+        said = kafka_site.said(len(wanted))
     assert keys(said) == keys(wanted)
     assert len(said) == len(wanted)
     traced = partial(filter, codec.trace_context)  # what came in had no trace; what is said begins one
-    assert shop.records(shop.topics.events.name, lambda found: len(list(traced(found))) == len(wanted))
+    assert kafka_site.records(kafka_site.topics.events.name, lambda found: len(list(traced(found))) == len(wanted))
 
 
-class Dying:
+class FailingCorrelator:
     """A correlation that is no more at its n-th record, as a process that is killed."""
 
     def __init__(self, revisions: SiteRevisions, after: int) -> None:
@@ -110,29 +109,27 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_another_goes_on_where_one_was_killed(shop: Street, tmp_path: Path, seed: int) -> None:
+def test_another_goes_on_where_one_was_killed(kafka_site: StreetSite, seed: int) -> None:
     wanted = in_order(WATCHED, EVENTS, END_S)
     chance = random.Random(seed)
-    shop.put(seed)
-    dead = shop.loop(
-        tmp_path / "1", correlate_of=lambda revisions: Dying(revisions, chance.randint(50, 1000)), instance=True
+    kafka_site.put(seed)
+    dead = kafka_site.loop(
+        make_stage=lambda revisions: FailingCorrelator(revisions, chance.randint(50, 1000)),
+        instance=True,
     )
-    dead._end = lambda clients: None  # type: ignore[method-assign]
     with pytest.raises(Killed):
         dead.run(threading.Event())
-    with running(shop.loop(tmp_path / "2", instance=True)):
-        said = shop.said(len(wanted))
+    with running(kafka_site.loop(instance=True)):
+        said = kafka_site.said(len(wanted))
     assert keys(said) == keys(wanted)
 
 
 @pytest.mark.slow
-def test_one_that_stands_by_takes_over_from_one_with_a_name_that_was_killed(shop: Street, tmp_path: Path) -> None:
-    """A name leaves no word behind when it goes, so that the broker waits for it as if it had been killed."""
-    shop.put(1)
+def test_a_standby_takes_over_from_a_named_process_that_was_killed(kafka_site: StreetSite) -> None:
+    """A static member sends no LeaveGroup, so the broker waits for it as if it had been killed."""
     wanted = in_order(WATCHED, EVENTS, END_S)
-    dead = shop.loop(tmp_path / "1", correlate_of=lambda site: Dying(site, 400), instance=True)
-    dead._end = lambda clients: None  # type: ignore[method-assign]
-    second = shop.loop(tmp_path / "2", node="second", instance=True)
+    dead = kafka_site.loop(make_stage=lambda site: FailingCorrelator(site, 400), instance=True)
+    second = kafka_site.loop(node="second", instance=True)
     raised: list[BaseException] = []
 
     def die() -> None:
@@ -143,44 +140,46 @@ def test_one_that_stands_by_takes_over_from_one_with_a_name_that_was_killed(shop
 
     dying = threading.Thread(target=die)
     dying.start()
+    until(lambda: dead.partitions, "the first at work")
     with running(second):
+        kafka_site.put(1)
         dying.join(30)
         assert raised
         began = time.monotonic()
-        until(lambda: second.at_work, "the second at work")
+        until(lambda: second.partitions, "the second at work")
         took_s = time.monotonic() - began
-        assert keys(shop.said(len(wanted))) == keys(wanted)
+        assert keys(kafka_site.said(len(wanted))) == keys(wanted)
     assert took_s < 10
 
 
 def test_a_revision_that_cannot_be_used_is_said_and_the_one_before_goes_on(
-    shop: Street, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    kafka_site: StreetSite, caplog: pytest.LogCaptureFixture
 ) -> None:
-    first = shop.revisions
+    first = kafka_site.revisions
 
     def correlate_of(revisions: SiteRevisions) -> Correlator:
         if revisions is not first:
             raise ValueError("of the next release")
         return Correlator(revisions)
 
-    with running(shop.loop(tmp_path, correlate_of=correlate_of)):
-        shop.revisions = SiteRevisions.of(WATCHED)
-        until(lambda: "goes on: of the next release" in caplog.text, "said")
-        shop.put(1)
+    with running(kafka_site.loop(make_stage=correlate_of)):
+        kafka_site.revisions = SiteRevisions.of(WATCHED)
+        until(lambda: "stays in effect: of the next release" in caplog.text, "said")
+        kafka_site.put(1)
         wanted = in_order(WATCHED, EVENTS, END_S)
-        assert keys(shop.said(len(wanted))) == keys(wanted)
+        assert keys(kafka_site.said(len(wanted))) == keys(wanted)
 
 
-def test_one_is_at_work_and_the_next_stands_by(shop: Street, tmp_path: Path) -> None:
-    first, second = shop.loop(tmp_path / "1", node="one"), shop.loop(tmp_path / "2", node="two")
+def test_one_is_at_work_and_the_next_stands_by(kafka_site: StreetSite) -> None:
+    first, second = kafka_site.loop(node="one"), kafka_site.loop(node="two")
     with running(second):
-        until(lambda: second.at_work, "the second at work")
+        until(lambda: second.partitions, "the second at work")
         with running(first):
-            shop.put(1)
+            kafka_site.put(1)
             wanted = in_order(WATCHED, EVENTS, END_S)
-            assert keys(shop.said(len(wanted))) == keys(wanted)
-            assert first.at_work != second.at_work
-    checkpoints = Checkpoints(shop.broker, shop.topics)
+            assert keys(kafka_site.said(len(wanted))) == keys(wanted)
+            assert bool(first.partitions) != bool(second.partitions)
+    checkpoints = Checkpoints(kafka_site.broker, kafka_site.topics)
     try:
         kept = checkpoints.read(0, KEY)
     finally:

@@ -62,7 +62,7 @@ class Node:
 
 
 @contextmanager
-def node(of: Site, name: str) -> Iterator[Node]:
+def running_node(of: Site, name: str) -> Iterator[Node]:
     one = Node(of, name)
     one.thread.start()
     try:
@@ -71,7 +71,7 @@ def node(of: Site, name: str) -> Iterator[Node]:
         one.end()
 
 
-class Watched:
+class FrameReader:
     """All that comes to the frames topic: records by camera in the topic's order, with when they were appended."""
 
     def __init__(self, of: Site) -> None:
@@ -114,8 +114,8 @@ class Watched:
 
 
 @contextmanager
-def watched(of: Site) -> Iterator[Watched]:
-    one = Watched(of)
+def reading_frames(of: Site) -> Iterator[FrameReader]:
+    one = FrameReader(of)
     try:
         yield one
     finally:
@@ -128,17 +128,17 @@ INTERVAL_S = 1 / FPS + 0.002
 
 def test_nodes_share_the_cameras_and_what_moves_moves_without_a_gap(broker: str, clip: Path) -> None:
     of = site(dict.fromkeys(CAMERAS, clip_url(clip)), broker, fps=FPS)
-    with followed(of) as log, watched(of) as seen:
+    with followed(of) as log, reading_frames(of) as seen:
         log.publish(of)
-        with node(of, "north") as north:
+        with running_node(of, "north") as north:
             seen.more(3)
             assert north.loop.cameras == sorted(CAMERAS)
-            with node(of, "south") as south:
+            with running_node(of, "south") as south:
                 until(lambda: len(north.loop.cameras) == len(south.loop.cameras) == 2)
                 assert sorted(north.loop.cameras + south.loop.cameras) == sorted(CAMERAS)
                 moved = south.loop.cameras
                 seen.until(lambda: all(len(seen.epochs(camera)) == 2 for camera in moved))
-                until(lambda: not north.loop._succession.leaving)
+                until(lambda: not north.loop._handover.leaving)
                 seen.more(2)
                 stayed = north.loop.cameras
                 with SamplerRegistry(Broker(of, "drain", {}), Topics(of)) as holders:
@@ -158,7 +158,7 @@ def test_nodes_share_the_cameras_and_what_moves_moves_without_a_gap(broker: str,
 def test_a_revision_changes_adds_and_removes_cameras_without_a_gap(broker: str, clip: Path) -> None:
     url = clip_url(clip)
     of = site({"gate": url, "lane": url}, broker, partitions=2, fps=FPS)
-    with followed(of) as log, watched(of) as seen, node(of, "north") as north:
+    with followed(of) as log, reading_frames(of) as seen, running_node(of, "north") as north:
         log.publish(of)
         seen.more(3, ("gate", "lane"))
         log.change_url("gate", url + "&loop=1")  # the same pictures by another URL
@@ -184,7 +184,7 @@ def test_a_camera_that_cannot_be_sampled_leaves_the_others_alone_and_begins_agai
     of = site(
         {"gate": clip_url(clip), "lane": clip_url(late), "barn": "rtsp://${LANEWATCH_NOBODY}@h/1"}, broker, fps=FPS
     )
-    with followed(of) as log, watched(of) as seen, node(of, "north"):
+    with followed(of) as log, reading_frames(of) as seen, running_node(of, "north"):
         log.publish(of)
         seen.more(3, ("gate",))
         until(lambda: "environment variable 'LANEWATCH_NOBODY' is not set" in caplog.text)
@@ -196,7 +196,7 @@ def test_a_camera_that_cannot_be_sampled_leaves_the_others_alone_and_begins_agai
 
 def test_a_network_camera_that_hangs_up_is_told_of_and_sampled_again(broker: str, rtsp: RtspServer) -> None:
     of = site({"gate": rtsp.url}, broker, partitions=2, fps=FPS)
-    with followed(of) as log, watched(of) as seen, node(of, "north"):
+    with followed(of) as log, reading_frames(of) as seen, running_node(of, "north"):
         log.publish(of)
         seen.more(3, ("gate",))
         assert {frame.gap for frame, _ in seen.frames["gate"]} == {None}
@@ -210,14 +210,16 @@ def test_a_network_camera_that_hangs_up_is_told_of_and_sampled_again(broker: str
 
 
 @contextmanager
-def processes(of: Site, folder: Path) -> Iterator[tuple[ProcessGroup, SamplerRegistry, Watched, str]]:
+def processes(of: Site, folder: Path) -> Iterator[tuple[ProcessGroup, SamplerRegistry, FrameReader, str]]:
     """Samplers north and south as processes that share the cameras."""
-    path = str(written(of, folder))
-    with ProcessGroup(folder) as fleet, watched(of) as seen, followed(of):
+    path = str(write_site_file(of, folder))
+    with ProcessGroup(folder) as fleet, reading_frames(of) as seen, followed(of):
         for name in ("north", "south"):
             fleet.start(name, "sample", path, "--node", name)
         with SamplerRegistry(Broker(of, "test", {}), Topics(of)) as holders:
-            until(lambda: held_by(holders, "north") and held_by(holders, "south") and len(holders.owners) == 4, 45)
+            until(
+                lambda: cameras_of(holders, "north") and cameras_of(holders, "south") and len(holders.owners) == 4, 45
+            )
             seen.more(2)
             yield fleet, holders, seen, path
         for process in fleet.processes.values():
@@ -225,7 +227,7 @@ def processes(of: Site, folder: Path) -> Iterator[tuple[ProcessGroup, SamplerReg
         assert fleet["south"].wait() == 0
 
 
-def held_by(holders: SamplerRegistry, name: str) -> list[str]:
+def cameras_of(holders: SamplerRegistry, name: str) -> list[str]:
     return sorted(camera for camera, one in holders.owners.items() if one.node == name)
 
 
@@ -239,13 +241,13 @@ def test_processes_hand_over_without_a_gap_when_drained_and_when_asked_to_end(
         assert fleet["north"].wait() == 0
         assert drain.wait() == 0, drain.log.read_text()
         assert "2 of 2 cameras of north are sampled by others" in drain.log.read_text()
-        assert held_by(holders, "south") == sorted(CAMERAS)
+        assert cameras_of(holders, "south") == sorted(CAMERAS)
         fleet.start("east", "sample", path, "--node", "east")
-        until(lambda: len(held_by(holders, "east")) == 2)
+        until(lambda: len(cameras_of(holders, "east")) == 2)
         seen.more(2)
         fleet["east"].end()
         assert fleet["east"].wait() == 0
-        until(lambda: held_by(holders, "south") == sorted(CAMERAS))
+        until(lambda: cameras_of(holders, "south") == sorted(CAMERAS))
         seen.more(2)
         longest = {camera: seen.longest(camera) for camera in CAMERAS}
         assert max(longest.values()) <= INTERVAL_S, longest
@@ -259,10 +261,10 @@ def test_processes_hand_over_without_a_gap_when_drained_and_when_asked_to_end(
 def test_a_killed_node_s_cameras_are_sampled_again_within_15_s(broker: str, clip: Path, tmp_path: Path) -> None:
     of = site(dict.fromkeys(CAMERAS, clip_url(clip)), broker, fps=FPS)
     with processes(of, tmp_path) as (fleet, holders, seen, _):
-        his = held_by(holders, "north")
+        his = cameras_of(holders, "north")
         fleet["north"].kill()
         killed = time.time()
-        until(lambda: held_by(holders, "south") == sorted(CAMERAS))
+        until(lambda: cameras_of(holders, "south") == sorted(CAMERAS))
         took = max(one.announced_at - killed for camera in his if (one := holders.owner(camera)))
         logging.getLogger("lanewatch.sample").warning("sampled again after %.1f s", took)
         assert took < 15.0
@@ -272,7 +274,7 @@ def test_a_killed_node_s_cameras_are_sampled_again_within_15_s(broker: str, clip
 def test_a_camera_is_moved_after_a_comparison_and_back(broker: str, clip: Path, tmp_path: Path) -> None:
     url = clip_url(clip)
     of = site({"gate": url}, broker, partitions=2, fps=FPS)
-    path = str(written(of, tmp_path))
+    path = str(write_site_file(of, tmp_path))
     other = url + "&fps=7"  # the same pictures by another URL
     with ProcessGroup(tmp_path) as fleet, followed(of) as log:
         log.publish(of)
@@ -289,7 +291,7 @@ def test_a_camera_is_moved_after_a_comparison_and_back(broker: str, clip: Path, 
         assert log.previous_url("gate") == other
 
 
-def written(of: Site, folder: Path) -> Path:
+def write_site_file(of: Site, folder: Path) -> Path:
     path = folder / "site.yaml"
     path.write_bytes(msgspec.json.encode(of.model_dump(mode="json", exclude_defaults=True)))  # JSON is YAML
     return path

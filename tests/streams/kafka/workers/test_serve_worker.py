@@ -14,7 +14,7 @@ from streams.kafka.codec import Message
 from streams.kafka.workers import serve_worker as module
 from streams.kafka.workers.serve_worker import ServeWorker
 from streams.stages import UnavailableError
-from tests.streams.kafka.kafka_site import Shop, running, until
+from tests.streams.kafka.kafka_site import KafkaSite, running, until
 
 
 def event(number: int, camera: str = "a") -> Event:
@@ -42,132 +42,132 @@ def event(number: int, camera: str = "a") -> Event:
     )
 
 
-class Storing:
-    """A store's double that may be away."""
+class RecordingStore:
+    """A store's double that may be unavailable."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
-        self.reached: list[tuple[str, Watermark]] = []
-        self.away = False
-        self.asked = 0
+        self.watermarks: list[tuple[str, Watermark]] = []
+        self.unavailable = False
+        self.calls = 0
 
     def upsert(self, event: Event) -> None:
-        self.asked += 1
-        if self.away:
+        self.calls += 1
+        if self.unavailable:
             raise UnavailableError("the disk is full")
         self.events.append(event)
 
-    def advance(self, camera: str, reached: Watermark) -> None:
-        self.reached.append((camera, reached))
+    def advance(self, camera: str, watermarks: Watermark) -> None:
+        self.watermarks.append((camera, watermarks))
 
 
 @pytest.fixture
-def shop(broker: str) -> Iterator[Shop]:
-    shop = Shop(broker)
-    yield shop
-    shop.close()
+def kafka_site(broker: str) -> Iterator[KafkaSite]:
+    kafka_site = KafkaSite(broker)
+    yield kafka_site
+    kafka_site.close()
 
 
-def tell(shop: Shop, *events: Event) -> None:
+def send_events(kafka_site: KafkaSite, *events: Event) -> None:
     for one in events:
-        shop.send(shop.topics.events.name, 0, codec.encode_event(one))
-    shop.flush()
+        kafka_site.send(kafka_site.topics.events.name, 0, codec.encode_event(one))
+    kafka_site.flush()
 
 
-def position(shop: Shop) -> int | None:
-    return shop.committed("serve", shop.topics.events.name).get(0)
+def committed_offset(kafka_site: KafkaSite) -> int | None:
+    return kafka_site.committed("serve", kafka_site.topics.events.name).get(0)
 
 
-def loop_of(shop: Shop, storing: Storing, *, node: str = "one", anew: bool = False) -> ServeWorker:
-    return ServeWorker(shop.broker, shop.topics, storing, node=node, anew=anew)
+def make_worker(kafka_site: KafkaSite, store: RecordingStore, *, node: str = "one", anew: bool = False) -> ServeWorker:
+    return ServeWorker(kafka_site.broker, kafka_site.topics, store, node=node, anew=anew)
 
 
-def test_events_and_marks_come_in_the_topics_order_and_are_committed(shop: Shop) -> None:
+def test_events_and_marks_come_in_the_topics_order_and_are_committed(kafka_site: KafkaSite) -> None:
     mark = Watermark(5.0, 6.0, None, 3)
-    tell(shop, event(1))
-    shop.send(shop.topics.events.name, 0, codec.encode_watermark("w", 1, {"a": mark, "b": mark}))
-    tell(shop, event(2), event(3))
-    storing = Storing()
-    with running(loop_of(shop, storing)):
-        until(lambda: len(storing.events) == 3, "all are stored")
-    assert storing.events == [event(1), event(2), event(3)]
-    assert sorted(storing.reached) == [("a", mark), ("b", mark)]
-    assert position(shop) == 4
+    send_events(kafka_site, event(1))
+    kafka_site.send(kafka_site.topics.events.name, 0, codec.encode_watermark("w", 1, {"a": mark, "b": mark}))
+    send_events(kafka_site, event(2), event(3))
+    store = RecordingStore()
+    with running(make_worker(kafka_site, store)):
+        until(lambda: len(store.events) == 3, "all are stored")
+    assert store.events == [event(1), event(2), event(3)]
+    assert sorted(store.watermarks) == [("a", mark), ("b", mark)]
+    assert committed_offset(kafka_site) == 4
 
 
-def test_a_service_that_is_back_goes_on_where_it_was(shop: Shop) -> None:
-    tell(shop, event(1), event(2))
-    first, second = Storing(), Storing()
-    with running(loop_of(shop, first)):
+def test_a_service_that_is_back_goes_on_where_it_was(kafka_site: KafkaSite) -> None:
+    send_events(kafka_site, event(1), event(2))
+    first, second = RecordingStore(), RecordingStore()
+    with running(make_worker(kafka_site, first)):
         until(lambda: len(first.events) == 2, "the first two")
-    tell(shop, event(3))
-    with running(loop_of(shop, second)):
+    send_events(kafka_site, event(3))
+    with running(make_worker(kafka_site, second)):
         until(lambda: second.events, "the third")
     assert second.events == [event(3)]
 
 
-def test_a_new_store_is_told_all_that_the_topic_has(shop: Shop) -> None:
-    tell(shop, event(1), event(2))
-    first, second = Storing(), Storing()
-    with running(loop_of(shop, first)):
+def test_a_new_store_is_told_all_that_the_topic_has(kafka_site: KafkaSite) -> None:
+    send_events(kafka_site, event(1), event(2))
+    first, second = RecordingStore(), RecordingStore()
+    with running(make_worker(kafka_site, first)):
         until(lambda: len(first.events) == 2, "the first two")
-    with running(loop_of(shop, second, anew=True)):
+    with running(make_worker(kafka_site, second, anew=True)):
         until(lambda: len(second.events) == 2, "both again")
     assert second.events == first.events
 
 
 def test_a_store_that_is_away_is_asked_again_and_nothing_is_committed_meanwhile(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    kafka_site: KafkaSite, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(module, "RETRY_S", 0.05)
-    tell(shop, event(1), event(2))
-    storing = Storing()
-    storing.away = True
-    with caplog.at_level(logging.WARNING, "lanewatch"), running(loop_of(shop, storing)):
-        until(lambda: storing.asked > 3, "it is asked again")
-        assert position(shop) is None
-        storing.away = False
-        until(lambda: len(storing.events) == 2, "both")
-    assert storing.events == [event(1), event(2)]
-    assert position(shop) == 2
-    assert f"{shop.topics.events.name}-0 at offset 0: event e-1" in caplog.text
+    send_events(kafka_site, event(1), event(2))
+    store = RecordingStore()
+    store.unavailable = True
+    with caplog.at_level(logging.WARNING, "lanewatch"), running(make_worker(kafka_site, store)):
+        until(lambda: store.calls > 3, "it is calls again")
+        assert committed_offset(kafka_site) is None
+        store.unavailable = False
+        until(lambda: len(store.events) == 2, "both")
+    assert store.events == [event(1), event(2)]
+    assert committed_offset(kafka_site) == 2
+    assert f"{kafka_site.topics.events.name}-0 at offset 0: event e-1" in caplog.text
 
 
-def test_a_service_that_ends_while_the_store_is_away_leaves_the_event_to_the_next(shop: Shop) -> None:
-    tell(shop, event(1))
-    away, back = Storing(), Storing()
-    away.away = True
-    with running(loop_of(shop, away)):
-        until(lambda: away.asked, "it is asked")
-    with running(loop_of(shop, back)):
+def test_a_service_that_ends_while_the_store_is_away_leaves_the_event_to_the_next(kafka_site: KafkaSite) -> None:
+    send_events(kafka_site, event(1))
+    unavailable, back = RecordingStore(), RecordingStore()
+    unavailable.unavailable = True
+    with running(make_worker(kafka_site, unavailable)):
+        until(lambda: unavailable.calls, "it is calls")
+    with running(make_worker(kafka_site, back)):
         until(lambda: back.events, "it is told again")
     assert back.events == [event(1)]
 
 
-def test_what_is_none_of_ours_is_skipped(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
-    topic = shop.topics.events.name
+def test_what_is_none_of_ours_is_skipped(kafka_site: KafkaSite, caplog: pytest.LogCaptureFixture) -> None:
+    topic = kafka_site.topics.events.name
     of_next_year = [
         (name, b"lanewatch.event.v9" if name == "ce_type" else value)
         for name, value in codec.encode_event(event(1)).headers
     ]
-    shop.send(topic, 0, Message(b"a", b"hello", []))
-    shop.send(topic, 0, Message(b"a", msgspec.json.encode(event(1)), of_next_year))
-    shop.send(topic, 0, Message(b"a", b"{", codec.encode_event(event(1)).headers))
-    tell(shop, event(2))
-    storing = Storing()
-    with caplog.at_level(logging.WARNING, "lanewatch"), running(loop_of(shop, storing)):
-        until(lambda: storing.events, "the event behind them")
-    assert storing.events == [event(2)]
-    assert position(shop) == 4
+    kafka_site.send(topic, 0, Message(b"a", b"hello", []))
+    kafka_site.send(topic, 0, Message(b"a", msgspec.json.encode(event(1)), of_next_year))
+    kafka_site.send(topic, 0, Message(b"a", b"{", codec.encode_event(event(1)).headers))
+    send_events(kafka_site, event(2))
+    store = RecordingStore()
+    with caplog.at_level(logging.WARNING, "lanewatch"), running(make_worker(kafka_site, store)):
+        until(lambda: store.events, "the event behind them")
+    assert store.events == [event(2)]
+    assert committed_offset(kafka_site) == 4
     assert f"{topic}-0 at offset 0" in caplog.text
 
 
-def test_of_two_services_one_is_at_work_and_the_other_takes_over(shop: Shop) -> None:
-    first, second = Storing(), Storing()
-    with running(loop_of(shop, first)):
-        tell(shop, event(1))
+def test_of_two_services_one_is_at_work_and_the_other_takes_over(kafka_site: KafkaSite) -> None:
+    first, second = RecordingStore(), RecordingStore()
+    with running(make_worker(kafka_site, first)):
+        send_events(kafka_site, event(1))
         until(lambda: first.events, "the first is at work")
-        with running(loop_of(shop, second, node="two")):
-            tell(shop, event(2))
+        with running(make_worker(kafka_site, second, node="two")):
+            send_events(kafka_site, event(2))
             until(lambda: len(first.events + second.events) == 2, "the second event")
     assert {one.id for one in first.events + second.events} == {"e-1", "e-2"}

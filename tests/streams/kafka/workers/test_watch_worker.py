@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -24,16 +23,16 @@ from streams.kafka import codec
 from streams.kafka.codec import Message
 from tests.detectors.walker_records import NOON
 from tests.streams.kafka.kafka_site import running, until
-from tests.streams.kafka.loiterer_records import Lanes, footage, keys, undisturbed
+from tests.streams.kafka.loiterer_records import LoiteringSite, footage, keys, undisturbed
 
 END = NOON + 39.8
 
 
 @pytest.fixture
-def shop(broker: str) -> Iterator[Lanes]:
-    shop = Lanes(broker)
-    yield shop
-    shop.close()
+def kafka_site(broker: str) -> Iterator[LoiteringSite]:
+    kafka_site = LoiteringSite(broker)
+    yield kafka_site
+    kafka_site.close()
 
 
 def dropped(camera: str, reason: str) -> float:
@@ -41,35 +40,35 @@ def dropped(camera: str, reason: str) -> float:
 
 
 def test_the_events_are_those_of_one_fold_and_it_is_told_how_far_each_camera_was_judged(
-    shop: Lanes, tmp_path: Path
+    kafka_site: LoiteringSite,
 ) -> None:
     records = footage()
-    shop.put(records)
-    with running(shop.loop("w", tmp_path)):
-        events = shop.judged(END)
-    wanted = undisturbed(shop.watched, records)
+    kafka_site.put(records)
+    with running(kafka_site.loop("w")):
+        events = kafka_site.judged(END)
+    wanted = undisturbed(kafka_site.watched, records)
     assert keys(events) == keys(wanted)
     assert len(events) == len(wanted)
-    assert {one.camera for one in wanted} == set(shop.seats)
+    assert {one.camera for one in wanted} == set(kafka_site.seats)
 
 
-def test_a_planned_end_leaves_nothing_to_be_judged_again(shop: Lanes, tmp_path: Path) -> None:
+def test_a_planned_end_leaves_nothing_to_be_judged_again(kafka_site: LoiteringSite) -> None:
     records = footage()
     half = len(records) // 2
-    shop.put(records[:half])
-    with running(shop.loop("w", tmp_path, checkpoint_s=3600)):
-        shop.judged(records[half - 6].captured_at)
-    shop.put(records[half:])
-    with running(shop.loop("w", tmp_path, checkpoint_s=3600)):
-        events = shop.judged(END)
-    wanted = undisturbed(shop.watched, records)
+    kafka_site.put(records[:half])
+    with running(kafka_site.loop("w", checkpoint_s=3600)):
+        kafka_site.judged(records[half - 6].captured_at)
+    kafka_site.put(records[half:])
+    with running(kafka_site.loop("w", checkpoint_s=3600)):
+        events = kafka_site.judged(END)
+    wanted = undisturbed(kafka_site.watched, records)
     assert len(events) == len(wanted)  # none twice
     assert keys(events) == keys(wanted)
-    assert sum(shop.committed("watch", shop.topics.detections.name).values()) == len(records)
+    assert sum(kafka_site.committed("watch", kafka_site.topics.detections.name).values()) == len(records)
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_another_goes_on_where_a_process_was_killed(shop: Lanes, broker: str, tmp_path: Path, seed: int) -> None:
+def test_another_goes_on_where_a_process_was_killed(kafka_site: LoiteringSite, broker: str, seed: int) -> None:
     """kill -9 of a real process at a random moment; its successor has the same name, as one that is started again."""
     records = footage(seconds=120)
     chance = random.Random(seed)
@@ -78,30 +77,29 @@ def test_another_goes_on_where_a_process_was_killed(shop: Lanes, broker: str, tm
         "-m",
         "tests.streams.kafka.loiterer_records",
         broker,
-        shop.topics.prefix,
+        kafka_site.topics.prefix,
         "w",
-        str(tmp_path / "1"),
     ]
     process = subprocess.Popen(command)
     try:
         part = chance.randint(len(records) // 4, len(records) * 3 // 4)
-        shop.put(records[:part])
-        shop.told(lambda events, reached: len(reached) > 0)
-        shop.put(records[part:])
+        kafka_site.put(records[:part])
+        kafka_site.told(lambda events, reached: len(reached) > 0)
+        kafka_site.put(records[part:])
         kill_at = chance.randint(1, 6)
-        shop.told(lambda events, reached: len(events) >= kill_at)
+        kafka_site.told(lambda events, reached: len(events) >= kill_at)
     finally:
         process.kill()
         process.wait()
     began = time.monotonic()
-    with running(shop.loop("w", tmp_path / "2", instance=True)):
-        events = shop.judged(NOON + 119.8)
+    with running(kafka_site.loop("w", instance=True)):
+        events = kafka_site.judged(NOON + 119.8)
     assert time.monotonic() - began < 15
-    assert keys(events) == keys(undisturbed(shop.watched, records))
+    assert keys(events) == keys(undisturbed(kafka_site.watched, records))
 
 
 @pytest.mark.slow
-def test_another_name_takes_over_from_one_that_was_killed(shop: Lanes, broker: str, tmp_path: Path) -> None:
+def test_another_name_takes_over_from_one_that_was_killed(kafka_site: LoiteringSite, broker: str) -> None:
     """Its name keeps its cameras until its session is over; the 15 s are for a machine that is busy besides."""
     records = footage()
     command = [
@@ -109,29 +107,28 @@ def test_another_name_takes_over_from_one_that_was_killed(shop: Lanes, broker: s
         "-m",
         "tests.streams.kafka.loiterer_records",
         broker,
-        shop.topics.prefix,
+        kafka_site.topics.prefix,
         "w",
-        str(tmp_path / "1"),
     ]
     process = subprocess.Popen(command)
     try:
-        shop.put(records[: len(records) // 2])
-        shop.told(lambda events, reached: len(reached) == len(shop.seats))
-        other = shop.loop("v", tmp_path / "2", instance=True)
+        kafka_site.put(records[: len(records) // 2])
+        kafka_site.told(lambda events, reached: len(reached) == len(kafka_site.seats))
+        other = kafka_site.loop("v", instance=True)
         with running(other):
             until(lambda: other.partitions, "both at work")
             process.kill()
             process.wait()
-            shop.put(records[len(records) // 2 :])
+            kafka_site.put(records[len(records) // 2 :])
             began = time.monotonic()
-            until(lambda: len(other.partitions) == shop.topics.partitions, "all taken over")
+            until(lambda: len(other.partitions) == kafka_site.topics.partitions, "all taken over")
             took_s = time.monotonic() - began
-            events = shop.judged(END)
+            events = kafka_site.judged(END)
     finally:
         process.kill()
         process.wait()
     assert took_s < 12
-    assert keys(events) == keys(undisturbed(shop.watched, records))
+    assert keys(events) == keys(undisturbed(kafka_site.watched, records))
 
 
 class Killed(BaseException):
@@ -139,11 +136,11 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_an_event_that_is_out_and_a_state_that_is_not_are_made_up_for(shop: Lanes, tmp_path: Path, seed: int) -> None:
+def test_an_event_that_is_out_and_a_state_that_is_not_are_made_up_for(kafka_site: LoiteringSite, seed: int) -> None:
     """A process that is no more at its n-th record, again and again, whatever it had written down by then."""
     records = footage()
     chance = random.Random(seed)
-    shop.put(records)
+    kafka_site.put(records)
     for number in range(3):
         left = [chance.randint(1, len(records) // 3)]
 
@@ -160,52 +157,53 @@ def test_an_event_that_is_out_and_a_state_that_is_not_are_made_up_for(shop: Lane
             watcher.step = counted  # type: ignore[method-assign]
             return watcher
 
-        loop = shop.loop("w", tmp_path / str(number), instance=True, watch_of=dying, checkpoint_s=0.05)
+        loop = kafka_site.loop("w", instance=True, make_stage=dying, checkpoint_s=0.05)
         with pytest.raises(Killed):
             loop.run(threading.Event())
-    with running(shop.loop("w", tmp_path / "last", instance=True)):
-        events = shop.judged(END)
-    assert keys(events) == keys(undisturbed(shop.watched, records))
+    with running(kafka_site.loop("w", instance=True)):
+        events = kafka_site.judged(END)
+    assert keys(events) == keys(undisturbed(kafka_site.watched, records))
 
 
-def test_a_restart_under_the_same_name_moves_nothing(shop: Lanes, tmp_path: Path) -> None:
+def test_a_restart_under_the_same_name_moves_nothing(kafka_site: LoiteringSite) -> None:
     records = footage()
     half = len(records) // 2
-    other = shop.loop("two", tmp_path, instance=True)
-    first = shop.loop("one", tmp_path, instance=True)
+    other = kafka_site.loop("two", instance=True)
+    first = kafka_site.loop("one", instance=True)
     with running(other):
         with running(first):
             until(lambda: len(first.partitions | other.partitions) == 3, "all partitions are watched")
             until(lambda: first.partitions and other.partitions, "both at work")
             until(lambda: not first.partitions & other.partitions, "settled")
             had, has = first.partitions, other.partitions
-            shop.put(records[:half])
+            kafka_site.put(records[:half])
         told: list[object] = []
-        other._changes.on_partitions_revoked = told.append  # type: ignore[method-assign, assignment]
-        other._changes.on_partitions_assigned = told.append  # type: ignore[method-assign, assignment]
-        with running(shop.loop("one", tmp_path, instance=True)) as _:
-            shop.put(records[half:])
-            events = shop.judged(END)
+        assert other._tracker is not None
+        other._tracker.on_partitions_revoked = told.append  # type: ignore[method-assign, assignment]
+        other._tracker.on_partitions_assigned = told.append  # type: ignore[method-assign, assignment]
+        with running(kafka_site.loop("one", instance=True)) as _:
+            kafka_site.put(records[half:])
+            events = kafka_site.judged(END)
         assert not told
         assert other.partitions == has
         assert had
-    assert keys(events) == keys(undisturbed(shop.watched, records))
-    assert len(events) == len(undisturbed(shop.watched, records))
+    assert keys(events) == keys(undisturbed(kafka_site.watched, records))
+    assert len(events) == len(undisturbed(kafka_site.watched, records))
 
 
-def test_what_cannot_be_read_or_judged_is_skipped_alone_and_counted(shop: Lanes, tmp_path: Path) -> None:
+def test_what_cannot_be_read_or_judged_is_skipped_alone_and_counted(kafka_site: LoiteringSite) -> None:
     records = footage()
-    topic = shop.topics.detections.name
+    topic = kafka_site.topics.detections.name
     good = codec.encode_detections(records[0])
     refused = {reason: metrics.REFUSED.labels("watch", reason) for reason in ("foreign", "version", "unreadable")}
     before = {reason: one._value.get() for reason, one in refused.items()}
     unknown, failed = dropped("elsewhere", "unknown"), dropped("b", "failed")
-    shop.send(topic, 0, Message(b"a", b"what is this", []))
-    shop.send(topic, 0, Message(b"a", good.value, [(codec.KIND, b"detections/99")]))
-    shop.send(topic, 0, Message(b"a", b"\xc1", [(codec.KIND, b"detections/1")]))
-    shop.put(records)
-    shop.send(topic, 0, codec.encode_detections(msgspec.structs.replace(records[0], camera="elsewhere")))
-    shop.flush()
+    kafka_site.send(topic, 0, Message(b"a", b"what is this", []))
+    kafka_site.send(topic, 0, Message(b"a", good.value, [(codec.KIND, b"detections/99")]))
+    kafka_site.send(topic, 0, Message(b"a", b"\xc1", [(codec.KIND, b"detections/1")]))
+    kafka_site.put(records)
+    kafka_site.send(topic, 0, codec.encode_detections(msgspec.structs.replace(records[0], camera="elsewhere")))
+    kafka_site.flush()
     broken = next(one for one in records if one.camera == "b" and one.captured_at > NOON + 10)
 
     def fragile(revisions: SiteRevisions) -> WatchStage:
@@ -220,59 +218,61 @@ def test_what_cannot_be_read_or_judged_is_skipped_alone_and_counted(shop: Lanes,
         watcher.step = judged  # type: ignore[method-assign]
         return watcher
 
-    with running(shop.loop("w", tmp_path, watch_of=fragile)):
-        events = shop.judged(END)
+    with running(kafka_site.loop("w", make_stage=fragile)):
+        events = kafka_site.judged(END)
         until(lambda: dropped("elsewhere", "unknown") == unknown + 1, "the unknown camera counted")
     assert {reason: one._value.get() - before[reason] for reason, one in refused.items()} == dict.fromkeys(refused, 1)
     assert dropped("b", "failed") == failed + 1
-    assert keys(events) == keys(undisturbed(shop.watched, [one for one in records if one is not broken]))
+    assert keys(events) == keys(undisturbed(kafka_site.watched, [one for one in records if one is not broken]))
 
 
 def test_records_that_are_gone_are_counted_and_it_goes_on(
-    shop: Lanes, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    kafka_site: LoiteringSite, caplog: pytest.LogCaptureFixture
 ) -> None:
     records = footage()
-    shop.put([one for one in records if one.captured_at < NOON + 1])
-    with running(shop.loop("w", tmp_path)):
-        shop.judged(NOON + 0.8)
-    shop.put([one for one in records if NOON + 1 <= one.captured_at < NOON + 2])
+    kafka_site.put([one for one in records if one.captured_at < NOON + 1])
+    with running(kafka_site.loop("w")):
+        kafka_site.judged(NOON + 0.8)
+    kafka_site.put([one for one in records if NOON + 1 <= one.captured_at < NOON + 2])
     kept = [one for one in records if one.captured_at >= NOON + 2]
-    place = TopicPartition(shop.topics.detections.name, 0)
-    with shop.broker.open_admin() as admin:
+    place = TopicPartition(kafka_site.topics.detections.name, 0)
+    with kafka_site.broker.open_admin() as admin:
         admin.delete_records({place: 20})  # cameras a and d: 10 records have been judged, 10 are gone
     before = dropped("", "retention")
-    shop.put(kept)
-    with running(shop.loop("w", tmp_path)):
-        events = shop.judged(END)
+    kafka_site.put(kept)
+    with running(kafka_site.loop("w")):
+        events = kafka_site.judged(END)
     assert dropped("", "retention") == before + 10
-    assert f"{place.topic}-0: 10 records before offset 20 are gone" in caplog.text
+    assert f"{place.topic}-0: 10 records before offset 20 are missing" in caplog.text
     gone = [one for one in records if one.camera in "ad" and NOON + 1 <= one.captured_at < NOON + 2]
-    assert keys(events) == keys(undisturbed(shop.watched, [one for one in records if one not in gone]))
+    assert keys(events) == keys(undisturbed(kafka_site.watched, [one for one in records if one not in gone]))
 
 
-def test_a_revision_reaches_it_while_it_runs(shop: Lanes, tmp_path: Path) -> None:
+def test_a_revision_reaches_it_while_it_runs(kafka_site: LoiteringSite) -> None:
     records = footage()
     half = NOON + 20
-    stricter = shop.watched.model_copy(update={"behaviours": {"loitering": BehaviourConfig(thresholds={"dwell_s": 5})}})
-    revisions = SiteRevisions([SiteRevision(0.0, shop.watched), SiteRevision(half, stricter)])
-    with running(shop.loop("w", tmp_path)):
-        shop.put([one for one in records if one.captured_at < half])
-        shop.judged(half - 0.2)
-        shop.revisions = revisions
-        shop.put([one for one in records if one.captured_at >= half])
-        events = shop.judged(END)
+    stricter = kafka_site.watched.model_copy(
+        update={"behaviours": {"loitering": BehaviourConfig(thresholds={"dwell_s": 5})}}
+    )
+    revisions = SiteRevisions([SiteRevision(0.0, kafka_site.watched), SiteRevision(half, stricter)])
+    with running(kafka_site.loop("w")):
+        kafka_site.put([one for one in records if one.captured_at < half])
+        kafka_site.judged(half - 0.2)
+        kafka_site.revisions = revisions
+        kafka_site.put([one for one in records if one.captured_at >= half])
+        events = kafka_site.judged(END)
     assert keys(events) == keys(undisturbed(revisions, records))
-    assert {one.site for one in events} == {shop.watched.digest, stricter.digest}
+    assert {one.site for one in events} == {kafka_site.watched.digest, stricter.digest}
 
 
 def test_a_revision_that_cannot_be_used_is_said_and_the_one_before_goes_on(
-    shop: Lanes, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    kafka_site: LoiteringSite, caplog: pytest.LogCaptureFixture
 ) -> None:
     records = footage()
-    unknown = shop.watched.model_copy(update={"behaviours": {"of_the_next_release": BehaviourConfig()}})
-    with running(shop.loop("w", tmp_path)):
-        shop.revisions = SiteRevisions.of(unknown)
+    unknown = kafka_site.watched.model_copy(update={"behaviours": {"of_the_next_release": BehaviourConfig()}})
+    with running(kafka_site.loop("w")):
+        kafka_site.revisions = SiteRevisions.of(unknown)
         until(lambda: "of_the_next_release: no such behaviour" in caplog.text, "said")
-        shop.put(records)
-        events = shop.judged(END)
-    assert keys(events) == keys(undisturbed(shop.watched, records))
+        kafka_site.put(records)
+        events = kafka_site.judged(END)
+    assert keys(events) == keys(undisturbed(kafka_site.watched, records))

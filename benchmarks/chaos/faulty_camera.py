@@ -1,4 +1,4 @@
-"""A camera that misbehaves beside cameras that don't: it stalls, sends garbage, changes its size, jumps its clock."""
+"""A faulty camera beside healthy ones: it stalls, sends garbage, changes its picture size, sets its clock."""
 
 from __future__ import annotations
 
@@ -17,30 +17,31 @@ import av
 import av.error
 from av.video.frame import VideoFrame
 
-from benchmarks.chaos.cluster import FPS, Listener, fresh, site, town, waited
+from benchmarks.chaos.cluster import FPS, Listener, new_prefix, running_cluster, site, wait_until
 from benchmarks.chaos.live import RATE, start
 
 HEALTHY = 3
 CALM_S = 40.0
 TROUBLE_S = 80.0
-WELL_S = 4.0
-"""How long the troubled camera behaves after each connection, before it does what it does."""
+HEALTHY_S = 4.0
+"""How long the faulty camera works after each connection, before its fault."""
 
-TROUBLES = ("stall", "garbage", "size", "clock")
+FAULTS = ("stall", "garbage", "size", "clock")
 STALL_S = 12.0
 JUMP_S = 7200.0
-WITHIN = 0.05
+TOLERANCE = 0.05
+"""Of the healthy cameras' rates."""
 
 
-class Trouble:
-    """An HTTP camera (MPEG-TS) of its own port; well until ``begin``, then each connection is another trouble."""
+class FaultyCamera:
+    """An HTTP camera (MPEG-TS). It is healthy until ``begin``; then each connection has the next fault."""
 
     def __init__(self, clip: Path) -> None:
         self.seen: list[str] = []
         self._frames = _pictures(clip)
-        self._kinds = itertools.cycle(TROUBLES)
-        self._begun = threading.Event()
-        trouble = self
+        self._kinds = itertools.cycle(FAULTS)
+        self._faults_started = threading.Event()
+        camera = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
@@ -48,24 +49,24 @@ class Trouble:
                 self.send_header("Content-Type", "video/mp2t")
                 self.end_headers()
                 try:
-                    trouble._serve(self.wfile)
+                    camera._serve(self.wfile)
                 except (OSError, av.error.FFmpegError):
                     self.close_connection = True  # the sampler hung up
 
             def log_message(self, *_: object) -> None:
-                """Says nothing."""
+                """Logs nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/lane"
-        threading.Thread(target=self._server.serve_forever, name="trouble", daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, name="faulty-camera", daemon=True).start()
 
     def begin(self) -> None:
-        """Begins to misbehave."""
-        self._begun.set()
+        """Starts the faults."""
+        self._faults_started.set()
 
     def close(self) -> None:
-        """Hangs up."""
+        """Closes the connections."""
         self._server.shutdown()
 
     def _serve(self, out: Any) -> None:
@@ -77,36 +78,36 @@ class Trouble:
                 time.sleep(STALL_S)
                 return
             if kind == "garbage":
-                draw = random.Random(len(self.seen))
+                rng = random.Random(len(self.seen))
                 for _ in range(30):
-                    out.write(draw.randbytes(50_000))
+                    out.write(rng.randbytes(50_000))
                     time.sleep(0.1)
                 return
             size, shift = ((640, 360), 0.0) if kind == "size" else ((768, 576), JUMP_S)
-            self._play(out, size, shift, WELL_S)
+            self._play(out, size, shift, HEALTHY_S)
 
     def _play(self, out: Any, size: tuple[int, int], shift: float, for_s: float | None) -> None:
-        """Plays for a time, at least ``WELL_S``; without one until the trouble begins."""
+        """Plays for ``for_s``; if None, until the faults start. At least ``HEALTHY_S`` in both cases."""
         with av.open(_Writer(out), "w", format="mpegts") as muxed:
             stream = muxed.add_stream("libx264", rate=int(FPS), options={"preset": "ultrafast", "tune": "zerolatency"})
             stream.width, stream.height = size
             stream.pix_fmt = "yuv420p"
             stream.codec_context.gop_size = int(FPS)
-            begun = time.monotonic()
+            started = time.monotonic()
             for number, picture in enumerate(itertools.cycle(self._frames)):
                 at = number / FPS
-                time.sleep(max(0.0, begun + at - time.monotonic()))
+                time.sleep(max(0.0, started + at - time.monotonic()))
                 copy = picture.reformat(*size, format="yuv420p")
                 copy.pts = round((shift + at) * 90_000)
                 copy.time_base = Fraction(1, 90_000)
                 for packet in stream.encode(copy):
                     muxed.mux(packet)
-                if (self._begun.is_set() if for_s is None else at >= for_s) and at >= WELL_S:
+                if (self._faults_started.is_set() if for_s is None else at >= for_s) and at >= HEALTHY_S:
                     return
 
 
 class _Writer:
-    """What PyAV writes to; it cannot seek."""
+    """An output for PyAV that cannot seek."""
 
     def __init__(self, out: Any) -> None:
         self._out = out
@@ -123,8 +124,8 @@ def _pictures(clip: Path) -> list[VideoFrame]:
 
 
 @contextmanager
-def _troubled(clip: Path) -> Iterator[Trouble]:
-    camera = Trouble(clip)
+def _faulty_camera(clip: Path) -> Iterator[FaultyCamera]:
+    camera = FaultyCamera(clip)
     try:
         yield camera
     finally:
@@ -132,44 +133,46 @@ def _troubled(clip: Path) -> Iterator[Trouble]:
 
 
 def measure(folder: Path, clip: Path, address: str) -> dict[str, Any]:
-    """The healthy cameras' pictures a second, calm and beside the trouble.
+    """Measures the healthy cameras' pictures a second, without and with the faults.
 
     Returns:
-        ``rates``: by camera, calm and troubled; ``worst``: the largest change; ``seen``: the troubles that were had.
+        ``rates`` by camera, ``calm`` and ``troubled``; ``worst``, the largest change; ``seen``, the faults that
+        happened; ``counted``, the samplers' counters.
     """
-    with _troubled(clip) as trouble:
+    with _faulty_camera(clip) as faulty:
         url = f"file:{clip}?loop=1&pace=live&fps={FPS:g}"
-        healthy = site(fresh(), url, HEALTHY + 1, fps=RATE)
+        healthy = site(new_prefix(), url, HEALTHY + 1, fps=RATE)
         cameras = list(healthy.cameras)
-        cameras[-1] = cameras[-1].model_copy(update={"url": trouble.url})
-        what = healthy.model_copy(update={"cameras": tuple(cameras)})
+        cameras[-1] = cameras[-1].model_copy(update={"url": faulty.url})
+        mixed = healthy.model_copy(update={"cameras": tuple(cameras)})
         names = [camera.id for camera in cameras[:-1]]
-        with town(folder / "trouble", what, address) as here:
-            start(here)
-            with Listener(here) as listener:
-                waited(lambda: len(listener.reached) == len(cameras), 90, "every camera is judged")
+        with running_cluster(folder / "trouble", mixed, address) as cluster:
+            start(cluster)
+            with Listener(cluster) as listener:
+                wait_until(lambda: len(listener.watermarks) == len(cameras), 90, "every camera has a watermark")
                 time.sleep(5.0)
                 calm = _rates(listener, names, CALM_S)
-                trouble.begin()
+                faulty.begin()
                 troubled = _rates(listener, names, TROUBLE_S)
-            reasons = {name: _counted(here.metrics(name)) for name in ("sample-1", "sample-2")}
+            reasons = {name: _counted(cluster.metrics(name)) for name in ("sample-1", "sample-2")}
     rates = {name: {"calm": calm[name], "troubled": troubled[name]} for name in names}
-    worst = max(abs(one["troubled"] / one["calm"] - 1) for one in rates.values())
-    return {"rates": rates, "worst": worst, "seen": sorted(set(trouble.seen)), "counted": reasons}
+    worst = max(abs(rate["troubled"] / rate["calm"] - 1) for rate in rates.values())
+    return {"rates": rates, "worst": worst, "seen": sorted(set(faulty.seen)), "counted": reasons}
 
 
 def _rates(listener: Listener, names: list[str], seconds: float) -> dict[str, float]:
-    """Pictures a second of capture time, over so many seconds from now on."""
-    first = {name: len(listener.reached[name]) for name in names}
+    """Pictures a second of capture time, over the next ``seconds``."""
+    first = {name: len(listener.watermarks[name]) for name in names}
     time.sleep(seconds)
     rates = {}
     for name in names:
-        marks = [one for _, one in listener.reached[name][first[name] :]]
-        # The last mark closes the span; its pictures lie within, the first one's before.
-        rates[name] = sum(one.pictures for one in marks[1:]) / (marks[-1].captured_at - marks[0].captured_at)
+        watermarks = [watermark for _, watermark in listener.watermarks[name][first[name] :]]
+        # The pictures of the first watermark lie before the span.
+        pictures = sum(watermark.pictures for watermark in watermarks[1:])
+        rates[name] = pictures / (watermarks[-1].captured_at - watermarks[0].captured_at)
     return rates
 
 
 def _counted(samples: dict[str, float]) -> dict[str, float]:
-    wanted = ("lanewatch_dropped_total", "lanewatch_reconnects_total", "lanewatch_epochs_total")
-    return {key: value for key, value in samples.items() if key.startswith(wanted) and value}
+    counters = ("lanewatch_dropped_total", "lanewatch_reconnects_total", "lanewatch_epochs_total")
+    return {key: value for key, value in samples.items() if key.startswith(counters) and value}
