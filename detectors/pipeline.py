@@ -103,7 +103,7 @@ def runner(
         watcher,
         serve,
         correlate=Correlator(site, run=run),
-        keep=keep,
+        archive=keep,
     )
 
 

@@ -100,7 +100,7 @@ class CountingWatch:
     def skipped(self, state: int) -> dict[str, int]:
         return {}
 
-    def noted(self, state: int) -> dict[str, int]:
+    def counters(self, state: int) -> dict[str, int]:
         return {}
 
 

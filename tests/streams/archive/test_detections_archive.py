@@ -154,7 +154,7 @@ def test_a_foreign_table_and_a_newer_version_are_refused(tmp_path: Path) -> None
 
 
 def test_an_empty_folder_says_so(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no kept detections"):
+    with pytest.raises(FileNotFoundError, match="no archived detections"):
         list(detections_archive.read(tmp_path))
 
 

@@ -65,7 +65,7 @@ class KafkaRunner(Generic[S]):
         site: Says where the broker is; its topics must be nobody else's, and are made where they are missing.
         state_type: Of the watch stage's states.
         correlate: What spans cameras, and the type of its states; None: nothing does.
-        keep: Called with every ``Detections`` before it is watched.
+        archive: Called with every ``Detections`` before it is watched.
         batch: Frames in one call of the detector; if None, fewer where a camera is live.
         most_age_s: Of live cameras' frames; older ones are shed.
         folder: Where events wait while the broker is away; a temporary one if None.
@@ -81,7 +81,7 @@ class KafkaRunner(Generic[S]):
         site: Site,
         state_type: type[S],
         correlate: tuple[Correlate[Any], type[Any]] | None = None,
-        keep: Callable[[Detections], None] | None = None,
+        archive: Callable[[Detections], None] | None = None,
         batch: int | None = None,
         most_age_s: float = MOST_AGE_S,
         folder: Path | None = None,
@@ -93,7 +93,7 @@ class KafkaRunner(Generic[S]):
         self._broken = threading.Event()
         self._fatal: BaseException | None = None
         live = any(sampler.live for sampler in self._samplers)
-        self._judging = _Judging(watch, self.errors, keep)
+        self._judging = _Judging(watch, self.errors, archive)
         self._serving = _Serving(serve)
         self._spanning: _Spanning | None = None
         folder = folder or Path(mkdtemp(prefix="lanewatch-runner-"))
@@ -323,9 +323,9 @@ class _Judging(Generic[S]):
         """See ``streams.stages.Watch``."""
         return self._watch.skipped(state)
 
-    def noted(self, state: S) -> Mapping[str, int]:
+    def counters(self, state: S) -> Mapping[str, int]:
         """See ``streams.stages.Watch``."""
-        return self._watch.noted(state)
+        return self._watch.counters(state)
 
     def _archive(self, detections: Detections) -> None:
         if self._keep is None:

@@ -13,7 +13,7 @@ from tests.streams.doubles import CountingWatch, GatedDetector, ListCamera, List
 def test_a_live_camera_gives_way_to_the_newest_and_says_what_was_shed() -> None:
     kept: list[Detections] = []
     camera, detector = ListCamera("a", range(100), live=True), GatedDetector(opened=False)
-    runner = LocalRunner([camera], detector, CountingWatch(), ListServe(), keep=kept.append)
+    runner = LocalRunner([camera], detector, CountingWatch(), ListServe(), archive=kept.append)
     thread = threading.Thread(target=runner.run)
     thread.start()
     assert camera.given.wait(30)  # never blocked

@@ -50,7 +50,7 @@ class Make(Protocol):
         watch: Watch[int],
         serve: Serve,
         *,
-        keep: Callable[[Detections], None] | None = None,
+        archive: Callable[[Detections], None] | None = None,
     ) -> Runner: ...
 
 
@@ -66,10 +66,10 @@ def make(request: pytest.FixtureRequest) -> Make:
         watch: Watch[int],
         serve: Serve,
         *,
-        keep: Callable[[Detections], None] | None = None,
+        archive: Callable[[Detections], None] | None = None,
     ) -> KafkaRunner[int]:
         site = city(address, [one.camera for one in samplers] or ["nobody"])
-        return KafkaRunner(samplers, detect, watch, serve, site=site, state_type=int, most_age_s=0.3, keep=keep)
+        return KafkaRunner(samplers, detect, watch, serve, site=site, state_type=int, most_age_s=0.3, archive=archive)
 
     return over_kafka
 
@@ -110,7 +110,7 @@ def test_recordings_lose_nothing_and_keep_their_order(make: Make) -> None:
     serve = ListServe()
     cameras = [ListCamera(name, range(0, 100_000, 1000)) for name in ("a", "b", "c")]
     detector = GatedDetector()
-    runner = make(cameras, detector, CountingWatch(), serve, keep=kept.append)
+    runner = make(cameras, detector, CountingWatch(), serve, archive=kept.append)
     runner.run()
     for name in "abc":
         assert [r.slot for r in kept if r.camera == name] == list(range(0, 100_000, 1000))
@@ -132,7 +132,7 @@ def test_a_recording_waits_while_the_detector_is_busy(make: Make) -> None:
 def test_a_live_camera_gives_way_to_the_newest_and_says_what_was_shed(make: Make) -> None:
     kept: list[Detections] = []
     camera, detector = EndlessCamera("a"), GatedDetector(opened=False)
-    runner = make([camera], detector, CountingWatch(), ListServe(), keep=kept.append)
+    runner = make([camera], detector, CountingWatch(), ListServe(), archive=kept.append)
     with running(runner):
         until(lambda: len(camera.slots) > 60, "the camera goes on, whatever the detector does")
         detector.gate.set()
@@ -184,7 +184,7 @@ def test_a_full_disk_under_the_archive_stops_nothing(make: Make) -> None:
         raise OSError(28, "No space left on device")
 
     serve = ListServe()
-    make([ListCamera("a", range(5))], GatedDetector(), CountingWatch(), serve, keep=full).run()
+    make([ListCamera("a", range(5))], GatedDetector(), CountingWatch(), serve, archive=full).run()
     assert len(serve.events) == 5
 
 

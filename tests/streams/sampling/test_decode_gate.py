@@ -12,7 +12,7 @@ from av.video.frame import VideoFrame
 from lanewatch.config.site import SamplingRate
 from streams.sampling import decode_gate
 from streams.sampling.decode_gate import DecodeGate
-from streams.sources.packets import Decoder, Packet, SourceEvent, captured_at
+from streams.sources.packets import Decoder, Packet, SourceEvent, capture_time
 from streams.sources.recording import Recording
 from streams.sources.url import SourceUrl
 from tests.streams.conftest import scene, write_clip
@@ -30,9 +30,9 @@ class CountingDecoder(Decoder):
 
     given: list[Packet]
 
-    def __call__(self, packet: Packet) -> list[VideoFrame]:
+    def decode(self, packet: Packet) -> list[VideoFrame]:
         self.given.append(packet)
-        return super().__call__(packet)
+        return super().decode(packet)
 
 
 @pytest.fixture
@@ -45,13 +45,13 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[Packet]:
 
 def play(items: list[Packet], *, moved_until: float = 0.0, differs: bool = False) -> list[VideoFrame | SourceEvent]:
     """All that there is to see; the gate sees movement until ``moved_until`` seconds, and glances as told."""
-    mind = DecodeGate(RATE, True, lambda picture: differs)
+    gate = DecodeGate(RATE, True, lambda picture: differs)
     seen: list[VideoFrame | SourceEvent] = []
     for item in items:
-        for picture in mind(item):
+        for picture in gate.decode(item):
             seen.append(picture)
             if isinstance(picture, VideoFrame):
-                mind.looked(captured_at(picture), captured_at(picture) - 86_400 < moved_until)
+                gate.report_motion(capture_time(picture), capture_time(picture) - 86_400 < moved_until)
     return seen
 
 
@@ -71,12 +71,12 @@ def test_nothing_is_decoded_twice_while_awake(still_clip: Path, decoded: list[Pa
 
 def test_a_wake_decodes_from_the_last_look_on(still_clip: Path) -> None:
     items = packets(still_clip)
-    mind = DecodeGate(RATE, True, lambda picture: captured_at(picture) - 86_400 >= 11.0)
+    gate = DecodeGate(RATE, True, lambda picture: capture_time(picture) - 86_400 >= 11.0)
     seen = []
     for item in items:
-        for picture in mind(item):
-            seen.append(captured_at(picture) - 86_400 if isinstance(picture, VideoFrame) else -1.0)
-            mind.looked(86_400 + seen[-1], seen[-1] >= 11.0)
+        for picture in gate.decode(item):
+            seen.append(capture_time(picture) - 86_400 if isinstance(picture, VideoFrame) else -1.0)
+            gate.report_motion(86_400 + seen[-1], seen[-1] >= 11.0)
     # It last looked at 9 s, and at 11 s something differs: every picture from 9 s on is seen, in order.
     woken = len(seen) - 275
     assert seen[woken:] == pytest.approx([9.0 + 0.04 * i for i in range(275)], abs=1e-3)
@@ -112,11 +112,11 @@ def test_a_jump_of_the_clock_between_key_frames_does_not_blind_the_decoder(still
 
 def test_the_end_of_an_idle_scene_is_seen_too(still_clip: Path) -> None:
     items = packets(still_clip)
-    mind = DecodeGate(RATE, True, lambda picture: False)
+    gate = DecodeGate(RATE, True, lambda picture: False)
     for item in items:
-        for picture in mind(item):
+        for picture in gate.decode(item):
             assert isinstance(picture, VideoFrame)
-            mind.looked(captured_at(picture), False)
-    assert not mind.awake
-    rest = [captured_at(picture) - 86_400 for picture in mind.rest() if isinstance(picture, VideoFrame)]
+            gate.report_motion(capture_time(picture), False)
+    assert not gate.active
+    rest = [capture_time(picture) - 86_400 for picture in gate.flush() if isinstance(picture, VideoFrame)]
     assert rest[-1] == pytest.approx(19.96, abs=1e-3)

@@ -13,7 +13,7 @@ from av.video.frame import VideoFrame
 from detectors.watch_stage import WatchStage
 from lanewatch.records import Event, Flame, Image, SceneMeasurements
 from streams.sampling.fire_smoke import FireSmokeDetector
-from streams.sampling.image_quality import luma
+from streams.sampling.image_quality import luma_plane
 from streams.sampling.motion_gate import MotionGate
 from tests.detectors.walker_records import NOON, opened, record, site
 
@@ -98,7 +98,7 @@ def grey_van(picture: Image, time: float, _: np.random.Generator) -> None:
 
 def seen(draw: Draw, *, night: bool = False, seconds: float = 28.0) -> list[tuple[float, tuple[Flame, ...]]]:
     """What the sampler's parts make of a drawn clip."""
-    gate, burning, rng = MotionGate(), FireSmokeDetector(), np.random.default_rng(5)
+    gate, detector, rng = MotionGate(), FireSmokeDetector(), np.random.default_rng(5)
     base = street(night)
     noises = [rng.normal(0, 2, base.shape).astype(np.int16) for _ in range(5)]
     told = []
@@ -108,10 +108,10 @@ def seen(draw: Draw, *, night: bool = False, seconds: float = 28.0) -> list[tupl
         draw(picture, at, rng)
         noisy = np.clip(picture + noises[index % 5], 0, 255).astype(np.uint8)
         decoded = VideoFrame.from_ndarray(noisy, format="bgr24").reformat(format="yuv420p")
-        small = gate.small(luma(decoded))
-        motion = gate.look(small, at, 2.0)
-        averages = (gate.foreground, gate.background)
-        found = burning.look(decoded, small, averages, bool(motion.boxes), at, 2.0) if motion.warm else ()
+        small = gate.reduce(luma_plane(decoded))
+        motion = gate.update(small, at, 2.0)
+        averages = (gate.fast_average, gate.slow_average)
+        found = detector.update(decoded, small, averages, bool(motion.boxes), at, 2.0) if motion.warm else ()
         told.append((at, found))
     return told
 
@@ -184,6 +184,6 @@ def test_what_is_masked_does_not_burn() -> None:
         picture = street()
         flames(picture, index / FPS, rng)
         decoded = VideoFrame.from_ndarray(picture, format="bgr24").reformat(format="yuv420p")
-        small = gate.small(luma(decoded))
-        gate.look(small, index / FPS, 2.0)
-        assert not masked.look(decoded, small, (gate.foreground, gate.background), True, index / FPS, 2.0)
+        small = gate.reduce(luma_plane(decoded))
+        gate.update(small, index / FPS, 2.0)
+        assert not masked.update(decoded, small, (gate.fast_average, gate.slow_average), True, index / FPS, 2.0)

@@ -11,7 +11,7 @@ import pytest
 from av.video.frame import VideoFrame
 
 from lanewatch.records import Image
-from streams.sampling.image_quality import ImageQuality, luma
+from streams.sampling.image_quality import ImageQuality, luma_plane
 from tests.detectors.walker_records import NOON, site
 
 
@@ -38,8 +38,8 @@ def looked(pictures: list[Image], every_s: float = 2.0) -> ImageQuality:
         noise = np.random.default_rng(index).normal(0, 2, picture.shape)
         noisy = np.clip(picture + noise, 0, 255).astype(np.uint8)
         decoded = VideoFrame.from_ndarray(noisy, format="bgr24").reformat(format="yuv420p")
-        small = luma(decoded)
-        look.read(decoded, small, small, NOON + index * every_s)
+        small = luma_plane(decoded)
+        look.update(decoded, small, small, NOON + index * every_s)
     return look
 
 
@@ -93,14 +93,14 @@ def test_a_new_view_is_the_usual_one_after_ten_minutes() -> None:
 def test_how_long_a_picture_has_stood() -> None:
     look = ImageQuality(site().cameras[0])
     decoded = VideoFrame.from_ndarray(street(), format="bgr24").reformat(format="yuv420p")
-    small = luma(decoded).copy()
+    small = luma_plane(decoded).copy()
     for second in range(6):
-        look.read(decoded, small, small, NOON + second)
+        look.update(decoded, small, small, NOON + second)
         assert look.frozen_s == second
         assert look.frozen == (second > 0)
     changed = small.copy()
     changed[5, 5] += 1
-    look.read(decoded, changed, small, NOON + 6)
+    look.update(decoded, changed, small, NOON + 6)
     assert (look.frozen, look.frozen_s) == (False, 0.0)
 
 

@@ -238,10 +238,10 @@ def test_a_truncated_clip_gives_what_it_has_and_ends(
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("notes.mp4", b"this is no video, whatever its name says\n" * 50, "no video that can be read"),
-        ("empty.mp4", b"", "no video that can be read"),
+        ("notes.mp4", b"this is no video, whatever its name says\n" * 50, "not a readable video"),
+        ("empty.mp4", b"", "not a readable video"),
         ("missing.mp4", None, "no such file"),
-        ("head.mp4", "head", "no video that can be read"),  # cut before its index
+        ("head.mp4", "head", "not a readable video"),  # cut before its index
     ],
 )
 def test_what_is_no_video_says_so_and_names_the_file(
@@ -260,7 +260,7 @@ def test_what_is_no_video_says_so_and_names_the_file(
 def test_a_live_file_that_is_no_video_says_so_too(tmp_path: Path, make_camera: MakeCamera) -> None:
     path = tmp_path / "notes.mp4"
     path.write_text("no video")
-    with pytest.raises(SourceError, match=r"notes\.mp4: no video"):
+    with pytest.raises(SourceError, match=r"notes\.mp4: not a readable video"):
         list(Sampler(make_camera(f"file://{path}?pace=live&loop=1")))
 
 

@@ -23,11 +23,11 @@ def seen(paint: Paint, seconds: float, fps: float = 5.0) -> list[tuple[StillRegi
         at = index / fps
         picture = (ground + rng.integers(-3, 4, ground.shape)).astype(np.uint8)
         paint(picture, at)
-        small = gate.small(picture)
-        motion = gate.look(small, at, 1.0, still.keep)
+        small = gate.reduce(picture)
+        motion = gate.update(small, at, 1.0, still.learning_mask)
         if motion.relearned:
             still.reset()
-        looked = still.look(small, gate.foreground, gate.background, at, 1.0) if motion.warm else ()
+        looked = still.update(small, gate.fast_average, gate.slow_average, at, 1.0) if motion.warm else ()
         regions.append(looked)
     return regions
 

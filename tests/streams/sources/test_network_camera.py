@@ -20,7 +20,7 @@ from streams.sources.packets import Packet, SourceEvent
 from streams.sources.url import SourceUrl
 from streams.video.packet_buffer import PacketBuffer
 
-QUICK = {"deadlines": Deadlines(connect_s=5.0, read_s=1.0), "backoff": Backoff(first_s=0.05, most_s=0.2)}
+QUICK = {"deadlines": Deadlines(connect_s=5.0, read_s=1.0), "backoff": Backoff(first_s=0.05, max_s=0.2)}
 
 
 def network(url: str, camera: str = "cam", **changes: Any) -> NetworkCamera:
@@ -116,7 +116,7 @@ def test_nobody_there_backs_off_longer_and_longer() -> None:
             return 0.0
 
     stop = threading.Event()
-    items = network("rtsp://127.0.0.1:9/clip", "nobody", backoff=Waits(first_s=0.5, most_s=30.0)).packets(stop)
+    items = network("rtsp://127.0.0.1:9/clip", "nobody", backoff=Waits(first_s=0.5, max_s=30.0)).packets(stop)
     for _ in range(9):
         assert is_lost(next(items))
     stop.set()
@@ -135,16 +135,16 @@ def test_passwords_are_never_printed(rtsp_login, caplog) -> None:  # type: ignor
         assert is_packet(until(network(rtsp_login.url).packets(stop), is_packet)[-1])
     assert reconnects("login") == {"unauthorized": 1}
     assert "***@127.0.0.1" in caplog.text
-    for text in (caplog.text, repr(camera._address), str(camera._address)):
+    for text in (caplog.text, repr(camera._url), str(camera._url)):
         assert "s3cr3t" not in text
         assert "operator" not in text
 
 
 def test_the_sampler_ticks_while_a_camera_is_lost_and_goes_on_after(rtsp, make_camera) -> None:  # type: ignore[no-untyped-def]
     camera = make_camera(rtsp.url)
-    ring = PacketBuffer()
+    packet_buffer = PacketBuffer()
     source = network(rtsp.url, "ticks")
-    sampler = Sampler(camera, ring=ring, source=source)
+    sampler = Sampler(camera, packet_buffer=packet_buffer, source=source)
     assert sampler.live
     frames = iter(sampler)
     seen = take(frames, lambda frame: frame.image is not None)
@@ -161,7 +161,7 @@ def test_the_sampler_ticks_while_a_camera_is_lost_and_goes_on_after(rtsp, make_c
     assert seen[-1].epoch > lost.epoch
     keys = [(frame.epoch, frame.slot) for frame in seen]
     assert len(set(keys)) == len(keys)
-    assert len(list(ring.read("cam", seen[0].captured_at, seen[-1].captured_at))) >= 2
+    assert len(list(packet_buffer.hold("cam", seen[0].captured_at, seen[-1].captured_at).frames())) >= 2
 
 
 def take(frames: Iterator[Frame], wanted: Callable[[Frame], bool]) -> list[Frame]:

@@ -54,7 +54,7 @@ def test_redact(text: str, expected: str) -> None:
         ("file:///a.mp4?since=now", {}, pytest.raises(SourceError, match="since=now; write it like")),
         ("ftp://cam/1", {}, pytest.raises(SourceError, match="cannot open ftp")),
         ("file:///a.mp4?pace=live&lead=12", {"live": False, "paced": True, "lead": 12.0}, nullcontext()),
-        ("file:///a.mp4?lead=-1", {}, pytest.raises(SourceError, match="lead=-1; it is seconds above 0")),
+        ("file:///a.mp4?lead=-1", {}, pytest.raises(SourceError, match="lead=-1; use seconds above 0")),
         ("file:///a.mp4?speed=2", {}, pytest.raises(SourceError, match="unknown option 'speed'")),
         ("file:///a.mp4?pace=slow", {}, pytest.raises(SourceError, match="live or fast")),
         ("file:///a.mp4?clock=noon", {}, pytest.raises(SourceError, match="2026-01-15T02:00:00")),

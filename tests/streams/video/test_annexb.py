@@ -41,7 +41,7 @@ def test_is_annexb(extradata: bytes, expected: bool) -> None:
 
 
 def test_torn_data_says_so() -> None:
-    with pytest.raises(ValueError, match="cut short"):
+    with pytest.raises(ValueError, match="truncated"):
         annexb(b"\0\0\0\x20abc", b"\1d\0(\xff\xe1\0")
     with pytest.raises(ValueError, match="seven bytes"):
         parameter_sets(b"\1d\0(")
