@@ -28,14 +28,14 @@ def filled(camera, clip: Path, **bounds) -> PacketBuffer:  # type: ignore[no-unt
     return buffer
 
 
-def test_reads_what_was_asked_for_and_no_more(clip: Path, make_camera: MakeCamera) -> None:
+def test_a_segment_has_exactly_the_requested_frames(clip: Path, make_camera: MakeCamera) -> None:
     buffer = filled(make_camera("x", active=7.0), clip)
     frames = list(buffer.hold("cam", ZERO + 80.0, ZERO + 90.0).frames())
     assert [frame.captured_at for frame in frames] == pytest.approx([ZERO + i / 7 for i in range(560, 631)], abs=1e-4)
     assert all(frame.image is not None for frame in frames)
 
 
-def test_read_frames_equal_the_clips(clip: Path, make_camera: MakeCamera) -> None:
+def test_the_frames_equal_the_clips(clip: Path, make_camera: MakeCamera) -> None:
     buffer = filled(make_camera("x"), clip)
     frame = next(iter(buffer.hold("cam", ZERO + 700 / 7 - 0.01, ZERO + 101.0).frames()))
     with av.open(str(clip)) as container:
@@ -59,7 +59,7 @@ def test_holds_at_most_its_bytes(clip: Path, make_camera: MakeCamera) -> None:
     assert segment.packets[0].key
 
 
-def test_a_clock_set_back_does_not_make_packets_immortal(make_camera: MakeCamera) -> None:
+def test_old_packets_expire_after_the_clock_was_set_back(make_camera: MakeCamera) -> None:
     buffer = PacketBuffer([make_camera("x")], max_age_s=10.0)
     for index in range(100):
         buffer.append("cam", Packet(5000.0 + index, 5000.0 + index, b"x", True, CODEC, 1))
@@ -71,7 +71,7 @@ def test_a_clock_set_back_does_not_make_packets_immortal(make_camera: MakeCamera
     assert buffer.hold("cam", 0.0, 9999.0).covered == (119.0, 129.0)
 
 
-def test_what_is_held_outlives_the_buffer(clip: Path, make_camera: MakeCamera) -> None:
+def test_a_segment_outlives_the_buffers_packets(clip: Path, make_camera: MakeCamera) -> None:
     buffer = filled(make_camera("x"), clip)
     segment = buffer.hold("cam", ZERO + 60.0, ZERO + 62.0)
     for index in range(200):
@@ -87,7 +87,7 @@ def decoded(path: Path) -> tuple[str, str, list[float]]:
         return stream.codec_context.name, stream.codec_context.pix_fmt or "", times
 
 
-def test_writes_a_copy_where_nothing_is_masked(clip: Path, tmp_path: Path, make_camera: MakeCamera) -> None:
+def test_write_copies_the_stream_without_masks(clip: Path, tmp_path: Path, make_camera: MakeCamera) -> None:
     segment = filled(make_camera("x"), clip).hold("cam", ZERO + 70.0, ZERO + 80.0)
     assert segment.can_remux
     path = tmp_path / "clip.mp4"
@@ -101,10 +101,10 @@ def test_writes_a_copy_where_nothing_is_masked(clip: Path, tmp_path: Path, make_
     size = sum(len(packet.data) for packet in segment.packets)
     assert size < path.stat().st_size < size + 10_000
     atoms = path.read_bytes()
-    assert atoms.index(b"moov") < atoms.index(b"mdat")  # plays before it is all there
+    assert atoms.index(b"moov") < atoms.index(b"mdat")  # plays before the download ends
 
 
-def test_encodes_anew_where_something_is_masked(clip: Path, tmp_path: Path, make_camera: MakeCamera) -> None:
+def test_write_encodes_again_with_masks(clip: Path, tmp_path: Path, make_camera: MakeCamera) -> None:
     left_half = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
     segment = filled(make_camera("x", masks=(left_half,)), clip).hold("cam", ZERO + 70.0, ZERO + 73.0)
     assert not segment.can_remux
@@ -124,7 +124,7 @@ def test_encodes_anew_where_something_is_masked(clip: Path, tmp_path: Path, make
 def test_an_annexb_stream_is_copied_too(
     access_units: Path, tmp_path: Path, make_camera: MakeCamera, clip: Path
 ) -> None:
-    """As RTSP cameras send it: start codes, parameter sets apart."""
+    """As RTSP cameras send it: start codes, parameter sets in the SDP only."""
     buffer = filled(make_camera("x"), clip)
     held = buffer.hold("cam", ZERO + 70.0, ZERO + 73.0)
     extradata = held.packets[0].codec.extradata
@@ -140,7 +140,7 @@ def test_an_annexb_stream_is_copied_too(
     assert len(decoded(path)[2]) == len(segment)
 
 
-def test_nothing_held_says_so(make_camera: MakeCamera, tmp_path: Path) -> None:
+def test_missing_footage_is_an_error(make_camera: MakeCamera, tmp_path: Path) -> None:
     buffer = PacketBuffer([make_camera("x")])
     with pytest.raises(ValueError, match="no footage between"):
         buffer.hold("cam", 0.0, 10.0).write(tmp_path / "clip.mp4")
