@@ -27,12 +27,17 @@ class LocalCorrelation(Generic[S]):
         self._state = correlate.start()
         self._watermarks = dict.fromkeys(cameras, Watermark(0.0, 0.0))
 
-    def update(self, detections: Detections, events: Iterable[Event]) -> list[Event]:
-        """The events of the correlation after a record of one camera and the events that it caused."""
+    def step(self, events: Iterable[Event]) -> list[Event]:
+        """The correlation's events after these events."""
         result: list[Event] = []
         for event in events:
             self._state, more = self._correlate.step(self._state, event)
             result += more
+        return result
+
+    def update(self, detections: Detections, events: Iterable[Event]) -> list[Event]:
+        """The events of the correlation after a record of one camera and the events that it caused."""
+        result = self.step(events)
         previous = self._watermarks.get(detections.camera)
         due = previous is None or abs(detections.captured_at - previous.captured_at) >= WATERMARK_EVERY_S
         if due or detections.gap == "ended":
@@ -54,10 +59,5 @@ class LocalCorrelation(Generic[S]):
 
 def correlate_events(correlate: Correlate[S], events: Iterable[Event], cameras: Iterable[str]) -> list[Event]:
     """The correlation's events for all events at once; cameras may follow one another, as in an archive."""
-    state = correlate.start()
-    result: list[Event] = []
-    for event in events:
-        state, more = correlate.step(state, event)
-        result += more
-    state, more = correlate.advance(state, dict.fromkeys(cameras, Watermark(0.0, 0.0, "ended")))
-    return result + more
+    correlation = LocalCorrelation(correlate, cameras)
+    return correlation.step(events) + correlation.finish()
