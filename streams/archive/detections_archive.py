@@ -1,6 +1,6 @@
 """The detections archive: Parquet files from which events can be computed again without decoding video.
 
-There is a folder for each camera and UTC day, a row for each record, and plain columns that DuckDB and Polars read.
+There is a folder for each camera and UTC day, and a row for each record. DuckDB and Polars read the columns, too.
 Boxes, scores, labels and appearances are restored bit for bit, so rescoring gives exactly the same events.
 """
 

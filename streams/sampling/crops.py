@@ -9,8 +9,8 @@ import numpy as np
 from lanewatch.records import Box
 
 SMALL_HEIGHT = 1 / 8
-"""Fraction of the frame's height. A lower region (72 px of 576) is under 52 px high in a detector's square of 416, and
-is missed more often than found."""
+"""Fraction of the frame's height. A lower region (72 px of 576) has less than 52 px in a detector's square of 416.
+The detector misses it more often than not."""
 
 MIN_SIDE = 208
 """Smallest side of a crop in native pixels: the detector's 416 then doubles its content."""

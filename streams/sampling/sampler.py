@@ -45,10 +45,13 @@ class Sampler:
     """One camera's frames in the order of capture. It can be iterated once.
 
     Frames are masked, at most ``camera.width`` wide, and stand for the slots of the grid of ``camera.rate.active``.
-    Without motion they come at the idle rate. The other seconds have ticks. Their gap is ``idle`` without motion,
-    ``lost`` without packets of a live camera, ``unreadable`` for an undecodable picture, and ``ended`` at the end of a
-    recording or of its loop. Idle ticks come with the next frame, when it is known that nothing happened. So the frames
-    of an approach, which are decoded afterwards, still come in order.
+    Without motion they come at the idle rate. The other seconds have ticks. A tick's gap is the reason:
+
+    - ``idle``: there is no motion. Such ticks come late, with the next frame, when it is known that nothing happened.
+      So the frames of an approach, which are decoded afterwards, still come in order.
+    - ``lost``: a live camera sends no packets.
+    - ``unreadable``: a picture cannot be decoded.
+    - ``ended``: the end of a recording or of its loop.
 
     Args:
         camera: the camera.

@@ -31,7 +31,7 @@ class Backoff:
     """Exponential backoff between connection attempts.
 
     The wait doubles from ``first_s`` to ``max_s``, minus a random part of up to a half. So forty cameras behind one
-    switch do not reconnect in step. With these values, a camera that is away for a night gets 3,000 attempts, and is
+    switch do not reconnect in step. A camera that is away for a night gets 3,000 attempts with these values. It is
     back within half a minute of its return.
     """
 
