@@ -165,7 +165,7 @@ def _sampler(path: Path, source: PacketSource | None = None) -> Sampler:
         rate=SamplingRate(active=5.0, idle=0.5),
         masks=(((0.0, 0.0), (0.1, 0.0), (0.1, 0.1)),),
     )
-    return Sampler(camera, ring=PacketBuffer(), source=source)
+    return Sampler(camera, packet_buffer=PacketBuffer(), source=source)
 
 
 def _sample(path: Path) -> None:
@@ -186,12 +186,12 @@ def _idle(path: Path) -> float:
 
 def _gate(pictures: list[Image]) -> float:
     gate = MotionGate()
-    smalls = [gate.small(np.ascontiguousarray(picture[:, :, 1])) for picture in pictures[:100]]
+    smalls = [gate.reduce(np.ascontiguousarray(picture[:, :, 1])) for picture in pictures[:100]]
     best = 1.0
     for turn in range(10):
         begun = time.process_time()
         for index, small in enumerate(smalls):
-            gate.look(small, turn * 20 + index / 5)
+            gate.update(small, turn * 20 + index / 5)
         best = min(best, (time.process_time() - begun) / len(smalls))
     return best
 

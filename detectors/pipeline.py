@@ -103,7 +103,7 @@ def runner(
         watch,
         serve,
         correlate=Correlator(site, run=run),
-        keep=keep,
+        archive=keep,
     )
 
 

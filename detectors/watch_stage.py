@@ -129,7 +129,7 @@ class WatchStage:
         """
         return state.skipped
 
-    def noted(self, state: CameraState) -> dict[str, int]:
+    def counters(self, state: CameraState) -> dict[str, int]:
         """``behaviour KIND``: records at which it failed. ``rain``, ``insect``, ``headlights``: boxes left out."""
         return state.noted
 

@@ -1,4 +1,4 @@
-"""The shapes of the four stages. A stage knows nothing of transport; a runner carries the records between them."""
+"""The protocols of the stages. A stage does not know the transport; a runner carries records between stages."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ from lanewatch.records import Detections, Event, Frame, Watermark
 S = TypeVar("S")
 
 
-class Sample(Protocol):
-    """One camera's frames, in the order of their capture.
+class UnavailableError(Exception):
+    """A stage cannot accept an event now, for example because of a full disk. The caller should retry."""
 
-    It ends when a recording ends; a live camera's never does by itself: ``close`` ends it from another thread.
+
+class Sample(Protocol):
+    """One camera's frames in the order of capture.
+
+    The iteration ends with a recording. That of a live camera only ends by ``close``, from another thread.
     """
 
     camera: str
@@ -26,67 +30,78 @@ class Sample(Protocol):
 
 
 class Detect(Protocol):
-    """Frames of any cameras in, one ``Detections`` for each out, in the same order. Holds no state."""
+    """Returns one ``Detections`` for each frame, in the same order. Frames may be of any cameras. It has no state."""
 
     def __call__(self, frames: Sequence[Frame]) -> list[Detections]: ...
 
 
 class Watch(Protocol[S]):
-    """A pure fold over one camera: no wall clock, no pixels, no input or output, and its argument is not changed."""
+    """A pure fold over one camera's detections: no wall clock, pixels, input or output. The argument is not changed."""
 
-    def start(self, camera: str) -> S: ...
+    def start(self, camera: str) -> S:
+        """The state before a camera's first record."""
+        ...
 
-    def step(self, state: S, detections: Detections) -> tuple[S, list[Event]]: ...
+    def step(self, state: S, detections: Detections) -> tuple[S, list[Event]]:
+        """The state after a record, and the events that it causes."""
+        ...
 
     def skipped(self, state: S) -> Mapping[str, int]:
-        """How many records were not taken so far, by reason, such as those that came twice."""
+        """Number of records that were not evaluated so far, by reason, such as duplicates."""
         ...
 
-    def noted(self, state: S) -> Mapping[str, int]:
-        """What else was counted so far, by name, such as a behaviour that failed."""
+    def counters(self, state: S) -> Mapping[str, int]:
+        """Other counts so far, by name, such as the failures of a behaviour."""
         ...
-
-
-class UnavailableError(Exception):
-    """Whatever takes events cannot take one just now, and can be asked again: a full disk, a database that is away."""
 
 
 class Correlate(Protocol[S]):
-    """A pure fold over the events of all cameras, of the watcher's shape: what spans cameras.
+    """A pure fold over the events of all cameras, like ``Watch``. It finds what spans several cameras.
 
-    The cameras' events come in any interleaving; ``advance`` tells how far each has been judged, so that the fold can
-    put them in the order of capture time before it looks at them: the same events give the same result.
+    Events of different cameras may come in any order. ``advance`` reports the watermark of each camera, so that the
+    fold can sort events by capture time. So the same events give the same result.
     """
 
-    def start(self) -> S: ...
+    def start(self) -> S:
+        """The state before the first event."""
+        ...
 
-    def step(self, state: S, event: Event) -> tuple[S, list[Event]]: ...
+    def step(self, state: S, event: Event) -> tuple[S, list[Event]]:
+        """The state after an event, and new events that are certain now."""
+        ...
 
-    def advance(self, state: S, reached: Mapping[str, Watermark]) -> tuple[S, list[Event]]: ...
+    def advance(self, state: S, reached: Mapping[str, Watermark]) -> tuple[S, list[Event]]:
+        """The same after progress of cameras; ``reached`` has their watermarks by camera."""
+        ...
 
 
 class Serve(Protocol):
-    """Takes what the watcher and the correlation found. ``advance`` tells how far a camera has been judged.
+    """Accepts the events of the watch stage and of the correlation."""
 
-    ``upsert`` raises ``UnavailableError`` where it is worth asking again.
-    """
+    def upsert(self, event: Event) -> None:
+        """Stores an event's revision.
 
-    def upsert(self, event: Event) -> None: ...
+        Raises:
+            UnavailableError: the event cannot be stored now; retry.
+        """
+        ...
 
-    def advance(self, camera: str, reached: Watermark) -> None: ...
+    def advance(self, camera: str, reached: Watermark) -> None:
+        """Reports up to which capture time a camera's records have been evaluated."""
+        ...
 
 
 class HeldFootage(Protocol):
-    """A piece of a camera's footage that is to be looked at or written down; it may be read only when it is asked."""
+    """A segment of a camera's footage. It may be read lazily, at the first call."""
 
     @property
     def covered(self) -> tuple[float, float] | None:
-        """Capture times of the first and last picture that are there within what was asked for; None: none."""
+        """Capture times of the first and last available picture in the requested range; None without one."""
         ...
 
     @property
     def size(self) -> int:
-        """Bytes of its pictures as they are held."""
+        """Bytes of the encoded pictures."""
         ...
 
     def nearest(self, at: float) -> Frame | None:
@@ -99,10 +114,10 @@ class HeldFootage(Protocol):
 
 
 class FrameStore(Protocol):
-    """The last frames of each camera, from which evidence is cut."""
+    """The recent frames of each camera. Evidence is cut from them."""
 
     def hold(self, camera: str, start: float, end: float) -> HeldFootage:
-        """The footage with ``start <= captured_at <= end``, as far as it is still held.
+        """The available footage with ``start <= captured_at <= end``.
 
         Raises:
             KeyError: there is no such camera.

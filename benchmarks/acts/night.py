@@ -18,7 +18,7 @@ import numpy as np
 from benchmarks.acts import footage
 from lanewatch.boxes import of_union
 from lanewatch.records import PERSON, Detections, Float32
-from streams.sources.container import IMAGES
+from streams.sources.container import IMAGE_SUFFIXES
 
 SURE, POSSIBLE = 0.5, 0.3
 SAME = 0.5
@@ -101,7 +101,7 @@ def _pairs(place: Path) -> Iterator[Pair]:
 
 
 def _is_still(path: Path) -> bool:
-    return path.suffix.lower() in IMAGES
+    return path.suffix.lower() in IMAGE_SUFFIXES
 
 
 def _people(record: Detections, score: float) -> Float32:

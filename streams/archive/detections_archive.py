@@ -1,7 +1,7 @@
-"""The detections archive: detect once, re-score for ever.
+"""The detections archive: Parquet files from which events can be computed again without decoding video.
 
-Parquet files, one folder a camera and UTC day, one row a record, with plain columns that DuckDB and Polars read.
-Boxes, scores, labels and looks come back bit for bit, so that a re-scoring equals the first scoring to the letter.
+There is a folder for each camera and UTC day, and a row for each record. DuckDB and Polars read the columns, too.
+Boxes, scores, labels and appearances are restored bit for bit, so rescoring gives exactly the same events.
 """
 
 from __future__ import annotations
@@ -22,18 +22,17 @@ from lanewatch.records import VERSION, Detections, Flame, SceneMeasurements, Sti
 from streams.archive import file_order
 
 ROWS_PER_FILE = 2048
-"""Five minutes of a camera at 7 frames a second: what a killed process may lose of the archive (never of the events),
-held as 7 MB of columns meanwhile; a month of one camera is a few thousand files before compaction."""
+"""Five minutes of a camera at 7 frames per second, 7 MB in memory. A killed process loses at most these rows of the
+archive, but no events. A month of one camera has a few thousand files before compaction."""
 
-RECORDS_HELD = 128
-"""Records that are held as objects, three times the size of their columns: a file's worth of them at once cost four
-cameras 300 MB."""
+ROWS_PER_BATCH = 128
+"""Records in memory before they become columns. Objects need three times the memory of columns: a whole file of them
+took 300 MB for four cameras."""
 
-HELD_FILES = 4
-"""Files' worth of rows that are held while the disk is full, before they are dropped and counted."""
+MAX_PENDING_FILES = 4
+"""Files whose rows stay in memory while the disk is full. Further rows are dropped and counted."""
 
 READ_ROWS = 1024
-"""Rows that are read at once."""
 
 _SCENE = pa.struct(
     [
@@ -54,10 +53,13 @@ _SCENE = pa.struct(
         ("added", pa.list_(pa.float64())),
     ]
 )
-"""New fields are appended: files without them are read as if nothing had been seen there."""
+"""New fields are appended. In files without them they are null."""
 
-_BURNING: tuple[Literal["fire", "smoke"], ...] = ("fire", "smoke")
-_FLAME = 9
+_SCENE_VALUES = ("brightness", "chroma", "sharpness", "frozen", "warm", "contrast", "familiar", "frozen_s", "clock_s")
+_ARRAYS = ("xyxy", "scores", "labels", "appearance", "keypoints", "pose_requested")
+
+_FLAME_KINDS: tuple[Literal["fire", "smoke"], ...] = ("fire", "smoke")
+_FLAME_SIZE = 9
 """Numbers of a flame: its box, kind, since, flicker, growth and share."""
 
 SCHEMA = pa.schema(
@@ -85,25 +87,25 @@ SCHEMA = pa.schema(
 )
 
 _EARLIER_NAMES = {"look": "appearance", "asked": "pose_requested"}
-"""Columns that release 0.1.0 wrote under other names."""
+"""Column names of release 0.1.0 and their present names."""
 
 
 class ArchiveError(ValueError):
-    """A file that is not, or not wholly, a detections archive."""
+    """A file that is not a detections archive, is damaged, or has another version."""
 
 
 class DetectionsArchive:
     """Writes detections; a context manager.
 
-    A file appears under its name only when it is whole (Parquet's index is at its end), so that a reader never
-    meets half a file. ``append`` raises ``OSError`` where the disk is full; what was not written is held and tried
-    again a file's worth of rows later, up to ``HELD_FILES`` of them.
+    A file gets its name when it is complete, because Parquet's index is at the end. So a reader never sees a partial
+    file. ``append`` raises ``OSError`` if the disk is full. The rows stay in memory, up to ``MAX_PENDING_FILES`` files,
+    and the write is retried after the next ``rows_per_file`` rows.
     """
 
     def __init__(self, folder: Path, *, rows_per_file: int = ROWS_PER_FILE) -> None:
         self._folder = folder
         self._rows_per_file = rows_per_file
-        self._parts: dict[tuple[str, str], _FileBuffer] = {}
+        self._files: dict[tuple[str, str], _FileBuffer] = {}
 
     def __enter__(self) -> DetectionsArchive:
         return self
@@ -112,20 +114,28 @@ class DetectionsArchive:
         self.close()
 
     def append(self, detections: Detections) -> None:
-        """Takes a record; rows go to disk by the file, and all at ``close``."""
+        """Adds a record. A file is written when it is full, at a new day, and at ``close``.
+
+        Raises:
+            OSError: the file cannot be written, for example on a full disk.
+        """
         day = datetime.fromtimestamp(detections.captured_at, UTC).date().isoformat()
-        part = self._parts.setdefault((detections.camera, day), _FileBuffer(f"{detections.slot}-{detections.epoch}"))
-        part.append(detections)
-        if part.count % self._rows_per_file == 0:
+        file = self._files.setdefault((detections.camera, day), _FileBuffer(f"{detections.slot}-{detections.epoch}"))
+        file.append(detections)
+        if file.count % self._rows_per_file == 0:
             self._write(detections.camera, day)
-        elif part.count == 1:
-            for other in [key for key in self._parts if key[0] == detections.camera and key[1] != day]:
+        elif file.count == 1:
+            for other in [key for key in self._files if key[0] == detections.camera and key[1] != day]:
                 self._write(*other)
 
     def close(self) -> None:
-        """Writes what is still held; one camera's failure does not keep another's from the disk."""
+        """Writes all remaining rows. If one file fails, the others are still written.
+
+        Raises:
+            OSError: a file cannot be written.
+        """
         failed: OSError | None = None
-        for camera, day in list(self._parts):
+        for camera, day in list(self._files):
             try:
                 self._write(camera, day)
             except OSError as error:
@@ -134,25 +144,25 @@ class DetectionsArchive:
             raise failed
 
     def _write(self, camera: str, day: str) -> None:
-        part = self._parts[camera, day]
+        file = self._files[camera, day]
         folder = self._folder / f"camera={camera}" / f"day={day}"
-        target = folder / f"{part.name}.parquet"
+        target = folder / f"{file.name}.parquet"
         partial = target.with_suffix(".part")
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            pq.write_table(part.table(), partial, compression="zstd")
+            pq.write_table(file.table(), partial, compression="zstd")
             os.replace(partial, target)
         except OSError:
             partial.unlink(missing_ok=True)
-            if part.count >= HELD_FILES * self._rows_per_file:
-                metrics.dropped("archive", camera, "disk", part.count)
-                del self._parts[camera, day]
+            if file.count >= MAX_PENDING_FILES * self._rows_per_file:
+                metrics.dropped("archive", camera, "disk", file.count)
+                del self._files[camera, day]
             raise
-        del self._parts[camera, day]
+        del self._files[camera, day]
 
 
 class _FileBuffer:
-    """What is held for one file: columns, and the last records that are not columns yet."""
+    """The rows of one file: columns, and the last records, which are not columns yet."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -163,72 +173,72 @@ class _FileBuffer:
     def append(self, detections: Detections) -> None:
         self._records.append(detections)
         self.count += 1
-        if len(self._records) >= RECORDS_HELD:
-            self._settle()
+        if len(self._records) >= ROWS_PER_BATCH:
+            self._to_columns()
 
     def table(self) -> pa.Table:
-        """All of it."""
-        self._settle()
+        """All rows."""
+        self._to_columns()
         return pa.Table.from_batches(self._batches, schema=SCHEMA)
 
-    def _settle(self) -> None:
+    def _to_columns(self) -> None:
         if self._records:
-            self._batches.append(_columns(self._records))
+            self._batches.append(pa.RecordBatch.from_pylist([_row(record) for record in self._records], schema=SCHEMA))
             self._records = []
 
 
 def is_archive(source: Path) -> bool:
-    """Whether a path holds kept detections rather than footage."""
+    """Whether a path has archived detections rather than footage."""
     if source.is_dir():
         return next(source.rglob("*.parquet"), None) is not None
     return source.suffix == ".parquet"
 
 
 def read(source: Path, *, cameras: Sequence[str] | None = None) -> Iterator[Detections]:
-    """Kept detections, camera by camera, each in the order in which it was watched, however they lie in the files.
+    """Archived detections, camera by camera, each in the order of the watch stage, from files in any order.
 
-    Records that are there twice come twice, one after the other.
+    Duplicates are returned, one after the other.
 
     Args:
-        source: A Parquet file, or a folder in which any number of them lie.
-        cameras: Only these.
+        source: a Parquet file, or a folder with any number of them.
+        cameras: ids of the cameras; None: all.
 
     Raises:
-        ArchiveError: a file is no detections archive, is damaged, or is of a version this program does not know.
-        FileNotFoundError: there is none.
+        ArchiveError: a file is not a detections archive, is damaged, or has an unknown version.
+        FileNotFoundError: there are no files.
     """
     files = list(source.rglob("*.parquet")) if source.is_dir() else [source]
     if not files:
-        raise FileNotFoundError(f"{source}: no kept detections (*.parquet) below this folder")
-    for group in file_order.groups(files, _opened):
+        raise FileNotFoundError(f"{source}: no archived detections (*.parquet) in this folder")
+    for group in file_order.overlapping_groups(files, _open):
         for file, batch in _batches(group):
             for record in _records(batch, file):
                 if cameras is None or record.camera in cameras:
                     yield record
 
 
-def _opened(file: Path) -> pq.ParquetFile:
+def _open(file: Path) -> pq.ParquetFile:
     try:
         table = pq.ParquetFile(file)
     except (pa.ArrowInvalid, OSError) as error:
-        raise ArchiveError(f"{file}: cannot be read as Parquet ({error}); restore it, or take it out") from error
+        raise ArchiveError(f"{file}: cannot be read as Parquet ({error}); restore or remove the file") from error
     present = {_EARLIER_NAMES.get(name, name) for name in table.schema_arrow.names}
     missing = [name for name in SCHEMA.names if name not in present]
     if missing:
-        raise ArchiveError(f"{file}: no detections archive: the columns {', '.join(missing)} are missing")
+        raise ArchiveError(f"{file}: not a detections archive: the columns {', '.join(missing)} are missing")
     return table
 
 
 def _batches(files: Sequence[Path]) -> Iterator[tuple[Path, pa.RecordBatch]]:
-    """Files that lie among each other, in order; what is wrong in one of several is told of the first."""
+    """Rows of overlapping files in order. For several files, errors name the first."""
     if len(files) == 1:
-        with _opened(files[0]) as table:
+        with _open(files[0]) as table:
             if file_order.in_order(table):
                 yield from ((files[0], batch) for batch in _completed_batches(table))
                 return
     loaded: list[pa.RecordBatch] = []
     for file in files:
-        with _opened(file) as table:
+        with _open(file) as table:
             loaded += _completed_batches(table)
     yield from ((files[0], batch) for batch in file_order.sorted_batches(loaded, READ_ROWS))
 
@@ -241,7 +251,7 @@ def _completed_batches(table: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
 
 
 def _completed(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The batch with the scene's fields that the release which wrote it did not know."""
+    """The batch with all fields of the scene; those that an older release lacks are null."""
     at = batch.schema.get_field_index("scene")
     scene = batch.column(at)
     if scene.type == _SCENE:
@@ -251,56 +261,33 @@ def _completed(batch: pa.RecordBatch) -> pa.RecordBatch:
     return batch.set_column(at, "scene", pa.StructArray.from_arrays(fields, fields=list(_SCENE)))
 
 
-def _columns(rows: Sequence[Detections]) -> pa.RecordBatch:
-    columns: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
-    for row in rows:
-        for name, value in _flat(row).items():
-            columns[name].append(value)
-    return pa.record_batch(columns, schema=SCHEMA)
-
-
-def _flat(row: Detections) -> dict[str, Any]:
-    values = msgspec.structs.asdict(row)
-    for name in ("xyxy", "scores", "labels", "appearance", "keypoints", "pose_requested"):
+def _row(record: Detections) -> dict[str, Any]:
+    values = msgspec.structs.asdict(record)
+    for name in _ARRAYS:
         values[name] = None if values[name] is None else np.ascontiguousarray(values[name]).reshape(-1)
-    scene = row.scene
-    values["scene"] = {
+    scene = record.scene
+    values["scene"] = {name: getattr(scene, name) for name in _SCENE_VALUES} | {
         "moved": [edge for box in scene.moved for edge in box],
         "still": [value for region in scene.still for value in (*region.box, region.still_since)],
-        "brightness": scene.brightness,
-        "chroma": scene.chroma,
-        "sharpness": scene.sharpness,
+        "added": [region.added for region in scene.still],
         "shift_x": scene.shift[0],
         "shift_y": scene.shift[1],
-        "frozen": scene.frozen,
-        "warm": scene.warm,
-        "flames": [value for flame in scene.flames for value in _burning(flame)],
-        "contrast": scene.contrast,
-        "familiar": scene.familiar,
-        "frozen_s": scene.frozen_s,
-        "clock_s": scene.clock_s,
-        "added": [region.added for region in scene.still],
+        "flames": [value for flame in scene.flames for value in _flame_values(flame)],
     }
     return values
 
 
-def _burning(flame: Flame) -> tuple[float, ...]:
-    return (*flame.box, _BURNING.index(flame.kind), flame.since, flame.flicker, flame.growth, flame.share)
+def _flame_values(flame: Flame) -> tuple[float, ...]:
+    return (*flame.box, _FLAME_KINDS.index(flame.kind), flame.since, flame.flicker, flame.growth, flame.share)
 
 
 def _records(batch: pa.RecordBatch, file: Path) -> Iterator[Detections]:
-    arrays = {
-        name: _lists(batch.column(name))
-        for name in ("xyxy", "scores", "labels", "appearance", "keypoints", "pose_requested")
-    }
-    plain = batch.select(
-        ["camera", "epoch", "slot", "captured_at", "received_at", "width", "height", "profile", "scene", "model", "gap"]
-    ).to_pylist()
-    versions = batch.column("version").to_pylist()
-    for index, row in enumerate(plain):
-        if versions[index] != VERSION:
+    # Each row's list as a numpy array, without a Python object for each number.
+    arrays = {name: batch.column(name).to_numpy(zero_copy_only=False) for name in _ARRAYS}
+    for index, row in enumerate(batch.drop_columns(list(_ARRAYS)).to_pylist()):
+        if row["version"] != VERSION:
             raise ArchiveError(
-                f"{file}: row {index} is of version {versions[index]}, this program reads {VERSION}: use a newer one"
+                f"{file}: row {index} has version {row['version']}, this release reads {VERSION}: use a newer release"
             )
         values = {name: column[index] for name, column in arrays.items()}
         count = len(values["scores"])
@@ -316,42 +303,28 @@ def _records(batch: pa.RecordBatch, file: Path) -> Iterator[Detections]:
         )
 
 
-def _lists(column: pa.ListArray) -> list[Any]:
-    """Each row's list as a numpy array, without a Python object for every number."""
-    values = column.values.to_numpy(zero_copy_only=False)
-    offsets = column.offsets.to_numpy()
-    valid = column.is_valid().to_pylist()
-    return [values[offsets[i] : offsets[i + 1]] if valid[i] else None for i in range(len(column))]
-
-
-def _scene(flat: dict[str, Any]) -> SceneMeasurements:
-    moved, flames = flat["moved"], flat["flames"] or ()
+def _scene(row: dict[str, Any]) -> SceneMeasurements:
+    moved, flames = row["moved"], row["flames"] or ()
+    values = {name: row[name] for name in _SCENE_VALUES}
+    values["contrast"], values["frozen_s"] = row["contrast"] or 0.0, row["frozen_s"] or 0.0
     return SceneMeasurements(
+        **values,
         moved=tuple(tuple(moved[i : i + 4]) for i in range(0, len(moved), 4)),
-        still=_still(flat["still"], flat["added"]),
-        brightness=flat["brightness"],
-        chroma=flat["chroma"],
-        sharpness=flat["sharpness"],
-        shift=(flat["shift_x"], flat["shift_y"]),
-        frozen=flat["frozen"],
-        warm=flat["warm"],
-        flames=tuple(_flame(flames[i : i + _FLAME]) for i in range(0, len(flames), _FLAME)),
-        contrast=flat["contrast"] or 0.0,
-        familiar=flat["familiar"],
-        frozen_s=flat["frozen_s"] or 0.0,
-        clock_s=flat["clock_s"],
+        still=_still(row["still"], row["added"]),
+        shift=(row["shift_x"], row["shift_y"]),
+        flames=tuple(_flame(flames[i : i + _FLAME_SIZE]) for i in range(0, len(flames), _FLAME_SIZE)),
     )
 
 
-def _still(flat: Sequence[float], added: Sequence[float] | None) -> tuple[StillRegion, ...]:
-    """Still regions, five numbers each, and beside them what files of older releases do not have."""
-    known = added or [0.0] * (len(flat) // 5)
+def _still(values: Sequence[float], added: Sequence[float] | None) -> tuple[StillRegion, ...]:
+    """Still regions from five numbers each. Older releases have no ``added``."""
+    added = added or [0.0] * (len(values) // 5)
     return tuple(
-        StillRegion((flat[i], flat[i + 1], flat[i + 2], flat[i + 3]), flat[i + 4], known[i // 5])
-        for i in range(0, len(flat), 5)
+        StillRegion((left, top, right, bottom), since, added[index])
+        for index, (left, top, right, bottom, since) in enumerate(zip(*[iter(values)] * 5, strict=True))
     )
 
 
-def _flame(row: Sequence[float]) -> Flame:
-    left, top, right, bottom, kind, since, flicker, growth, share = row
-    return Flame((left, top, right, bottom), _BURNING[int(kind)], since, flicker, growth, share)
+def _flame(values: Sequence[float]) -> Flame:
+    left, top, right, bottom, kind, since, flicker, growth, share = values
+    return Flame((left, top, right, bottom), _FLAME_KINDS[int(kind)], since, flicker, growth, share)

@@ -1,8 +1,8 @@
-"""Files of kept detections in the order in which they were watched, even where somebody has shuffled them.
+"""Sorts archived detections by camera and time, even if the files were renamed, copied or shuffled.
 
-A camera's files follow one another by what is in them, not by their names. Files that lie among each other, such as
-those of two keepers or a copy beside the original, and files whose rows are out of order, are put in order in memory;
-all others, which is what ``DetectionsArchive`` writes, are read batch by batch.
+Files are ordered by content, not by name. Files that overlap, such as those of two archive workers or a copy, are
+sorted in memory. So are files whose rows are not in order. All others, as ``DetectionsArchive`` writes them, are read
+batch by batch.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 _ORDER = ("camera", "epoch", "slot")
-"""After a clock was set back, what came later has the earlier slots, but a later epoch."""
+"""After a clock was set back, later records have smaller slots, but a greater epoch."""
 
 
 class _Span(NamedTuple):
-    """What a file is about, from its footer: its cameras, and bounds of (epoch, slot), which may be too wide."""
+    """A file's cameras and bounds of (epoch, slot) from its footer. The bounds may be too wide."""
 
     camera: str
     low: tuple[int, int]
@@ -29,25 +29,25 @@ class _Span(NamedTuple):
     high: tuple[int, int]
 
 
-def groups(files: Iterable[Path], opened: Callable[[Path], pq.ParquetFile]) -> Iterator[list[Path]]:
-    """Files by camera and time; those that lie among each other together.
+def overlapping_groups(files: Iterable[Path], open_file: Callable[[Path], pq.ParquetFile]) -> Iterator[list[Path]]:
+    """Files by camera and time; files that overlap are in one group.
 
     Args:
         files: in any order.
-        opened: opens one.
+        open_file: opens a file.
     """
     group: list[_Span] = []
-    for span in sorted(_span(file, opened) for file in files):
-        if group and not any(span.camera <= one.last_camera and span.low <= one.high for one in group):
-            yield [one.file for one in group]
+    for span in sorted(_span(file, open_file) for file in files):
+        if group and not any(span.camera <= other.last_camera and span.low <= other.high for other in group):
+            yield [member.file for member in group]
             group = []
         group.append(span)
     if group:
-        yield [one.file for one in group]
+        yield [member.file for member in group]
 
 
 def in_order(table: pq.ParquetFile) -> bool:
-    """Whether a file's rows are in the order in which they were watched, each camera's by itself."""
+    """Whether the rows of each camera are in order."""
     keys = table.read(columns=list(_ORDER))
     order = _rows(keys)
     cameras = _numbers(keys.column("camera"))
@@ -58,7 +58,7 @@ def in_order(table: pq.ParquetFile) -> bool:
 
 
 def sorted_batches(batches: Sequence[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
-    """The rows of several batches in order, so many at once; of equals, the first ones first."""
+    """The rows of several batches in order, ``rows`` at once. The sort is stable."""
     whole = pa.Table.from_batches(batches)
     yield from whole.take(_rows(whole)).combine_chunks().to_batches(max_chunksize=rows)
 
@@ -73,23 +73,24 @@ def _numbers(column: pa.ChunkedArray) -> Any:
     return column.to_numpy()
 
 
-def _span(file: Path, opened: Callable[[Path], pq.ParquetFile]) -> _Span:
-    with opened(file) as table:
+def _span(file: Path, open_file: Callable[[Path], pq.ParquetFile]) -> _Span:
+    with open_file(file) as table:
         (first, last), (epoch, last_epoch), (slot, last_slot) = (_bounds(table, name) for name in _ORDER)
     return _Span(first, (epoch, slot), file, last, (last_epoch, last_slot))
 
 
 def _bounds(table: pq.ParquetFile, column: str) -> tuple[Any, Any]:
-    """The least and greatest value, from the footer where it says so."""
+    """The least and greatest value: from the footer, or from the column if the footer has no statistics."""
     footer = table.metadata
-    parts = [footer.row_group(number) for number in range(footer.num_row_groups)]
+    row_groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
     chunks = [
-        next(c for c in map(part.column, range(part.num_columns)) if c.path_in_schema == column) for part in parts
+        next(c for c in map(group.column, range(group.num_columns)) if c.path_in_schema == column)
+        for group in row_groups
     ]
-    said = [chunk.statistics for chunk in chunks]
-    if all(one is not None and one.has_min_max for one in said):
-        values = [edge for one in said for edge in (one.min, one.max)]
+    statistics = [chunk.statistics for chunk in chunks]
+    if all(bounds is not None and bounds.has_min_max for bounds in statistics):
+        values = [value for bounds in statistics for value in (bounds.min, bounds.max)]
     else:
         values = table.read(columns=[column]).column(0).to_pylist()
-    nothing = "" if column == "camera" else 0
-    return min(values, default=nothing), max(values, default=nothing)
+    empty = "" if column == "camera" else 0
+    return min(values, default=empty), max(values, default=empty)

@@ -1,4 +1,4 @@
-"""A record before the watch stage, and what is told of it."""
+"""The watch stage with metrics."""
 
 from __future__ import annotations
 
@@ -13,45 +13,44 @@ from streams.stages import Watch
 S = TypeVar("S")
 
 HOLE_S = 3.0
-"""A sampler says something of each camera every second; where nothing came for longer, nobody watched."""
+"""A sampler sends a record of each camera every second. A longer time without records was not observed."""
 
 STAGE = "watch"
 
 
-def _risen(before: Mapping[str, int], after: Mapping[str, int]) -> Iterator[tuple[str, int]]:
-    if after is not before:
-        for name, count in after.items():
-            if count > before.get(name, 0):
-                yield name, count - before.get(name, 0)
-
-
 class InstrumentedWatch(Generic[S]):
-    """Has records judged, and tells how long that takes, how far each camera has come, which records were not taken and
-    for how long nobody watched."""
+    """Calls the watch stage, and measures its duration, progress, skipped records and unobserved time."""
 
     def __init__(self) -> None:
         self._latest: dict[str, float] = {}
 
     def step(self, watch: Watch[S], state: S, detections: Detections) -> tuple[S, list[Event]]:
         """See ``streams.stages.Watch``."""
-        began = time.perf_counter()
+        started = time.perf_counter()
         after, events = watch.step(state, detections)
-        metrics.STAGE_SECONDS.labels(STAGE).observe(time.perf_counter() - began)
-        before, skipped = watch.skipped(state), watch.skipped(after)
-        if skipped == before:
-            self._taken(detections)
-        for reason, count in _risen(before, skipped):
+        metrics.STAGE_SECONDS.labels(STAGE).observe(time.perf_counter() - started)
+        skipped_before, skipped = watch.skipped(state), watch.skipped(after)
+        if skipped == skipped_before:
+            self._measure_progress(detections)
+        for reason, count in _increases(skipped_before, skipped):
             metrics.dropped(STAGE, detections.camera, reason, count)
-        for what, count in _risen(watch.noted(state), watch.noted(after)):
-            metrics.watch_count(detections.camera, what, count)
+        for name, count in _increases(watch.counters(state), watch.counters(after)):
+            metrics.watch_count(detections.camera, name, count)
         return after, events
 
-    def _taken(self, detections: Detections) -> None:
-        camera, now = detections.camera, detections.captured_at
-        passed_s = now - self._latest.get(camera, now)
-        self._latest[camera] = now
+    def _measure_progress(self, detections: Detections) -> None:
+        camera, captured_at = detections.camera, detections.captured_at
+        elapsed_s = captured_at - self._latest.get(camera, captured_at)
+        self._latest[camera] = captured_at
         if detections.gap in BLIND:
-            metrics.unwatched_time(camera, detections.gap, max(0.0, passed_s))
-        elif passed_s > HOLE_S:
-            metrics.unwatched_time(camera, "hole", passed_s)
-        metrics.watched_until(camera, now)
+            metrics.unwatched_time(camera, detections.gap, max(0.0, elapsed_s))
+        elif elapsed_s > HOLE_S:
+            metrics.unwatched_time(camera, "hole", elapsed_s)
+        metrics.watched_until(camera, captured_at)
+
+
+def _increases(before: Mapping[str, int], after: Mapping[str, int]) -> Iterator[tuple[str, int]]:
+    if after is not before:
+        for name, count in after.items():
+            if count > before.get(name, 0):
+                yield name, count - before.get(name, 0)

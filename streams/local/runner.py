@@ -1,4 +1,4 @@
-"""The runner that joins the stages within one process: threads and bounded queues."""
+"""The runner that joins the stages in one process: threads and bounded queues."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ from streams.stages import Correlate, Detect, Sample, Serve, UnavailableError, W
 S = TypeVar("S")
 
 LIVE_BATCH = 8
-"""Frames in one call of the detector, 80 ms of work at 100 frames/s: the first of them waits for the last."""
+"""Frames in one call of the detector: 80 ms of work at 100 frames/s, in which the first frame waits for the last."""
 
 RECORDED_BATCH = 24
-"""With recordings alone nobody waits. Between two calls the detector's streams run dry: 24 frames a call gave 90
-frames/s where 8 gave 83 (two cores, the demo's clip)."""
+"""Recordings do not need a short delay. The detector is idle between two calls: 24 frames a call give 90 frames/s, 8
+give 83 (two cores, the demo's clip)."""
 
-UNWATCHED = 64
-"""Detections that wait for the watcher. They are small; the bound only keeps a stuck store from filling memory."""
+MAX_DETECTIONS = 64
+"""Length of the watch stage's queue. Its records are small; the limit protects memory when the store does not accept
+events."""
 
 _POLL_S = 0.2
 _RETRY_S = 1.0
-_TELL_S = 60.0
-_LAST_S = 5.0
+_LOG_EVERY_S = 60.0
+_STOP_TIMEOUT_S = 5.0
 
 log = metrics.log("memory")
 
@@ -40,20 +41,25 @@ log = metrics.log("memory")
 class LocalRunner(Generic[S]):
     """Carries frames, detections and events between the stages.
 
-    One thread for each camera, one for the detector, one for the watchers and what takes their events. What is
-    slower than what feeds it makes it wait; at the head of the line a recording waits and a live camera sheds its
-    oldest waiting pictures (see ``FrameQueue``). A camera that fails ends alone, and a record that cannot be judged is
-    skipped alone: the first error of each camera is in ``errors``, and the others go on. While the store cannot take
-    an event the watcher waits and tries again; told to stop meanwhile, it gives up after some seconds, and says so.
+    There is a thread for each camera, one for detection, and one for watching and serving. Bounded queues slow down
+    the stage before a slow one. If they are full, a recording waits, and a live camera drops its oldest frames
+    (``FrameQueue``).
+
+    A failed camera does not affect the others. A record on which the watch stage fails is skipped. ``errors`` has the
+    first error of each camera. If the store is unavailable, serving is retried; after ``stop``, for some seconds only.
 
     Args:
-        samplers: One for each camera.
-        detect: The detect stage.
-        watch: The watch stage.
-        serve: Takes the events.
-        correlate: What spans cameras; None: nothing does.
-        keep: Called with every ``Detections`` before it is watched, such as an archive's ``append``.
-        batch: Frames in one call of the detector; if None, fewer where a camera is live.
+        samplers: one for each camera.
+        detect: the detect stage.
+        watch: the watch stage.
+        serve: accepts the events.
+        correlate: the correlation; None: without one.
+        archive: called with each ``Detections`` before the watch stage, such as an archive's ``append``.
+        batch: frames in one call of the detector; None: ``LIVE_BATCH`` if any camera is live, else ``RECORDED_BATCH``.
+
+    Attributes:
+        errors: the first error of each camera, by its id.
+        frames: number of frames that were watched.
     """
 
     def __init__(
@@ -64,7 +70,7 @@ class LocalRunner(Generic[S]):
         serve: Serve,
         *,
         correlate: Correlate[Any] | None = None,
-        keep: Callable[[Detections], None] | None = None,
+        archive: Callable[[Detections], None] | None = None,
         batch: int | None = None,
     ) -> None:
         self.errors: dict[str, Exception] = {}
@@ -74,12 +80,12 @@ class LocalRunner(Generic[S]):
         self._watch = watch
         self._serve = serve
         cameras = [sampler.camera for sampler in self._samplers]
-        self._correlating = None if correlate is None else LocalCorrelation(correlate, cameras)
-        self._keep = keep
+        self._correlation = None if correlate is None else LocalCorrelation(correlate, cameras)
+        self._archive = archive
         live = any(sampler.live for sampler in self._samplers)
         self._batch = batch or (LIVE_BATCH if live else RECORDED_BATCH)
-        self._backlog = FrameQueue()
-        self._detections: queue.Queue[Detections | None] = queue.Queue(UNWATCHED)
+        self._frame_queue = FrameQueue()
+        self._detections: queue.Queue[Detections | None] = queue.Queue(MAX_DETECTIONS)
         self._stopping = threading.Event()
         self._fatal: Exception | None = None
 
@@ -87,7 +93,7 @@ class LocalRunner(Generic[S]):
         """Runs until every camera has ended or ``stop`` is called.
 
         Raises:
-            Exception: what broke the detector, the archive or the store; what breaks a camera is in ``errors``.
+            Exception: the detector, the archive or the store failed. Errors of cameras are in ``errors`` instead.
         """
         cameras = [
             threading.Thread(target=self._sample, args=(sampler,), name=f"sample-{sampler.camera}", daemon=True)
@@ -95,20 +101,20 @@ class LocalRunner(Generic[S]):
         ]
         stages = [
             threading.Thread(target=self._guard, args=(work,), name=work.__name__.strip("_"), daemon=True)
-            for work in (self._detecting, self._watching)
+            for work in (self._detect_all, self._watch_all)
         ]
         for thread in (*stages, *cameras):
             thread.start()
         for thread in cameras:
             thread.join()
-        self._backlog.close()
+        self._frame_queue.close()
         for thread in stages:
             thread.join()
         if self._fatal is not None:
             raise self._fatal
 
     def stop(self) -> None:
-        """Ends the cameras; what they have already given is still scored. May be called from any thread."""
+        """Ends the cameras. Their frames so far are still evaluated. May be called from any thread."""
         self._stopping.set()
         for sampler in self._samplers:
             sampler.close()
@@ -119,37 +125,37 @@ class LocalRunner(Generic[S]):
         return self._stopping.is_set()
 
     def wait(self) -> None:
-        """Waits until ``stop`` is called, such as when recordings have been played and only their events are shown."""
+        """Waits until ``stop`` is called, for example to show the events after recordings have ended."""
         self._stopping.wait()
 
     def _sample(self, sampler: Sample) -> None:
-        def hand_on(frame: Frame) -> bool:
-            return self._backlog.put(frame, live=sampler.live) and not self._stopping.is_set()
+        def emit(frame: Frame) -> bool:
+            return self._frame_queue.put(frame, live=sampler.live) and not self._stopping.is_set()
 
-        end_of_stream.play_to_end(sampler, hand_on, self.errors)
+        end_of_stream.play_to_end(sampler, emit, self.errors)
 
     def _guard(self, work: Callable[[], None]) -> None:
         try:
             work()
-        except Exception as error:  # noqa: BLE001 - handed on by run()
+        except Exception as error:  # noqa: BLE001 - raised again by run()
             self._fatal = self._fatal or error
-            self._backlog.close()
+            self._frame_queue.close()
             self.stop()
 
-    def _detecting(self) -> None:
+    def _detect_all(self) -> None:
         try:
-            while not self._backlog.drained:
-                frames = self._backlog.take(self._batch, _POLL_S)
+            while not self._frame_queue.drained:
+                frames = self._frame_queue.take(self._batch, _POLL_S)
                 if not frames:
                     continue
                 metrics.records_in("detect", len(frames))
                 metrics.batch("detect", sum(frame.image is not None for frame in frames))
                 for detections in self._detect(frames):
-                    self._hand_on(detections)
+                    self._put(detections)
         finally:
-            self._hand_on(None)
+            self._put(None)
 
-    def _hand_on(self, detections: Detections | None) -> None:
+    def _put(self, detections: Detections | None) -> None:
         while self._fatal is None:
             try:
                 self._detections.put(detections, timeout=_POLL_S)
@@ -157,21 +163,21 @@ class LocalRunner(Generic[S]):
                 continue
             return
 
-    def _watching(self) -> None:
+    def _watch_all(self) -> None:
         states: dict[str, S] = {}
-        judging: InstrumentedWatch[S] = InstrumentedWatch()
+        instrumented: InstrumentedWatch[S] = InstrumentedWatch()
         while (detections := self._next_detections()) is not None:
             camera = detections.camera
-            self._archive(detections)
+            self._append_to_archive(detections)
             state = states[camera] if camera in states else self._watch.start(camera)
             try:
-                states[camera], events = judging.step(self._watch, state, detections)
-            except Exception as error:  # noqa: BLE001 - a record that breaks one camera's fold must not end the others
-                self._unjudged(detections, error)
+                states[camera], events = instrumented.step(self._watch, state, detections)
+            except Exception as error:  # noqa: BLE001 - an error of one camera must not end the others
+                self._record_failed(detections, error)
                 continue
             metrics.records_in("watch")
-            if self._correlating is not None:
-                events = [*events, *self._correlating.take(detections, events)]
+            if self._correlation is not None:
+                events = [*events, *self._correlation.update(detections, events)]
             for event in events:
                 self._deliver(event)
             self._serve.advance(
@@ -179,42 +185,42 @@ class LocalRunner(Generic[S]):
                 Watermark(detections.captured_at, detections.received_at, detections.gap, int(detections.gap is None)),
             )
             self.frames += detections.gap is None
-        for event in () if self._correlating is None or self._fatal else self._correlating.finish():
+        for event in () if self._correlation is None or self._fatal else self._correlation.finish():
             self._deliver(event)
 
-    def _unjudged(self, detections: Detections, error: Exception) -> None:
-        """Counts every record that could not be judged; tells of a camera's first, since the next may be the same."""
+    def _record_failed(self, detections: Detections, error: Exception) -> None:
+        """Counts each failed record. Logs the first of a camera only, because the next ones may be the same."""
         metrics.dropped("watch", detections.camera, "failed")
         if detections.camera not in self.errors:
             self.errors[detections.camera] = error
-            log.error("camera %s, slot %d: not judged", detections.camera, detections.slot, exc_info=error)
+            log.error("camera %s, slot %d: the watch stage failed", detections.camera, detections.slot, exc_info=error)
 
-    def _archive(self, detections: Detections) -> None:
-        if self._keep is None:
+    def _append_to_archive(self, detections: Detections) -> None:
+        if self._archive is None:
             return
         try:
-            self._keep(detections)
+            self._archive(detections)
         except OSError as error:
             metrics.dropped("archive", detections.camera, "disk")
-            log.error("camera %s, slot %d: detections not kept: %s", detections.camera, detections.slot, error)
+            log.error("camera %s, slot %d: detections not archived: %s", detections.camera, detections.slot, error)
 
     def _deliver(self, event: Event) -> None:
         metrics.event_revision(event.kind, event.state)
-        told = -math.inf
-        gives_up: float | None = None
+        logged_at = -math.inf
+        deadline: float | None = None
         while True:
             try:
                 self._serve.upsert(event)
             except UnavailableError as error:
                 if self._stopping.is_set():
-                    gives_up = time.monotonic() + _LAST_S if gives_up is None else gives_up
-                    if time.monotonic() >= gives_up:
+                    deadline = time.monotonic() + _STOP_TIMEOUT_S if deadline is None else deadline
+                    if time.monotonic() >= deadline:
                         raise
                     time.sleep(_POLL_S)
                     continue
-                if time.monotonic() - told >= _TELL_S:
-                    told = time.monotonic()
-                    log.error("event %s and all after it wait for the store: %s", event.id, error)
+                if time.monotonic() - logged_at >= _LOG_EVERY_S:
+                    logged_at = time.monotonic()
+                    log.error("event %s and all later ones wait for the store: %s", event.id, error)
                 self._stopping.wait(_RETRY_S)
             else:
                 return

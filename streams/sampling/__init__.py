@@ -1,1 +1,1 @@
-"""From decoded pictures to frames: gates, image quality and crops."""
+"""The sampler: from packets to frames, with gates, measurements and crops."""

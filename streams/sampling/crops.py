@@ -1,4 +1,4 @@
-"""Which of what moved is worth a second look at full resolution."""
+"""Selects the moving regions that are cropped at full resolution."""
 
 from __future__ import annotations
 
@@ -8,34 +8,36 @@ import numpy as np
 
 from lanewatch.records import Box
 
-SMALL = 1 / 8
-"""Of the frame's height: what is lower than this (72 px of 576) comes out under 52 px high in a detector's square of
-416, and is missed more often than found."""
+SMALL_HEIGHT = 1 / 8
+"""Fraction of the frame's height. A lower region (72 px of 576) has less than 52 px in a detector's square of 416.
+The detector misses it more often than not."""
 
-SIDE = 208
-"""Native pixels of a crop at least: the detector's 416 then doubles what is in it."""
+MIN_SIDE = 208
+"""Smallest side of a crop in native pixels: the detector's 416 then doubles its content."""
 
-MOST = 4
-SHARE = 0.07
-"""Crops a frame on average: a crop costs the detector as much as a frame, and a tree in the wind has many small parts.
-Unspent ones add up to ``MOST``."""
+MAX_CROPS = 4
+CROPS_PER_FRAME = 0.07
+"""Average number of crops per frame. A crop costs the detector as much as a frame, and a tree in the wind has many
+small parts. Unused crops add up to ``MAX_CROPS``."""
 
-SEEN_S = 1.0
-SEEN_LOOKS = 2
-"""A region is cropped when there was one beside it in this many looks within the last second: leaves and insects are
-elsewhere by then."""
+PERSISTENCE_S = 1.0
+MIN_SIGHTINGS = 2
+"""A region is cropped if there were regions near it in this many frames of the last second. Leaves and insects have
+moved on by then."""
+
+CROPPED_MEMORY_S = 60.0
 
 
 class CropSelector:
-    """Chooses one camera's crops. What was cropped least lately comes first."""
+    """Selects one camera's crops. The least recently cropped region comes first."""
 
     def __init__(self) -> None:
         self._budget = 0.0
-        self._seen: list[tuple[float, list[Box]]] = []
-        self._done: list[tuple[float, Box]] = []
+        self._recent: list[tuple[float, list[Box]]] = []
+        self._cropped: list[tuple[float, Box]] = []
 
-    def choose(self, moved: Sequence[Box], size: tuple[int, int], native: tuple[int, int], at: float) -> list[Box]:
-        """Squares around what is small and persists, xyxy in pixels of the frame.
+    def select(self, moved: Sequence[Box], size: tuple[int, int], native: tuple[int, int], at: float) -> list[Box]:
+        """Squares around small, persistent regions, xyxy in pixels of the frame.
 
         Args:
             moved: boxes in pixels of the frame.
@@ -43,31 +45,32 @@ class CropSelector:
             native: (width, height) of the camera's own picture.
             at: capture time, seconds.
         """
-        small = [box for box in moved if box[3] - box[1] < SMALL * size[1] and box[2] - box[0] < 2 * SMALL * size[1]]
-        self._budget = min(self._budget + SHARE, float(MOST))
-        self._seen = [(then, boxes) for then, boxes in self._seen if 0 <= at - then <= SEEN_S]
-        self._done = [(then, box) for then, box in self._done if 0 <= at - then <= 60.0]
-        lasting = [box for box in small if self._looks(box) >= SEEN_LOOKS]
-        self._seen.append((at, small))
-        chosen: list[Box] = []
-        for box in sorted(lasting, key=self._cropped_at):
-            if self._budget < 1.0 or len(chosen) == MOST:
+        limit = SMALL_HEIGHT * size[1]
+        small = [box for box in moved if box[3] - box[1] < limit and box[2] - box[0] < 2 * limit]
+        self._budget = min(self._budget + CROPS_PER_FRAME, float(MAX_CROPS))
+        self._recent = [(then, boxes) for then, boxes in self._recent if 0 <= at - then <= PERSISTENCE_S]
+        self._cropped = [(then, box) for then, box in self._cropped if 0 <= at - then <= CROPPED_MEMORY_S]
+        persistent = [box for box in small if self._sightings(box) >= MIN_SIGHTINGS]
+        self._recent.append((at, small))
+        crops: list[Box] = []
+        for box in sorted(persistent, key=self._cropped_at):
+            if self._budget < 1.0 or len(crops) == MAX_CROPS:
                 break
-            if not any(_contains(other, box) for other in chosen):
+            if not any(_contains(crop, box) for crop in crops):
                 self._budget -= 1.0
-                self._done.append((at, box))
-                chosen.append(_square(box, size, native))
-        return chosen
+                self._cropped.append((at, box))
+                crops.append(_square(box, size, native))
+        return crops
 
-    def _looks(self, box: Box) -> int:
-        return sum(any(_near(box, other) for other in boxes) for _, boxes in self._seen)
+    def _sightings(self, box: Box) -> int:
+        return sum(any(_near(box, other) for other in boxes) for _, boxes in self._recent)
 
     def _cropped_at(self, box: Box) -> float:
-        return max((then for then, other in self._done if _near(box, other)), default=-np.inf)
+        return max((then for then, other in self._cropped if _near(box, other)), default=-np.inf)
 
 
 def _near(a: Box, b: Box) -> bool:
-    """Their centres are within one height of the larger: what walks goes that far in half a second."""
+    """The centres are within one height of the larger box: a walker's way in half a second."""
     reach = max(a[3] - a[1], b[3] - b[1], a[2] - a[0])
     return abs(a[0] + a[2] - b[0] - b[2]) / 2 <= reach and abs(a[1] + a[3] - b[1] - b[3]) / 2 <= reach
 
@@ -77,8 +80,8 @@ def _contains(outer: Box, inner: Box) -> bool:
 
 
 def _square(box: Box, size: tuple[int, int], native: tuple[int, int]) -> Box:
-    """Three times as high as the region, as the moved part of a person is often only its legs."""
-    least = SIDE * size[0] / native[0]
+    """Three times as high as the region, because often only a person's legs moved."""
+    least = MIN_SIDE * size[0] / native[0]
     side = min(max(least, 3 * (box[3] - box[1]), 3 * (box[2] - box[0])), size[0], size[1])
     left = min(max((box[0] + box[2] - side) / 2, 0), size[0] - side)
     top = min(max((box[1] + box[3] - side) / 2, 0), size[1] - side)

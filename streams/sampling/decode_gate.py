@@ -1,4 +1,4 @@
-"""Which of a camera's packets are decoded: all while something moves, key frames now and then while nothing does."""
+"""The decode gate: all packets are decoded during motion, otherwise only key frames at the idle rate."""
 
 from __future__ import annotations
 
@@ -11,149 +11,150 @@ from lanewatch.config.site import SamplingRate
 from streams.sources.packets import Decoder, Packet, SourceEvent
 
 QUIET_S = 5.0
-"""How long nothing has to move before a scene is left to the idle rate: longer than a walker's pause behind a tree."""
+"""Time without motion until the idle rate applies: longer than a walker's pause behind a tree."""
 
-LONGEST_GOP_S = 4.0
-"""A camera whose key frames are further apart is never left to the idle rate: it could not be looked at in time."""
+MAX_GOP_S = 4.0
+"""A camera with a longer distance between key frames is always decoded: the idle rate would miss too much."""
 
-KEPT_BYTES = 16 << 20
-"""What may be kept undecoded since the last look, at most: 4 s at 32 Mbit/s."""
+MAX_PENDING_BYTES = 16 << 20
+"""Limit of the packets that wait undecoded: 4 s at 32 Mbit/s."""
+
+Decoded = Iterator[VideoFrame | SourceEvent]
 
 
 class DecodeGate:
-    """Decodes one camera's packets as far as they are worth it. Not thread-safe.
+    """Decodes one camera's packets as far as necessary. Not thread-safe.
 
-    Dozing, it looks at key frames, at most at the idle rate, and keeps all packets since the one it last looked at.
-    When a key frame shows that something moved, it decodes from the last look on: a decoder let in midway gives
-    garbage until the next key frame, and so the approach is not lost either.
+    While idle, it decodes key frames at the idle rate at most, and stores all packets since the last decoded one. When
+    a key frame shows motion, it decodes all stored packets. So the approach is not lost, and the decoder does not start
+    between key frames, where it gives damaged pictures.
 
     Args:
         rate: the camera's rates.
-        gated: False: never dozes.
-        differs: tells whether something moved in a picture, without learning from it.
+        gated: False: never idle.
+        has_motion: whether a picture shows motion; must not learn from the picture.
+
+    Attributes:
+        active: all packets are decoded.
     """
 
-    def __init__(self, rate: SamplingRate, gated: bool, differs: Callable[[VideoFrame], bool]) -> None:
-        self.awake = True
+    def __init__(self, rate: SamplingRate, gated: bool, has_motion: Callable[[VideoFrame], bool]) -> None:
+        self.active = True
         self._idle_s = 1.0 / rate.idle
         self._gated = gated
-        self._differs = differs
+        self._has_motion = has_motion
         self._decoder: Decoder | None = None
         self._epoch = 0
-        self._headless = True
-        self._kept: list[Packet] = []
-        self._kept_bytes = 0
+        self._needs_key_frame = True
+        self._pending: list[Packet] = []
+        self._pending_bytes = 0
         self._key_at: float | None = None
         self._gop_s: float | None = None
-        self._look_at = 0.0
+        self._next_key_at = 0.0
         self._moved_at: float | None = None
 
-    def __call__(self, packet: Packet) -> Iterator[VideoFrame | SourceEvent]:
-        """The pictures to look at, in the order of their capture, and a mark for each that could not be decoded."""
-        if self._decoder is None or self._breaks(packet):
-            yield from self.rest()
-            self._begin(packet)
-        if self._headless and not packet.key:
+    def decode(self, packet: Packet) -> Decoded:
+        """Pictures in the order of capture, and an event for each one that could not be decoded."""
+        if self._decoder is None or self._is_new_stream(packet):
+            yield from self.flush()
+            self._start(packet)
+        if self._needs_key_frame and not packet.key:
             yield SourceEvent("unreadable", packet.captured_at)
             return
-        self._headless = False
-        if packet.key:
-            if self._key_at is not None:
-                self._gop_s = packet.captured_at - self._key_at
-            self._key_at = packet.captured_at
-            if self.awake:
-                self._keep_none()
+        self._needs_key_frame = False
         self._epoch = packet.epoch
-        self._keep(packet)
-        if self.awake:
-            yield from self._decode(packet)
-        else:
-            yield from self._doze(packet)
+        if packet.key:
+            self._gop_s = None if self._key_at is None else packet.captured_at - self._key_at
+            self._key_at = packet.captured_at
+            if self.active:
+                self._clear_pending()
+        self._add_pending(packet)
+        yield from self._decode(packet) if self.active else self._decode_idle(packet)
 
-    def rest(self) -> Iterator[VideoFrame | SourceEvent]:
-        """What is still to be seen before a break or at the end: what was kept undecoded, what was held back."""
+    def flush(self) -> Decoded:
+        """The remaining pictures before a break or at the end. The next packet starts a new decoder."""
         if self._decoder is None:
             return
-        if not self.awake:
-            yield from self._wake()
-        yield from self._decoder.rest()
+        yield from self.decode_pending()
+        yield from self._decoder.flush()
         self._decoder = None
 
-    def looked(self, captured_at: float, moved: bool) -> None:
-        """Tells what the gate saw in a picture; after ``QUIET_S`` without movement the scene is left to itself."""
+    def decode_pending(self) -> Decoded:
+        """The pictures of the stored packets, because the camera may be lost. Decoding can continue afterwards."""
+        if not self.active:
+            yield from self._activate()
+
+    def report_motion(self, captured_at: float, moved: bool) -> None:
+        """Reports whether a picture showed motion. After ``QUIET_S`` without motion the gate is idle."""
         if moved or self._moved_at is None:
             self._moved_at = captured_at
-        steady = self._gop_s is not None and self._gop_s <= LONGEST_GOP_S
-        if self._gated and self.awake and steady and captured_at - self._moved_at >= QUIET_S:
-            self.awake = False
-            self._look_at = captured_at + self._idle_s
+        short_gop = self._gop_s is not None and self._gop_s <= MAX_GOP_S
+        if self._gated and self.active and short_gop and captured_at - self._moved_at >= QUIET_S:
+            self.active = False
+            self._next_key_at = captured_at + self._idle_s
 
-    def catch_up(self) -> Iterator[VideoFrame | SourceEvent]:
-        """What was kept undecoded, because nothing may come for long; the decoder can go on from there."""
-        if not self.awake:
-            yield from self._wake()
-
-    def _breaks(self, packet: Packet) -> bool:
-        """Whether decoding must begin anew; to a jump of the clock between key frames the decoder is blind."""
+    def _is_new_stream(self, packet: Packet) -> bool:
+        """Whether a new decoder is necessary. A jump of the clock between key frames does not concern the decoder."""
         assert self._decoder is not None
         return packet.codec != self._decoder.codec or (packet.epoch != self._epoch and packet.key)
 
-    def _begin(self, packet: Packet) -> None:
+    def _start(self, packet: Packet) -> None:
         self._decoder = Decoder(packet.codec)
-        self._epoch = packet.epoch
         self._key_at = self._gop_s = self._moved_at = None
-        self.awake = self._headless = True
-        self._keep_none()
+        self.active = self._needs_key_frame = True
+        self._epoch = packet.epoch
+        self._clear_pending()
 
-    def _keep(self, packet: Packet) -> None:
-        self._kept.append(packet)
-        self._kept_bytes += len(packet.data)
+    def _add_pending(self, packet: Packet) -> None:
+        self._pending.append(packet)
+        self._pending_bytes += len(packet.data)
 
-    def _keep_none(self) -> None:
-        self._kept, self._kept_bytes = [], 0
+    def _clear_pending(self) -> None:
+        self._pending, self._pending_bytes = [], 0
 
-    def _decode(self, packet: Packet) -> Iterator[VideoFrame | SourceEvent]:
+    def _decode(self, packet: Packet) -> Decoded:
         assert self._decoder is not None
         try:
-            decoded = self._decoder(packet)
+            pictures = self._decoder.decode(packet)
         except av.error.FFmpegError:
             yield SourceEvent("unreadable", packet.captured_at)
             return
-        for picture in decoded:
+        for picture in pictures:
             yield SourceEvent("unreadable", packet.captured_at) if picture.is_corrupt else picture
 
-    def _doze(self, packet: Packet) -> Iterator[VideoFrame | SourceEvent]:
-        overdue = self._key_at is not None and packet.captured_at - self._key_at > LONGEST_GOP_S
-        if overdue or self._kept_bytes > KEPT_BYTES:
-            yield from self._wake()
-        elif packet.key and packet.captured_at >= self._look_at - 0.5 / packet.codec.rate:
-            seen = self._glance(packet)
-            if seen is None or self._differs(seen):
-                yield from self._wake()
+    def _decode_idle(self, packet: Packet) -> Decoded:
+        overdue = self._key_at is not None and packet.captured_at - self._key_at > MAX_GOP_S
+        if overdue or self._pending_bytes > MAX_PENDING_BYTES:
+            yield from self._activate()
+        elif packet.key and packet.captured_at >= self._next_key_at - 0.5 / packet.codec.rate:
+            picture = self._decode_key_frame(packet)
+            if picture is None or self._has_motion(picture):
+                yield from self._activate()
                 return
-            self._keep_none()
-            self._keep(packet)
-            self._look_at = packet.captured_at + self._idle_s
-            yield seen
+            self._clear_pending()
+            self._add_pending(packet)
+            self._next_key_at = packet.captured_at + self._idle_s
+            yield picture
 
-    def _glance(self, packet: Packet) -> VideoFrame | None:
+    def _decode_key_frame(self, packet: Packet) -> VideoFrame | None:
         assert self._decoder is not None
         self._decoder.reset()
         try:
-            seen = self._decoder(packet) or self._decoder.rest()
+            pictures = self._decoder.decode(packet) or self._decoder.flush()
         except av.error.FFmpegError:
             return None
-        return seen[0] if seen and not seen[0].is_corrupt else None
+        return pictures[0] if pictures and not pictures[0].is_corrupt else None
 
-    def _wake(self) -> Iterator[VideoFrame | SourceEvent]:
+    def _activate(self) -> Decoded:
+        """Decodes all stored packets. Those from the last key frame on stay stored for the next idle phase."""
         assert self._decoder is not None
-        self.awake = True
-        self._moved_at = self._kept[-1].captured_at if self._kept else None
+        self.active = True
+        packets = self._pending
+        self._moved_at = packets[-1].captured_at if packets else None
         self._decoder.reset()
-        kept = self._kept
-        last_key = max((index for index, packet in enumerate(kept) if packet.key), default=0)
-        self._keep_none()
-        for packet in kept[last_key:]:
-            self._keep(packet)
-        for packet in kept:
+        self._clear_pending()
+        last_key = max((index for index, packet in enumerate(packets) if packet.key), default=0)
+        for packet in packets[last_key:]:
+            self._add_pending(packet)
+        for packet in packets:
             yield from self._decode(packet)

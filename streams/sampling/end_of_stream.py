@@ -1,4 +1,4 @@
-"""How a camera's frames end: each is handed on, and where they break off, a last word says that no more come."""
+"""Plays a camera to its end. After a failure it sends a last record, so that open events expire."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ log = metrics.log("sample")
 
 
 def end_record(last: Frame) -> Frame | None:
-    """The word that a camera ends after its last frame, so that what is open there expires; None if that was it."""
+    """The record ``ended`` after a camera's last frame; None if that is one already."""
     if last.gap == "ended":
         return None
     return msgspec.structs.replace(
@@ -29,21 +29,21 @@ def end_record(last: Frame) -> Frame | None:
     )
 
 
-def play_to_end(sampler: Sample, hand_on: Callable[[Frame], bool], errors: dict[str, Exception]) -> None:
-    """Hands a camera's frames on until it ends, or ``hand_on`` says that none are wanted any more.
+def play_to_end(sampler: Sample, emit: Callable[[Frame], bool], errors: dict[str, Exception]) -> None:
+    """Emits a camera's frames until it ends or ``emit`` returns False.
 
-    What breaks the camera is put into ``errors`` under its id and ends nothing else.
+    An error of the camera is stored in ``errors`` under its id. It does not affect other cameras.
     """
     last: Frame | None = None
     try:
         for frame in sampler:
             last = frame
-            if not hand_on(frame):
+            if not emit(frame):
                 return
-    except Exception as error:  # noqa: BLE001 - whatever breaks one camera must not end the others
+    except Exception as error:  # noqa: BLE001 - an error of one camera must not end the others
         errors[sampler.camera] = error
         metrics.dropped("sample", sampler.camera, "failed")
         log.error("camera %s ended: %s", sampler.camera, error)
         end = None if last is None else end_record(last)
         if end is not None:
-            hand_on(end)
+            emit(end)

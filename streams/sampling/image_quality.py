@@ -1,4 +1,4 @@
-"""What the picture is like as a whole: light, colour, sharpness, whether it shook or froze."""
+"""Measures the whole picture: light, colour, sharpness, movement of the camera, a frozen picture."""
 
 from __future__ import annotations
 
@@ -8,38 +8,45 @@ from typing import Any
 import cv2
 import numpy as np
 from av.video.frame import VideoFrame
+from av.video.plane import VideoPlane
 
 from lanewatch.config.site import Camera
 from lanewatch.records import Float32, Profile, SceneMeasurements, UInt8
 from lanewatch.sun import condition, elevation
 
 EVERY_S = 2.0
-"""How often colour and sharpness are read: they change by the hour, and camera trouble has a minute to be noticed."""
+"""Interval of colour and sharpness. They change by the hour, and camera faults may be noticed within a minute."""
 
 SHIFT_EVERY_S = 4.0
-INFRARED, COLOUR = 1.1, 1.8
-"""Mean distance from the picture's own tint below which the camera has gone to infrared, and above which it is back in
-colour. Not from grey: some cameras tint their infrared pictures blue or violet, by up to 5 (two clips of
-fight-surveillance, .95 and 1.03 by this measure; llvip's infrared stills 0.0, its lamp-lit streets from 3.5, the
-dullest room in colour 1.18)."""
+INFRARED, IN_COLOUR = 1.1, 1.8
+"""Mean distance from the picture's own tint. Below the first, the camera is infrared; above the second, in colour.
 
-KNOWN_S = 20.0
-"""After so long the outlines of a view are known."""
+The distance is not from grey, because some cameras tint their infrared pictures blue or violet, by up to 5. Two such
+clips of fight-surveillance have .95 and 1.03 by this measure, llvip's infrared stills 0.0. Its lamp-lit streets have at
+least 3.5, the dullest room in colour 1.18."""
+
+LEARNED_S = 20.0
+"""Time until the outlines of a view are learned."""
 VIEW_S = 600.0
-"""Time constant of the outlines that are known: the sun's shadows take hours, and whoever turns a camera away has been
-seen doing it ten minutes later, when the new view is the usual one."""
+"""Time constant of the learned outlines. Shadows take hours to move. If a camera is turned away, it is reported long
+before the new view is the usual one."""
 
-SEEN = 0.15
-"""Response of the phase correlation below which a shift is a guess; then none is reported."""
+MIN_RESPONSE = 0.15
+"""Response of the phase correlation. Below it the shift is unreliable and not reported."""
 
 _PLANAR = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p"}
 _SHIFT_SIZE = (160, 90)
 _VIEW_SIZE = (80, 45)
-_STEEP = 24.0  # of a Sobel's sum, where noise of one grey level gives 3
+_STEEP = 24.0  # gradient by Sobel; noise of one grey level gives 3
 
 
 class ImageQuality:
-    """Reads one camera's pictures as a whole. The dear values are read every two seconds and kept in between."""
+    """Measures one camera's pictures. The expensive values are updated every ``EVERY_S``.
+
+    Attributes:
+        brightness, chroma, contrast, sharpness, familiar, shift, frozen, frozen_s: see
+            ``lanewatch.records.SceneMeasurements``.
+    """
 
     def __init__(self, camera: Camera) -> None:
         self.brightness = 0.0
@@ -51,34 +58,42 @@ class ImageQuality:
         self.frozen = False
         self.frozen_s = 0.0
         self._camera = camera
-        self._last: UInt8 | None = None
-        self._differed_at = 0.0
-        self._next = self._next_shift = 0.0
+        self._previous: UInt8 | None = None
+        self._changed_at = 0.0
+        self._next_at = self._next_shift_at = 0.0
         self._infrared = False
         self._views = {False: _ViewComparison(), True: _ViewComparison()}
         self._window = cv2.createHanningWindow(_SHIFT_SIZE, cv2.CV_32F)
 
-    def read(self, picture: VideoFrame, small: UInt8, background: UInt8, captured_at: float) -> None:
-        """Updates the values from a picture and the gate's small one; ``background`` is the slow average."""
+    def update(self, picture: VideoFrame, small: UInt8, background: UInt8, captured_at: float) -> None:
+        """Updates the values.
+
+        Args:
+            picture: the decoded picture.
+            small: the motion gate's picture of it, (h, w) grey.
+            background: the gate's slow average.
+            captured_at: capture time, seconds.
+        """
         self.brightness = float(cv2.mean(small)[0])
-        self.frozen = _same(self._last, small)
-        if not self.frozen or captured_at < self._differed_at:
-            self._differed_at = captured_at
-        self.frozen_s = captured_at - self._differed_at
-        self._last = small
-        if not self._next - EVERY_S <= captured_at < self._next:
-            self._next = captured_at + EVERY_S
+        self.frozen = _is_identical(self._previous, small)
+        if not self.frozen or captured_at < self._changed_at:
+            self._changed_at = captured_at
+        self.frozen_s = captured_at - self._changed_at
+        self._previous = small
+        if not self._next_at - EVERY_S <= captured_at < self._next_at:
+            self._next_at = captured_at + EVERY_S
             self.chroma = _chroma(picture)
-            self._infrared = self.chroma < (COLOUR if self._infrared else INFRARED)
+            self._infrared = self.chroma < (IN_COLOUR if self._infrared else INFRARED)
             self.contrast = float(cv2.meanStdDev(small)[1][0, 0])
             self.sharpness = float(cv2.meanStdDev(cv2.Laplacian(small, cv2.CV_16S))[1][0, 0]) ** 2
-            self.familiar = self._views[self._infrared].look(small, captured_at)
-        if not self._next_shift - SHIFT_EVERY_S <= captured_at < self._next_shift and background.shape == small.shape:
-            self._next_shift = captured_at + SHIFT_EVERY_S
-            self.shift = self._shifted(small, background)
+            self.familiar = self._views[self._infrared].update(small, captured_at)
+        shift_due = not self._next_shift_at - SHIFT_EVERY_S <= captured_at < self._next_shift_at
+        if shift_due and background.shape == small.shape:
+            self._next_shift_at = captured_at + SHIFT_EVERY_S
+            self.shift = self._shift(small, background)
 
-    def scene(self, **seen: Any) -> SceneMeasurements:
-        """The record's scene: these values, and what others have ``seen`` by its fields' names."""
+    def scene(self, **others: Any) -> SceneMeasurements:
+        """The frame's scene: these values and the ``others`` by field name."""
         return SceneMeasurements(
             brightness=self.brightness,
             chroma=self.chroma,
@@ -88,85 +103,88 @@ class ImageQuality:
             shift=self.shift,
             frozen=self.frozen,
             frozen_s=self.frozen_s,
-            **seen,
+            **others,
         )
 
     def profile(self, captured_at: float) -> Profile:
-        """Infrared by colour, else day or night by the sun over the camera; dusk counts as night."""
+        """Infrared by colour, otherwise day or night by the sun at the camera. Dusk counts as night."""
         if self._infrared:
             return "infrared"
-        height = elevation(self._camera.latitude, self._camera.longitude, captured_at)
-        return "day" if condition(height) == "day" else "night"
+        sun_elevation = elevation(self._camera.latitude, self._camera.longitude, captured_at)
+        return "day" if condition(sun_elevation) == "day" else "night"
 
-    def _shifted(self, small: UInt8, background: UInt8) -> tuple[float, float]:
+    def _shift(self, small: UInt8, background: UInt8) -> tuple[float, float]:
         now = cv2.resize(small, _SHIFT_SIZE).astype(np.float32)
         before = cv2.resize(background, _SHIFT_SIZE).astype(np.float32)
         (x, y), response = cv2.phaseCorrelate(before, now, self._window)
-        return (x / _SHIFT_SIZE[0], y / _SHIFT_SIZE[1]) if response >= SEEN else (0.0, 0.0)
+        return (x / _SHIFT_SIZE[0], y / _SHIFT_SIZE[1]) if response >= MIN_RESPONSE else (0.0, 0.0)
 
 
 class _ViewComparison:
-    """The outlines of what a camera sees in one kind of light, as a slow mean of the directions of its edges."""
+    """Learns the outlines of a camera's view in one kind of light, as a slow mean of the directions of its edges."""
 
     def __init__(self) -> None:
         self._mean: Float32 | None = None
-        self._begun = self._at = 0.0
+        self._started_at = self._updated_at = 0.0
 
-    def look(self, small: UInt8, captured_at: float) -> float | None:
-        """How like the picture's outlines are to those that are known, -1 to 1; then learns from it."""
-        now = _outlines(small)
-        if self._mean is None or self._mean.shape != now.shape or captured_at < self._at:
-            self._mean, self._begun, self._at = now, captured_at, captured_at
+    def update(self, small: UInt8, captured_at: float) -> float | None:
+        """Similarity of the picture's outlines to the learned ones, -1 to 1; then learns from the picture.
+
+        None until the outlines are learned.
+        """
+        outlines = _outlines(small)
+        if self._mean is None or self._mean.shape != outlines.shape or captured_at < self._updated_at:
+            self._mean, self._started_at, self._updated_at = outlines, captured_at, captured_at
             return None
-        known = captured_at - self._begun >= KNOWN_S
-        size = float(np.linalg.norm(now)) * float(np.linalg.norm(self._mean))
-        alike = float(np.vdot(now, self._mean)) / size if size > 0 else 0.0
-        passed_s = captured_at - self._at
-        weight = max(1.0 - math.exp(-passed_s / VIEW_S), passed_s / max(captured_at - self._begun, passed_s))
-        self._mean += (now - self._mean) * np.float32(weight if not known else 1.0 - math.exp(-passed_s / VIEW_S))
-        self._at = captured_at
-        return min(max(alike, -1.0), 1.0) if known else None
+        age_s, elapsed_s = captured_at - self._started_at, captured_at - self._updated_at
+        learned = age_s >= LEARNED_S
+        norm = float(np.linalg.norm(outlines)) * float(np.linalg.norm(self._mean))
+        similarity = float(np.vdot(outlines, self._mean)) / norm if norm > 0 else 0.0
+        weight = 1.0 - math.exp(-elapsed_s / VIEW_S)
+        if not learned:
+            weight = max(weight, elapsed_s / max(age_s, elapsed_s))
+        self._mean += (outlines - self._mean) * np.float32(weight)
+        self._updated_at = captured_at
+        return min(max(similarity, -1.0), 1.0) if learned else None
 
 
 def _outlines(small: UInt8) -> Float32:
-    """(2, h, w): the gradient's direction, as long as it is steeper than noise."""
+    """(2, h, w) float32: the direction of the gradient, near 0 where it is not steeper than noise."""
     thumb = cv2.resize(small, _VIEW_SIZE, interpolation=cv2.INTER_AREA).astype(np.float32)
-    both = np.stack((cv2.Sobel(thumb, cv2.CV_32F, 1, 0), cv2.Sobel(thumb, cv2.CV_32F, 0, 1)))
-    outlines: Float32 = both / (np.hypot(both[0], both[1]) + _STEEP)
+    gradient = np.stack((cv2.Sobel(thumb, cv2.CV_32F, 1, 0), cv2.Sobel(thumb, cv2.CV_32F, 0, 1)))
+    outlines: Float32 = gradient / (np.hypot(gradient[0], gradient[1]) + _STEEP)
     return outlines
 
 
-def luma(picture: VideoFrame) -> UInt8:
-    """The (H, W) grey plane of a decoded picture, without a copy where the format has one."""
-    if picture.format.name not in _PLANAR and picture.format.name not in {"nv12", "gray", "nv21"}:
+def luma_plane(picture: VideoFrame) -> UInt8:
+    """The (H, W) grey plane of a decoded picture, without a copy if the format has one."""
+    if picture.format.name not in _PLANAR | {"nv12", "gray", "nv21"}:
         picture = picture.reformat(format="gray")
-    plane = picture.planes[0]
+    return _pixels(picture.planes[0])
+
+
+def chroma_planes(picture: VideoFrame) -> tuple[UInt8, UInt8] | None:
+    """The Cb and Cr planes of a decoded picture, without a copy if the format has them; None if it is grey."""
+    if picture.format.name == "gray":
+        return None
+    if picture.format.name not in _PLANAR:
+        picture = picture.reformat(format="yuv420p")
+    return _pixels(picture.planes[1]), _pixels(picture.planes[2])
+
+
+def _pixels(plane: VideoPlane) -> UInt8:
     rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-    visible: UInt8 = rows[: picture.height, : picture.width]
-    return visible
+    return rows[: plane.height, : plane.width]
 
 
-def _same(before: UInt8 | None, now: UInt8) -> bool:
+def _is_identical(before: UInt8 | None, now: UInt8) -> bool:
     if before is None or before.shape != now.shape or not np.array_equal(before[::32], now[::32]):
         return False
     return np.array_equal(before, now)
 
 
-def colours(picture: VideoFrame) -> tuple[UInt8, UInt8] | None:
-    """The Cb and Cr planes of a decoded picture, without a copy where the format has them; None where it is grey."""
-    if picture.format.name == "gray":
-        return None
-    if picture.format.name not in _PLANAR:
-        picture = picture.reformat(format="yuv420p")
-    blue, red = (
-        np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
-        for plane in picture.planes[1:3]
-    )
-    return blue, red
-
-
 def _chroma(picture: VideoFrame) -> float:
-    planes = colours(picture)
+    planes = chroma_planes(picture)
     if planes is None:
         return 0.0
     thin = [plane[::8, ::8].astype(np.float32) for plane in planes]

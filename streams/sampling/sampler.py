@@ -1,4 +1,4 @@
-"""The sample stage: one camera's frames on the UTC grid, and a tick each second where there is nothing to show."""
+"""The sample stage: one camera's frames on the UTC grid, and a tick each second without a frame."""
 
 from __future__ import annotations
 
@@ -12,54 +12,58 @@ from av.video.frame import VideoFrame
 
 from lanewatch import metrics
 from lanewatch.config.site import Camera, Site
-from lanewatch.records import Box, Crop, Frame, Gap, Image, SceneMeasurements
+from lanewatch.records import Crop, Frame, Gap, Image, SceneMeasurements
 from streams.sampling.crops import CropSelector
 from streams.sampling.decode_gate import DecodeGate
 from streams.sampling.fire_smoke import FireSmokeDetector
-from streams.sampling.image_quality import ImageQuality, luma
+from streams.sampling.image_quality import ImageQuality, luma_plane
 from streams.sampling.motion_gate import Motion, MotionGate
 from streams.sampling.stationary_regions import StationaryRegionDetector
 from streams.sources.network_camera import NetworkCamera
 from streams.sources.packet_reader import PacketReader, ReaderClosedError
-from streams.sources.packets import Packet, SourceEvent, captured_at
+from streams.sources.packets import Packet, SourceEvent, capture_time
 from streams.sources.recording import Recording
 from streams.sources.url import SourceUrl
 from streams.video.frame_converter import FrameConverter, frame_size
 from streams.video.packet_buffer import PacketBuffer
-from streams.video.time_grid import index_of, slot_of
+from streams.video.time_grid import slot_index, slot_ms
 
 TICK_S = 1.0
-"""How long a camera may be silent before it says that it has nothing to say."""
+"""Longest time between two records of a camera."""
 
 LOST_S = 2.0
-"""How long no packet may come before a camera counts as lost: a step of capture time beyond this is a new epoch."""
+"""Time without packets until a camera counts as lost. A larger step of capture time starts a new epoch, too."""
 
 
 class PacketSource(Protocol):
-    """What gives a camera's packets until it ends or ``stop`` is set."""
+    """Gives a camera's packets until it ends or ``stop`` is set."""
 
     def packets(self, stop: threading.Event) -> Iterator[Packet | SourceEvent]: ...
 
 
 class Sampler:
-    """One camera's frames in the order of their capture; iterate it once.
+    """One camera's frames in the order of capture. It can be iterated once.
 
     Frames are masked, at most ``camera.width`` wide, and stand for the slots of the grid of ``camera.rate.active``.
-    While nothing moves they come at the idle rate. Ticks fill the silence: ``idle`` while nothing moves, ``lost`` while
-    a live camera gives nothing, ``unreadable`` where a picture could not be decoded, ``ended`` at a recording's end
-    (and at each end of a loop). Idle ticks come when the next look has shown that nothing happened, so that the frames
-    of an approach, which are decoded afterwards, still come in order.
+    Without motion they come at the idle rate. The other seconds have ticks. A tick's gap is the reason:
+
+    - ``idle``: there is no motion. Such ticks come late, with the next frame, when it is known that nothing happened.
+      So the frames of an approach, which are decoded afterwards, still come in order.
+    - ``lost``: a live camera sends no packets.
+    - ``unreadable``: a picture cannot be decoded.
+    - ``ended``: the end of a recording or of its loop.
 
     Args:
-        camera: what is sampled.
-        time_zone: of the site, for a URL's clock without an offset.
-        ring: where packets are kept for evidence.
-        gate: False: every slot is sampled, moving or not. ``Scene.moved`` is there all the same.
-        source: instead of what ``camera.url`` names.
+        camera: the camera.
+        time_zone: the site's; for a URL's clock without a UTC offset.
+        packet_buffer: stores packets for evidence.
+        gate: False: every slot is sampled, even without motion. ``scene.moved`` is measured all the same.
+        source: replaces the source that ``camera.url`` names.
+        live: whether the source is read in a thread and may lose packets; None: as the URL says.
         now: wall clock, seconds UTC.
 
     Raises:
-        SourceError: the camera's URL cannot be understood; when iterated, that a recording cannot be played.
+        SourceError: the camera's URL is invalid; or, at iteration, a recording cannot be played.
     """
 
     def __init__(
@@ -67,222 +71,219 @@ class Sampler:
         camera: Camera,
         *,
         time_zone: str = "UTC",
-        ring: PacketBuffer | None = None,
+        packet_buffer: PacketBuffer | None = None,
         gate: bool = True,
         source: PacketSource | None = None,
         live: bool | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
-        address = SourceUrl.parse(camera.url, time_zone=camera.time_zone or time_zone)
-        # OpenCV's own threads cost more than they bring at these sizes; the process has a thread for each camera.
+        url = SourceUrl.parse(camera.url, time_zone=camera.time_zone or time_zone)
+        # At these sizes, OpenCV's own threads cost more than they save; the process has a thread for each camera.
         cv2.setNumThreads(1)
         self.camera = camera.id
-        self.live = address.live if live is None else live
+        self.live = url.live if live is None else live
         self._fps = camera.rate.active
-        self._source = source or _source(camera, address, now)
-        self._ring = ring
+        self._max_width = camera.width
+        self._source = source or _source(camera, url, now)
+        self._packet_buffer = packet_buffer
         self._now = now
-        self._anchor = address.anchor if source is None else None
-        self._joined = 0.0
+        self._anchor = url.anchor if source is None else None
+        self._joined_at = 0.0
         self._stop = threading.Event()
-        self._feed: PacketReader | None = None
-        self._attention = DecodeGate(camera.rate, gate, self._differs)
-        self._gate = MotionGate(camera.masks)
-        self._still = StationaryRegionDetector(camera.masks)
-        self._look = ImageQuality(camera)
-        self._flames = FireSmokeDetector(camera.masks)
+        self._reader: PacketReader | None = None
+        self._decode_gate = DecodeGate(camera.rate, gate, self._has_motion)
+        self._motion_gate = MotionGate(camera.masks)
+        self._stationary_regions = StationaryRegionDetector(camera.masks)
+        self._image_quality = ImageQuality(camera)
+        self._fire_smoke = FireSmokeDetector(camera.masks)
+        self._crop_selector = CropSelector()
+        self._converter = FrameConverter(camera)
         self._clock_s: float | None = None
-        self._cropper = CropSelector()
-        self._painter = FrameConverter(camera)
         self._size = (0, 0)
-        self._most = camera.width
         self._epoch = 0
-        self._index = -1
-        self._told_at: float | None = None
-        self._told_mono = 0.0
+        self._slot_index = -1
+        self._recorded_at: float | None = None  # capture time of the last record
+        self._recorded_mono = 0.0  # the same by the monotonic clock
         self._frames = metrics.CAMERA_FRAMES.labels(camera.id)
-        if ring is not None:
-            ring.add(camera)
+        if packet_buffer is not None:
+            packet_buffer.add(camera)
 
     def close(self) -> None:
-        """Ends the iteration, from any thread."""
+        """Ends the iteration; may be called from any thread."""
         self._stop.set()
-        if self._feed is not None:
-            self._feed.close()
+        if self._reader is not None:
+            self._reader.close()
 
     def __iter__(self) -> Iterator[Frame]:
-        if self._anchor is not None:  # what it gives from the key frame before has been seen by others
-            self._joined = self._anchor.capture(self._now())
-        for frame in self._live() if self.live else self._recorded():
+        if self._anchor is not None:  # earlier pictures, from the key frame on, are other samplers' frames
+            self._joined_at = self._anchor.capture_time(self._now())
+        for frame in self._read_live() if self.live else self._read_recorded():
             if frame.image is not None:
                 self._frames.inc()
             yield frame
 
-    def _recorded(self) -> Iterator[Frame]:
+    def _read_recorded(self) -> Iterator[Frame]:
         for item in self._source.packets(self._stop):
             if isinstance(item, Packet):
-                self._keep(item)
-            yield from self._take(item)
+                self._buffer(item)
+            yield from self._process(item)
 
-    def _live(self) -> Iterator[Frame]:
-        self._feed = PacketReader(self.camera, self._source.packets, self._keep)
-        self._feed.start()
-        heard = time.monotonic()
+    def _read_live(self) -> Iterator[Frame]:
+        self._reader = PacketReader(self.camera, self._source.packets, self._buffer)
+        self._reader.start()
+        received_mono = time.monotonic()
         if self._stop.is_set():
-            self._feed.close()
+            self._reader.close()
         while True:
             try:
-                item = self._feed.get(TICK_S / 4)
+                item = self._reader.get(TICK_S / 4)
             except ReaderClosedError:
                 return
             if isinstance(item, Packet):
-                heard = time.monotonic()
+                received_mono = time.monotonic()
             if item is not None:
-                yield from self._take(item)
-            silent = time.monotonic()
-            if silent - heard >= LOST_S and silent - self._told_mono >= TICK_S:
+                yield from self._process(item)
+            now = time.monotonic()
+            if now - received_mono >= LOST_S and now - self._recorded_mono >= TICK_S:
                 yield from self._lost()
 
-    def _keep(self, packet: Packet) -> None:
-        if self._ring is not None:
-            self._ring.append(self.camera, packet)
+    def _buffer(self, packet: Packet) -> None:
+        if self._packet_buffer is not None:
+            self._packet_buffer.append(self.camera, packet)
 
-    def _take(self, item: Packet | SourceEvent) -> Iterator[Frame]:
+    def _process(self, item: Packet | SourceEvent) -> Iterator[Frame]:
         if isinstance(item, SourceEvent):
-            yield from self._mark(item)
+            yield from self._source_event(item)
             return
         self._clock_s = item.clock_s
         if item.epoch != self._epoch:
-            yield from self._pictures(self._attention.rest() if item.key else self._attention.catch_up())
-            self._epoch, self._index, self._told_at = item.epoch, -1, None
-            if item.codec.width:  # so that a tick before the first picture knows its size
-                self._size = frame_size(item.codec.width, item.codec.height, self._most)
-        yield from self._pictures(self._attention(item))
+            yield from self._decoded(self._decode_gate.flush() if item.key else self._decode_gate.decode_pending())
+            self._epoch, self._slot_index, self._recorded_at = item.epoch, -1, None
+            if item.codec.width:  # a tick before the first picture needs the size
+                self._size = frame_size(item.codec.width, item.codec.height, self._max_width)
+        yield from self._decoded(self._decode_gate.decode(item))
 
-    def _pictures(self, pictures: Iterator[VideoFrame | SourceEvent]) -> Iterator[Frame]:
-        for picture in pictures:
-            if isinstance(picture, SourceEvent):
-                yield from self._mark(picture, counted=False)
-                continue
-            at = captured_at(picture)
-            if index_of(at, self._fps) > self._index and at >= self._joined:
-                yield from self._picture(picture, at)
-
-    def _mark(self, mark: SourceEvent, *, counted: bool = True) -> Iterator[Frame]:
-        if mark.gap in {"ended", "lost"}:
-            yield from self._pictures(self._attention.rest())
-        if mark.gap == "ended":
-            yield self._tick(self._after(), "ended")
-        elif mark.gap == "unreadable":
-            if not counted:
+    def _decoded(self, items: Iterator[VideoFrame | SourceEvent]) -> Iterator[Frame]:
+        for item in items:
+            if isinstance(item, SourceEvent):
                 metrics.dropped("sample", self.camera, "unreadable")
-            at = mark.captured_at if mark.captured_at is not None else self._after()
-            if index_of(at, self._fps) > self._index:
-                yield self._tick(at, "unreadable")
+                yield from self._source_event(item)
+                continue
+            captured_at = capture_time(item)
+            if slot_index(captured_at, self._fps) > self._slot_index and captured_at >= self._joined_at:
+                yield from self._idle_ticks(captured_at)
+                yield self._sample(item, captured_at)
+
+    def _source_event(self, event: SourceEvent) -> Iterator[Frame]:
+        if event.gap in {"ended", "lost"}:
+            yield from self._decoded(self._decode_gate.flush())
+        if event.gap == "ended":
+            yield self._record(self._next_slot_at(), gap="ended")
+        elif event.gap == "unreadable":
+            captured_at = event.captured_at if event.captured_at is not None else self._next_slot_at()
+            if slot_index(captured_at, self._fps) > self._slot_index:
+                yield self._record(captured_at, gap="unreadable")
 
     def _lost(self) -> Iterator[Frame]:
-        """A camera that gives nothing: time goes on by the wall clock."""
-        yield from self._pictures(self._attention.catch_up())
-        if self._told_at is None:
-            at = self._shown()
+        """A tick for a camera without packets; its capture time follows the wall clock."""
+        yield from self._decoded(self._decode_gate.decode_pending())
+        if self._recorded_at is None:
+            captured_at = self._capture_time_now()
         else:
-            at = max(self._told_at + time.monotonic() - self._told_mono, self._after())
-        yield self._tick(at, "lost")
+            elapsed_s = time.monotonic() - self._recorded_mono
+            captured_at = max(self._recorded_at + elapsed_s, self._next_slot_at())
+        yield self._record(captured_at, gap="lost")
 
-    def _after(self) -> float:
+    def _idle_ticks(self, until: float) -> Iterator[Frame]:
+        # Half a second of margin, so that a frame and a tick never have the same slot.
+        while self._recorded_at is not None and until - self._recorded_at > TICK_S * 1.5:
+            yield self._record(self._recorded_at + TICK_S, gap="idle")
+
+    def _next_slot_at(self) -> float:
         """The grid's instant after the last record."""
-        if self._told_at is None:
-            return self._shown()
-        return max((self._index + 1) / self._fps, self._told_at)
+        if self._recorded_at is None:
+            return self._capture_time_now()
+        return max((self._slot_index + 1) / self._fps, self._recorded_at)
 
-    def _shown(self) -> float:
-        """Capture time of what the camera shows now."""
-        return self._now() if self._anchor is None else self._anchor.capture(self._now())
+    def _capture_time_now(self) -> float:
+        """Capture time of the picture that the camera gives now."""
+        return self._now() if self._anchor is None else self._anchor.capture_time(self._now())
 
-    def _tick(self, at: float, gap: Gap) -> Frame:
-        self._tell(at)
-        return self._record(at, gap=gap)
+    def _has_motion(self, picture: VideoFrame) -> bool:
+        return self._motion_gate.has_motion(self._motion_gate.reduce(luma_plane(picture)))
 
-    def _tell(self, at: float) -> None:
-        self._told_at, self._told_mono = at, time.monotonic()
-        self._index = index_of(at, self._fps)
-
-    def _picture(self, picture: VideoFrame, at: float) -> Iterator[Frame]:
-        # Half a second of room: a frame and a tick must not meet in one slot.
-        while self._told_at is not None and at - self._told_at > TICK_S * 1.5:
-            yield self._tick(self._told_at + TICK_S, "idle")
-        yield self._see(picture, at)
-
-    def _see(self, picture: VideoFrame, at: float) -> Frame:
-        image = self._painter.image(picture)
+    def _sample(self, picture: VideoFrame, captured_at: float) -> Frame:
+        # step 1: mask and scale
+        image = self._converter.convert(picture)
         self._size = (image.shape[1], image.shape[0])
-        small = self._gate.small(luma(picture))
+        # step 2: motion
+        gate = self._motion_gate
+        small = gate.reduce(luma_plane(picture))
         scale = image.shape[1] / small.shape[1]
-        motion = self._gate.look(small, at, scale, self._still.keep)
-        self._attention.looked(at, motion.active)
+        motion = gate.update(small, captured_at, scale, self._stationary_regions.learning_mask)
+        self._decode_gate.report_motion(captured_at, motion.active)
+        # step 3: the other measurements
         if motion.relearned:
-            self._still.reset()
-        self._look.read(picture, small, self._gate.background, at)
-        still = self._still.look(small, self._gate.foreground, self._gate.background, at, scale) if motion.warm else ()
-        averages = (self._gate.foreground, self._gate.background)
-        flames = self._flames.look(picture, small, averages, bool(motion.boxes), at, scale) if motion.warm else ()
-        self._tell(at)
-        return self._record(
-            at,
-            image=image,
-            crops=self._crops(picture, image, motion, at),
-            scene=self._look.scene(
-                moved=motion.boxes, still=still, flames=flames, warm=motion.warm, clock_s=self._clock_s
-            ),
+            self._stationary_regions.reset()
+        fast, slow = gate.fast_average, gate.slow_average
+        self._image_quality.update(picture, small, slow, captured_at)
+        still = self._stationary_regions.update(small, fast, slow, captured_at, scale) if motion.warm else ()
+        moved = bool(motion.boxes)
+        flames = self._fire_smoke.update(picture, small, (fast, slow), moved, captured_at, scale) if motion.warm else ()
+        # step 4: crops and record
+        scene = self._image_quality.scene(
+            moved=motion.boxes, still=still, flames=flames, warm=motion.warm, clock_s=self._clock_s
         )
+        crops = self._crops(picture, image, motion, captured_at)
+        return self._record(captured_at, image=image, crops=crops, scene=scene)
 
-    def _crops(self, picture: VideoFrame, image: Image, motion: Motion, at: float) -> tuple[Crop, ...]:
+    def _crops(self, picture: VideoFrame, image: Image, motion: Motion, captured_at: float) -> tuple[Crop, ...]:
         native = (picture.width, picture.height)
-        chosen = self._cropper.choose(motion.boxes, self._size, native, at)
-        if not chosen:
+        boxes = self._crop_selector.select(motion.boxes, self._size, native, captured_at)
+        if not boxes:
             return ()
-        whole = image if native == self._size else self._painter.image(picture, native=True)
-        return tuple(Crop(box, _cut(whole, box, native[0] / self._size[0])) for box in chosen)
+        whole = image if native == self._size else self._converter.convert(picture, native=True)
+        scale = native[0] / self._size[0]
+        crops = []
+        for box in boxes:
+            left, top, right, bottom = (round(value * scale) for value in box)
+            crops.append(Crop(box, whole[top:bottom, left:right].copy()))
+        return tuple(crops)
 
     def _record(
         self,
-        at: float,
+        captured_at: float,
         *,
         image: Image | None = None,
         crops: tuple[Crop, ...] = (),
         scene: SceneMeasurements | None = None,
         gap: Gap | None = None,
     ) -> Frame:
+        self._recorded_at, self._recorded_mono = captured_at, time.monotonic()
+        self._slot_index = slot_index(captured_at, self._fps)
         return Frame(
             camera=self.camera,
             epoch=self._epoch,
-            slot=slot_of(at, self._fps),
-            captured_at=at,
+            slot=slot_ms(captured_at, self._fps),
+            captured_at=captured_at,
             received_at=self._now(),
             width=self._size[0],
             height=self._size[1],
             image=image,
             crops=crops,
-            profile=self._look.profile(at),
+            profile=self._image_quality.profile(captured_at),
             scene=scene or SceneMeasurements(),
             gap=gap,
         )
 
-    def _differs(self, picture: VideoFrame) -> bool:
-        return self._gate.differs(self._gate.small(luma(picture)))
+
+def _source(camera: Camera, url: SourceUrl, now: Callable[[], float]) -> PacketSource:
+    if url.kind in {"file", "folder"} or not url.live:
+        return Recording(camera.id, url, pause_s=2.0 / camera.rate.active, now=now)
+    return NetworkCamera(camera.id, url, now=now)
 
 
-def _source(camera: Camera, address: SourceUrl, now: Callable[[], float]) -> PacketSource:
-    if address.kind in {"file", "folder"} or not address.live:
-        return Recording(camera.id, address, pause_s=2.0 / camera.rate.active, now=now)
-    return NetworkCamera(camera.id, address, now=now)
-
-
-def _cut(image: Image, box: Box, scale: float) -> Image:
-    left, top, right, bottom = (round(value * scale) for value in box)
-    return image[top:bottom, left:right].copy()
-
-
-def make_sampler(camera: Camera, site: Site, ring: PacketBuffer | None = None) -> Sampler:
-    """A camera's sampler. One whose idle rate is its active rate has every slot looked at, moving or not."""
-    return Sampler(camera, time_zone=site.time_zone, ring=ring, gate=camera.rate.idle < camera.rate.active)
+def make_sampler(camera: Camera, site: Site, packet_buffer: PacketBuffer | None = None) -> Sampler:
+    """A camera's sampler. If the idle rate is the active rate, every slot is sampled, even without motion."""
+    gate = camera.rate.idle < camera.rate.active
+    return Sampler(camera, time_zone=site.time_zone, packet_buffer=packet_buffer, gate=gate)

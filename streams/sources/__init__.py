@@ -1,1 +1,1 @@
-"""Where video comes from: cameras, recordings and folders of pictures."""
+"""Video sources: network cameras, recordings and folders of images."""

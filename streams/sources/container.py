@@ -1,4 +1,4 @@
-"""Opening a source and reading its packets: a container or a stream by libav, a folder's images one by one."""
+"""Opens a container or stream with libav and reads its packets; lists the images of a folder."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from av.video.stream import VideoStream
 from streams.sources.packets import Codec
 from streams.sources.url import SourceError, SourceUrl, redact
 
-IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 
 FOLDER_FPS = 5.0
-"""Pictures a second of a folder that doesn't say: the default active rate, so that none is left out."""
+"""Images per second of a folder without ``fps``: the default active rate, so that every image is sampled."""
 
 _MAGIC = ((b"\xff\xd8", "mjpeg"), (b"\x89PNG", "png"), (b"BM", "bmp"), (b"II*\0", "tiff"), (b"MM\0*", "tiff"))
 
 _STREAM_OPTIONS = {
-    # UDP loses packets on the way through a city's switches, and what is lost smears until the next key frame.
-    # Probing is cut short: what is read by it arrives here as one burst, whose times of arrival mean nothing.
+    # TCP, because UDP loses packets in the network, and a loss damages all pictures until the next key frame.
+    # Probing is short: probed packets arrive here in one burst, so their arrival times are useless.
     "rtsp": {"rtsp_transport": "tcp", "analyzeduration": "100000", "fpsprobesize": "0"},
     "http": {"analyzeduration": "500000", "fpsprobesize": "0"},
 }
@@ -34,10 +34,10 @@ _STREAM_OPTIONS = {
 
 @dataclass(frozen=True)
 class Deadlines:
-    """How long a camera may keep us waiting, seconds.
+    """How long to wait for a camera, seconds.
 
-    Raising ``connect_s`` helps cameras behind slow links; raising ``read_s`` tolerates longer pauses of the picture,
-    and makes the loss of a camera known that much later.
+    A larger ``connect_s`` helps cameras behind slow links. A larger ``read_s`` tolerates longer pauses of the stream,
+    but the loss of a camera is noticed later.
     """
 
     connect_s: float = 10.0
@@ -45,7 +45,7 @@ class Deadlines:
 
 
 class ContainerPacket(msgspec.Struct, frozen=True):
-    """A packet as its container has it. Times are seconds of the container's own clock."""
+    """A packet with the times of its container, in seconds of the container's own clock."""
 
     pts: float | None
     dts: float
@@ -57,19 +57,19 @@ class OpenedSource:
     """An opened container or stream: its codec and its packets."""
 
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:
-        self.codec = Codec.of(stream)
+        self.codec = Codec.from_stream(stream)
         self._container = container
         self._stream = stream
 
     @property
     def realtime_s(self) -> float | None:
-        """Wall time of the stream's zero, seconds UTC, once the camera has told it by RTCP."""
+        """Wall time of the stream's zero, seconds UTC; None until the camera reports it by RTCP."""
         start = self._container.start_time_realtime
         return start / 1e6 if start and start > 0 else None
 
     @property
     def created_at(self) -> float | None:
-        """When the container says that it was recorded, seconds UTC."""
+        """The container's creation time, seconds UTC."""
         text = self._container.metadata.get("creation_time") or self._stream.metadata.get("creation_time")
         try:
             return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() if text else None
@@ -82,8 +82,8 @@ class OpenedSource:
         for packet in self._container.demux(self._stream):
             if not packet.size:
                 continue
-            known = packet.dts if packet.dts is not None else packet.pts
-            dts = known * base if known is not None else dts + 1.0 / self.codec.rate
+            ticks = packet.dts if packet.dts is not None else packet.pts
+            dts = ticks * base if ticks is not None else dts + 1.0 / self.codec.rate
             pts = packet.pts * base if packet.pts is not None else None
             yield ContainerPacket(pts, dts, bytes(packet), packet.is_keyframe)
 
@@ -91,70 +91,65 @@ class OpenedSource:
         self._container.close()
 
 
-def connect(address: SourceUrl, deadlines: Deadlines) -> OpenedSource:
+def connect(url: SourceUrl, deadlines: Deadlines) -> OpenedSource:
     """Opens a network camera.
 
     Raises:
-        av.error.FFmpegError: it could not be reached or understood in time; its text may hold the password.
+        av.error.FFmpegError: no usable stream in time. The error's text may contain the password.
     """
-    options = _STREAM_OPTIONS[address.kind]
+    options = _STREAM_OPTIONS[url.kind]
     timeout = (deadlines.connect_s, deadlines.read_s)
-    container = av.open(address.target, options=options, timeout=timeout)
-    try:
-        return OpenedSource(container, container.streams.video[0])
-    except IndexError:
-        container.close()
-        raise av.error.InvalidDataError(0, "the stream has no video") from None
+    container = av.open(url.target, options=options, timeout=timeout)
+    return _with_video(container)
 
 
-def open_recording(address: SourceUrl, deadlines: Deadlines) -> OpenedSource:
-    """Opens a video file, here or over HTTP.
+def open_recording(url: SourceUrl, deadlines: Deadlines) -> OpenedSource:
+    """Opens a local video file, or one over HTTP.
 
     Raises:
-        SourceError: there is none, or it is no video; it says which file and what to do.
+        SourceError: the file does not exist or is not a video; the message has the file and the fix.
     """
-    shown = redact(address.target)
+    shown = redact(url.target)
     try:
-        if address.kind == "http":
-            return connect(address, deadlines)
-        return _open_file(address.target)
+        if url.kind == "http":
+            return connect(url, deadlines)
+        return _with_video(av.open(url.target))
     except (av.error.InvalidDataError, av.error.EOFError):
         raise SourceError(
-            f"{shown}: no video that can be read; give a video file, such as H.264 in MP4, "
-            "and copy it again if it was cut short"
+            f"{shown}: not a readable video; use a video file such as H.264 in MP4, "
+            "and copy it again if it is truncated"
         ) from None
     except FileNotFoundError:
         raise SourceError(f"{shown}: no such file; paths are absolute or relative to the site file") from None
     except (av.error.FFmpegError, OSError) as error:
-        raise SourceError(f"{shown}: cannot be opened ({type(error).__name__}); check that it can be read") from None
+        raise SourceError(f"{shown}: cannot open ({type(error).__name__}); check the file permissions") from None
 
 
-def _open_file(path: str) -> OpenedSource:
-    container = av.open(path)
+def _with_video(container: InputContainer) -> OpenedSource:
     if not container.streams.video:
         container.close()
-        raise av.error.InvalidDataError(0, "no video", path)
+        raise av.error.InvalidDataError(0, "the stream has no video")
     return OpenedSource(container, container.streams.video[0])
 
 
-def images(folder: str) -> list[Path]:
-    """A folder's images in the order of the numbers in their names.
+def image_paths(folder: str) -> list[Path]:
+    """A folder's images in natural order (9.jpg before 10.jpg).
 
     Raises:
-        SourceError: it holds none.
+        SourceError: the folder has no images.
     """
-    found = [path for path in Path(folder).iterdir() if path.suffix.lower() in IMAGES]
-    if not found:
-        raise SourceError(f"{folder}: a folder without images; it takes {', '.join(sorted(IMAGES))}")
-    return sorted(found, key=_natural)
+    paths = [path for path in Path(folder).iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
+    if not paths:
+        raise SourceError(f"{folder}: a folder without images; supported are {', '.join(sorted(IMAGE_SUFFIXES))}")
+    return sorted(paths, key=_natural_key)
 
 
-def _natural(path: Path) -> list[tuple[int, str]]:
+def _natural_key(path: Path) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", path.name)]
 
 
 def image_codec(data: bytes) -> Codec | None:
-    """What an image's first bytes say that it is; None: no image."""
+    """The codec of an image file by its first bytes; None if it is not an image."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return Codec("webp")
     return next((Codec(name) for magic, name in _MAGIC if data.startswith(magic)), None)

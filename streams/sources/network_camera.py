@@ -1,4 +1,4 @@
-"""A network camera: connecting, streaming, backing off, closed, for as long as anyone wants its pictures."""
+"""A network camera: connects, streams, and reconnects after a loss, until it is stopped."""
 
 from __future__ import annotations
 
@@ -13,85 +13,83 @@ import av.error
 
 from lanewatch import metrics
 from streams.sources.capture_time import ArrivalClock, EpochCounter
-from streams.sources.container import Deadlines, OpenedSource, connect
+from streams.sources.container import Deadlines, connect
 from streams.sources.packets import Packet, SourceEvent
 from streams.sources.url import SourceUrl, redact
 
 State = Literal["connecting", "streaming", "backing_off", "closed"]
 
-STEADY_S = 10.0
-"""A connection that held this long forgives those that failed before it; one that breaks sooner does not, or a
-camera that accepts and hangs up would be called twice a second for ever."""
+STABLE_S = 10.0
+"""A connection of this length resets the backoff. Otherwise a camera that accepts and hangs up would be called twice a
+second without end."""
 
 log = metrics.log("sample")
 
 
 @dataclass
 class Backoff:
-    """How long to wait before a camera is called again.
+    """Exponential backoff between connection attempts.
 
-    It doubles from ``first_s`` to ``most_s``, less a random part of up to a half: after a dead switch comes back,
-    forty cameras don't call in step. With these values a camera that is away for a night is called 3,000 times, and is
+    The wait doubles from ``first_s`` to ``max_s``, minus a random part of up to a half. So forty cameras behind one
+    switch do not reconnect in step. A camera that is away for a night gets 3,000 attempts with these values. It is
     back within half a minute of its return.
     """
 
     first_s: float = 0.5
-    most_s: float = 30.0
-    _tries: int = 0
+    max_s: float = 30.0
+    _attempts: int = 0
 
     def next(self) -> float:
-        """Seconds to wait now."""
-        most = min(self.most_s, self.first_s * 2.0 ** min(self._tries, 16))
-        self._tries += 1
-        return most * random.uniform(0.5, 1.0)
+        """Seconds to wait before the next attempt."""
+        longest = min(self.max_s, self.first_s * 2.0 ** min(self._attempts, 16))
+        self._attempts += 1
+        return longest * random.uniform(0.5, 1.0)
 
     def reset(self) -> None:
-        """The camera has been well."""
-        self._tries = 0
+        """Starts again from ``first_s``, after a stable connection."""
+        self._attempts = 0
 
 
 class NetworkCamera:
-    """The packets of an RTSP or HTTP camera, over all of its losses.
+    """The packets of an RTSP or HTTP camera. It reconnects after each loss.
 
     Args:
-        camera: its id.
-        address: where it is; its password is never printed.
+        camera: id of the camera.
+        url: its URL; the password is never printed.
         now: wall clock, seconds UTC.
     """
 
     def __init__(
         self,
         camera: str,
-        address: SourceUrl,
+        url: SourceUrl,
         *,
         deadlines: Deadlines | None = None,
         backoff: Backoff | None = None,
         now: Callable[[], float] = time.time,
-        opener: Callable[[SourceUrl, Deadlines], OpenedSource] = connect,
     ) -> None:
         self.state: State = "connecting"
         self._camera = camera
-        self._address = address
+        self._url = url
         self._deadlines = deadlines or Deadlines()
         self._backoff = backoff or Backoff()
         self._now = now
-        self._open = opener
         self._epochs = EpochCounter(camera)
 
     def packets(self, stop: threading.Event) -> Iterator[Packet | SourceEvent]:
-        """Packets as they come, and a mark ``lost`` for every loss; ends only when ``stop`` is set.
+        """Packets as they arrive, and an event ``lost`` for each loss. Ends only when ``stop`` is set.
 
-        A call that hangs ends by its deadline, so it takes up to that long to notice ``stop``.
+        A blocked call ends at its deadline, so stopping may take that long.
         """
         while not stop.is_set():
-            reason, begun = "ended", time.monotonic()
+            reason, started = "ended", time.monotonic()
             try:
                 yield from self._stream(stop)
             except (av.error.FFmpegError, OSError) as error:
-                # libav calls an answer that never came invalid data; the deadline knows better.
-                late = self.state == "connecting" and time.monotonic() - begun >= self._deadlines.connect_s
+                # libav reports a missing answer as invalid data.
+                late = self.state == "connecting" and time.monotonic() - started >= self._deadlines.connect_s
                 reason = "timeout" if late else _reason(error, self.state)
-                log.warning("camera %s: %s: %s: %s", self._camera, self._address, reason, redact(str(error)))
+                log.warning("camera %s: %s: %s: %s", self._camera, self._url, reason, redact(str(error)))
             if stop.is_set():
                 break
             self.state = "backing_off"
@@ -102,27 +100,27 @@ class NetworkCamera:
 
     def _stream(self, stop: threading.Event) -> Iterator[Packet]:
         self.state = "connecting"
-        opened = self._open(self._address, self._deadlines)
+        opened = connect(self._url, self._deadlines)
         try:
-            clock, begun, fresh = ArrivalClock(), time.monotonic(), True
-            for sample in opened:
+            clock, started = ArrivalClock(), time.monotonic()
+            for packet in opened:
                 if stop.is_set():
                     return
-                decode_at = clock(sample.dts, self._now(), opened.realtime_s)
-                if fresh:
-                    self.state, fresh = "streaming", False
-                    self._epochs.open(decode_at, "reconnect" if self._epochs.current else "start")
-                if time.monotonic() - begun > STEADY_S:
+                decode_at = clock.capture_time(packet.dts, self._now(), opened.realtime_s)
+                if self.state == "connecting":
+                    self.state = "streaming"
+                    self._epochs.start(decode_at, "reconnect" if self._epochs.current else "start")
+                if time.monotonic() - started > STABLE_S:
                     self._backoff.reset()
-                shown = sample.pts if sample.pts is not None else sample.dts
+                shown_s = packet.pts if packet.pts is not None else packet.dts
                 yield Packet(
-                    decode_at + shown - sample.dts,
+                    decode_at + shown_s - packet.dts,
                     decode_at,
-                    sample.data,
-                    sample.key,
+                    packet.data,
+                    packet.key,
                     opened.codec,
-                    self._epochs.of(decode_at),
-                    timed=sample.pts is not None,
+                    self._epochs.update(decode_at),
+                    has_pts=packet.pts is not None,
                     clock_s=clock.clock_s,
                 )
         finally:
@@ -130,7 +128,7 @@ class NetworkCamera:
 
 
 def _reason(error: Exception, state: State) -> str:
-    """One word of a small set, for the count of reconnections."""
+    """The value of the label ``reason`` of the reconnect counter."""
     if isinstance(error, (av.error.HTTPUnauthorizedError, av.error.HTTPForbiddenError)):
         return "unauthorized"
     if isinstance(error, (av.error.ExitError, TimeoutError)):

@@ -1,8 +1,8 @@
-"""A camera's pictures as they came: encoded. They are decoded when somebody looks."""
+"""Encoded packets of a camera, and their decoder."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import cast
@@ -22,7 +22,7 @@ MICROSECONDS = Fraction(1, 1_000_000)
 
 @dataclass(frozen=True)
 class Codec:
-    """What a decoder must know before the first packet."""
+    """The parameters that a decoder needs before the first packet; ``rate`` is in frames per second."""
 
     name: str
     extradata: bytes = b""
@@ -33,7 +33,7 @@ class Codec:
     rate: float = 25.0
 
     @classmethod
-    def of(cls, stream: VideoStream) -> Codec:
+    def from_stream(cls, stream: VideoStream) -> Codec:
         """The codec of a demuxed stream."""
         context = stream.codec_context
         return cls(
@@ -52,11 +52,11 @@ class Packet(msgspec.Struct, frozen=True):
 
     Attributes:
         captured_at: capture time of the picture, seconds UTC.
-        decode_at: its place in the order of decoding, seconds UTC; differs where pictures are reordered.
-        key: decoding can begin here.
-        timed: the container said when the picture is shown; if not, the decoder works it out from ``decode_at``.
-        epoch: rises whenever capture time could not go on; see ``streams.sources.capture_time``.
-        clock_s: the camera's own clock less ours when it came; None where the camera does not tell the time.
+        decode_at: decoding time (DTS), seconds UTC; differs from ``captured_at`` if pictures are reordered.
+        key: a key frame; decoding can start here.
+        has_pts: the container has a presentation time. Otherwise the decoder derives it from ``decode_at``.
+        epoch: see ``streams.sources.capture_time``.
+        clock_s: the camera's clock minus ours at arrival; None if the camera does not report its time.
     """
 
     captured_at: float
@@ -65,22 +65,21 @@ class Packet(msgspec.Struct, frozen=True):
     key: bool
     codec: Codec
     epoch: int = 0
-    timed: bool = True
+    has_pts: bool = True
     clock_s: float | None = None
 
 
 class SourceEvent(msgspec.Struct, frozen=True):
-    """Something that happened to a source instead of a packet: it was lost, has ended or could not be read."""
+    """A source's item without a packet: the source was lost or ended, or a picture is unreadable."""
 
     gap: Gap
     captured_at: float | None = None
 
 
 class Decoder:
-    """Packets in, pictures out, in the order of their capture. One thread: cameras are many, cores few.
+    """Decodes packets into pictures in the order of capture. One thread, because cameras outnumber cores.
 
-    A picture's ``pts`` is its capture time in microseconds. Damaged data gives no picture and raises
-    ``av.error.FFmpegError``.
+    A picture's ``pts`` is its capture time in microseconds. Damaged data raises ``av.error.FFmpegError``.
     """
 
     def __init__(self, codec: Codec) -> None:
@@ -92,25 +91,25 @@ class Decoder:
         if codec.width and codec.height:
             self._context.width, self._context.height = codec.width, codec.height
         if codec.tag.strip("\0"):
-            self._context.codec_tag = codec.tag  # MPEG-4's writers differ, and the decoder mends each one's errors
+            self._context.codec_tag = codec.tag  # lets the decoder work around errors of MPEG-4 encoders
         if codec.name == "rawvideo" and codec.pix_fmt:
             self._context.pix_fmt = codec.pix_fmt
         if codec.name == "mjpeg":
-            # A torn JPEG would otherwise come out as a picture whose lower part is grey: motion that never was.
+            # Otherwise the lower part of a truncated JPEG is grey, which looks like motion.
             self._context.options = {"err_detect": "explode"}
 
-    def __call__(self, packet: Packet) -> list[VideoFrame]:
+    def decode(self, packet: Packet) -> list[VideoFrame]:
         """The pictures that this packet completes."""
-        encoded = padded(packet.data)
+        encoded = to_av_packet(packet.data)
         encoded.time_base = MICROSECONDS
         encoded.dts = round(packet.decode_at * 1e6)
-        encoded.is_keyframe = packet.key  # libav adds a PNG that is none to the one before
-        if packet.timed:
+        encoded.is_keyframe = packet.key  # otherwise libav appends an invalid PNG to the previous one
+        if packet.has_pts:
             encoded.pts = round(packet.captured_at * 1e6)
         return self._context.decode(encoded)
 
-    def rest(self) -> list[VideoFrame]:
-        """The pictures still held back for their order; the decoder then stands as new."""
+    def flush(self) -> list[VideoFrame]:
+        """The pictures that were delayed by reordering. Resets the decoder."""
         try:
             return self._context.decode(None)
         except av.error.EOFError:
@@ -119,38 +118,38 @@ class Decoder:
             self._context.flush_buffers()
 
     def reset(self) -> None:
-        """Forgets what came; the next packet must be a key one."""
+        """Discards all state. The next packet must be a key frame."""
         self._context.flush_buffers()
 
 
-def padded(data: bytes) -> av.Packet[Stream]:
-    """The data as a packet of libav's own.
+def to_av_packet(data: bytes) -> av.Packet[Stream]:
+    """The data in a packet that libav owns.
 
-    ``av.Packet(data)`` would lend our bytes without the zeros that libav needs behind them: it reads on past the end,
-    and pictures come out damaged now and then.
+    ``av.Packet(data)`` refers to our bytes, without the zero padding that libav needs. libav reads past the end, and
+    some pictures are damaged.
     """
     packet = av.Packet(len(data))
     packet.update(data)
     return packet
 
 
-def captured_at(picture: VideoFrame) -> float:
+def capture_time(picture: VideoFrame) -> float:
     """A decoded picture's capture time, seconds UTC."""
     shown = picture.pts if picture.pts is not None else picture.dts
     return (shown or 0) / 1e6
 
 
-def pictures(packets: Iterator[Packet]) -> Iterator[VideoFrame]:
-    """Decodes packets from a key one on, over changes of codec and epoch. Damaged ones are left out."""
+def decode_packets(packets: Iterable[Packet]) -> Iterator[VideoFrame]:
+    """Decodes packets from a key frame on, over changes of codec and epoch. Damaged packets are skipped."""
     decoder, epoch = None, 0
     for packet in packets:
         if decoder is None or decoder.codec != packet.codec or epoch != packet.epoch:
             if decoder is not None:
-                yield from decoder.rest()
+                yield from decoder.flush()
             decoder, epoch = Decoder(packet.codec), packet.epoch
         try:
-            yield from decoder(packet)
+            yield from decoder.decode(packet)
         except av.error.FFmpegError:
             continue
     if decoder is not None:
-        yield from decoder.rest()
+        yield from decoder.flush()

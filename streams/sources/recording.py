@@ -1,4 +1,4 @@
-"""Playing what was recorded: a video file or a folder of images, once or in a loop, as fast as it goes or live."""
+"""Playback of a recording: a video file or a folder of images, once or in a loop, at full speed or live."""
 
 from __future__ import annotations
 
@@ -14,210 +14,206 @@ import msgspec
 
 from lanewatch import metrics
 from streams.sources.capture_time import EpochCounter
-from streams.sources.container import FOLDER_FPS, Deadlines, OpenedSource, image_codec, images, open_recording
+from streams.sources.container import FOLDER_FPS, Deadlines, OpenedSource, image_codec, image_paths, open_recording
 from streams.sources.packets import Codec, Packet, SourceEvent
 from streams.sources.url import LiveAnchor, SourceUrl, redact
 
-CATCHING_UP = 20.0
-"""Times its own pace at which a recording is read from the key frame before what is shown by now: a decoder follows."""
+CATCH_UP_SPEED = 20.0
+"""Speed at which a recording is read from the key frame up to its current position. A decoder can follow it."""
 
 log = metrics.log("sample")
+
+Items = Iterator[Packet | SourceEvent]
 
 
 class Recording:
     """The packets of a file or folder, with capture times.
 
-    The first picture's capture time is the URL's ``clock``; without one: of a file played live, now; else the
-    container's creation time, else when the file was last written, which for a copy is when it was copied. ``fps``
-    in the URL replaces the container's rate and so stretches all of its times. When a loop wraps, a mark says that it
-    ended, and a new epoch goes on ``pause_s`` later.
+    The first picture's capture time is the URL's ``clock``. Without one, it is now for a file that is played live.
+    Otherwise it is the container's creation time, or else the file's modification time. ``fps`` in the URL replaces
+    the container's rate and so scales all of its times. At the end of a loop comes the event ``ended``. A new epoch
+    starts ``pause_s`` later.
 
-    With ``lead`` in the URL the first so many seconds of a file played live come as fast as they go, in the first loop.
+    With ``lead`` in the URL, the first seconds of a paced file come at full speed, in the first loop only.
 
-    With ``since`` in the URL it is as if a camera had been running all along: it begins in whatever loop and at
-    whatever place it must be at by now, from the key frame before, and shows each picture when it is due; whoever plays
-    it gives the same capture times.
+    With ``since`` in the URL, the recording plays as if it had run since then. It starts in the loop and at the
+    position that are due now, at the key frame before it. Each picture comes when it is due. So all samplers of the
+    recording give the same capture times.
 
     Args:
-        camera: whose pictures these are.
-        address: a file or folder.
-        pause_s: seconds of capture time between the end of a loop and its next beginning.
+        camera: id of the camera.
+        url: a file or folder.
+        pause_s: capture time between the end of a loop and the next start, seconds.
         now: wall clock, seconds UTC.
     """
 
     def __init__(
         self,
         camera: str,
-        address: SourceUrl,
+        url: SourceUrl,
         *,
         pause_s: float = 1.0,
         deadlines: Deadlines | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._camera = camera
-        self._address = address
+        self._url = url
         self._pause_s = pause_s
         self._deadlines = deadlines or Deadlines()
         self._now = now
         self._epochs = EpochCounter(camera)
 
-    def packets(self, stop: threading.Event) -> Iterator[Packet | SourceEvent]:
-        """Packets until the end, for ever in a loop, or until ``stop`` is set; ends with a mark ``ended``.
+    def packets(self, stop: threading.Event) -> Items:
+        """Packets until the end, until ``stop`` is set, or without end in a loop. The event ``ended`` is the last item.
 
         Raises:
-            SourceError: the file is missing or no video, the folder holds no image.
+            SourceError: the file does not exist or is not a video, or the folder has no images.
         """
-        anchor = self._address.anchor
+        anchor, start, reason = self._url.anchor, self._url.clock, "start"
+        joined_at, turn, period_s = 0.0, 0, 0.0
         if anchor is not None:
-            yield from self._running(anchor, stop)
-            return
-        start, reason = self._address.clock, "start"
+            joined_at = anchor.capture_time(self._now())
+            period_s = self._duration() + self._pause_s
+            turn = max(0, math.floor((joined_at - anchor.clock) / period_s)) if self._url.loop else 0
+            start = anchor.clock + turn * period_s
         while not stop.is_set():
-            last = None
-            lead = self._address.lead if reason == "start" else 0.0
-            for item in self._paced(self._play(start), stop, lead):
-                if last is None and isinstance(item, Packet):
-                    self._epochs.open(item.captured_at, reason)
+            latest = None
+            for item in self._one_loop(start, reason, joined_at, stop):
                 if isinstance(item, Packet):
-                    item = msgspec.structs.replace(item, epoch=self._epochs.of(item.decode_at))
-                    last = max(last or 0.0, item.captured_at)
+                    if latest is None:
+                        self._epochs.start(item.captured_at, reason, joined_at=joined_at)
+                    item = msgspec.structs.replace(item, epoch=self._epochs.update(item.decode_at))
+                    latest = max(latest or 0.0, item.captured_at)
                 yield item
-            yield SourceEvent("ended", last)
-            if not self._address.loop or last is None:
-                return
-            start, reason = last + self._pause_s, "loop"
-
-    def _running(self, anchor: LiveAnchor, stop: threading.Event) -> Iterator[Packet | SourceEvent]:
-        """What a camera that has been running since the anchor gives from now on."""
-        period = self._span() + self._pause_s
-        joined = anchor.capture(self._now())
-        turn = max(0, math.floor((joined - anchor.clock) / period)) if self._address.loop else 0
-        reason = "start"
-        while not stop.is_set():
-            start = anchor.clock + turn * period
-            last = None
-            for item in self._due(_joined(self._play(start), joined), anchor, stop):
-                if isinstance(item, Packet):
-                    if last is None:
-                        self._epochs.open(item.captured_at, reason, joined=joined)
-                    item = msgspec.structs.replace(item, epoch=self._epochs.of(item.decode_at))
-                    last = max(last or 0.0, item.captured_at)
-                yield item
-            yield SourceEvent("ended", last)
-            if not self._address.loop or last is None:
+            yield SourceEvent("ended", latest)
+            if not self._url.loop or latest is None:
                 return
             turn, reason = turn + 1, "loop"
+            start = latest + self._pause_s if anchor is None else anchor.clock + turn * period_s
 
-    def _due(
-        self, items: Iterator[Packet | SourceEvent], anchor: LiveAnchor, stop: threading.Event
-    ) -> Iterator[Packet | SourceEvent]:
-        before = None
-        for item in items:
-            if isinstance(item, Packet):
-                late = self._now() - anchor.wall(item.decode_at)
-                step = 0.0 if before is None else (item.decode_at - before) / CATCHING_UP
-                before = item.decode_at
-                if stop.wait(max(0.0, min(step, late) if late > 0 else -late)):
-                    return
-            if stop.is_set():
-                return
-            yield item
-
-    def _span(self) -> float:
+    def _duration(self) -> float:
         """Seconds of capture time from the first picture to the last."""
-        times = [item.captured_at for item in self._play(0.0) if isinstance(item, Packet)]
+        times = [item.captured_at for item in self._read(0.0) if isinstance(item, Packet)]
         return max(times, default=0.0) - min(times, default=0.0)
 
-    def _play(self, start: float | None) -> Iterator[Packet | SourceEvent]:
-        if self._address.kind == "folder":
-            return self._folder(start)
-        return self._file(start)
+    def _one_loop(self, start: float | None, reason: str, joined_at: float, stop: threading.Event) -> Items:
+        items = self._read(start)
+        if self._url.anchor is not None:
+            return _paced(_from_key_frame(items, joined_at), _anchored_pace(self._url.anchor, self._now), stop)
+        if self._url.paced:
+            return _paced(items, _own_pace(self._url.lead if reason == "start" else 0.0), stop)
+        return _paced(items, lambda packet: 0.0, stop)
 
-    def _paced(
-        self, items: Iterator[Packet | SourceEvent], stop: threading.Event, lead: float
-    ) -> Iterator[Packet | SourceEvent]:
-        begun, first = time.monotonic(), None
-        for item in items:
-            if self._address.paced and isinstance(item, Packet):
-                first = item.decode_at if first is None else first
-                passed = item.decode_at - first - lead
-                if passed <= 0:
-                    begun = time.monotonic()  # the pace begins with the end of the lead
-                elif stop.wait(max(0.0, begun + passed - time.monotonic())):
-                    return
-            if stop.is_set():
-                return
-            yield item
+    def _read(self, start: float | None) -> Items:
+        return self._folder(start) if self._url.kind == "folder" else self._file(start)
 
-    def _file(self, start: float | None) -> Iterator[Packet | SourceEvent]:
-        opened = open_recording(self._address, self._deadlines)
+    def _file(self, start: float | None) -> Items:
+        opened = open_recording(self._url, self._deadlines)
         try:
-            codec = opened.codec
-            stretch = 1.0
-            if self._address.fps:
-                codec, stretch = replace(codec, rate=self._address.fps), codec.rate / self._address.fps
-            yield from self._timed(opened, codec, self._begin(start, opened), stretch)
+            codec, scale = opened.codec, 1.0
+            if self._url.fps:
+                codec, scale = replace(codec, rate=self._url.fps), codec.rate / self._url.fps
+            yield from _with_capture_time(opened, codec, self._start(opened) if start is None else start, scale)
         except av.error.FFmpegError as error:
-            metrics.dropped("sample", self._camera, "unreadable")
-            log.warning("camera %s: %s: stops here: %s", self._camera, self._address, redact(str(error)))
+            self._report_unreadable(f"{self._url}: playback stops here: {redact(str(error))}")
             yield SourceEvent("unreadable")
         finally:
             opened.close()
 
-    def _timed(self, opened: OpenedSource, codec: Codec, begin: float, stretch: float) -> Iterator[Packet]:
-        shift: float | None = None
-        for sample in opened:
-            shown = sample.pts if sample.pts is not None else sample.dts
-            shift = shown if shift is None else shift
-            yield Packet(
-                begin + (shown - shift) * stretch,
-                begin + (sample.dts - shift) * stretch,
-                sample.data,
-                sample.key,
-                codec,
-                timed=sample.pts is not None,
-            )
-
-    def _begin(self, start: float | None, opened: OpenedSource | None) -> float:
-        if start is not None:
-            return start
-        if self._address.paced:
+    def _start(self, opened: OpenedSource) -> float:
+        """Capture time of the first picture if the URL has no ``clock``."""
+        if self._url.paced:
             return self._now()
-        created = opened.created_at if opened is not None else None
-        if created is not None:
-            return created
-        path = Path(self._address.target)
+        if opened.created_at is not None:
+            return opened.created_at
+        path = Path(self._url.target)
         return path.stat().st_mtime if path.exists() else self._now()
 
-    def _folder(self, start: float | None) -> Iterator[Packet | SourceEvent]:
-        paths = images(self._address.target)
+    def _folder(self, start: float | None) -> Items:
+        paths = image_paths(self._url.target)
         if start is None:
-            start = self._now() if self._address.paced else paths[0].stat().st_mtime
-        fps = self._address.fps or FOLDER_FPS
+            start = self._now() if self._url.paced else paths[0].stat().st_mtime
+        fps = self._url.fps or FOLDER_FPS
         for index, path in enumerate(paths):
+            captured_at = start + index / fps
             data = path.read_bytes()
             codec = image_codec(data)
             if codec is None:
-                metrics.dropped("sample", self._camera, "unreadable")
-                log.warning("camera %s: %s: no image; left out", self._camera, path)
-                yield SourceEvent("unreadable", start + index / fps)
+                self._report_unreadable(f"{path}: not an image, skipped")
+                yield SourceEvent("unreadable", captured_at)
             else:
-                captured_at = start + index / fps
                 yield Packet(captured_at, captured_at, data, True, replace(codec, rate=fps))
 
+    def _report_unreadable(self, message: str) -> None:
+        metrics.dropped("sample", self._camera, "unreadable")
+        log.warning("camera %s: %s", self._camera, message)
 
-def _joined(items: Iterator[Packet | SourceEvent], at: float) -> Iterator[Packet | SourceEvent]:
-    """What is played from the last key frame before a capture time on."""
-    kept: list[Packet | SourceEvent] | None = []
+
+def _with_capture_time(opened: OpenedSource, codec: Codec, start: float, scale: float) -> Iterator[Packet]:
+    first_s: float | None = None
+    for packet in opened:
+        shown_s = packet.pts if packet.pts is not None else packet.dts
+        first_s = shown_s if first_s is None else first_s
+        yield Packet(
+            start + (shown_s - first_s) * scale,
+            start + (packet.dts - first_s) * scale,
+            packet.data,
+            packet.key,
+            codec,
+            has_pts=packet.pts is not None,
+        )
+
+
+def _paced(items: Items, delay_s: Callable[[Packet], float], stop: threading.Event) -> Items:
+    """Gives each packet after its delay; ends when ``stop`` is set."""
     for item in items:
-        if kept is not None and isinstance(item, Packet):
-            if item.decode_at >= at:
-                yield from kept
-                kept = None
+        if stop.wait(max(0.0, delay_s(item)) if isinstance(item, Packet) else 0.0):
+            return
+        yield item
+
+
+def _own_pace(lead_s: float) -> Callable[[Packet], float]:
+    """Delays for a file's own pace, after a lead at full speed."""
+    first_at: float | None = None
+    started = 0.0
+
+    def delay_s(packet: Packet) -> float:
+        nonlocal first_at, started
+        first_at = packet.decode_at if first_at is None else first_at
+        due_s = packet.decode_at - first_at - lead_s
+        if due_s <= 0:
+            started = time.monotonic()
+        return started + due_s - time.monotonic()
+
+    return delay_s
+
+
+def _anchored_pace(anchor: LiveAnchor, now: Callable[[], float]) -> Callable[[Packet], float]:
+    """Delays until each packet is due by the wall clock; late packets come at ``CATCH_UP_SPEED``."""
+    previous_at: float | None = None
+
+    def delay_s(packet: Packet) -> float:
+        nonlocal previous_at
+        late_s = now() - anchor.wall_time(packet.decode_at)
+        step_s = 0.0 if previous_at is None else (packet.decode_at - previous_at) / CATCH_UP_SPEED
+        previous_at = packet.decode_at
+        return min(step_s, late_s) if late_s > 0 else -late_s
+
+    return delay_s
+
+
+def _from_key_frame(items: Items, joined_at: float) -> Items:
+    """The items from the last key frame before a capture time on."""
+    group: list[Packet | SourceEvent] | None = []
+    for item in items:
+        if group is not None and isinstance(item, Packet):
+            if item.decode_at >= joined_at:
+                yield from group
+                group = None
             elif item.key:
-                kept = []
-        if kept is None:
+                group = []
+        if group is None:
             yield item
         else:
-            kept.append(item)
-    yield from kept or ()
+            group.append(item)
+    yield from group or ()

@@ -1,4 +1,4 @@
-"""Where a camera's pictures come from: its URL, taken apart, and never printed with its password."""
+"""The URL of a camera: parsing, and printing without its password."""
 
 from __future__ import annotations
 
@@ -19,54 +19,55 @@ _OPTIONS = {"loop", "clock", "pace", "fps", "since", "lead"}
 
 
 class SourceError(Exception):
-    """A source that cannot be played and that waiting will not mend: says which, what is wrong and what to do."""
+    """A source that cannot be played, now or later. The message has the source, the problem and the fix."""
 
 
 def redact(text: str) -> str:
-    """The text with the user and password of every URL in it, and secrets in queries, replaced by ``***``.
+    """Replaces user, password and query secrets of every URL in a text by ``***``.
 
-    Everything between ``://`` and the last ``@`` before a slash goes, so that a password with an ``@`` in it does
-    not leave its tail behind.
+    Everything between ``://`` and the last ``@`` before a slash is replaced, because a password may contain ``@``.
     """
     return _SECRET.sub(r"\1***", _USERINFO.sub("***@", text))
 
 
 @dataclass(frozen=True)
 class LiveAnchor:
-    """Ties a recording that is played live to the wall clock: whoever opens it, and when, is at the same place.
+    """Maps capture time to the wall clock for a recording that is played live.
+
+    So all samplers of the recording are at the same position, whenever they opened it.
 
     Attributes:
-        since: wall time at which the first picture was shown, seconds UTC.
+        since: wall time at which the first picture is shown, seconds UTC.
         clock: capture time of that picture, seconds UTC.
     """
 
     since: float
     clock: float
 
-    def capture(self, wall: float) -> float:
-        """Capture time of what is shown at a wall time."""
+    def capture_time(self, wall: float) -> float:
+        """Capture time of the picture that is shown at a wall time."""
         return self.clock + wall - self.since
 
-    def wall(self, captured_at: float) -> float:
-        """When it is shown."""
+    def wall_time(self, captured_at: float) -> float:
+        """Wall time at which a picture is shown."""
         return self.since + captured_at - self.clock
 
 
 @dataclass(frozen=True)
 class SourceUrl:
-    """A camera's URL, taken apart.
+    """A parsed camera URL.
 
     Attributes:
-        kind: what opens it.
-        target: the URL for a network camera, the path for a file or folder.
-        live: what comes is now or never: a network camera, or a file played at its own pace.
+        kind: the kind of source.
+        target: the URL of a network camera, the path of a file or folder.
+        live: it cannot wait: a network camera, or a file that is played at its own pace.
         paced: a file is played at its own pace.
-        loop: a file starts again when it has ended, its capture time going on.
+        loop: a file restarts at its end, with rising capture time.
         clock: capture time of the first picture, seconds UTC; None: the source's own.
-        fps: pictures a second that replace what the container says; None: the container's.
-        since: wall time at which a file played live showed its first picture, seconds UTC; None: when it is opened.
-        lead: seconds at a paced file's beginning that are played as fast as they go. Such a file waits for the
-            detector and is not ``live``.
+        fps: frames per second instead of the container's; None: the container's.
+        since: wall time at which a live file shows its first picture, seconds UTC; None: when it is opened.
+        lead: seconds at a paced file's start that are played at full speed. Such a file waits for the detector and is
+            not ``live``.
     """
 
     kind: Kind
@@ -81,24 +82,24 @@ class SourceUrl:
 
     @property
     def anchor(self) -> LiveAnchor | None:
-        """What ties a file to the wall clock; None unless it is played live and ``since`` is given."""
+        """The mapping to the wall clock; None unless a file is played live and ``since`` is set."""
         if self.since is None or not self.live:
             return None
         return LiveAnchor(self.since, self.since if self.clock is None else self.clock)
 
     def __repr__(self) -> str:
-        return f"Address({redact(self.target)!r})"
+        return f"SourceUrl({redact(self.target)!r})"
 
     @classmethod
     def parse(cls, url: str, *, time_zone: str = "UTC") -> SourceUrl:
-        """Takes a URL or a path apart.
+        """Parses a URL or a path.
 
-        A file is played as fast as it goes (``pace=fast``) unless ``pace=live`` is asked for. A ``clock`` or ``since``
-        without an offset is in ``time_zone``. A recording over HTTP is known by its suffix; any other HTTP answer is
-        a camera's.
+        A file is played at full speed (``pace=fast``, the default) or at its own pace (``pace=live``). A ``clock`` or
+        ``since`` without a UTC offset is in ``time_zone``. Over HTTP, a URL with a video suffix is a recording, any
+        other one is a camera.
 
         Raises:
-            SourceError: no such scheme, option or value.
+            SourceError: unknown scheme or option, or invalid value.
         """
         scheme = urlsplit(url).scheme.lower() if "://" in url else ""
         if scheme in {"rtsp", "rtsps"}:
@@ -115,12 +116,10 @@ class SourceUrl:
         path = unquote(path) if url.startswith("file://") else path
         options = {name: values[-1] for name, values in parse_qs(query.replace("+", "%2B")).items()}
         if unknown := sorted(set(options) - _OPTIONS):
-            raise SourceError(
-                f"{redact(url)}: unknown option {unknown[0]!r}; a file takes {', '.join(sorted(_OPTIONS))}"
-            )
+            raise SourceError(f"{redact(url)}: unknown option {unknown[0]!r}; use {', '.join(sorted(_OPTIONS))}")
         pace = options.get("pace", "fast")
         if pace not in {"live", "fast"}:
-            raise SourceError(f"{redact(url)}: pace={pace}; it is live or fast")
+            raise SourceError(f"{redact(url)}: pace={pace}; use live or fast")
         lead = _positive("lead", options["lead"], "seconds", url) if "lead" in options else 0.0
         return cls(
             "folder" if Path(path).is_dir() else "file",
@@ -143,11 +142,11 @@ def _instant(option: str, text: str, time_zone: str, url: str) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(time_zone))).timestamp()
 
 
-def _positive(option: str, text: str, what: str, url: str) -> float:
+def _positive(option: str, text: str, unit: str, url: str) -> float:
     try:
         value = float(text)
     except ValueError:
         value = 0.0
     if not 0 < value <= 1000:
-        raise SourceError(f"{redact(url)}: {option}={text}; it is {what} above 0, at most 1000")
+        raise SourceError(f"{redact(url)}: {option}={text}; use {unit} above 0, at most 1000")
     return value

@@ -1,1 +1,1 @@
-"""Packets, pictures and clips."""
+"""Encoded and decoded video: packet buffer, clips, JPEG, privacy masks, the time grid."""

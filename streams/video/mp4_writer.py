@@ -1,4 +1,4 @@
-"""A clip that browsers play, encoded from pictures."""
+"""Encodes frames as an MP4 clip that browsers play."""
 
 from __future__ import annotations
 
@@ -14,37 +14,40 @@ from lanewatch.records import Frame
 
 TIME_BASE = Fraction(1, 90_000)
 
+MP4_OPTIONS = {"movflags": "faststart"}
+"""The index is at the start of the file, so playback starts before the download ends."""
+
 
 def encode(path: Path | str, frames: Iterable[Frame], rate: float) -> None:
-    """Writes frames as H.264 in an MP4 that plays from its first byte on, each shown at its own capture time.
+    """Writes frames as H.264 in MP4, each at its own capture time.
 
     Args:
         path: of the file.
-        frames: with pixels, in the order of capture; all are brought to the size of the first.
-        rate: frames a second, about.
+        frames: with pixels, in the order of capture; all are scaled to the size of the first.
+        rate: approximate frames per second.
 
     Raises:
-        ValueError: there is none.
-        OSError: the file cannot be written, such as on a full disk.
+        ValueError: there are no frames.
+        OSError: the file cannot be written, for example on a full disk.
     """
-    with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as out:
+    with av.open(str(path), "w", format="mp4", options=MP4_OPTIONS) as out:
         stream = None
-        begin = 0.0
+        start = 0.0
         for frame in frames:
             assert frame.image is not None
             image = frame.image[: frame.height // 2 * 2, : frame.width // 2 * 2]
             if stream is None:
-                begin = frame.captured_at
-                about = Fraction(rate).limit_denominator(1001)
-                stream = out.add_stream("libx264", rate=about, options={"preset": "veryfast", "crf": "23"})
+                start = frame.captured_at
+                nominal = Fraction(rate).limit_denominator(1001)
+                stream = out.add_stream("libx264", rate=nominal, options={"preset": "veryfast", "crf": "23"})
                 stream.height, stream.width = image.shape[:2]
                 stream.pix_fmt = "yuv420p"
                 stream.codec_context.time_base = TIME_BASE
-            if image.shape[:2] != (stream.height, stream.width):  # the camera changed its resolution on the way
+            if image.shape[:2] != (stream.height, stream.width):  # the camera changed its resolution meanwhile
                 image = cv2.resize(image, (stream.width, stream.height))  # type: ignore[assignment]
             picture = VideoFrame.from_ndarray(image, format="bgr24")
             picture.time_base = TIME_BASE
-            picture.pts = round((frame.captured_at - begin) / TIME_BASE)
+            picture.pts = round((frame.captured_at - start) / TIME_BASE)
             out.mux(stream.encode(picture))
         if stream is None:
             raise ValueError("no picture could be decoded")

@@ -1,22 +1,21 @@
-"""The last minute of each camera, as it came: encoded. Evidence is cut from it when there is some to cut."""
+"""The last minute of each camera as encoded packets. Evidence is cut from it."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lanewatch.config.site import Camera
-from lanewatch.records import Frame
 from streams.sources.packets import Packet
 from streams.video.segment import FootageSegment
 
-HELD_S = 60.0
-"""Capture time that is held: the longest pre-roll, and the time that evidence may wait for its turn."""
+MAX_AGE_S = 60.0
+"""Capture time in the buffer: the longest pre-roll, plus the time until the evidence is cut."""
 
-HELD_BYTES = 64 << 20
-"""A camera's share of memory at most: a minute at 8 Mbit/s. Above that the oldest go first."""
+MAX_BYTES = 64 << 20
+"""Memory for each camera: a minute at 8 Mbit/s. Above it, the oldest packets are removed."""
 
 
 @dataclass
@@ -24,71 +23,71 @@ class _CameraPackets:
     camera: Camera
     packets: deque[tuple[float, Packet]]
     bytes: int = 0
-    age: float = 0.0
+    elapsed_s: float = 0.0
 
 
 class PacketBuffer:
-    """Holds each camera's last packets; samplers write, evidence reads, from any thread."""
+    """The last packets of each camera. Samplers write, evidence reads; both from any thread."""
 
-    def __init__(self, cameras: Sequence[Camera] = (), *, held_s: float = HELD_S, held_bytes: int = HELD_BYTES) -> None:
-        self._held_s = held_s
-        self._held_bytes = held_bytes
+    def __init__(
+        self, cameras: Sequence[Camera] = (), *, max_age_s: float = MAX_AGE_S, max_bytes: int = MAX_BYTES
+    ) -> None:
+        self._max_age_s = max_age_s
+        self._max_bytes = max_bytes
         self._lock = threading.Lock()
-        self._tracks: dict[str, _CameraPackets] = {}
+        self._cameras: dict[str, _CameraPackets] = {}
         for camera in cameras:
             self.add(camera)
 
     def add(self, camera: Camera) -> None:
-        """Makes a camera known; its masks are applied to all that is read of it."""
+        """Adds a camera. Its privacy masks are applied to all footage that is read."""
         with self._lock:
-            if camera.id not in self._tracks:
-                self._tracks[camera.id] = _CameraPackets(camera, deque())
+            if camera.id not in self._cameras:
+                self._cameras[camera.id] = _CameraPackets(camera, deque())
 
     def append(self, camera: str, packet: Packet) -> None:
-        """Adds a packet, and lets go of whole runs from key frame to key frame that are too old or too many."""
+        """Adds a packet. Removes whole groups of pictures that are too old or exceed the memory."""
         with self._lock:
-            track = self._tracks[camera]
-            if track.packets:
-                # Age counts what has passed, not what the clock says: one set back must not make the rest immortal.
-                track.age += min(max(packet.decode_at - track.packets[-1][1].decode_at, 0.0), 2.0)
-            track.packets.append((track.age, packet))
-            track.bytes += len(packet.data)
-            while self._over(track):
-                self._release(track)
+            buffered = self._cameras[camera]
+            if buffered.packets:
+                # Age is elapsed time, not clock time: after a clock was set back, old packets must still expire.
+                buffered.elapsed_s += min(max(packet.decode_at - buffered.packets[-1][1].decode_at, 0.0), 2.0)
+            buffered.packets.append((buffered.elapsed_s, packet))
+            buffered.bytes += len(packet.data)
+            while buffered.packets and self._exceeds_limits(buffered):
+                self._remove_oldest_group(buffered)
 
-    def _over(self, track: _CameraPackets) -> bool:
-        if not track.packets:
-            return False
-        return track.bytes > self._held_bytes or track.age - track.packets[0][0] > self._held_s
+    def _exceeds_limits(self, buffered: _CameraPackets) -> bool:
+        age_s = buffered.elapsed_s - buffered.packets[0][0]
+        return buffered.bytes > self._max_bytes or age_s > self._max_age_s
 
     @staticmethod
-    def _release(track: _CameraPackets) -> None:
-        track.bytes -= len(track.packets.popleft()[1].data)
-        while track.packets and not track.packets[0][1].key:
-            track.bytes -= len(track.packets.popleft()[1].data)
+    def _remove_oldest_group(buffered: _CameraPackets) -> None:
+        buffered.bytes -= len(buffered.packets.popleft()[1].data)
+        while buffered.packets and not buffered.packets[0][1].key:
+            buffered.bytes -= len(buffered.packets.popleft()[1].data)
 
     def hold(self, camera: str, start: float, end: float) -> FootageSegment:
-        """Takes hold of the packets of ``start <= captured_at <= end``, from the key frame before on, at no cost.
+        """The packets of ``start <= captured_at <= end``, and those from the key frame before on. Copies no data.
 
-        What is not held any more, or not yet, is left out: the segment says where it begins and ends.
+        The segment covers what is in the buffer: see ``FootageSegment.covered``.
+
+        Raises:
+            KeyError: the buffer does not have this camera.
         """
         with self._lock:
-            track = self._tracks.get(camera)
-            held = [packet for _, packet in track.packets] if track else []
-        if track is None:
-            raise KeyError(f"the ring has no camera {camera!r}")
-        return FootageSegment(track.camera, _cut(held, start, end), start, end)
-
-    def read(self, camera: str, start: float, end: float) -> Iterator[Frame]:
-        """Masked frames with ``start <= captured_at <= end``, as far as they are still held."""
-        return self.hold(camera, start, end).frames()
+            buffered = self._cameras.get(camera)
+            packets = [packet for _, packet in buffered.packets] if buffered else []
+        if buffered is None:
+            raise KeyError(f"the packet buffer has no camera {camera!r}")
+        return FootageSegment(buffered.camera, _cut(packets, start, end), start, end)
 
 
-def _cut(held: list[Packet], start: float, end: float) -> tuple[Packet, ...]:
-    wanted = [index for index, packet in enumerate(held) if start <= packet.captured_at <= end]
-    if not wanted:
+def _cut(packets: list[Packet], start: float, end: float) -> tuple[Packet, ...]:
+    inside = [index for index, packet in enumerate(packets) if start <= packet.captured_at <= end]
+    if not inside:
         return ()
-    first = wanted[0]
-    while first > 0 and not held[first].key:
+    first = inside[0]
+    while first > 0 and not packets[first].key:
         first -= 1
-    return tuple(held[first : wanted[-1] + 1])
+    return tuple(packets[first : inside[-1] + 1])

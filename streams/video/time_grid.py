@@ -1,18 +1,18 @@
-"""The UTC sampling grid: two samplers of one camera give the same slots, whichever frames they caught."""
+"""The UTC sampling grid: two samplers of one camera give the same slots, even from different pictures."""
 
 from __future__ import annotations
 
 import math
 
 TOLERANCE = 0.01
-"""Of an interval: a picture this little early still stands for the instant, so that rounding moves none."""
+"""Fraction of an interval by which a picture may be early, so that rounding does not move it to another slot."""
 
 
-def index_of(captured_at: float, fps: float) -> int:
-    """Which instant of the grid a capture time stands for."""
+def slot_index(captured_at: float, fps: float) -> int:
+    """The number of the grid's instant for a capture time."""
     return math.floor(captured_at * fps + TOLERANCE)
 
 
-def slot_of(captured_at: float, fps: float) -> int:
-    """That instant, whole milliseconds since the Unix epoch."""
-    return round(index_of(captured_at, fps) / fps * 1000)
+def slot_ms(captured_at: float, fps: float) -> int:
+    """The grid's instant for a capture time, whole milliseconds since the Unix epoch."""
+    return round(slot_index(captured_at, fps) / fps * 1000)

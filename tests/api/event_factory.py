@@ -66,7 +66,7 @@ def packets_of(clip: Path) -> list[Packet]:
     """A clip's packets as a camera would have sent them from ``BEGIN`` on."""
     with av.open(str(clip)) as container:
         stream = container.streams.video[0]
-        codec = Codec.of(stream)
+        codec = Codec.from_stream(stream)
         return [
             Packet(
                 captured_at=BEGIN + float(packet.pts * packet.time_base),

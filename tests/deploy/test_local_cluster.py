@@ -26,7 +26,7 @@ def test_its_cameras_show_the_clip_with_one_clock_from_different_places(tmp_path
     assert [camera.id for camera in site.cameras] == ["lane-01", "lane-02", "lane-03", "lane-04"]
     assert len({camera.latitude for camera in site.cameras}) == 4
     assert len({anchor.since for anchor in anchors if anchor is not None}) == 4
-    assert len({anchor.capture(NOW) for anchor in anchors if anchor is not None}) == 1
+    assert len({anchor.capture_time(NOW) for anchor in anchors if anchor is not None}) == 1
 
 
 @pytest.mark.slow

@@ -144,7 +144,7 @@ def test_one_that_raises_costs_itself_only(plug: Plug, caplog: pytest.LogCapture
         state, more = watcher.step(state, one)
         events += more
     assert [event for event in events if event.kind != "gloom"] == alone
-    assert watcher.noted(state)["behaviour gloom"] == 15, "it starts afresh, and fails at every third picture"
+    assert watcher.counters(state)["behaviour gloom"] == 15, "it starts afresh, and fails at every third picture"
     told = [line.getMessage() for line in caplog.records if "gloom" in line.getMessage()]
     assert told == [
         f"behaviour gloom failed at camera lane, capture time {NOON + 4:.3f}: it starts again from a fresh memory"
@@ -225,7 +225,7 @@ def test_a_behaviour_without_its_places_is_not_evaluated(plug: Plug) -> None:
     state = watcher.start("lane")
     for tick in range(9):
         state, _ = watcher.step(state, record(NOON + tick))
-    assert watcher.noted(state) == {}
+    assert watcher.counters(state) == {}
 
 
 @pytest.mark.parametrize(

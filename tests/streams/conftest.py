@@ -72,18 +72,18 @@ def scene(seconds: float, walk: tuple[float, float] | None = None, fps: int = 25
 
 @pytest.fixture(scope="session")
 def still_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """20 s of a scene in which nothing moves; a key frame each second."""
+    """20 s without motion; a key frame each second."""
     return write_clip(tmp_path_factory.mktemp("clips") / "still.mp4", scene(20.0))
 
 
 @pytest.fixture(scope="session")
 def walk_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """20 s; someone walks through from 12.3 s to 16.3 s, long after the scene went idle; a key frame each second."""
+    """20 s with a walker from 12.3 s to 16.3 s, when the scene is idle; a key frame each second."""
     return write_clip(tmp_path_factory.mktemp("clips") / "walk.mp4", scene(20.0, (12.3, 16.3)))
 
 
 class RtspServer:
-    """GStreamer's server in a process of its own, which can be killed, stalled and started again on its port."""
+    """GStreamer's server in its own process. It can be killed, stalled, and restarted on its port."""
 
     def __init__(self, folder: Path, login: tuple[str, str] | None = None) -> None:
         self._folder = folder
@@ -93,12 +93,12 @@ class RtspServer:
 
     @property
     def url(self) -> str:
-        """Where it serves."""
+        """The URL of its stream."""
         login = f"{self._login[0]}:{self._login[1]}@" if self._login else ""
         return f"rtsp://{login}127.0.0.1:{self.port}/clip"
 
     def start(self) -> None:
-        """Starts it, and returns when it listens."""
+        """Starts it and waits until it listens."""
         command = ["/usr/bin/python3", str(SERVER), str(self._folder), str(self.port), str(SERVER_FPS), *self._login]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         assert self._process.stdout is not None
@@ -107,7 +107,7 @@ class RtspServer:
         self.port = int(line[1])
 
     def kill(self) -> None:
-        """Ends it as a power cut would."""
+        """Kills it, like a power cut."""
         if self._process is not None:
             self._process.send_signal(signal.SIGCONT)
             self._process.kill()
@@ -115,12 +115,12 @@ class RtspServer:
             self._process = None
 
     def stall(self) -> None:
-        """Its connections stay open, and nothing comes any more."""
+        """Stops all data; the connections stay open."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """It goes on."""
+        """Continues after a stall."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
@@ -151,7 +151,7 @@ def rtsp(access_units: Path) -> Iterator[RtspServer]:
 
 @pytest.fixture
 def rtsp_login(access_units: Path) -> Iterator[RtspServer]:
-    """A running RTSP server that wants a user and password."""
+    """A running RTSP server that requires a login."""
     server = RtspServer(access_units, ("operator", "s3cr3t-lane"))
     server.start()
     yield server

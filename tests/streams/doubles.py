@@ -1,4 +1,4 @@
-"""Stages that do as they are told, for the tests of the runners."""
+"""Stages for the tests of the runners."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from streams.stages import UnavailableError
 
 
 def frame(slot: int, camera: str = "lane", *, picture: bool = True) -> Frame:
-    """A picture of its own second, or a tick."""
+    """A frame with its own pixels, or a tick."""
     image = np.zeros((4, 4, 3), np.uint8) if picture else None
     return Frame(
         camera=camera,
@@ -28,7 +28,7 @@ def frame(slot: int, camera: str = "lane", *, picture: bool = True) -> Frame:
 
 
 class ListCamera:
-    """Gives the frames of a list; breaks at the end where it is told to."""
+    """Gives a frame for each slot of a list; fails at the end if ``breaks`` is set."""
 
     def __init__(self, camera: str, slots: Sequence[int], *, live: bool = False, breaks: bool = False) -> None:
         self.camera = camera
@@ -49,7 +49,7 @@ class ListCamera:
 
 
 class EndlessCamera:
-    """Live: gives a frame each time that it is asked, until it is closed."""
+    """A live camera that gives frames until it is closed."""
 
     def __init__(self, camera: str) -> None:
         self.camera = camera
@@ -69,7 +69,7 @@ class EndlessCamera:
 
 
 class GatedDetector:
-    """Finds nothing, and only once its gate has been opened."""
+    """Finds nothing; blocks until its gate is opened."""
 
     def __init__(self, *, opened: bool = True) -> None:
         self.gate = threading.Event()
@@ -80,11 +80,11 @@ class GatedDetector:
     def __call__(self, frames: Sequence[Frame]) -> list[Detections]:
         assert self.gate.wait(30)
         self.batches.append(len(frames))
-        return [Detections.empty(one) for one in frames]
+        return [Detections.empty(frame) for frame in frames]
 
 
 class CountingWatch:
-    """A fold that counts, and raises an event each time; breaks on the slots that it is told."""
+    """A fold that counts records and raises an event for each; fails on the slots ``breaks_on``."""
 
     def __init__(self, breaks_on: Sequence[int] = ()) -> None:
         self._breaks_on = breaks_on
@@ -100,12 +100,12 @@ class CountingWatch:
     def skipped(self, state: int) -> dict[str, int]:
         return {}
 
-    def noted(self, state: int) -> dict[str, int]:
+    def counters(self, state: int) -> dict[str, int]:
         return {}
 
 
 def event(detections: Detections, number: int) -> Event:
-    """An event of its own for a record."""
+    """An event for a record."""
     return Event(
         run="test",
         id=f"{detections.camera}-{number}",
@@ -131,7 +131,7 @@ def event(detections: Detections, number: int) -> Event:
 
 
 class ListServe:
-    """Keeps what it is given; is away for the first ``away`` calls."""
+    """Stores events and watermarks; is unavailable for the first ``away`` calls."""
 
     def __init__(self, away: int = 0) -> None:
         self.events: list[Event] = []

@@ -106,5 +106,5 @@ def test_the_watcher_counts_them_and_still_sees_who_loiters() -> None:
     for one in pictures(30, boxes=scene):
         state, more = watcher.step(state, one)
         events += more
-    assert watcher.noted(state)["rain"] > 300
+    assert watcher.counters(state)["rain"] > 300
     assert [event.kind for event in opened(events, "loitering")] == ["loitering"]

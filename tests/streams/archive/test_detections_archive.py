@@ -38,11 +38,11 @@ def detections(slot: int, *, camera: str = "lane", boxes: int = 2, seed: int = 0
 
 @settings(max_examples=25, deadline=None)
 @given(counts=st.lists(st.integers(0, 5), min_size=1, max_size=20), rows=st.integers(1, 7), seed=st.integers(0, 99))
-def test_what_was_kept_comes_back_to_the_bit(
+def test_archived_records_are_restored_bit_for_bit(
     tmp_path_factory: pytest.TempPathFactory, counts: list[int], rows: int, seed: int
 ) -> None:
-    folder = tmp_path_factory.mktemp("kept")
-    kept = [
+    folder = tmp_path_factory.mktemp("archive")
+    archived = [
         detections(
             1000 * index,
             boxes=count,
@@ -65,9 +65,9 @@ def test_what_was_kept_comes_back_to_the_bit(
         for index, count in enumerate(counts)
     ]
     with DetectionsArchive(folder, rows_per_file=rows) as writer:
-        for record in kept:
+        for record in archived:
             writer.append(record)
-    assert [encode(record) for record in detections_archive.read(folder)] == [encode(record) for record in kept]
+    assert [encode(record) for record in detections_archive.read(folder)] == [encode(record) for record in archived]
 
 
 def test_other_programs_read_the_boxes(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_new_day_is_a_new_folder_and_the_order_is_kept(tmp_path: Path) -> None
     assert {r.camera for r in detections_archive.read(tmp_path, cameras=["b"])} == {"b"}
 
 
-def test_a_full_disk_holds_the_rows_and_tries_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_full_disk_the_write_is_retried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     writer = DetectionsArchive(tmp_path, rows_per_file=2)
     writer.append(detections(0))
     write_table = pq.write_table
@@ -107,7 +107,7 @@ def test_a_full_disk_holds_the_rows_and_tries_again(tmp_path: Path, monkeypatch:
     assert not list(tmp_path.rglob("*.part"))
 
 
-def test_after_a_clock_was_set_back_the_order_is_that_of_watching(tmp_path: Path) -> None:
+def test_after_a_clock_was_set_back_the_order_is_that_of_the_watch_stage(tmp_path: Path) -> None:
     hour = 3_600_000
     watched = [(7, 12 * hour), (7, 12 * hour + 1000), (8, 11 * hour), (8, 11 * hour + 1000), (9, -13 * hour)]
     with DetectionsArchive(tmp_path, rows_per_file=2) as writer:
@@ -116,7 +116,7 @@ def test_after_a_clock_was_set_back_the_order_is_that_of_watching(tmp_path: Path
     assert [(r.epoch, r.slot - 100 * hour) for r in detections_archive.read(tmp_path)] == watched
 
 
-def test_a_camera_whose_rows_cannot_be_written_does_not_keep_anothers(tmp_path: Path) -> None:
+def test_a_failed_write_of_one_camera_does_not_affect_others(tmp_path: Path) -> None:
     writer = DetectionsArchive(tmp_path)
     for camera in ("a", "b", "c"):
         writer.append(detections(0, camera=camera))
@@ -128,16 +128,16 @@ def test_a_camera_whose_rows_cannot_be_written_does_not_keep_anothers(tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "message"),
     [
         (b"no parquet at all", "cannot be read as Parquet"),  # foreign content
-        (b"PAR1", "cannot be read as Parquet"),  # cut off
+        (b"PAR1", "cannot be read as Parquet"),  # truncated
     ],
 )
-def test_a_damaged_file_is_named(tmp_path: Path, content: bytes, says: str) -> None:
+def test_a_damaged_file_is_named(tmp_path: Path, content: bytes, message: str) -> None:
     file = tmp_path / "0-7.parquet"
     file.write_bytes(content)
-    with pytest.raises(ArchiveError, match=says) as error:
+    with pytest.raises(ArchiveError, match=message) as error:
         list(detections_archive.read(tmp_path))
     assert str(file) in str(error.value)
 
@@ -153,12 +153,12 @@ def test_a_foreign_table_and_a_newer_version_are_refused(tmp_path: Path) -> None
         list(detections_archive.read(tmp_path / "new"))
 
 
-def test_an_empty_folder_says_so(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no kept detections"):
+def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no archived detections"):
         list(detections_archive.read(tmp_path))
 
 
-def test_archives_of_older_releases_lack_what_those_could_not_see_and_are_read(tmp_path: Path) -> None:
+def test_archives_of_older_releases_without_newer_fields_are_read(tmp_path: Path) -> None:
     bag = StillRegion((0.5, 1.0, 2.0, 3.0), 4.25)
     with DetectionsArchive(tmp_path) as writer:
         known = msgspec.structs.replace(bag, added=0.5)
@@ -169,19 +169,19 @@ def test_archives_of_older_releases_lack_what_those_could_not_see_and_are_read(t
     scene = table.column(at).combine_chunks()
     new = {"flames", "contrast", "familiar", "frozen_s", "clock_s", "added"}
     old = [field for field in scene.type if field.name not in new]
-    kept = pa.StructArray.from_arrays([scene.field(field.name) for field in old], fields=old)
-    pq.write_table(table.set_column(at, "scene", kept), file)
+    old_scene = pa.StructArray.from_arrays([scene.field(field.name) for field in old], fields=old)
+    pq.write_table(table.set_column(at, "scene", old_scene), file)
     (record,) = detections_archive.read(tmp_path)
     assert record.scene == SceneMeasurements(brightness=90.0, still=(bag,), warm=True)
 
 
-def test_columns_that_the_first_release_named_otherwise_are_read(tmp_path: Path) -> None:
-    kept = detections(0, pose_requested=np.array([True, False]))
+def test_column_names_of_the_first_release_are_read(tmp_path: Path) -> None:
+    archived = detections(0, pose_requested=np.array([True, False]))
     with DetectionsArchive(tmp_path) as writer:
-        writer.append(kept)
+        writer.append(archived)
     file = next(tmp_path.rglob("*.parquet"))
     table = pq.read_table(file)
     first_release = {"appearance": "look", "pose_requested": "asked"}
     pq.write_table(table.rename_columns([first_release.get(name, name) for name in table.column_names]), file)
     (record,) = detections_archive.read(tmp_path)
-    assert encode(record) == encode(kept)
+    assert encode(record) == encode(archived)

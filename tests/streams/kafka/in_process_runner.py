@@ -9,8 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any, Generic, TypeVar
 
 from kafka import TopicPartition
@@ -51,7 +49,7 @@ class KafkaRunner(Generic[S]):
         site: says where the broker is; its topics must be its own, and are made.
         state_type: of the watch stage's states.
         correlate: the correlation and the type of its state.
-        keep: called with every ``Detections`` before the watch stage.
+        archive: called with every ``Detections`` before the watch stage.
         batch: frames in one call of the detector; if None, fewer if a camera is live.
         max_age_s: of live cameras' frames; older ones are shed.
     """
@@ -66,7 +64,7 @@ class KafkaRunner(Generic[S]):
         site: Site,
         state_type: type[S],
         correlate: tuple[Correlate[Any], type[Any]] | None = None,
-        keep: Callable[[Detections], None] | None = None,
+        archive: Callable[[Detections], None] | None = None,
         batch: int | None = None,
         max_age_s: float = MAX_AGE_S,
     ) -> None:
@@ -75,7 +73,7 @@ class KafkaRunner(Generic[S]):
         self._slots = {sampler.camera: slot for slot, sampler in enumerate(self._samplers)}
         self._stopping = threading.Event()
         self._failure: BaseException | None = None
-        self._watch = _RecordingWatch(watch, self.errors, keep)
+        self._watch = _RecordingWatch(watch, self.errors, archive)
         self.revisions = SiteRevisions.of(site)
         broker = self._broker = Broker(site, "runner")
         topics = self._topics = Topics(site)
@@ -84,7 +82,6 @@ class KafkaRunner(Generic[S]):
         batch = batch or (LIVE_BATCH if live else RECORDED_BATCH)
         stateful: Any = {
             "node": "runner",
-            "folder": Path(mkdtemp(prefix="lanewatch-runner-")),
             "checkpoint_s": CHECKPOINT_S,
         }
         self._workers: dict[str, tuple[WorkerLoop, Topic]] = {
@@ -204,21 +201,21 @@ class _RecordingWatch(Generic[S]):
     """The watch stage, with the errors and watermarks of its cameras."""
 
     def __init__(
-        self, watch: Watch[S], errors: dict[str, Exception], keep: Callable[[Detections], None] | None
+        self, watch: Watch[S], errors: dict[str, Exception], archive: Callable[[Detections], None] | None
     ) -> None:
         self.pictures = 0
         self.ended: dict[str, Watermark] = {}
         self.start = watch.start
         self.skipped = watch.skipped
-        self.noted = watch.noted
+        self.counters = watch.counters
         self._watch = watch
         self._errors = errors
-        self._keep = keep
+        self._archive = archive
 
     def step(self, state: S, detections: Detections) -> tuple[S, list[Event]]:
         """See ``streams.stages.Watch``."""
-        if self._keep is not None:
-            self._keep(detections)
+        if self._archive is not None:
+            self._archive(detections)
         self.ended[detections.camera] = Watermark(detections.captured_at, detections.received_at, "ended")
         try:
             result = self._watch.step(state, detections)

@@ -1,4 +1,4 @@
-"""What is special to the runner in memory; what all runners promise is in ``test_runner.py``."""
+"""Properties of the local runner only; ``test_runner.py`` has those of all runners."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from streams.local.runner import LocalRunner
 from tests.streams.doubles import CountingWatch, GatedDetector, ListCamera, ListServe, frame
 
 
-def test_a_live_camera_gives_way_to_the_newest_and_says_what_was_shed() -> None:
-    kept: list[Detections] = []
+def test_a_live_camera_drops_the_oldest_frames_and_counts_them() -> None:
+    archived: list[Detections] = []
     camera, detector = ListCamera("a", range(100), live=True), GatedDetector(opened=False)
-    runner = LocalRunner([camera], detector, CountingWatch(), ListServe(), keep=kept.append)
+    runner = LocalRunner([camera], detector, CountingWatch(), ListServe(), archive=archived.append)
     thread = threading.Thread(target=runner.run)
     thread.start()
-    assert camera.given.wait(30)  # never blocked
+    assert camera.given.wait(30)  # not blocked
     detector.gate.set()
     thread.join(30)
-    assert [r.slot for r in kept] == list(range(100))  # none is silently gone
-    seen = [r.slot for r in kept if r.gap is None]
+    assert [r.slot for r in archived] == list(range(100))  # each dropped frame has a record
+    seen = [r.slot for r in archived if r.gap is None]
     assert seen[-8:] == list(range(92, 100))
     assert len(seen) <= 8 + 8
-    assert {r.gap for r in kept} == {None, "shed"}
+    assert {r.gap for r in archived} == {None, "shed"}
 
 
 def test_a_recording_waits_while_the_detector_is_busy() -> None:
@@ -42,7 +42,7 @@ def test_a_full_disk_under_the_archive_stops_nothing() -> None:
         raise OSError(28, "No space left on device")
 
     serve = ListServe()
-    LocalRunner([ListCamera("a", range(5))], GatedDetector(), CountingWatch(), serve, keep=full).run()
+    LocalRunner([ListCamera("a", range(5))], GatedDetector(), CountingWatch(), serve, archive=full).run()
     assert len(serve.events) == 5
 
 

@@ -1,4 +1,4 @@
-"""What every runner promises, in memory and over a real Kafka: one set of tests."""
+"""Properties of every runner, in one process and over a real Kafka."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NAME = {"ko": "시험", "en": "test"}
 
 
 class Runner(Protocol):
-    """What both have."""
+    """The interface of both runners."""
 
     errors: dict[str, Exception]
 
@@ -50,7 +50,7 @@ class Make(Protocol):
         watch: Watch[int],
         serve: Serve,
         *,
-        keep: Callable[[Detections], None] | None = None,
+        archive: Callable[[Detections], None] | None = None,
     ) -> Runner: ...
 
 
@@ -66,16 +66,16 @@ def make(request: pytest.FixtureRequest) -> Make:
         watch: Watch[int],
         serve: Serve,
         *,
-        keep: Callable[[Detections], None] | None = None,
+        archive: Callable[[Detections], None] | None = None,
     ) -> KafkaRunner[int]:
-        site = city(address, [one.camera for one in samplers] or ["nobody"])
-        return KafkaRunner(samplers, detect, watch, serve, site=site, state_type=int, max_age_s=0.3, keep=keep)
+        site = site_with_topics(address, [one.camera for one in samplers] or ["nobody"])
+        return KafkaRunner(samplers, detect, watch, serve, site=site, state_type=int, max_age_s=0.3, archive=archive)
 
     return over_kafka
 
 
-def city(address: str, cameras: Sequence[str]) -> Site:
-    """Topics of its own."""
+def site_with_topics(address: str, cameras: Sequence[str]) -> Site:
+    """A site whose topics are used by one test only."""
     where = {"url": "rtsp://127.0.0.1/1", "latitude": 36, "longitude": 127}
     return Site.model_validate(
         {
@@ -106,38 +106,38 @@ def until(happened: Callable[[], object], what: str) -> None:
 
 
 def test_recordings_lose_nothing_and_keep_their_order(make: Make) -> None:
-    kept: list[Detections] = []
+    archived: list[Detections] = []
     serve = ListServe()
     cameras = [ListCamera(name, range(0, 100_000, 1000)) for name in ("a", "b", "c")]
     detector = GatedDetector()
-    runner = make(cameras, detector, CountingWatch(), serve, keep=kept.append)
+    runner = make(cameras, detector, CountingWatch(), serve, archive=archived.append)
     runner.run()
     for name in "abc":
-        assert [r.slot for r in kept if r.camera == name] == list(range(0, 100_000, 1000))
+        assert [r.slot for r in archived if r.camera == name] == list(range(0, 100_000, 1000))
         assert [e.revision for e in serve.events if e.camera == name] == list(range(0, 100_000, 1000))
     assert (runner.frames, runner.errors) == (300, {})
     assert max(detector.batches) <= 24
     assert serve.reached == dict.fromkeys("abc", 99.0)
 
 
-def test_a_live_camera_gives_way_to_the_newest_and_says_what_was_shed(make: Make) -> None:
-    kept: list[Detections] = []
+def test_a_live_camera_drops_the_oldest_frames_and_counts_them(make: Make) -> None:
+    archived: list[Detections] = []
     camera, detector = EndlessCamera("a"), GatedDetector(opened=False)
-    runner = make([camera], detector, CountingWatch(), ListServe(), keep=kept.append)
+    runner = make([camera], detector, CountingWatch(), ListServe(), archive=archived.append)
     with running(runner):
-        until(lambda: len(camera.slots) > 60, "the camera goes on, whatever the detector does")
+        until(lambda: len(camera.slots) > 60, "the camera continues while the detector is busy")
         detector.gate.set()
         waited = len(camera.slots)
-        until(lambda: len(kept) >= waited + 20, "what came after the wait is judged")
+        until(lambda: len(archived) >= waited + 20, "later frames are evaluated")
         runner.stop()
-    assert [record.slot for record in kept] == camera.slots  # none is silently gone
-    gaps = [record.gap for record in kept]
+    assert [record.slot for record in archived] == camera.slots  # each dropped frame has a record
+    gaps = [record.gap for record in archived]
     assert set(gaps) == {None, "shed"}
     assert gaps[:waited].count("shed") > waited / 4
     assert set(gaps[-10:]) == {None}
 
 
-def test_a_camera_that_breaks_ends_alone(make: Make) -> None:
+def test_a_failed_camera_does_not_affect_others(make: Make) -> None:
     cameras = [ListCamera("bad", range(3), breaks=True), ListCamera("good", range(50))]
     serve = ListServe()
     runner = make(cameras, GatedDetector(), CountingWatch(), serve)
@@ -145,10 +145,10 @@ def test_a_camera_that_breaks_ends_alone(make: Make) -> None:
     assert list(runner.errors) == ["bad"]
     assert sum(e.camera == "good" for e in serve.events) == 50
     bad = [e.revision for e in serve.events if e.camera == "bad"]
-    assert bad == [0, 1, 2, 3]  # its three frames, and the end that lets what is open there expire
+    assert bad == [0, 1, 2, 3]  # its three frames, and the end record that expires open events
 
 
-def test_a_record_that_breaks_the_fold_is_skipped_alone(make: Make) -> None:
+def test_a_record_on_which_the_watch_stage_fails_is_skipped(make: Make) -> None:
     serve = ListServe()
     runner = make([ListCamera("a", range(10))], GatedDetector(), CountingWatch(breaks_on=[4, 6, 9]), serve)
     runner.run()
@@ -156,13 +156,13 @@ def test_a_record_that_breaks_the_fold_is_skipped_alone(make: Make) -> None:
     assert str(runner.errors["a"]) == "a plug-in broke"
 
 
-def test_a_store_that_is_away_loses_no_event(make: Make) -> None:
+def test_an_unavailable_store_loses_no_event(make: Make) -> None:
     serve = ListServe(away=1)
     make([ListCamera("a", range(5))], GatedDetector(), CountingWatch(), serve).run()
     assert [e.revision for e in serve.events] == list(range(5))
 
 
-def test_what_breaks_the_detector_ends_the_run_and_is_told(make: Make) -> None:
+def test_a_failed_detector_ends_the_run_with_its_error(make: Make) -> None:
     def broken(frames: Sequence[Frame]) -> list[Detections]:
         raise RuntimeError("no device")
 
@@ -170,16 +170,16 @@ def test_what_breaks_the_detector_ends_the_run_and_is_told(make: Make) -> None:
         make([ListCamera("a", range(1000))], broken, CountingWatch(), ListServe()).run()
 
 
-def test_a_planned_end_comes_soon_and_what_was_given_is_scored(make: Make) -> None:
+def test_stop_ends_soon_and_all_sampled_frames_are_evaluated(make: Make) -> None:
     serve = ListServe()
     cameras = [EndlessCamera("a"), EndlessCamera("b")]
     runner = make(cameras, GatedDetector(), CountingWatch(), serve)
     with running(runner) as thread:
         until(lambda: len(serve.events) > 20, "events come")
-        asked = time.monotonic()
+        stopped_at = time.monotonic()
         runner.stop()
         thread.join(30)
-        took_s = time.monotonic() - asked
+        took_s = time.monotonic() - stopped_at
     scored: dict[str, list[int]] = {"a": [], "b": []}
     for one in serve.events:
         scored[one.camera].append(one.revision)
@@ -200,12 +200,12 @@ def strolling(cameras: Sequence[str]) -> Iterator[Detections]:
             yield msgspec.structs.replace(one, camera=camera)
 
 
-def test_both_runners_find_the_same_to_the_letter(broker: str) -> None:
-    """Identical detections of one who loiters at three cameras: ids, revisions, scores, sentences."""
+def test_both_runners_give_identical_events(broker: str) -> None:
+    """The same detections of a person who loiters at three cameras: ids, revisions, scores, sentences."""
     cameras = ("a", "b", "c")
     seen = {(one.camera, one.slot): one for one in strolling(cameras)}
     watched = lanes(cameras, apart_m=100)
-    site = watched.model_copy(update={"kafka": city(broker, cameras).kafka})
+    site = watched.model_copy(update={"kafka": site_with_topics(broker, cameras).kafka})
 
     def detect(frames: Sequence[Frame]) -> list[Detections]:
         return [seen[one.camera, one.slot] for one in frames]

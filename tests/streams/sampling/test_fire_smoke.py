@@ -1,4 +1,4 @@
-"""Rendered flames and smoke are seen, and what looks like them is not. It is all simulated: no real fire is at hand."""
+"""Rendered flames and smoke are found, similar objects are not. All of it is simulated: there is no real footage."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from av.video.frame import VideoFrame
 from detectors.watch_stage import WatchStage
 from lanewatch.records import Event, Flame, Image, SceneMeasurements
 from streams.sampling.fire_smoke import FireSmokeDetector
-from streams.sampling.image_quality import luma
+from streams.sampling.image_quality import luma_plane
 from streams.sampling.motion_gate import MotionGate
 from tests.detectors.walker_records import NOON, opened, record, site
 
 FPS = 5
 STEADY = {"behaviours": {"fire": {"thresholds": {"steady_s": 15}}}}
-"""So that a minute of something that does not grow is seen in a quarter of one."""
+"""Shortens the minute after which something that does not grow is an event."""
 
 Draw = Callable[[Image, float, np.random.Generator], None]
 
 
 def street(night: bool = False) -> Image:
-    """Blocks of grey and green with outlines; dark by night."""
+    """Blocks of grey and green with outlines; dark at night."""
     rng = np.random.default_rng(11)
     blocks = rng.integers(60, 150, (18, 32, 1)).repeat(20, axis=0).repeat(20, axis=1)
     tint = rng.integers(-8, 8, (18, 32, 3)).repeat(20, axis=0).repeat(20, axis=1)
@@ -34,7 +34,7 @@ def street(night: bool = False) -> Image:
 
 
 def flames(picture: Image, time: float, rng: np.random.Generator) -> None:
-    """A fire that is lit at 4 s and grows to 90 pixels high: tongues that come and go, a white-yellow core."""
+    """A fire that starts at 4 s and grows to 90 pixels: flickering tongues, a white-yellow core."""
     if time < 4:
         return
     tall = min(30 + 8 * (time - 4), 90)
@@ -48,7 +48,7 @@ def flames(picture: Image, time: float, rng: np.random.Generator) -> None:
 
 
 def smoke(picture: Image, time: float, rng: np.random.Generator) -> None:
-    """Billows over the upper half that spread from 4 s on."""
+    """Clouds over the upper half that spread from 4 s on."""
     if time < 4:
         return
     veil = np.zeros(picture.shape[:2], np.float32)
@@ -68,7 +68,7 @@ def red_car(picture: Image, time: float, _: np.random.Generator) -> None:
 
 
 def orange_jacket(picture: Image, time: float, _: np.random.Generator) -> None:
-    """Somebody in safety orange who waves, in the sun."""
+    """A waving person in safety orange, in the sun."""
     sway = int(12 * np.sin(time * 5))
     cv2.rectangle(picture, (300, 180), (340, 250), (0, 110, 245), -1)
     cv2.line(picture, (340, 190), (365 + sway, 150 + sway), (0, 110, 245), 10)
@@ -91,40 +91,39 @@ def hazard_lights(picture: Image, time: float, _: np.random.Generator) -> None:
 
 
 def grey_van(picture: Image, time: float, _: np.random.Generator) -> None:
-    """It drives up, and stands."""
+    """It arrives and stops."""
     left = int(max(600 - 120 * time, 180))
     cv2.rectangle(picture, (left, 120), (left + 220, 280), (150, 150, 150), -1)
 
 
-def seen(draw: Draw, *, night: bool = False, seconds: float = 28.0) -> list[tuple[float, tuple[Flame, ...]]]:
-    """What the sampler's parts make of a drawn clip."""
-    gate, burning, rng = MotionGate(), FireSmokeDetector(), np.random.default_rng(5)
+def detected(draw: Draw, *, night: bool = False, seconds: float = 28.0) -> list[tuple[float, tuple[Flame, ...]]]:
+    """The flames that the sampler's parts find in a drawn clip, with the time of each picture."""
+    gate, detector, rng = MotionGate(), FireSmokeDetector(), np.random.default_rng(5)
     base = street(night)
     noises = [rng.normal(0, 2, base.shape).astype(np.int16) for _ in range(5)]
-    told = []
+    results = []
     for index in range(round(seconds * FPS)):
         at = index / FPS
         picture = base.copy()
         draw(picture, at, rng)
         noisy = np.clip(picture + noises[index % 5], 0, 255).astype(np.uint8)
         decoded = VideoFrame.from_ndarray(noisy, format="bgr24").reformat(format="yuv420p")
-        small = gate.small(luma(decoded))
-        motion = gate.look(small, at, 2.0)
-        averages = (gate.foreground, gate.background)
-        found = burning.look(decoded, small, averages, bool(motion.boxes), at, 2.0) if motion.warm else ()
-        told.append((at, found))
-    return told
+        small = gate.reduce(luma_plane(decoded))
+        motion = gate.update(small, at, 2.0)
+        averages = (gate.fast_average, gate.slow_average)
+        found = detector.update(decoded, small, averages, bool(motion.boxes), at, 2.0) if motion.warm else ()
+        results.append((at, found))
+    return results
 
 
-def events_of(told: list[tuple[float, tuple[Flame, ...]]]) -> list[Event]:
+def events_of(results: list[tuple[float, tuple[Flame, ...]]]) -> list[Event]:
     watcher = WatchStage(site(**STEADY), run="test")
     state = watcher.start("lane")
     events: list[Event] = []
-    for at, found in told:
-        moved = tuple(
-            msgspec.structs.replace(one, since=NOON + one.since) for one in found
-        )  # the clip's clock begins at 0
-        scene = SceneMeasurements(brightness=100, contrast=40, flames=moved, warm=True)
+    for at, found in results:
+        # The clip's clock starts at 0.
+        flames = tuple(msgspec.structs.replace(flame, since=NOON + flame.since) for flame in found)
+        scene = SceneMeasurements(brightness=100, contrast=40, flames=flames, warm=True)
         state, more = watcher.step(state, record(NOON + at, scene=scene))
         events += more
     return opened(events, "fire")
@@ -132,17 +131,17 @@ def events_of(told: list[tuple[float, tuple[Flame, ...]]]) -> list[Event]:
 
 @pytest.mark.parametrize(("draw", "night"), [(flames, False), (flames, True), (smoke, False)])
 def test_rendered_fires_are_found_where_they_are(draw: Draw, night: bool) -> None:
-    told = seen(draw, night=night)
+    results = detected(draw, night=night)
     kind = "smoke" if draw is smoke else "fire"
-    assert not any(found for at, found in told if at < 4)
-    boxes = [one.box for at, found in told if at > 12 for one in found if one.kind == kind]
+    assert not any(found for at, found in results if at < 4)
+    boxes = [flame.box for at, found in results if at > 12 for flame in found if flame.kind == kind]
     assert boxes
     left, _, right, bottom = np.median(boxes, axis=0)
     if kind == "fire":
         assert left >= 260
         assert right <= 400
         assert bottom <= 330
-    events = events_of(told)
+    events = events_of(results)
     assert events, "no event"
     assert events[0].started_at - NOON <= 4 + (10 if kind == "fire" else 26)  # KISA: within ten seconds
     assert events[0].kisa == "FireDetection"
@@ -162,28 +161,28 @@ def test_rendered_fires_are_found_where_they_are(draw: Draw, night: bool) -> Non
         (grey_van, False),
     ],
 )
-def test_what_looks_like_fire_raises_nothing(draw: Draw, night: bool) -> None:
-    assert not events_of(seen(draw, night=night))
+def test_objects_that_resemble_fire_raise_nothing(draw: Draw, night: bool) -> None:
+    assert not events_of(detected(draw, night=night))
 
 
-def test_a_flame_within_a_named_box_is_a_part_of_that() -> None:
-    told = seen(flames)
+def test_a_flame_inside_a_detected_vehicle_raises_nothing() -> None:
+    results = detected(flames)
     watcher = WatchStage(site(), run="test")
     state = watcher.start("lane")
-    for at, found in told:
+    for at, found in results:
         scene = SceneMeasurements(flames=found, warm=True, brightness=100, contrast=40)
-        one = record(NOON + at, scene=scene, xyxy=[(200, 100, 500, 400)], scores=[0.6], labels=[3])
-        state, events = watcher.step(state, one)
+        detections = record(NOON + at, scene=scene, xyxy=[(200, 100, 500, 400)], scores=[0.6], labels=[3])
+        state, events = watcher.step(state, detections)
         assert not [event for event in events if event.kind == "fire"]
 
 
-def test_what_is_masked_does_not_burn() -> None:
+def test_masked_fire_is_not_found() -> None:
     masked = FireSmokeDetector([((0.3, 0.3), (0.8, 0.3), (0.8, 1.0), (0.3, 1.0))])
     gate, rng = MotionGate(), np.random.default_rng(5)
     for index in range(60):
         picture = street()
         flames(picture, index / FPS, rng)
         decoded = VideoFrame.from_ndarray(picture, format="bgr24").reformat(format="yuv420p")
-        small = gate.small(luma(decoded))
-        gate.look(small, index / FPS, 2.0)
-        assert not masked.look(decoded, small, (gate.foreground, gate.background), True, index / FPS, 2.0)
+        small = gate.reduce(luma_plane(decoded))
+        gate.update(small, index / FPS, 2.0)
+        assert not masked.update(decoded, small, (gate.fast_average, gate.slow_average), True, index / FPS, 2.0)

@@ -1,4 +1,4 @@
-"""What the sampler says of the picture as a whole."""
+"""The measurements of the whole picture."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from av.video.frame import VideoFrame
 
 from lanewatch.records import Image
-from streams.sampling.image_quality import ImageQuality, luma
+from streams.sampling.image_quality import ImageQuality, luma_plane
 from tests.detectors.walker_records import NOON, site
 
 
@@ -22,8 +22,8 @@ def street(seed: int = 3) -> Image:
 
 
 def grey(picture: Image) -> Image:
-    one = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
-    return np.asarray(cv2.merge([one, one, one]), np.uint8)
+    luma = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+    return np.asarray(cv2.merge([luma, luma, luma]), np.uint8)
 
 
 def tinted(picture: Image) -> Image:
@@ -32,51 +32,51 @@ def tinted(picture: Image) -> Image:
     return cast
 
 
-def looked(pictures: list[Image], every_s: float = 2.0) -> ImageQuality:
-    look = ImageQuality(site().cameras[0])
+def measured(pictures: list[Image], every_s: float = 2.0) -> ImageQuality:
+    quality = ImageQuality(site().cameras[0])
     for index, picture in enumerate(pictures):
         noise = np.random.default_rng(index).normal(0, 2, picture.shape)
         noisy = np.clip(picture + noise, 0, 255).astype(np.uint8)
         decoded = VideoFrame.from_ndarray(noisy, format="bgr24").reformat(format="yuv420p")
-        small = luma(decoded)
-        look.read(decoded, small, small, NOON + index * every_s)
-    return look
+        small = luma_plane(decoded)
+        quality.update(decoded, small, small, NOON + index * every_s)
+    return quality
 
 
 @pytest.mark.parametrize(
     ("change", "profile"),
     [
-        (lambda one: one, "day"),
+        (lambda picture: picture, "day"),
         (grey, "infrared"),
         (tinted, "infrared"),
-        (lambda one: (one * 0.3).astype(np.uint8), "day"),  # dark, and in colour
+        (lambda picture: (picture * 0.3).astype(np.uint8), "day"),  # dark, and in colour
     ],
 )
-def test_infrared_is_known_by_its_colours_whatever_its_tint(change: Callable[[Image], Image], profile: str) -> None:
-    look = looked([street()] * 2 + [change(street())] * 2)
-    assert look.profile(NOON) == profile
+def test_infrared_is_recognised_with_any_tint(change: Callable[[Image], Image], profile: str) -> None:
+    quality = measured([street()] * 2 + [change(street())] * 2)
+    assert quality.profile(NOON) == profile
 
 
-def test_stills_at_night_are_told_apart(data: Path) -> None:
+def test_infrared_and_colour_stills_at_night_are_distinguished(data: Path) -> None:
     folder = data / "llvip-night"
     assert folder.is_dir()
     for light in ("visible", "infrared"):
         for path in sorted((folder / light).glob("*.jpg"))[::4]:
             picture = cv2.imread(str(path))
             assert picture is not None
-            seen = looked([cv2.resize(picture, (640, 512)).astype(np.uint8)]).profile(NOON)
-            assert (seen == "infrared") == (light == "infrared"), path
+            profile = measured([cv2.resize(picture, (640, 512)).astype(np.uint8)]).profile(NOON)
+            assert (profile == "infrared") == (light == "infrared"), path
 
 
 def familiar(pictures: list[Image]) -> float:
-    value = looked(pictures).familiar
+    value = measured(pictures).familiar
     assert value is not None
     return value
 
 
-def test_the_view_is_familiar_until_the_camera_is_turned() -> None:
+def test_the_view_is_familiar_until_the_camera_is_moved() -> None:
     usual = [street()] * 20
-    assert looked(usual[:5]).familiar is None  # nothing is known yet
+    assert measured(usual[:5]).familiar is None  # not learned yet
     bus = street()
     bus[40:150, 60:200] = 90
     assert familiar(usual) > 0.9
@@ -90,25 +90,25 @@ def test_a_new_view_is_the_usual_one_after_ten_minutes() -> None:
     assert familiar([street()] * 20 + [street(seed=4)] * 300) > 0.6
 
 
-def test_how_long_a_picture_has_stood() -> None:
-    look = ImageQuality(site().cameras[0])
+def test_the_duration_of_a_frozen_picture() -> None:
+    quality = ImageQuality(site().cameras[0])
     decoded = VideoFrame.from_ndarray(street(), format="bgr24").reformat(format="yuv420p")
-    small = luma(decoded).copy()
+    small = luma_plane(decoded).copy()
     for second in range(6):
-        look.read(decoded, small, small, NOON + second)
-        assert look.frozen_s == second
-        assert look.frozen == (second > 0)
+        quality.update(decoded, small, small, NOON + second)
+        assert quality.frozen_s == second
+        assert quality.frozen == (second > 0)
     changed = small.copy()
     changed[5, 5] += 1
-    look.read(decoded, changed, small, NOON + 6)
-    assert (look.frozen, look.frozen_s) == (False, 0.0)
+    quality.update(decoded, changed, small, NOON + 6)
+    assert (quality.frozen, quality.frozen_s) == (False, 0.0)
 
 
-def test_blur_takes_sharpness_and_leaves_contrast_and_a_cover_takes_both() -> None:
-    clear = looked([street()])
-    soft = looked([np.asarray(cv2.GaussianBlur(street(), (0, 0), 4), np.uint8)])
-    covered = looked([np.full((180, 320, 3), 40, np.uint8)])
-    focus = [one.sharpness / one.contrast**2 for one in (clear, soft)]
+def test_blur_lowers_sharpness_only_and_a_cover_lowers_contrast_too() -> None:
+    clear = measured([street()])
+    soft = measured([np.asarray(cv2.GaussianBlur(street(), (0, 0), 4), np.uint8)])
+    covered = measured([np.full((180, 320, 3), 40, np.uint8)])
+    focus = [quality.sharpness / quality.contrast**2 for quality in (clear, soft)]
     assert focus[1] < 0.3 * focus[0]
     assert soft.contrast > 0.5 * clear.contrast
     assert covered.contrast < 0.4 * clear.contrast

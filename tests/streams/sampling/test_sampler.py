@@ -24,7 +24,7 @@ CLOCK = "2026-01-15T02:00:00+09:00"
 NIGHT = datetime(2026, 1, 14, 17, 0, tzinfo=UTC).timestamp()
 
 
-def looked_at(frames: list[Frame]) -> list[Frame]:
+def with_image(frames: list[Frame]) -> list[Frame]:
     return [frame for frame in frames if frame.image is not None]
 
 
@@ -43,20 +43,20 @@ def test_the_clip_gives_every_frame_on_its_slot_and_ends(clip: Path, make_camera
     assert {frame.epoch for frame in frames} == {round(NIGHT * 1000)}
     assert frames[795].slot > frames[794].slot
     assert (frames[0].width, frames[0].height) == (768, 576)
-    assert frames[0].profile == "night"  # at two in the morning, whatever the picture shows
+    assert frames[0].profile == "night"  # by the time, two in the morning, not by the picture
     crops = sum(len(frame.crops) for frame in frames) / 795
     assert crops <= 0.2
 
 
 def test_fps_replaces_the_containers_rate(data: Path, make_camera: MakeCamera) -> None:
     video = data / "pets09-s2l1" / "video.avi"  # says 10 fps, was recorded at 7
-    frames = looked_at(list(Sampler(make_camera(f"file://{video}?clock={CLOCK}&fps=7", active=7.0))))
+    frames = with_image(list(Sampler(make_camera(f"file://{video}?clock={CLOCK}&fps=7", active=7.0))))
     assert len(frames) == 795
     assert frames[-1].captured_at - frames[0].captured_at == pytest.approx(794 / 7, abs=1e-3)
 
 
 @pytest.mark.parametrize("fps", [2.0, 5.0])
-def test_slots_do_not_depend_on_where_a_sampler_began(clip: Path, make_camera: MakeCamera, fps: float) -> None:
+def test_slots_do_not_depend_on_the_start_of_a_sampler(clip: Path, make_camera: MakeCamera, fps: float) -> None:
     early = Sampler(make_camera(f"file://{clip}?clock=2026-01-15T02:00:00Z&fps=7", active=fps), gate=False)
     late = Sampler(make_camera(f"file://{clip}?clock=2026-01-15T02:00:03Z&fps=7", active=fps), gate=False)
     grid = {frame.slot for frame in early}
@@ -64,12 +64,10 @@ def test_slots_do_not_depend_on_where_a_sampler_began(clip: Path, make_camera: M
     assert all(round(slot * fps / 1000) == pytest.approx(slot * fps / 1000, abs=fps / 1000) for slot in grid)
 
 
-def test_a_still_scene_is_left_to_the_idle_rate_with_a_tick_each_second(
-    still_clip: Path, make_camera: MakeCamera
-) -> None:
+def test_a_still_scene_has_the_idle_rate_and_a_tick_each_second(still_clip: Path, make_camera: MakeCamera) -> None:
     frames = list(Sampler(make_camera(f"file://{still_clip}?clock={CLOCK}")))
     idle = [frame for frame in frames if 9.0 < frame.captured_at - NIGHT < 19.0]
-    assert 4 <= len(looked_at(idle)) <= 6
+    assert 4 <= len(with_image(idle)) <= 6
     assert {frame.gap for frame in idle} == {None, "idle"}
     for before, after in pairwise(frames):
         assert 0 < after.captured_at - before.captured_at <= 1.5
@@ -77,16 +75,16 @@ def test_a_still_scene_is_left_to_the_idle_rate_with_a_tick_each_second(
     assert len({frame.epoch for frame in frames}) == 1
 
 
-def test_the_gate_can_be_left_out(still_clip: Path, make_camera: MakeCamera) -> None:
-    assert len(looked_at(list(Sampler(make_camera(f"file://{still_clip}?clock={CLOCK}"), gate=False)))) == 100
+def test_the_gate_can_be_disabled(still_clip: Path, make_camera: MakeCamera) -> None:
+    assert len(with_image(list(Sampler(make_camera(f"file://{still_clip}?clock={CLOCK}"), gate=False)))) == 100
 
 
-def test_the_approach_is_not_lost_when_the_sampler_wakes(walk_clip: Path, make_camera: MakeCamera) -> None:
-    """The walker comes at 12.3 s, between two looks; the scene went idle at about 5 s."""
+def test_the_approach_is_sampled_when_motion_starts(walk_clip: Path, make_camera: MakeCamera) -> None:
+    """The walker comes at 12.3 s, between two idle frames. The scene is idle from about 5 s on."""
     frames = list(Sampler(make_camera(f"file://{walk_clip}?clock={CLOCK}")))
     assert all(after.slot > before.slot for before, after in pairwise(frames))
-    walk = [frame for frame in looked_at(frames) if 12.2 <= frame.captured_at - NIGHT < 16.3]
-    assert len(walk) >= 20  # 4.1 s at five a second: each slot
+    walk = [frame for frame in with_image(frames) if 12.2 <= frame.captured_at - NIGHT < 16.3]
+    assert len(walk) >= 20  # 4.1 s at five frames per second: each slot
     moved = [frame for frame in walk if frame.scene.moved]
     assert moved[0].captured_at - NIGHT <= 12.6
     for frame in moved:
@@ -94,25 +92,25 @@ def test_the_approach_is_not_lost_when_the_sampler_wakes(walk_clip: Path, make_c
         left, top, right, bottom = max(frame.scene.moved, key=lambda box: box[2] - box[0])
         assert abs((left + right) / 2 - expected) < 24
         assert 70 <= top < bottom <= 140
-    before = [frame for frame in looked_at(frames) if 6.5 <= frame.captured_at - NIGHT < 10.9]
+    before = [frame for frame in with_image(frames) if 6.5 <= frame.captured_at - NIGHT < 10.9]
     assert len(before) <= 3
     assert not any(frame.scene.moved for frame in before)
 
 
-def test_no_damaged_picture_comes_of_waking(walk_clip: Path, make_camera: MakeCamera) -> None:
-    """What was decoded after a wake equals what is decoded when nothing was ever left out."""
+def test_no_picture_is_damaged_when_motion_starts(walk_clip: Path, make_camera: MakeCamera) -> None:
+    """Pictures that are decoded after an idle phase equal those of continuous decoding."""
     url = f"file://{walk_clip}?clock={CLOCK}"
     whole = {frame.slot: frame.image for frame in Sampler(make_camera(url), gate=False)}
-    gated = looked_at(list(Sampler(make_camera(url))))
+    gated = with_image(list(Sampler(make_camera(url))))
     for frame in gated:
         assert frame.image is not None
         np.testing.assert_array_equal(frame.image, whole[frame.slot])
 
 
 def test_masks_are_black_in_frames_crops_and_gate(walk_clip: Path, make_camera: MakeCamera) -> None:
-    band = ((0.0, 0.4), (1.0, 0.4), (1.0, 0.8), (0.0, 0.8))  # all of the walker's way
+    band = ((0.0, 0.4), (1.0, 0.4), (1.0, 0.8), (0.0, 0.8))  # the walker's whole path
     frames = list(Sampler(make_camera(f"file://{walk_clip}?clock={CLOCK}", masks=(band,)), gate=False))
-    for frame in looked_at(frames):
+    for frame in with_image(frames):
         assert frame.image is not None
         assert not frame.image[72:144].any()
         assert frame.image[:60].any()
@@ -129,7 +127,7 @@ def test_crops_are_masked_and_at_native_resolution(tmp_path: Path, make_camera: 
         image[400:440, x : x + 16] = rng.integers(0, 40, (40, 16, 3))  # one of 40 px in 720
     path = write_clip(tmp_path / "far.mp4", images, fps=5, gop=5)
     mask = ((0.0, 0.0), (1.0, 0.0), (1.0, 0.54), (0.0, 0.54))  # down to 388 px: it cuts every crop of the walker
-    frames = looked_at(list(Sampler(make_camera(f"file://{path}?clock={CLOCK}", width=640, masks=(mask,)))))
+    frames = with_image(list(Sampler(make_camera(f"file://{path}?clock={CLOCK}", width=640, masks=(mask,)))))
     crops = [(frame, crop) for frame in frames for crop in frame.crops]
     assert crops
     assert len(crops) <= 0.2 * len(frames)
@@ -143,7 +141,7 @@ def test_crops_are_masked_and_at_native_resolution(tmp_path: Path, make_camera: 
         assert crop.image[400 - native_top : 430 - native_top].any()
 
 
-def test_a_loop_ends_and_goes_on_in_a_new_epoch_with_rising_time(still_clip: Path, make_camera: MakeCamera) -> None:
+def test_a_loop_continues_in_a_new_epoch_with_rising_time(still_clip: Path, make_camera: MakeCamera) -> None:
     sampler = Sampler(make_camera(f"file://{still_clip}?clock={CLOCK}&loop=1"), gate=False)
     frames = []
     for frame in sampler:
@@ -174,8 +172,8 @@ def test_a_file_played_live_keeps_its_pace_and_closes_at_once(still_clip: Path, 
     assert passed == pytest.approx(capture, abs=0.3)
 
 
-class Scripted:
-    """A source that plays what it is given."""
+class ListSource:
+    """A source that gives the items of a list."""
 
     def __init__(self, items: list[Packet | SourceEvent]) -> None:
         self.items = items
@@ -195,28 +193,28 @@ def test_a_new_epoch_with_an_earlier_clock_is_sampled_too(make_camera: MakeCamer
     items: list[Packet | SourceEvent] = [
         Packet(at, at, jpeg(i * 9), True, codec, epoch) for i, (epoch, at) in enumerate(times)
     ]
-    frames = list(Sampler(make_camera("x.mp4"), source=Scripted(items), live=False))
+    frames = list(Sampler(make_camera("x.mp4"), source=ListSource(items), live=False))
     assert [(frame.epoch, round(frame.captured_at, 3)) for frame in frames] == [(e, round(t, 3)) for e, t in times]
 
 
-def test_a_torn_picture_is_counted_and_the_rest_goes_on(make_camera: MakeCamera) -> None:
+def test_a_truncated_picture_is_counted_and_sampling_continues(make_camera: MakeCamera) -> None:
     codec = Codec("mjpeg", rate=5.0)
     whole = [jpeg(i * 20) for i in range(10)]
     whole[4] = whole[4][: len(whole[4]) // 2]
     whole[7] = b"\xff\xd8 no picture at all"
     items: list[Packet | SourceEvent] = [Packet(50 + i / 5, 50 + i / 5, d, True, codec, 1) for i, d in enumerate(whole)]
     before = dropped("cam", "unreadable")
-    frames = list(Sampler(make_camera("x.mp4"), source=Scripted(items), live=False))
+    frames = list(Sampler(make_camera("x.mp4"), source=ListSource(items), live=False))
     assert [frame.gap for frame in frames] == [None] * 4 + ["unreadable"] + [None] * 2 + ["unreadable"] + [None] * 2
     assert dropped("cam", "unreadable") - before == 2
 
 
-def test_a_folder_of_images_with_one_torn(tmp_path: Path, make_camera: MakeCamera) -> None:
+def test_a_folder_with_a_truncated_image(tmp_path: Path, make_camera: MakeCamera) -> None:
     for index in range(12):
         (tmp_path / f"{index}.jpg").write_bytes(jpeg(index * 20))  # 10.jpg comes after 9.jpg
     (tmp_path / "5.jpg").write_bytes(jpeg(100)[:300])
     (tmp_path / "6.jpg").write_bytes(b"not an image")
-    (tmp_path / "notes.txt").write_text("left alone")
+    (tmp_path / "notes.txt").write_text("ignored")
     frames = list(Sampler(make_camera(f"file://{tmp_path}?clock={CLOCK}&fps=5")))
     assert [frame.gap for frame in frames] == [None] * 5 + ["unreadable"] * 2 + [None] * 5 + ["ended"]
     shades = [int(frame.image.mean()) for frame in frames if frame.image is not None]
@@ -224,54 +222,54 @@ def test_a_folder_of_images_with_one_torn(tmp_path: Path, make_camera: MakeCamer
 
 
 @pytest.mark.parametrize("part", [0.3, 0.6, 0.9])
-def test_a_truncated_clip_gives_what_it_has_and_ends(
+def test_a_truncated_clip_is_played_as_far_as_it_goes(
     part: float, clip: Path, tmp_path: Path, make_camera: MakeCamera
 ) -> None:
     whole = clip.read_bytes()
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(whole[: int(len(whole) * part)])
     frames = list(Sampler(make_camera(f"file://{cut}?clock={CLOCK}", active=7.0)))
-    assert 795 * part * 0.5 < len(looked_at(frames)) < 795
+    assert 795 * part * 0.5 < len(with_image(frames)) < 795
     assert frames[-1].gap == "ended"
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "says"),
+    ("name", "content", "message"),
     [
-        ("notes.mp4", b"this is no video, whatever its name says\n" * 50, "no video that can be read"),
-        ("empty.mp4", b"", "no video that can be read"),
+        ("notes.mp4", b"this is no video, whatever its name says\n" * 50, "not a readable video"),
+        ("empty.mp4", b"", "not a readable video"),
         ("missing.mp4", None, "no such file"),
-        ("head.mp4", "head", "no video that can be read"),  # cut before its index
+        ("head.mp4", "head", "not a readable video"),  # truncated before its index
     ],
 )
-def test_what_is_no_video_says_so_and_names_the_file(
-    name: str, content: bytes | str | None, says: str, clip: Path, tmp_path: Path, make_camera: MakeCamera
+def test_the_error_of_an_invalid_video_names_the_file(
+    name: str, content: bytes | str | None, message: str, clip: Path, tmp_path: Path, make_camera: MakeCamera
 ) -> None:
     path = tmp_path / name
     if isinstance(content, bytes):
         path.write_bytes(content)
     elif content == "head":
         path.write_bytes(clip.read_bytes()[:2000])
-    with pytest.raises(SourceError, match=says) as error:
+    with pytest.raises(SourceError, match=message) as error:
         list(Sampler(make_camera(str(path))))
     assert name in str(error.value)
 
 
-def test_a_live_file_that_is_no_video_says_so_too(tmp_path: Path, make_camera: MakeCamera) -> None:
+def test_an_invalid_video_that_is_played_live_is_an_error_too(tmp_path: Path, make_camera: MakeCamera) -> None:
     path = tmp_path / "notes.mp4"
     path.write_text("no video")
-    with pytest.raises(SourceError, match=r"notes\.mp4: no video"):
+    with pytest.raises(SourceError, match=r"notes\.mp4: not a readable video"):
         list(Sampler(make_camera(f"file://{path}?pace=live&loop=1")))
 
 
-def test_an_empty_folder_says_so(tmp_path: Path, make_camera: MakeCamera) -> None:
+def test_an_empty_folder_is_an_error(tmp_path: Path, make_camera: MakeCamera) -> None:
     with pytest.raises(SourceError, match="without images"):
         list(Sampler(make_camera(str(tmp_path))))
 
 
 @pytest.fixture
 def web(clip: Path) -> Iterator[str]:
-    """A web server with a clip and a camera that sends JPEGs for ever; the address ends in a slash."""
+    """The URL of a web server with a clip and an endless MJPEG camera; it ends in a slash."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -305,7 +303,7 @@ def web(clip: Path) -> Iterator[str]:
 
 
 def test_a_file_over_http(web: str, make_camera: MakeCamera) -> None:
-    assert len(looked_at(list(Sampler(make_camera(web + "clip.mp4", active=7.0))))) == 795
+    assert len(with_image(list(Sampler(make_camera(web + "clip.mp4", active=7.0))))) == 795
 
 
 def test_an_mjpeg_camera(web: str, make_camera: MakeCamera) -> None:
@@ -320,7 +318,7 @@ def test_an_mjpeg_camera(web: str, make_camera: MakeCamera) -> None:
     assert frames[-1].captured_at - frames[0].captured_at == pytest.approx(1.0, abs=0.5)
 
 
-def test_damage_within_the_stream_is_survived(clip: Path, tmp_path: Path, make_camera: MakeCamera) -> None:
+def test_a_damaged_stream_is_played_to_its_end(clip: Path, tmp_path: Path, make_camera: MakeCamera) -> None:
     data = bytearray(clip.read_bytes())
     rng = np.random.default_rng(5)
     for at in rng.integers(200_000, len(data) - 1000, 60):
@@ -329,10 +327,10 @@ def test_damage_within_the_stream_is_survived(clip: Path, tmp_path: Path, make_c
     path.write_bytes(data)
     frames = list(Sampler(make_camera(f"file://{path}?clock={CLOCK}", active=7.0)))
     assert frames[-1].gap == "ended"
-    assert len(looked_at(frames)) > 600
+    assert len(with_image(frames)) > 600
     assert all(after.slot > before.slot for before, after in pairwise(frames))
 
 
-def test_av_is_not_told_to_speak() -> None:
-    """libav prints URLs with passwords when it logs."""
+def test_libav_does_not_log() -> None:
+    """The log of libav has URLs with passwords."""
     assert av.logging.get_level() is None

@@ -1,4 +1,4 @@
-"""Against a real RTSP server that is killed, stalled and started again."""
+"""A network camera with a real RTSP server that is killed, stalled and restarted."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from streams.sources.packets import Packet, SourceEvent
 from streams.sources.url import SourceUrl
 from streams.video.packet_buffer import PacketBuffer
 
-QUICK = {"deadlines": Deadlines(connect_s=5.0, read_s=1.0), "backoff": Backoff(first_s=0.05, most_s=0.2)}
+QUICK = {"deadlines": Deadlines(connect_s=5.0, read_s=1.0), "backoff": Backoff(first_s=0.05, max_s=0.2)}
 
 
 def network(url: str, camera: str = "cam", **changes: Any) -> NetworkCamera:
@@ -39,7 +39,7 @@ def reconnects(camera: str) -> dict[str, float]:
 def until(
     items: Iterator[Packet | SourceEvent], wanted: Callable[[Packet | SourceEvent], bool]
 ) -> list[Packet | SourceEvent]:
-    """Reads until an item is the wanted one; the test's own time-out ends a wait in vain."""
+    """Reads items up to the wanted one. The test's time-out limits the wait."""
     seen = []
     for item in items:
         seen.append(item)
@@ -60,7 +60,7 @@ def test_streams_with_rising_capture_times_near_the_wall_clock(rtsp) -> None:  #
     camera = network(rtsp.url)
     stop = threading.Event()
     items = camera.packets(stop)
-    packets = [next(items) for _ in range(45)]  # three seconds, so that RTCP has told the camera's own time
+    packets = [next(items) for _ in range(45)]  # three seconds, so that RTCP has reported the camera's time
     stop.set()
     now = time.time()
     times = [packet.captured_at for packet in packets if isinstance(packet, Packet)]
@@ -72,7 +72,7 @@ def test_streams_with_rising_capture_times_near_the_wall_clock(rtsp) -> None:  #
     assert len({packet.epoch for packet in packets if isinstance(packet, Packet)}) == 1
 
 
-def test_a_killed_server_is_called_again_and_a_new_epoch_opens(rtsp) -> None:  # type: ignore[no-untyped-def]
+def test_a_restarted_server_is_reconnected_in_a_new_epoch(rtsp) -> None:  # type: ignore[no-untyped-def]
     stop = threading.Event()
     items = network(rtsp.url, "killed").packets(stop)
     first = until(items, is_packet)[-1]
@@ -89,17 +89,17 @@ def test_a_killed_server_is_called_again_and_a_new_epoch_opens(rtsp) -> None:  #
     assert reconnects("killed").get("ended", 0) >= 1
 
 
-def test_a_server_that_hangs_is_left_by_the_read_deadline(rtsp) -> None:  # type: ignore[no-untyped-def]
+def test_a_stalled_server_is_disconnected_at_the_read_deadline(rtsp) -> None:  # type: ignore[no-untyped-def]
     camera = network(rtsp.url, "hung", deadlines=Deadlines(connect_s=1.0, read_s=1.0))
     stop = threading.Event()
     items = camera.packets(stop)
     until(items, is_packet)
     rtsp.stall()
-    begun = time.monotonic()
+    started = time.monotonic()
     until(items, is_lost)
-    assert time.monotonic() - begun < 4.0
+    assert time.monotonic() - started < 4.0
     assert camera.state == "backing_off"
-    until(items, is_lost)  # it is called again, and does not answer
+    until(items, is_lost)  # a new connection gets no answer
     rtsp.resume()
     until(items, is_packet)
     stop.set()
@@ -107,23 +107,25 @@ def test_a_server_that_hangs_is_left_by_the_read_deadline(rtsp) -> None:  # type
     assert reconnects("hung")["timeout"] >= 1
 
 
-def test_nobody_there_backs_off_longer_and_longer() -> None:
-    class Waits(Backoff):
-        taken: list[float] = []  # noqa: RUF012 - one test's own
+def test_the_backoff_grows_if_the_connection_is_refused() -> None:
+    class RecordingBackoff(Backoff):
+        waits_s: list[float] = []  # noqa: RUF012 - of this test only
 
         def next(self) -> float:
-            self.taken.append(super().next())
+            self.waits_s.append(super().next())
             return 0.0
 
     stop = threading.Event()
-    items = network("rtsp://127.0.0.1:9/clip", "nobody", backoff=Waits(first_s=0.5, most_s=30.0)).packets(stop)
+    items = network("rtsp://127.0.0.1:9/clip", "refusing", backoff=RecordingBackoff(first_s=0.5, max_s=30.0)).packets(
+        stop
+    )
     for _ in range(9):
         assert is_lost(next(items))
     stop.set()
-    assert reconnects("nobody") == {"refused": 9}
-    for tries, taken in enumerate(Waits.taken):
-        most = min(30.0, 0.5 * 2**tries)
-        assert most / 2 <= taken <= most
+    assert reconnects("refusing") == {"refused": 9}
+    for attempts, wait_s in enumerate(RecordingBackoff.waits_s):
+        longest = min(30.0, 0.5 * 2**attempts)
+        assert longest / 2 <= wait_s <= longest
 
 
 def test_passwords_are_never_printed(rtsp_login, caplog) -> None:  # type: ignore[no-untyped-def]
@@ -135,16 +137,16 @@ def test_passwords_are_never_printed(rtsp_login, caplog) -> None:  # type: ignor
         assert is_packet(until(network(rtsp_login.url).packets(stop), is_packet)[-1])
     assert reconnects("login") == {"unauthorized": 1}
     assert "***@127.0.0.1" in caplog.text
-    for text in (caplog.text, repr(camera._address), str(camera._address)):
+    for text in (caplog.text, repr(camera._url), str(camera._url)):
         assert "s3cr3t" not in text
         assert "operator" not in text
 
 
-def test_the_sampler_ticks_while_a_camera_is_lost_and_goes_on_after(rtsp, make_camera) -> None:  # type: ignore[no-untyped-def]
+def test_the_sampler_ticks_while_a_camera_is_lost_and_continues_afterwards(rtsp, make_camera) -> None:  # type: ignore[no-untyped-def]
     camera = make_camera(rtsp.url)
-    ring = PacketBuffer()
+    packet_buffer = PacketBuffer()
     source = network(rtsp.url, "ticks")
-    sampler = Sampler(camera, ring=ring, source=source)
+    sampler = Sampler(camera, packet_buffer=packet_buffer, source=source)
     assert sampler.live
     frames = iter(sampler)
     seen = take(frames, lambda frame: frame.image is not None)
@@ -161,7 +163,7 @@ def test_the_sampler_ticks_while_a_camera_is_lost_and_goes_on_after(rtsp, make_c
     assert seen[-1].epoch > lost.epoch
     keys = [(frame.epoch, frame.slot) for frame in seen]
     assert len(set(keys)) == len(keys)
-    assert len(list(ring.read("cam", seen[0].captured_at, seen[-1].captured_at))) >= 2
+    assert len(list(packet_buffer.hold("cam", seen[0].captured_at, seen[-1].captured_at).frames())) >= 2
 
 
 def take(frames: Iterator[Frame], wanted: Callable[[Frame], bool]) -> list[Frame]:

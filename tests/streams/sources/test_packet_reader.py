@@ -16,68 +16,68 @@ def packet(at: float, key: bool) -> Packet:
     return Packet(at, at, b"x" * 100, key, CODEC, 1)
 
 
-def fed(items: list[Packet | SourceEvent], camera: str) -> tuple[PacketReader, list[Packet]]:
-    """A feed that has already read all of its source."""
+def finished_reader(items: list[Packet | SourceEvent], camera: str) -> tuple[PacketReader, list[Packet]]:
+    """A reader that has read its whole source, and the packets of its callback."""
     read = threading.Event()
-    tapped: list[Packet] = []
+    arrived: list[Packet] = []
 
     def play(stop: threading.Event) -> Iterator[Packet | SourceEvent]:
         yield from items
         read.set()
 
-    feed = PacketReader(camera, play, tapped.append)
-    feed.start()
+    reader = PacketReader(camera, play, arrived.append)
+    reader.start()
     assert read.wait(10)
-    return feed, tapped
+    return reader, arrived
 
 
-def rest(feed: PacketReader) -> list[Packet | SourceEvent]:
+def remaining(reader: PacketReader) -> list[Packet | SourceEvent]:
     items = []
     try:
         while True:
-            item = feed.get(5.0)
+            item = reader.get(5.0)
             assert item is not None
             items.append(item)
     except ReaderClosedError:
         return items
 
 
-def shed(camera: str) -> float:
+def dropped(camera: str) -> float:
     value: float = metrics.DROPPED.labels("sample", camera, "behind")._value.get()
     return value
 
 
-def test_all_comes_in_order_while_it_is_fetched() -> None:
+def test_items_come_in_order() -> None:
     items: list[Packet | SourceEvent] = [packet(i / 25, i % 25 == 0) for i in range(75)]
-    feed, tapped = fed(items, "keeps-up")
-    assert rest(feed) == items
-    assert tapped == items
-    assert shed("keeps-up") == 0
+    reader, arrived = finished_reader(items, "keeps-up")
+    assert remaining(reader) == items
+    assert arrived == items
+    assert dropped("keeps-up") == 0
 
 
-def test_the_newest_wins_from_a_key_frame_on() -> None:
+def test_a_full_queue_continues_at_the_newest_key_frame() -> None:
     items: list[Packet | SourceEvent] = [packet(i / 25, i % 25 == 0) for i in range(300)]
-    feed, tapped = fed(items, "behind")
-    got = rest(feed)
+    reader, arrived = finished_reader(items, "behind")
+    got = remaining(reader)
     assert isinstance(got[0], Packet)
     assert got[0].key
     assert got[-1] == items[-1]
     assert items[-1].captured_at - got[0].captured_at <= 4.0  # type: ignore[operator]
     assert got == items[-len(got) :]
-    assert shed("behind") == 300 - len(got)
-    assert len(tapped) == 300  # evidence has them all
+    assert dropped("behind") == 300 - len(got)
+    assert len(arrived) == 300  # evidence gets all packets
 
 
-def test_without_a_key_frame_all_goes_until_the_next() -> None:
+def test_a_full_queue_without_a_key_frame_continues_at_the_next_one() -> None:
     items: list[Packet | SourceEvent] = [packet(i / 25, i == 0 or i == 260) for i in range(280)]
-    got = rest(fed(items, "headless")[0])
+    got = remaining(finished_reader(items, "headless")[0])
     assert got == items[260:]
 
 
-def test_marks_are_never_dropped() -> None:
+def test_source_events_are_never_dropped() -> None:
     items: list[Packet | SourceEvent] = [packet(0.0, True), SourceEvent("lost")]
     items += [packet(100 + i / 25, i % 25 == 0) for i in range(300)]
-    assert SourceEvent("lost") in rest(fed(items, "marks")[0])
+    assert SourceEvent("lost") in remaining(finished_reader(items, "marks")[0])
 
 
 def test_close_ends_a_waiting_reader() -> None:
@@ -88,21 +88,21 @@ def test_close_ends_a_waiting_reader() -> None:
         stop.wait(30)
         yield from ()
 
-    feed = PacketReader("closing", play, lambda packet: None)
-    feed.start()
+    reader = PacketReader("closing", play, lambda packet: None)
+    reader.start()
     assert waiting.wait(10)
-    threading.Thread(target=feed.close).start()
+    threading.Thread(target=reader.close).start()
     with pytest.raises(ReaderClosedError):
-        feed.get(30.0)
+        reader.get(30.0)
 
 
-def test_what_breaks_the_source_is_raised_where_it_is_read() -> None:
+def test_get_raises_the_sources_error() -> None:
     def play(stop: threading.Event) -> Iterator[Packet | SourceEvent]:
         yield packet(0.0, True)
         raise ValueError("broken")
 
-    feed = PacketReader("broken", play, lambda packet: None)
-    feed.start()
-    assert feed.get(5.0) == packet(0.0, True)
+    reader = PacketReader("broken", play, lambda packet: None)
+    reader.start()
+    assert reader.get(5.0) == packet(0.0, True)
     with pytest.raises(ValueError, match="broken"):
-        feed.get(5.0)
+        reader.get(5.0)

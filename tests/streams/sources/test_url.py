@@ -38,7 +38,7 @@ def test_redact(text: str, expected: str) -> None:
         ("https://store/clips/a.mp4?x=1", {"kind": "http", "live": False}, nullcontext()),  # a file over HTTP
         ("/clips/a.mp4", {"kind": "file", "live": False, "loop": False, "clock": None}, nullcontext()),
         ("file:///clips/a%20b.mp4", {"kind": "file", "target": "/clips/a b.mp4"}, nullcontext()),
-        ("/clips/100%25.mp4", {"target": "/clips/100%25.mp4"}, nullcontext()),  # a plain path is taken as it is
+        ("/clips/100%25.mp4", {"target": "/clips/100%25.mp4"}, nullcontext()),  # a plain path is not decoded
         (
             "file:///a.mp4?loop=1&clock=2026-01-15T02:00:00+09:00&pace=live&fps=7",
             {"loop": True, "clock": SEOUL_2AM, "live": True, "fps": 7.0},
@@ -50,11 +50,11 @@ def test_redact(text: str, expected: str) -> None:
             {"since": SEOUL_2AM, "anchor": LiveAnchor(SEOUL_2AM, SEOUL_2AM)},
             nullcontext(),
         ),
-        ("file:///a.mp4?since=2026-01-15T02:00:00&pace=fast", {"anchor": None}, nullcontext()),  # played at once
+        ("file:///a.mp4?since=2026-01-15T02:00:00&pace=fast", {"anchor": None}, nullcontext()),  # played at full speed
         ("file:///a.mp4?since=now", {}, pytest.raises(SourceError, match="since=now; write it like")),
         ("ftp://cam/1", {}, pytest.raises(SourceError, match="cannot open ftp")),
         ("file:///a.mp4?pace=live&lead=12", {"live": False, "paced": True, "lead": 12.0}, nullcontext()),
-        ("file:///a.mp4?lead=-1", {}, pytest.raises(SourceError, match="lead=-1; it is seconds above 0")),
+        ("file:///a.mp4?lead=-1", {}, pytest.raises(SourceError, match="lead=-1; use seconds above 0")),
         ("file:///a.mp4?speed=2", {}, pytest.raises(SourceError, match="unknown option 'speed'")),
         ("file:///a.mp4?pace=slow", {}, pytest.raises(SourceError, match="live or fast")),
         ("file:///a.mp4?clock=noon", {}, pytest.raises(SourceError, match="2026-01-15T02:00:00")),

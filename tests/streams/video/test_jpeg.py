@@ -1,4 +1,4 @@
-"""Pixels packed and unpacked."""
+"""JPEG encoding and decoding of frames."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lanewatch.records import Crop, EncodedFrame, Frame, Image
 from streams.video import jpeg
 
 
-def test_pixels_come_back_nearly_as_they_went() -> None:
+def test_decoded_pixels_are_nearly_the_same() -> None:
     sent = frame(image=smooth(48, 64), crops=(Crop((1.0, 2.0, 17.0, 18.0), smooth(32, 32)),))
     packed = jpeg.pack(sent)
     assert packed.image is None
@@ -27,11 +27,11 @@ def test_pixels_come_back_nearly_as_they_went() -> None:
     assert cv2.PSNR(back.image, sent.image) > 35
     assert [crop.box for crop in back.crops] == [(1.0, 2.0, 17.0, 18.0)]
     assert cv2.PSNR(back.crops[0].image, sent.crops[0].image) > 35
-    kept = ("camera", "epoch", "slot", "captured_at", "received_at", "width", "height", "scene", "gap")
-    assert all(getattr(back, name) == getattr(sent, name) for name in kept)
+    unchanged = ("camera", "epoch", "slot", "captured_at", "received_at", "width", "height", "scene", "gap")
+    assert all(getattr(back, name) == getattr(sent, name) for name in unchanged)
 
 
-def test_a_tick_stays_as_it_is() -> None:
+def test_a_tick_is_unchanged() -> None:
     tick = frame(gap="idle")
     assert jpeg.pack(tick) is tick
     assert jpeg.unpack(tick) is tick
@@ -41,11 +41,11 @@ def test_a_tick_stays_as_it_is() -> None:
     "data",
     [
         b"no picture",
-        b"\xff\xd8",  # nothing but the start
+        b"\xff\xd8",  # only the start marker
         b"",
     ],
 )
-def test_a_jpeg_that_is_none_is_an_unreadable_frame_and_counted(data: bytes) -> None:
+def test_an_invalid_jpeg_is_an_unreadable_frame_and_counted(data: bytes) -> None:
     camera = f"broken-{len(data)}"
     back = jpeg.unpack(frame(camera=camera, packed=EncodedFrame(data)))
     assert back.gap == "unreadable"
@@ -54,7 +54,7 @@ def test_a_jpeg_that_is_none_is_an_unreadable_frame_and_counted(data: bytes) -> 
     assert metrics.DROPPED.labels("detect", camera, "unreadable")._value.get() == 1
 
 
-def test_a_crop_that_is_none_is_left_out() -> None:
+def test_an_invalid_crop_is_removed() -> None:
     whole = jpeg.pack(frame(image=smooth(16, 16))).packed
     assert whole is not None
     back = jpeg.unpack(frame(packed=EncodedFrame(whole.jpeg, (((0, 0, 8, 8), b"?"), ((0, 0, 16, 16), whole.jpeg)))))
@@ -62,7 +62,7 @@ def test_a_crop_that_is_none_is_left_out() -> None:
     assert back.gap is None
 
 
-def test_what_is_no_picture_cannot_be_packed() -> None:
+def test_an_empty_image_cannot_be_encoded() -> None:
     with pytest.raises((ValueError, cv2.error)):
         jpeg.pack(frame(image=np.zeros((0, 0, 3), np.uint8)))
 

@@ -10,7 +10,7 @@ POLYGON = [(0.1, 0.2), (0.6, 0.15), (0.75, 0.7), (0.3, 0.9)]
 
 
 @pytest.mark.parametrize("shape", [(90, 160), (576, 768, 3), (241, 333, 3)])
-def test_all_within_is_black_and_all_well_outside_is_kept(shape: tuple[int, ...]) -> None:
+def test_pixels_inside_are_black_and_pixels_well_outside_are_unchanged(shape: tuple[int, ...]) -> None:
     picture = np.full(shape, 200, np.uint8)
     PrivacyMasks([POLYGON]).apply(picture)
     height, width = shape[:2]
