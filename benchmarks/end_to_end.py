@@ -27,7 +27,7 @@ from kafka import TopicPartition
 
 from benchmarks.chaos.cluster import Town, fresh, town, waited
 from benchmarks.kafka_clients import pictures
-from benchmarks.latency import follow, several
+from benchmarks.latency import follow_events, with_cameras
 from lanewatch import demo
 from lanewatch.config import loader
 from lanewatch.config.site import KafkaConfig, Site
@@ -59,7 +59,7 @@ CLOCK = 1768410000.0
 
 def demo_site(cameras: int, partitions: int) -> Site:
     """The demo's camera so many times over, on topics of its own."""
-    site = several(loader.load(demo.SITE), cameras)
+    site = with_cameras(loader.load(demo.SITE), cameras)
     url = f"file:{demo.CLIP}?clock=2026-01-15T02:00:00+09:00&pace=fast&fps=7"
     each = tuple(camera.model_copy(update={"url": url}) for camera in site.cameras)
     return site.model_copy(update={"cameras": each, "kafka": KafkaConfig(prefix=fresh(), partitions=partitions)})
@@ -88,7 +88,7 @@ def revision(address: str, seconds: float) -> dict[str, float]:
         for stage in ("detect", "watch", "serve"):
             here.start(stage, f"{stage}-1")
         here.serving()
-        threading.Thread(target=follow, args=(f"http://127.0.0.1:{here.port}", read), daemon=True).start()
+        threading.Thread(target=follow_events, args=(f"http://127.0.0.1:{here.port}", read), daemon=True).start()
         waited(lambda: _held(here, "detect") == CAMERAS and _held(here, "watch") == CAMERAS, 60, "the stages have work")
         began, captured = _play(here, shots, seats)
         time.sleep(SETTLE_S)

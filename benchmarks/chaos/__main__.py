@@ -24,7 +24,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import truth
+from benchmarks import command
 from benchmarks.chaos import live, stages, trouble
 from deploy.kafka_server import BrokerProcess
 from lanewatch.demo import CLIP
@@ -117,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--outage-s", type=float, default=OUTAGE_S, help="how long the outage lasts (%(default)s)")
     parser.add_argument("--json", action="store_true", help="one object instead of lines")
     options = parser.parse_args(arguments)
-    truth.folder()  # said at once, and not after the first proof
+    command.data_folder()  # said at once, and not after the first proof
     results = run(options.only, options.rounds, options.seed, options.outage_s)
     if options.json:
         print(json.dumps(results))

@@ -63,5 +63,5 @@ def _covered(moved: Float64, area: Float64, detected: Float64) -> Bool:
     detected_area = areas(detected)
     smaller = np.maximum(np.minimum(area[:, None], detected_area[None]), 1e-9)
     covers = intersections(moved, detected) >= COVERED * smaller
-    covered: Bool = (covers & (detected_area[None] <= MAX_DETECTION_SIZE * area[:, None])).any(axis=1)
-    return covered
+    small = detected_area[None] <= MAX_DETECTION_SIZE * area[:, None]
+    return np.asarray((covers & small).any(axis=1), bool)
