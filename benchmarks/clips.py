@@ -24,35 +24,36 @@ MAX_FPS: Final = 30.0
 """Of a camera: of faster clips every second or third picture is sampled."""
 
 
-def camera(
-    url: str, rate: SamplingRate, *, zones: tuple[Zone, ...] = (), lines: tuple[Line, ...] = (), width: int = 960
-) -> Camera:
-    """The camera that shows a clip; its position in Korea decides about day and night."""
-    return Camera(
-        id=CAMERA,
-        name=NAME,
-        url=url,
-        latitude=36.78,
-        longitude=126.45,
-        rate=rate,
-        width=width,
-        zones=zones,
-        lines=lines,
-    )
-
-
-def site(path: Path, fps: float, *, zones: tuple[Zone, ...] = (), rate: SamplingRate | None = None) -> Site:
+def site(
+    path: Path,
+    fps: float,
+    *,
+    zones: tuple[Zone, ...] = (),
+    lines: tuple[Line, ...] = (),
+    rate: SamplingRate | None = None,
+) -> Site:
     """A site of one camera that shows a clip.
 
     Args:
         path: A video file or a folder of images.
         fps: Its true frame rate; the container's is ignored.
         zones: Of the camera.
+        lines: Of the camera.
         rate: At which the sampler gives frames; every picture up to ``MAX_FPS`` if None.
     """
     full = min(fps / _stride(fps), MAX_FPS)
-    url = f"{'' if path.is_dir() else 'file:'}{path}?fps={fps:g}&pace=fast&clock={CLOCK}"
-    return Site(name=NAME, cameras=(camera(url, rate or SamplingRate(active=full, idle=full), zones=zones),))
+    camera = Camera(
+        id=CAMERA,
+        name=NAME,
+        url=f"{'' if path.is_dir() else 'file:'}{path}?fps={fps:g}&pace=fast&clock={CLOCK}",
+        latitude=36.78,
+        longitude=126.45,
+        rate=rate or SamplingRate(active=full, idle=full),
+        width=960,
+        zones=zones,
+        lines=lines,
+    )
+    return Site(name=NAME, cameras=(camera,))
 
 
 def detections(path: Path, fps: float, *, every: int = 1, phase: int = 0) -> list[Detections]:
@@ -91,16 +92,7 @@ def opened_events(records: Iterable[Detections], site: Site) -> Iterator[Event]:
 def people_record(
     camera: str, captured_at: float, size: tuple[int, int], xyxy: np.ndarray, scores: np.ndarray, appearance: UInt8
 ) -> Detections:
-    """A record of people only.
-
-    Args:
-        camera: Its id.
-        captured_at: Capture time, seconds.
-        size: Width and height of the picture.
-        xyxy: (N, 4) boxes.
-        scores: (N,).
-        appearance: (N, D).
-    """
+    """A record of people only: boxes (N, 4), scores (N,), appearance (N, D)."""
     return Detections(
         camera=camera,
         epoch=1,

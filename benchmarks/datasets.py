@@ -65,6 +65,18 @@ def images(path: Path) -> Iterator[Image]:
             yield frame.to_ndarray(format="bgr24").astype(np.uint8, copy=False)
 
 
+def encode(path: Path, pictures: Iterable[Image], size: tuple[int, int], fps: int, options: dict[str, str]) -> Path:
+    """Writes an H.264 clip with x264's options."""
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=fps, options=options)
+        stream.width, stream.height = size
+        stream.pix_fmt = "yuv420p"
+        for picture in pictures:
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="bgr24")))
+        out.mux(stream.encode())
+    return path
+
+
 class MotLabels(NamedTuple):
     """The N boxes of a MOTChallenge ground truth: frames (N,) from 0, people (N,), and left, top, width, height."""
 
@@ -84,28 +96,28 @@ def mot_labels(file: Path) -> MotLabels:
     return MotLabels(rows[:, 0].astype(np.int64) - 1, rows[:, 1].astype(np.int64), rows[:, 2:6])
 
 
-class CaviarBox(NamedTuple):
-    """A labelled person or object in one frame of a CAVIAR clip; the box is xyxy in pixels."""
+class CaviarLabel(NamedTuple):
+    """The label of an object (a person or thing) or of a group in one frame of a CAVIAR clip; its box is in pixels."""
 
     clip: str
     frame: int
     id: int
+    kind: str
     box: Box
     movement: str
+    role: str
+    context: str
+    situation: str
 
 
-def centred_box(x: float, y: float, width: float, height: float) -> Box:
-    """xyxy of a box with its centre at (x, y)."""
-    return x - width / 2, y - height / 2, x + width / 2, y + height / 2
-
-
-def caviar_boxes(folder: Path) -> Iterator[CaviarBox]:
-    """All labelled boxes of single objects in the folder of research data."""
+def caviar_labels(folder: Path) -> Iterator[CaviarLabel]:
+    """All labels of CAVIAR in the folder of research data."""
     with gzip.open(folder / CAVIAR / "gt" / "tracks.csv.gz", "rt") as file:
         for row in csv.DictReader(file):
-            if row["kind"] == "object":
-                box = centred_box(*(float(row[name]) for name in ("xc", "yc", "w", "h")))
-                yield CaviarBox(row["clip"], int(row["frame"]), int(row["id"]), box, row["movement"])
+            x, y, width, height = (float(row[name]) for name in ("xc", "yc", "w", "h"))
+            box = x - width / 2, y - height / 2, x + width / 2, y + height / 2
+            hypothesis = (row[name] for name in CaviarLabel._fields[5:])
+            yield CaviarLabel(row["clip"], int(row["frame"]), int(row["id"]), row["kind"], box, *hypothesis)
 
 
 class PictureRun(NamedTuple):

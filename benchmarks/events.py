@@ -12,7 +12,6 @@ truth. Every other alarm is false.
 from __future__ import annotations
 
 import random
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,7 +23,7 @@ from benchmarks.clips import NAME, thinned
 from benchmarks.datasets import KISA_WINDOW_S, PETS, PETS_FPS, videos
 from benchmarks.layout_ground_truth import LabelledEvent, Layout, PersonPath
 from detectors.evaluation.matching import Instant, f1, match
-from lanewatch.config.site import BehaviourConfig, Line, SamplingRate, Site, Zone
+from lanewatch.config.site import BehaviourConfig, Line, Site, Zone
 from lanewatch.records import Detections
 
 EVERY = (1, 2, 3)
@@ -119,12 +118,10 @@ def ground_truth(paths: list[PersonPath], layout: Layout) -> dict[str, list[Labe
 
 def layout_site(layout: Layout, width: int, height: int) -> Site:
     """The clip's camera with a layout's zones and line."""
-    rate = SamplingRate(active=PETS_FPS, idle=PETS_FPS)
-    camera = clips.camera(
-        "file:none", rate, zones=zones_of(layout, width, height), lines=lines_of(layout, width, height)
-    )
+    zones, lines = zones_of(layout, width, height), lines_of(layout, width, height)
+    site = clips.site(Path("none"), PETS_FPS, zones=zones, lines=lines)
     behaviours = {kind: BehaviourConfig(thresholds=dict(values)) for kind, values in THRESHOLDS.items()}
-    return Site(name=NAME, cameras=(camera,), behaviours=behaviours)
+    return site.model_copy(update={"behaviours": behaviours})
 
 
 def zones_of(layout: Layout, width: int, height: int) -> tuple[Zone, ...]:
@@ -199,15 +196,15 @@ def table(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main() -> None:
+    """Prints the report."""
     parser = command.parser(__doc__)
     parser.add_argument("--seed", type=int, default=SEED, help="of the layouts (%(default)s)")
-    options = parser.parse_args(arguments)
+    options = parser.parse_args()
     folder = command.data_folder()
     paths = layout_ground_truth.person_paths(folder / PETS / "gt.txt", PETS_FPS)
     command.show(measure(pets_detections(folder), paths, options.seed), table, options.json)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

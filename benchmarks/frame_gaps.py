@@ -8,7 +8,6 @@ records after it have a newer epoch, as a successor's have. All true events coun
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -74,16 +73,16 @@ def table(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main() -> None:
+    """Prints the report."""
     parser = command.parser(__doc__)
     parser.add_argument("--seed", type=int, default=events.SEED, help="of the layouts (%(default)s)")
-    options = parser.parse_args(arguments)
+    options = parser.parse_args()
     folder = command.data_folder()
     paths = layout_ground_truth.person_paths(folder / PETS / "gt.txt", PETS_FPS)
     records = thinned(events.pets_detections(folder), EVERY)
     command.show(measure(records, paths, options.seed), table, options.json)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

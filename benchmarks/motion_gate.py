@@ -22,23 +22,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import av
-import numpy as np
-
 from benchmarks import command
 from benchmarks.clips import NAME
 from benchmarks.datasets import (
     CAVIAR_FPS,
     PETS,
     PETS_FPS,
-    caviar_boxes,
+    caviar_labels,
     caviar_runs,
+    encode,
     images,
     link_pictures,
     mot_labels,
 )
 from lanewatch.config.site import Camera, SamplingRate
-from lanewatch.records import Box, Frame, Image
+from lanewatch.records import Box, Frame
 from streams.sampling.sampler import Sampler
 
 WARM_UP_S = 2.0
@@ -167,7 +165,8 @@ def tiles(data: Path, folder: Path) -> list[Run]:
     for top in range(0, 576, TILE):
         for left in range(0, 768, TILE):
             path = folder / f"tile-{left}-{top}.mp4"
-            _encode(path, [picture[top : top + TILE, left : left + TILE] for picture in pictures])
+            tile_pictures = (picture[top : top + TILE, left : left + TILE] for picture in pictures)
+            encode(path, tile_pictures, (TILE, TILE), 7, {"g": "14", "bf": "0", "crf": "20"})
             run = Run(f"file://{path}?clock={CLOCK}", PETS_FPS, PETS_FPS)
             tile = (float(left), float(top), float(left + TILE), float(top + TILE))
             for number, people in whole.people.items():
@@ -181,21 +180,12 @@ def tiles(data: Path, folder: Path) -> list[Run]:
     return runs
 
 
-def _encode(path: Path, pictures: list[Image]) -> None:
-    with av.open(str(path), "w") as out:
-        stream = out.add_stream("libx264", rate=7, options={"g": "14", "bf": "0", "crf": "20"})
-        stream.height, stream.width = pictures[0].shape[:2]
-        stream.pix_fmt = "yuv420p"
-        for picture in pictures:
-            out.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="bgr24")))
-        out.mux(stream.encode())
-
-
 def caviar(data: Path, folder: Path) -> dict[str, list[Run]]:
     """The runs of at least three seconds of each CAVIAR clip, as folders of links."""
     people: dict[str, dict[int, list[Person]]] = defaultdict(lambda: defaultdict(list))
-    for row in caviar_boxes(data):
-        people[row.clip][row.frame].append(Person(row.box, row.movement in {"walking", "running"}))
+    for label in caviar_labels(data):
+        if label.kind == "object":
+            people[label.clip][label.frame].append(Person(label.box, label.movement in {"walking", "running"}))
     runs: dict[str, list[Run]] = defaultdict(list)
     for pictures in caviar_runs(data):
         if len(pictures.files) > MIN_RUN:

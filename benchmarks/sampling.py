@@ -26,7 +26,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -36,7 +35,7 @@ import numpy as np
 from benchmarks import command
 from benchmarks.clips import NAME
 from benchmarks.command import cpu_seconds
-from benchmarks.datasets import images
+from benchmarks.datasets import encode, images
 from lanewatch import demo
 from lanewatch.config.site import Camera, SamplingRate
 from lanewatch.records import Float64, Image
@@ -88,8 +87,8 @@ def measure(folder: Path, runs: int) -> dict[str, float]:
     """All figures; the clips are made in ``folder``."""
     pictures = [_scaled(image) for image in images(demo.CLIP)]
     background: Float64 = np.median(np.stack(pictures[::16]), axis=0)
-    moving = encode(folder / "moving.mp4", pictures)
-    still = encode(folder / "still.mp4", noisy_pictures(background, STILL_S))
+    moving = _encode(folder / "moving.mp4", pictures)
+    still = _encode(folder / "still.mp4", noisy_pictures(background, STILL_S))
     seconds = len(pictures) / FPS
     bare, active, idle = [], [], []
     for _ in range(runs):
@@ -120,22 +119,12 @@ def noisy_pictures(background: Float64, seconds: float, walk_from_s: float | Non
         yield np.clip(picture, 0, 255).astype(np.uint8)
 
 
-def encode(path: Path, images: Iterable[Image]) -> Path:
+def _encode(path: Path, pictures: Iterable[Image]) -> Path:
     """Writes an H.264 clip as a camera does: no reordering, a key frame each ``KEY_FRAME_EVERY`` pictures."""
     rate = str(BITS_PER_S)
     options = {"preset": "veryfast", "g": str(KEY_FRAME_EVERY), "bf": "0", "sc_threshold": "0", "threads": "1"}
-    options |= {"maxrate": rate, "bufsize": rate}
-    with av.open(str(path), "w") as out:
-        stream = out.add_stream("libx264", rate=FPS, options=options)
-        stream.width, stream.height = SIZE
-        stream.pix_fmt = "yuv420p"
-        stream.bit_rate = BITS_PER_S
-        for index, image in enumerate(images):
-            picture = av.VideoFrame.from_ndarray(image, format="bgr24")
-            picture.pts, picture.time_base = index, Fraction(1, FPS)
-            out.mux(stream.encode(picture))
-        out.mux(stream.encode())
-    return path
+    options |= {"b": rate, "maxrate": rate, "bufsize": rate}
+    return encode(path, pictures, SIZE, FPS, options)
 
 
 def _scaled(image: Image) -> Image:
@@ -207,7 +196,7 @@ class _WatchedSource:
 
 
 def _wake_up_s(folder: Path, background: Float64, phase: float) -> float:
-    path = encode(folder / "wake.mp4", noisy_pictures(background, WALK_FROM_S + 6.0, WALK_FROM_S + phase))
+    path = _encode(folder / "wake.mp4", noisy_pictures(background, WALK_FROM_S + 6.0, WALK_FROM_S + phase))
     source = _WatchedSource(Recording("camera", SourceUrl.parse(f"file://{path}?clock=1970-01-02T00:00:00Z")))
     for frame in _sampler(path, source):
         if frame.scene.moved and frame.captured_at - 86_400 > WALK_FROM_S - 1.0:

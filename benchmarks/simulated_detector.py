@@ -9,7 +9,6 @@ same way. So the two columns differ only by the model's error and by chance.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -228,11 +227,11 @@ def _text(value: float | list[float]) -> str:
     return " ".join(f"{number:.3f}" for number in (value if isinstance(value, list) else [value]))
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    options = command.parser(__doc__).parse_args(arguments)
+def main() -> None:
+    """Prints the report."""
+    options = command.parser(__doc__).parse_args()
     command.show(measure(command.data_folder()), table, options.json)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -31,7 +31,7 @@ import numpy as np
 
 from benchmarks import command
 from benchmarks.clips import people_record
-from benchmarks.datasets import CAVIAR, CAVIAR_FPS, PETS, PETS_FPS, caviar_boxes, images, mot_labels
+from benchmarks.datasets import CAVIAR, CAVIAR_FPS, PETS, PETS_FPS, caviar_labels, images, mot_labels
 from lanewatch.boxes import of_union
 from lanewatch.records import PERSON, Detections, Float64, Int64, UInt8
 from models import appearance, offline
@@ -136,10 +136,10 @@ def caviar(folder: Path) -> Iterator[Footage]:
     """Each clip of CAVIAR with its labelled boxes and 3 % of noise."""
     draw = np.random.default_rng(5)
     clips: dict[str, dict[int, list[tuple[float, ...]]]] = defaultdict(lambda: defaultdict(list))
-    for row in caviar_boxes(folder):
-        left, top, right, bottom = row.box
-        if left < right and top < bottom:
-            clips[row.clip][row.frame].append((row.id, *row.box))
+    for label in caviar_labels(folder):
+        left, top, right, bottom = label.box
+        if label.kind == "object" and left < right and top < bottom:
+            clips[label.clip][label.frame].append((label.id, *label.box))
     for name, frames in clips.items():
         truth = {number: PeopleBoxes.of(rows) for number, rows in frames.items()}
         records = []

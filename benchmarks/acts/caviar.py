@@ -1,7 +1,7 @@
 """CAVIAR's staged acts in a lobby: falls, fights, bags left and browsing, from the labelled boxes and from pixels.
 
-The ground truth is the clips' XML. A *fall* is the first rest of a person whose context is "drop down". A *fight* is a
-run of frames in which a group's situation is "fighting". A *bag* is an object whose role is "leaving object", from its
+The labels are the ground truth. A *fall* is the first rest of a person whose context is "drop down". A *fight* is a run
+of frames in which a group's situation is "fighting". A *bag* is an object whose role is "leaving object", from its
 first to its last label. *Browsing* is an act if it lasts KISA's 10 s of loitering or longer, where interruptions up to
 a second do not count. For a shorter browsing no alarm is required, and none is false. The same holds for a *stay*: a
 person whose labelled foot point is in a watched place for those 10 s loiters by KISA's definition, whatever the label
@@ -25,7 +25,6 @@ the run, even if the run ends soon after. So a missed act may not have been dete
 
 from __future__ import annotations
 
-import gzip
 import itertools
 import tempfile
 from collections import Counter
@@ -33,7 +32,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
-from xml.etree import ElementTree
 
 import msgspec
 import numpy as np
@@ -41,7 +39,7 @@ from shapely.geometry import Point, Polygon
 
 from benchmarks import clips, datasets
 from benchmarks.datasets import CAVIAR_FPS as FPS
-from benchmarks.datasets import CLOCK, KISA_WINDOW_S, centred_box
+from benchmarks.datasets import CLOCK, KISA_WINDOW_S, CaviarLabel
 from lanewatch.config.fields import LocalizedName
 from lanewatch.config.site import BehaviourConfig, Site, Zone
 from lanewatch.records import Box, Detections, SceneMeasurements, StillRegion
@@ -66,18 +64,6 @@ PLACES = {
 """Places with something to look at, drawn on the empty lobby, in pixels."""
 
 
-class Labelled(NamedTuple):
-    """The label of one object in one frame; its box is in pixels."""
-
-    frame: int
-    id: int
-    box: Box
-    movement: str
-    role: str
-    context: str
-    situation: str
-
-
 class Act(NamedTuple):
     """A staged act: ``since`` and ``until`` in seconds from the clip's frame 0; ``optional``: no alarm is required."""
 
@@ -89,47 +75,28 @@ class Act(NamedTuple):
 
 
 class Clip(NamedTuple):
-    """The labels of a clip. A group's box holds its members; ids of groups and objects are independent."""
+    """The labels of a clip, and its number of frames. A group's box holds its members; its id is no object's."""
 
     name: str
-    frames: tuple[int, ...]
-    objects: tuple[Labelled, ...]
-    groups: tuple[Labelled, ...]
+    frames: int
+    objects: tuple[CaviarLabel, ...]
+    groups: tuple[CaviarLabel, ...]
 
 
 def read_clips(folder: Path) -> list[Clip]:
-    """All labelled clips in the folder of research data, by name.
-
-    Raises:
-        FileNotFoundError: There is none.
-    """
-    labels = folder / datasets.CAVIAR / "gt"
-    files = sorted(labels.glob("*.xml.gz"))
-    if not files:
-        raise FileNotFoundError(f"{labels}: there are no labels (*.xml.gz)")
-    return [read_clip(file) for file in files]
-
-
-def read_clip(file: Path) -> Clip:
-    """The labels of one clip, from its gzipped CVML."""
-    with gzip.open(file) as stream:
-        root = ElementTree.parse(stream).getroot()
-    frames, objects, groups = [], [], []
-    for frame in root.iter("frame"):
-        number = int(frame.attrib["number"])
-        frames.append(number)
-        objects += [_labelled(number, element) for element in frame.iterfind("objectlist/object")]
-        groups += [_labelled(number, element) for element in frame.iterfind("grouplist/group")]
-    return Clip(file.name.split("__")[0], tuple(frames), tuple(objects), tuple(groups))
-
-
-def _labelled(frame: int, element: ElementTree.Element) -> Labelled:
-    edges = element.find("box")
-    if edges is None:
-        raise ValueError(f"frame {frame}: object {element.get('id')} has no box")
-    box = centred_box(*(float(edges.attrib[name]) for name in ("xc", "yc", "w", "h")))
-    hypothesis = (element.findtext(f"hypothesislist/hypothesis/{name}") or "" for name in Labelled._fields[3:])
-    return Labelled(frame, int(element.attrib["id"]), box, *hypothesis)
+    """All labelled clips in the folder of research data, by name, each up to its last labelled frame."""
+    by_clip: dict[str, list[CaviarLabel]] = {}
+    for label in datasets.caviar_labels(folder):
+        by_clip.setdefault(label.clip, []).append(label)
+    return [
+        Clip(
+            name,
+            max(label.frame for label in labels) + 1,
+            tuple(label for label in labels if label.kind == "object"),
+            tuple(label for label in labels if label.kind == "group"),
+        )
+        for name, labels in sorted(by_clip.items())
+    ]
 
 
 def bags(clip: Clip) -> frozenset[int]:
@@ -156,7 +123,7 @@ def acts(clip: Clip) -> list[Act]:
     return sorted(found + [stay for stay in _stays(people) if not any(_overlap(stay, act) for act in found)])
 
 
-def _stays(people: list[Labelled]) -> list[Act]:
+def _stays(people: list[CaviarLabel]) -> list[Act]:
     """People in a watched place for as long as loitering takes, from the time at which it is reached."""
     found = []
     for _, _, corners in PLACES.values():
@@ -176,15 +143,15 @@ def _overlap(stay: Act, act: Act) -> bool:
     return same and stay.since <= act.until and act.since <= stay.until
 
 
-def _by_id(labels: Iterable[Labelled]) -> list[tuple[int, list[Labelled]]]:
+def _by_id(labels: Iterable[CaviarLabel]) -> list[tuple[int, list[CaviarLabel]]]:
     """The labels of each object, ordered by id and frame."""
-    grouped: dict[int, list[Labelled]] = {}
+    grouped: dict[int, list[CaviarLabel]] = {}
     for label in labels:
         grouped.setdefault(label.id, []).append(label)
     return sorted((id, sorted(group)) for id, group in grouped.items())
 
 
-def _runs(kind: str, labels: Sequence[Labelled]) -> Iterator[Act]:
+def _runs(kind: str, labels: Sequence[CaviarLabel]) -> Iterator[Act]:
     """Runs of frames, joined over breaks of up to ``BRIDGE_S``."""
     times = sorted({label.frame / FPS for label in labels})
     people = tuple(sorted({label.id for label in labels}))
@@ -198,13 +165,13 @@ def _runs(kind: str, labels: Sequence[Labelled]) -> Iterator[Act]:
 def detections(clip: Clip, *, every: int = 1) -> list[Detections]:
     """The records of a perfect detector and sampler, of every ``every``-th frame."""
     is_bag = bags(clip)
-    people: dict[int, list[Labelled]] = {}
+    people: dict[int, list[CaviarLabel]] = {}
     for label in clip.objects:
         if label.id not in is_bag:
             people.setdefault(label.frame, []).append(label)
     still = _stationary(clip)
     records = []
-    for frame in clip.frames[::every]:
+    for frame in range(0, clip.frames, every):
         labels = people.get(frame, [])
         regions = (StillRegion(box, START + since / FPS, added=1.0) for box, since in still.get(frame, ()))
         record = clips.people_record(

@@ -316,8 +316,8 @@ def table(report: dict[str, Any]) -> str:
         for rate in more["rates"]
     ]
     lines += [
-        f"  alarms on {name}, {one['seconds']} s: {one['usual']} at the default {USUAL:g}, {one['best']} at the clips' best "
-        "threshold"
+        f"  alarms on {name}, {one['seconds']} s: {one['usual']} at the default {USUAL:g}, "
+        f"{one['best']} at the clips' best threshold"
         for name, one in more["alarms"].items()
     ]
     return "\n".join(lines)

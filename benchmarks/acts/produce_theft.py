@@ -20,12 +20,12 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks import command
 from benchmarks.clips import only_behaviour
 from detectors.evaluation.confidence_interval import poisson, wilson
 from detectors.watch_stage import WatchStage
+from lanewatch.config.site import RegisteredVisit
 from streams.simulator.night import SimulatedNight, simulate_nights
-from streams.simulator.truth import SimulatedEvent, SimulatedVisit
+from streams.simulator.truth import SimulatedEvent
 from streams.simulator.walking import WalkingPaths
 
 KIND = "produce_theft"
@@ -71,13 +71,14 @@ def watch(night: SimulatedNight) -> Outcome:
     visited = [
         delay
         for (_, delay), theft in zip(outcome.found, thefts, strict=True)
-        if any(_overlap(theft, visit) for visit in night.visits)
+        if any(_overlap(theft, visit) for visit in night.site.visits)
     ]
     return outcome._replace(visited=(len(visited), sum(delay is not None for delay in visited)))
 
 
-def _overlap(theft: SimulatedEvent, visit: SimulatedVisit) -> bool:
-    return theft.zone == visit.zone and visit.start <= theft.ended_at and theft.began_at <= visit.end
+def _overlap(theft: SimulatedEvent, visit: RegisteredVisit) -> bool:
+    since, until = visit.since.timestamp(), visit.until.timestamp()
+    return theft.zone in visit.zones and since <= theft.ended_at and theft.began_at <= until
 
 
 def compare(truth: tuple[SimulatedEvent, ...], alarms: list[float], watched: int = 0) -> Outcome:
@@ -184,12 +185,3 @@ def table(report: dict[str, Any]) -> str:
     )
     lines += [f"  false: {number} x {name}" for name, number in lanes["false"].items()]
     return "\n".join(lines)
-
-
-def main() -> None:
-    """Prints the reported figures alone."""
-    print(table(measure(command.data_folder())))
-
-
-if __name__ == "__main__":
-    main()

@@ -23,10 +23,10 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from benchmarks import layout_ground_truth
+from benchmarks import clips, layout_ground_truth
 from benchmarks.clips import NAME, only_behaviour, opened_events
 from benchmarks.layout_ground_truth import Layout, PersonPath
-from lanewatch.config.site import BehaviourConfig, Camera, Site, Zone
+from lanewatch.config.site import BehaviourConfig, Site, Zone
 from lanewatch.records import PERSON, Bool, Detections, Event, Float64
 from streams.simulator import appearance, detector
 from streams.simulator.actors import SIZES_M
@@ -154,7 +154,7 @@ def records(crowd: Crowd, model: bool) -> Iterator[Detections]:
         ]
     for number, frame in enumerate(frames):
         slot = NOON * 1000 + round(number * STEP_S * 1000)
-        yield detector.to_record("walkers", slot, (WIDTH, HEIGHT), frame)
+        yield detector.to_record(clips.CAMERA, slot, (WIDTH, HEIGHT), frame)
 
 
 def paths(crowd: Crowd) -> list[PersonPath]:
@@ -176,9 +176,8 @@ def site(layouts: list[Layout], dwell_s: float) -> Site:
         Zone(id=f"zone-{number}", name=NAME, kind="watch", polygon=_fractions(layout))
         for number, layout in enumerate(layouts)
     )
-    camera = Camera(id="walkers", name=NAME, url="rtsp://none.invalid", latitude=36.78, longitude=126.45, zones=zones)
     loitering = BehaviourConfig(thresholds={"dwell_s": dwell_s})
-    return only_behaviour(Site(name=NAME, cameras=(camera,)), "loitering", loitering)
+    return only_behaviour(clips.site(Path("none"), FPS, zones=zones), "loitering", loitering)
 
 
 def _fractions(layout: Layout) -> tuple[tuple[float, float], ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -195,23 +196,9 @@ def neighbour(context: ScriptContext) -> Act:
     return act
 
 
-def insects(context: ScriptContext) -> Act:
-    """Insects around the lens for a while."""
-    return _nuisance(context, "insects", (30, 150), (0.2, 1))
-
-
-def web(context: ScriptContext) -> Act:
-    """A cobweb swings in the wind."""
-    return _nuisance(context, "web", (60, 240), (0, 1))
-
-
-def rain(context: ScriptContext) -> Act:
-    """A shower."""
-    return _nuisance(context, "rain", (60, 240), (0.2, 1))
-
-
-def _nuisance(context: ScriptContext, kind: str, seconds: tuple[float, float], strength: tuple[float, float]) -> Act:
-    motion = NuisanceMotion(kind, 0.0, context.uniform(*seconds), context.uniform(*strength))
+def nuisance(context: ScriptContext, *, kind: str, least_s: float, most_s: float, weakest: float = 0.2) -> Act:
+    """Nuisance motion of one kind for a while."""
+    motion = NuisanceMotion(kind, 0.0, context.uniform(least_s, most_s), context.uniform(weakest, 1))
     return Act(kind, "lane", nuisances=[motion])
 
 
@@ -234,8 +221,8 @@ OTHERS: Final[dict[str, Script]] = {
     "chat": chat,
     "animal": animal,
     "neighbour": neighbour,
-    "insects": insects,
-    "web": web,
-    "rain": rain,
+    "insects": partial(nuisance, kind="insects", least_s=30, most_s=150),
+    "web": partial(nuisance, kind="web", least_s=60, most_s=240, weakest=0),
+    "rain": partial(nuisance, kind="rain", least_s=60, most_s=240),
 }
 """Activities at any hour in which no produce is taken."""

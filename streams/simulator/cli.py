@@ -64,7 +64,7 @@ def _write(options: argparse.Namespace) -> int:
             labels = theft_labels(night.camera, night.began_at, night.truth, night.label)
             write_yaml(options.out / "truth" / f"{night.camera}.yaml", labels, night.label)
             more = {"walkers": night.walking_source, "owner_hours": list(night.owner_hours)}
-            events = all_events(night.camera, night.began_at, night.truth, night.visits, **more)
+            events = all_events(night.camera, night.began_at, night.truth, night.site.visits, **more)
             write_yaml(options.out / "nights" / f"{night.camera}.yaml", events, night.label)
             thefts += sum(event.theft for event in night.truth)
             sites.append(night.site)

@@ -18,7 +18,7 @@ from streams.simulator.renderer import NightRenderer
 from streams.simulator.scene import LaneScene
 from streams.simulator.script import Act, ScriptContext
 from streams.simulator.thefts import PATTERNS
-from streams.simulator.truth import THEFT, SimulatedEvent, SimulatedVisit
+from streams.simulator.truth import THEFT, SimulatedEvent
 from streams.simulator.walking import WalkingPaths
 
 FPS: Final = 2.0
@@ -46,7 +46,6 @@ class SimulatedNight:
         scene: The true positions of lane, field and store.
         acts: In seconds UTC, ordered by their start.
         truth: Its events, ordered by their start.
-        visits: The registered visits, which the site file has, too.
         owner_hours: The owner's usual hours, HH:MM-HH:MM local time, which the site file has, too.
         walking_source: Where the steps of people are from.
     """
@@ -59,7 +58,6 @@ class SimulatedNight:
     scene: LaneScene
     acts: tuple[Act, ...]
     truth: tuple[SimulatedEvent, ...]
-    visits: tuple[SimulatedVisit, ...]
     owner_hours: tuple[str, ...]
     infrared: bool
     walking_source: str
@@ -123,7 +121,7 @@ def simulate_night(
     camera = f"lane-{number:03d}"
     acts = [act.shifted(start, f"{index} ") for index, (act, start) in enumerate(starts)]
     start_of = {id(act): start for act, start in starts}
-    registered = tuple(_visit(act, start_of[id(act)]) for act in visits)
+    registered = tuple(_registered_visit(act, start_of[id(act)], camera) for act in visits)
     truth = [
         _event(act, start, theft=any(act is other for other in stolen), allowed=any(act is o for o in own + visits))
         for act, start in starts
@@ -132,12 +130,11 @@ def simulate_night(
         seed=seed,
         number=number,
         fps=fps,
-        site=scene.site(lane, camera, hours, tuple(_registered(visit, camera) for visit in registered), fps),
+        site=scene.site(lane, camera, hours, registered, fps),
         camera=camera,
         scene=lane,
         acts=tuple(sorted(acts, key=lambda act: act.began_at)),
         truth=tuple(sorted(truth, key=lambda event: (event.began_at, event.pattern))),
-        visits=registered,
         owner_hours=hours,
         infrared=context.chance(INFRARED),
         walking_source=walking.source,
@@ -209,15 +206,11 @@ def _event(act: Act, start: float, *, theft: bool, allowed: bool) -> SimulatedEv
     )
 
 
-def _visit(act: Act, start: float) -> SimulatedVisit:
-    return SimulatedVisit(act.zone, start - _VISIT_MARGIN_S, start + act.ended_at + _VISIT_MARGIN_S)
-
-
-def _registered(visit: SimulatedVisit, camera: str) -> RegisteredVisit:
+def _registered_visit(act: Act, start: float, camera: str) -> RegisteredVisit:
     return RegisteredVisit(
         who="owner",
         cameras=(camera,),
-        zones=(visit.zone,),
-        since=datetime.fromtimestamp(visit.start, _ZONE),
-        until=datetime.fromtimestamp(visit.end, _ZONE),
+        zones=(act.zone,),
+        since=datetime.fromtimestamp(start - _VISIT_MARGIN_S, _ZONE),
+        until=datetime.fromtimestamp(start + act.ended_at + _VISIT_MARGIN_S, _ZONE),
     )

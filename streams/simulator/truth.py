@@ -7,17 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from lanewatch.config.site import RegisteredVisit
+
 THEFT: Final = "produce_theft"
 """The kind of thefts; every other event is ``harmless``."""
-
-
-@dataclass(frozen=True)
-class SimulatedVisit:
-    """A registered visit: the owner announced that people come for the produce. Capture times, seconds UTC."""
-
-    zone: str
-    start: float
-    end: float
 
 
 @dataclass(frozen=True)
@@ -74,7 +67,7 @@ def theft_labels(camera: str, start: float, events: tuple[SimulatedEvent, ...], 
 
 
 def all_events(
-    camera: str, start: float, events: tuple[SimulatedEvent, ...], visits: tuple[SimulatedVisit, ...], **more: Any
+    camera: str, start: float, events: tuple[SimulatedEvent, ...], visits: tuple[RegisteredVisit, ...], **more: Any
 ) -> dict[str, Any]:
     """All events, harmless ones included, with times in seconds from ``start``; ``more`` is written before them."""
     times = ("began_at", "acted_at", "alert_from", "alert_until", "ended_at")
@@ -85,7 +78,11 @@ def all_events(
         "camera": camera,
         "start": _iso(start),
         **more,
-        "visits": [{"zone": visit.zone, "start": _iso(visit.start), "end": _iso(visit.end)} for visit in visits],
+        "visits": [
+            {"zone": zone, "start": _iso(visit.since.timestamp()), "end": _iso(visit.until.timestamp())}
+            for visit in visits
+            for zone in visit.zones
+        ],
         "happenings": rows,
     }
 

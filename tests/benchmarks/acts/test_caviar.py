@@ -10,28 +10,24 @@ import pytest
 
 from benchmarks.acts import caviar
 from benchmarks.acts.caviar import Act
+from benchmarks.datasets import CaviarLabel
 
 Label = tuple[int, str, str, str, str]
 """Id, movement, role, context, situation."""
 
 
-def write(folder: Path, frames: Iterable[tuple[list[Label], list[Label]]]) -> Path:
-    parts = []
-    for number, (objects, groups) in enumerate(frames):
-        parts.append(f'<frame number="{number}"><objectlist>{_elements("object", objects)}</objectlist>')
-        parts.append(f"<grouplist>{_elements('group', groups)}</grouplist></frame>")
-    file = folder / "Trial__tr1gt.xml.gz"
-    file.write_bytes(gzip.compress(f'<dataset name="Trial">{"".join(parts)}</dataset>'.encode()))
-    return file
-
-
-def _elements(kind: str, labels: list[Label]) -> str:
-    return "".join(
-        f'<{kind} id="{id}"><box h="30" w="20" xc="100" yc="50"/><hypothesislist><hypothesis>'
-        f"<movement>{movement}</movement><role>{role}</role><context>{context}</context>"
-        f"<situation>{situation}</situation></hypothesis></hypothesislist></{kind}>"
-        for id, movement, role, context, situation in labels
-    )
+def read(folder: Path, frames: Iterable[tuple[list[Label], list[Label]]]) -> caviar.Clip:
+    """Writes the labels of the objects and groups of each frame, and reads them."""
+    file = folder / "caviar" / "gt" / "tracks.csv.gz"
+    file.parent.mkdir(parents=True)
+    with gzip.open(file, "wt") as stream:
+        print("clip,frame,kind,id,xc,yc,w,h,movement,role,context,situation", file=stream)
+        for number, of_frame in enumerate(frames):
+            for kind, labels in zip(("object", "group"), of_frame, strict=True):
+                for id, *hypothesis in labels:
+                    print(f"Trial,{number},{kind},{id},100,50,20,30", *hypothesis, sep=",", file=stream)
+    [clip] = caviar.read_clips(folder)
+    return clip
 
 
 WALKER: Label = (1, "walking", "walker", "walking", "moving")
@@ -46,7 +42,7 @@ def test_acts_are_read_from_the_labels(tmp_path: Path) -> None:
     frames: list[tuple[list[Label], list[Label]]] = [([WALKER, FALLING], [])] * 50
     frames += [([BROWSER, BAG, FALLEN], [])] * 260 + [([WALKER, BAG, FALLING], [FIGHT])] * 40
     frames += [([BROWSER, FALLEN], [])] * 100
-    clip = caviar.read_clip(write(tmp_path, frames))
+    clip = read(tmp_path, frames)
     assert caviar.bags(clip) == {2}
     assert caviar.acts(clip) == [
         Act("abandoned_object", 2.0, 349 / 25, (2,)),
@@ -60,7 +56,7 @@ def test_acts_are_read_from_the_labels(tmp_path: Path) -> None:
 def test_records_are_those_of_a_perfect_detector_and_sampler(tmp_path: Path) -> None:
     frames: list[tuple[list[Label], list[Label]]] = [([WALKER], [])] * 50
     frames += [([WALKER, BAG], [])] * 100
-    clip = caviar.read_clip(write(tmp_path, frames))
+    clip = read(tmp_path, frames)
     records = caviar.detections(clip, every=5)
     assert len(records) == 30
     assert [len(record) for record in records] == [1] * 30
@@ -74,11 +70,11 @@ def test_an_alarm_for_a_person_who_stands_in_a_watched_place_is_optional(seconds
     frames = range(round(seconds * 25) + 1)
     boxes = {1: (90.0, 200.0, 110.0, 230.0), 2: (190.0, 110.0, 210.0, 140.0)}  # by the window, and nowhere
     labels = [
-        caviar.Labelled(frame, id, box, "inactive", "walker", "immobile", "inactive")
+        CaviarLabel("Trial", frame, id, "object", box, "inactive", "walker", "immobile", "inactive")
         for frame in frames
         for id, box in boxes.items()
     ]
-    clip = caviar.Clip("Trial", tuple(frames), tuple(labels), ())
+    clip = caviar.Clip("Trial", len(frames), tuple(labels), ())
     assert caviar.acts(clip) == [Act("loitering", 10.0, seconds, (1,), optional=True)] * stays
 
 
@@ -103,8 +99,9 @@ def test_alarms_are_counted_one_to_an_act(alarms: list[tuple[str, float]], found
 
 
 def test_the_staged_bags_are_found_without_false_alarms(data: Path) -> None:
-    for file in sorted((data / "caviar" / "gt").glob("Left*.xml.gz")):
-        clip = caviar.read_clip(file)
+    for clip in caviar.read_clips(data):
+        if not clip.name.startswith("Left"):
+            continue
         alarms = [alarm for alarm in caviar.alarms(caviar.detections(clip, every=5)) if alarm[0] == "abandoned_object"]
         outcome = caviar.compare(caviar.acts(clip), alarms)
         assert (len(outcome.found), outcome.missed, outcome.false) == (1, [], []), clip.name
