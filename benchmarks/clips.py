@@ -90,9 +90,14 @@ def opened_events(records: Iterable[Detections], site: Site) -> Iterator[Event]:
 
 
 def people_record(
-    camera: str, captured_at: float, size: tuple[int, int], xyxy: np.ndarray, scores: np.ndarray, appearance: UInt8
+    camera: str,
+    captured_at: float,
+    size: tuple[int, int],
+    xyxy: np.ndarray,
+    scores: np.ndarray,
+    appearance: UInt8 | None = None,
 ) -> Detections:
-    """A record of people only: boxes (N, 4), scores (N,), appearance (N, D)."""
+    """A record of people only: boxes (N, 4), scores (N,), appearance (N, D) or none."""
     return Detections(
         camera=camera,
         epoch=1,
@@ -104,7 +109,7 @@ def people_record(
         xyxy=xyxy.astype(np.float32).reshape(-1, 4),
         scores=scores.astype(np.float32),
         labels=np.full(len(scores), PERSON, np.uint8),
-        appearance=appearance,
+        appearance=np.zeros((len(scores), 0), np.uint8) if appearance is None else appearance,
         model="made up",
     )
 

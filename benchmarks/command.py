@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,14 @@ def parser(description: str | None, json_keys: str = "") -> argparse.ArgumentPar
 def show(report: dict[str, Any], table: Callable[[dict[str, Any]], str], as_json: bool) -> None:
     """Prints a report as JSON or as a table."""
     print(json.dumps(report) if as_json else table(report))
+
+
+def aligned(rows: Sequence[Mapping[str, Any]], formats: Mapping[str, str]) -> list[str]:
+    """A header and the rows as text, right-aligned; ``formats`` has the keys of the columns and how to format them."""
+    cells = [[key.replace("_", " ") for key in formats]]
+    cells += [[format(row[key], spec) for key, spec in formats.items()] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in cells]
 
 
 def data_folder() -> Path:

@@ -180,19 +180,13 @@ def _row(kind: str, fps: float, heights: float, wide: Count, tight: Count, chanc
 
 def table(report: dict[str, Any]) -> str:
     """The report as text."""
-    head = f"{'kind':<14}{'zone':>5}{'fps':>6}{'n':>6}{'F1':>7}{'tight':>7}{'chance':>8}{'false':>7}{'missed':>7}"
+    formats = {"kind": "", "zone_heights": "g", "fps": ".2f", "n": "", "f1": ".3f", "tight_f1": ".3f", "chance": ".2f"}
     lines = [
         f"{report['set']}, {report['layouts']} layouts of seed {report['seed']}, {report['model']}",
         "F1 from 2 s before to 10 s after the truth (KISA); tight: 1 s before to 2 s after; chance: as many alarms at "
-        "random times; zone: least width in body heights",
-        head,
+        "random times; zone heights: least width of zones in body heights",
+        *command.aligned(report["rows"] + report["smaller"], formats | {"false": "", "missed": ""}),
     ]
-    for row in report["rows"] + report["smaller"]:
-        zone = "" if row["kind"] == "line_crossing" else f"{row['zone_heights']:g}"
-        lines.append(
-            f"{row['kind']:<14}{zone:>5}{row['fps']:>6.2f}{row['n']:>6}{row['f1']:>7.3f}{row['tight_f1']:>7.3f}"
-            f"{row['chance']:>8.2f}{row['false']:>7}{row['missed']:>7}"
-        )
     return "\n".join(lines)
 
 

@@ -63,14 +63,11 @@ def _counts(records: Sequence[Detections], begin: float, paths: list[PersonPath]
 
 def table(report: dict[str, Any]) -> str:
     """The report as text."""
-    lines = [
-        f"{report['set']}, {report['layouts']} layouts of seed {report['seed']}, a gap at {report['moments']} moments",
-        f"{'kind':<14}{'gap':>6}{'n':>7}{'F1':>7}{'false':>7}{'missed':>7}",
-    ]
-    for row in report["rows"]:
-        gap = f"{row['hole_s']:g} s"
-        lines.append(f"{row['kind']:<14}{gap:>6}{row['n']:>7}{row['f1']:>7.3f}{row['false']:>7}{row['missed']:>7}")
-    return "\n".join(lines)
+    formats = {"kind": "", "hole_s": "g", "n": "", "f1": ".3f", "false": "", "missed": ""}
+    title = (
+        f"{report['set']}, {report['layouts']} layouts of seed {report['seed']}, a gap at {report['moments']} moments"
+    )
+    return "\n".join([title, *command.aligned(report["rows"], formats)])
 
 
 def main() -> None:

@@ -85,13 +85,8 @@ def main() -> None:
 
 def table(report: dict[str, Any]) -> str:
     """The report as text."""
-    lines = [f"{'set':<22}{'people':>8}{'moving':>8}{'unsampled':>11}{'(moving)':>10}{'unseen':>9}{'idle':>7}"]
-    lines += [
-        f"{row['set']:<22}{row['people']:>8}{row['moving']:>8}{row['unsampled']:>11.3f}"
-        f"{row['unsampled_moving']:>10.3f}{row['unseen']:>9.3f}{row['idle']:>7.2f}"
-        for row in report["rows"]
-    ]
-    return "\n".join(lines)
+    formats = {"set": "", "people": "", "moving": "", "unsampled": ".3f", "unsampled_moving": ".3f", "unseen": ".3f"}
+    return "\n".join(command.aligned(report["rows"], formats | {"idle": ".2f"}))
 
 
 def measure(name: str, runs: list[Run]) -> dict[str, Any]:

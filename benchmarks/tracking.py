@@ -33,7 +33,7 @@ from benchmarks import command
 from benchmarks.clips import people_record
 from benchmarks.datasets import CAVIAR, CAVIAR_FPS, PETS, PETS_FPS, caviar_labels, images, mot_labels
 from lanewatch.boxes import of_union
-from lanewatch.records import PERSON, Detections, Float64, Int64, UInt8
+from lanewatch.records import PERSON, Detections, Float64, Int64
 from models import appearance, offline
 from models.detection import registry
 from models.detection.base import Boxes
@@ -98,13 +98,6 @@ UpdateTracker = Callable[[Detections], PeopleBoxes]
 """A started tracker: takes a record, returns the boxes with their track ids."""
 
 
-def scene_record(at: float, size: tuple[int, int], xyxy: Any, scores: Any, looks: UInt8 | None = None) -> Detections:
-    """The record of a frame's people."""
-    if looks is None:
-        looks = np.zeros((len(xyxy), 0), np.uint8)
-    return people_record("scene", at, size, xyxy, scores, looks)
-
-
 def pets(folder: Path, every: int = 1) -> Footage:
     """The PETS clip; only every ``every``-th frame is detected, the others have no boxes."""
     network = registry.load("nanodet-g", "cpu", MIN_SCORE)
@@ -117,7 +110,7 @@ def pets(folder: Path, every: int = 1) -> Footage:
             people = boxes[boxes.labels == PERSON]
             xyxy, size = people.xyxy.astype(np.float64), (image.shape[1], image.shape[0])
             looks = appearance.describe(image, xyxy)
-            records.append(scene_record(len(records) / PETS_FPS, size, xyxy, people.scores, looks))
+            records.append(people_record("scene", len(records) / PETS_FPS, size, xyxy, people.scores, looks))
     return Footage(PETS, records, _truth(folder / PETS / "gt.txt"), PETS_FPS)
 
 
@@ -128,7 +121,7 @@ def stadtmitte(folder: Path) -> Footage:
     for number in range(int(rows[:, 0].max())):
         own = rows[rows[:, 0] == number + 1]
         boxes = np.concatenate([own[:, 2:4], own[:, 2:4] + own[:, 4:6]], axis=1)
-        records.append(scene_record(number / STADTMITTE_FPS, (640, 480), boxes, own[:, 6]))
+        records.append(people_record("scene", number / STADTMITTE_FPS, (640, 480), boxes, own[:, 6]))
     return Footage(STADTMITTE, records, _truth(folder / STADTMITTE / "gt.txt"), STADTMITTE_FPS)
 
 
@@ -147,7 +140,7 @@ def caviar(folder: Path) -> Iterator[Footage]:
             xyxy = truth.get(number, PeopleBoxes.of(())).xyxy
             size = np.tile(xyxy[:, 2:] - xyxy[:, :2], 2)
             noisy = xyxy + draw.normal(0, 0.03, xyxy.shape) * size
-            records.append(scene_record(number / CAVIAR_FPS, (384, 288), noisy, np.full(len(xyxy), 0.8)))
+            records.append(people_record("scene", number / CAVIAR_FPS, (384, 288), noisy, np.full(len(xyxy), 0.8)))
         yield Footage(name, records, truth, CAVIAR_FPS)
 
 
@@ -167,7 +160,7 @@ def run(footage: Footage, every: int, number: int) -> Iterator[tuple[int, Detect
         rows = draw.random(len(whole)) >= DROPPED
         size = (whole.width, whole.height)
         looks = whole.appearance[rows]
-        yield frame, scene_record(whole.captured_at, size, whole.xyxy[rows], whole.scores[rows], looks)
+        yield frame, people_record("scene", whole.captured_at, size, whole.xyxy[rows], whole.scores[rows], looks)
 
 
 def quality(update: UpdateTracker, records: Iterable[tuple[int, Detections]], truth: dict[int, PeopleBoxes]) -> Quality:
@@ -261,7 +254,7 @@ def update_ms(people: int) -> float:
         at = feet + np.array([number % 100, 0]) + draw.normal(0, 2, feet.shape)
         walkers = np.concatenate([at - np.array([20, 100]), at + np.array([20, 0])], axis=1)
         boxes = np.concatenate([walkers, walkers + np.array([60, 30, 60, 30])])
-        detections = scene_record(number / 5, (1000, 600), boxes, np.repeat([0.7, 0.2], people), looks)
+        detections = people_record("scene", number / 5, (1000, 600), boxes, np.repeat([0.7, 0.2], people), looks)
         began = time.perf_counter()
         state, tracks = tracker.update(state, detections)
         durations.append(time.perf_counter() - began)
@@ -290,12 +283,17 @@ def main() -> None:
 
 def table(report: dict[str, Any]) -> str:
     """The report as text."""
-    lines = [f"{'set':<16}{'fps':>6}  {'tracker':<12}{'MOTA':>7}{'least':>7}{'IDF1':>7}{'least':>7}"]
-    for row in report["rows"]:
-        figures = "".join(f"{row[key]:>7.3f}" for key in ("mota", "mota_min", "idf1", "idf1_min"))
-        lines.append(f"{row['set']:<16}{row['fps']:>6.2f}  {row['tracker']:<12}{figures}")
-    lines.append(f"an update takes {report['update_ms_3']} ms with three tracks, {report['update_ms_10']} ms with ten")
-    return "\n".join(lines)
+    formats = {
+        "set": "",
+        "fps": ".2f",
+        "tracker": "",
+        "mota": ".3f",
+        "mota_min": ".3f",
+        "idf1": ".3f",
+        "idf1_min": ".3f",
+    }
+    update = f"an update takes {report['update_ms_3']} ms with three tracks, {report['update_ms_10']} ms with ten"
+    return "\n".join([*command.aligned(report["rows"], formats), update])
 
 
 if __name__ == "__main__":

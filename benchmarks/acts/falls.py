@@ -21,7 +21,7 @@ import csv
 import math
 import re
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -82,15 +82,17 @@ def alarms(records: Iterable[Detections]) -> list[float]:
     return [event.updated_at - start for event in events if event.kind == Fall.kind]
 
 
-def alarms_by_rate(clip: FallClip) -> list[list[float]]:
-    """The alarms at each of ``RATES``."""
-    stride = max(round(clip.fps / FULL_FPS), 1)
-    with tempfile.TemporaryDirectory() as scratch:
-        path = _right_half(clip.path, Path(scratch)) if clip.right_half else clip.path
-        return [
-            alarms(clips.detections(path, clip.fps, every=stride * every, phase=stride * phase))
-            for every, phase in RATES
-        ]
+def alarms_by_rate(path: Path, fps: float) -> list[list[float]]:
+    """The alarms on a clip at each of ``RATES``."""
+    stride = max(round(fps / FULL_FPS), 1)
+    raised = []
+    for every, phase in RATES:
+        if fps < FULL_FPS / 2:  # PETS: its own rate stands for 15 and 7.5 pictures a second, half of it for 5
+            records = clips.detections(path, fps, every=1 if (every, phase) in COUNTED else 2)
+        else:
+            records = clips.detections(path, fps, every=stride * every, phase=stride * phase)
+        raised.append(alarms(records))
+    return raised
 
 
 def _right_half(path: Path, folder: Path) -> Path:
@@ -116,16 +118,15 @@ def measure(folder: Path) -> dict[str, Any]:
     staged = labelled_clips(folder)
     rows: list[dict[str, Any]] = []
     for clip in staged:
-        raised = alarms_by_rate(clip)
+        with tempfile.TemporaryDirectory() as scratch:
+            path = _right_half(clip.path, Path(scratch)) if clip.right_half else clip.path
+            raised = alarms_by_rate(path, clip.fps)
         outcome = [found_and_false(clip.falls, times) for times in raised]
         rows.append({"clip": clip.name, "falls": len(clip.falls), "alarms": raised, "outcome": outcome})
     by_rate = zip(*(row["outcome"] for row in rows), strict=True)
     totals = [[sum(counts) for counts in zip(*outcomes, strict=True)] for outcomes in by_rate]
     found, false = ([total[index] for total in totals] for index in (0, 1))
-    street = {
-        str(path.relative_to(folder)): [alarms(records) for records in _street_records(path)]
-        for path in street_videos(folder)
-    }
+    street = {str(path.relative_to(folder)): alarms_by_rate(path, frame_rate(path)) for path in street_videos(folder)}
     street_false = [sum(map(len, of_rate)) for of_rate in zip(*street.values(), strict=True)]
     counted = slice(len(COUNTED))
     return {
@@ -135,16 +136,6 @@ def measure(folder: Path) -> dict[str, Any]:
         "falls_false_street": max(street_false[counted]),
         "falls": {"found": found, "false": false, "street": street_false, "clips": rows, "street_alarms": street},
     }
-
-
-def _street_records(path: Path) -> Iterator[list[Detections]]:
-    fps = frame_rate(path)
-    stride = max(round(fps / FULL_FPS), 1)
-    for every, phase in RATES:
-        if fps < FULL_FPS / 2:  # PETS: its own rate stands for 15 and 7.5 pictures a second, half of it for 5
-            yield clips.detections(path, fps, every=1 if (every, phase) in COUNTED else 2)
-        else:
-            yield clips.detections(path, fps, every=stride * every, phase=stride * phase)
 
 
 def table(report: dict[str, Any]) -> str:

@@ -31,7 +31,7 @@ import cv2
 import numpy as np
 
 from benchmarks import clips, datasets
-from benchmarks.datasets import frame_rate, street_videos, videos
+from benchmarks.datasets import frame_rate, images, street_videos, videos
 from detectors.behaviours.fight import behaviour
 from detectors.watch_stage import WatchStage
 from lanewatch.config.site import BehaviourConfig, Site
@@ -81,13 +81,7 @@ def labelled_clips(folder: Path) -> list[Clip]:
 
 
 def _clip(path: Path, fights: bool) -> Clip:
-    video = cv2.VideoCapture(str(path))
-    pictures = []
-    while True:
-        read, picture = video.read()
-        if not read:
-            break
-        pictures.append(picture)
+    pictures = list(images(path))
     if not pictures:
         raise ValueError(f"{path}: no picture could be read")
     height, width = pictures[0].shape[:2]

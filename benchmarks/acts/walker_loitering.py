@@ -23,10 +23,10 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from benchmarks import clips, layout_ground_truth
-from benchmarks.clips import NAME, only_behaviour, opened_events
+from benchmarks import clips, command, events, layout_ground_truth
+from benchmarks.clips import only_behaviour, opened_events
 from benchmarks.layout_ground_truth import Layout, PersonPath
-from lanewatch.config.site import BehaviourConfig, Site, Zone
+from lanewatch.config.site import BehaviourConfig, Site
 from lanewatch.records import PERSON, Bool, Detections, Event, Float64
 from streams.simulator import appearance, detector
 from streams.simulator.actors import SIZES_M
@@ -173,22 +173,18 @@ def paths(crowd: Crowd) -> list[PersonPath]:
 def site(layouts: list[Layout], dwell_s: float) -> Site:
     """One camera with the watch zones of all layouts, with loitering alone."""
     zones = tuple(
-        Zone(id=f"zone-{number}", name=NAME, kind="watch", polygon=_fractions(layout))
+        events.zones_of(layout, WIDTH, HEIGHT)[0].model_copy(update={"id": f"zone-{number}"})
         for number, layout in enumerate(layouts)
     )
     loitering = BehaviourConfig(thresholds={"dwell_s": dwell_s})
     return only_behaviour(clips.site(Path("none"), FPS, zones=zones), "loitering", loitering)
 
 
-def _fractions(layout: Layout) -> tuple[tuple[float, float], ...]:
-    return tuple((x / WIDTH, y / HEIGHT) for x, y in layout.watch.exterior.coords[:-1])
-
-
 def count_alarms(crowd: Crowd, dwell_s: float, model: bool, layouts: list[Layout]) -> Counter[str]:
     """Alarms by class: ``group``, ``stay`` or ``false``."""
     walkers, talks = paths(crowd), talking(crowd)
-    events = opened_events(records(crowd, model), site(layouts, dwell_s))
-    return Counter(_classify(event, walkers, talks, layouts, dwell_s) for event in events)
+    opened = opened_events(records(crowd, model), site(layouts, dwell_s))
+    return Counter(_classify(event, walkers, talks, layouts, dwell_s) for event in opened)
 
 
 def _classify(event: Event, walkers: list[PersonPath], talks: Bool, layouts: list[Layout], dwell_s: float) -> str:
@@ -251,16 +247,11 @@ def _false_rate(rows: list[dict[str, Any]], dwell_s: float) -> float:
 def table(report: dict[str, Any]) -> str:
     """The report as text."""
     part = report["walkers"]
-    lines = [
+    rows = [row | {"false_per_hour": row["false"] / row["hours"]} for row in part["rows"]]
+    formats = {"set": "", "walkers": "", "hours": ".1f", "detector": "", "dwell_s": "g", "group": "", "stay": ""}
+    title = (
         f"loitering by real walkers, {part['zones']} zones of seed {part['seed']}, "
         f"false {report['false_loitering_per_walker_hour']:.3f} a walker-hour "
-        f"at {DWELLS_S[1]:g} s, {part['at_kisas_10_s']:.3f} at {DWELLS_S[0]:g} s (simulated detector)",
-        f"{'set':<12}{'walkers':>8}{'hours':>8}{'detector':>11}{'dwell':>7}{'group':>7}{'stay':>6}{'false':>7}"
-        f"{'false/h':>9}",
-    ]
-    lines += [
-        f"{row['set']:<12}{row['walkers']:>8}{row['hours']:>8.1f}{row['detector']:>11}{row['dwell_s']:>5.0f} s"
-        f"{row['group']:>7}{row['stay']:>6}{row['false']:>7}{row['false'] / row['hours']:>9.3f}"
-        for row in part["rows"]
-    ]
-    return "\n".join(lines)
+        f"at {DWELLS_S[1]:g} s, {part['at_kisas_10_s']:.3f} at {DWELLS_S[0]:g} s (simulated detector)"
+    )
+    return "\n".join([title, *command.aligned(rows, formats | {"false": "", "false_per_hour": ".3f"})])
