@@ -136,8 +136,8 @@ def _similarities(records: Sequence[Detections], rows: Any, fps: float) -> dict[
         result[name] = float(np.mean(values))
     others: list[float] = []
     for record, own in zip(records[::5], rows[::5], strict=True):
-        looks = record.appearance[own[own >= 0]]
-        others += similarity(looks, looks)[np.triu_indices(len(looks), 1)].tolist()
+        descriptors = record.appearance[own[own >= 0]]
+        others += similarity(descriptors, descriptors)[np.triu_indices(len(descriptors), 1)].tolist()
     result["others"] = float(np.mean(others))
     return result
 

@@ -109,8 +109,8 @@ def pets(folder: Path, every: int = 1) -> Footage:
             boxes = next(found) if number % every == 0 else Boxes.empty()
             people = boxes[boxes.labels == PERSON]
             xyxy, size = people.xyxy.astype(np.float64), (image.shape[1], image.shape[0])
-            looks = appearance.describe(image, xyxy)
-            records.append(people_record("scene", len(records) / PETS_FPS, size, xyxy, people.scores, looks))
+            descriptors = appearance.describe(image, xyxy)
+            records.append(people_record("scene", len(records) / PETS_FPS, size, xyxy, people.scores, descriptors))
     return Footage(PETS, records, _truth(folder / PETS / "gt.txt"), PETS_FPS)
 
 
@@ -159,8 +159,8 @@ def run(footage: Footage, every: int, number: int) -> Iterator[tuple[int, Detect
         whole = footage.records[frame]
         rows = draw.random(len(whole)) >= DROPPED
         size = (whole.width, whole.height)
-        looks = whole.appearance[rows]
-        yield frame, people_record("scene", whole.captured_at, size, whole.xyxy[rows], whole.scores[rows], looks)
+        descriptors = whole.appearance[rows]
+        yield frame, people_record("scene", whole.captured_at, size, whole.xyxy[rows], whole.scores[rows], descriptors)
 
 
 def quality(update: UpdateTracker, records: Iterable[tuple[int, Detections]], truth: dict[int, PeopleBoxes]) -> Quality:
@@ -246,7 +246,7 @@ def row_of(tracker: str, footages: Sequence[Footage], every: int, name: str) -> 
 def update_ms(people: int) -> float:
     """Median milliseconds of an update with some walkers, and one false weak box for each."""
     draw = np.random.default_rng(people)
-    looks = draw.integers(0, 255, (2 * people, appearance.SIZE)).astype(np.uint8)
+    descriptors = draw.integers(0, 255, (2 * people, appearance.SIZE)).astype(np.uint8)
     feet = np.stack([np.linspace(100, 800, people), np.full(people, 400.0)], axis=1)
     tracker, durations = Tracker(), []
     state = tracker.start()
@@ -254,7 +254,7 @@ def update_ms(people: int) -> float:
         at = feet + np.array([number % 100, 0]) + draw.normal(0, 2, feet.shape)
         walkers = np.concatenate([at - np.array([20, 100]), at + np.array([20, 0])], axis=1)
         boxes = np.concatenate([walkers, walkers + np.array([60, 30, 60, 30])])
-        detections = people_record("scene", number / 5, (1000, 600), boxes, np.repeat([0.7, 0.2], people), looks)
+        detections = people_record("scene", number / 5, (1000, 600), boxes, np.repeat([0.7, 0.2], people), descriptors)
         began = time.perf_counter()
         state, tracks = tracker.update(state, detections)
         durations.append(time.perf_counter() - began)

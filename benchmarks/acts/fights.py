@@ -38,11 +38,11 @@ from lanewatch.config.site import BehaviourConfig, Site
 from lanewatch.records import Detections, Image
 
 SET = "fight-surveillance"
-OWN = 30.0
+EVERY_PICTURE = 30.0
 """No clip has more, so each picture is sampled."""
 FPS = 10.0
 """The recommended rate for the fight behaviour, at which alarms are counted."""
-RATES = (OWN, FPS, 5.0)
+RATES = (EVERY_PICTURE, FPS, 5.0)
 PHASES = 3
 """Number of first pictures with which the lower rates begin."""
 CLOSER = (("fi105", "fi107"),)
@@ -50,7 +50,7 @@ CLOSER = (("fi105", "fi107"),)
 POINTS = 25
 WIDTH = 320  # pixels of the pictures whose points are compared
 RATIO = 0.75  # Lowe's
-BETRAYING = ((320, 240), (1280, 720))
+REVEALING_SIZES = ((320, 240), (1280, 720))
 """Sizes of clips without a fight, almost without exception: they reveal the class."""
 DRAWS = 2000
 
@@ -96,27 +96,27 @@ def scenes(found: Sequence[Clip]) -> list[int]:
     described = [sift.detectAndCompute(clip.picture, None) for clip in found]
     scene = list(range(len(found)))
     for i, j in itertools.combinations(range(len(found)), 2):
-        if found[i].size == found[j].size and shared(described[i], described[j]) >= POINTS:
+        if found[i].size == found[j].size and shared_points(described[i], described[j]) >= POINTS:
             old, new = scene[j], scene[i]
-            scene = [new if one == old else one for one in scene]
+            scene = [new if number == old else number for number in scene]
     rows = {clip.path.stem: row for row, clip in enumerate(found)}
-    for one, other in CLOSER:
-        if one in rows and other in rows:
-            scene[rows[one]] = scene[rows[other]]
+    for near, far in CLOSER:
+        if near in rows and far in rows:
+            scene[rows[near]] = scene[rows[far]]
     return scene
 
 
-def shared(one: Any, other: Any) -> int:
+def shared_points(described: Any, other: Any) -> int:
     """The number of points that two pictures share under one shift, rotation and scale."""
-    (points, looks), (others, other_looks) = one, other
-    if looks is None or other_looks is None:
+    (points, descriptors), (other_points, other_descriptors) = described, other
+    if descriptors is None or other_descriptors is None:
         return 0
-    pairs = [pair for pair in cv2.BFMatcher().knnMatch(looks, other_looks, k=2) if len(pair) == 2]
+    pairs = [pair for pair in cv2.BFMatcher().knnMatch(descriptors, other_descriptors, k=2) if len(pair) == 2]
     good = [first for first, second in pairs if first.distance < RATIO * second.distance]
     if len(good) < POINTS:
         return 0
     source = np.array([points[match.queryIdx].pt for match in good], np.float32)
-    target = np.array([others[match.trainIdx].pt for match in good], np.float32)
+    target = np.array([other_points[match.trainIdx].pt for match in good], np.float32)
     found, inside = cv2.estimateAffinePartial2D(source, target, ransacReprojThreshold=3.0)
     return 0 if found is None else int(inside.sum())
 
@@ -125,63 +125,61 @@ def score(records: Iterable[Detections], site: Site) -> float:
     """The greatest measure of the fight behaviour in a clip."""
     watcher = WatchStage(site, run="benchmark")
     state = watcher.start(site.cameras[0].id)
-    most = 0.0
+    greatest = 0.0
     for record in records:
         state, _ = watcher.step(state, record)
         memory = state.memories.get("fight")
         if memory is not None:
-            most = max(most, behaviour.mean(memory.samples))
-    return most
+            greatest = max(greatest, behaviour.mean(memory.samples))
+    return greatest
 
 
 def threshold(scores: Sequence[float], fights: Sequence[bool]) -> float:
     """The best threshold, in the middle between two scores; of several, the middle one."""
     ranked = sorted(set(scores))
     between = [(low + high) / 2 for low, high in itertools.pairwise(ranked)] or ranked
-    rated = [(balanced([one >= cut for one in scores], fights), cut) for cut in between]
+    rated = [(balanced_accuracy([score >= cut for score in scores], fights), cut) for cut in between]
     best = [cut for value, cut in rated if value == max(rated)[0]]
     return best[len(best) // 2]
 
 
-def balanced(said: Sequence[bool], fights: Sequence[bool]) -> float:
-    """Balanced accuracy: the mean of both classes' shares of right answers; NaN if a class is missing."""
-    hits = [one for one, truth in zip(said, fights, strict=True) if truth]
-    passed = [not one for one, truth in zip(said, fights, strict=True) if not truth]
-    if not hits or not passed:
+def balanced_accuracy(answers: Sequence[bool], fights: Sequence[bool]) -> float:
+    """The mean of both classes' shares of right answers; NaN if a class is missing."""
+    hits = [answer for answer, fight in zip(answers, fights, strict=True) if fight]
+    rejected = [not answer for answer, fight in zip(answers, fights, strict=True) if not fight]
+    if not hits or not rejected:
         return float("nan")
-    return (sum(hits) / len(hits) + sum(passed) / len(passed)) / 2
+    return (sum(hits) / len(hits) + sum(rejected) / len(rejected)) / 2
 
 
 def auc(scores: Sequence[float], fights: Sequence[bool]) -> float:
     """The share of pairs (fight, no fight) with the right order of scores; equal scores count half."""
-    yes = [one for one, truth in zip(scores, fights, strict=True) if truth]
-    no = [one for one, truth in zip(scores, fights, strict=True) if not truth]
-    if not yes or not no:
+    positive = [score for score, fight in zip(scores, fights, strict=True) if fight]
+    negative = [score for score, fight in zip(scores, fights, strict=True) if not fight]
+    if not positive or not negative:
         return float("nan")
-    return sum((a > b) + (a == b) / 2 for a in yes for b in no) / (len(yes) * len(no))
+    return sum((a > b) + (a == b) / 2 for a in positive for b in negative) / (len(positive) * len(negative))
 
 
-def left_out(scores: Sequence[float], fights: Sequence[bool], scene: Sequence[int]) -> list[bool]:
+def leave_scene_out(scores: Sequence[float], fights: Sequence[bool], scene: Sequence[int]) -> list[bool]:
     """The answer for each clip, by a threshold from the other scenes."""
-    said = [False] * len(scores)
-    for one in set(scene):
-        others = [row for row, its in enumerate(scene) if its != one]
-        cut = threshold([scores[row] for row in others], [fights[row] for row in others])
-        for row in set(range(len(scores))) - set(others):
-            said[row] = scores[row] >= cut
-    return said
+    cuts = {}
+    for number in set(scene):
+        rows = [row for row, other in enumerate(scene) if other != number]
+        cuts[number] = threshold([scores[row] for row in rows], [fights[row] for row in rows])
+    return [score >= cuts[number] for score, number in zip(scores, scene, strict=True)]
 
 
-def interval(said: Sequence[bool], fights: Sequence[bool], scene: Sequence[int]) -> tuple[float, float]:
+def interval(answers: Sequence[bool], fights: Sequence[bool], scene: Sequence[int]) -> tuple[float, float]:
     """95 % interval of the balanced accuracy, by a bootstrap over scenes."""
     rows: dict[int, list[int]] = {}
-    for row, one in enumerate(scene):
-        rows.setdefault(one, []).append(row)
+    for row, number in enumerate(scene):
+        rows.setdefault(number, []).append(row)
     draw, groups = random.Random(0), list(rows.values())
     values = []
     for _ in range(DRAWS):
         drawn = [row for group in draw.choices(groups, k=len(groups)) for row in group]
-        values.append(balanced([said[row] for row in drawn], [fights[row] for row in drawn]))
+        values.append(balanced_accuracy([answers[row] for row in drawn], [fights[row] for row in drawn]))
     low, high = np.nanquantile(values, (0.025, 0.975))
     return round(float(low), 3), round(float(high), 3)
 
@@ -190,11 +188,11 @@ def measure(folder: Path) -> dict[str, Any]:
     """``fight_balanced_accuracy``, ``fight_auc_mid``, ``fight_pairs``: at the clips' own rate."""
     found = labelled_clips(folder / SET)
     scene = scenes(found)
-    rates = [_rate(found, scene, fps, phase) for fps in RATES for phase in range(1 if fps == OWN else PHASES)]
+    rates = [_rate(found, scene, fps, phase) for fps in RATES for phase in range(1 if fps == EVERY_PICTURE else PHASES)]
     own = rates[0]
     slower = [rate for rate in rates if rate["fps"] == FPS]
     fights = [clip.fights for clip in found]
-    several = [one for one in set(scene) if scene.count(one) > 1]
+    several = [number for number in set(scene) if scene.count(number) > 1]
     return {
         "fight_balanced_accuracy": own["balanced_accuracy"],
         "fight_auc_mid": own["auc_mid"],
@@ -203,9 +201,10 @@ def measure(folder: Path) -> dict[str, Any]:
             "clips": len(found),
             "scenes": len(set(scene)),
             "several": [
-                [clip.path.stem for clip, its in zip(found, scene, strict=True) if its == one] for one in several
+                [clip.path.stem for clip, other in zip(found, scene, strict=True) if other == number]
+                for number in several
             ],
-            "size_alone": round(balanced([clip.size not in BETRAYING for clip in found], fights), 3),
+            "size_alone": round(balanced_accuracy([clip.size not in REVEALING_SIZES for clip in found], fights), 3),
             "interval": own["interval"],
             "pairs_total": own["pairs_total"],
             "worst": {name: min(rate[name] for rate in slower) for name in ("balanced_accuracy", "auc_mid", "pairs")},
@@ -216,17 +215,17 @@ def measure(folder: Path) -> dict[str, Any]:
 
 
 def _rate(found: Sequence[Clip], scene: Sequence[int], fps: float, phase: int) -> dict[str, Any]:
-    scores, records, spent = [], 0, 0.0
+    scores, count, seconds = [], 0, 0.0
     for clip in found:
         every = max(1, round(clip.fps / fps))
-        seen = clips.detections(clip.path, clip.fps, every=every, phase=phase * every // PHASES)
+        records = clips.detections(clip.path, clip.fps, every=every, phase=phase * every // PHASES)
         began = time.perf_counter()
-        scores.append(score(seen, _site(clips.site(clip.path, clip.fps), None)))
-        spent += time.perf_counter() - began
-        records += len(seen)
+        scores.append(score(records, _site(clips.site(clip.path, clip.fps), None)))
+        seconds += time.perf_counter() - began
+        count += len(records)
     fights = [clip.fights for clip in found]
-    said = left_out(scores, fights, scene)
-    mid = [row for row, clip in enumerate(found) if clip.size not in BETRAYING]
+    answers = leave_scene_out(scores, fights, scene)
+    mid = [row for row, clip in enumerate(found) if clip.size not in REVEALING_SIZES]
     pairs = [
         (i, j)
         for i, j in itertools.product(range(len(found)), repeat=2)
@@ -235,18 +234,18 @@ def _rate(found: Sequence[Clip], scene: Sequence[int], fps: float, phase: int) -
     return {
         "fps": fps,
         "phase": phase,
-        "balanced_accuracy": round(balanced(said, fights), 3),
-        "interval": interval(said, fights, scene),
+        "balanced_accuracy": round(balanced_accuracy(answers, fights), 3),
+        "interval": interval(answers, fights, scene),
         "auc": round(auc(scores, fights), 3),
         "auc_mid": round(auc([scores[row] for row in mid], [fights[row] for row in mid]), 3),
         "pairs": sum(scores[i] > scores[j] for i, j in pairs),
         "pairs_total": len(pairs),
         "pairs_wrong": [f"{found[i].path.stem} {found[j].path.stem}" for i, j in pairs if scores[i] <= scores[j]],
         "threshold": round(threshold(scores, fights), 3),
-        "found_usual": sum(one >= USUAL for one, truth in zip(scores, fights, strict=True) if truth),
-        "false_usual": sum(one >= USUAL for one, truth in zip(scores, fights, strict=True) if not truth),
-        "fold_us": round(spent / records * 1e6, 1),
-        "scores": {clip.path.stem: round(one, 2) for clip, one in zip(found, scores, strict=True)},
+        "found_usual": sum(score >= USUAL for score, fight in zip(scores, fights, strict=True) if fight),
+        "false_usual": sum(score >= USUAL for score, fight in zip(scores, fights, strict=True) if not fight),
+        "fold_us": round(seconds / count * 1e6, 1),
+        "scores": {clip.path.stem: round(score, 2) for clip, score in zip(found, scores, strict=True)},
     }
 
 
@@ -262,9 +261,9 @@ def _alarms(folder: Path, best: float) -> dict[str, dict[str, int]]:
     footages["caviar, walking"] = list(_walking(folder))
     return {
         name: {
-            "usual": sum(_raised(one, None) for one in runs),
-            "best": sum(_raised(one, best) for one in runs),
-            "seconds": round(sum(one[-1].captured_at - one[0].captured_at for one in runs)),
+            "usual": sum(_raised(records, None) for records in runs),
+            "best": sum(_raised(records, best) for records in runs),
+            "seconds": round(sum(records[-1].captured_at - records[0].captured_at for records in runs)),
         }
         for name, runs in footages.items()
     }
@@ -310,8 +309,8 @@ def table(report: dict[str, Any]) -> str:
         for rate in more["rates"]
     ]
     lines += [
-        f"  alarms on {name}, {one['seconds']} s: {one['usual']} at the default {USUAL:g}, "
-        f"{one['best']} at the clips' best threshold"
-        for name, one in more["alarms"].items()
+        f"  alarms on {name}, {alarms['seconds']} s: {alarms['usual']} at the default {USUAL:g}, "
+        f"{alarms['best']} at the clips' best threshold"
+        for name, alarms in more["alarms"].items()
     ]
     return "\n".join(lines)

@@ -147,9 +147,9 @@ def records(crowd: Crowd, model: bool) -> Iterator[Detections]:
             )
             frames += [frame.detected for frame in detector.simulate_detections(objects, FPS, "day", rng)]
     else:
-        looks = np.concatenate([appearance.descriptors(identity, 1, FPS, False, rng) for identity in identities])
+        descriptors = np.concatenate([appearance.descriptors(identity, 1, FPS, False, rng) for identity in identities])
         frames = [
-            DetectedBoxes.empty().extended(whole[here], np.full(here.sum(), 0.8), PERSON, looks[here])
+            DetectedBoxes.empty().extended(whole[here], np.full(here.sum(), 0.8), PERSON, descriptors[here])
             for whole, here in zip(xyxy, present, strict=True)
         ]
     for number, frame in enumerate(frames):

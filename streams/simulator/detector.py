@@ -154,16 +154,18 @@ def simulate_detections(
     moved = present & objects.moving & (rng.random((frames, count)) < _MOTION_SEEN[light])
     regions = clip_to_image(objects.boxes + rng.normal(0, 2.0, objects.boxes.shape), objects.size)
     labels = _labels(objects.kinds, frames, fps, rng)
-    look = np.zeros((frames, count, appearance.SIZE), np.uint8)
+    descriptors = np.zeros((frames, count, appearance.SIZE), np.uint8)
     for column, identity in enumerate(objects.identities):
-        look[:, column] = appearance.descriptors(identity, frames, fps, light == "infrared", rng)
+        descriptors[:, column] = appearance.descriptors(identity, frames, fps, light == "infrared", rng)
     is_person = np.array([kind == "person" for kind in objects.kinds])
     twice = found & (rng.random((frames, count)) < _SECOND_BOX) & is_person
     for frame in range(frames):
         rows, second = found[frame], twice[frame]
-        first_boxes = DetectedBoxes(boxes[frame, rows], scores[frame, rows], labels[frame, rows], look[frame, rows])
-        detected = _with_second_boxes(first_boxes, boxes[frame, second], look[frame, second], rng)
-        yield SimulatedFrame(detected, regions[frame, moved[frame]], look[frame, moved[frame]])
+        first_boxes = DetectedBoxes(
+            boxes[frame, rows], scores[frame, rows], labels[frame, rows], descriptors[frame, rows]
+        )
+        detected = _with_second_boxes(first_boxes, boxes[frame, second], descriptors[frame, second], rng)
+        yield SimulatedFrame(detected, regions[frame, moved[frame]], descriptors[frame, moved[frame]])
 
 
 def detect_labelled_people(boxes: Float64, fps: float, rng: np.random.Generator) -> Iterator[Detections]:
@@ -258,13 +260,13 @@ def _labels(kinds: tuple[str, ...], frames: int, fps: float, rng: np.random.Gene
 
 
 def _with_second_boxes(
-    detected: DetectedBoxes, people: Float64, look: UInt8, rng: np.random.Generator
+    detected: DetectedBoxes, people: Float64, descriptors: UInt8, rng: np.random.Generator
 ) -> DetectedBoxes:
     """Adds second boxes with low scores on the upper bodies of some people."""
     upper = people.copy()
     upper[:, 3] -= (people[:, 3] - people[:, 1]) * rng.uniform(0.45, 0.65, len(upper))
     scores = np.minimum(MIN_SCORE + rng.exponential(0.06, len(upper)), 0.6)
-    return detected.extended(upper, scores, PERSON, look)
+    return detected.extended(upper, scores, PERSON, descriptors)
 
 
 def _area(boxes: Float64) -> Float64:

@@ -150,10 +150,10 @@ class NightRenderer:
             nuisance_boxes = []
         moved = np.concatenate([frame.moved, *nuisance_boxes])
         rows = self._rng.integers(_NUISANCE_APPEARANCES, size=len(moved) - len(frame.moved))
-        look = np.concatenate([frame.moved_appearance, self._nuisance_appearance[rows]])
+        descriptors = np.concatenate([frame.moved_appearance, self._nuisance_appearance[rows]])
         detected = self._false_positives.add_to(frame.detected, self._rng)
-        moved, look = motion_regions.merge_overlapping(moved, look)
-        boxes = motion_regions.add_unknown(detected, moved, look, _SIZE)
+        moved, descriptors = motion_regions.merge_overlapping(moved, descriptors)
+        boxes = motion_regions.add_unknown(detected, moved, descriptors, _SIZE)
         brightness, chroma = _BRIGHTNESS_AND_CHROMA[light]
         measurements = SceneMeasurements(
             moved=tuple(_box(box) for box in moved),

@@ -22,14 +22,14 @@ def picture(seed: int, shift: int = 0) -> Image:
 def test_a_turned_camera_shows_the_same_scene_and_another_size_is_another_scene() -> None:
     shown = [(1, 0, 640), (1, 40, 640), (2, 0, 640), (1, 0, 1280)]
     found = [Clip(Path("x"), True, 25.0, (width, 480), picture(seed, shift)) for seed, shift, width in shown]
-    one, turned, other, larger = fights.scenes(found)
-    assert one == turned
-    assert len({one, other, larger}) == 3
+    first, turned, other, larger = fights.scenes(found)
+    assert first == turned
+    assert len({first, other, larger}) == 3
 
 
 def test_a_clip_that_was_assigned_by_eye_is_in_its_scene() -> None:
-    one, other = fights.CLOSER[0]
-    names = [one, other, "third"]
+    near, far = fights.CLOSER[0]
+    names = [near, far, "third"]
     found = [Clip(Path(f"{name}.mp4"), True, 25.0, (640, 480), picture(seed)) for seed, name in enumerate(names)]
     scene = fights.scenes(found)
     assert scene[0] == scene[1] != scene[2]
@@ -39,7 +39,7 @@ def test_the_threshold_for_a_scene_comes_from_the_other_scenes() -> None:
     """The first scene's own best threshold would classify it correctly; the others' does not."""
     scores = [5.0, 4.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0]
     truth = [True, False] * 4
-    assert fights.left_out(scores, truth, [0, 0, 1, 1, 2, 2, 3, 3]) == [
+    assert fights.leave_scene_out(scores, truth, [0, 0, 1, 1, 2, 2, 3, 3]) == [
         True,
         True,
         True,
@@ -67,5 +67,5 @@ def test_auc_is_the_share_of_pairs_in_the_right_order(scores: list[float], truth
 
 def test_balanced_accuracy_by_hand() -> None:
     """One of two fights found, three of four others rejected."""
-    said, truth = [True, False, True, False, False, False], [True, True, False, False, False, False]
-    assert fights.balanced(said, truth) == (1 / 2 + 3 / 4) / 2
+    answers, truth = [True, False, True, False, False, False], [True, True, False, False, False, False]
+    assert fights.balanced_accuracy(answers, truth) == (1 / 2 + 3 / 4) / 2
