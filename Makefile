@@ -22,7 +22,7 @@ demo: $(VENV)/run.done ## play the bundled clip through the whole pipeline and s
 	$(PY) -m lanewatch demo $(ARGS)
 
 test: $(VENV)/test.done ## all tests but the slow proofs
-	$(PY) -m benchmarks.weights
+	$(PY) -m benchmarks.yolo_weights
 	$(PY) -m pytest -n 2 --dist worksteal $(ARGS)
 
 slow: $(VENV)/test.done ## the slow tests: a city as processes, samplers that hand over or are killed
@@ -58,13 +58,13 @@ docs: $(VENV)/docs.done ## the documentation as pages, in build/docs; a broken l
 	@echo "== open build/docs/docs/index.html"
 
 bench: $(VENV)/test.done ## the figures of the README, one table after the other (about 40 minutes)
-	$(PY) -m benchmarks.weights
+	$(PY) -m benchmarks.yolo_weights
 	$(PY) -m benchmarks.pipeline
 	$(PY) -m benchmarks.detection
 	$(PY) -m benchmarks.sampling
 	$(PY) -m benchmarks.latency
 	$(PY) -m benchmarks.start
-	$(PY) -m benchmarks.gate
+	$(PY) -m benchmarks.motion_gate
 	$(PY) -m benchmarks.tracking
 	$(PY) -m benchmarks.events
 	$(PY) -m benchmarks.frame_gaps

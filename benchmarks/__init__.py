@@ -1,1 +1,1 @@
-"""What is measured, one concern a module: each prints a table, or one object with ``--json``."""
+"""Benchmarks, one concern a module; each prints a table, or one JSON object with ``--json``."""

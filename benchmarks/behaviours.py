@@ -1,8 +1,8 @@
-"""What the behaviours find, on real footage and in simulated lanes: one table, each condition apart.
+"""Figures of the behaviours on real footage and in simulated lanes, each condition apart, in one table.
 
-Each part is a module of ``benchmarks.acts``, whose page says what was counted how. Whatever clips of its kind lie in
-the folder are measured. A part whose footage is missing or broken costs the others nothing: it is named under
-``failed``, its figures are left out, and the exit status is 1. A figure that the footage cannot tell is null.
+Each part is a module of ``benchmarks.acts``; its docstring defines its counts. All clips of its kind in the folder are
+measured. If a part's footage is missing or broken, it is named under ``failed`` and its figures are left out. The other
+parts run, and the exit status is 1. A figure that the footage does not give is null.
 
     LANEWATCH_DATA=... python -m benchmarks.behaviours [--json [FILE]] [--only falls,fights]
 """
@@ -22,22 +22,32 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import truth
+from benchmarks import command
 
-PARTS = ("speed", "pets", "falls", "fights", "caviar", "abandoned", "walkers", "lanes", "night")
-"""In the order of the table; the fold's speed first, before anything else has warmed the machine."""
+PARTS = {
+    "speed": "watch_stage_speed",
+    "pets": "pets2009",
+    "falls": "falls",
+    "fights": "fights",
+    "caviar": "caviar",
+    "abandoned": "abandoned_objects",
+    "walkers": "walker_loitering",
+    "lanes": "produce_theft",
+    "night": "night_detection",
+}
+"""Names of the parts and their modules, in the order of the table. Speed is measured first, on a cool machine."""
 
 
 def measure(parts: Sequence[str]) -> dict[str, Any]:
-    """The figures of those parts, with the seconds that each took, and why some have ``failed``."""
-    folder = truth.folder()
+    """The figures of the parts, the seconds that each took, and why some have ``failed``."""
+    folder = command.data_folder()
     machine = f"{platform.machine()}, {os.cpu_count()} cores"
     report: dict[str, Any] = {"machine": machine, "seconds": {}, "failed": {}}
     for part in parts:
         began = time.perf_counter()
         try:
-            report |= importlib.import_module(f"benchmarks.acts.{part}").measure(folder)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the others' figures are wanted
+            report |= _module(part).measure(folder)
+        except Exception as error:  # noqa: BLE001 - the other parts' figures are wanted, whatever the error is
             traceback.print_exc()
             report["failed"][part] = f"{type(error).__name__}: {error}"
         else:
@@ -47,25 +57,33 @@ def measure(parts: Sequence[str]) -> dict[str, Any]:
 
 
 def table(report: dict[str, Any]) -> str:
-    """The report for people."""
-    parts = [importlib.import_module(f"benchmarks.acts.{part}").table(report) for part in report["seconds"]]
+    """The report as text."""
+    parts = [_module(part).table(report) for part in report["seconds"]]
     failed = [f"{part}: NOT MEASURED, {reason}" for part, reason in report["failed"].items()]
     return "\n\n".join([*parts, *failed, f"on {report['machine']}"])
 
 
-def plain(value: Any) -> Any:
-    """The same with null for what is no number: JSON has none."""
+def _module(part: str) -> Any:
+    return importlib.import_module(f"benchmarks.acts.{PARTS[part]}")
+
+
+def without_nan(value: Any) -> Any:
+    """The same with null for NaN and infinity, which JSON does not have."""
     if isinstance(value, dict):
-        return {key: plain(one) for key, one in value.items()}
+        return {key: without_nan(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(one) for one in value]
+        return [without_nan(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--json", nargs="?", const="-", metavar="FILE", help="one object instead of a table, or in FILE beside it"
+        "--json",
+        nargs="?",
+        const="-",
+        metavar="FILE",
+        help="print one JSON object instead of a table, or write FILE, too",
     )
     parser.add_argument("--only", default=",".join(PARTS), help=f"some of {','.join(PARTS)}")
     options = parser.parse_args(arguments)
@@ -74,10 +92,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown or not parts:
         parser.error(f"--only takes {','.join(PARTS)}" + (f", not {','.join(unknown)}" if unknown else ""))
     report = measure(parts)
-    told = json.dumps(plain(report), allow_nan=False)
+    text = json.dumps(without_nan(report), allow_nan=False)
     if options.json not in (None, "-"):
-        Path(options.json).write_text(told + "\n", encoding="utf-8")
-    print(told if options.json == "-" else table(report))
+        Path(options.json).write_text(text + "\n", encoding="utf-8")
+    print(text if options.json == "-" else table(report))
     return 1 if report["failed"] else 0
 
 

@@ -1,13 +1,12 @@
-"""Throughput of decoding and detecting alone: the bundled clip, every frame, on each device that is here.
+"""Throughput of decoding and detecting alone: the bundled clip, every frame, on each device of this machine.
 
-Decoding runs in a thread of its own, as in the pipeline; frames go to the detector in batches of its runner's size.
-The CPU's milliseconds a frame tell more than the rate where other work shares the machine.
+Decoding runs in its own thread, as in the pipeline; the detector gets frames in batches of its runner's size. On a
+shared machine the CPU milliseconds a frame are more reliable than the rate.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
+import itertools
 import os
 import queue
 import statistics
@@ -15,9 +14,8 @@ import threading
 import time
 from typing import Any
 
-import av
-import numpy as np
-
+from benchmarks import command
+from benchmarks.datasets import images
 from lanewatch import demo
 from lanewatch.records import Image
 from models import hardware
@@ -27,27 +25,23 @@ from streams.local.runner import RECORDED_BATCH
 
 
 def main() -> None:
-    """Prints the table, or with ``--json`` the object."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="one object: cores, rows of detector, device, frames_per_s")
-    parser.add_argument("--detectors", nargs="+", default=["nanodet-g"], help="names or paths, as a site names them")
-    parser.add_argument("--runs", type=int, default=3, help="over the clip; the median counts")
-    arguments = parser.parse_args()
+    """Prints the report."""
+    parser = command.parser(__doc__, "cores, rows of detector, device, frames_per_s, cpu_ms, batch")
+    parser.add_argument("--detectors", nargs="+", default=["nanodet-g"], help="names or paths, as in a site file")
+    parser.add_argument("--runs", type=int, default=3, help="over the clip; the median counts (%(default)s)")
+    options = parser.parse_args()
     rows = [
-        measure(registry.load(name, device), device, arguments.runs)
-        for name in arguments.detectors
+        measure(registry.load(name, device), device, options.runs)
+        for name in options.detectors
         for device in hardware.available_devices()
     ]
-    if arguments.json:
-        print(json.dumps({"cores": len(os.sched_getaffinity(0)), "rows": rows}))
-        return
-    print(f"{'detector':<24}{'device':<10}{'frames/s':>10}{'CPU ms a frame':>16}")
-    for row in rows:
-        print(f"{row['detector']:<24}{row['device']:<10}{row['frames_per_s']:>10.1f}{row['cpu_ms']:>16.1f}")
+    formats = {"detector": "", "device": "", "frames_per_s": ".1f", "cpu_ms": ".1f"}
+    report = {"cores": len(os.sched_getaffinity(0)), "rows": rows}
+    command.show(report, lambda report: "\n".join(command.aligned(report["rows"], formats)), options.json)
 
 
 def measure(network: ObjectDetector, device: str, runs: int) -> dict[str, Any]:
-    """One detector's row; a first run warms it up and does not count."""
+    """A detector's row; a first run warms up and does not count."""
     rates, costs = [], []
     for run in range(runs + 1):
         began, cpu = time.perf_counter(), time.process_time()
@@ -66,26 +60,17 @@ def measure(network: ObjectDetector, device: str, runs: int) -> dict[str, Any]:
 
 def _play(network: ObjectDetector) -> int:
     decoded: queue.Queue[Image | None] = queue.Queue(2 * RECORDED_BATCH)
-    thread = threading.Thread(target=_decode, args=(decoded,), daemon=True)
-    thread.start()
-    frames, ended = 0, False
-    while not ended:
-        batch: list[Image] = []
-        while len(batch) < RECORDED_BATCH and not ended:
-            image = decoded.get()
-            if image is None:
-                ended = True
-            else:
-                batch.append(image)
+    threading.Thread(target=_decode, args=(decoded,), daemon=True).start()
+    pictures = iter(decoded.get, None)
+    frames = 0
+    while batch := list(itertools.islice(pictures, RECORDED_BATCH)):
         frames += len(network(batch))
-    thread.join()
     return frames
 
 
 def _decode(decoded: queue.Queue[Image | None]) -> None:
-    with av.open(str(demo.CLIP)) as container:
-        for frame in container.decode(video=0):
-            decoded.put(frame.to_ndarray(format="bgr24").astype(np.uint8, copy=False))
+    for image in images(demo.CLIP):
+        decoded.put(image)
     decoded.put(None)
 
 

@@ -27,7 +27,7 @@ from kafka import TopicPartition
 
 from benchmarks.chaos.cluster import Cluster, new_prefix, running_cluster, wait_until
 from benchmarks.kafka_clients import pictures
-from benchmarks.latency import follow, several
+from benchmarks.latency import follow_events, with_cameras
 from lanewatch import demo
 from lanewatch.config import loader
 from lanewatch.config.site import KafkaConfig, Site
@@ -59,7 +59,7 @@ CLOCK = 1768410000.0
 
 def demo_site(cameras: int, partitions: int) -> Site:
     """The demo's site with its camera repeated, and with its own topics."""
-    site = several(loader.load(demo.SITE), cameras)
+    site = with_cameras(loader.load(demo.SITE), cameras)
     url = f"file:{demo.CLIP}?clock=2026-01-15T02:00:00+09:00&pace=fast&fps=7"
     repeated = tuple(camera.model_copy(update={"url": url}) for camera in site.cameras)
     kafka = KafkaConfig(prefix=new_prefix(), partitions=partitions)
@@ -89,7 +89,7 @@ def revision(address: str, seconds: float) -> dict[str, float]:
         for stage in ("detect", "watch", "serve"):
             cluster.start(stage, f"{stage}-1")
         cluster.wait_for_service()
-        threading.Thread(target=follow, args=(f"http://127.0.0.1:{cluster.port}", read), daemon=True).start()
+        threading.Thread(target=follow_events, args=(f"http://127.0.0.1:{cluster.port}", read), daemon=True).start()
         for stage in ("detect", "watch"):
             _wait_until_assigned(cluster, stage, CAMERAS)
         started_at, captured = _play(cluster, frames, slots)

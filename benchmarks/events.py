@@ -1,58 +1,48 @@
-"""Events against the ground truth of pets09-s2l1, at 7, 3.5 and 2.33 frames a second, by KISA's window.
+"""Events against the ground truth of pets09-s2l1, at 7, 3.5 and 2.33 frames a second, in KISA's window.
 
-The clip is detected once with the bundled detector through the sampler and the detect worker, as it would be in
-operation; lower rates take every second and every third record, as a sampler at that rate would. Over 20 seeded
-layouts of zones and lines the truth is computed from the labels (``benchmarks/truth.py``) and the events by the
-watcher. An alarm is the opening of an event, at the capture time of the record that opened it. It counts from 2 s
-before to 10 s after the truth, one alarm to one truth, within a zone or line; any other is false, and leaves its truth
-missed.
+The clip goes once through the sampler and the bundled detector, as in operation. Lower rates take every second and
+third record, as a sampler at that rate does. For 20 random layouts of zones and lines, the labels give the ground truth
+(``benchmarks/layout_ground_truth.py``) and the watch stage the events. An alarm is the opening of an event, at the
+capture time of its record. It counts from 2 s before to 10 s after the truth in the same zone or line, one alarm to one
+truth. Every other alarm is false.
 
     LANEWATCH_DATA=... python -m benchmarks.events [--json] [--seed 1]
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import random
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import shapely
 
-from benchmarks import truth
-from benchmarks.acts.footage import PETS_FPS, videos
-from benchmarks.truth import Happening, Layout, Path2D
+from benchmarks import clips, command, layout_ground_truth
+from benchmarks.clips import NAME, thinned
+from benchmarks.datasets import KISA_WINDOW_S, PETS, PETS_FPS, videos
+from benchmarks.layout_ground_truth import LabelledEvent, Layout, PersonPath
 from detectors.evaluation.matching import Instant, f1, match
-from detectors.watch_stage import WatchStage
-from lanewatch.config.fields import LocalizedName
-from lanewatch.config.site import BehaviourConfig, Camera, Line, SamplingRate, Site, Zone
+from lanewatch.config.site import BehaviourConfig, Line, Site, Zone
 from lanewatch.records import Detections
 
-FPS = PETS_FPS
-"""The container says 10; the scene was recorded at 7 (113.6 s)."""
-SET = "pets09-s2l1"
-CLOCK = "2026-01-15T12:00:00+09:00"
 EVERY = (1, 2, 3)
-HEIGHTS = 4.5
-SMALLER = (3.0, 2.0, 1.0)
+ZONE_HEIGHTS = 4.5
+"""Least width of a zone in body heights."""
+SMALLER_ZONE_HEIGHTS = (3.0, 2.0, 1.0)
 LAYOUTS = 20
 SEED = 2009
-"""Of the layouts that are reported. Those of seeds 1-5 were looked at while the behaviours were written."""
-KISA = (2.0, 10.0)
-TIGHT = (1.0, 2.0)
-DRAWS = 200
-THRESHOLDS = {"loitering": {"dwell_s": truth.LOITERING_S}}
-"""All other thresholds are the usual ones."""
+"""Of the reported layouts. Those of seeds 1-5 were used while the behaviours were developed."""
+TIGHT_WINDOW_S = (1.0, 2.0)
+RANDOM_DRAWS = 200
+THRESHOLDS = {"loitering": {"dwell_s": layout_ground_truth.LOITERING_S}}
+"""All other thresholds are the defaults."""
 
 KINDS = ("loitering", "intrusion", "line_crossing")
-NAME = LocalizedName(ko="시험", en="Trial")
 
 
 class Count(NamedTuple):
-    """Alarms that met a truth, false ones, and truths that were missed."""
+    """Alarms that match a truth, false alarms, and missed truths."""
 
     hits: int = 0
     false: int = 0
@@ -66,99 +56,76 @@ class Count(NamedTuple):
         return Count(self.hits + other.hits, self.false + other.false, self.missed + other.missed)
 
 
-def footage(folder: Path, name: str = SET) -> list[Detections]:
-    """What the bundled detector sees in the clip, every frame, by way of the sampler and the detect worker.
+def pets_detections(folder: Path, name: str = PETS) -> list[Detections]:
+    """The bundled detector's records of each frame of a PETS 2009 clip.
 
     Raises:
-        FileNotFoundError: no video is there.
+        FileNotFoundError: There is no video.
     """
-    from detectors import notebook
-
     clip = next(iter(videos(folder, f"{name}/*")), None)
     if clip is None:
-        raise FileNotFoundError(f"{folder / name}: no video is there")
-    url = f"file:{clip}?fps={FPS:g}&pace=fast&clock={CLOCK}"
-    return notebook.detect(site(url))
-
-
-def thinned(records: Sequence[Detections], every: int) -> list[Detections]:
-    """The records that a sampler of a lower rate would have made; ticks without a picture stay."""
-    pictures = [record for record in records if record.gap is None]
-    kept = {record.slot for record in pictures[::every]}
-    return [record for record in records if record.gap is not None or record.slot in kept]
+        raise FileNotFoundError(f"{folder / name}: there is no video")
+    return clips.detections(clip, PETS_FPS)
 
 
 def score(
-    records: Sequence[Detections], paths: list[Path2D], layouts: Sequence[Layout]
+    records: Sequence[Detections], paths: list[PersonPath], layouts: Sequence[Layout]
 ) -> tuple[dict[str, Count], dict[str, Count], dict[str, Count]]:
-    """By kind: what counts within KISA's window, within the tight one, and for as many alarms at random times."""
-    width, height = records[0].width, records[0].height
+    """By kind: counts in KISA's window, in the tight one, and for as many alarms at random times."""
+    size = records[0].width, records[0].height
     begin, end = records[0].captured_at, records[-1].captured_at
     wide, tight, chance = ({kind: Count() for kind in KINDS} for _ in range(3))
     draw = random.Random(0)
     for layout in layouts:
-        raised = alarms(records, site("file:none", zones_of(layout, width, height), lines_of(layout, width, height)))
-        for kind, happenings in truths_of(paths, layout).items():
-            own = [at - begin for at in raised[kind]]
-            wide[kind] = wide[kind].plus(count(own, happenings, KISA))
-            tight[kind] = tight[kind].plus(count(own, happenings, TIGHT))
-            for _ in range(DRAWS):
-                times = [draw.uniform(0, end - begin) for _ in own]
-                chance[kind] = chance[kind].plus(count(times, happenings, KISA))
+        raised = alarms(records, layout_site(layout, *size))
+        for kind, truths in ground_truth(paths, layout).items():
+            times = [at - begin for at in raised[kind]]
+            wide[kind] = wide[kind].plus(count(times, truths, KISA_WINDOW_S))
+            tight[kind] = tight[kind].plus(count(times, truths, TIGHT_WINDOW_S))
+            for _ in range(RANDOM_DRAWS):
+                at_random = [draw.uniform(0, end - begin) for _ in times]
+                chance[kind] = chance[kind].plus(count(at_random, truths, KISA_WINDOW_S))
     return wide, tight, chance
 
 
 def alarms(records: Iterable[Detections], site: Site) -> dict[str, list[float]]:
-    """When events of each kind were opened, capture time."""
-    watcher = WatchStage(site, run="benchmark")
-    state = watcher.start("pets")
+    """The capture times at which events of each kind open."""
     raised: dict[str, list[float]] = {kind: [] for kind in KINDS}
-    for record in records:
-        state, events = watcher.step(state, record)
-        for event in events:
-            if event.state == "open":
-                raised[event.kind].append(event.updated_at)
+    for event in clips.opened_events(records, site):
+        raised[event.kind].append(event.updated_at)
     return raised
 
 
-def count(alarm_times: Sequence[float], happenings: Sequence[Happening], window: tuple[float, float]) -> Count:
-    """How alarms meet what happened in one zone; what is set aside is neither asked for nor false."""
+def count(alarm_times: Sequence[float], truths: Sequence[LabelledEvent], window: tuple[float, float]) -> Count:
+    """Matches alarms and truths of one zone or line; an alarm for an ignored truth is not false."""
     before_s, after_s = window
-    asked = [Instant("", one.at) for one in happenings if not one.aside]
-    spare = [Instant("", one.at) for one in happenings if one.aside]
-    met = match([Instant("", at) for at in alarm_times], asked, before_s=before_s, after_s=after_s)
-    left = [Instant("", alarm_times[index]) for index in met.false]
-    forgiven = match(left, spare, before_s=before_s, after_s=after_s)
-    return Count(len(met.pairs), len(forgiven.false), len(met.missed))
+    required = [Instant("", truth.at) for truth in truths if not truth.ignored]
+    ignored = [Instant("", truth.at) for truth in truths if truth.ignored]
+    matched = match([Instant("", at) for at in alarm_times], required, before_s=before_s, after_s=after_s)
+    unmatched = [Instant("", alarm_times[index]) for index in matched.false]
+    excused = match(unmatched, ignored, before_s=before_s, after_s=after_s)
+    return Count(len(matched.pairs), len(excused.false), len(matched.missed))
 
 
-def truths_of(paths: list[Path2D], layout: Layout) -> dict[str, list[Happening]]:
-    """What happens in a layout, by kind."""
+def ground_truth(paths: list[PersonPath], layout: Layout) -> dict[str, list[LabelledEvent]]:
+    """The true events in a layout, by kind."""
     return {
-        "loitering": truth.loiterings(paths, layout.watch),
-        "intrusion": truth.intrusions(paths, layout.closed),
-        "line_crossing": truth.crossings(paths, layout.line),
+        "loitering": layout_ground_truth.loiterings(paths, layout.watch),
+        "intrusion": layout_ground_truth.intrusions(paths, layout.closed),
+        "line_crossing": layout_ground_truth.crossings(paths, layout.line),
     }
 
 
-def site(url: str, zones: tuple[Zone, ...] = (), lines: tuple[Line, ...] = ()) -> Site:
-    """The clip's camera, with what is drawn before it."""
-    camera = Camera(
-        id="pets",
-        name=NAME,
-        url=url,
-        latitude=51.44,
-        longitude=-0.94,
-        rate=SamplingRate(active=FPS, idle=FPS),
-        zones=zones,
-        lines=lines,
-    )
+def layout_site(layout: Layout, width: int, height: int) -> Site:
+    """The clip's camera with a layout's zones and line."""
+    zones, lines = zones_of(layout, width, height), lines_of(layout, width, height)
+    site = clips.site(Path("none"), PETS_FPS, zones=zones, lines=lines)
     behaviours = {kind: BehaviourConfig(thresholds=dict(values)) for kind, values in THRESHOLDS.items()}
-    return Site(name=NAME, cameras=(camera,), behaviours=behaviours)
+    return site.model_copy(update={"behaviours": behaviours})
 
 
 def zones_of(layout: Layout, width: int, height: int) -> tuple[Zone, ...]:
-    """A layout's zones as a site has them."""
+    """A layout's zones for a site file."""
     return (
         Zone(id="watch", name=NAME, kind="watch", polygon=_fractions(layout.watch.exterior, width, height)[:-1]),
         Zone(id="closed", name=NAME, kind="closed", polygon=_fractions(layout.closed.exterior, width, height)[:-1]),
@@ -166,7 +133,7 @@ def zones_of(layout: Layout, width: int, height: int) -> tuple[Zone, ...]:
 
 
 def lines_of(layout: Layout, width: int, height: int) -> tuple[Line, ...]:
-    """A layout's line as a site has it."""
+    """A layout's line for a site file."""
     first, second = _fractions(layout.line, width, height)
     return (Line(id="line", name=NAME, points=(first, second)),)
 
@@ -175,17 +142,18 @@ def _fractions(shape: shapely.LineString, width: int, height: int) -> tuple[tupl
     return tuple((x / width, y / height) for x, y in shape.coords)
 
 
-def measure(records: Sequence[Detections], paths: list[Path2D], seed: int) -> dict[str, Any]:
-    """``rows`` by kind and rate, and ``smaller`` the same for zones of fewer body heights (lines have none)."""
+def measure(records: Sequence[Detections], paths: list[PersonPath], seed: int) -> dict[str, Any]:
+    """``rows`` by kind and rate; ``smaller`` has the same for smaller zones."""
     rows: list[dict[str, Any]] = []
     smaller: list[dict[str, Any]] = []
-    for heights, into in ((HEIGHTS, rows), *((heights, smaller) for heights in SMALLER)):
-        layouts = truth.layouts(paths, records[0].width, records[0].height, heights, seed, LAYOUTS)
+    for heights in (ZONE_HEIGHTS, *SMALLER_ZONE_HEIGHTS):
+        layouts = layout_ground_truth.layouts(paths, records[0].width, records[0].height, heights, seed, LAYOUTS)
         for every in EVERY:
             scored = score(thinned(records, every), paths, layouts)
-            into += [_row(kind, FPS / every, heights, *(one[kind] for one in scored)) for kind in KINDS]
+            made = [_row(kind, PETS_FPS / every, heights, *(counts[kind] for counts in scored)) for kind in KINDS]
+            (rows if heights == ZONE_HEIGHTS else smaller).extend(made)
     return {
-        "set": SET,
+        "set": PETS,
         "layouts": LAYOUTS,
         "seed": seed,
         "model": next(record.model for record in records if record.gap is None),
@@ -211,34 +179,26 @@ def _row(kind: str, fps: float, heights: float, wide: Count, tight: Count, chanc
 
 
 def table(report: dict[str, Any]) -> str:
-    """The report for people."""
-    head = f"{'kind':<14}{'zone':>5}{'fps':>6}{'n':>6}{'F1':>7}{'tight':>7}{'chance':>8}{'false':>7}{'missed':>7}"
+    """The report as text."""
+    formats = {"kind": "", "zone_heights": "g", "fps": ".2f", "n": "", "f1": ".3f", "tight_f1": ".3f", "chance": ".2f"}
     lines = [
         f"{report['set']}, {report['layouts']} layouts of seed {report['seed']}, {report['model']}",
         "F1 from 2 s before to 10 s after the truth (KISA); tight: 1 s before to 2 s after; chance: as many alarms at "
-        "random times; zone: body heights across",
-        head,
+        "random times; zone heights: least width of zones in body heights",
+        *command.aligned(report["rows"] + report["smaller"], formats | {"false": "", "missed": ""}),
     ]
-    for row in report["rows"] + report["smaller"]:
-        zone = "" if row["kind"] == "line_crossing" else f"{row['zone_heights']:g}"
-        lines.append(
-            f"{row['kind']:<14}{zone:>5}{row['fps']:>6.2f}{row['n']:>6}{row['f1']:>7.3f}{row['tight_f1']:>7.3f}"
-            f"{row['chance']:>8.2f}{row['false']:>7}{row['missed']:>7}"
-        )
     return "\n".join(lines)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--json", action="store_true", help="one object instead of a table")
+def main() -> None:
+    """Prints the report."""
+    parser = command.parser(__doc__)
     parser.add_argument("--seed", type=int, default=SEED, help="of the layouts (%(default)s)")
-    options = parser.parse_args(arguments)
-    folder = truth.folder()
-    paths = truth.people(folder / SET / "gt.txt", FPS)
-    report = measure(footage(folder), paths, options.seed)
-    print(json.dumps(report) if options.json else table(report))
-    return 0
+    options = parser.parse_args()
+    folder = command.data_folder()
+    paths = layout_ground_truth.person_paths(folder / PETS / "gt.txt", PETS_FPS)
+    command.show(measure(pets_detections(folder), paths, options.seed), table, options.json)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,25 +1,26 @@
-"""Latency: from the capture of the frame that caused a revision to that revision readable over the API.
+"""Latency from the capture of the frame that caused a revision until that revision can be read over the API.
 
-The demo's site runs live for the length of its clip, behind a real server; a client follows the feed and reads each
-revision's event as soon as the feed tells of it. A frame's capture is the moment at which the clip's clock showed it:
-the offset between that clock and this machine's is the least that any frame of the epoch had, so that late frames count
-as late. Revisions that no frame caused (the end of a loop) are left out.
+The demo's site runs live for the length of its clip, behind a real server. A client follows the event stream and reads
+each event as soon as the stream reports it. A frame's capture is the moment at which the clip's clock showed it. The
+offset between that clock and this machine's is the least of all frames of the epoch, so a late frame counts as late.
+Revisions that no frame caused (the end of a loop) are left out.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
 
 from api import app, server
 from api.site_service import SiteService
+from benchmarks import command
 from lanewatch import demo
 from lanewatch.config import loader
 from lanewatch.config.site import Site
@@ -29,41 +30,43 @@ CLIP_S = 795 / 7
 
 
 def main() -> None:
-    """Prints the figures, or with ``--json`` the object."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="one object: p50_ms, p95_ms, max_ms, n, first_event_s")
-    parser.add_argument("--seconds", type=float, default=CLIP_S, help="how long to run")
-    parser.add_argument("--cameras", type=int, default=1, help="how many cameras play the clip at once")
-    arguments = parser.parse_args()
-    figures = measure(several(loader.load(demo.SITE), arguments.cameras), arguments.seconds)
-    if arguments.json:
-        print(json.dumps(figures))
-    else:
-        print(
-            f"capture to readable over the API, {arguments.cameras} camera(s), {figures['n']} revisions: "
-            f"median {figures['p50_ms']} ms, p95 {figures['p95_ms']} ms, longest {figures['max_ms']} ms; "
-            f"first event {figures['first_event_s']} s after the pipeline's start"
-        )
+    """Prints the report."""
+    parser = command.parser(__doc__, "p50_ms, p95_ms, max_ms, n, first_event_s")
+    parser.add_argument("--seconds", type=float, default=CLIP_S, help="duration (the clip's)")
+    parser.add_argument("--cameras", type=int, default=1, help="number of cameras that play the clip (%(default)s)")
+    options = parser.parse_args()
+    figures = measure(with_cameras(loader.load(demo.SITE), options.cameras), options.seconds)
+    command.show(figures, lambda figures: f"{options.cameras} camera(s), {table(figures)}", options.json)
 
 
-def several(site: Site, count: int) -> Site:
-    """The site with its first camera so many times over."""
+def table(figures: dict[str, Any]) -> str:
+    """The figures as text."""
+    return (
+        f"capture to readable over the API, {figures['n']} revisions: median {figures['p50_ms']} ms, "
+        f"p95 {figures['p95_ms']} ms, longest {figures['max_ms']} ms; "
+        f"first event {figures['first_event_s']} s after the pipeline's start"
+    )
+
+
+def with_cameras(site: Site, count: int) -> Site:
+    """The site with copies of its first camera."""
     first = site.cameras[0]
     cameras = tuple(first.model_copy(update={"id": f"{first.id}-{number}"}) for number in range(count))
     return site.model_copy(update={"cameras": cameras})
 
 
-def serving(centre: SiteService) -> server.Server:
-    """The centre's service on a free port of this machine."""
-    service = app.create(centre.store, centre.evidence, centre.site, cameras=centre.cameras)
-    return server.serve(service, "127.0.0.1", 0)
+def serve(service: SiteService) -> server.Server:
+    """The HTTP API of a running site, on a free port of this machine."""
+    return server.serve(
+        app.create(service.store, service.evidence, service.site, cameras=service.cameras), "127.0.0.1", 0
+    )
 
 
-def measure(site: Site, seconds: float) -> dict[str, float]:
-    """Runs the site for so long, and returns the figures."""
+def measure(site: Site, seconds: float) -> dict[str, Any]:
+    """Runs the site for some seconds and returns the figures."""
     offsets: dict[tuple[str, int], float] = {}
     epochs: dict[tuple[str, int], int] = {}
-    read: list[tuple[str, int, float]] = []
+    arrivals: list[tuple[str, int, float]] = []
 
     def watch_clock(detections: Detections) -> None:
         if detections.gap is None:
@@ -74,21 +77,20 @@ def measure(site: Site, seconds: float) -> dict[str, float]:
 
     with (
         tempfile.TemporaryDirectory() as folder,
-        SiteService(site, Path(folder), run="live", live=True, also=watch_clock) as centre,
-        serving(centre) as running,
+        SiteService(site, Path(folder), run="live", live=True, also=watch_clock) as service,
+        serve(service) as running,
     ):
-        follower = threading.Thread(target=follow, args=(running.url, read), daemon=True)
-        follower.start()
+        threading.Thread(target=follow_events, args=(running.url, arrivals), daemon=True).start()
         began = time.time()
-        threading.Timer(seconds, centre.runner.stop).start()
-        centre.runner.run()
-    if not read:
-        raise SystemExit("no event was raised in that time: run it for longer")
-    caused = [(camera, revision, arrived) for camera, revision, arrived in read if (camera, revision) in epochs]
+        threading.Timer(seconds, service.runner.stop).start()
+        service.runner.run()
+    if not arrivals:
+        raise SystemExit("no event was raised in that time; use a longer --seconds")
     delays = np.array(
         [
             arrived * 1000 - revision - offsets[camera, epochs[camera, revision]] * 1000
-            for camera, revision, arrived in caused
+            for camera, revision, arrived in arrivals
+            if (camera, revision) in epochs
         ]
     )
     return {
@@ -96,12 +98,12 @@ def measure(site: Site, seconds: float) -> dict[str, float]:
         "p95_ms": round(float(np.percentile(delays, 95)), 1),
         "max_ms": round(float(delays.max()), 1),
         "n": len(delays),
-        "first_event_s": round(read[0][2] - began, 1),
+        "first_event_s": round(arrivals[0][2] - began, 1),
     }
 
 
-def follow(url: str, read: list[tuple[str, int, float]]) -> None:
-    """Follows the feed; notes the camera, the revision's capture time and when its event had been read."""
+def follow_events(url: str, arrivals: list[tuple[str, int, float]]) -> None:
+    """Follows the event stream; appends camera, revision (capture time) and the time at which the event was read."""
     seen: set[tuple[str, int]] = set()
     with httpx.Client(base_url=url, timeout=None) as client:
         try:
@@ -109,14 +111,14 @@ def follow(url: str, read: list[tuple[str, int, float]]) -> None:
                 for line in stream.iter_lines():
                     if not line.startswith("data:"):
                         continue
-                    told = json.loads(line.removeprefix("data:"))
-                    key = (told["id"], told.get("revision", 0))
-                    if "revision" not in told or key in seen:
-                        continue  # news of its evidence
-                    found = client.get(f"/v1/events/{told['id']}").json()
-                    if found["revision"] >= told["revision"]:
+                    change = json.loads(line.removeprefix("data:"))
+                    key = (change["id"], change.get("revision", 0))
+                    if "revision" not in change or key in seen:
+                        continue  # a change of the evidence
+                    event = client.get(f"/v1/events/{change['id']}").json()
+                    if event["revision"] >= change["revision"]:
                         seen.add(key)
-                        read.append((told["camera"], told["revision"], time.time()))
+                        arrivals.append((change["camera"], change["revision"], time.time()))
         except httpx.HTTPError:
             return  # the service has ended
 

@@ -1,77 +1,77 @@
-"""The slow proof of bounded memory: live cameras on the demo's clip, for twenty minutes, in one process."""
+"""The slow proof of bounded memory: live cameras on the demo's clip for twenty minutes, in one process."""
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from api.site_service import SiteService
-from benchmarks.latency import serving, several
+from benchmarks import command
+from benchmarks.latency import serve, with_cameras
 from lanewatch import demo
 from lanewatch.config import loader
 
 MINUTES = 20.0
 EVERY_S = 5.0
 LIMIT_GB = 1.2
-FLAT_GB = 0.05
-"""Between the second fifth of the time, when every ring is full, and the last: less than the rings' own breathing."""
+MAX_GROWTH_GB = 0.05
+"""From the second fifth of the time, when every packet buffer is full. The buffers themselves vary by about as much."""
 
 
 def main() -> None:
-    """Prints resident memory by the minute; exits 1 where it passes the limit or is not flat."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="one object: rss_gb, growth_gb, ...")
+    """Prints resident memory each minute; exits with 1 if it exceeds the limit or grows."""
+    parser = command.parser(__doc__, "rss_gb, growth_gb, cameras, minutes")
     parser.add_argument("--minutes", type=float, default=MINUTES)
     parser.add_argument("--cameras", type=int, default=4)
-    arguments = parser.parse_args()
-    rss = _run(arguments.cameras, arguments.minutes, tell=not arguments.json)
+    options = parser.parse_args()
+    rss = _run(options.cameras, options.minutes, verbose=not options.json)
     fifth = max(1, len(rss) // 5)
     figures = {
         "rss_gb": round(max(rss), 3),
         "growth_gb": round(statistics.median(rss[-fifth:]) - statistics.median(rss[fifth : 2 * fifth]), 3),
-        "cameras": arguments.cameras,
-        "minutes": arguments.minutes,
+        "cameras": options.cameras,
+        "minutes": options.minutes,
     }
-    print(
-        json.dumps(figures)
-        if arguments.json
-        else f"{arguments.cameras} cameras, {arguments.minutes:g} minutes: at most {figures['rss_gb']} GB resident, "
+    command.show(figures, table, options.json)
+    if max(rss) > LIMIT_GB or figures["growth_gb"] > MAX_GROWTH_GB:
+        raise SystemExit(f"memory exceeds {LIMIT_GB} GB, or grows by more than {MAX_GROWTH_GB} GB")
+
+
+def table(figures: dict[str, Any]) -> str:
+    """The figures as text."""
+    return (
+        f"{figures['cameras']} cameras, {figures['minutes']:g} minutes: at most {figures['rss_gb']} GB resident, "
         f"growth {figures['growth_gb']:+} GB from the second fifth of the time to the last"
     )
-    if figures["rss_gb"] > LIMIT_GB or figures["growth_gb"] > FLAT_GB:
-        raise SystemExit(f"memory is not bounded by {LIMIT_GB} GB, or grows by more than {FLAT_GB} GB")
 
 
-def _run(cameras: int, minutes: float, *, tell: bool) -> list[float]:
-    site = several(loader.load(demo.SITE), cameras)
+def _run(cameras: int, minutes: float, *, verbose: bool) -> list[float]:
+    site = with_cameras(loader.load(demo.SITE), cameras)
     rss: list[float] = []
     with (
         tempfile.TemporaryDirectory() as folder,
-        SiteService(site, Path(folder), run="live", live=True) as centre,
-        serving(centre),
+        SiteService(site, Path(folder), run="live", live=True) as service,
+        serve(service),
     ):
-        process, ends = psutil.Process(), time.monotonic() + minutes * 60
-        running = threading.Thread(target=centre.runner.run)
+        process, ends_at = psutil.Process(), time.monotonic() + minutes * 60
+        running = threading.Thread(target=service.runner.run)
         running.start()
-        while time.monotonic() < ends and running.is_alive():
+        while time.monotonic() < ends_at and running.is_alive():
             running.join(EVERY_S)
             rss.append(process.memory_info().rss / 1e9)
-            if tell and len(rss) % 12 == 0:
-                print(
-                    f"minute {len(rss) * EVERY_S / 60:4.1f}: {rss[-1]:.3f} GB, {centre.runner.frames} frames",
-                    flush=True,
-                )
-        centre.runner.stop()
+            if verbose and len(rss) % 12 == 0:
+                minute = len(rss) * EVERY_S / 60
+                print(f"minute {minute:4.1f}: {rss[-1]:.3f} GB, {service.runner.frames} frames", flush=True)
+        service.runner.stop()
         running.join()
-        if centre.runner.errors:
-            raise SystemExit(f"cameras ended: {centre.runner.errors}")
+        if service.runner.errors:
+            raise SystemExit(f"cameras ended: {service.runner.errors}")
     return rss
 
 

@@ -1,14 +1,12 @@
-"""Throughput: the whole pipeline on the demo's clip, against the plain loop that people write with ultralytics.
+"""Throughput of the whole pipeline on the demo's clip, compared with a plain loop over ultralytics.
 
-Ours is what the demo ships: sample, detect every frame, watch, store, keep the detections, write the evidence. The
-loop is ``YOLO('yolov8n.pt').track(clip, stream=True)`` at 640 pixels; that its events may be compared, its boxes and
-its track ids are given to the same behaviours. Events are judged against the demo's own labels by KISA's window.
+Ours is the demo: sample, detect every frame, watch, store, archive the detections, write the evidence. The loop is
+``YOLO('yolov8n.pt').track(clip, stream=True)`` at 640 pixels. To compare its events, its boxes and track ids go through
+the same behaviours. Events are compared with the demo's own labels in KISA's window.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import statistics
 import tempfile
@@ -19,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from api.site_service import SiteService
-from benchmarks import weights
+from benchmarks import command, yolo_weights
 from detectors import pipeline
 from detectors.evaluation.alarms import alarm_instants
 from detectors.evaluation.matching import match
@@ -29,56 +27,60 @@ from lanewatch import demo
 from lanewatch.config import loader
 from lanewatch.config.site import Site
 from lanewatch.records import LABELS, Detections, Event
+from models import offline
+from models.detection.base import ObjectDetector
 from models.tracking.tracker import Tracker, TrackerState, Tracks
+from streams.sources.url import SourceUrl
 
 RUNS = 3
 
 
 def main() -> None:
-    """Prints the table, or with ``--json`` the object."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="one object: frames_per_s, ratio, f1, loop_f1, ...")
-    parser.add_argument("--runs", type=int, default=RUNS, help="of ours; the median counts")
+    """Prints the report."""
+    parser = command.parser(__doc__, "frames_per_s, ratio, f1, loop_f1, ...")
+    parser.add_argument("--runs", type=int, default=RUNS, help="of ours; the median counts (%(default)s)")
     parser.add_argument("--ours", action="store_true", help="leave the loop out")
-    arguments = parser.parse_args()
+    options = parser.parse_args()
     site = pipeline.as_recordings(loader.load(demo.SITE))
     network = pipeline.load_detector(site)
     rates: list[float] = []
     revisions: list[Event] = []
     frames = 0
-    for _ in range(arguments.runs + 1):  # the first warms the caches up and does not count
-        seconds, frames, revisions = _ours(site, network)
+    for _ in range(options.runs + 1):  # the first run fills the caches and does not count
+        seconds, frames, revisions = _pipeline(site, network)
         rates.append(frames / seconds)
+    rate = statistics.median(rates[1:])
     figures: dict[str, Any] = {
-        "frames_per_s": round(statistics.median(rates[1:]), 1),
+        "frames_per_s": round(rate, 1),
         "f1": round(_f1(revisions), 3),
         "frames": frames,
         "cores": len(os.sched_getaffinity(0)),
     }
-    if not arguments.ours:
-        seconds, loop_frames, loop_revisions = _loop(site)
+    if not options.ours:
+        seconds, loop_frames, loop_revisions = _ultralytics_loop(site)
         figures["loop_frames_per_s"] = round(loop_frames / seconds, 1)
         figures["loop_f1"] = round(_f1(loop_revisions), 3)
         figures["ratio"] = round(figures["frames_per_s"] / (loop_frames / seconds), 2)
-    print(json.dumps(figures) if arguments.json else _table(figures))
+    command.show(figures, table, options.json)
 
 
-def _ours(site: Site, network: Any) -> tuple[float, int, list[Event]]:
+def _pipeline(site: Site, network: ObjectDetector) -> tuple[float, int, list[Event]]:
+    """Seconds, frames and revisions of one run."""
     revisions: list[Event] = []
     with tempfile.TemporaryDirectory() as folder:
-        with SiteService(site, Path(folder), run="bench", live=False, network=network) as centre:
-            centre.store.listen(lambda stored: revisions.append(stored.event))
+        with SiteService(site, Path(folder), run="bench", live=False, network=network) as service:
+            service.store.listen(lambda stored: revisions.append(stored.event))
             began = time.perf_counter()
-            centre.runner.run()
-            centre.evidence.settle()
-            took = time.perf_counter() - began
-        if centre.runner.errors:
-            raise SystemExit(f"the clip could not be played: {centre.runner.errors}")
-        return took, centre.runner.frames, revisions
+            service.runner.run()
+            service.evidence.settle()
+            seconds = time.perf_counter() - began
+        if service.runner.errors:
+            raise SystemExit(f"the clip could not be played: {service.runner.errors}")
+        return seconds, service.runner.frames, revisions
 
 
 class _GivenTracks(Tracker):
-    """Takes the ids that another tracker gave to a record's boxes, by slot."""
+    """Uses the ids that another tracker assigned to a record's boxes, by slot."""
 
     def __init__(self, ids: dict[int, list[int]]) -> None:
         super().__init__()
@@ -86,7 +88,7 @@ class _GivenTracks(Tracker):
         self._born: dict[int, tuple[float, tuple[float, float]]] = {}
 
     def update(self, state: TrackerState, detections: Detections) -> tuple[TrackerState, Tracks]:
-        """Every box is a track, seen in this record."""
+        """Makes each box a track that is seen in this record."""
         ids = self._ids[detections.slot]
         xyxy = detections.xyxy.astype(np.float64)
         foot = np.stack([(xyxy[:, 0] + xyxy[:, 2]) / 2, xyxy[:, 3]], axis=1)
@@ -110,64 +112,58 @@ class _GivenTracks(Tracker):
         )
 
 
-def _loop(site: Site) -> tuple[float, int, list[Event]]:
-    from models import offline
-
-    model = offline.ultralytics().YOLO(str(weights.fetch()))
-    names = {index: name for index, name in model.names.items() if name in LABELS}
-    ids: dict[int, list[int]] = {}
-    camera, frames, records = site.cameras[0].id, 0, []
-    clock = _clock(site)
+def _ultralytics_loop(site: Site) -> tuple[float, int, list[Event]]:
+    """Seconds and frames of the loop, and the revisions of its detections."""
+    model = offline.ultralytics().YOLO(str(yolo_weights.fetch()))
+    label_of = {index: LABELS.index(name) for index, name in model.names.items() if name in LABELS}
     began = time.perf_counter()
-    for result in model.track(str(demo.CLIP), stream=True, imgsz=640, verbose=False):
-        boxes = result.boxes.cpu().numpy()
-        records.append((boxes.xyxy, boxes.conf, boxes.cls, boxes.id))
-        frames += 1
-    took = time.perf_counter() - began
-    watched = []
-    for index, (xyxy, scores, classes, numbers) in enumerate(records):
-        kept = [i for i, c in enumerate(classes) if int(c) in names and numbers is not None]
-        slot = round((clock + index / 7) * 1000)
-        order = sorted(kept, key=lambda i: int(numbers[i]))
-        ids[slot] = [int(numbers[i]) for i in order]
-        watched.append(
+    results = [
+        result.boxes.cpu().numpy() for result in model.track(str(demo.CLIP), stream=True, imgsz=640, verbose=False)
+    ]
+    seconds = time.perf_counter() - began
+    camera = site.cameras[0].id
+    clock = SourceUrl.parse(site.cameras[0].url).clock or 0.0
+    ids: dict[int, list[int]] = {}
+    records = []
+    for index, boxes in enumerate(results):
+        numbers = [] if boxes.id is None else boxes.id.astype(int).tolist()
+        rows = [
+            row for _, row in sorted(zip(numbers, range(len(numbers)), strict=True)) if int(boxes.cls[row]) in label_of
+        ]
+        captured_at = clock + index / 7
+        slot = round(captured_at * 1000)
+        ids[slot] = [numbers[row] for row in rows]
+        records.append(
             Detections(
                 camera=camera,
                 epoch=1,
                 slot=slot,
-                captured_at=clock + index / 7,
+                captured_at=captured_at,
                 received_at=0.0,
                 width=768,
                 height=576,
-                xyxy=xyxy[order].astype(np.float32).reshape(-1, 4),
-                scores=scores[order].astype(np.float32),
-                labels=np.array([LABELS.index(names[int(classes[i])]) for i in order], np.uint8),
-                appearance=np.zeros((len(order), 0), np.uint8),
+                xyxy=boxes.xyxy[rows].astype(np.float32).reshape(-1, 4),
+                scores=boxes.conf[rows].astype(np.float32),
+                labels=np.array([label_of[int(boxes.cls[row])] for row in rows], np.uint8),
+                appearance=np.zeros((len(rows), 0), np.uint8),
                 model="yolov8n",
             )
         )
     watcher = WatchStage(site, run="loop", tracker=_GivenTracks(ids))
     state = watcher.start(camera)
     revisions: list[Event] = []
-    for record in watched:
+    for record in records:
         state, events = watcher.step(state, record)
         revisions += events
-    return took, frames, revisions
-
-
-def _clock(site: Site) -> float:
-    from streams.sources.url import SourceUrl
-
-    clock = SourceUrl.parse(site.cameras[0].url).clock
-    assert clock is not None
-    return clock
+    return seconds, len(results), revisions
 
 
 def _f1(revisions: list[Event]) -> float:
     return match(alarm_instants(revisions), truths(demo.TRUTH)).f1
 
 
-def _table(figures: dict[str, Any]) -> str:
+def table(figures: dict[str, Any]) -> str:
+    """The figures as text."""
     lines = [
         f"clip of {figures['frames']} frames, 768x576, {figures['cores']} cores, every frame detected",
         f"lanewatch, whole pipeline          {figures['frames_per_s']:7.1f} frames/s   event F1 {figures['f1']:.3f}",

@@ -1,1 +1,1 @@
-"""The parts of ``benchmarks.behaviours``: each measures one kind of act on the footage that shows it."""
+"""The parts of ``benchmarks.behaviours``, each for one kind of act or one set of footage."""

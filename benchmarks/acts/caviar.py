@@ -1,33 +1,30 @@
 """CAVIAR's staged acts in a lobby: falls, fights, bags left and browsing, from the labelled boxes and from pixels.
 
-Truth is what the clips' XML says of whom and when, and nothing is typed in: a *fall* is the first rest of somebody
-whose context is "drop down"; a *fight* is a run of frames in which a group's situation is "fighting"; a *bag* is an
-object whose role is "leaving object", from where it first lies there until it is labelled no more; *browsing* is an act
-where somebody browses for KISA's 10 s of loitering or longer, interruptions up to a second not counted. A shorter
-browsing is no act, and an alarm for it is not false. Nor is one for a *stay*: somebody whose labelled foot is in one
-of the watched places for those 10 s has loitered as KISA has it, whatever he does there; stays are not asked for, each
-excuses one alarm, and those are printed.
+The labels are the ground truth. A *fall* is the first rest of a person whose context is "drop down". A *fight* is a run
+of frames in which a group's situation is "fighting". A *bag* is an object whose role is "leaving object", from its
+first to its last label. *Browsing* is an act if it lasts KISA's 10 s of loitering or longer, where interruptions up to
+a second do not count. For a shorter browsing no alarm is required, and none is false. The same holds for a *stay*: a
+person whose labelled foot point is in a watched place for those 10 s loiters by KISA's definition, whatever the label
+says. Each of these optional acts excuses one alarm, and those are printed.
 
-From labels, a record holds what a perfect detector and a perfect sampler would give: each labelled person as a box of
-score .9 with a look of his own, in every frame. A bag is 16 x 20 pixels here, which no detector of everyday things
-names: it is no box. Whatever is labelled "inactive" for three seconds, a bag, but also somebody who stands, is a still
-region from then on, as the sampler makes them. There are no keypoints.
+From labels, a record holds what a perfect detector and a perfect sampler give. Each labelled person is a box of score
+.9 with its own appearance, in every frame. A bag has 16 x 20 pixels here, and no detector of everyday objects has a
+class for it, so it is no box. Whatever is labelled "inactive" for three seconds is a stationary region from then on, as
+the sampler makes them. That holds for a bag, and for a person who stands. There are no keypoints.
 
-The site is one for all clips, drawn on the empty lobby: the three places where one may stop to look at something are
-watched, and loitering takes KISA's 10 s; all other thresholds are the usual ones, and all behaviours watch. An alarm
-meets an act of its kind from 2 s before it begins until 10 s after it ends, one alarm to one act; of the four kinds
-any other alarm is false. Alarms of other kinds are told apart: nobody labelled them.
+All clips have one site, drawn on the empty lobby. The three places with something to look at are watched, and loitering
+takes KISA's 10 s. All other thresholds are the defaults, and all behaviours are on. An alarm matches an act of its kind
+from 2 s before it begins until 10 s after it ends, one alarm to one act. Any other alarm of the four kinds is false.
+Alarms of other kinds are listed apart, since the labels do not have those kinds.
 
-From pixels only runs of frames exist, most of them far shorter than the act they are taken from. An act is asked for
-where it begins within the run, however soon that ends: what is missed there may not have been to be found.
+From pixels, only runs of frames exist, most of them far shorter than their act. An act is required if it begins within
+the run, even if the run ends soon after. So a missed act may not have been detectable.
 
     LANEWATCH_DATA=... python -m benchmarks.behaviours --only caviar
 """
 
 from __future__ import annotations
 
-import csv
-import gzip
 import itertools
 import tempfile
 from collections import Counter
@@ -35,224 +32,180 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
-from xml.etree import ElementTree
 
+import msgspec
 import numpy as np
 from shapely.geometry import Point, Polygon
 
-from benchmarks.acts import footage
-from detectors.watch_stage import WatchStage
+from benchmarks import clips, datasets
+from benchmarks.datasets import CAVIAR_FPS as FPS
+from benchmarks.datasets import CLOCK, KISA_WINDOW_S, CaviarLabel
 from lanewatch.config.fields import LocalizedName
 from lanewatch.config.site import BehaviourConfig, Site, Zone
-from lanewatch.records import PERSON, Box, Detections, Event, SceneMeasurements, StillRegion
+from lanewatch.records import Box, Detections, SceneMeasurements, StillRegion
 from models import appearance
 
-SET = "caviar"
-FPS = 25.0
 WIDTH, HEIGHT = 384, 288
 SCORE = 0.9
 STILL_S = 3.0
 LOITERING_S = 10.0
 BRIDGE_S = 1.0
-KISA = (2.0, 10.0)
 EVERY = (1, 5)
-"""From labels: all frames, and five a second as in operation; the worst counts."""
+"""From labels: all frames, and five a second as in operation; the worse counts."""
+START = datetime.fromisoformat(CLOCK).timestamp()
 
-KINDS = {"fall": "falls", "fight": "fights", "abandoned_object": "bags left", "loitering": "browsing"}
+KINDS = ("fall", "fight", "abandoned_object", "loitering")
 
 PLACES = {
     "display": ("벽 전시대", "the display by the wall", [(150, 20), (212, 20), (212, 62), (150, 72)]),
     "bench": ("긴 의자", "the bench", [(283, 62), (345, 62), (345, 142), (283, 142)]),
     "window": ("창가 화단", "the plants by the window", [(55, 195), (120, 195), (200, 225), (200, 287), (60, 287)]),
 }
-"""Where one may stop to look at something: drawn on the empty lobby, pixels."""
-
-
-class Labelled(NamedTuple):
-    """One object in one frame: its box in pixels, and what is said of it."""
-
-    frame: int
-    id: int
-    box: Box
-    movement: str
-    role: str
-    context: str
-    situation: str
+"""Places with something to look at, drawn on the empty lobby, in pixels."""
 
 
 class Act(NamedTuple):
-    """Something staged: ``since`` and ``until`` in seconds from the clip's frame 0. ``aside``: not asked for."""
+    """A staged act: ``since`` and ``until`` in seconds from the clip's frame 0; ``optional``: no alarm is required."""
 
     kind: str
     since: float
     until: float
-    who: tuple[int, ...]
-    aside: bool = False
+    people: tuple[int, ...]
+    optional: bool = False
 
 
 class Clip(NamedTuple):
-    """The labels of one clip. Of groups ``box`` is theirs, and ids count apart from those of objects."""
+    """The labels of a clip, and its number of frames. A group's box holds its members; its id is no object's."""
 
     name: str
-    frames: tuple[int, ...]
-    objects: tuple[Labelled, ...]
-    groups: tuple[Labelled, ...]
+    frames: int
+    objects: tuple[CaviarLabel, ...]
+    groups: tuple[CaviarLabel, ...]
 
 
-def labels(folder: Path) -> list[Clip]:
-    """All labelled clips in the folder of the set, by name.
-
-    Raises:
-        FileNotFoundError: there is none.
-    """
-    files = sorted((folder / "gt").glob("*.xml.gz"))
-    if not files:
-        raise FileNotFoundError(f"{folder / 'gt'}: no labels (*.xml.gz) there")
-    return [read(file) for file in files]
-
-
-def read(file: Path) -> Clip:
-    """The labels of one clip, from its gzipped CVML."""
-    with gzip.open(file) as stream:
-        root = ElementTree.parse(stream).getroot()
-    frames, objects, groups = [], [], []
-    for frame in root.iter("frame"):
-        number = int(frame.attrib["number"])
-        frames.append(number)
-        objects += [_labelled(number, one) for one in frame.iterfind("objectlist/object")]
-        groups += [_labelled(number, one) for one in frame.iterfind("grouplist/group")]
-    return Clip(file.name.split("__")[0], tuple(frames), tuple(objects), tuple(groups))
+def read_clips(folder: Path) -> list[Clip]:
+    """All labelled clips in the folder of research data, by name, each up to its last labelled frame."""
+    by_clip: dict[str, list[CaviarLabel]] = {}
+    for label in datasets.caviar_labels(folder):
+        by_clip.setdefault(label.clip, []).append(label)
+    return [
+        Clip(
+            name,
+            max(label.frame for label in labels) + 1,
+            tuple(label for label in labels if label.kind == "object"),
+            tuple(label for label in labels if label.kind == "group"),
+        )
+        for name, labels in sorted(by_clip.items())
+    ]
 
 
-def _labelled(frame: int, one: ElementTree.Element) -> Labelled:
-    edges = one.find("box")
-    if edges is None:
-        raise ValueError(f"frame {frame}: object {one.get('id')} has no box")
-    x, y, width, height = (float(edges.attrib[name]) for name in ("xc", "yc", "w", "h"))
-    box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
-    said = (one.findtext(f"hypothesislist/hypothesis/{name}") or "" for name in _SAID)
-    return Labelled(frame, int(one.attrib["id"]), box, *said)
-
-
-_SAID = ("movement", "role", "context", "situation")
-
-
-def things(clip: Clip) -> frozenset[int]:
-    """The ids of objects that are bags and boxes rather than people."""
-    left = Counter(one.id for one in clip.objects if one.role == "leaving object")
-    return frozenset(one for one, count in left.items() if 2 * count > sum(other.id == one for other in clip.objects))
+def bags(clip: Clip) -> frozenset[int]:
+    """The ids of objects that are bags and boxes, not people: most of their labels have the role of one."""
+    labels = Counter(label.id for label in clip.objects)
+    left = Counter(label.id for label in clip.objects if label.role == "leaving object")
+    return frozenset(id for id, count in left.items() if 2 * count > labels[id])
 
 
 def acts(clip: Clip) -> list[Act]:
-    """What is staged in a clip, by kind and time."""
-    bags = things(clip)
+    """The acts of a clip, by kind and time."""
+    is_bag = bags(clip)
+    people = [label for label in clip.objects if label.id not in is_bag]
     found = []
-    for one in sorted(bags):
-        mine = [other.frame for other in clip.objects if other.id == one]
-        found.append(Act("abandoned_object", min(mine) / FPS, max(mine) / FPS, (one,)))
-    fallen = [one for one in clip.objects if one.context == "drop down" and one.situation == "inactive"]
-    found += [run for who in _ids(fallen) for run in list(_runs("fall", [one for one in fallen if one.id == who]))[:1]]
-    found += _runs("fight", [one for one in clip.groups if one.situation == "fighting"])
-    browsing = [one for one in clip.objects if one.situation == "browsing" and one.id not in bags]
-    for who in _ids(browsing):
-        for run in _runs("loitering", [one for one in browsing if one.id == who]):
-            found.append(run._replace(aside=run.until - run.since < LOITERING_S))
-    return sorted(found + [one for one in stays(clip) if not any(_overlap(one, other) for other in found)])
+    for id, labels in _by_id(label for label in clip.objects if label.id in is_bag):
+        frames = [label.frame for label in labels]
+        found.append(Act("abandoned_object", min(frames) / FPS, max(frames) / FPS, (id,)))
+    fallen = (label for label in clip.objects if label.context == "drop down" and label.situation == "inactive")
+    found += [next(_runs("fall", labels)) for _, labels in _by_id(fallen)]
+    found += _runs("fight", [label for label in clip.groups if label.situation == "fighting"])
+    for _, labels in _by_id(label for label in people if label.situation == "browsing"):
+        for run in _runs("loitering", labels):
+            found.append(run._replace(optional=run.until - run.since < LOITERING_S))
+    return sorted(found + [stay for stay in _stays(people) if not any(_overlap(stay, act) for act in found)])
 
 
-def stays(clip: Clip) -> list[Act]:
-    """Who was in a watched place for as long as loitering takes, whatever he did there, from when he had been."""
-    bags, found = things(clip), []
-    for corners in (corners for _, _, corners in PLACES.values()):
+def _stays(people: list[CaviarLabel]) -> list[Act]:
+    """People in a watched place for as long as loitering takes, from the time at which it is reached."""
+    found = []
+    for _, _, corners in PLACES.values():
         place = Polygon(corners)
-        there = [one for one in clip.objects if one.id not in bags and place.contains(Point(_foot(one.box)))]
-        for who in _ids(there):
-            runs = _runs("loitering", [one for one in there if one.id == who])
-            found += [run._replace(since=run.since + LOITERING_S, aside=True) for run in runs]
-    return [one for one in found if one.until >= one.since]
+        for _, labels in _by_id(label for label in people if place.contains(Point(_foot(label.box)))):
+            found += [run._replace(since=run.since + LOITERING_S, optional=True) for run in _runs("loitering", labels)]
+    return [stay for stay in found if stay.until >= stay.since]
 
 
 def _foot(box: Box) -> tuple[float, float]:
     return (box[0] + box[2]) / 2, box[3]
 
 
-def _overlap(one: Act, other: Act) -> bool:
-    """Whether two acts are the same person's at the same time."""
-    return one.kind == other.kind and one.who == other.who and one.since <= other.until and other.since <= one.until
+def _overlap(stay: Act, act: Act) -> bool:
+    """Whether both are of the same kind, person and time."""
+    same = stay.kind == act.kind and stay.people == act.people
+    return same and stay.since <= act.until and act.since <= stay.until
 
 
-def _ids(labelled: Iterable[Labelled]) -> list[int]:
-    return sorted({one.id for one in labelled})
+def _by_id(labels: Iterable[CaviarLabel]) -> list[tuple[int, list[CaviarLabel]]]:
+    """The labels of each object, ordered by id and frame."""
+    grouped: dict[int, list[CaviarLabel]] = {}
+    for label in labels:
+        grouped.setdefault(label.id, []).append(label)
+    return sorted((id, sorted(group)) for id, group in grouped.items())
 
 
-def _runs(kind: str, labelled: Sequence[Labelled]) -> Iterator[Act]:
-    """Runs of frames, joined over short breaks."""
-    at = sorted({one.frame / FPS for one in labelled})
-    who = tuple(_ids(labelled))
+def _runs(kind: str, labels: Sequence[CaviarLabel]) -> Iterator[Act]:
+    """Runs of frames, joined over breaks of up to ``BRIDGE_S``."""
+    times = sorted({label.frame / FPS for label in labels})
+    people = tuple(sorted({label.id for label in labels}))
     begin = 0
-    for index in range(1, len(at) + 1):
-        if index == len(at) or at[index] - at[index - 1] > BRIDGE_S:
-            yield Act(kind, at[begin], at[index - 1], who)
+    for index in range(1, len(times) + 1):
+        if index == len(times) or times[index] - times[index - 1] > BRIDGE_S:
+            yield Act(kind, times[begin], times[index - 1], people)
             begin = index
 
 
-def detections(clip: Clip, *, every: int = 1, phase: int = 0) -> list[Detections]:
-    """What a perfect detector and sampler would give of every ``every``-th frame from the ``phase``-th on."""
-    start = datetime.fromisoformat(footage.CLOCK).timestamp()
-    bags = things(clip)
-    by_frame: dict[int, list[Labelled]] = {}
-    for one in clip.objects:
-        by_frame.setdefault(one.frame, []).append(one)
-    still = _still(clip)
-    looks = {one: _look(one) for one in _ids(clip.objects)}
+def detections(clip: Clip, *, every: int = 1) -> list[Detections]:
+    """The records of a perfect detector and sampler, of every ``every``-th frame."""
+    is_bag = bags(clip)
+    people: dict[int, list[CaviarLabel]] = {}
+    for label in clip.objects:
+        if label.id not in is_bag:
+            people.setdefault(label.frame, []).append(label)
+    still = _stationary(clip)
     records = []
-    for frame in clip.frames[phase::every]:
-        people = [one for one in by_frame.get(frame, []) if one.id not in bags]
-        at = start + frame / FPS
-        regions = tuple(StillRegion(box, start + since / FPS, added=1.0) for box, since in still.get(frame, ()))
-        records.append(
-            Detections(
-                camera=footage.CAMERA,
-                epoch=1,
-                slot=round(at * 1000),
-                captured_at=at,
-                received_at=at,
-                width=WIDTH,
-                height=HEIGHT,
-                xyxy=np.array([one.box for one in people], np.float32).reshape(-1, 4),
-                scores=np.full(len(people), SCORE, np.float32),
-                labels=np.full(len(people), PERSON, np.uint8),
-                appearance=np.array([looks[one.id] for one in people], np.uint8).reshape(-1, appearance.SIZE),
-                scene=SceneMeasurements(still=regions, warm=True),
-                model="labels",
-            )
+    for frame in range(0, clip.frames, every):
+        labels = people.get(frame, [])
+        regions = (StillRegion(box, START + since / FPS, added=1.0) for box, since in still.get(frame, ()))
+        record = clips.people_record(
+            clips.CAMERA,
+            START + frame / FPS,
+            (WIDTH, HEIGHT),
+            np.array([label.box for label in labels], np.float32),
+            np.full(len(labels), SCORE),
+            np.array([_appearance(label.id) for label in labels], np.uint8).reshape(-1, appearance.SIZE),
         )
+        records.append(msgspec.structs.replace(record, scene=SceneMeasurements(still=tuple(regions), warm=True)))
     return records
 
 
-def _look(who: int) -> list[int]:
-    """A look of one's own: two bins of the histogram."""
-    return [
-        180 if bin in (who * 7 % appearance.SIZE, (who * 7 + 3) % appearance.SIZE) else 0
-        for bin in range(appearance.SIZE)
-    ]
+def _appearance(id: int) -> list[int]:
+    """A descriptor with two bins of its own."""
+    bins = (id * 7 % appearance.SIZE, (id * 7 + 3) % appearance.SIZE)
+    return [180 if bin in bins else 0 for bin in range(appearance.SIZE)]
 
 
-def _still(clip: Clip) -> dict[int, list[tuple[Box, int]]]:
-    """By frame, what has been inactive for three seconds: its box, and the frame since when."""
+def _stationary(clip: Clip) -> dict[int, list[tuple[Box, int]]]:
+    """By frame, the objects that have been inactive for three seconds: the box, and the frame since when."""
     found: dict[int, list[tuple[Box, int]]] = {}
-    for who in _ids(clip.objects):
-        mine = sorted(one for one in clip.objects if one.id == who)
-        for resting, run in itertools.groupby(mine, key=lambda one: one.movement == "inactive"):
-            rest = list(run) if resting else []
-            for one in rest:
-                if one.frame - rest[0].frame >= STILL_S * FPS:
-                    found.setdefault(one.frame, []).append((one.box, rest[0].frame))
+    for _, labels in _by_id(clip.objects):
+        for inactive, run in itertools.groupby(labels, key=lambda label: label.movement == "inactive"):
+            rest = list(run) if inactive else []
+            for label in rest:
+                if label.frame - rest[0].frame >= STILL_S * FPS:
+                    found.setdefault(label.frame, []).append((label.box, rest[0].frame))
     return found
 
 
 def site() -> Site:
-    """The lobby, with the places where one may stop to look at something."""
+    """The lobby with its watched places."""
     zones = tuple(
         Zone(
             id=name,
@@ -262,122 +215,111 @@ def site() -> Site:
         )
         for name, (korean, english, corners) in PLACES.items()
     )
-    lobby = footage.site(Path("lobby.mp4"), FPS, zones=zones)
+    lobby = clips.site(Path("lobby.mp4"), FPS, zones=zones)
     return lobby.model_copy(update={"behaviours": {"loitering": BehaviourConfig(thresholds={"dwell_s": LOITERING_S})}})
 
 
 class Outcome(NamedTuple):
-    """What became of one clip's acts and alarms."""
+    """The acts and alarms of a clip, compared."""
 
     found: list[Act]
     missed: list[Act]
-    aside: list[Act]
+    excused: list[Act]
     false: list[tuple[str, float]]
     others: Counter[str]
 
 
-def judge(staged: Sequence[Act], raised: Iterable[tuple[str, float]]) -> Outcome:
-    """Alarms (kind, seconds) against acts: one alarm to one act, the earliest first, those asked for before others."""
-    waiting = sorted(staged, key=lambda one: one.aside)
-    met: list[Act] = []
+def compare(staged: Sequence[Act], raised: Iterable[tuple[str, float]]) -> Outcome:
+    """Matches alarms (kind, seconds) and acts: one alarm to one act, the earliest first, required acts first."""
+    unmatched = sorted(staged, key=lambda act: act.optional)
+    matched: list[Act] = []
     false: list[tuple[str, float]] = []
     others: Counter[str] = Counter()
-    for kind, at in sorted(raised, key=lambda one: one[1]):
-        act = next((one for one in waiting if _meets(one, kind, at)), None)
+    for kind, at in sorted(raised, key=lambda alarm: alarm[1]):
+        act = next((act for act in unmatched if _matches(act, kind, at)), None)
         if kind not in KINDS:
             others[kind] += 1
         elif act is None:
             false.append((kind, round(at, 2)))
         else:
-            waiting.remove(act)
-            met.append(act)
-    asked, aside = ([one for one in met if one.aside is beside] for beside in (False, True))
-    return Outcome(asked, [one for one in waiting if not one.aside], aside, false, others)
+            unmatched.remove(act)
+            matched.append(act)
+    found, excused = ([act for act in matched if act.optional is optional] for optional in (False, True))
+    return Outcome(found, [act for act in unmatched if not act.optional], excused, false, others)
 
 
-def _meets(act: Act, kind: str, at: float) -> bool:
-    return act.kind == kind and act.since - KISA[0] <= at <= act.until + KISA[1]
-
-
-def watch(records: Iterable[Detections]) -> list[Event]:
-    """The openings of the events in records of the lobby."""
-    watcher = WatchStage(site(), run="caviar")
-    state = watcher.start(footage.CAMERA)
-    opened: list[Event] = []
-    for record in records:
-        state, events = watcher.step(state, record)
-        opened += [event for event in events if event.revision == round(event.started_at * 1000)]
-    return list({event.id: event for event in opened}.values())
+def _matches(act: Act, kind: str, at: float) -> bool:
+    return act.kind == kind and act.since - KISA_WINDOW_S[0] <= at <= act.until + KISA_WINDOW_S[1]
 
 
 def alarms(records: Iterable[Detections]) -> list[tuple[str, float]]:
-    """The kinds of the events that were opened, and when, seconds from the clip's first frame."""
-    start = datetime.fromisoformat(footage.CLOCK).timestamp()
-    return [(event.kind, event.started_at - start) for event in watch(records)]
+    """Kinds and start times of the events in records of the lobby, seconds from the clip's first frame."""
+    return [(event.kind, event.started_at - START) for event in clips.opened_events(records, site())]
 
 
 def measure(folder: Path) -> dict[str, Any]:
-    """``caviar_found`` of ``caviar_total``, ``caviar_false``: from labels, the worst of both rates."""
-    clips = labels(folder / SET)
-    rates = [_rate(clips, every) for every in EVERY]
+    """``caviar_found`` of ``caviar_total``, ``caviar_false``: from labels, the worse of both rates."""
+    staged = read_clips(folder)
+    rates = [_rate(staged, every) for every in EVERY]
     return {
-        "caviar_total": sum(not act.aside for clip in clips for act in acts(clip)),
+        "caviar_total": sum(not act.optional for clip in staged for act in acts(clip)),
         "caviar_found": min(len(rate["found"]) for rate in rates),
         "caviar_false": max(len(rate["false"]) for rate in rates),
-        "caviar": {"clips": len(clips), "labels": rates, "pixels": _pixels(folder / SET, clips)},
+        "caviar": {"clips": len(staged), "labels": rates, "pixels": _from_pixels(folder, staged)},
     }
 
 
-def _rate(clips: Sequence[Clip], every: int) -> dict[str, Any]:
-    outcomes = {clip.name: judge(acts(clip), alarms(detections(clip, every=every))) for clip in clips}
+def _rate(staged: Sequence[Clip], every: int) -> dict[str, Any]:
+    outcomes = {clip.name: compare(acts(clip), alarms(detections(clip, every=every))) for clip in staged}
     return {"fps": FPS / every} | _summary(outcomes)
 
 
 def _summary(outcomes: dict[str, Outcome]) -> dict[str, Any]:
     others: Counter[str] = Counter()
-    for one in outcomes.values():
-        others.update(one.others)
+    for outcome in outcomes.values():
+        others.update(outcome.others)
+
+    def listed(acts_of: str) -> list[str]:
+        return [
+            f"{name}: {act.kind} {act.since:.1f} s"
+            for name, outcome in outcomes.items()
+            for act in getattr(outcome, acts_of)
+        ]
+
     return {
-        "found": [f"{name}: {act.kind} {act.since:.1f} s" for name, one in outcomes.items() for act in one.found],
-        "missed": [f"{name}: {act.kind} {act.since:.1f} s" for name, one in outcomes.items() for act in one.missed],
-        "aside": [f"{name}: {act.kind} {act.since:.1f} s" for name, one in outcomes.items() for act in one.aside],
-        "false": [f"{name}: {kind} {at:.1f} s" for name, one in outcomes.items() for kind, at in one.false],
+        "found": listed("found"),
+        "missed": listed("missed"),
+        "aside": listed("excused"),
+        "false": [f"{name}: {kind} {at:.1f} s" for name, outcome in outcomes.items() for kind, at in outcome.false],
         "others": dict(sorted(others.items())),
     }
 
 
-def _pixels(folder: Path, clips: Sequence[Clip]) -> dict[str, Any]:
-    """What is found in the runs of pictures, at all of their 25 frames a second."""
+def _from_pixels(folder: Path, staged: Sequence[Clip]) -> dict[str, Any]:
+    """The outcome of the runs of pictures, at all of their 25 frames a second."""
+    acts_of = {clip.name: acts(clip) for clip in staged}
     outcomes = {}
     seconds = 0.0
-    for clip in clips:
-        for first, pictures in _pictures(folder, clip.name):
-            begin, end = first / FPS, (first + len(pictures) - 1) / FPS
-            seconds += end - begin
-            inside = [act for act in acts(clip) if begin <= act.since <= end or begin <= act.until <= end]
-            known = [act._replace(aside=act.aside or not begin <= act.since <= end) for act in inside]
-            with tempfile.TemporaryDirectory() as run:
-                for picture in pictures:
-                    (Path(run) / picture.name).symlink_to(picture.resolve())
-                seen = [(kind, at + begin) for kind, at in alarms(footage.seen(Path(run), FPS))]
-            outcomes[f"{clip.name} {first}-{first + len(pictures) - 1}"] = judge(known, seen)
+    for run in datasets.caviar_runs(folder):
+        if run.clip not in acts_of:
+            continue
+        last = run.first + len(run.files) - 1
+        begin, end = run.first / FPS, last / FPS
+        seconds += end - begin
+        inside = [act for act in acts_of[run.clip] if begin <= act.since <= end or begin <= act.until <= end]
+        known = [act._replace(optional=act.optional or not begin <= act.since <= end) for act in inside]
+        with tempfile.TemporaryDirectory() as scratch:
+            records = clips.detections(datasets.link_pictures(run.files, Path(scratch)), FPS)
+            raised = [(kind, at + begin) for kind, at in alarms(records)]
+        outcomes[f"{run.clip} {run.first}-{last}"] = compare(known, raised)
     return {"seconds": round(seconds, 1), "runs": len(outcomes)} | _summary(outcomes)
 
 
-def _pictures(folder: Path, name: str) -> Iterator[tuple[int, list[Path]]]:
-    """The runs of a clip's pictures: the number of the first frame, and the files."""
-    with (folder / "index.csv").open() as stream:
-        rows = sorted((int(row["frame"]), row["file"]) for row in csv.DictReader(stream) if row["clip"] == name)
-    for _, run in itertools.groupby(enumerate(rows), key=lambda one: one[1][0] - one[0]):
-        frames = [row for _, row in run]
-        yield frames[0][0], [folder / file for _, file in frames]
-
-
 def table(report: dict[str, Any]) -> str:
-    """The report for people."""
+    """The report as text."""
     lines = [
         f"caviar_found {report['caviar_found']} of {report['caviar_total']}, caviar_false {report['caviar_false']} "
-        f"(worst of the rates; {report['caviar']['clips']} clips, indoors, from labelled boxes; asked: all, <= 2)"
+        f"(worse of the rates; {report['caviar']['clips']} clips, indoors, from labelled boxes; target: all, <= 2)"
     ]
     lines += [f"  {rate['fps']:>4g} fps, labels: " + _line(rate) for rate in report["caviar"]["labels"]]
     pixels = report["caviar"]["pixels"]
@@ -387,6 +329,7 @@ def table(report: dict[str, Any]) -> str:
 
 def _line(rate: dict[str, Any]) -> str:
     parts = [f"{name} {len(rate[name])} ({'; '.join(rate[name]) or '-'})" for name in ("found", "missed", "false")]
-    parts += [f"not asked for {len(rate['aside'])} ({'; '.join(rate['aside'])})"] if rate["aside"] else []
+    if rate["aside"]:
+        parts.append(f"excused {len(rate['aside'])} ({'; '.join(rate['aside'])})")
     others = ", ".join(f"{kind} {count}" for kind, count in rate["others"].items())
     return ", ".join(parts) + f"; of other kinds: {others or 'none'}"

@@ -1,14 +1,14 @@
-"""Falls from pixels: what is found in the clips in which somebody falls, and what is raised where nobody does.
+"""Falls from pixels: those found in the clips with falls, and false alarms in clips without.
 
-*GMDCSA24* (indoor, 640x480): each subject's ``GroupOutage.csv`` and ``ADL.csv`` say what happens when. The instant of a fall
-is the beginning of its "Falling" interval: when balance is lost, not when the floor is reached. *UR Fall*
-(``ur-fall-*``): the right half of each picture, which shows the scene in colour; in the clips called ``fall-*``
-somebody falls once, at a time that is known for the first of them only: in the others any alarm of the clip meets it.
-In clips of daily living, and at any other time, every alarm is false; so is a second one for the same fall.
+*GMDCSA24* (indoor, 640x480): each subject's ``Fall.csv`` and ``ADL.csv`` label the times. The instant of a fall is the
+beginning of its "Falling" interval: when balance is lost, not when the floor is reached. *UR Fall* (``ur-fall-*``): the
+right half of each picture shows the scene in colour. Each clip called ``fall-*`` has one fall. Its time is known for
+the first of them only; in the others any alarm matches it. In clips of daily living, and at any other time, every alarm
+is false; so is a second alarm for the same fall.
 
 A fall is found by an alarm from 2 s before to 10 s after its instant (KISA's window), at the capture time of the record
-that opened the event. Clips are looked at with about 15 pictures a second, with each second one of these from the first
-and from the second on, and with each third one (printed, not counted); the worst of the first three counts.
+that opened the event. Clips are sampled at about 15 pictures a second, at half of that from the first and from the
+second picture on, and at a third (printed, not counted). The worst of the first three counts.
 
 *Street*: alarms on PETS 2009, at its 7 pictures a second, and on ABODA, where people walk, meet and bend.
 
@@ -18,149 +18,134 @@ and from the second on, and with each third one (printed, not counted); the wors
 from __future__ import annotations
 
 import csv
+import math
 import re
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import av
 import cv2
-import numpy as np
 
-from benchmarks.acts import footage
+from benchmarks import clips
+from benchmarks.datasets import CLOCK, KISA_WINDOW_S, frame_rate, images, street_videos, videos
 from detectors.behaviours.fall.behaviour import Fall
 from detectors.evaluation.matching import Instant, match
-from detectors.watch_stage import WatchStage
 from lanewatch.records import Detections
 
-FULL: Final = 15.0
-RATES: Final = ((1, 0), (2, 0), (2, 1))
-"""Every so many of the 15 pictures a second, from which on."""
-PRINTED: Final = ((3, 0),)
-KISA: Final = (2.0, 10.0)
-KNOWN: Final = {"fall-01-cam0": 3.0}
-"""Seconds at which falls of UR Fall begin, as far as anybody looked."""
+FULL_FPS: Final = 15.0
+COUNTED: Final = ((1, 0), (2, 0), (2, 1))
+"""Every so many-th of the 15 pictures a second, from which one on."""
+RATES: Final = (*COUNTED, (3, 0))
+KNOWN_FALLS_S: Final = {"fall-01-cam0": 3.0}
+"""Instants of UR Fall's falls, read from the pictures by eye."""
 
 
-class Clip(NamedTuple):
-    """A clip, its rate in pictures a second, and the instants of its falls in seconds."""
+class FallClip(NamedTuple):
+    """A clip, its frame rate, and the instants of its falls in seconds (NaN if unknown)."""
 
     name: str
     path: Path
     fps: float
     falls: tuple[float, ...]
-    crop: bool = False
+    right_half: bool = False
 
 
-def clips(folder: Path) -> list[Clip]:
-    """Whatever clips of both sets lie in the folder."""
+def labelled_clips(folder: Path) -> list[FallClip]:
+    """All clips of both sets in the folder."""
     found = []
-    for path in footage.videos(folder, "gmdcsa24-falls/*/*/*"):
-        times = _times(path.parent.with_suffix(".csv"), path.name) if path.parent.name == "Fall" else ()
-        found.append(Clip("/".join(path.parts[-3:]), path, footage.rate(path), times))
-    for path in footage.videos(folder, "ur-fall-*/*"):
-        falls = (KNOWN.get(path.stem, float("nan")),) if path.stem.startswith("fall") else ()
-        found.append(Clip("/".join(path.parts[-2:]), path, footage.rate(path), falls, crop=True))
+    for path in videos(folder, "gmdcsa24-falls/*/*/*"):
+        times = _labelled_times(path.parent.with_suffix(".csv"), path.name) if path.parent.name == "Fall" else ()
+        found.append(FallClip("/".join(path.parts[-3:]), path, frame_rate(path), times))
+    for path in videos(folder, "ur-fall-*/*"):
+        falls = (KNOWN_FALLS_S.get(path.stem, math.nan),) if path.stem.startswith("fall") else ()
+        found.append(FallClip("/".join(path.parts[-2:]), path, frame_rate(path), falls, right_half=True))
     if not found:
-        raise FileNotFoundError(f"{folder}: neither gmdcsa24-falls nor ur-fall-* with clips in it")
+        raise FileNotFoundError(f"{folder}: neither gmdcsa24-falls nor ur-fall-* has clips")
     return found
 
 
-def _times(labels: Path, name: str) -> tuple[float, ...]:
+def _labelled_times(labels: Path, name: str) -> tuple[float, ...]:
     with labels.open(encoding="utf-8", newline="") as stream:
         rows = [" ".join(cell for cell in row if cell) for row in csv.reader(stream) if row and row[0].strip() == name]
     times = tuple(float(begin) for row in rows for begin in re.findall(r"Falling[^\[\];]*\[\s*([\d.]+)\s*to", row))
     if not times:
-        raise ValueError(f"{labels}: says of {name} in no row when somebody falls, such as `Falling (BW)[1.9 to 6]`")
+        raise ValueError(f"{labels}: no row gives the time of a fall in {name}, such as `Falling (BW)[1.9 to 6]`")
     return times
 
 
 def alarms(records: Iterable[Detections]) -> list[float]:
-    """When falls were raised, seconds from the clip's first picture."""
-    watcher = WatchStage(footage.site(Path("clip.mp4"), FULL), run="falls")
-    state = watcher.start(footage.CAMERA)
-    start = datetime.fromisoformat(footage.CLOCK).timestamp()
+    """Times of fall alarms, seconds from the clip's first picture."""
+    start = datetime.fromisoformat(CLOCK).timestamp()
+    events = clips.opened_events(records, clips.site(Path("clip.mp4"), FULL_FPS))
+    return [event.updated_at - start for event in events if event.kind == Fall.kind]
+
+
+def alarms_by_rate(path: Path, fps: float) -> list[list[float]]:
+    """The alarms on a clip at each of ``RATES``."""
+    stride = max(round(fps / FULL_FPS), 1)
     raised = []
-    for record in records:
-        state, events = watcher.step(state, record)
-        raised += [one.updated_at - start for one in events if one.kind == Fall.kind and one.state == "open"]
+    for every, phase in RATES:
+        if fps < FULL_FPS / 2:  # PETS: its own rate stands for 15 and 7.5 pictures a second, half of it for 5
+            records = clips.detections(path, fps, every=1 if (every, phase) in COUNTED else 2)
+        else:
+            records = clips.detections(path, fps, every=stride * every, phase=stride * phase)
+        raised.append(alarms(records))
     return raised
-
-
-def looked(clip: Clip) -> Iterator[list[float]]:
-    """The alarms at each of ``RATES`` and ``PRINTED``."""
-    fold = max(round(clip.fps / FULL), 1)
-    with tempfile.TemporaryDirectory() as scratch:
-        path = _right_half(clip.path, Path(scratch)) if clip.crop else clip.path
-        for every, phase in (*RATES, *PRINTED):
-            yield alarms(footage.seen(path, clip.fps, every=fold * every, phase=fold * phase))
 
 
 def _right_half(path: Path, folder: Path) -> Path:
     """The right half of each picture, as JPEG files of the best quality."""
-    with av.open(str(path)) as container:
-        for number, decoded in enumerate(container.decode(video=0)):
-            image = decoded.to_ndarray(format="bgr24")
-            half = image[:, image.shape[1] // 2 :].astype(np.uint8)
-            cv2.imwrite(str(folder / f"{number:05d}.jpg"), half, (cv2.IMWRITE_JPEG_QUALITY, 100))
+    for number, image in enumerate(images(path)):
+        half = image[:, image.shape[1] // 2 :]
+        cv2.imwrite(str(folder / f"{number:05d}.jpg"), half, (cv2.IMWRITE_JPEG_QUALITY, 100))
     return folder
 
 
-def judge(falls: Iterable[float], raised: Iterable[float]) -> tuple[int, int]:
-    """How many falls are found, and how many alarms are false; the instant of a fall may be unknown (NaN)."""
-    times = list(raised)
-    known = [Instant("", at) for at in falls if at == at]
-    met = match([Instant("", at) for at in times], known, before_s=KISA[0], after_s=KISA[1])
-    anywhere = min(sum(at != at for at in falls), len(met.false))
-    return len(met.pairs) + anywhere, len(met.false) - anywhere
+def found_and_false(falls: Iterable[float], raised: Iterable[float]) -> tuple[int, int]:
+    """The numbers of found falls and of false alarms; NaN is a fall at an unknown time."""
+    falls = list(falls)
+    known = [Instant("", at) for at in falls if not math.isnan(at)]
+    before_s, after_s = KISA_WINDOW_S
+    matched = match([Instant("", at) for at in raised], known, before_s=before_s, after_s=after_s)
+    at_any_time = min(len(falls) - len(known), len(matched.false))
+    return len(matched.pairs) + at_any_time, len(matched.false) - at_any_time
 
 
 def measure(folder: Path) -> dict[str, Any]:
-    """``falls_found`` of ``falls_total``, ``falls_false``, ``falls_false_street``: the worst of the rates."""
-    staged = clips(folder)
+    """``falls_found`` of ``falls_total``, ``falls_false``, ``falls_false_street``: the worst of the counted rates."""
+    staged = labelled_clips(folder)
     rows: list[dict[str, Any]] = []
     for clip in staged:
-        runs = list(looked(clip))
-        outcome = [judge(clip.falls, raised) for raised in runs]
-        rows.append({"clip": clip.name, "falls": len(clip.falls), "alarms": runs, "outcome": outcome})
-    found, false = (
-        [sum(row["outcome"][rate][which] for row in rows) for rate in range(len(RATES) + len(PRINTED))]
-        for which in (0, 1)
-    )
-    street = {
-        str(path.relative_to(folder)): [alarms(run) for run in _street(path, footage.rate(path))]
-        for path in footage.street(folder)
-    }
-    raised = [sum(len(runs[rate]) for runs in street.values()) for rate in range(len(RATES) + len(PRINTED))]
-    counted = slice(len(RATES))
+        with tempfile.TemporaryDirectory() as scratch:
+            path = _right_half(clip.path, Path(scratch)) if clip.right_half else clip.path
+            raised = alarms_by_rate(path, clip.fps)
+        outcome = [found_and_false(clip.falls, times) for times in raised]
+        rows.append({"clip": clip.name, "falls": len(clip.falls), "alarms": raised, "outcome": outcome})
+    by_rate = zip(*(row["outcome"] for row in rows), strict=True)
+    totals = [[sum(counts) for counts in zip(*outcomes, strict=True)] for outcomes in by_rate]
+    found, false = ([total[index] for total in totals] for index in (0, 1))
+    street = {str(path.relative_to(folder)): alarms_by_rate(path, frame_rate(path)) for path in street_videos(folder)}
+    street_false = [sum(map(len, of_rate)) for of_rate in zip(*street.values(), strict=True)]
+    counted = slice(len(COUNTED))
     return {
         "falls_total": sum(len(clip.falls) for clip in staged),
         "falls_found": min(found[counted]),
         "falls_false": max(false[counted]),
-        "falls_false_street": max(raised[counted]),
-        "falls": {"found": found, "false": false, "street": raised, "clips": rows, "street_alarms": street},
+        "falls_false_street": max(street_false[counted]),
+        "falls": {"found": found, "false": false, "street": street_false, "clips": rows, "street_alarms": street},
     }
 
 
-def _street(path: Path, fps: float) -> Iterator[list[Detections]]:
-    fold = max(round(fps / FULL), 1)
-    for every, phase in (*RATES, *PRINTED):
-        # The one clip has no 15 pictures a second: its own rate stands for 15 and 7.5 there, half of it for 5
-        slow = fps < FULL / 2
-        every, phase = (2 if every == PRINTED[0][0] else 1, 0) if slow else (fold * every, fold * phase)
-        yield footage.seen(path, fps, every=every, phase=phase)
-
-
 def table(report: dict[str, Any]) -> str:
-    """The report for people."""
+    """The report as text."""
     part = report["falls"]
     total = report["falls_total"]
-    names = [f"{FULL / every:g} fps from picture {phase + 1}" for every, phase in (*RATES, *PRINTED)]
+    names = [f"{FULL_FPS / every:g} fps from picture {phase + 1}" for every, phase in RATES]
     lines = [
         f"falls_found {report['falls_found']} of {total}, falls_false {report['falls_false']}, falls_false_street "
-        f"{report['falls_false_street']} (worst at 15 and 7.5 fps; from pixels; asked: all, 0, <= 2)"
+        f"{report['falls_false_street']} (worst at 15 and 7.5 fps; from pixels; target: all, 0, <= 2)"
     ]
     for name, found, false, street in zip(names, part["found"], part["false"], part["street"], strict=True):
         lines.append(f"  {name}: found {found} of {total}, false {false}, in the street {street}")

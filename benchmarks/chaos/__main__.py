@@ -25,7 +25,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import truth
+from benchmarks import command
 from benchmarks.chaos import faulty_camera, live, stages
 from deploy.kafka_server import BrokerProcess
 from lanewatch.demo import CLIP
@@ -124,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--outage-s", type=float, default=OUTAGE_S, help="of the outage (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="one object instead of lines")
     options = parser.parse_args(arguments)
-    truth.folder()  # fails now, not after the first test
+    command.data_folder()  # fails now, not after the first test
     results = run(options.only, options.rounds, options.seed, options.outage_s)
     if options.json:
         print(json.dumps(results))

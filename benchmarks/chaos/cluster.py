@@ -20,8 +20,8 @@ from typing import Any
 from kafka import TopicPartition
 
 from api.storage.event_store import EventStore
+from benchmarks import command, layout_ground_truth
 from benchmarks import events as layouts
-from benchmarks import truth
 from deploy.kafka_server import free_port
 from deploy.process_group import ProcessGroup
 from detectors.evaluation.matching import Instant
@@ -50,7 +50,7 @@ def site(prefix: str, url: str, cameras: int, *, fps: float = FPS) -> Site:
     Raises:
         SystemExit: LANEWATCH_DATA is not set. The layouts are drawn from labels in that folder.
     """
-    layouts_by_camera = truth.layouts(people(), WIDTH, HEIGHT, layouts.HEIGHTS, SEED, cameras)
+    layouts_by_camera = layout_ground_truth.layouts(people(), WIDTH, HEIGHT, layouts.ZONE_HEIGHTS, SEED, cameras)
     return Site(
         id="chaos",
         name=LocalizedName(ko="시험 마을", en="Trial site"),
@@ -73,9 +73,9 @@ def site(prefix: str, url: str, cameras: int, *, fps: float = FPS) -> Site:
     )
 
 
-def people() -> list[truth.Path2D]:
+def people() -> list[layout_ground_truth.PersonPath]:
     """The labelled people of the clip."""
-    return truth.people(truth.folder() / "pets09-s2l1" / "gt.txt", FPS)
+    return layout_ground_truth.person_paths(command.data_folder() / "pets09-s2l1" / "gt.txt", FPS)
 
 
 def truths(cameras: int, begin: float) -> list[Instant]:
@@ -84,14 +84,14 @@ def truths(cameras: int, begin: float) -> list[Instant]:
     Truths that the events benchmark sets aside are left out here too.
     """
     paths = people()
-    layouts_by_camera = truth.layouts(paths, WIDTH, HEIGHT, layouts.HEIGHTS, SEED, cameras)
+    layouts_by_camera = layout_ground_truth.layouts(paths, WIDTH, HEIGHT, layouts.ZONE_HEIGHTS, SEED, cameras)
     zones = {"loitering": "watch", "intrusion": "closed", "line_crossing": "line"}
     return [
         Instant((f"cam-{number}", kind, zones[kind]), begin + happening.at)
         for number, layout in enumerate(layouts_by_camera)
-        for kind, happenings in layouts.truths_of(paths, layout).items()
+        for kind, happenings in layouts.ground_truth(paths, layout).items()
         for happening in happenings
-        if not happening.aside
+        if not happening.ignored
     ]
 
 

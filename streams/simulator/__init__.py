@@ -1,5 +1,5 @@
-"""Simulated rural lanes: nights with thefts and without, as records of a detect worker, with their truth.
+"""Simulated nights at rural lanes, with thefts and without: detection records and their ground truth.
 
-Nobody publishes footage of produce being stolen, of vehicles that load at night, of rural lanes. These are made up:
-whatever rests on them has to say so (``SimulatedNight.label``). The behaviours' own constants are neither known nor used here.
+No public footage shows theft of produce at night. These nights are made up, so each figure from them must say so
+(``SimulatedNight.label``). The behaviours' own constants are not used here.
 """

@@ -1,4 +1,4 @@
-"""Who and what moves before the camera: paths in lane coordinates, and how people and vehicles come to follow them."""
+"""People and vehicles before the camera: their paths in lane coordinates, and how the paths are made."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 from lanewatch.records import Float64
 from streams.simulator.walking import STEP_S, WalkingPaths
 
-Spot = tuple[float, float]
+LanePoint = tuple[float, float]
 """Lane coordinates: metres along the lane, metres across it."""
 
-SIZES: Final[dict[str, tuple[float, float, float]]] = {
+SIZES_M: Final[dict[str, tuple[float, float, float]]] = {
     "person": (0.55, 0.5, 1.68),
     "truck": (5.1, 1.75, 2.0),
     "van": (5.1, 1.9, 1.95),
@@ -26,172 +26,180 @@ SIZES: Final[dict[str, tuple[float, float, float]]] = {
     "deer": (1.0, 0.4, 0.8),
     "sack": (0.8, 0.6, 0.5),
 }
-"""Metres along the lane, across it, and high: a one-ton truck, a minibus, ..., a water deer, a sack of peppers."""
-BUSY: Final = 0.62
-"""Of one's height while picking, bent over."""
-_SWAY: Final = 0.06  # metres that one who stands sways
-_BRAKE: Final = 1.6  # metres per second squared
+"""Length along the lane, width across it, height. A truck carries one ton, a van is a minibus, a deer a water deer."""
+BENT_HEIGHT: Final = 0.62
+"""Share of the full height of a person who is bent over to pick."""
+LANE_END_M: Final = 38.0
+"""Vehicles appear and disappear at this distance from the middle of the picture."""
+_SWAY_M: Final = 0.06  # of a person who stands
+_BRAKING: Final = 1.6  # metres per second squared
 
 
 @dataclass(frozen=True)
 class Actor:
-    """One thing with a look of its own, there from its first time to its last.
+    """A person, vehicle or animal, present from its first time to its last.
 
     Attributes:
-        who: The same name is the same look: somebody who gets out of a car and in again.
-        kind: A key of ``SIZES``.
+        name: The same name has the same appearance, such as a driver who gets out of a car and in again.
+        kind: A key of ``SIZES_M``.
         times: (N,) seconds, rising.
-        spots: (N, 2) lane coordinates then.
-        tall: (N,) of the full height.
-        busy: (N,) moves even where it stays in its place.
-        lasts: Scenery: it alone makes nobody look.
+        positions: (N, 2) lane coordinates.
+        height_scale: (N,) share of the full height.
+        active: (N,) 1 if the actor moves even while it stays in its place.
+        permanent: Scenery, for which alone the sampler does not sample faster.
     """
 
-    who: str
+    name: str
     kind: str
     times: Float64
-    spots: Float64
-    tall: Float64
-    busy: Float64
-    lasts: bool = False
+    positions: Float64
+    height_scale: Float64
+    active: Float64
+    permanent: bool = False
 
-    def after(self, seconds: float, who: str) -> Actor:
-        """The same, later, under another name."""
-        return replace(self, times=self.times + seconds, who=who)
+    def shifted(self, seconds: float, name: str) -> Actor:
+        """The same actor, later and with another name."""
+        return replace(self, times=self.times + seconds, name=name)
 
 
 @dataclass(frozen=True)
-class ParkedPeriod:
-    """Something that has come to rest, or is gone from where it was: the sampler may see a region that stays."""
+class StationaryPeriod:
+    """An object that stands still, or a place from which one was removed: the sampler may see a stationary region."""
 
     kind: str
-    spot: Spot
-    since: float
-    until: float
+    position: LanePoint
+    start: float
+    end: float
 
 
 @dataclass
 class Route:
-    """A person's way, put together step by step."""
+    """A person's path, built step by step."""
 
-    gaits: WalkingPaths
+    walking: WalkingPaths
     rng: np.random.Generator
-    at: float
-    spot: Spot
+    time: float
+    position: LanePoint
     _rows: list[tuple[float, float, float, float, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._row(self.at, self.spot)
+        self._append(self.time, self.position)
 
-    def to(self, spot: Spot, pace: float = 1.0) -> Route:
-        """Walks there."""
-        away = np.subtract(spot, self.spot)
-        metres = float(np.hypot(*away))
+    def walk_to(self, position: LanePoint, pace: float = 1.0) -> Route:
+        """Walks to a position; a position within 0.3 m is already reached."""
+        offset = np.subtract(position, self.position)
+        metres = float(np.hypot(*offset))
         if metres < 0.3:
             return self
-        along = away / metres
-        way = self.gaits.steps(metres, pace, self.rng)
-        begin = np.array(self.spot)
-        for number, (u, v) in enumerate(way[1:], 1):
-            here = begin + u * along + v * np.array([-along[1], along[0]])
-            self._row(self.at + number * STEP_S, (float(here[0]), float(here[1])))
-        self.at += (len(way) - 1) * STEP_S
-        self.spot = spot
+        along = offset / metres
+        path = self.walking.path(metres, pace, self.rng)
+        start = np.array(self.position)
+        for number, (u, v) in enumerate(path[1:], 1):
+            point = start + u * along + v * np.array([-along[1], along[0]])
+            self._append(self.time + number * STEP_S, (float(point[0]), float(point[1])))
+        self.time += (len(path) - 1) * STEP_S
+        self.position = position
         return self
 
-    def stay(self, seconds: float, *, busy: bool = False) -> Route:
-        """Stays; ``busy``: bent over, and moving a little to and fro."""
+    def stay(self, seconds: float, *, active: bool = False) -> Route:
+        """Stays in place; ``active``: bent over and moving to and fro a little."""
         steps = max(int(seconds / STEP_S), 1)
-        reach = 0.35 if busy else _SWAY
+        reach = 0.35 if active else _SWAY_M
         for number in range(1, steps + 1):
-            s, d = self.spot + self.rng.normal(0, reach, 2)
-            tall = BUSY if busy and number < steps else 1.0
-            self._row(self.at + number * seconds / steps, (s, d), tall, float(busy))
-        self.at += seconds
+            s, d = self.position + self.rng.normal(0, reach, 2)
+            height_scale = BENT_HEIGHT if active and number < steps else 1.0
+            self._append(self.time + number * seconds / steps, (s, d), height_scale, float(active))
+        self.time += seconds
         return self
 
-    def done(self, who: str, kind: str = "person") -> Actor:
-        """Whom it makes."""
+    def actor(self, name: str, kind: str = "person") -> Actor:
+        """The actor that moves along this route."""
         rows = np.array(self._rows)
-        return Actor(who, kind, rows[:, 0], rows[:, 1:3], rows[:, 3], rows[:, 4])
+        return Actor(name, kind, rows[:, 0], rows[:, 1:3], rows[:, 3], rows[:, 4])
 
-    def _row(self, at: float, spot: Spot, tall: float = 1.0, busy: float = 0.0) -> None:
-        self._rows.append((at, spot[0], spot[1], tall, busy))
+    def _append(self, time: float, position: LanePoint, height_scale: float = 1.0, active: float = 0.0) -> None:
+        self._rows.append((time, position[0], position[1], height_scale, active))
 
 
 @dataclass(frozen=True)
-class Stop:
-    """A vehicle that comes, stands and goes."""
+class VehicleStop:
+    """A vehicle that arrives, stands and leaves."""
 
     actor: Actor
-    stands: float
-    leaves: float
-    spot: Spot
-    gone: float
+    stopped_at: float
+    leaves_at: float
+    position: LanePoint
+
+    @property
+    def stationary(self) -> StationaryPeriod:
+        """The period in which the sampler may see the vehicle as a stationary region."""
+        return StationaryPeriod(self.actor.kind, self.position, self.stopped_at, self.leaves_at)
 
 
-def drive(
+def arrival_s(position: LanePoint, direction: float, *, pace: float = 7.0) -> float:
+    """Seconds that a vehicle needs from the end of the lane until it stands at a position."""
+    return float(_braking_profile(abs(position[0] + LANE_END_M * direction), pace)[-1, 0])
+
+
+def drive_and_stop(
     kind: str,
-    who: str,
-    at: float,
-    spot: Spot,
-    stands_s: float,
+    name: str,
+    position: LanePoint,
+    stop_s: float,
     *,
-    begin: float = -38.0,
-    end: float = 38.0,
+    direction: float,
+    start: float = 0.0,
     pace: float = 7.0,
-) -> Stop:
-    """Comes along the lane, stands at a spot, goes on.
+) -> VehicleStop:
+    """A vehicle that drives along the lane, stands at a position and drives on.
 
     Args:
-        kind: of vehicle.
-        who: its name.
-        at: when it comes into being, far off.
-        spot: where it stands, lane coordinates.
-        stands_s: for so long.
-        begin: where along the lane it comes from,
-        end: and goes to.
-        pace: metres a second.
+        kind: Of vehicle.
+        name: Of the actor.
+        position: Where it stands.
+        stop_s: How long it stands.
+        direction: 1 along the lane, -1 against it.
+        start: When it appears at the end of the lane.
+        pace: Metres a second.
     """
-    sign = np.sign(spot[0] - begin)
-    came = _roll(abs(spot[0] - begin), pace)
-    times = [came[:, 0] + at]
-    spots = [_drift(begin + sign * came[:, 1], begin, spot)]
-    stands = at + float(came[-1, 0])
-    leaves = stands + stands_s
-    went = _roll(abs(end - spot[0]), pace)
-    gone = leaves + float(went[-1, 0])
-    times.append(gone - went[::-1, 0] + 1e-3)
-    turn = np.sign(end - spot[0])
-    spots.append(_drift(end - turn * went[::-1, 1], end, spot))
-    all_times = np.concatenate(times)
-    ones = np.ones(len(all_times))
-    actor = Actor(who, kind, all_times, np.concatenate(spots), ones, ones * 0)
-    return Stop(actor, stands, leaves, spot, gone)
+    begin, end = -LANE_END_M * direction, LANE_END_M * direction
+    arriving = _braking_profile(abs(position[0] - begin), pace)
+    leaving = _braking_profile(abs(end - position[0]), pace)
+    stopped_at = start + float(arriving[-1, 0])
+    leaves_at = stopped_at + stop_s
+    gone_at = leaves_at + float(leaving[-1, 0])
+    times = np.concatenate([arriving[:, 0] + start, gone_at - leaving[::-1, 0] + 1e-3])
+    positions = [
+        _pulled_over(begin + np.sign(position[0] - begin) * arriving[:, 1], begin, position),
+        _pulled_over(end - np.sign(end - position[0]) * leaving[::-1, 1], end, position),
+    ]
+    actor = Actor(name, kind, times, np.concatenate(positions), np.ones(len(times)), np.zeros(len(times)))
+    return VehicleStop(actor, stopped_at, leaves_at, position)
 
 
-def drive_by(kind: str, who: str, at: float, *, pace: float, begin: float = -38.0, end: float = 38.0) -> Actor:
-    """Goes along the lane without a stop."""
-    seconds = abs(end - begin) / pace
-    times = np.array([at, at + seconds])
-    spots = np.array([(begin, 0.0), (end, 0.0)])
-    return Actor(who, kind, times, spots, np.ones(2), np.zeros(2))
+def drive_through(
+    kind: str, name: str, start: float, *, pace: float, direction: float, reach_m: float = LANE_END_M
+) -> Actor:
+    """A vehicle that drives along the lane without a stop."""
+    times = np.array([start, start + 2 * reach_m / pace])
+    positions = np.array([(-reach_m * direction, 0.0), (reach_m * direction, 0.0)])
+    return Actor(name, kind, times, positions, np.ones(2), np.zeros(2))
 
 
-def _roll(metres: float, pace: float) -> Float64:
-    """(N, 2) seconds and metres gone on a way that ends at rest."""
-    braking = min(pace / _BRAKE, (2 * metres / _BRAKE) ** 0.5)
-    top = braking * _BRAKE
-    steady = max(metres - top * braking / 2, 0.0) / top
-    times = np.concatenate([[0.0], steady + np.linspace(0, braking, 12)])
-    left = _BRAKE * (times[-1] - times) ** 2 / 2
-    gone = np.where(times < steady, times * top, metres - left)
-    rows: Float64 = np.stack([times, gone], axis=1)
+def _braking_profile(metres: float, pace: float) -> Float64:
+    """(N, 2) seconds and metres driven, on a way that ends at rest."""
+    braking_s = min(pace / _BRAKING, (2 * metres / _BRAKING) ** 0.5)
+    top = braking_s * _BRAKING
+    steady_s = max(metres - top * braking_s / 2, 0.0) / top
+    times = np.concatenate([[0.0], steady_s + np.linspace(0, braking_s, 12)])
+    remaining = _BRAKING * (times[-1] - times) ** 2 / 2
+    driven = np.where(times < steady_s, times * top, metres - remaining)
+    rows: Float64 = np.stack([times, driven], axis=1)
     rising: Float64 = rows[np.concatenate([[True], np.diff(times) > 0])]
     return rising
 
 
-def _drift(s: Float64, far: float, spot: Spot) -> Float64:
-    """It leaves the lane's middle only within the last eight metres."""
-    near = np.clip(1 - np.abs(s - spot[0]) / 8.0, 0, 1) * (abs(far - spot[0]) > 8.0)
-    return np.stack([s, spot[1] * near], axis=1)
+def _pulled_over(s: Float64, lane_end: float, position: LanePoint) -> Float64:
+    """(N, 2) positions: the vehicle leaves the lane's middle only within the last eight metres."""
+    near = np.clip(1 - np.abs(s - position[0]) / 8.0, 0, 1) * (abs(lane_end - position[0]) > 8.0)
+    return np.stack([s, position[1] * near], axis=1)

@@ -1,9 +1,9 @@
-"""Made-up looks: the colour descriptors that a detect worker would write for somebody's clothes.
+"""Simulated appearance descriptors, in the format that a detect worker writes for a person's clothes.
 
-A look is the square root of two histograms (8 steps of lightness by 3 by 3 of colour, one for each half of a box).
-Each identity has one of its own, which wavers from frame to frame. The three spreads were set so that likeness is
-what the bundled descriptor shows on pets09-s2l1: the same person .89 after half a second and .83 after three, two
-people in one frame .53. Under infrared all colour is gone and people are more alike.
+A descriptor is the square root of two histograms, one for each half of a box. Each has 8 steps of lightness by 3 by 3
+of colour. Each identity has its own descriptor, which varies from frame to frame. The three spreads were set to match
+the similarities that the bundled descriptor gives on pets09-s2l1. There one person has .89 after half a second and .83
+after three; two people in one frame have .53. Under infrared there is no colour, and people are more alike.
 """
 
 from __future__ import annotations
@@ -14,36 +14,33 @@ from typing import Final
 import numpy as np
 
 from lanewatch.records import Float64, UInt8
+from streams.simulator.noise import autoregressive
 
 SIZE: Final = 144
 _LIGHTNESS, _COLOURS, _GREY = 8, 9, 4
-_BETWEEN: Final = 1.5  # spread of log shares between identities
-_WAVERS: Final = 0.95  # of one identity over seconds
-_SHIMMERS: Final = 0.6  # from frame to frame
-_WAVERS_S: Final = 2.5
-_PLAIN: Final = 2.2  # how much more of the common, nearly grey colours there is
+_BETWEEN_IDENTITIES: Final = 1.5  # spread of log shares
+_OVER_SECONDS: Final = 0.95
+_BETWEEN_FRAMES: Final = 0.6
+_MEMORY_S: Final = 2.5
+_GREY_EXCESS: Final = 2.2  # log; nearly grey colours are more common
 
 
-def identity(rng: np.random.Generator) -> Float64:
-    """(144,) log shares of one identity's colours."""
-    usual = np.full((2, _LIGHTNESS, _COLOURS), -_PLAIN)
-    usual[:, :, _GREY] = _PLAIN * 0.3
+def random_identity(rng: np.random.Generator) -> Float64:
+    """(144,) log shares of an identity's colours."""
+    usual = np.full((2, _LIGHTNESS, _COLOURS), -_GREY_EXCESS)
+    usual[:, :, _GREY] = _GREY_EXCESS * 0.3
     usual -= np.abs(np.arange(_LIGHTNESS) - 3.0)[None, :, None] * 0.45
-    steps = rng.normal(0, _BETWEEN, (2, _LIGHTNESS, _COLOURS))
-    return (usual + steps).reshape(SIZE)
+    return (usual + rng.normal(0, _BETWEEN_IDENTITIES, usual.shape)).reshape(SIZE)
 
 
-def describe(base: Float64, count: int, fps: float, grey: bool, rng: np.random.Generator) -> UInt8:
-    """(N, 144) looks of one identity in frames that follow each other."""
-    keep = math.exp(-1 / (fps * _WAVERS_S))
-    drift = rng.normal(0, _WAVERS, (count, SIZE))
-    drift[1:] *= math.sqrt(1 - keep * keep)
-    for row in range(1, count):
-        drift[row] += keep * drift[row - 1]
-    shares = np.exp(base + drift + rng.normal(0, _SHIMMERS, (count, SIZE))).reshape(count, 2, _LIGHTNESS, _COLOURS)
-    if grey:
-        whole = shares.sum(axis=3)
+def descriptors(identity: Float64, count: int, fps: float, infrared: bool, rng: np.random.Generator) -> UInt8:
+    """(N, 144) descriptors of an identity in consecutive frames."""
+    variation = autoregressive(rng.normal(0, _OVER_SECONDS, (count, SIZE)), math.exp(-1 / (fps * _MEMORY_S)))
+    shares = np.exp(identity + variation + rng.normal(0, _BETWEEN_FRAMES, (count, SIZE)))
+    shares = shares.reshape(count, 2, _LIGHTNESS, _COLOURS)
+    if infrared:
+        lightness = shares.sum(axis=3)
         shares = np.zeros_like(shares)
-        shares[..., _GREY] = whole
+        shares[..., _GREY] = lightness
     shares /= shares.sum(axis=(2, 3), keepdims=True)
     return np.round(np.sqrt(shares) * 255).reshape(count, SIZE).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""What scripts have to work with, and what they make: one act, in seconds from its beginning."""
+"""What a script works with, and what it makes: an act, in seconds from its start."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from streams.simulator.actors import Actor, ParkedPeriod, Route, Spot, Stop
+from streams.simulator.actors import Actor, LanePoint, Route, StationaryPeriod, VehicleStop
+from streams.simulator.nuisance_motion import NuisanceMotion
 from streams.simulator.scene import LaneScene
 from streams.simulator.walking import WalkingPaths
-from streams.simulator.weather import Weather
 
 
 @dataclass
@@ -17,84 +17,90 @@ class Act:
     """What a script made.
 
     Attributes:
-        acted_at: when somebody first reaches the produce; None where nobody does.
-        began_at: 0 until it is put into a night.
+        pattern: The script's name.
+        zone: Where it takes place: a produce zone, or ``lane``.
+        acted_at: When a person first reaches the produce; None if that does not happen.
+        began_at: 0 until the act is placed in a night.
     """
 
     pattern: str
     zone: str
     actors: list[Actor] = field(default_factory=list)
-    rests: list[ParkedPeriod] = field(default_factory=list)
-    weather: list[Weather] = field(default_factory=list)
+    stationary: list[StationaryPeriod] = field(default_factory=list)
+    nuisances: list[NuisanceMotion] = field(default_factory=list)
     acted_at: float | None = None
     began_at: float = 0.0
 
-    def after(self, seconds: float, prefix: str) -> Act:
-        """The same, later, its actors under names that nobody else has."""
+    def add(self, stop: VehicleStop) -> None:
+        """Adds a vehicle and the time in which it stands."""
+        self.actors.append(stop.actor)
+        self.stationary.append(stop.stationary)
+
+    def shifted(self, seconds: float, prefix: str) -> Act:
+        """The same act, later; the prefix makes the names of its actors unique in a night."""
         return Act(
             self.pattern,
             self.zone,
-            [one.after(seconds, prefix + one.who) for one in self.actors],
-            [replace(one, since=one.since + seconds, until=one.until + seconds) for one in self.rests],
-            [one.after(seconds) for one in self.weather],
+            [actor.shifted(seconds, prefix + actor.name) for actor in self.actors],
+            [replace(period, start=period.start + seconds, end=period.end + seconds) for period in self.stationary],
+            [
+                replace(nuisance, start=nuisance.start + seconds, end=nuisance.end + seconds)
+                for nuisance in self.nuisances
+            ],
             None if self.acted_at is None else self.acted_at + seconds,
             self.began_at + seconds,
         )
 
     @property
-    def ends(self) -> float:
-        """When the last of it is gone; scenery apart."""
-        gone = [one.times[-1] for one in self.actors if not one.lasts] + [one.until for one in self.weather]
-        return float(max(gone, default=0.0))
+    def ended_at(self) -> float:
+        """When its last actor or nuisance is gone, apart from permanent ones."""
+        ends = [actor.times[-1] for actor in self.actors if not actor.permanent]
+        return float(max(ends + [nuisance.end for nuisance in self.nuisances], default=0.0))
 
 
 @dataclass(frozen=True)
 class ScriptContext:
-    """Where a script plays: the place, whose steps people take, and chance."""
+    """The scene, the walking paths and the random generator of a script."""
 
     scene: LaneScene
-    gaits: WalkingPaths
+    walking: WalkingPaths
     rng: np.random.Generator
 
-    def between(self, low: float, high: float) -> float:
-        """Any number between."""
+    def uniform(self, low: float, high: float) -> float:
+        """A random number between the two."""
         return float(self.rng.uniform(low, high))
 
-    def count(self, low: int, high: int) -> int:
-        """Any whole number from ``low`` to ``high``."""
+    def integer(self, low: int, high: int) -> int:
+        """A random integer from ``low`` to ``high``, both included."""
         return int(self.rng.integers(low, high + 1))
 
-    def chance(self, share: float) -> bool:
-        """True in that share of cases."""
-        return bool(self.rng.random() < share)
+    def chance(self, probability: float) -> bool:
+        """True with this probability."""
+        return bool(self.rng.random() < probability)
 
-    def side(self) -> float:
-        """-1 or 1: from which end of the lane."""
+    def direction(self) -> float:
+        """-1 or 1: a random direction along the lane."""
         return -1.0 if self.chance(0.5) else 1.0
 
-    def zone(self) -> str:
-        """One of the produce zones."""
+    def produce_zone(self) -> str:
+        """A random produce zone."""
         return "field" if self.chance(0.6) else "store"
 
-    def within(self, zone: str) -> Spot:
-        """A spot where produce is, a little inside of the zone, not in its far half."""
-        s0, s1, d0, d1 = self.scene.places[zone]
-        return self.between(s0 + 0.8, s1 - 0.8), self.between(d0 + 0.8, d0 + 0.55 * (d1 - d0))
+    def point_in(self, zone: str) -> LanePoint:
+        """A random point in a produce zone, away from its edge and not in its far half."""
+        s0, s1, d0, d1 = self.scene.produce_areas[zone]
+        return self.uniform(s0 + 0.8, s1 - 0.8), self.uniform(d0 + 0.8, d0 + 0.55 * (d1 - d0))
 
-    def verge(self, zone: str) -> Spot:
-        """Where a vehicle stands by a zone: half off the lane or on the verge."""
-        s0, s1, _, _ = self.scene.places[zone]
+    def verge_by(self, zone: str) -> LanePoint:
+        """A random point where a vehicle stands beside a zone: half off the lane or on the verge."""
+        s0, s1, _, _ = self.scene.produce_areas[zone]
         middle, reach = (s0 + s1) / 2, min((s1 - s0) / 4, 3.0)
-        return self.between(middle - reach, middle + reach), self.between(1.6, 3.0)
+        return self.uniform(middle - reach, middle + reach), self.uniform(1.6, 3.0)
 
-    def person(self, at: float, spot: Spot) -> Route:
-        """Somebody who is at a spot from then on."""
-        return Route(self.gaits, self.rng, at, spot)
+    def beside(self, vehicle: LanePoint, along: float = 0.0) -> LanePoint:
+        """A random point on the field's side of a vehicle that stands, ``along`` metres from its middle."""
+        return vehicle[0] + along, vehicle[1] + self.uniform(1.1, 1.5)
 
-    def door(self, stop: Stop, end: float = 0.0) -> Spot:
-        """Beside a vehicle that stands, on the field's side; ``end`` metres from its middle."""
-        return stop.spot[0] + end, stop.spot[1] + self.between(1.1, 1.5)
-
-    def parked(self, stop: Stop) -> ParkedPeriod:
-        """What the sampler may see of a vehicle that stands."""
-        return ParkedPeriod(stop.actor.kind, stop.spot, stop.stands, stop.leaves)
+    def person(self, time: float, position: LanePoint) -> Route:
+        """The route of a person who appears at a position."""
+        return Route(self.walking, self.rng, time, position)

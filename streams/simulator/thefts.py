@@ -1,98 +1,103 @@
-"""Six ways to steal what grows by a lane. Durations are a thief's: nobody carries sacks for less than a minute."""
+"""Six ways to steal produce beside a lane. The durations are a thief's: carrying sacks takes at least a minute."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Final
 
-from streams.simulator.actors import ParkedPeriod, Route, Spot, drive
+from streams.simulator.actors import LanePoint, Route, StationaryPeriod, arrival_s, drive_and_stop
 from streams.simulator.script import Act, ScriptContext
 
-_LOADED: Final = 0.75  # of one's pace, with a sack on the shoulder
+Script = Callable[[ScriptContext], Act]
+
+_LOADED_PACE: Final = 0.75  # with a sack on the shoulder
 
 
-def truck_sacks(stage: ScriptContext) -> Act:
-    """A truck stops by the edge; two people carry sacks to it, several times each; it leaves."""
-    return load(stage, "truck_sacks", "truck", people=2, trips=(2, 5), pick_s=(6.0, 20.0), zone=stage.zone())
+def truck_sacks(context: ScriptContext) -> Act:
+    """A truck stops at the edge; two people carry sacks to it, several times each; it leaves."""
+    return load_vehicle(
+        context, "truck_sacks", "truck", people=2, trips=(2, 5), pick_s=(6.0, 20.0), zone=context.produce_zone()
+    )
 
 
-def van_pile(stage: ScriptContext) -> Act:
-    """A van stops by the drying place; its driver stays at the wheel, another one clears the pile into it."""
-    act = load(stage, "van_pile", "van", people=1, trips=(4, 8), pick_s=(4.0, 9.0), zone="store")
-    taken = act.acted_at or 0.0
-    spot = stage.within("store")
-    leaves = next(one for one in act.rests if one.kind == "van").until
-    act.rests.append(ParkedPeriod("pile", spot, taken + (leaves - taken) * stage.between(0.3, 0.5), float("inf")))
+def van_pile(context: ScriptContext) -> Act:
+    """A van stops at the drying place; the driver stays inside, another person clears the pile into it."""
+    act = load_vehicle(context, "van_pile", "van", people=1, trips=(4, 8), pick_s=(4.0, 9.0), zone="store")
+    acted_at = act.acted_at or 0.0
+    position = context.point_in("store")
+    leaves_at = next(period for period in act.stationary if period.kind == "van").end
+    removed_at = acted_at + (leaves_at - acted_at) * context.uniform(0.3, 0.5)
+    act.stationary.append(StationaryPeriod("pile", position, removed_at, float("inf")))
     return act
 
 
-def car_stays(stage: ScriptContext) -> Act:
-    """A car stops; one of those in it goes into the field, stays there picking, and comes back with a bag."""
-    zone = "field" if stage.chance(0.75) else "store"
-    return pick(stage, "car_stays", "car", zone, stage.between(90, 260))
+def car_stays(context: ScriptContext) -> Act:
+    """A car stops; one person goes into the field, picks there for some minutes, and comes back with a bag."""
+    zone = "field" if context.chance(0.75) else "store"
+    return pick_beside_vehicle(context, "car_stays", "car", zone, context.uniform(90, 260))
 
 
-def motorbike(stage: ScriptContext) -> Act:
-    """One on a motorbike: fills a box or two and is away."""
-    return pick(stage, "motorbike", "motorcycle", stage.zone(), stage.between(75, 180))
+def motorbike(context: ScriptContext) -> Act:
+    """A person on a motorbike fills a box or two and leaves."""
+    return pick_beside_vehicle(context, "motorbike", "motorcycle", context.produce_zone(), context.uniform(75, 180))
 
 
-def on_foot(stage: ScriptContext) -> Act:
-    """One or two come on foot with a handcart, leave it on the verge, fill it and go back."""
-    zone, side = stage.zone(), stage.side()
-    place = stage.verge(zone)
+def on_foot(context: ScriptContext) -> Act:
+    """One or two people come on foot with a handcart, leave it on the verge, fill it and go back."""
+    zone, side = context.produce_zone(), context.direction()
+    place = context.verge_by(zone)
     act = Act("on_foot", zone)
-    cart = stage.person(0.0, (side * 16, place[1] * 0.3))
-    leader = stage.person(0.0, (side * 16.8, place[1] * 0.3))
-    cart.to(place, 0.8)
-    leader.to((place[0] + side * 0.9, place[1]), 0.8)
-    trips = stage.count(3, 6)
-    act.acted_at = carry(stage, leader, place, zone, trips, (12.0, 30.0))
-    if stage.chance(0.5):
-        other = stage.person(stage.between(2, 6), (side * 17.5, place[1] * 0.2)).to((place[0], place[1] - 0.8), 0.85)
-        carry(stage, other, place, zone, trips, (10.0, 25.0))
-        act.actors.append(other.to((side * 17, 0.0), 0.85).done("second"))
-    leaves = max([leader.at] + [float(one.times[-1]) - 20 for one in act.actors])
-    cart.stay(max(leaves - cart.at, 1.0)).to((side * 16, place[1] * 0.3), 0.75)
-    leader.stay(max(leaves - leader.at, 0.5)).to((side * 16.8, place[1] * 0.3), 0.75)
-    act.actors += [leader.done("leader"), cart.done("cart", "cart")]
+    cart = context.person(0.0, (side * 16, place[1] * 0.3))
+    leader = context.person(0.0, (side * 16.8, place[1] * 0.3))
+    cart.walk_to(place, 0.8)
+    leader.walk_to((place[0] + side * 0.9, place[1]), 0.8)
+    trips = context.integer(3, 6)
+    act.acted_at = carry_out(context, leader, place, zone, trips, (12.0, 30.0))
+    if context.chance(0.5):
+        start = context.person(context.uniform(2, 6), (side * 17.5, place[1] * 0.2))
+        second = start.walk_to((place[0], place[1] - 0.8), 0.85)
+        carry_out(context, second, place, zone, trips, (10.0, 25.0))
+        act.actors.append(second.walk_to((side * 17, 0.0), 0.85).actor("second"))
+    leaves_at = max([leader.time] + [float(actor.times[-1]) - 20 for actor in act.actors])
+    cart.stay(max(leaves_at - cart.time, 1.0)).walk_to((side * 16, place[1] * 0.3), 0.75)
+    leader.stay(max(leaves_at - leader.time, 0.5)).walk_to((side * 16.8, place[1] * 0.3), 0.75)
+    act.actors += [leader.actor("leader"), cart.actor("cart", "cart")]
     return act
 
 
-def drop_and_collect(stage: ScriptContext) -> Act:
-    """A truck lets two or three people out and goes; they pick and heap up; it comes back, and all is loaded."""
-    zone, side = stage.zone(), stage.side()
-    kind = "truck" if stage.chance(0.7) else "van"
+def drop_and_collect(context: ScriptContext) -> Act:
+    """A truck drops two or three people, who pick and heap up; it comes back, and everything is loaded."""
+    zone, side = context.produce_zone(), context.direction()
+    kind = "truck" if context.chance(0.7) else "van"
     act = Act("drop_and_collect", zone)
-    place = stage.verge(zone)
-    first = drive(kind, "truck", 0.0, place, stage.between(8, 18), begin=-38 * side, end=38 * side)
-    act.actors.append(first.actor)
-    act.rests.append(stage.parked(first))
-    work = stage.between(150, 360)
-    back = drive(kind, "truck", first.leaves + work, place, 1.0, begin=38 * side, end=-38 * side)
-    stands = back.stands
+    place = context.verge_by(zone)
+    drop = drive_and_stop(kind, "truck", place, context.uniform(8, 18), direction=side)
+    act.add(drop)
+    returns_at = drop.leaves_at + context.uniform(150, 360)
+    collected_at = returns_at + arrival_s(place, -side)
     reached, loaded, routes = [], [], []
-    for number in range(stage.count(2, 3)):
-        route = stage.person(first.stands + stage.between(2, 5) + number, stage.door(first, number - 1.0))
-        reached.append(into(stage, route, zone))
-        while route.at < stands - 12:
-            route.stay(min(stage.between(20, 60), max(stands - 5 - route.at, 3.0)), busy=True)
-            route.to(stage.within(zone))
-        route.stay(max(stands + 2 - route.at, 1.0))
-        for _ in range(stage.count(1, 3)):
-            route.to(stage.door(back, number - 1.0), _LOADED).stay(stage.between(2, 4))
-            route.to(stage.within(zone)).stay(stage.between(2, 6), busy=True)
-        loaded.append(route.to(stage.door(back), _LOADED).at)
+    for number in range(context.integer(2, 3)):
+        dropped_at = drop.stopped_at + context.uniform(2, 5) + number
+        route = context.person(dropped_at, context.beside(place, number - 1.0))
+        reached.append(enter(context, route, zone))
+        while route.time < collected_at - 12:
+            route.stay(min(context.uniform(20, 60), max(collected_at - 5 - route.time, 3.0)), active=True)
+            route.walk_to(context.point_in(zone))
+        route.stay(max(collected_at + 2 - route.time, 1.0))
+        for _ in range(context.integer(1, 3)):
+            route.walk_to(context.beside(place, number - 1.0), _LOADED_PACE).stay(context.uniform(2, 4))
+            route.walk_to(context.point_in(zone)).stay(context.uniform(2, 6), active=True)
+        loaded.append(route.walk_to(context.beside(place), _LOADED_PACE).time)
         routes.append(route)
-    again = drive(kind, "truck", first.leaves + work, place, max(loaded) + 4 - stands, begin=38 * side, end=-38 * side)
-    act.actors += [again.actor, *(route.done(f"picker {number}") for number, route in enumerate(routes))]
-    act.rests.append(stage.parked(again))
+    collect = drive_and_stop(kind, "truck", place, max(loaded) + 4 - collected_at, direction=-side, start=returns_at)
+    act.add(collect)
+    act.actors += [route.actor(f"picker {number}") for number, route in enumerate(routes)]
     act.acted_at = min(reached)
     return act
 
 
-def load(
-    stage: ScriptContext,
+def load_vehicle(
+    context: ScriptContext,
     pattern: str,
     kind: str,
     *,
@@ -101,64 +106,61 @@ def load(
     pick_s: tuple[float, float],
     zone: str,
 ) -> Act:
-    """A vehicle stops, people carry to it what is there, it leaves: what a thief does, and the owner too."""
+    """A vehicle stops, people carry produce to it, it leaves; thieves and the owner do the same."""
     act = Act(pattern, zone)
-    side, place = stage.side(), stage.verge(zone)
-    probe = drive(kind, "vehicle", 0.0, place, 1.0, begin=-38 * side, end=38 * side)
+    side, place = context.direction(), context.verge_by(zone)
+    stopped_at = arrival_s(place, side)
     reached, ended = [], []
     for number in range(people):
-        door = stage.door(probe, (number - 0.5) * 1.5)
-        route = stage.person(probe.stands + stage.between(3, 12), door)
-        reached.append(carry(stage, route, stage.door(probe, -2.0 * side), zone, stage.count(*trips), pick_s))
-        ended.append(route.to(door).at)
-        act.actors.append(route.done(f"carrier {number}"))
-    stop = drive(
-        kind, "vehicle", 0.0, place, max(ended) + stage.between(3, 10) - probe.stands, begin=-38 * side, end=38 * side
-    )
-    act.actors.append(stop.actor)
-    act.rests.append(stage.parked(stop))
+        door = context.beside(place, (number - 0.5) * 1.5)
+        route = context.person(stopped_at + context.uniform(3, 12), door)
+        tail = context.beside(place, -2.0 * side)
+        reached.append(carry_out(context, route, tail, zone, context.integer(*trips), pick_s))
+        ended.append(route.walk_to(door).time)
+        act.actors.append(route.actor(f"carrier {number}"))
+    stop_s = max(ended) + context.uniform(3, 10) - stopped_at
+    act.add(drive_and_stop(kind, "vehicle", place, stop_s, direction=side))
     act.acted_at = min(reached)
     return act
 
 
-def pick(stage: ScriptContext, pattern: str, kind: str, zone: str, work_s: float) -> Act:
-    """A vehicle stops, one goes in and stays, comes back and leaves with it."""
+def pick_beside_vehicle(context: ScriptContext, pattern: str, kind: str, zone: str, work_s: float) -> Act:
+    """A vehicle stops; one person picks in the zone, comes back and leaves with it."""
     act = Act(pattern, zone)
-    side = stage.side()
-    place = stage.verge(zone)
-    probe = drive(kind, "vehicle", 0.0, place, 1.0, begin=-38 * side, end=38 * side)
-    route = stage.person(probe.stands + stage.between(3, 10), stage.door(probe))
-    act.acted_at = into(stage, route, zone)
-    done = route.at + work_s
-    while route.at < done:
-        route.stay(min(stage.between(20, 70), max(done - route.at, 3.0)), busy=True).to(stage.within(zone))
-    route.to(stage.door(probe), _LOADED).stay(stage.between(2, 6))
-    act.actors.append(route.done("picker"))
-    stands_s = route.at + stage.between(2, 8) - probe.stands
-    stop = drive(kind, "vehicle", 0.0, place, stands_s, begin=-38 * side, end=38 * side)
-    act.actors.append(stop.actor)
-    act.rests.append(stage.parked(stop))
+    side = context.direction()
+    place = context.verge_by(zone)
+    stopped_at = arrival_s(place, side)
+    route = context.person(stopped_at + context.uniform(3, 10), context.beside(place))
+    act.acted_at = enter(context, route, zone)
+    done_at = route.time + work_s
+    while route.time < done_at:
+        route.stay(min(context.uniform(20, 70), max(done_at - route.time, 3.0)), active=True)
+        route.walk_to(context.point_in(zone))
+    route.walk_to(context.beside(place), _LOADED_PACE).stay(context.uniform(2, 6))
+    act.actors.append(route.actor("picker"))
+    stop_s = route.time + context.uniform(2, 8) - stopped_at
+    act.add(drive_and_stop(kind, "vehicle", place, stop_s, direction=side))
     return act
 
 
-def carry(
-    stage: ScriptContext, route: Route, vehicle: Spot, zone: str, trips: int, pick_s: tuple[float, float]
+def carry_out(
+    context: ScriptContext, route: Route, vehicle: LanePoint, zone: str, trips: int, pick_s: tuple[float, float]
 ) -> float:
-    """Goes in and brings something out, so many times; gives when the produce was first reached."""
-    reached = into(stage, route, zone)
+    """Carries produce from a zone to a vehicle on several trips; returns when the zone was first reached."""
+    reached_at = enter(context, route, zone)
     for trip in range(trips):
         if trip:
-            route.to(stage.within(zone))
-        route.stay(stage.between(*pick_s), busy=True).to(vehicle, _LOADED).stay(stage.between(2, 5))
-    return reached
+            route.walk_to(context.point_in(zone))
+        route.stay(context.uniform(*pick_s), active=True).walk_to(vehicle, _LOADED_PACE).stay(context.uniform(2, 5))
+    return reached_at
 
 
-def into(stage: ScriptContext, route: Route, zone: str) -> float:
-    """Walks into a zone; gives when."""
-    return route.to(stage.within(zone)).at
+def enter(context: ScriptContext, route: Route, zone: str) -> float:
+    """Walks into a zone; returns the time of arrival."""
+    return route.walk_to(context.point_in(zone)).time
 
 
-PATTERNS: Final[dict[str, Callable[[ScriptContext], Act]]] = {
+PATTERNS: Final[dict[str, Script]] = {
     "truck_sacks": truck_sacks,
     "car_stays": car_stays,
     "van_pile": van_pile,
@@ -166,4 +168,4 @@ PATTERNS: Final[dict[str, Callable[[ScriptContext], Act]]] = {
     "on_foot": on_foot,
     "drop_and_collect": drop_and_collect,
 }
-"""The thefts, in the order in which nights take turns."""
+"""The thefts, in the order in which the nights use them."""

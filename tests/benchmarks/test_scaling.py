@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.scaling import City, Unit, need
+from benchmarks.scaling import Deployment, UnitCosts, requirements
 
 PAGE = Path(__file__).parents[2] / "docs" / "scaling.md"
 
@@ -18,7 +18,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "scaling.md"
         (3, 100_000),
     ],
 )
-def test_the_page_shows_what_the_command_computes(column: int, cameras: int) -> None:
+def test_the_documentation_shows_the_computed_figures(column: int, cameras: int) -> None:
     lines = PAGE.read_text(encoding="utf-8").splitlines()
     begin = next(number for number, line in enumerate(lines) if re.match(r"\| *\| 700 cameras", line))
     cells = []
@@ -26,6 +26,6 @@ def test_the_page_shows_what_the_command_computes(column: int, cameras: int) -> 
         if not line.startswith("|"):
             break
         cells.append(float(line.strip("|").split("|")[column].strip().replace(",", "")))
-    computed = need(City(cameras), Unit())
+    computed = requirements(Deployment(cameras), UnitCosts())
     assert computed.pop("cameras") == cameras
     assert cells == list(computed.values())

@@ -27,23 +27,23 @@ def pictures(notebook: Any) -> int:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the kernel's client, not ours
-def test_clip_to_events_finds_what_the_labels_say_and_a_longer_loitering_time_misses_loiterers() -> None:
+def test_clip_to_events_finds_the_labelled_events_and_a_longer_loitering_threshold_finds_fewer() -> None:
     notebook = run("01-clip-to-events.ipynb")
-    said = texts(notebook)
-    shipped = next(line for line in said.splitlines() if line.startswith("as shipped"))
-    patient = next(line for line in said.splitlines() if line.startswith("30 s"))
+    output = texts(notebook)
+    shipped = next(line for line in output.splitlines() if line.startswith("as shipped"))
+    longer = next(line for line in output.splitlines() if line.startswith("30 s"))
     assert float(shipped.split()[-1]) >= 0.9
-    assert float(patient.split()[-1]) < float(shipped.split()[-1])
+    assert float(longer.split()[-1]) < float(shipped.split()[-1])
     assert pictures(notebook) == 3
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the kernel's client, not ours
-def test_simulated_nights_are_made_judged_and_said_to_be_simulated() -> None:
+def test_simulated_nights_are_made_and_evaluated_and_labelled_as_simulated() -> None:
     notebook = run("02-simulate-and-evaluate.ipynb")
-    said = texts(notebook)
-    labelled = [line for line in said.splitlines() if line.startswith("lane-")]
-    assert f"{len(labelled)} thefts, in " in said, "as the simulator itself says"
-    assert f"\n| all | {len(labelled)} |" in said, "as evaluate reads them"
-    told = next(line.split() for line in said.splitlines() if line.startswith("SIMULATED: ") and "alerts" in line)
-    assert len(labelled) / 2 <= int(told[1]) <= 2 * len(labelled)
+    output = texts(notebook)
+    labelled = [line for line in output.splitlines() if line.startswith("lane-")]
+    assert f"{len(labelled)} thefts, in " in output, "the simulator's own count"
+    assert f"\n| all | {len(labelled)} |" in output, "the count of evaluate"
+    counts = next(line.split() for line in output.splitlines() if line.startswith("SIMULATED: ") and "alerts" in line)
+    assert len(labelled) / 2 <= int(counts[1]) <= 2 * len(labelled)
     assert pictures(notebook) == 1

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import weights
+from benchmarks import yolo_weights
 
 _WATCHED = """
 import atexit, json, multiprocessing.process, socket, sys
@@ -62,7 +62,7 @@ def test_the_watch_sees_an_attempt(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["nanodet-g", "yolov8n"])
 def test_using_a_detector_opens_no_connection(name: str, tmp_path: Path) -> None:
-    path = name if name == "nanodet-g" else str(weights.fetch())
+    path = name if name == "nanodet-g" else str(yolo_weights.fetch())
     assert attempts(_USE.replace("NAME", repr(path)), tmp_path) == []
 
 

@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from benchmarks import weights
+from benchmarks import yolo_weights
 from lanewatch.records import LABELS, Image
 from models import cli
 from models.detection import registry
@@ -18,7 +18,7 @@ from models.detection.base import Boxes, ModelMissingError, ObjectDetector
 
 @pytest.fixture(scope="module")
 def yolov8n() -> Path:
-    return weights.fetch()
+    return yolo_weights.fetch()
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from benchmarks import tracking
 
 def test_pets_at_three_and_a_half_frames_a_second(data: Path) -> None:
     footage = tracking.pets(data, every=2)
-    found = tracking.quality(tracking.lanewatch(), tracking.run(footage, 2, 0), footage.truth)
+    found = tracking.quality(tracking.lanewatch_tracker(), tracking.run(footage, 2, 0), footage.truth)
     assert found.mota >= 0.83
     assert found.idf1 >= 0.85
 
@@ -20,6 +20,6 @@ def test_pets_at_three_and_a_half_frames_a_second(data: Path) -> None:
 def test_labelled_boxes_of_a_lobby_at_three_frames_a_second(data: Path) -> None:
     # seen from above, our constants were not fitted to it, and there are no looks to go by
     clips = list(islice(tracking.caviar(data), 4))
-    found = [tracking.quality(tracking.lanewatch(), tracking.run(clip, 8, 0), clip.truth) for clip in clips]
+    found = [tracking.quality(tracking.lanewatch_tracker(), tracking.run(clip, 8, 0), clip.truth) for clip in clips]
     assert np.mean([one.mota for one in found]) >= 0.85
     assert np.mean([one.idf1 for one in found]) >= 0.85

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks import gate as gate_benchmark
+from benchmarks import motion_gate as gate_benchmark
 from lanewatch.records import Box, UInt8
 from streams.sampling.motion_gate import MotionGate
 from streams.sampling.stationary_regions import StationaryRegionDetector

@@ -186,15 +186,16 @@ def test_a_gap_in_the_records_is_no_fall_and_ends_none() -> None:
 
 def test_falls_of_real_clips(data: Path) -> None:
     """One clip in which somebody falls and the one of daily living, at about 15 and 7.5 pictures a second."""
-    from benchmarks.acts.falls import alarms, clips, judge
-    from benchmarks.acts.footage import seen
+    from benchmarks import clips
+    from benchmarks.acts.falls import alarms, found_and_false, labelled_clips
 
-    staged = [one for one in clips(data) if one.name.endswith(("Fall/14.mp4", "ADL/23.mp4"))]
+    staged = [one for one in labelled_clips(data) if one.name.endswith(("Fall/14.mp4", "ADL/23.mp4"))]
     chosen = [one for one in staged if not one.name.startswith("gmdcsa24-falls/subject2/Fall")][:2]
     for clip in chosen:
         fold = max(round(clip.fps / 15), 1)
         for every in (1, 2):
-            found, false = judge(clip.falls, alarms(seen(clip.path, clip.fps, every=every * fold)))
+            raised = alarms(clips.detections(clip.path, clip.fps, every=every * fold))
+            found, false = found_and_false(clip.falls, raised)
             assert (found, false) == (len(clip.falls), 0)
     assert np.sum([len(one.falls) for one in chosen]) == 1
 
@@ -203,7 +204,7 @@ def test_the_fall_before_a_camera_from_above(data: Path) -> None:
     """CAVIAR's labels: one lies down in Rest_FallOnFloor, nobody where people walk, and leave over the lower edge."""
     from benchmarks.acts import caviar
 
-    for clip in caviar.labels(data / caviar.SET):
+    for clip in caviar.read_clips(data):
         if clip.name in ("Rest_FallOnFloor", "Walk1", "Browse3", "Rest_InChair"):
             fallen = [act for act in caviar.acts(clip) if act.kind == "fall"]
             raised = [at for kind, at in caviar.alarms(caviar.detections(clip, every=5)) if kind == "fall"]

@@ -32,7 +32,7 @@ def test_who_walks_up_to_the_camera_and_waits_has_not_gone_down(pace: float, sto
 
 def test_a_fall_is_one_in_the_mirror_and_upside_down_too(data: Path) -> None:
     """CAVIAR's labelled fall, turned about in the picture: seen from above no side of it is "up"."""
-    [clip] = [one for one in caviar.labels(data / caviar.SET) if one.name == "Rest_FallOnFloor"]
+    [clip] = [one for one in caviar.read_clips(data) if one.name == "Rest_FallOnFloor"]
     [fall] = [act for act in caviar.acts(clip) if act.kind == "fall"]
     for across, down in ((True, False), (False, True)):
         turned = []

@@ -141,7 +141,7 @@ def test_an_event_that_is_out_and_a_state_that_is_not_are_made_up_for(kafka_site
     records = footage()
     chance = random.Random(seed)
     kafka_site.put(records)
-    for number in range(3):
+    for _ in range(3):
         left = [chance.randint(1, len(records) // 3)]
 
         def dying(revisions: SiteRevisions, left: list[int] = left) -> WatchStage:

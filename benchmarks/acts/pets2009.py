@@ -1,6 +1,6 @@
 """Loitering, intrusion and crossing on PETS 2009, by the protocol of ``benchmarks.events``: by day, from pixels.
 
-Each folder ``pets09-*`` that holds labels (``gt.txt``) and their video is measured by itself; the worst figure counts.
+Each folder ``pets09-*`` with labels (``gt.txt``) and their video is measured separately; the worst figure counts.
 """
 
 from __future__ import annotations
@@ -8,23 +8,25 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from benchmarks import events, truth
+from benchmarks import events
+from benchmarks.datasets import PETS_FPS
+from benchmarks.layout_ground_truth import person_paths
 
 LABELS = "gt.txt"
 
 
 def measure(folder: Path) -> dict[str, Any]:
-    """``pets_f1``: the worst event F1 of the sets, the three kinds and the three rates; all of them in ``pets``.
+    """``pets_f1``: the least event F1 of all sets, kinds and rates; ``pets`` has all of them.
 
     Raises:
-        FileNotFoundError: no set is labelled, or one has no video.
+        FileNotFoundError: No set has labels, or one has no video.
     """
     sets = [path.parent.name for path in sorted(folder.glob(f"pets09-*/{LABELS}"))]
     if not sets:
-        raise FileNotFoundError(f"{folder}: no pets09-* with {LABELS} in it")
+        raise FileNotFoundError(f"{folder}: no pets09-* has {LABELS}")
     reports = {
         name: events.measure(
-            events.footage(folder, name), truth.people(folder / name / LABELS, events.FPS), events.SEED
+            events.pets_detections(folder, name), person_paths(folder / name / LABELS, PETS_FPS), events.SEED
         )
         for name in sets
     }
@@ -32,12 +34,12 @@ def measure(folder: Path) -> dict[str, Any]:
 
 
 def table(report: dict[str, Any]) -> str:
-    """The report for people."""
-    lines = [f"pets_f1 {report['pets_f1']:.3f} (worst of the kinds and rates; daylight, from pixels, asked: .92)"]
+    """The report as text."""
+    lines = [f"pets_f1 {report['pets_f1']:.3f} (worst of the kinds and rates; daylight, from pixels, target: .92)"]
     lines += [
         f"  {name}  {row['kind']:<14}{row['fps']:>6.2f} fps  F1 {row['f1']:.3f}  n {row['n']}, {row['false']} false, "
         f"{row['missed']} missed"
-        for name, one in report["pets"].items()
-        for row in one["rows"]
+        for name, of_set in report["pets"].items()
+        for row in of_set["rows"]
     ]
     return "\n".join(lines)

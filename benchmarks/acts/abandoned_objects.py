@@ -1,0 +1,106 @@
+"""Abandoned bags, from pixels: the clips of ABODA, and PETS, where no bag is left.
+
+Each clip is played through sampler, detect stage and watch stage in two ways: at five frames a second with the motion
+gate, as in operation, and with every picture. The worse result counts. All thresholds are the defaults. An abandoned
+object is *found* if the first alarm of a clip comes while its owner is away (``OWNER_AWAY_S``). If that time is not
+known, any alarm counts as found, and is marked as not checked. All further alarms of the clip are false, and so is
+every alarm on PETS.
+
+    LANEWATCH_DATA=... python -m benchmarks.behaviours --only abandoned
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from benchmarks import clips
+from benchmarks.datasets import frame_rate, videos
+from detectors import notebook
+from lanewatch.config.site import SamplingRate
+from lanewatch.records import Detections
+
+KIND = "abandoned_object"
+FPS = 29.97
+OWNER_AWAY_S = {"aboda-video4/video4": (680 / FPS, 850 / FPS)}
+"""The time in which the owner is out of view, read from the pictures by eye."""
+OPERATION = SamplingRate(active=5.0, idle=1.0)
+
+
+def measure(folder: Path) -> dict[str, Any]:
+    """``abandoned_found`` of ABODA's clips, ``abandoned_false`` there and ``abandoned_false_pets``: the worse."""
+    aboda, pets = (
+        [_row(folder, clip, gated) for clip in _videos(folder, f"{name}-*") for gated in (True, False)]
+        for name in ("aboda", "pets09")
+    )
+    found: dict[str, int] = {}
+    for row in aboda:
+        found[row["clip"]] = min(row["found"], found.get(row["clip"], 1))
+    return {
+        "abandoned_found": sum(found.values()),
+        "abandoned_total": len(found),
+        "abandoned_false": _worse(aboda, "false"),
+        "abandoned_false_pets": _worse(pets, "alarms"),
+        "abandoned": {"aboda": aboda, "pets": pets},
+    }
+
+
+def _videos(folder: Path, name: str) -> list[Path]:
+    found = videos(folder, f"{name}/*")
+    if not found:
+        raise FileNotFoundError(f"{folder}/{name}: there are no clips")
+    return found
+
+
+def _worse(rows: list[dict[str, Any]], key: str) -> int:
+    """The larger sum over the clips: with the gate, or with every picture."""
+
+    def amount(row: dict[str, Any]) -> int:
+        return len(row[key]) if isinstance(row[key], list) else int(row[key])
+
+    return max(sum(amount(row) for row in rows if row["gated"] is gated) for gated in (True, False))
+
+
+def _row(folder: Path, clip: Path, gated: bool) -> dict[str, Any]:
+    fps = frame_rate(clip)
+    name = str(clip.relative_to(folder).with_suffix(""))
+    times = alarms(_in_operation(clip, fps) if gated else clips.detections(clip, fps))
+    away = OWNER_AWAY_S.get(name)
+    found = bool(times) and (away is None or away[0] <= times[0] <= away[1])
+    return {
+        "clip": name,
+        "gated": gated,
+        "checked": away is not None,
+        "alarms": [round(at, 2) for at in times],
+        "found": int(found),
+        "false": len(times) - found,
+    }
+
+
+@cache
+def _in_operation(clip: Path, fps: float) -> list[Detections]:
+    """A clip's records at the rate of operation: five a second during motion, else one."""
+    return notebook.detect(clips.site(clip, fps, rate=OPERATION))
+
+
+def alarms(records: Sequence[Detections]) -> list[float]:
+    """Start times of abandoned object events, seconds from the first record."""
+    events = clips.opened_events(records, clips.site(Path("clip.mp4"), FPS))
+    return [event.started_at - records[0].captured_at for event in events if event.kind == KIND]
+
+
+def table(report: dict[str, Any]) -> str:
+    """The report as text."""
+    lines = [
+        f"abandoned_found {report['abandoned_found']} of {report['abandoned_total']}, abandoned_false "
+        f"{report['abandoned_false']}, abandoned_false_pets {report['abandoned_false_pets']} (by day, from pixels; the "
+        "worse of 5 fps with the gate and every picture; target: all, 0, <= 4)"
+    ]
+    for row in report["abandoned"]["aboda"] + report["abandoned"]["pets"]:
+        rate = "5 fps, gate" if row["gated"] else "every picture"
+        times = ", ".join(f"{at:.1f} s" for at in row["alarms"]) or "none"
+        checked = "" if row["checked"] or not row["alarms"] else " (time not checked)"
+        lines.append(f"  {row['clip']:<24}{rate:<15}alarms: {times}{checked}")
+    return "\n".join(lines)
