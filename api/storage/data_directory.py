@@ -1,4 +1,4 @@
-"""The folder in which one process keeps a site's events, evidence and detections, and no other one at the time."""
+"""The folder of a site's events, evidence and detections, which one process at a time may use."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ _LOCK = ".lock"
 
 
 class DirectoryInUseError(Exception):
-    """Another process works in this folder."""
+    """Another process uses this folder."""
 
 
 class DataDirectory:
-    """Holds a folder for this process; a context manager. The lock goes with the process, however it ends.
+    """Locks a folder for this process; a context manager. The lock ends with the process, even after a crash.
 
     Raises:
-        FolderTakenError: another process holds it.
-        OSError: it cannot be made or written.
+        DirectoryInUseError: Another process holds the lock.
+        OSError: The folder can't be created or written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -31,7 +31,7 @@ class DataDirectory:
         except BlockingIOError:
             self._lock.close()
             raise DirectoryInUseError(
-                f"another Lanewatch process works in {path}: end that one, or choose another folder with --data"
+                f"another Lanewatch process uses {path}: stop it, or choose another folder with --data"
             ) from None
 
     def __enter__(self) -> DataDirectory:
@@ -43,7 +43,7 @@ class DataDirectory:
         self._lock.close()
 
     def empty(self) -> None:
-        """Takes out what lies in it, the lock apart."""
+        """Deletes everything in the folder, except the lock."""
         for entry in self.path.iterdir():
             if entry.name == _LOCK:
                 continue

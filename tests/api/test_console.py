@@ -21,7 +21,7 @@ from api.storage.event_store import EventStore
 from lanewatch.config.fields import LocalizedName
 from lanewatch.config.site import Site
 from lanewatch.records import Event, Factor
-from tests.api.event_factory import BEGIN, Feeder, after, make_event, reached
+from tests.api.event_factory import BEGIN, Feeder, after, make_event, watermark
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -71,15 +71,15 @@ def desk(browser: Browser, server: Server) -> Iterator[Desk]:
     assert desk.errors == []
 
 
-def raise_and_end(intake: EventSink, feeder: Feeder, evidence: EvidenceScheduler) -> Event:
+def raise_and_end(event_sink: EventSink, feeder: Feeder, evidence: EvidenceScheduler) -> Event:
     """An event from its opening to its whole evidence."""
     feeder.until(31)
     event = make_event()
-    intake.upsert(event)
+    event_sink.upsert(event)
     over = after(event, 2, state="closed", ended_at=BEGIN + 21)
-    intake.upsert(over)
-    intake.advance("lane", reached(BEGIN + 30))
-    assert evidence.wait()
+    event_sink.upsert(over)
+    event_sink.advance("lane", watermark(BEGIN + 30))
+    assert evidence.wait_until_idle()
     return over
 
 
@@ -104,12 +104,12 @@ def playing(page: Page) -> dict[str, Any]:
 
 
 def test_an_event_that_comes_is_shown_with_its_footage(
-    desk: Desk, intake: EventSink, feeder: Feeder, evidence: EvidenceScheduler
+    desk: Desk, event_sink: EventSink, feeder: Feeder, evidence: EvidenceScheduler
 ) -> None:
     page = desk.open()
     expect(page.get_by_text("No events yet")).to_be_visible()
     expect(page.locator("#note")).to_have_text("A simulated night")
-    raise_and_end(intake, feeder, evidence)
+    raise_and_end(event_sink, feeder, evidence)
     card = page.locator(".card")
     expect(card).to_have_count(1)
     expect(card.get_by_text("A person stayed in the yard for 12 s.")).to_be_visible()
@@ -126,24 +126,24 @@ def test_an_event_that_comes_is_shown_with_its_footage(
 
 
 def test_a_clip_that_plays_goes_on_while_its_event_does(
-    desk: Desk, intake: EventSink, feeder: Feeder, evidence: EvidenceScheduler
+    desk: Desk, event_sink: EventSink, feeder: Feeder, evidence: EvidenceScheduler
 ) -> None:
     feeder.until(24)
     event = make_event()
-    intake.upsert(event)
-    assert evidence.wait()
+    event_sink.upsert(event)
+    assert evidence.wait_until_idle()
     page = desk.open()
     page.get_by_role("button", name="Play the clip").click()
     playing(page)
     page.get_by_label("Reason (optional)").fill("half a sen")
-    intake.upsert(after(event, 5, score=0.91))
+    event_sink.upsert(after(event, 5, score=0.91))
     expect(page.locator(".why .score")).to_have_text("0.91")
     assert page.evaluate("document.querySelector('video').paused") is False
     expect(page.get_by_label("Reason (optional)")).to_have_value("half a sen")
 
 
-def test_korean_and_english(desk: Desk, intake: EventSink, feeder: Feeder, evidence: EvidenceScheduler) -> None:
-    raise_and_end(intake, feeder, evidence)
+def test_korean_and_english(desk: Desk, event_sink: EventSink, feeder: Feeder, evidence: EvidenceScheduler) -> None:
+    raise_and_end(event_sink, feeder, evidence)
     page = desk.open("")  # the browser's own language
     card = page.locator(".card")
     expect(card.get_by_text("한 사람이 마당에 12초 머물렀습니다.")).to_be_visible()
@@ -161,11 +161,11 @@ def test_a_verdict_is_kept_and_seen_by_others(
     browser: Browser,
     server: Server,
     store: EventStore,
-    intake: EventSink,
+    event_sink: EventSink,
     feeder: Feeder,
     evidence: EvidenceScheduler,
 ) -> None:
-    raise_and_end(intake, feeder, evidence)
+    raise_and_end(event_sink, feeder, evidence)
     page = desk.open()
     context = browser.new_context()
     other = Desk(context.new_page(), server).open()
@@ -181,20 +181,20 @@ def test_a_verdict_is_kept_and_seen_by_others(
 
 
 def test_the_newest_comes_first_and_an_older_revision_does_not_come_back(
-    desk: Desk, intake: EventSink, store: EventStore
+    desk: Desk, event_sink: EventSink, store: EventStore
 ) -> None:
     page = desk.open()
     first = make_event("first", at=BEGIN + 10)
-    intake.upsert(after(first, 5, severity=3))
-    intake.upsert(make_event("second", at=BEGIN + 30, kind="intrusion"))
-    intake.upsert(first)  # told late
-    intake.upsert(make_event("third", at=BEGIN + 40, kind="line_crossing"))
+    event_sink.upsert(after(first, 5, severity=3))
+    event_sink.upsert(make_event("second", at=BEGIN + 30, kind="intrusion"))
+    event_sink.upsert(first)  # told late
+    event_sink.upsert(make_event("third", at=BEGIN + 40, kind="line_crossing"))
     expect(page.locator(".card strong")).to_have_text(["Line crossing", "Intrusion", "Loitering"])
     expect(page.locator(".card .severity").last).to_have_text("Dispatch")
 
 
 def test_a_composites_score_is_seen_in_its_colours_and_its_long_name_leaves_room_for_the_time(
-    desk: Desk, intake: EventSink
+    desk: Desk, event_sink: EventSink
 ) -> None:
     factors = (
         Factor("step_1", 0.2, {"what": "vehicle_stands", "at": 0.0}),
@@ -202,7 +202,7 @@ def test_a_composites_score_is_seen_in_its_colours_and_its_long_name_leaves_room
         Factor("night", 0.15),
     )
     event = make_event(kind="produce_theft", zone="", factors=factors, state="closed", ended_at=BEGIN + 60)
-    intake.upsert(event)
+    event_sink.upsert(event)
     desk.page.set_viewport_size({"width": 1300, "height": 800})
     page = desk.open("?lang=ko")
     expect(page.locator(".card .legend li")).to_have_text(["차량 정차0.20", "오가며 나름0.25", "야간0.15"])
@@ -218,7 +218,9 @@ def test_a_composites_score_is_seen_in_its_colours_and_its_long_name_leaves_room
     assert edges[1]["x"] + edges[1]["width"] <= edges[0]["x"] + edges[0]["width"]
 
 
-def test_names_from_the_site_file_are_text(browser: Browser, store: EventStore, site: Site, intake: EventSink) -> None:
+def test_names_from_the_site_file_are_text(
+    browser: Browser, store: EventStore, site: Site, event_sink: EventSink
+) -> None:
     evil = "<img src=x onerror=\"document.title='owned'\">"
     cameras = tuple(camera.model_copy(update={"name": LocalizedName(ko=evil, en=evil)}) for camera in site.cameras)
     hostile = site.model_copy(
@@ -226,7 +228,7 @@ def test_names_from_the_site_file_are_text(browser: Browser, store: EventStore, 
     )
     event = make_event(sentence={"ko": evil, "en": evil}, kind=evil, zone=evil, factors=(Factor(evil, 0.7),))
     with serve(create(store, None, hostile), port=0) as server:
-        intake.upsert(msgspec.structs.replace(event, thresholds={evil: 1.0}))
+        event_sink.upsert(msgspec.structs.replace(event, thresholds={evil: 1.0}))
         context = browser.new_context()
         page = Desk(context.new_page(), server).open()
         expect(page.locator(".card .sentence")).to_have_text(evil)
@@ -235,10 +237,10 @@ def test_names_from_the_site_file_are_text(browser: Browser, store: EventStore, 
         context.close()
 
 
-def test_an_open_page_follows_the_site(browser: Browser, store: EventStore, site: Site, intake: EventSink) -> None:
+def test_an_open_page_follows_the_site(browser: Browser, store: EventStore, site: Site, event_sink: EventSink) -> None:
     """A camera that is gone is no longer in the strip, and its events keep its name."""
     held = [site]
-    intake.upsert(make_event(camera="gate"))
+    event_sink.upsert(make_event(camera="gate"))
     with serve(create(store, None, site, cameras=CameraStatusBoard(lambda: held[0])), port=0) as server:
         context = browser.new_context()
         page = Desk(context.new_page(), server).open()
@@ -252,9 +254,9 @@ def test_an_open_page_follows_the_site(browser: Browser, store: EventStore, site
 
 
 def test_the_door_asks_for_the_token(
-    browser: Browser, store: EventStore, evidence: EvidenceScheduler, site: Site, intake: EventSink, feeder: Feeder
+    browser: Browser, store: EventStore, evidence: EvidenceScheduler, site: Site, event_sink: EventSink, feeder: Feeder
 ) -> None:
-    raise_and_end(intake, feeder, evidence)
+    raise_and_end(event_sink, feeder, evidence)
     with serve(create(store, evidence, site, token=TOKEN), port=0) as server:
         context = browser.new_context()
         page = context.new_page()
@@ -269,19 +271,19 @@ def test_the_door_asks_for_the_token(
         page.get_by_role("button", name="Play the clip").click()
         playing(page)
         assert page.evaluate("document.cookie") == ""
-        assert store.looks()[0].who.startswith("session ")
+        assert store.access_log()[0].who.startswith("session ")
         context.close()
 
 
 def test_the_console_comes_back_when_the_service_does(
-    browser: Browser, store: EventStore, site: Site, intake: EventSink
+    browser: Browser, store: EventStore, site: Site, event_sink: EventSink
 ) -> None:
     context = browser.new_context()
     with serve(create(store, None, site), port=0) as first:
         port = int(first.url.rsplit(":", 1)[1])
         page = Desk(context.new_page(), first).open()
     expect(page.locator(".link-off")).to_be_visible()
-    intake.upsert(make_event())  # while nobody was told
+    event_sink.upsert(make_event())  # while nobody was told
     with serve(create(store, None, site), port=port):
         expect(page.locator(".card")).to_have_count(1, timeout=15_000)
         expect(page.locator(".link-on")).to_be_visible()
@@ -290,9 +292,9 @@ def test_the_console_comes_back_when_the_service_does(
 
 @pytest.mark.parametrize("width", [1280, 390])
 def test_nothing_is_cut_off_on_a_narrow_screen(
-    desk: Desk, intake: EventSink, feeder: Feeder, evidence: EvidenceScheduler, width: int
+    desk: Desk, event_sink: EventSink, feeder: Feeder, evidence: EvidenceScheduler, width: int
 ) -> None:
-    raise_and_end(intake, feeder, evidence)
+    raise_and_end(event_sink, feeder, evidence)
     desk.page.set_viewport_size({"width": width, "height": 800})
     page = desk.open()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -304,9 +306,9 @@ def test_nothing_is_cut_off_on_a_narrow_screen(
         expect(page.locator("#detail")).to_be_hidden()
 
 
-def test_the_list_is_worked_by_keys(desk: Desk, intake: EventSink) -> None:
+def test_the_list_is_worked_by_keys(desk: Desk, event_sink: EventSink) -> None:
     for number in range(3):
-        intake.upsert(make_event(f"e-{number}", at=BEGIN + 10 * number))
+        event_sink.upsert(make_event(f"e-{number}", at=BEGIN + 10 * number))
     page = desk.open()
     expect(page.locator(".card")).to_have_count(3)
     page.keyboard.press("j")
@@ -319,17 +321,17 @@ def test_the_list_is_worked_by_keys(desk: Desk, intake: EventSink) -> None:
 
 
 def test_no_look_is_made_that_nobody_asked_for(
-    desk: Desk, store: EventStore, intake: EventSink, feeder: Feeder, evidence: EvidenceScheduler
+    desk: Desk, store: EventStore, event_sink: EventSink, feeder: Feeder, evidence: EvidenceScheduler
 ) -> None:
     """A clip is fetched when somebody plays it, and a picture once however often its event changes."""
-    over = raise_and_end(intake, feeder, evidence)
+    over = raise_and_end(event_sink, feeder, evidence)
     page = desk.open()
     expect(page.locator(".card img")).to_have_js_property("naturalWidth", 768)
-    intake.upsert(msgspec.structs.replace(over, revision=over.revision + 1, score=0.55))
+    event_sink.upsert(msgspec.structs.replace(over, revision=over.revision + 1, score=0.55))
     expect(page.locator(".card .score")).to_have_text("0.55")
     pictures = [url for url in desk.asked if "snapshot.jpg" in url]
     assert len(set(pictures)) == 1
-    assert [look.what for look in store.looks()].count("clip") == 0
+    assert [look.what for look in store.access_log()].count("clip") == 0
 
 
 def test_the_page_is_in_the_package() -> None:

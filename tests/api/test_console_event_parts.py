@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from api.storage.event_store import EventStore
 from lanewatch.records import Event
-from tests.api.conftest import Serving
+from tests.api.conftest import StartService
 from tests.api.event_factory import BEGIN, make_event
 from tests.api.test_console import Desk, browser, desk, server
 
@@ -24,8 +24,8 @@ def outage(count: int) -> list[Event]:
     return [*losses, msgspec.structs.replace(whole, sentence=sentence), make_event("other", at=BEGIN + 10)]
 
 
-def test_the_parts_of_an_event_can_be_asked_for(store: EventStore, serving: Serving) -> None:
-    client = serving()
+def test_the_parts_of_an_event_can_be_asked_for(store: EventStore, start_service: StartService) -> None:
+    client = start_service()
     for event in outage(5):
         store.upsert(event)
     found = client.get("/v1/events", params={"part_of": "whole"}).json()["events"]
