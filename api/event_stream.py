@@ -76,10 +76,6 @@ class EventStream:
         self._closed = True
         self._call_on_loop(self._wake_subscribers)
 
-    def position(self) -> int:
-        """The position of the last change."""
-        return self._store.position()
-
     async def messages_after(self, position: int) -> AsyncIterator[tuple[int, bytes]]:
         """All messages after ``position``, with their positions, without end.
 

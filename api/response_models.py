@@ -6,7 +6,7 @@ from typing import Literal
 from urllib.parse import quote
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from api.camera_status import CameraStatus
 from api.iso_time import Instant
@@ -14,13 +14,7 @@ from api.storage.records import AccessRecord, Evidence, EvidenceStatus, MediaFil
 from lanewatch.records import Box, Light, State
 
 
-class _ResponseModel(BaseModel):
-    """Fields that always have a value are required in the description, even those with a default."""
-
-    model_config = ConfigDict(from_attributes=True, json_schema_serialization_defaults_required=True)
-
-
-class FactorResponse(_ResponseModel):
+class FactorResponse(BaseModel):
     """One part of a score; the parts add up to the score."""
 
     name: str
@@ -28,7 +22,7 @@ class FactorResponse(_ResponseModel):
     detail: dict[str, float | str]
 
 
-class PeakResponse(_ResponseModel):
+class PeakResponse(BaseModel):
     """The frame in which an event is seen best; the box is xyxy in pixels of ``width`` x ``height``."""
 
     slot: int
@@ -38,7 +32,7 @@ class PeakResponse(_ResponseModel):
     height: int
 
 
-class MediaFileResponse(_ResponseModel):
+class MediaFileResponse(BaseModel):
     """The state of a snapshot or a clip."""
 
     status: EvidenceStatus
@@ -48,7 +42,7 @@ class MediaFileResponse(_ResponseModel):
     url: str | None = Field(description="Address of the file; null if there is none")
 
 
-class EvidenceResponse(_ResponseModel):
+class EvidenceResponse(BaseModel):
     """The snapshot and the clip of an event."""
 
     status: EvidenceStatus
@@ -57,7 +51,7 @@ class EvidenceResponse(_ResponseModel):
     clip: MediaFileResponse
 
 
-class EventChange(_ResponseModel):
+class EventChange(BaseModel):
     """A change of an event's evidence or verdicts, as the event stream sends it."""
 
     run: str
@@ -67,7 +61,7 @@ class EventChange(_ResponseModel):
     verdicts: list[Verdict]
 
 
-class EventResponse(_ResponseModel):
+class EventResponse(BaseModel):
     """An event: the fields of the record ``lanewatch.records.Event``, with its evidence and verdicts."""
 
     run: str

@@ -7,7 +7,6 @@ import errno
 import socket
 import threading
 from contextlib import suppress
-from types import TracebackType
 
 import uvicorn
 from fastapi import FastAPI
@@ -61,9 +60,7 @@ class Server:
     def __enter__(self) -> Server:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def _run(self) -> None:

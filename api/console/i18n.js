@@ -59,9 +59,9 @@ const TEXTS = {
       owner_hours: "소유자 활동 시간", registered_visit: "등록된 방문", schedule: "허용된 시간",
     },
     factors: {
-      dwell: "체류 시간", place: "장소", inside: "구역 진입", stay: "체류 시간", hours: "시간대", crossing: "감시선 통과", direction: "방향",
+      dwell: "체류 시간", place: "장소", inside: "구역 진입", stay: "체류 시간", hours: "시간대", crossing: "경계선 통과", direction: "방향",
       night: "야간", sureness: "검출 신뢰도", unnamed: "미분류 물체", class: "객체 종류", press: "비상벨",
-      again: "재방문", against: "역방향", alone: "방치", clear: "감시선과의 거리", climbing: "월담", down: "쓰러짐", gone: "사라짐",
+      again: "재방문", against: "역방향", alone: "방치", clear: "경계선과의 거리", climbing: "월담", down: "쓰러짐", gone: "사라짐",
       lowered: "감점 요인", raised: "가점 요인", repeated: "반복", speed: "속도", standing: "정차",
       unrest: "격렬한 움직임", gathering: "밀집", roaming: "연속 배회", outage: "동시 장애", signal_lost: "신호 끊김",
       frozen: "화면 정지", covered: "가려짐", defocused: "초점 흐림", moved: "방향 변경", too_dark: "어두움", clock_drift: "시각 오차",

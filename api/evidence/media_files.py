@@ -34,13 +34,6 @@ class FootageUnavailableError(Exception):
     """The camera's video of that time is not held, or no longer held."""
 
 
-class DiskFullError(OSError):
-    """Only the reserve of the disk is left, or the write would use it."""
-
-    def __init__(self, folder: Path, needed: int) -> None:
-        super().__init__(errno.ENOSPC, f"{folder}: less than {needed / 2**20:.1f} MiB free, which includes the reserve")
-
-
 def failure_reason(error: Exception) -> str:
     """Why a file was not written, as one word of a small fixed set."""
     if isinstance(error, FootageUnavailableError):
@@ -102,7 +95,7 @@ def _write_atomically(path: Path, needed: int, write: Callable[[Path], object]) 
     """Writes to a temporary file if ``needed`` bytes are free, and renames it: readers never see an incomplete file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if shutil.disk_usage(path.parent).free < needed:
-        raise DiskFullError(path.parent, needed)
+        raise OSError(errno.ENOSPC, f"less than {needed / 2**20:.1f} MiB free, with the reserve", str(path.parent))
     part = path.with_name(f"{path.stem}.part{path.suffix}")
     try:
         write(part)

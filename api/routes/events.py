@@ -124,7 +124,7 @@ def routes(store: EventStore, event_stream: EventStream) -> APIRouter:
             position = start_position(request, after)
         except ValueError as error:
             raise ProblemError(422, "bad_position", str(error)) from error
-        last_position = await run_in_threadpool(event_stream.position)
+        last_position = await run_in_threadpool(store.position)
         if position is None:
             position = last_position
         elif position > last_position:

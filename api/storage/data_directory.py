@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import shutil
 from pathlib import Path
-from types import TracebackType
 
 _LOCK = ".lock"
 
@@ -37,9 +36,7 @@ class DataDirectory:
     def __enter__(self) -> DataDirectory:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._lock.close()
 
     def empty(self) -> None:
