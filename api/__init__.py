@@ -1,1 +1,1 @@
-
+"""The control centre's service: event store, evidence, HTTP API and console."""

@@ -1,7 +1,7 @@
-"""Who may come in: this machine alone, or whoever has the token; and no stranger's page in their browser.
+"""Authentication by token or session cookie, and protection against requests from other websites.
 
-The attacker that is thought of: a page on the internet, open in a browser that can reach this service (cross-site
-requests, DNS rebinding), and anyone on the network when it is bound to more than this machine.
+The attackers considered: a page on the internet, open in a browser that reaches this service (cross-site requests, DNS
+rebinding). And any machine on the network, if the service listens on more than the loopback address.
 """
 
 from __future__ import annotations
@@ -10,105 +10,101 @@ import hashlib
 import hmac
 import ipaddress
 import secrets
-import time
 from collections.abc import Iterable
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
+from itsdangerous import BadSignature, TimestampSigner
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import error_response
 
-COOKIE = "lanewatch"
-SHIFT_S = 12 * 3600
-"""A browser's session ends with the longest shift, so that yesterday's operator is not still in."""
+COOKIE_NAME = "lanewatch"
+SESSION_S = 12 * 3600
+"""A session lasts as long as the longest shift, so it does not pass to the next day's operator."""
 
-SHORTEST = 16
-"""Characters of a token: 16 random ones cannot be guessed over a network, so failures need no lock-out, with which
-a stranger could shut the operators out."""
+MIN_TOKEN_LENGTH = 16
+"""16 random characters cannot be guessed over a network. So failed attempts need no lock-out, which an attacker could
+use to shut out the operators."""
 
-OPEN = ("/", "/healthz", "/readyz", "/v1/session", "/favicon.ico")
-"""What needs no token: the page that asks for it, what it is asked with, and what a supervisor probes."""
+PUBLIC_PATHS = ("/", "/healthz", "/readyz", "/v1/session", "/favicon.ico")
+"""Paths without authentication: the login page, the login itself, and the probes of a supervisor."""
 
-WHO = "lanewatch.who"
-"""Where in a request's scope it is noted who sends it."""
+IDENTITY_KEY = "lanewatch.identity"
+"""Key of the client's identity in a request's scope."""
 
-POLICY = (
+CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 
 class UnsafeAccessError(Exception):
-    """The service would be open to whom it must not be."""
+    """The configuration would give access to clients that must not have it."""
 
 
 class TokenAuth:
-    """The token, and the sessions of browsers that have shown it: they cannot send a header with a picture.
+    """Checks tokens, and signs the session cookies of browsers, which can't send a header with an image.
 
-    A session is a signed name and the time of its end, so it survives a restart and needs no table.
+    A session is a signed id with its time, so it survives a restart and needs no table.
 
     Args:
-        token: None where this machine alone can reach the service.
+        token: None if only this machine can reach the service.
 
     Raises:
-        AccessError: the token is too short.
+        UnsafeAccessError: The token is too short.
     """
 
     def __init__(self, token: str | None) -> None:
-        if token is not None and len(token) < SHORTEST:
+        if token is not None and len(token) < MIN_TOKEN_LENGTH:
             raise UnsafeAccessError(
-                f"the token has {len(token)} characters and needs {SHORTEST}: "
+                f"the token has {len(token)} characters and needs {MIN_TOKEN_LENGTH}: "
                 "make one with `python3 -c 'import secrets; print(secrets.token_urlsafe())'`"
             )
         self._token = token
+        self._signer = TimestampSigner(
+            token or secrets.token_hex(), salt="session", key_derivation="hmac", digest_method=hashlib.sha256
+        )
 
     @property
-    def needed(self) -> bool:
-        """Whether a token is demanded."""
+    def required(self) -> bool:
+        """Whether clients need the token."""
         return self._token is not None
 
-    def session(self, token: str) -> str | None:
-        """The cookie's value for one who knows the token; None for one who doesn't."""
-        if self._token is None or not _same(token, self._token):
+    def create_session(self, token: str) -> str | None:
+        """A session cookie's value for the right token; None for a wrong one."""
+        if self._token is None or not _equal(token, self._token):
             return None
-        name = f"{secrets.token_hex(4)}.{int(time.time()) + SHIFT_S}"
-        return f"{name}.{self._sign(name)}"
+        return self._signer.sign(secrets.token_hex(4)).decode()
 
-    def who(self, headers: Headers) -> str | None:
-        """Who sends a request: ``local``, ``token``, ``session 1a2b3c4d``; None who may not come in."""
+    def identify(self, headers: Headers) -> str | None:
+        """The client's identity: ``local``, ``token`` or ``session 1a2b3c4d``; None without valid credentials."""
         if self._token is None:
             return "local"
-        scheme, _, given = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and _same(given.strip(), self._token):
+        scheme, _, credentials = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and _equal(credentials.strip(), self._token):
             return "token"
         try:
-            morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-        except CookieError:
+            cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE_NAME)
+            session = self._signer.unsign(cookie.value if cookie else "", max_age=SESSION_S)
+        except (CookieError, BadSignature):
             return None
-        name, _, signature = (morsel.value if morsel else "").rpartition(".")
-        session, _, ends = name.partition(".")
-        if not _same(signature, self._sign(name)) or int(ends) < time.time():
-            return None
-        return f"session {session}"
-
-    def _sign(self, name: str) -> str:
-        return hmac.new((self._token or "").encode(), name.encode(), hashlib.sha256).hexdigest()
+        return f"session {session.decode()}"
 
 
 class AuthMiddleware:
-    """Middleware that lets a request in, or says why not.
+    """Rejects unauthenticated and cross-site requests, and sets the security headers of every response.
 
     Args:
-        app: What is guarded.
-        keys: Who may come in.
-        hosts: Names, apart from this machine's own, by which the service may be called without a token.
+        app: The protected application.
+        token_auth: Checks the credentials.
+        hosts: Host names, beside this machine's own, that are accepted without a token.
     """
 
-    def __init__(self, app: ASGIApp, keys: TokenAuth, hosts: Iterable[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, token_auth: TokenAuth, hosts: Iterable[str] = ()) -> None:
         self._app = app
-        self._keys = keys
+        self._token_auth = token_auth
         self._hosts = frozenset(host.lower() for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -116,46 +112,50 @@ class AuthMiddleware:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        refusal = self._strange(scope, headers) or self._unknown(scope, headers)
-        app = self._app if refusal is None else error_response(*refusal)
+        error = self._cross_site_error(scope, headers) or self._credentials_error(scope, headers)
+        app = self._app if error is None else error_response(*error)
 
-        async def sealed(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                _seal(MutableHeaders(scope=message))
+                _set_security_headers(MutableHeaders(scope=message))
             await send(message)
 
-        await app(scope, receive, sealed)
+        await app(scope, receive, send_with_headers)
 
-    def _strange(self, scope: Scope, headers: Headers) -> tuple[int, str, str] | None:
-        """Why a request looks as if a stranger's page had sent it."""
+    def _cross_site_error(self, scope: Scope, headers: Headers) -> tuple[int, str, str] | None:
+        """The error of a request that a page of another website may have sent."""
         host = headers.get("host", "")
-        if not self._keys.needed and not self._ours(_name(host)):
-            return 421, "unknown_host", f"this service is not called {host[:80]!r}: call it 127.0.0.1 or localhost"
+        if not self._token_auth.required and not self._accepts_host(host):
+            return 421, "unknown_host", f"unknown host {host[:80]!r}: use 127.0.0.1 or localhost"
         site, origin = headers.get("sec-fetch-site", "same-origin"), headers.get("origin")
         foreign = site in ("cross-site", "same-site") or (origin is not None and urlsplit(origin).netloc != host)
         if foreign and not (scope["method"] == "GET" and headers.get("sec-fetch-dest") == "document"):
-            return 403, "cross_site", "requests from other sites' pages are refused"
+            return 403, "cross_site", "requests from pages of other websites are rejected"
         if scope["method"] in ("GET", "HEAD"):
             return None
-        kind = headers.get("content-type", "").split(";")[0].strip().lower()
-        if kind != "application/json":  # what a page cannot send elsewhere without asking first
+        media_type = headers.get("content-type", "").split(";")[0].strip().lower()
+        if media_type != "application/json":  # a foreign page can't send JSON without a preflight request
             return 415, "not_json", "send JSON, with Content-Type: application/json"
         return None
 
-    def _unknown(self, scope: Scope, headers: Headers) -> tuple[int, str, str] | None:
-        """Why the sender may not come in; notes in the scope who it is."""
-        who = self._keys.who(headers)
-        scope[WHO] = who
-        if who is not None or scope["path"] in OPEN or scope["path"].startswith("/console/"):
+    def _credentials_error(self, scope: Scope, headers: Headers) -> tuple[int, str, str] | None:
+        """The error of a request without valid credentials. Writes the client's identity to the scope."""
+        identity = self._token_auth.identify(headers)
+        scope[IDENTITY_KEY] = identity
+        if identity is not None or scope["path"] in PUBLIC_PATHS or scope["path"].startswith("/console/"):
             return None
         return 401, "token_needed", "send Authorization: Bearer TOKEN, or enter the token on the console's page"
 
-    def _ours(self, name: str) -> bool:
+    def _accepts_host(self, host: str) -> bool:
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            return False
         return name in self._hosts or is_loopback(name)
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host's name or address is this machine's own and can be reached from nowhere else."""
+    """Whether a host name or address is this machine's own and can't be reached from other machines."""
     if host.lower() == "localhost":
         return True
     try:
@@ -164,20 +164,13 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _name(host: str) -> str:
-    """A Host header without its port, in lower case."""
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return ""
+def _equal(left: str, right: str) -> bool:
+    """Compares in constant time."""
+    return hmac.compare_digest(left.encode(), right.encode())
 
 
-def _same(given: str, wanted: str) -> bool:
-    return hmac.compare_digest(given.encode(), wanted.encode())
-
-
-def _seal(headers: MutableHeaders) -> None:
-    headers["Content-Security-Policy"] = POLICY
+def _set_security_headers(headers: MutableHeaders) -> None:
+    headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
     headers["Cross-Origin-Resource-Policy"] = "same-origin"
     headers["Cross-Origin-Opener-Policy"] = "same-origin"
     headers["Referrer-Policy"] = "no-referrer"

@@ -1,4 +1,4 @@
-"""How the cameras are: what the console's strip and `/v1/cameras` show."""
+"""The status of the cameras, as the console and `/v1/cameras` show it."""
 
 from __future__ import annotations
 
@@ -6,27 +6,28 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
-import msgspec
-
+from api.iso_time import Instant
 from lanewatch.config.site import Camera, Site
 from lanewatch.records import Gap, Watermark
 
 CameraState = Literal["waiting", "live", "idle", "lost", "ended", "silent"]
 
 SILENT_S = 10.0
-"""A still camera ticks each second, so ten of them missing are no accident of load."""
+"""A camera without motion ticks each second. Ten missing ticks are not explained by load."""
 
-WINDOW_S = 10.0
-"""Capture time over which a rate is averaged: a dozen frames at the lowest active rates."""
+RATE_WINDOW_S = 10.0
+"""Capture time over which the frame rate is averaged: a dozen frames at the lowest active rates."""
 
 
-class CameraStatus(msgspec.Struct, frozen=True):
-    """A camera as the API shows it. Its URL stays here: it may hold a password.
+@dataclass(frozen=True)
+class CameraStatus:
+    """A camera as the API shows it. Its URL is left out, because it may hold a password.
 
-    ``state``: waiting (nothing came yet), live, idle (nothing moves), lost (out of reach, being tried again), ended (a
-    recording is over), silent (nothing came for ten seconds). ``rate`` is in pictures a second of capture time.
+    ``state``: waiting (no record yet), live, idle (no motion), lost (unreachable, reconnecting), ended (a recording
+    has ended), silent (no record for ten seconds). ``rate`` is in frames a second of capture time.
     """
 
     id: str
@@ -37,78 +38,81 @@ class CameraStatus(msgspec.Struct, frozen=True):
     time_zone: str
     zones: dict[str, dict[str, str]]
     state: CameraState
-    captured_at: float | None
+    captured_at: Instant | None
     rate: float
 
 
-class _Seen:
+class _CameraProgress:
+    """The last record of a camera; ``received_at`` is in seconds of the board's clock."""
+
     def __init__(self) -> None:
         self.captured_at: float | None = None
-        self.heard_at = 0.0
+        self.received_at = 0.0
         self.gap: Gap | None = None
         self.pictures: deque[tuple[float, int]] = deque(maxlen=1024)
 
 
 class CameraStatusBoard:
-    """What has last come from each camera. Told by the runner's thread, asked by the API's.
+    """Follows the progress of each camera. The runner's thread writes, the API's threads read.
 
     Args:
-        present: the site that holds now; while it is the same, the very same object.
-        clock: seconds, for how long ago something came.
+        current_site: Returns the site in effect; the same object as long as the site is the same.
+        clock: Seconds, to measure how long ago a record arrived.
     """
 
-    def __init__(self, present: Callable[[], Site], *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._present = present
+    def __init__(self, current_site: Callable[[], Site], *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._current_site = current_site
         self._clock = clock
         self._lock = threading.Lock()
-        self._seen: dict[str, _Seen] = {}
-        self._known: Site | None = None
+        self._progress: dict[str, _CameraProgress] = {}
+        self._site: Site | None = None
 
     @property
     def site(self) -> Site:
-        """The one that holds now."""
+        """The site in effect."""
         with self._lock:
-            return self._now_known()
+            return self._refresh_site()
 
-    def _now_known(self) -> Site:
-        """The present site, whose cameras are those that are followed. The lock is held."""
-        site = self._present()
-        if site is not self._known:
-            self._known = site
-            self._seen = {camera.id: self._seen.get(camera.id) or _Seen() for camera in site.cameras}
+    def _refresh_site(self) -> Site:
+        """The site in effect; its cameras are the ones that are followed. The caller holds the lock."""
+        site = self._current_site()
+        if site is not self._site:
+            self._site = site
+            self._progress = {camera.id: self._progress.get(camera.id) or _CameraProgress() for camera in site.cameras}
         return site
 
-    def advance(self, camera: str, reached: Watermark) -> None:
-        """Notes how far a camera has been judged."""
+    def update(self, camera: str, watermark: Watermark) -> None:
+        """Notes the capture time up to which a camera's records have been processed."""
         with self._lock:
-            self._now_known()
-            seen = self._seen.get(camera)
-            if seen is None:
+            self._refresh_site()
+            progress = self._progress.get(camera)
+            if progress is None:
                 return
-            if seen.captured_at is not None and reached.captured_at < seen.captured_at:
-                seen.pictures.clear()  # the clock went back, or a recording began anew
-            seen.captured_at, seen.heard_at, seen.gap = reached.captured_at, self._clock(), reached.gap
-            if reached.pictures:
-                seen.pictures.append((reached.captured_at, reached.pictures))
+            if progress.captured_at is not None and watermark.captured_at < progress.captured_at:
+                progress.pictures.clear()  # the clock went back, or a recording started again
+            progress.captured_at, progress.received_at = watermark.captured_at, self._clock()
+            progress.gap = watermark.gap
+            if watermark.pictures:
+                progress.pictures.append((watermark.captured_at, watermark.pictures))
 
-    def now(self, camera: str) -> float | None:
-        """The camera's capture time at this moment: its last record's, and what has passed since. None before one.
+    def current_capture_time(self, camera: str) -> float | None:
+        """The last record's capture time plus the time since its arrival; None before the first record.
 
-        A clip that is played with a simulated clock has a time of its own, and a bell beside it must be told in it.
+        A clip with a simulated clock has a time of its own, and the press of a bell is stored in that time.
         """
         with self._lock:
-            seen = self._seen.get(camera)
-            if seen is None or seen.captured_at is None:
+            progress = self._progress.get(camera)
+            if progress is None or progress.captured_at is None:
                 return None
-            return seen.captured_at + max(0.0, self._clock() - seen.heard_at)
+            return progress.captured_at + max(0.0, self._clock() - progress.received_at)
 
-    def views(self) -> list[CameraStatus]:
-        """All cameras, as the site lists them."""
+    def statuses(self) -> list[CameraStatus]:
+        """All cameras, in the order of the site."""
         with self._lock:
-            site = self._now_known()
-            return [self._view(camera, self._seen[camera.id], site.time_zone) for camera in site.cameras]
+            site = self._refresh_site()
+            return [self._status(camera, self._progress[camera.id], site.time_zone) for camera in site.cameras]
 
-    def _view(self, camera: Camera, seen: _Seen, time_zone: str) -> CameraStatus:
+    def _status(self, camera: Camera, progress: _CameraProgress, time_zone: str) -> CameraStatus:
         return CameraStatus(
             id=camera.id,
             name=camera.name.model_dump(),
@@ -116,31 +120,29 @@ class CameraStatusBoard:
             latitude=camera.latitude,
             longitude=camera.longitude,
             time_zone=camera.time_zone or time_zone,
-            zones={
-                **{zone.id: zone.name.model_dump() for zone in camera.zones},
-                **{line.id: line.name.model_dump() for line in camera.lines},
-            },
-            state=self._state(seen),
-            captured_at=seen.captured_at,
-            rate=_rate(seen),
+            zones={zone.id: zone.name.model_dump() for zone in camera.zones}
+            | {line.id: line.name.model_dump() for line in camera.lines},
+            state=self._state(progress),
+            captured_at=progress.captured_at,
+            rate=_frame_rate(progress),
         )
 
-    def _state(self, seen: _Seen) -> CameraState:
-        if seen.captured_at is None:
+    def _state(self, progress: _CameraProgress) -> CameraState:
+        if progress.captured_at is None:
             return "waiting"
-        if seen.gap == "ended":
+        if progress.gap == "ended":
             return "ended"
-        if self._clock() - seen.heard_at > SILENT_S:
+        if self._clock() - progress.received_at > SILENT_S:
             return "silent"
-        if seen.gap == "lost":
+        if progress.gap == "lost":
             return "lost"
-        return "idle" if seen.gap == "idle" else "live"
+        return "idle" if progress.gap == "idle" else "live"
 
 
-def _rate(seen: _Seen) -> float:
-    if seen.captured_at is None:
+def _frame_rate(progress: _CameraProgress) -> float:
+    if progress.captured_at is None:
         return 0.0
-    recent = [(at, count) for at, count in seen.pictures if at > seen.captured_at - WINDOW_S]
+    recent = [(at, count) for at, count in progress.pictures if at > progress.captured_at - RATE_WINDOW_S]
     if len(recent) < 2 or recent[-1][0] == recent[0][0]:
         return 0.0
-    return round(sum(count for _, count in recent[1:]) / (seen.captured_at - recent[0][0]), 2)
+    return round(sum(count for _, count in recent[1:]) / (progress.captured_at - recent[0][0]), 2)

@@ -1,4 +1,4 @@
-"""The commands with a console: ``demo`` and ``run``, a site in one process; ``serve``, a city's service."""
+"""The commands with a console: ``demo`` and ``run`` (a site in one process) and ``serve`` (the service over Kafka)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ DEMO_LEAD_S = 12.0
 
 
 def demo(argv: list[str]) -> int:
-    """Plays the bundled clip; what an earlier demo wrote is replaced."""
+    """Plays the bundled clip. It replaces the files of an earlier demo."""
     arguments = _parser("demo", "Plays the bundled clip through the whole pipeline and shows its events.").parse_args(
         argv
     )
@@ -55,18 +55,18 @@ def run(argv: list[str]) -> int:
 
 
 def serve(argv: list[str]) -> int:
-    """Serves a city's events: the store, their evidence, the API and the console."""
+    """Serves the events of a site over Kafka: store, evidence, API and console."""
     parser = argparse.ArgumentParser(
         prog="lanewatch serve",
-        description="Stores a city's events as they come over Kafka, cuts their evidence and serves both. One service "
-        "owns a store; a second one of the same site waits for its end.",
+        description="Stores the events of a site from Kafka, cuts their evidence and serves both. One service owns a "
+        "store; a second one of the same site waits until the first one ends.",
     )
     startup.options(parser)
     _place(parser)
     arguments = parser.parse_args(argv)
     try:
         with service.process(arguments, "serve") as stop, DataDirectory(arguments.data) as folder:
-            return _serve_city(folder, arguments, stop)
+            return _serve_over_kafka(folder, arguments, stop)
     except (SiteError, UnsafeAccessError, server.ServerError, BrokerError) as error:
         print(error, file=sys.stderr)
     except (OSError, ValueError, UnavailableError, DirectoryInUseError) as error:
@@ -74,10 +74,10 @@ def serve(argv: list[str]) -> int:
     return 1
 
 
-def _serve_city(folder: DataDirectory, arguments: argparse.Namespace, stop: threading.Event) -> int:
+def _serve_over_kafka(folder: DataDirectory, arguments: argparse.Namespace, stop: threading.Event) -> int:
     token = os.environ.get("LANEWATCH_TOKEN") or None
     with (
-        server.listen(arguments.host, arguments.port, guarded=token is not None) as listening,
+        server.listen(arguments.host, arguments.port, token_required=token is not None) as listening,
         startup.open_worker(arguments, "serve") as city,
         contextlib.closing(KafkaFrameStore(city.broker, city.topics, city.log.partition)) as footage,
         ServiceContext(lambda: city.log.revisions.at(time.time()), folder.path, footage, lasting=True) as desk,
@@ -87,7 +87,7 @@ def _serve_city(folder: DataDirectory, arguments: argparse.Namespace, stop: thre
         loop = ServeWorker(
             city.broker,
             city.topics,
-            desk.intake,
+            desk.event_sink,
             node=city.node,
             anew=desk.store.position() == 0,
         )
@@ -102,19 +102,21 @@ def _serve_city(folder: DataDirectory, arguments: argparse.Namespace, stop: thre
 
 def _parser(name: str, description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"lanewatch {name}", description=description)
-    parser.add_argument("--once", action="store_true", help="play recordings once at full speed, print the events, end")
-    parser.add_argument("--json", action="store_true", help="with --once: one event a line, as JSON")
+    parser.add_argument(
+        "--once", action="store_true", help="play recordings once at full speed, print the events, exit"
+    )
+    parser.add_argument("--json", action="store_true", help="with --once: print each event as a line of JSON")
     _place(parser)
-    parser.add_argument("--language", choices=("ko", "en"), default=_language(), help="of the printed table")
+    parser.add_argument("--language", choices=("ko", "en"), default=_language(), help="language of the printed table")
     return parser
 
 
 def _place(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, default=Path("var"), help="folder for events and evidence (default: var)")
     parser.add_argument(
-        "--host", default="127.0.0.1", help="address to serve on; off loopback LANEWATCH_TOKEN is demanded"
+        "--host", default="127.0.0.1", help="address to listen on; any but loopback needs LANEWATCH_TOKEN"
     )
-    parser.add_argument("--port", type=int, default=8000, help="port to serve on; 0 takes a free one (default: 8000)")
+    parser.add_argument("--port", type=int, default=8000, help="port to listen on; 0: any free one (default: 8000)")
 
 
 def _language() -> str:
@@ -181,9 +183,9 @@ def _once(site: Site, folder: DataDirectory, arguments: argparse.Namespace, *, a
 
 def _serve(site: Site, folder: DataDirectory, arguments: argparse.Namespace, *, anew: bool) -> int:
     token = os.environ.get("LANEWATCH_TOKEN") or None
-    with server.listen(arguments.host, arguments.port, guarded=token is not None) as listening:
+    with server.listen(arguments.host, arguments.port, token_required=token is not None) as listening:
         if anew:
-            folder.empty()  # now that nothing is in the way of putting something in its place
+            folder.empty()  # only now: the port is open, so the new files will follow
         with SiteService(site, folder.path, run="live", live=True) as centre:
             application = app.create(centre.store, centre.evidence, site, cameras=centre.cameras, token=token)
             with server.Server(application, listening) as running, _stopping(centre):
@@ -208,13 +210,13 @@ def _watch(centre: SiteService) -> int:
 
 @contextlib.contextmanager
 def _stopping(centre: SiteService) -> Iterator[None]:
-    """SIGINT and SIGTERM end the cameras, so that what they have given is scored and stored before the end."""
+    """SIGINT and SIGTERM end the cameras. Their last frames are still scored and stored."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def stop(*_: object) -> None:
-        # From a thread of its own: the one that was interrupted may hold what stopping has to wait for.
+        # In its own thread: the interrupted thread may hold a lock that stopping waits for.
         threading.Thread(target=centre.runner.stop, name="stop", daemon=True).start()
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}

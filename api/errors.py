@@ -1,63 +1,89 @@
-"""How the API says no: a code for programs, a message with the mend for people."""
+"""Error responses: a code for programs, and a message with the fix for people."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from streams.stages import UnavailableError
 
-CODES = {404: "not_found", 405: "method_not_allowed"}
+MAX_BODY_BYTES = 16 * 1024
+"""The largest body that clients send is a verdict with its reason."""
+
+_CODES = {400: "invalid", 404: "not_found", 405: "method_not_allowed"}
 
 
-class Problem(msgspec.Struct, frozen=True):
-    """What every refusal says."""
+class Problem(BaseModel):
+    """The body of every error response."""
 
     code: str
     message: str
 
 
-class ProblemError(Exception):
-    """A request that is refused, from within a route."""
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "description": "An error: its code, and a message with the fix"}
+    for status in ("4XX", "5XX")
+}
+"""The error responses of every route, for the API's description."""
+
+
+class ProblemError(HTTPException):
+    """Ends a request with an error response."""
 
     def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(message)
-        self.status, self.code, self.message, self.headers = status, code, message, headers
+        super().__init__(status, message, headers)
+        self.code = code
+
+
+class BodyLimitMiddleware:
+    """Answers 413 to a request whose body is larger than ``MAX_BODY_BYTES``.
+
+    The limit of FastAPI itself answers in plain text.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        size = 0
+
+        async def receive_limited() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > MAX_BODY_BYTES:
+                raise ProblemError(413, "too_large", f"the body has more than {MAX_BODY_BYTES} bytes")
+            return message
+
+        await self._app(scope, receive_limited, send)
 
 
 def error_response(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
-    """A refusal as JSON."""
-    body = msgspec.json.encode(Problem(code, message))
-    more = dict(headers or {})
-    if status == 401:
-        more["WWW-Authenticate"] = "Bearer"
-    return Response(body, status, more, "application/json")
+    """An error response as JSON."""
+    challenge = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+    return JSONResponse({"code": code, "message": message}, status, {**(headers or {}), **challenge})
 
 
-def install(app: FastAPI) -> None:
-    """Makes every refusal of the app one of these."""
-
-    @app.exception_handler(ProblemError)
-    async def problem(_: Request, error: Any) -> Response:
-        return error_response(error.status, error.code, error.message, error.headers)
+def install_handlers(app: FastAPI) -> None:
+    """Makes every error of the app a ``Problem``."""
 
     @app.exception_handler(HTTPException)
-    async def http(_: Request, error: Any) -> Response:
-        return error_response(
-            error.status_code, CODES.get(error.status_code, "refused"), str(error.detail), error.headers
-        )
+    async def http_error(_: Request, error: Any) -> Response:
+        code = error.code if isinstance(error, ProblemError) else _CODES.get(error.status_code, "refused")
+        return error_response(error.status_code, code, str(error.detail), error.headers)
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: Any) -> Response:
-        wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-        return error_response(422, "invalid", wrong)
+    async def validation_error(_: Request, error: Any) -> Response:
+        problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        return error_response(422, "invalid", problems)
 
     @app.exception_handler(UnavailableError)
-    async def unavailable(_: Request, error: Any) -> Response:
+    async def store_unavailable(_: Request, error: Any) -> Response:
         return error_response(503, "store_unavailable", str(error), {"Retry-After": "2"})

@@ -1,4 +1,4 @@
-"""The serve stage in one process: what the watcher found goes to the store, and its evidence is seen to."""
+"""The serve stage: stores events, schedules their evidence, and follows the cameras' progress."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lanewatch.records import Event, Watermark
 
 
 class EventSink:
-    """Takes events and the cameras' progress from a runner; implements ``streams.stages.Serve``."""
+    """Receives events and the cameras' progress from a runner; implements ``streams.stages.Serve``."""
 
     def __init__(
         self, store: EventStore, evidence: EvidenceScheduler | None = None, cameras: CameraStatusBoard | None = None
@@ -19,18 +19,18 @@ class EventSink:
         self._cameras = cameras
 
     def upsert(self, event: Event) -> None:
-        """Stores an event's revision, then sees to its evidence.
+        """Stores a revision of an event, then schedules its evidence.
 
         Raises:
-            UnavailableError: the store could not take it; asked again with the same event it goes on from there.
+            UnavailableError: The store could not write it. A retry with the same event is safe.
         """
         self._store.upsert(event)
         if self._evidence is not None:
             self._evidence.upsert(event)
 
     def advance(self, camera: str, reached: Watermark) -> None:
-        """Notes how far a camera has come: its state, and the post-roll of its events."""
+        """Passes on the capture time up to which a camera's records have been processed."""
         if self._cameras is not None:
-            self._cameras.advance(camera, reached)
+            self._cameras.update(camera, reached)
         if self._evidence is not None:
             self._evidence.advance(camera, reached.captured_at)

@@ -1,4 +1,4 @@
-"""The live feed: every change, once and in order, to any number of subscribers, over server-sent events."""
+"""The event stream: every change, once and in order, to any number of subscribers (server-sent events)."""
 
 from __future__ import annotations
 
@@ -8,177 +8,181 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from typing import Any
 
-import msgspec
 from prometheus_client import Counter, Gauge
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from api import serialization
-from api.serialization import StoredEvent
+from api.response_models import change_response
 from api.storage.event_store import EventStore
+from api.storage.records import StoredEvent
 from lanewatch import metrics
 from streams.stages import UnavailableError
 
 SUBSCRIBERS = Gauge("lanewatch_subscribers", "Subscribers of the live feed.")
 CUT_OFF = Counter("lanewatch_subscribers_cut_off", "Subscribers who stopped reading and were cut off.")
 
-TAIL = 1_000
-"""Entries kept in memory for all subscribers together: minutes of a city's events, 2-3 MB. Who is further behind
-reads from the store. Nobody has a queue of his own, so a slow subscriber costs nothing and misses nothing."""
+TAIL_LENGTH = 1_000
+"""Messages kept in memory for all subscribers together: minutes of events of a large site, 2-3 MB. A subscriber
+further behind reads from the store. There is no queue for each subscriber, so a slow one costs nothing and misses
+nothing."""
 
-BATCH = 100
-"""Entries read from the store in one go by who is behind."""
+STORE_BATCH = 100
+"""Messages that a subscriber behind the tail reads from the store at once."""
 
 HEARTBEAT_S = 15.0
-"""Below the 30-60 s after which proxies give up on a silent connection."""
+"""Below the 30-60 s after which proxies close a silent connection."""
 
-PATIENCE_S = 30.0
-"""A subscriber whose connection takes no byte for so long is cut off; its browser comes back with Last-Event-ID."""
+SEND_TIMEOUT_S = 30.0
+"""A subscriber that accepts no byte for this long is disconnected; its browser resumes with Last-Event-ID."""
 
 log = metrics.log("feed")
 
-Message = MutableMapping[str, Any]
+ASGIMessage = MutableMapping[str, Any]
 
 
 class EventStream:
-    """Tells subscribers of the store's entries, from any position on.
+    """Sends the store's changes to subscribers, from any position on.
 
-    A subscriber is a position and nothing more. It takes what follows that position from the shared tail, or, when it
-    is behind that, from the store, whose order is the same: so nothing is lost or doubled where one goes over into the
-    other.
+    A subscriber is only a position. It reads what follows from the shared tail or, if it is further behind, from the
+    store. Both have the same order, so no message is lost or sent twice between the two.
     """
 
     def __init__(
-        self, store: EventStore, *, heartbeat_s: float = HEARTBEAT_S, patience_s: float = PATIENCE_S, tail: int = TAIL
+        self,
+        store: EventStore,
+        *,
+        heartbeat_s: float = HEARTBEAT_S,
+        send_timeout_s: float = SEND_TIMEOUT_S,
+        tail_length: int = TAIL_LENGTH,
     ) -> None:
         self.heartbeat_s = heartbeat_s
-        self.patience_s = patience_s
+        self.send_timeout_s = send_timeout_s
         self._store = store
-        self._tail: deque[tuple[int, bytes]] = deque(maxlen=tail)
-        self._bell = asyncio.Event()
+        self._tail: deque[tuple[int, bytes]] = deque(maxlen=tail_length)
+        self._changed = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
-        store.listen(self._told)
+        store.listen(self._on_change)
 
     def start(self) -> None:
-        """Takes the running event loop as the one on which subscribers are served."""
+        """Serves subscribers on the running event loop."""
         self._loop = asyncio.get_running_loop()
         self._closed = False
 
     def close(self) -> None:
-        """Ends every subscription in good order; may be called from any thread."""
+        """Ends every subscription cleanly; may be called from any thread."""
         self._closed = True
-        self._on_loop(self._ring)
+        self._call_on_loop(self._wake_subscribers)
 
-    def position(self) -> int:
-        """That of the last entry."""
-        return self._store.position()
+    async def messages_after(self, position: int) -> AsyncIterator[tuple[int, bytes]]:
+        """All messages after ``position``, with their positions, without end.
 
-    async def follow(self, position: int) -> AsyncIterator[tuple[int, bytes]]:
-        """Messages after ``position``, for ever; a heartbeat, with the position it had, where there is none."""
+        A heartbeat is sent if there is no message. It has the position of the message before it.
+        """
         while not self._closed:
-            bell = self._bell  # taken before reading: an entry that comes in between has rung it
-            messages = await self._after(position)
-            for place, message in messages:
-                yield place, message
-                position = place
+            changed = self._changed  # taken before reading: a change in between sets it
+            messages = await self._read_after(position)
+            for message_position, message in messages:
+                yield message_position, message
+                position = message_position
             if not messages:
                 try:
-                    await asyncio.wait_for(bell.wait(), self.heartbeat_s)
+                    await asyncio.wait_for(changed.wait(), self.heartbeat_s)
                 except TimeoutError:
                     yield position, b": still here\n\n"
 
-    async def _after(self, position: int) -> list[tuple[int, bytes]]:
+    async def _read_after(self, position: int) -> list[tuple[int, bytes]]:
         if self._tail and self._tail[0][0] <= position + 1:
             first = max(0, position + 1 - self._tail[0][0])
             return list(self._tail)[first:]
-        entries = await run_in_threadpool(self._store.since, position, BATCH)
-        return [(entry.position, sse_message(entry)) for entry in entries]
+        changes = await run_in_threadpool(self._store.since, position, STORE_BATCH)
+        return [(change.position, sse_message(change)) for change in changes]
 
-    def _told(self, entry: StoredEvent) -> None:
-        self._on_loop(self._append, entry.position, sse_message(entry))
+    def _on_change(self, change: StoredEvent) -> None:
+        self._call_on_loop(self._append, change.position, sse_message(change))
 
-    def _on_loop(self, work: Callable[..., None], *arguments: Any) -> None:
+    def _call_on_loop(self, function: Callable[..., None], *arguments: Any) -> None:
         if self._loop is not None:
-            with suppress(RuntimeError):  # the loop has ended: there is nobody left to tell
-                self._loop.call_soon_threadsafe(work, *arguments)
+            with suppress(RuntimeError):  # the loop has ended, and its subscribers with it
+                self._loop.call_soon_threadsafe(function, *arguments)
 
-    def _append(self, position: int, data: bytes) -> None:
+    def _append(self, position: int, message: bytes) -> None:
         if self._tail and position != self._tail[-1][0] + 1:
-            self._tail.clear()  # another process wrote in between: only the store knows what
-        self._tail.append((position, data))
-        self._ring()
+            self._tail.clear()  # another process wrote in between: only the store has its changes
+        self._tail.append((position, message))
+        self._wake_subscribers()
 
-    def _ring(self) -> None:
-        self._bell.set()
-        self._bell = asyncio.Event()
+    def _wake_subscribers(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
 
 
-def sse_message(entry: StoredEvent) -> bytes:
-    """An entry as a server-sent event. Revisions are plain messages; ``evidence`` and ``verdict`` have those names."""
-    name = b"" if entry.what == "event" else f"event: {entry.what}\n".encode()
-    return b"id: %d\n%sdata: %s\n\n" % (entry.position, name, msgspec.json.encode(serialization.change_json(entry)))
+def sse_message(change: StoredEvent) -> bytes:
+    """A change as a server-sent event. A revision has no event name; the others are ``evidence`` and ``verdict``."""
+    name = "" if change.change == "event" else f"event: {change.change}\n"
+    return f"id: {change.position}\n{name}data: {change_response(change).model_dump_json()}\n\n".encode()
 
 
 class EventStreamResponse(Response):
-    """The answer that carries the feed to one subscriber, until either side goes."""
+    """The response that carries the event stream to one subscriber, until either side closes."""
 
     media_type = "text/event-stream"
 
-    def __init__(self, feed: EventStream, position: int) -> None:
+    def __init__(self, event_stream: EventStream, position: int) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
-        self._feed = feed
+        self._event_stream = event_stream
         self._position = position
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         SUBSCRIBERS.inc()
-        telling = asyncio.ensure_future(self._tell(send))
-        leaving = asyncio.ensure_future(_gone(receive))
+        sending = asyncio.ensure_future(self._send_messages(send))
+        disconnecting = asyncio.ensure_future(_wait_for_disconnect(receive))
         try:
-            await asyncio.wait((telling, leaving), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((sending, disconnecting), return_when=asyncio.FIRST_COMPLETED)
         finally:
             SUBSCRIBERS.dec()
-            for task in (telling, leaving):
+            for task in (sending, disconnecting):
                 task.cancel()
-            how, _ = await asyncio.gather(telling, leaving, return_exceptions=True)
-        if isinstance(how, UnavailableError):
-            log.error("a subscriber was let go, and will be back: %s", how)
+            outcome, _ = await asyncio.gather(sending, disconnecting, return_exceptions=True)
+        if isinstance(outcome, UnavailableError):
+            log.error("a subscriber is disconnected and will resume: %s", outcome)
 
-    async def _tell(self, send: Callable[[Message], Awaitable[None]]) -> None:
+    async def _send_messages(self, send: Callable[[ASGIMessage], Awaitable[None]]) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        # Tells the browser to come back after a second, and opens the stream at once.
+        # Opens the stream at once, and sets the browser's delay before it reconnects to a second.
         await self._send(send, f"retry: 1000\n: from {self._position}\n\n".encode())
-        async for _, data in self._feed.follow(self._position):
-            await self._send(send, data)
+        async for _, message in self._event_stream.messages_after(self._position):
+            await self._send(send, message)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _send(self, send: Callable[[Message], Awaitable[None]], data: bytes) -> None:
+    async def _send(self, send: Callable[[ASGIMessage], Awaitable[None]], data: bytes) -> None:
         try:
             await asyncio.wait_for(
-                send({"type": "http.response.body", "body": data, "more_body": True}), self._feed.patience_s
+                send({"type": "http.response.body", "body": data, "more_body": True}),
+                self._event_stream.send_timeout_s,
             )
         except TimeoutError:
             CUT_OFF.inc()
             raise
 
 
-async def _gone(receive: Receive) -> None:
+async def _wait_for_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         continue
 
 
 def start_position(request: Request, after: int | None) -> int | None:
-    """Where a subscription begins: after the browser's Last-Event-ID, else ``after``; None is the present.
+    """The position from which a subscription starts: Last-Event-ID, else ``after``; None for new changes only.
 
     Raises:
-        ValueError: the header is no position.
+        ValueError: The header is not a position.
     """
     last = request.headers.get("last-event-id")
     if not last:
         return after
     if not last.isascii() or not last.isdigit():
-        raise ValueError(f"Last-Event-ID {last[:40]!r} is no position of this feed")
+        raise ValueError(f"Last-Event-ID {last[:40]!r} is not a position of this stream")
     return int(last)

@@ -1,4 +1,4 @@
-"""The service on a port, in a thread of the process that watches."""
+"""Runs the service on a port, in a thread of the process that watches."""
 
 from __future__ import annotations
 
@@ -7,29 +7,28 @@ import errno
 import socket
 import threading
 from contextlib import suppress
-from types import TracebackType
 
 import uvicorn
 from fastapi import FastAPI
 
 from api.auth import UnsafeAccessError, is_loopback
 
-GRACE_S = 3.0
-"""How long answers under way may take to end; a clip of some MB takes less on any network that shows it at all."""
+SHUTDOWN_TIMEOUT_S = 3.0
+"""How long open responses may take to end. A clip of some MB takes less on any usable network."""
 
-_START_S = 10.0
+_START_TIMEOUT_S = 10.0
 
-_UNACKNOWLEDGED_MS = 60_000
-"""After this the kernel gives up on a client that takes nothing: a cut-off subscriber's connection would otherwise
-stay, with what could not be sent, for as long as the client likes."""
+_UNACKNOWLEDGED_TIMEOUT_MS = 60_000
+"""After this the kernel drops a client that accepts no data. Otherwise the connection of a disconnected client would
+stay open, with its unsent data, as long as the client wants."""
 
 
 class ServerError(OSError):
-    """The service cannot be had at this address."""
+    """The service can't run at this address."""
 
 
 class Server:
-    """A running service; ``serve`` makes one. Leaving its context stops it."""
+    """A running service; ``serve`` starts one. Leaving its context stops it."""
 
     def __init__(self, app: FastAPI, listening: socket.socket) -> None:
         host, port = listening.getsockname()[:2]
@@ -41,19 +40,19 @@ class Server:
             log_level="warning",
             access_log=False,
             server_header=False,
-            proxy_headers=False,  # anyone on this machine could write another's address into the audit
-            timeout_graceful_shutdown=int(GRACE_S),
+            proxy_headers=False,  # else any local process could write a false address into the audit
+            timeout_graceful_shutdown=int(SHUTDOWN_TIMEOUT_S),
         )
         self._server = _Uvicorn(config)
         self._thread = threading.Thread(target=self._run, name="api", daemon=True)
         self._thread.start()
-        if not self._server.up.wait(_START_S) or not self._server.started:
+        if not self._server.start_finished.wait(_START_TIMEOUT_S) or not self._server.started:
             self.stop()
-            raise ServerError(errno.EIO, f"the service did not start on {self.url}; its log says why")
+            raise ServerError(errno.EIO, f"the service did not start on {self.url}; the reason is in its log")
 
     def stop(self) -> None:
-        """Ends the subscriptions and what is under way, and waits for it. Harmless when done twice."""
-        self._app.state.feed.close()
+        """Ends all subscriptions and open responses, and waits for them. It may be called twice."""
+        self._app.state.event_stream.close()
         self._server.should_exit = True
         if self._thread is not threading.current_thread():
             self._thread.join()
@@ -61,76 +60,76 @@ class Server:
     def __enter__(self) -> Server:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def _run(self) -> None:
         try:
-            with suppress(SystemExit):  # uvicorn's way to say that the app did not start; its log has said why
+            with suppress(SystemExit):  # uvicorn exits like this if the app does not start; the reason is in its log
                 asyncio.run(self._server.serve(sockets=[self._socket]))
         finally:
-            self._server.up.set()
+            self._server.start_finished.set()
             self._socket.close()
 
 
 class _Uvicorn(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
-        self.up = threading.Event()
+        self.start_finished = threading.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self.up.set()
+        self.start_finished.set()
 
 
 def serve(app: FastAPI, host: str = "127.0.0.1", port: int = 8000) -> Server:
-    """Serves an app of ``api.app.create`` from a thread; port 0 takes a free one.
+    """Serves an app of ``api.app.create`` in a thread; port 0 chooses a free port.
 
     Raises:
-        AccessError: it would be open to the network without a token.
-        ServerError: the port is taken, or the address is not this machine's.
+        UnsafeAccessError: The service would be open to the network without a token.
+        ServerError: The port is in use, or the address is not this machine's.
     """
-    return Server(app, listen(host, port, guarded=app.state.guarded))
+    return Server(app, listen(host, port, token_required=app.state.token_required))
 
 
-def listen(host: str, port: int, *, guarded: bool) -> socket.socket:
-    """Takes a port, so that a service may be made for it.
+def listen(host: str, port: int, *, token_required: bool) -> socket.socket:
+    """Opens a port before its service is made.
 
     Args:
-        guarded: Whether the service will demand a token.
+        host: Address to listen on.
+        port: Port to listen on; 0 chooses a free port.
+        token_required: Whether the service will require a token.
 
     Raises:
-        AccessError: it would be open to the network without a token.
-        ServerError: the port is taken, or the address is not this machine's.
+        UnsafeAccessError: The service would be open to the network without a token.
+        ServerError: The port is in use, or the address is not this machine's.
     """
-    if not is_loopback(host) and not guarded:
+    if not is_loopback(host) and not token_required:
         raise UnsafeAccessError(
-            f"{host} can be reached from other machines, and footage may not be open to all of them: "
+            f"{host} can be reached from other machines, and footage must not be open to all of them: "
             "set LANEWATCH_TOKEN (at least 16 characters), or serve on 127.0.0.1"
         )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Named TCP, since asyncio else doesn't take it for that and leaves Nagle's algorithm on: 40 ms on every answer.
+    # Without the explicit protocol, asyncio leaves Nagle's algorithm on: 40 ms for every response.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; accepted connections inherit it
-            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKNOWLEDGED_MS)
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKNOWLEDGED_TIMEOUT_MS)
         listening.bind((host, port))
         listening.listen(128)
     except OSError as error:
         listening.close()
-        raise ServerError(error.errno, _why(error, host, port)) from error
+        raise ServerError(error.errno, _listen_error(error, host, port)) from error
     return listening
 
 
-def _why(error: OSError, host: str, port: int) -> str:
+def _listen_error(error: OSError, host: str, port: int) -> str:
     if error.errno == errno.EADDRINUSE:
         return (
-            f"port {port} on {host} is taken by another program: end that one (`ss -ltnp 'sport = :{port}'` shows it), "
+            f"port {port} on {host} is in use by another program: stop it (`ss -ltnp 'sport = :{port}'` shows it), "
             f"or choose another port with --port {port + 1}"
         )
     if error.errno == errno.EACCES:
-        return f"port {port} needs more rights than this user has: choose one above 1023 with --port 8000"
-    return f"{host}:{port} cannot be listened on ({error.strerror}): see that it is an address of this machine"
+        return f"port {port} needs more privileges: choose one above 1023, for example with --port 8000"
+    return f"{host}:{port} cannot be opened ({error.strerror}): check that it is an address of this machine"

@@ -1,11 +1,10 @@
-"""What a site's service keeps: the events, their evidence, and how the cameras are."""
+"""The parts of a site's service: event store, evidence and camera status."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 
 from api.camera_status import CameraStatusBoard
 from api.event_sink import EventSink
@@ -16,39 +15,43 @@ from streams.stages import FrameStore
 
 
 class ServiceContext:
-    """Store, evidence and cameras of a site, and the stage that takes events to them; a context manager.
+    """Event store, evidence, camera status and the sink that feeds them; a context manager.
 
-    Below ``folder`` lie ``events.db`` and ``evidence/``.
+    The folder holds ``events.db`` and ``evidence/``.
 
     Args:
-        present: the site that holds now.
-        folder: where everything is kept; made if it is not there.
-        frames: the cameras' last pictures.
-        live: whether, when more evidence is asked for than can be written, the newest is written.
-        lasting: whether the pictures outlive this process, so that the next one can go on with what is unfinished.
+        current_site: Returns the site in effect.
+        folder: The folder of all files; created if it does not exist.
+        frames: The cameras' recent video.
+        live: If evidence cannot be written fast enough, the newest is written.
+        lasting: The video outlives this process, so the next one can finish open evidence.
 
     Raises:
-        OSError: the folder cannot be written.
-        streams.stages.UnavailableError: the store cannot be opened.
+        OSError: The folder can't be written.
+        streams.stages.UnavailableError: The store can't be opened.
     """
 
     def __init__(
-        self, present: Callable[[], Site], folder: Path, frames: FrameStore, *, live: bool = True, lasting: bool = False
+        self,
+        current_site: Callable[[], Site],
+        folder: Path,
+        frames: FrameStore,
+        *,
+        live: bool = True,
+        lasting: bool = False,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        with ExitStack() as opening:
+        with ExitStack() as resources:
             self.store = EventStore(folder / "events.db")
-            opening.callback(self.store.close)
+            resources.callback(self.store.close)
             self.evidence = EvidenceScheduler(self.store, frames, folder / "evidence", live=live, lasting=lasting)
-            opening.callback(self.evidence.close)
-            self.cameras = CameraStatusBoard(present)
-            self.intake = EventSink(self.store, self.evidence, self.cameras)
-            self._closing = opening.pop_all()
+            resources.callback(self.evidence.close)
+            self.cameras = CameraStatusBoard(current_site)
+            self.event_sink = EventSink(self.store, self.evidence, self.cameras)
+            self._resources = resources.pop_all()
 
     def __enter__(self) -> ServiceContext:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._closing.close()
+    def __exit__(self, *_: object) -> None:
+        self._resources.close()

@@ -1,4 +1,4 @@
-"""A whole site in one process: its stages, its store and its evidence."""
+"""A whole site in one process: its stages, its event store and its evidence."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from streams.video.packet_buffer import PacketBuffer
 
 
 class SiteService:
-    """Puts a site's stages together; a context manager, which closes what it opened.
+    """Runs a site's stages in this process; a context manager.
 
-    Below ``folder`` lie ``events.db``, ``evidence/`` and ``detections/``.
+    The folder holds ``events.db``, ``evidence/`` and ``detections/``.
 
     Args:
-        site: What to watch.
-        folder: Where everything is kept; made if it is not there.
+        site: The site to watch.
+        folder: The folder of all files; created if it does not exist.
         run: The name of this scoring.
-        live: Whether cameras are live: then nothing waits for evidence, and the newest is written first.
-        network: The object detector; the site's if None.
-        also: Called with every ``Detections``, beside the archive.
+        live: The cameras are live: nothing waits for evidence, and the newest is written first.
+        network: The object detector; None loads the site's.
+        also: Called with every ``Detections``, in addition to the archive.
 
     Raises:
-        models.detection.base.ModelMissingError: the site's detector is not here.
-        OSError: the folder cannot be written.
+        models.detection.base.ModelMissingError: The site's detector is not installed.
+        OSError: The folder can't be written.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class SiteService:
         self._also = also
         self.runner = pipeline.runner(
             site,
-            desk.intake,
+            desk.event_sink,
             run=run,
             ring=ring,
             keep=self._keep,
@@ -75,7 +75,7 @@ class SiteService:
         self._closing.close()
 
     def _expire(self, run: str) -> None:
-        """What an earlier process left open nobody has watched since: it expires, and nobody knows when it ended."""
+        """Expires the events that an earlier process left open. Their end was not observed."""
         left = EventFilter(states=("open", "updated"), runs=(run,))
         while events := self.store.page(left, limit=100).events:
             for stored in events:

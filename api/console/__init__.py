@@ -1,1 +1,1 @@
-"""The console: a page, its style and its scripts, served as they are. No build step, nothing from elsewhere."""
+"""The console: a static page with its style and scripts. No build step, no external resources."""

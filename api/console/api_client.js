@@ -1,17 +1,17 @@
-// What the console asks of the service.
+// Requests to the service.
 
-export class RefusedError extends Error {}
+export class UnauthorizedError extends Error {}
 
 export async function get(path) {
-  return answer(await fetch(path, { headers: { Accept: "application/json" } }));
+  return parse(await fetch(path, { headers: { Accept: "application/json" } }));
 }
 
 export async function post(path, body) {
-  return answer(await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }));
+  return parse(await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }));
 }
 
-async function answer(response) {
-  if (response.status === 401) throw new RefusedError("a token is needed");
+async function parse(response) {
+  if (response.status === 401) throw new UnauthorizedError("a token is required");
   if (!response.ok) throw new Error(`${response.status} ${response.url}`);
   return response.status === 204 ? null : response.json();
 }

@@ -1,48 +1,49 @@
-// The centre: its names, its note, and how its cameras are.
+// The site's name and note, and the status of its cameras.
 
 import { byId, make } from "./dom.js";
-import { time } from "./time_format.js";
-import { named, readable, say, tell } from "./i18n.js";
+import { formatTime } from "./time_format.js";
+import { format, humanize, localized, text } from "./i18n.js";
 
-export class Site {
+export class SiteStatus {
   constructor(site, cameras) {
-    this.known = new Map();
-    this.change(site, cameras);
+    this.knownCameras = new Map();
+    this.update(site, cameras);
   }
 
-  // A camera that is gone keeps its names here: its events stay in the list.
-  change(site, cameras) {
+  // A removed camera keeps its names here, because its events stay in the list.
+  update(site, cameras) {
     this.site = site;
     this.cameras = cameras;
-    for (const camera of cameras) this.known.set(camera.id, camera);
+    for (const camera of cameras) this.knownCameras.set(camera.id, camera);
   }
 
   camera(id) {
-    return this.known.get(id) ?? { id, name: null, zones: {}, time_zone: this.site.time_zone };
+    return this.knownCameras.get(id) ?? { id, name: null, zones: {}, time_zone: this.site.time_zone };
+  }
+
+  cameraName(event) {
+    return localized(this.camera(event.camera).name, event.camera);
   }
 
   kindName(event) {
-    return named(this.site.kinds[event.kind], readable(event.kind));
+    return localized(this.site.kinds[event.kind], humanize(event.kind));
   }
 
   zoneName(event) {
-    return named(this.camera(event.camera).zones[event.zone] ?? this.site.bells[event.zone], event.zone);
+    return localized(this.camera(event.camera).zones[event.zone] ?? this.site.bells[event.zone], event.zone);
   }
 
-  head() {
-    byId("centre").textContent = named(this.site.name, this.site.id);
+  render() {
+    byId("site-name").textContent = localized(this.site.name, this.site.id);
     byId("note").hidden = this.site.note === null;
-    byId("note").textContent = this.site.note === null ? "" : named(this.site.note, "");
-  }
-
-  strip() {
-    byId("cameras").replaceChildren(...this.cameras.map((camera) => make("li", { class: `camera is-${camera.state}` },
-      make("span", { class: "lamp", "aria-hidden": "true" }),
-      make("span", { class: "camera-name" }, named(camera.name, camera.id)),
-      make("span", { class: "camera-state" }, say("camera_state", camera.state)),
-      camera.captured_at ? make("span", { class: "camera-time" }, time(camera.captured_at, camera.time_zone)) : null,
-      camera.rate > 0 ? make("span", { class: "camera-rate" }, tell("rate", camera.rate.toFixed(1))) : null)));
+    byId("note").textContent = localized(this.site.note, "");
+    byId("cameras").replaceChildren(...this.cameras.map((camera) => make("li", { class: `camera camera-${camera.state}` },
+      make("span", { class: "status-dot", "aria-hidden": "true" }),
+      make("span", { class: "camera-name" }, localized(camera.name, camera.id)),
+      make("span", { class: "camera-detail camera-state" }, text("camera_state", camera.state)),
+      camera.captured_at ? make("span", { class: "camera-detail" }, formatTime(camera.captured_at, camera.time_zone)) : null,
+      camera.rate > 0 ? make("span", { class: "camera-detail" }, format("frame_rate", camera.rate.toFixed(1))) : null)));
     const newest = this.cameras.map((camera) => camera.captured_at).filter(Boolean).sort().at(-1);
-    byId("clock").textContent = newest ? `${say("site_time")} ${time(newest, this.site.time_zone)}` : "";
+    byId("clock").textContent = newest ? `${text("site_time")} ${formatTime(newest, this.site.time_zone)}` : "";
   }
 }

@@ -1,83 +1,84 @@
-// The console: the list of events as they come, the newest first, and the chosen one beside it.
+// The console: the list of events, the newest first, with the selected event beside it.
 
-import { Card } from "./event_card.js";
-import { Detail } from "./event_detail.js";
-import { enter } from "./login.js";
+import { EventCard } from "./event_card.js";
+import { EventDetail } from "./event_detail.js";
+import { EventStream } from "./event_stream.js";
+import { SiteStatus } from "./camera_status.js";
+import { UnauthorizedError, get, post } from "./api_client.js";
 import { byId, keyOf } from "./dom.js";
-import { Feed } from "./feed.js";
-import { RefusedError, get, post } from "./api_client.js";
-import { Site } from "./camera_status.js";
-import { choose as chooseLanguage, language, named, say, tell } from "./i18n.js";
+import { format, language, setLanguage, text } from "./i18n.js";
+import { login } from "./login.js";
 
-const MOST = 300;  // cards on the page; older ones are a click away
-const CAMERAS_MS = 1000;
-const WIDE = matchMedia("(min-width: 900px)");
+const MAX_CARDS = 300;
+const CAMERA_REFRESH_MS = 1000;
+const RETRY_MS = 2000;
+const wideScreen = matchMedia("(min-width: 900px)");
 
 const events = new Map();
 const cards = new Map();
 let site = null;
 let detail = null;
-let next = null;
-let chosen = null;  // null: the newest event is shown as it comes
-let link = "wait";
+let nextCursor = null;
+let selectedKey = null;  // null: the newest event is shown
+let connection = "connecting";
 
-const order = (one, other) =>
-  other.opened_at.localeCompare(one.opened_at) || other.position - one.position;
+const byOpening = (left, right) =>
+  right.opened_at.localeCompare(left.opened_at) || right.position - left.position;
 
-/** What is a part of another event that is here is shown under that one. */
-const newestFirst = () => {
-  const under = new Set([...events.values()].flatMap((event) => event.parts.map((id) => keyOf({ run: event.run, id }))));
-  return [...events.values()].filter((event) => !under.has(keyOf(event))).sort(order);
-};
+const partKeys = (event) => event.parts.map((id) => keyOf({ run: event.run, id }));
 
-const partsOf = (event) => event.parts.map((id) => events.get(keyOf({ run: event.run, id }))).filter(Boolean);
+const partsOf = (event) => partKeys(event).map((key) => events.get(key)).filter(Boolean);
 
-function words() {
+/** The events of the list. A part of another event is shown only under that event. */
+function listedEvents() {
+  const parts = new Set([...events.values()].flatMap(partKeys));
+  return [...events.values()].filter((event) => !parts.has(keyOf(event))).sort(byOpening);
+}
+
+function shownEvent(list) {
+  if (selectedKey !== null && events.has(selectedKey)) return events.get(selectedKey);
+  return wideScreen.matches ? list[0] ?? null : null;
+}
+
+function renderTexts() {
   document.documentElement.lang = language();
-  for (const element of document.querySelectorAll("[data-say]")) element.textContent = say(element.dataset.say);
-  for (const element of document.querySelectorAll("[data-label]")) element.setAttribute("aria-label", say(element.dataset.label));
+  for (const element of document.querySelectorAll("[data-text]")) element.textContent = text(element.dataset.text);
+  for (const element of document.querySelectorAll("[data-label]")) element.setAttribute("aria-label", text(element.dataset.label));
   for (const button of document.querySelectorAll("[data-language]")) {
     button.setAttribute("aria-pressed", String(button.dataset.language === language()));
   }
-  showLink();
+  renderConnection();
 }
 
-function showLink() {
-  byId("link").className = `link link-${link}`;
-  byId("link").textContent = say("link", link);
+function renderConnection() {
+  byId("connection").className = `connection ${connection}`;
+  byId("connection").textContent = text("connection", connection);
 }
 
-function shown() {
-  if (chosen !== null && events.has(chosen)) return events.get(chosen);
-  return WIDE.matches ? newestFirst()[0] ?? null : null;
-}
-
-function draw(fresh) {
-  const list = newestFirst();
-  for (const event of list.slice(MOST).flatMap((one) => [one, ...partsOf(one)])) forget(event);
-  const now = shown();
-  const wanted = list.slice(0, MOST).map((event) => cardOf(event));
-  const kept = new Set(wanted);
-  for (const card of cards.values()) if (!kept.has(card)) card.element.remove();  // it is a part of another one now
-  const place = byId("events");
-  wanted.forEach((card, index) => {
-    card.show(card.latest, now !== null && keyOf(card.latest) === keyOf(now));
-    if (place.children[index] !== card.element) place.insertBefore(card.element, place.children[index] ?? null);
+function render(newKey) {
+  const list = listedEvents();
+  for (const event of list.slice(MAX_CARDS).flatMap((event) => [event, ...partsOf(event)])) forget(event);
+  const shown = shownEvent(list);
+  const listed = list.slice(0, MAX_CARDS).map((event) => [event, cardOf(event)]);
+  const listedCards = new Set(listed.map(([, card]) => card));
+  for (const card of cards.values()) if (!listedCards.has(card)) card.element.remove();  // now a part of another event
+  const container = byId("events");
+  listed.forEach(([event, card], index) => {
+    card.show(event, shown !== null && keyOf(event) === keyOf(shown));
+    if (container.children[index] !== card.element) container.insertBefore(card.element, container.children[index] ?? null);
   });
-  if (fresh) cards.get(fresh)?.element.classList.add("fresh");
+  if (newKey) cards.get(newKey)?.element.classList.add("new");
   byId("empty").hidden = list.length > 0;
-  byId("count").textContent = list.length > 0 ? tell("count", list.length + (next === null ? "" : "+")) : "";
-  byId("older").hidden = next === null;
-  if (now === null) detail.empty();
-  else detail.show(now);
+  byId("count").textContent = list.length > 0 ? format("count", list.length + (nextCursor === null ? "" : "+")) : "";
+  byId("older").hidden = nextCursor === null;
+  if (shown === null) detail.clear();
+  else detail.show(shown);
 }
 
 function cardOf(event) {
   const key = keyOf(event);
-  if (!cards.has(key)) cards.set(key, new Card(site, choose));
-  const card = cards.get(key);
-  card.latest = event;
-  return card;
+  if (!cards.has(key)) cards.set(key, new EventCard(site, select));
+  return cards.get(key);
 }
 
 function forget(event) {
@@ -86,133 +87,128 @@ function forget(event) {
   cards.delete(keyOf(event));
 }
 
-function choose(event) {
-  chosen = keyOf(event);
-  draw();
-  if (!WIDE.matches) byId("detail").focus();
+function select(event) {
+  selectedKey = keyOf(event);
+  render();
+  if (!wideScreen.matches) byId("detail").focus();
 }
 
-function close() {
-  const card = cards.get(chosen);
-  chosen = null;
-  draw();
+function closeDetail() {
+  const card = cards.get(selectedKey);
+  selectedKey = null;
+  render();
   card?.button.focus();
 }
 
-function take(event) {
+/** Stores a revision of an event; returns whether the event is new. */
+function store(event) {
   const known = events.get(keyOf(event));
-  if (known && known.revision > event.revision) return false;  // told late, and no news
+  if (known && known.revision > event.revision) return false;  // outdated
   events.set(keyOf(event), event);
   return !known;
 }
 
-function changed(what, data) {
-  if (what === "message") {
-    const fresh = take(data);
-    draw(fresh ? keyOf(data) : null);
-    if (fresh) byId("announce").textContent = tell("arrived", site.kindName(data), named(site.camera(data.camera).name, data.camera));
+function handleChange(type, data) {
+  if (type === "message") {
+    const isNew = store(data);
+    render(isNew ? keyOf(data) : null);
+    if (isNew) byId("announcement").textContent = format("new_event", site.kindName(data), site.cameraName(data));
     return;
   }
   const known = events.get(keyOf(data));
   if (!known) return;
   events.set(keyOf(data), { ...known, evidence: data.evidence, verdicts: data.verdicts });
-  draw();
+  render();
 }
 
-async function judge(event, verdict, reason) {
+async function saveVerdict(event, verdict, reason) {
   try {
-    take(await post(`/v1/events/${encodeURIComponent(event.id)}/verdict?run=${encodeURIComponent(event.run)}`, { verdict, reason }));
+    store(await post(`/v1/events/${encodeURIComponent(event.id)}/verdict?run=${encodeURIComponent(event.run)}`, { verdict, reason }));
   } catch {
     return false;
   }
-  draw();
+  render();
   return true;
 }
 
-async function older() {
-  const page = await get(`/v1/events?cursor=${encodeURIComponent(next)}`);
-  for (const event of page.events) take(event);
-  next = page.next;
-  draw();
+async function loadOlder() {
+  const page = await get(`/v1/events?cursor=${encodeURIComponent(nextCursor)}`);
+  page.events.forEach(store);
+  nextCursor = page.next;
+  render();
 }
 
-async function cameras() {
+async function refreshSite() {
   try {
-    const [centre, seen] = await Promise.all([get("/v1/site"), get("/v1/cameras")]);
-    site.change(centre, seen.cameras);
-    site.head();
-    site.strip();
-  } catch { /* the link's own lamp says that the service is away */ }
-  setTimeout(cameras, CAMERAS_MS);
+    const [siteInfo, { cameras }] = await Promise.all([get("/v1/site"), get("/v1/cameras")]);
+    site.update(siteInfo, cameras);
+    site.render();
+  } catch { /* the connection status shows that the service is unavailable */ }
+  setTimeout(refreshSite, CAMERA_REFRESH_MS);
 }
 
-function step(by) {
-  const list = newestFirst();
-  const now = shown();
-  const index = list.findIndex((event) => now !== null && keyOf(event) === keyOf(now));
-  const wanted = list[Math.min(list.length - 1, Math.max(0, index + by))];
-  if (!wanted) return;
-  choose(wanted);
-  cards.get(keyOf(wanted)).button.focus();
+function selectNeighbour(offset) {
+  const list = listedEvents();
+  const shown = shownEvent(list);
+  const index = list.findIndex((event) => shown !== null && keyOf(event) === keyOf(shown));
+  const neighbour = list[Math.min(list.length - 1, Math.max(0, index + offset))];
+  if (!neighbour) return;
+  select(neighbour);
+  cards.get(keyOf(neighbour)).button.focus();
 }
 
-function keys(press) {
+function handleKey(press) {
   if (press.target.closest("input, video, dialog") || press.ctrlKey || press.altKey || press.metaKey) return;
-  if (press.key === "Escape" && chosen !== null) close();
-  if (press.key === "j" || (press.key === "ArrowDown" && press.target.closest("#events"))) step(1);
-  else if (press.key === "k" || (press.key === "ArrowUp" && press.target.closest("#events"))) step(-1);
+  if (press.key === "Escape" && selectedKey !== null) closeDetail();
+  if (press.key === "j" || (press.key === "ArrowDown" && press.target.closest("#events"))) selectNeighbour(1);
+  else if (press.key === "k" || (press.key === "ArrowUp" && press.target.closest("#events"))) selectNeighbour(-1);
   else return;
   press.preventDefault();
 }
 
 async function load() {
-  const [centre, seen, page] = await Promise.all([get("/v1/site"), get("/v1/cameras"), get("/v1/events")]);
-  site = new Site(centre, seen.cameras);
-  detail = new Detail(byId("detail"), site, { judge, close, partsOf, choose });
-  for (const event of page.events) take(event);
-  next = page.next;
-  site.head();
-  site.strip();
-  draw();
+  const [siteInfo, { cameras }, page] = await Promise.all([get("/v1/site"), get("/v1/cameras"), get("/v1/events")]);
+  site = new SiteStatus(siteInfo, cameras);
+  detail = new EventDetail(byId("detail"), site, { onVerdict: saveVerdict, onClose: closeDetail, onSelect: select, partsOf });
+  page.events.forEach(store);
+  nextCursor = page.next;
+  site.render();
+  render();
   return page.position;
 }
 
-async function begin() {
+async function loadWithRetry() {
   for (;;) {
     try {
       return await load();
     } catch (error) {
-      if (error instanceof RefusedError) await enter();
-      else await new Promise((resolve) => setTimeout(resolve, 2000));
+      if (error instanceof UnauthorizedError) await login();
+      else await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
   }
 }
 
-async function refused() {
+async function loginIfRequired() {
   try {
     await get("/v1/site");
-    return false;
   } catch (error) {
-    if (!(error instanceof RefusedError)) return false;
-    await enter();
-    return false;
+    if (error instanceof UnauthorizedError) await login();
   }
 }
 
-words();
+renderTexts();
 for (const button of document.querySelectorAll("[data-language]")) {
   button.addEventListener("click", () => {
-    chooseLanguage(button.dataset.language);
-    words();
+    setLanguage(button.dataset.language);
+    renderTexts();
     if (site === null) return;
-    site.head();
-    site.strip();
-    draw();
+    site.render();
+    render();
   });
 }
-byId("older").addEventListener("click", older);
-document.addEventListener("keydown", keys);
-WIDE.addEventListener("change", () => site !== null && draw());
-const position = await begin();
-new Feed(position, { changed, refused, linked: (state) => { link = state; showLink(); } });
-setTimeout(cameras, CAMERAS_MS);
+byId("older").addEventListener("click", loadOlder);
+document.addEventListener("keydown", handleKey);
+wideScreen.addEventListener("change", () => site !== null && render());
+const position = await loadWithRetry();
+new EventStream(position, { onChange: handleChange, onRejected: loginIfRequired, onState: (state) => { connection = state; renderConnection(); } });
+setTimeout(refreshSite, CAMERA_REFRESH_MS);

@@ -1,4 +1,4 @@
-// Elements are made with text, never with markup: whatever a name in the site file says stays a name.
+// Creates elements from text, never from markup. So a name in the site file can't inject HTML.
 
 export function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);

@@ -1,27 +1,27 @@
-// Asks for the token, where the service demands one. It is sent once, and kept by nobody here: a cookie takes its place.
+// Asks for the token, if the service requires one. The token is sent once; a session cookie replaces it.
 
 import { byId } from "./dom.js";
-import { RefusedError, post } from "./api_client.js";
-import { say } from "./i18n.js";
+import { UnauthorizedError, post } from "./api_client.js";
+import { text } from "./i18n.js";
 
-export function enter() {
-  const door = byId("door");
-  const wrong = byId("door-wrong");
-  wrong.hidden = true;
-  if (!door.open) door.showModal();
+export function login() {
+  const dialog = byId("login");
+  const error = byId("login-error");
+  error.hidden = true;
+  if (!dialog.open) dialog.showModal();
   return new Promise((resolve) => {
-    door.oncancel = (event) => event.preventDefault();
-    byId("door-form").onsubmit = async (event) => {
+    dialog.oncancel = (event) => event.preventDefault();
+    byId("login-form").onsubmit = async (event) => {
       event.preventDefault();
       try {
         await post("/v1/session", { token: byId("token").value });
-      } catch (error) {
-        wrong.textContent = error instanceof RefusedError ? say("wrong_token") : String(error.message);
-        wrong.hidden = false;
+      } catch (cause) {
+        error.textContent = cause instanceof UnauthorizedError ? text("wrong_token") : String(cause.message);
+        error.hidden = false;
         return;
       }
       byId("token").value = "";
-      door.close();
+      dialog.close();
       resolve();
     };
   });

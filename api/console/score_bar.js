@@ -1,51 +1,51 @@
-// A score as what it is: parts that add up, on a scale from 0 to 1.
+// A score as its factors, which add up to it, on a scale from 0 to 1.
 
 import { make } from "./dom.js";
-import { say } from "./i18n.js";
+import { text } from "./i18n.js";
 
-const SHADES = 6;
+const COLORS = 6;
 
-const sorted = (event) => event.factors.filter((factor) => Math.abs(factor.value) >= 0.005);
+const shownFactors = (event) => event.factors.filter((factor) => Math.abs(factor.value) >= 0.005);
 
-/** A composite's parts are called by what was seen. */
-const nameOf = ({ name, detail }) => detail?.what ? say("signs", detail.what) : say("factors", name);
+/** A factor of a sequence is named after its condition. */
+const factorName = ({ name, detail }) => detail?.what ? text("conditions", detail.what) : text("factors", name);
 
-export function bar(event) {
-  const parts = sorted(event);
-  const words = parts.map((factor) => `${nameOf(factor)} ${factor.value.toFixed(2)}`).join(", ");
-  const row = make("div", { class: "bar", role: "img", "aria-label": `${say("score")} ${event.score.toFixed(2)}: ${words}` });
-  parts.forEach((factor, index) => {
-    if (factor.value > 0) row.append(part(index, factor.value));
+export function scoreBar(event) {
+  const factors = shownFactors(event);
+  const description = factors.map((factor) => `${factorName(factor)} ${factor.value.toFixed(2)}`).join(", ");
+  const bar = make("div", { class: "score-bar", role: "img", "aria-label": `${text("score")} ${event.score.toFixed(2)}: ${description}` });
+  factors.forEach((factor, index) => {
+    if (factor.value > 0) bar.append(barPart(index, factor.value));
   });
-  const taken = parts.reduce((sum, factor) => sum + Math.max(0, -factor.value), 0);
-  if (taken > 0) {
-    const less = make("span", { class: "part less" });
-    less.style.width = percent(taken);
-    less.style.marginLeft = `-${percent(taken)}`;  // over the end of what the other parts add up to
-    row.append(less);
+  const deduction = factors.reduce((sum, factor) => sum + Math.max(0, -factor.value), 0);
+  if (deduction > 0) {
+    const part = make("span", { class: "score-part deduction" });
+    part.style.width = percent(deduction);
+    part.style.marginLeft = `-${percent(deduction)}`;  // covers the end of the other parts
+    bar.append(part);
   }
-  return row;
+  return bar;
 }
 
-function part(index, value) {
-  const element = make("span", { class: `part shade-${index % SHADES}` });
-  element.style.width = percent(Math.abs(value));
-  return element;
+function barPart(index, value) {
+  const part = make("span", { class: `score-part factor-color-${index % COLORS}` });
+  part.style.width = percent(Math.abs(value));
+  return part;
 }
 
-const percent = (share) => `${Math.min(1, share) * 100}%`;
+const percent = (value) => `${Math.min(1, value) * 100}%`;
 
-const signed = (value) => `${value < 0 ? "−" : ""}${Math.abs(value).toFixed(2)}`;
+const signed = (value, plus = "") => `${value < 0 ? "−" : plus}${Math.abs(value).toFixed(2)}`;
 
-export function legend(event) {
-  return make("ul", { class: "legend", "aria-hidden": "true" }, ...sorted(event).map((factor, index) =>
-    make("li", {}, make("span", { class: `dot shade-${index % SHADES}` }), nameOf(factor),
+export function scoreLegend(event) {
+  return make("ul", { class: "legend", "aria-hidden": "true" }, ...shownFactors(event).map((factor, index) =>
+    make("li", {}, make("span", { class: `dot factor-color-${index % COLORS}` }), factorName(factor),
       make("b", {}, signed(factor.value)))));
 }
 
-export function table(event) {
-  return make("dl", { class: "parts" }, ...sorted(event).map((factor, index) =>
-    make("div", {}, make("dt", {}, nameOf(factor)), make("dd", {},
-      make("span", { class: "bar thin", "aria-hidden": "true" }, part(index, factor.value)),
-      make("b", {}, factor.value > 0 ? `+${signed(factor.value)}` : signed(factor.value))))));
+export function factorTable(event) {
+  return make("dl", { class: "factor-table" }, ...shownFactors(event).map((factor, index) =>
+    make("div", {}, make("dt", {}, factorName(factor)), make("dd", {},
+      make("span", { class: "score-bar thin", "aria-hidden": "true" }, barPart(index, factor.value)),
+      make("b", {}, signed(factor.value, "+"))))));
 }

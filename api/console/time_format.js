@@ -1,23 +1,23 @@
-// Instants come as ISO 8601 in UTC and are shown in the time of the place that the camera sees.
+// Times arrive as ISO 8601 in UTC and are shown in the time zone of the camera.
 
 import { language } from "./i18n.js";
 
 const LOCALES = { ko: "ko-KR", en: "en-GB" };
-const made = new Map();
+const formats = new Map();
 
-function format(zone, name, options) {
-  const key = `${language()} ${zone} ${name}`;
-  if (!made.has(key)) {
-    made.set(key, new Intl.DateTimeFormat(LOCALES[language()], { timeZone: zone, hourCycle: "h23", ...options }));
+function formatFor(timeZone, name, options) {
+  const key = `${language()} ${timeZone} ${name}`;
+  if (!formats.has(key)) {
+    formats.set(key, new Intl.DateTimeFormat(LOCALES[language()], { timeZone, hourCycle: "h23", ...options }));
   }
-  return made.get(key);
+  return formats.get(key);
 }
 
-export const time = (instant, zone) =>
-  format(zone, "time", { hour: "2-digit", minute: "2-digit", second: "2-digit" }).format(new Date(instant));
+export const formatTime = (instant, timeZone) =>
+  formatFor(timeZone, "time", { hour: "2-digit", minute: "2-digit", second: "2-digit" }).format(new Date(instant));
 
-export const day = (instant, zone) =>
-  format(zone, "day", { month: "short", day: "numeric", weekday: "short" }).format(new Date(instant));
+export const formatDay = (instant, timeZone) =>
+  formatFor(timeZone, "day", { month: "short", day: "numeric", weekday: "short" }).format(new Date(instant));
 
-export const zoneName = (instant, zone) =>
-  format(zone, "zone", { timeZoneName: "short" }).formatToParts(new Date(instant)).find((part) => part.type === "timeZoneName").value;
+export const timeZoneName = (instant, timeZone) =>
+  formatFor(timeZone, "zone", { timeZoneName: "short" }).formatToParts(new Date(instant)).find((part) => part.type === "timeZoneName").value;

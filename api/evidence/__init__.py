@@ -1,1 +1,1 @@
-"""Evidence: pictures and clips that are cut, kept and served."""
+"""Evidence: snapshots and clips of events, cut from the cameras' recent video."""

@@ -1,4 +1,4 @@
-"""Evidence: when which pictures of an event are cut from the cameras' last packets, and how they came out."""
+"""Decides when the snapshot and the clip of an event are cut from the cameras' recent video."""
 
 from __future__ import annotations
 
@@ -7,71 +7,67 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from api.evidence.media_files import NEAR_S, clip, file_name, snapshot
+from api.evidence.media_files import SNAPSHOT_TOLERANCE_S, file_name, write_clip, write_snapshot
 from api.evidence.status import EvidenceStatusLog
 from api.evidence.writer import EvidenceWriter, WriteJob
-from api.serialization import MediaFile
 from api.storage.event_store import EventStore
+from api.storage.records import MediaFile, MediaKind
 from lanewatch.records import Event, Peak
 from streams.stages import FrameStore, HeldFootage
 
 PRE_ROLL_S = 5.0
 POST_ROLL_S = 5.0
-"""What an operator needs to see of how it began and where they went; and what Korean control centres ask for."""
+"""Operators need to see how it began and where the people went; Korean control centres ask for five seconds."""
 
 BEFORE_OPENING_S = 25.0
 AFTER_OPENING_S = 20.0
-"""A long event's clip is capped to so much around its opening, the moment that the alarm is about. The ring holds 60 s
-of packets: cut 20 s after the opening, the beginning 25 s before it is still there with 15 s to spare for a backlog."""
+"""A long event's clip is limited to this time around its opening, the moment of the alarm. The packet buffer holds 60
+s: a cut 20 s after the opening still finds the start 25 s before it, with 15 s in reserve for a backlog."""
 
-RECORDED_SHOT_S = 20.0
-"""The same for recordings, at which nobody looks meanwhile: just so often that no peak leaves the ring untaken."""
+NEW_SNAPSHOT_S = 5.0
+"""A new peak gets a new snapshot at most this often. A slow walk towards the camera moves the peak with every frame."""
 
-NEW_SHOT_S = 5.0
-"""A snapshot follows an event's peak at most so often: a peak may move with every frame of a slow walk towards the
-camera."""
+NEW_SNAPSHOT_RECORDED_S = 20.0
+"""The same for recordings, which are not watched live: just often enough that no peak leaves the packet buffer."""
 
+CLOSE_TIMEOUT_S = 3.0
+"""How long a closing service waits for evidence that the next service could write."""
 
-LAST_S = 3.0
-"""How long an end waits for evidence that the next service could write as well."""
+DISK_RESERVE = 64 * 2**20
+"""Space for some 50,000 revisions of events: a night, until a person sees the counter and frees space."""
 
 
 @dataclass
 class _EvidencePlan:
+    """The evidence of an open event. ``clip_complete`` is true if only snapshots are left to write."""
+
     run: str
     id: str
     camera: str
-    begins: float
-    until: float
-    shot: Peak
-    shot_at: float
-    whole: bool = False  # its clip is there already, and a look at the picture is all that is left to do
-
-
-RESERVE = 64 * 2**20
-"""Room for some 50,000 revisions of events: a night on which somebody sees the counter and makes room."""
+    clip_start: float
+    clip_end: float
+    peak: Peak
+    snapshot_at: float
+    clip_complete: bool = False
 
 
 class EvidenceScheduler:
-    """Sees to each event's snapshot and clip.
+    """Schedules each event's snapshot and clip.
 
-    At the opening the packets around the peak and since the pre-roll are held at once and written by a worker, so that
-    there is something to see within the second (of a recording the picture alone); when the post-roll has come
-    (``advance``) the clip is cut, whole.
-    What cannot be written is said in the event's evidence, by a reason, and counted; nothing waits for it.
+    At the opening it holds the packets since the pre-roll at once, and a worker writes them. So there is something to
+    see within a second. For a recording, only the snapshot is written then. ``advance`` cuts the complete clip when the
+    post-roll is over. A failed write is counted, and its reason is in the event's evidence; it blocks nothing.
 
     Args:
-        store: Keeps the status of each event's evidence.
-        frames: The cameras' last pictures.
-        folder: Where pictures are written; made if it is not there.
-        live: Whether, when more is asked for than can be written, the newest is written and the oldest given up; for
-            recordings the watcher waits instead.
-        reserve: Bytes of the disk that are left free, so that a disk filled by clips still takes events and the audit;
-            64 MiB, or a twentieth of a small disk, if None.
-        lasting: Whether the pictures outlive this process: then what a former one had still to write is written, and
-            what this one leaves open at its end is left to the next; else it is said that it will not come.
+        store: Stores the state of each event's evidence.
+        frames: The cameras' recent video.
+        folder: The folder of the files; created if it does not exist.
+        live: A full queue drops its oldest job; for recordings the watcher waits instead.
+        reserve: Bytes of the disk that stay free, so that a disk full of clips still takes events and the audit. None
+            stands for 64 MiB, or a twentieth of a small disk.
+        lasting: The video outlives this process. Then this process finishes the evidence of the one before, and leaves
+            open evidence to the next one. Otherwise open evidence is marked as failed.
     """
 
     def __init__(
@@ -89,36 +85,36 @@ class EvidenceScheduler:
         self._frames = frames
         self._lock = threading.RLock()
         self._plans: dict[tuple[str, str], _EvidencePlan] = {}
-        self._ledger = EvidenceStatusLog(store)
+        self._status_log = EvidenceStatusLog(store)
         folder.mkdir(parents=True, exist_ok=True)
-        self._reserve = min(RESERVE, shutil.disk_usage(folder).total // 20) if reserve is None else reserve
-        for left in folder.glob("**/*.part.*"):
-            left.unlink()
+        self._reserve = min(DISK_RESERVE, shutil.disk_usage(folder).total // 20) if reserve is None else reserve
+        for incomplete in folder.glob("**/*.part.*"):
+            incomplete.unlink()
         self._lasting = lasting
         self._live = live
-        self._new_shot_s = NEW_SHOT_S if live else RECORDED_SHOT_S
+        self._new_snapshot_s = NEW_SNAPSHOT_S if live else NEW_SNAPSHOT_RECORDED_S
         if not lasting:
-            store.forsake()
-        self._cutter = EvidenceWriter(self._done, newest_wins=live)
+            store.fail_pending_evidence()
+        self._writer = EvidenceWriter(self._on_written, newest_wins=live)
         if lasting:
             self._resume()
 
     @property
-    def alive(self) -> bool:
-        """Whether evidence is still being written."""
-        return self._cutter.alive
+    def is_alive(self) -> bool:
+        """Whether the worker runs."""
+        return self._writer.is_alive
 
     @property
-    def room(self) -> bool:
-        """Whether the disk has room for more."""
+    def has_disk_space(self) -> bool:
+        """Whether the disk has space beyond the reserve."""
         return shutil.disk_usage(self.folder).free >= self._reserve
 
-    def path(self, medium: MediaFile) -> Path:
-        """Where a picture lies."""
-        return self.folder / medium.file
+    def file_path(self, media: MediaFile) -> Path:
+        """The path of a file."""
+        return self.folder / media.file
 
     def upsert(self, event: Event) -> None:
-        """Looks after an event's revision: holds what its snapshot and clip need."""
+        """Holds the video that a revision's snapshot and clip need."""
         key = (event.run, event.id)
         over = event.state in ("closed", "expired")
         with self._lock:
@@ -127,114 +123,114 @@ class EvidenceScheduler:
                 plan = self._open(event, over)
                 if plan is None:
                     return
-            elif event.peak.slot != plan.shot.slot and (over or event.updated_at - plan.shot_at >= self._new_shot_s):
-                plan.shot, plan.shot_at = event.peak, event.updated_at
-                self._shoot(plan)
+            elif event.peak.slot != plan.peak.slot and (
+                over or event.updated_at - plan.snapshot_at >= self._new_snapshot_s
+            ):
+                plan.peak, plan.snapshot_at = event.peak, event.updated_at
+                self._schedule_snapshot(plan)
             if over:
-                self._over(plan, event)
+                self._set_end(plan, event)
 
     def advance(self, camera: str, captured_at: float) -> None:
-        """Cuts the clips whose post-roll has come, now that a camera's records have come so far."""
+        """Cuts the clips of a camera whose post-roll is over at ``captured_at``."""
         with self._lock:
-            for plan in [plan for plan in self._plans.values() if plan.camera == camera and captured_at >= plan.until]:
-                self._finish(plan)
-        self._ledger.save()
+            for plan in list(self._plans.values()):
+                if plan.camera == camera and captured_at >= plan.clip_end:
+                    self._finish(plan)
+        self._status_log.save()
 
-    def wait(self, timeout_s: float = 60.0) -> bool:
-        """Waits until all is written that was to be by now; whether it was in time."""
-        return self._cutter.settle(timeout_s)
+    def wait_until_idle(self, timeout_s: float = 60.0) -> bool:
+        """Waits until all scheduled files are written. Returns whether that happened in time."""
+        return self._writer.wait_until_idle(timeout_s)
 
     def settle(self, timeout_s: float = 60.0) -> bool:
-        """Cuts what is still open with what there is, and waits until all is written; whether it was in time."""
+        """Cuts the clips of open events now, and waits until all is written. Returns whether that happened in time."""
         with self._lock:
             for plan in list(self._plans.values()):
                 self._finish(plan)
-        settled = self.wait(timeout_s)
-        self._ledger.save()
+        settled = self.wait_until_idle(timeout_s)
+        self._status_log.save()
         return settled
 
     def close(self) -> None:
-        """Ends the worker when all is written: what is still open too, where nobody could do so later.
-
-        Where the next service can, this one writes for some seconds only: nobody waits long for an end.
-        """
+        """Ends the worker. If the next service can't write the open evidence, this one writes it first."""
         if self._lasting:
-            self.wait(LAST_S)
-            self._cutter.close(leave=True)
-            self._ledger.save()
+            self.wait_until_idle(CLOSE_TIMEOUT_S)
+            self._writer.close(discard=True)
+            self._status_log.save()
         else:
             self.settle()
-            self._cutter.close()
+            self._writer.close()
 
     def _resume(self) -> None:
-        for stored in self._store.unsettled():
-            event, plan = stored.event, _plan(stored.event, stored.opened_at)
+        for stored in self._store.with_pending_evidence():
+            event, plan = stored.event, _new_plan(stored.event, stored.opened_at)
             self._plans[plan.run, plan.id] = plan
             if not stored.evidence.snapshot.settled:
-                self._shoot(plan)
+                self._schedule_snapshot(plan)
             if event.state in ("closed", "expired"):
-                self._over(plan, event)
+                self._set_end(plan, event)
             elif not stored.evidence.clip.file:
-                self._cut(plan, event.updated_at, going_on=True)
+                self._schedule_clip(plan, event.updated_at, going_on=True)
 
     def _open(self, event: Event, over: bool) -> _EvidencePlan | None:
         stored = self._store.event(event.id, event.run)
-        opened = event.revision / 1000 if stored is None else stored.opened_at
+        opened_at = event.revision / 1000 if stored is None else stored.opened_at
         if stored is not None and over and stored.evidence.clip.file:
-            return None  # told again after a restart, and long done
-        plan = _plan(event, opened)
-        plan.whole = stored is not None and bool(stored.evidence.clip.file) and stored.evidence.clip.settled
+            return None  # sent again after a restart, and finished before it
+        plan = _new_plan(event, opened_at)
+        plan.clip_complete = stored is not None and bool(stored.evidence.clip.file) and stored.evidence.clip.settled
         self._plans[plan.run, plan.id] = plan
-        self._shoot(plan)
-        if not over and self._live and not plan.whole:
-            self._cut(plan, event.updated_at, going_on=True)
+        self._schedule_snapshot(plan)
+        if not over and self._live and not plan.clip_complete:
+            self._schedule_clip(plan, event.updated_at, going_on=True)
         return plan
 
-    def _over(self, plan: _EvidencePlan, event: Event) -> None:
-        ended = event.updated_at if event.ended_at is None else event.ended_at + POST_ROLL_S
-        plan.until = min(plan.until, ended)
+    def _set_end(self, plan: _EvidencePlan, event: Event) -> None:
+        ends = event.updated_at if event.ended_at is None else event.ended_at + POST_ROLL_S
+        plan.clip_end = min(plan.clip_end, ends)
         if event.state == "expired":
             self._finish(plan)
 
     def _finish(self, plan: _EvidencePlan) -> None:
         del self._plans[plan.run, plan.id]
-        if not plan.whole:
-            self._cut(plan, plan.until, going_on=False)
+        if not plan.clip_complete:
+            self._schedule_clip(plan, plan.clip_end, going_on=False)
 
-    def _shoot(self, plan: _EvidencePlan) -> None:
-        peak = plan.shot
-        name = file_name(plan.run, plan.id, plan.begins, "jpg")
-        held = self._hold(plan, peak.captured_at - NEAR_S, peak.captured_at + NEAR_S)
-        self._submit(plan, "snapshot", lambda: snapshot(held, peak, self.folder, name, self._reserve))
+    def _schedule_snapshot(self, plan: _EvidencePlan) -> None:
+        peak = plan.peak
+        name = file_name(plan.run, plan.id, plan.clip_start, "jpg")
+        held = self._hold(plan, peak.captured_at - SNAPSHOT_TOLERANCE_S, peak.captured_at + SNAPSHOT_TOLERANCE_S)
+        self._submit(plan, "snapshot", lambda: write_snapshot(held, peak, self.folder, name, self._reserve))
 
-    def _cut(self, plan: _EvidencePlan, ends: float, *, going_on: bool) -> None:
-        name = file_name(plan.run, plan.id, plan.begins, "mp4")
-        held = self._hold(plan, plan.begins, ends)
-        begins = plan.begins
+    def _schedule_clip(self, plan: _EvidencePlan, ends: float, *, going_on: bool) -> None:
+        begins = plan.clip_start
+        name = file_name(plan.run, plan.id, begins, "mp4")
+        held = self._hold(plan, begins, ends)
         self._submit(
-            plan, "clip", lambda: clip(held, begins, ends, self.folder, name, self._reserve, going_on=going_on)
+            plan, "clip", lambda: write_clip(held, begins, ends, self.folder, name, self._reserve, going_on=going_on)
         )
 
     def _hold(self, plan: _EvidencePlan, start: float, end: float) -> HeldFootage | None:
         try:
             return self._frames.hold(plan.camera, start, end)
-        except KeyError:  # an event of a camera that is not this process's: its status says out_of_reach
+        except KeyError:  # a camera of another process: the evidence's reason becomes out_of_reach
             return None
 
-    def _submit(self, plan: _EvidencePlan, what: Literal["snapshot", "clip"], work: Callable[[], MediaFile]) -> None:
-        self._cutter.submit(WriteJob(plan.run, plan.id, plan.camera, what, work))
+    def _submit(self, plan: _EvidencePlan, kind: MediaKind, write: Callable[[], MediaFile]) -> None:
+        self._writer.submit(WriteJob(plan.run, plan.id, plan.camera, kind, write))
 
-    def _done(self, job: WriteJob, medium: MediaFile) -> None:
-        self._ledger.note(job.run, job.id, job.what, medium)
+    def _on_written(self, job: WriteJob, media: MediaFile) -> None:
+        self._status_log.add(job.run, job.id, job.kind, media)
 
 
-def _plan(event: Event, opened_at: float) -> _EvidencePlan:
+def _new_plan(event: Event, opened_at: float) -> _EvidencePlan:
     return _EvidencePlan(
         run=event.run,
         id=event.id,
         camera=event.camera,
-        begins=max(event.began_at - PRE_ROLL_S, opened_at - BEFORE_OPENING_S),
-        until=opened_at + AFTER_OPENING_S,
-        shot=event.peak,
-        shot_at=event.updated_at,
+        clip_start=max(event.began_at - PRE_ROLL_S, opened_at - BEFORE_OPENING_S),
+        clip_end=opened_at + AFTER_OPENING_S,
+        peak=event.peak,
+        snapshot_at=event.updated_at,
     )

@@ -1,4 +1,4 @@
-"""A snapshot as JPEG, and the box drawn on it for those who look."""
+"""Snapshots as JPEG, and the box that is drawn on them when they are shown."""
 
 from __future__ import annotations
 
@@ -8,38 +8,41 @@ import numpy as np
 from lanewatch.records import Box, Image
 
 QUALITY = 90
-"""JPEG quality of evidence: no visible loss on a face twenty pixels wide, at a third of the bytes of 98."""
+"""JPEG quality of evidence: no visible loss on a face 20 pixels wide, at a third of the size of quality 98."""
 
-_COLOUR = (60, 170, 255)  # BGR of the console's amber, which stays visible on grey concrete and in green leaves
+_COLOUR = (60, 170, 255)  # BGR of the console's amber, visible on grey concrete and green leaves
 _SHADOW = (20, 20, 20)
 
 
 def encode(image: Image) -> bytes:
-    """An (H, W, 3) BGR picture as JPEG.
+    """An (H, W, 3) BGR image as JPEG.
 
     Raises:
-        ValueError: it is no picture that can be encoded.
+        ValueError: The image can't be encoded.
     """
-    done, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-    if not done:
-        raise ValueError(f"a picture of shape {image.shape} cannot be encoded as JPEG")
+    encoded, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    if not encoded:
+        raise ValueError(f"an image of shape {image.shape} cannot be encoded as JPEG")
     return data.tobytes()
 
 
 def draw_box(jpeg: bytes, box: Box, width: int, height: int) -> bytes:
-    """The JPEG with a box drawn on it; as it is, where the box is empty.
+    """The JPEG with a box drawn on it; unchanged if the box is empty.
 
     Args:
-        box: xyxy in pixels of a frame of ``width`` x ``height``, which the picture may have been scaled from.
+        jpeg: The image; it may be a scaled copy of the frame.
+        box: xyxy in pixels of the frame.
+        width: Width of the frame.
+        height: Height of the frame.
 
     Raises:
-        ValueError: the bytes are no picture.
+        ValueError: The bytes are not an image.
     """
     if width <= 0 or height <= 0 or box[2] <= box[0] or box[3] <= box[1]:
         return jpeg
     decoded = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
     if decoded is None:
-        raise ValueError("the snapshot is no readable picture")
+        raise ValueError("the snapshot is not a readable image")
     image = np.asarray(decoded, np.uint8)
     rows, columns = image.shape[:2]
     scale = np.array([columns / width, rows / height] * 2)

@@ -1,14 +1,13 @@
-"""What there is to see of each event, kept in the store as soon as the store can take it."""
+"""The state of each event's evidence, written to the store as soon as the store is available."""
 
 from __future__ import annotations
 
 import threading
-from typing import Literal
 
 import msgspec
 
-from api.serialization import MediaFile
 from api.storage.event_store import EventStore
+from api.storage.records import MediaFile, MediaKind
 from lanewatch import metrics
 from streams.stages import UnavailableError
 
@@ -16,36 +15,36 @@ log = metrics.log("evidence")
 
 
 class EvidenceStatusLog:
-    """Notes how pictures came out. A store that cannot be written is asked again at the next occasion."""
+    """Saves the outcome of each write. If the store is unavailable, the next call of ``save`` tries again."""
 
     def __init__(self, store: EventStore) -> None:
         self._store = store
         self._lock = threading.Lock()
-        self._unsaved: dict[tuple[str, str], dict[str, MediaFile]] = {}
+        self._unsaved: dict[tuple[str, str], dict[MediaKind, MediaFile]] = {}
 
-    def note(self, run: str, id: str, what: Literal["snapshot", "clip"], medium: MediaFile) -> None:
-        """Notes a picture. One that failed does not take the place of one that is there; it leaves its reason."""
+    def add(self, run: str, id: str, kind: MediaKind, media: MediaFile) -> None:
+        """Adds an outcome. A failed write does not replace an existing file; only its reason is kept."""
         with self._lock:
-            media = self._unsaved.setdefault((run, id), {})
-            media[what] = _after(media[what], medium) if what in media else medium
+            unsaved = self._unsaved.setdefault((run, id), {})
+            unsaved[kind] = _merge(unsaved[kind], media) if kind in unsaved else media
         self.save()
 
     def save(self) -> None:
-        """Brings to the store what it could not take before."""
+        """Writes all unsaved outcomes to the store."""
         with self._lock:
             for run, id in list(self._unsaved):
                 try:
-                    known = self._store.exhibits(run, id)
-                    told = {what: _after(getattr(known, what), one) for what, one in self._unsaved[run, id].items()}
-                    self._store.exhibit(run, id, msgspec.structs.replace(known, **told))
+                    known = self._store.evidence_of(run, id)
+                    merged = {kind: _merge(getattr(known, kind), new) for kind, new in self._unsaved[run, id].items()}
+                    self._store.save_evidence(run, id, msgspec.structs.replace(known, **merged))
                 except UnavailableError as error:
-                    log.error("the state of %d events' evidence waits for the store: %s", len(self._unsaved), error)
+                    log.error("the evidence status of %d events waits for the store: %s", len(self._unsaved), error)
                     return
                 del self._unsaved[run, id]
 
 
-def _after(known: MediaFile, medium: MediaFile) -> MediaFile:
-    if medium.status == "failed" and known.file:
-        reason = known.reason if known.status == "ready" else medium.reason
+def _merge(known: MediaFile, new: MediaFile) -> MediaFile:
+    if new.status == "failed" and known.file:
+        reason = known.reason if known.status == "ready" else new.reason
         return msgspec.structs.replace(known, reason=reason)
-    return medium
+    return new

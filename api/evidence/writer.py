@@ -1,4 +1,4 @@
-"""The thread that writes evidence, and the queue before it."""
+"""The thread that writes evidence, and its queue."""
 
 from __future__ import annotations
 
@@ -7,40 +7,41 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 from api.evidence.media_files import failure_reason
-from api.serialization import MediaFile
+from api.storage.records import MediaFile, MediaKind
 from lanewatch import metrics
 
-WAITING = 64
-"""Pictures that wait to be written. Each holds some seconds of packets: 64 clips of 4 Mbit/s are 800 MB at the very
-worst, and one is written in some 20 ms."""
+QUEUE_LIMIT = 64
+"""Each waiting job holds some seconds of packets: 64 clips of 4 Mbit/s are at most 800 MB. Writing one takes 20 ms."""
 
 log = metrics.log("evidence")
 
 
 @dataclass(frozen=True)
 class WriteJob:
-    """A picture to be written, of the event ``(run, id)``."""
+    """A file to be written for the event ``(run, id)``. ``write`` writes it and returns its state."""
 
     run: str
     id: str
     camera: str
-    what: Literal["snapshot", "clip"]
-    work: Callable[[], MediaFile]
+    kind: MediaKind
+    write: Callable[[], MediaFile]
 
 
 class EvidenceWriter:
-    """Writes one picture after the other, away from the thread that watches.
+    """Writes one file after another, outside of the thread that watches.
 
     Args:
-        done: Told of every job, and how it came out.
-        newest_wins: Whether a full queue gives up its oldest job (live) or makes the caller wait (recordings).
+        on_written: Called with every job and its outcome.
+        newest_wins: A full queue drops its oldest job (live) instead of blocking the caller (recordings).
+        limit: Jobs that may wait.
     """
 
-    def __init__(self, done: Callable[[WriteJob, MediaFile], None], *, newest_wins: bool, limit: int = WAITING) -> None:
-        self._done = done
+    def __init__(
+        self, on_written: Callable[[WriteJob, MediaFile], None], *, newest_wins: bool, limit: int = QUEUE_LIMIT
+    ) -> None:
+        self._on_written = on_written
         self._newest_wins = newest_wins
         self._limit = limit
         self._jobs: deque[WriteJob] = deque()
@@ -51,72 +52,71 @@ class EvidenceWriter:
         self._thread.start()
 
     @property
-    def alive(self) -> bool:
-        """Whether the thread is at work."""
+    def is_alive(self) -> bool:
+        """Whether the thread runs."""
         return self._thread.is_alive()
 
     def submit(self, job: WriteJob) -> None:
-        """Queues a job, in place of one for the same picture that still waits."""
-        given_up = None
-        key = (job.run, job.id, job.what)
+        """Queues a job. It replaces a waiting job for the same file."""
+        dropped = None
+        key = (job.run, job.id, job.kind)
         with self._changed:
-            self._jobs = deque(one for one in self._jobs if (one.run, one.id, one.what) != key)
+            self._jobs = deque(other for other in self._jobs if (other.run, other.id, other.kind) != key)
             if len(self._jobs) >= self._limit and self._newest_wins:
-                given_up = self._jobs.popleft()
+                dropped = self._jobs.popleft()
             self._changed.wait_for(lambda: len(self._jobs) < self._limit or self._closed)
             self._jobs.append(job)
             self._changed.notify_all()
-        if given_up is not None:
-            self._tell(given_up, MediaFile("failed", "queue_full"))
+        if dropped is not None:
+            self._report(dropped, MediaFile("failed", "queue_full"))
 
-    def settle(self, timeout_s: float) -> bool:
-        """Waits until nothing is left to write; whether that was in time."""
+    def wait_until_idle(self, timeout_s: float) -> bool:
+        """Waits until all jobs are written. Returns whether that happened in time."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._jobs and not self._busy, timeout_s)
 
-    def close(self, *, leave: bool = False) -> None:
-        """Ends the thread after the jobs that wait; with ``leave`` after the one at hand, the others are forgotten."""
+    def close(self, *, discard: bool = False) -> None:
+        """Ends the thread after all waiting jobs, or with ``discard`` after the current one."""
         with self._changed:
             self._closed = True
-            if leave:
+            if discard:
                 self._jobs.clear()
             self._changed.notify_all()
         self._thread.join()
 
     def _run(self) -> None:
-        while (job := self._next()) is not None:
+        while (job := self._next_job()) is not None:
             began = time.perf_counter()
             try:
-                self._tell(job, self._outcome(job))
-            except Exception:  # this thread must outlive whatever a store answers
-                log.exception("event %s: how its %s came out could not be told", job.id, job.what)
+                self._report(job, self._write(job))
+            except Exception:  # this thread must survive every error of the store
+                log.exception("event %s: the outcome of its %s could not be reported", job.id, job.kind)
             finally:
                 metrics.STAGE_SECONDS.labels("evidence").observe(time.perf_counter() - began)
                 with self._changed:
                     self._busy = False
                     self._changed.notify_all()
 
-    def _next(self) -> WriteJob | None:
+    def _next_job(self) -> WriteJob | None:
         with self._changed:
             self._changed.wait_for(lambda: self._jobs or self._closed)
             if not self._jobs:
                 return None
             self._busy = True
-            # A snapshot is written in a hundredth of a second and is what people look at first; a clip takes a second
-            # where it has to be encoded.
-            job = next((one for one in self._jobs if one.what == "snapshot"), self._jobs[0])
+            # Operators see the snapshot first, and it takes 10 ms. A clip that must be encoded takes a second.
+            job = next((job for job in self._jobs if job.kind == "snapshot"), self._jobs[0])
             self._jobs.remove(job)
             self._changed.notify_all()
             return job
 
-    def _outcome(self, job: WriteJob) -> MediaFile:
+    def _write(self, job: WriteJob) -> MediaFile:
         try:
-            return job.work()
-        except Exception as error:  # noqa: BLE001 - whatever a picture breaks on, the next must still be written
-            log.error("camera %s, event %s: no %s: %s", job.camera, job.id, job.what, error)
+            return job.write()
+        except Exception as error:  # noqa: BLE001 - after any error the next job must still be written
+            log.error("camera %s, event %s: no %s: %s", job.camera, job.id, job.kind, error)
             return MediaFile("failed", failure_reason(error))
 
-    def _tell(self, job: WriteJob, medium: MediaFile) -> None:
-        if medium.status == "failed":
-            metrics.dropped("evidence", job.camera, medium.reason)
-        self._done(job, medium)
+    def _report(self, job: WriteJob, media: MediaFile) -> None:
+        if media.status == "failed":
+            metrics.dropped("evidence", job.camera, media.reason)
+        self._on_written(job, media)

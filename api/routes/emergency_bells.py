@@ -1,4 +1,4 @@
-"""Emergency bells: a press is an event, with the picture of the camera that is nearest."""
+"""Emergency bells: a press raises an event with the snapshot of the nearest camera."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ import uuid
 from collections.abc import Callable
 from typing import Annotated
 
-import msgspec
-from fastapi import APIRouter, Depends, Path, Request
-from starlette.responses import Response
+from fastapi import APIRouter, Path
+from pydantic import BaseModel, ConfigDict, StringConstraints
 
-from api import request_body, serialization
 from api.camera_status import CameraStatusBoard
 from api.errors import ProblemError
-from api.openapi import json_response_spec, request_body_spec
-from api.routes.events import find_event, json_body
+from api.response_models import EventResponse, event_response
+from api.routes.events import find_event
 from api.storage.event_store import EventStore
 from lanewatch import metrics
 from lanewatch.config.fields import LocalizedName
@@ -27,32 +25,34 @@ from streams.stages import Serve
 KIND = "emergency_bell"
 NAME = LocalizedName(ko="비상벨", en="Emergency bell")
 
-AGAIN_S = 60.0
-"""Presses within a minute are one call for help: who is in need presses more than once."""
+SAME_CALL_S = 60.0
+"""Presses within a minute are one call for help: people in need press more than once."""
 
-_IDS = uuid.UUID("5ad0b1de-0c4e-5d39-9c0b-6c1d4a1f7f10")
-_EARTH_M = 6_371_000.0
+_ID_NAMESPACE = uuid.UUID("5ad0b1de-0c4e-5d39-9c0b-6c1d4a1f7f10")
+_EARTH_RADIUS_M = 6_371_000.0
 
 
-class PressBody(msgspec.Struct, forbid_unknown_fields=True):
-    """What a bell's controller may say with a press: nothing, or what it has to add, such as its own number."""
+class PressBody(BaseModel):
+    """The body of a press: a note of the bell's controller, such as its number."""
 
-    note: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    model_config = ConfigDict(extra="forbid")
+
+    note: Annotated[str, StringConstraints(max_length=200)] = ""
 
 
 def distance_m(latitude: float, longitude: float, camera: Camera) -> float:
-    """Metres from a place to a camera, over a sphere (haversine)."""
-    one, other = math.radians(latitude), math.radians(camera.latitude)
+    """Metres from a place to a camera, on a sphere (haversine)."""
+    place, other = math.radians(latitude), math.radians(camera.latitude)
     across = math.radians(camera.longitude - longitude)
-    half = math.sin((other - one) / 2) ** 2 + math.cos(one) * math.cos(other) * math.sin(across / 2) ** 2
-    return 2 * _EARTH_M * math.asin(math.sqrt(half))
+    half = math.sin((other - place) / 2) ** 2 + math.cos(place) * math.cos(other) * math.sin(across / 2) ** 2
+    return 2 * _EARTH_RADIUS_M * math.asin(math.sqrt(half))
 
 
 def nearest_camera(site: Site, bell: EmergencyBell) -> tuple[Camera, float]:
-    """The camera that sees a bell, and how many metres off it is.
+    """The camera of a bell, and its distance in metres: the one that the site file names, or the nearest.
 
     Raises:
-        KeyError: the bell names a camera that the site does not have.
+        KeyError: The bell names a camera that the site does not have.
     """
     cameras = site.cameras if bell.camera is None else (site.camera(bell.camera),)
     return min(
@@ -60,15 +60,21 @@ def nearest_camera(site: Site, bell: EmergencyBell) -> tuple[Camera, float]:
     )
 
 
-def press_event(site: Site, bell: EmergencyBell, at: float, before: Event | None, *, run: str, note: str = "") -> Event:
+def press_event(
+    site: Site, bell: EmergencyBell, at: float, previous: Event | None, *, run: str, note: str = ""
+) -> Event:
     """The event of a press.
 
     Args:
-        at: When, in the camera's capture time, epoch seconds.
-        before: The bell's last event; a press that follows it closely is a revision of it.
+        site: The site in effect.
+        bell: The bell that was pressed.
+        at: Capture time of the press, epoch seconds.
+        previous: The bell's last event; a press within ``SAME_CALL_S`` is a revision of it.
+        run: The event's run.
+        note: The note of the bell's controller.
     """
     camera, away = nearest_camera(site, bell)
-    again = before if before is not None and 0 <= at - before.updated_at <= AGAIN_S else None
+    again = previous if previous is not None and 0 <= at - previous.updated_at <= SAME_CALL_S else None
     presses = 1 if again is None else int(again.factors[0].detail["presses"]) + 1
     revision = round(at * 1000)
     if again is not None:
@@ -78,7 +84,7 @@ def press_event(site: Site, bell: EmergencyBell, at: float, before: Event | None
         detail["note"] = note
     return Event(
         run=run,
-        id=str(uuid.uuid5(_IDS, f"{site.id}/{bell.id}/{revision}")) if again is None else again.id,
+        id=str(uuid.uuid5(_ID_NAMESPACE, f"{site.id}/{bell.id}/{revision}")) if again is None else again.id,
         camera=camera.id,
         kind=KIND,
         zone=bell.id,
@@ -87,11 +93,11 @@ def press_event(site: Site, bell: EmergencyBell, at: float, before: Event | None
         updated_at=at,
         ended_at=at,
         revision=revision,
-        state="closed",  # a press is over when it is made; nobody tells when the need is
+        state="closed",  # a press has no duration, and the end of the emergency is not observed
         severity=3,
         score=1.0,
         factors=(Factor("press", 1.0, detail),),
-        thresholds={"again_s": AGAIN_S},
+        thresholds={"again_s": SAME_CALL_S},
         sentence=_sentence(bell, camera, presses),
         tracks=(),
         peak=Peak(revision, at, (0.0, 0.0, 0.0, 0.0), 0, 0) if again is None else again.peak,
@@ -113,30 +119,27 @@ def _sentence(bell: EmergencyBell, camera: Camera, presses: int) -> dict[str, st
 def routes(
     store: EventStore, serve: Serve, cameras: CameraStatusBoard, *, run: str, clock: Callable[[], float] = time.time
 ) -> APIRouter:
-    """`/v1/bells/{id}`, of the site that the cameras show at the time of the press."""
+    """`/v1/bells/{id}`, for the bells of the site in effect."""
     router = APIRouter(prefix="/v1/bells", tags=["bells"])
 
     @router.post(
         "/{id}",
         summary="An emergency bell was pressed",
-        description="Answers with the event. Further presses within a minute belong to the same one.",
-        responses=json_response_spec("StoredEvent", "The event of the press", status=201),
-        openapi_extra=request_body_spec("PressBody", required=False),
+        description="Returns the event. Further presses within a minute are revisions of it.",
         status_code=201,
     )
-    def pressed(id: Annotated[str, Path(max_length=63)], said: Annotated[PressBody, Depends(_press)]) -> Response:
+    def press_bell(id: Annotated[str, Path(max_length=63)], body: PressBody | None = None) -> EventResponse:
         site = cameras.site
         bell = next((bell for bell in site.bells if bell.id == id), None)
         if bell is None:
             raise ProblemError(404, "no_such_bell", f"the site has no bell {id!r}: add it under `bells`")
-        at = cameras.now(nearest_camera(site, bell)[0].id)
-        event = press_event(site, bell, clock() if at is None else at, store.bell(run, id), run=run, note=said.note)
+        at = cameras.current_capture_time(nearest_camera(site, bell)[0].id)
+        note = "" if body is None else body.note
+        event = press_event(
+            site, bell, clock() if at is None else at, store.last_bell_event(run, id), run=run, note=note
+        )
         serve.upsert(event)
         metrics.event_revision(event.kind, event.state)
-        return json_body(serialization.event_json(find_event(store, event.id, event.run)), 201)
+        return event_response(find_event(store, event.id, event.run))
 
     return router
-
-
-async def _press(request: Request) -> PressBody:
-    return await request_body.read(request, PressBody, empty=b"{}")

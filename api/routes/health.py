@@ -1,4 +1,4 @@
-"""What a supervisor asks: is it there, can it serve, how much has it done."""
+"""Probes and metrics for a supervisor."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import Response
 
 from api.evidence.scheduler import EvidenceScheduler
-from api.routes.events import json_body
+from api.response_models import HealthResponse, ReadinessResponse
 from api.storage.event_store import EventStore
 from streams.stages import UnavailableError
 
@@ -16,14 +16,16 @@ def routes(store: EventStore, evidence: EvidenceScheduler | None) -> APIRouter:
     """`/healthz`, `/readyz` and `/metrics`."""
     router = APIRouter(tags=["health"])
 
-    @router.get("/healthz", summary="Whether the process answers")
-    async def healthy() -> Response:
-        return json_body({"status": "ok"})
+    @router.get("/healthz", summary="Whether the process responds")
+    async def health() -> HealthResponse:
+        return HealthResponse(status="ok")
 
-    @router.get("/readyz", summary="Whether events can be read and evidence written; 503 and why, where not")
-    def ready() -> Response:
-        wrong = list(_wrong(store, evidence))
-        return json_body({"status": "unready" if wrong else "ok", "wrong": wrong}, 503 if wrong else 200)
+    @router.get("/readyz", summary="Whether events can be read and evidence written; 503 with the reason if not")
+    def readiness(response: Response) -> ReadinessResponse:
+        problems = _problems(store, evidence)
+        if problems:
+            response.status_code = 503
+        return ReadinessResponse(status="unready" if problems else "ok", wrong=problems)
 
     @router.get("/metrics", summary="Counters, for Prometheus", response_class=Response)
     def metrics() -> Response:
@@ -32,15 +34,15 @@ def routes(store: EventStore, evidence: EvidenceScheduler | None) -> APIRouter:
     return router
 
 
-def _wrong(store: EventStore, evidence: EvidenceScheduler | None) -> list[str]:
-    wrong = []
+def _problems(store: EventStore, evidence: EvidenceScheduler | None) -> list[str]:
+    problems = []
     try:
         store.position()
     except UnavailableError:
-        wrong.append("store")
+        problems.append("store")
     if evidence is not None:
-        if not evidence.alive:
-            wrong.append("evidence")
-        if not evidence.room:
-            wrong.append("disk_full")
-    return wrong
+        if not evidence.is_alive:
+            problems.append("evidence")
+        if not evidence.has_disk_space:
+            problems.append("disk_full")
+    return problems

@@ -1,51 +1,48 @@
-"""A browser's way in: it shows the token once and gets a cookie, which its pictures and its feed then carry."""
+"""Login of a browser: it sends the token once, and gets a session cookie for its images and its event stream."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-import msgspec
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, StringConstraints
 from starlette.responses import Response
 
-from api import request_body
-from api.auth import COOKIE, SHIFT_S, WHO, TokenAuth
+from api.auth import COOKIE_NAME, IDENTITY_KEY, SESSION_S, TokenAuth
 from api.errors import ProblemError
-from api.routes.events import json_body
+from api.response_models import SessionResponse
 
 
-class LoginBody(msgspec.Struct, forbid_unknown_fields=True):
-    """What a browser sends to come in."""
+class LoginBody(BaseModel):
+    """The body of a login."""
 
-    token: Annotated[str, msgspec.Meta(max_length=512)]
+    model_config = ConfigDict(extra="forbid")
+
+    token: Annotated[str, StringConstraints(max_length=512)]
 
 
-def routes(keys: TokenAuth) -> APIRouter:
+def routes(token_auth: TokenAuth) -> APIRouter:
     """`/v1/session`."""
     router = APIRouter(prefix="/v1/session", tags=["session"])
 
-    @router.get("", summary="Whether a token is needed, and who one is")
-    async def session(request: Request) -> Response:
-        return json_body({"needed": keys.needed, "who": request.scope.get(WHO)})
+    @router.get("", summary="Whether a token is required, and the caller's identity")
+    async def session(request: Request) -> SessionResponse:
+        return SessionResponse(needed=token_auth.required, who=request.scope.get(IDENTITY_KEY))
 
-    @router.post("", summary="Show the token and get a session's cookie", status_code=204)
-    async def enter(request: Request, shown: Annotated[LoginBody, Depends(_shown)]) -> Response:
-        value = keys.session(shown.token)
+    @router.post("", summary="Send the token and get a session cookie", status_code=204)
+    async def login(request: Request, body: LoginBody) -> Response:
+        value = token_auth.create_session(body.token)
         if value is None:
-            raise ProblemError(401, "wrong_token", "this is not the token that the service was started with")
+            raise ProblemError(401, "wrong_token", "this is not the token with which the service was started")
         response = Response(status_code=204)
         secure = request.url.scheme == "https"
-        response.set_cookie(COOKIE, value, max_age=SHIFT_S, httponly=True, samesite="strict", secure=secure)
+        response.set_cookie(COOKIE_NAME, value, max_age=SESSION_S, httponly=True, samesite="strict", secure=secure)
         return response
 
     @router.delete("", summary="End the browser's session", status_code=204)
-    async def leave() -> Response:
+    async def logout() -> Response:
         response = Response(status_code=204)
-        response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+        response.delete_cookie(COOKIE_NAME, httponly=True, samesite="strict")
         return response
 
     return router
-
-
-async def _shown(request: Request) -> LoginBody:
-    return await request_body.read(request, LoginBody)

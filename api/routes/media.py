@@ -1,38 +1,42 @@
-"""The routes that show footage. Each look is written down before it is shown."""
+"""Snapshots and clips. Each access is written to the audit before the footage is sent."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import FileResponse, Response
 
 from api.errors import ProblemError
 from api.evidence import snapshot_image
-from api.openapi import media_response_spec
 from api.routes import audit
 from api.routes.events import EventId, Run, find_event
-from api.serialization import MediaFile, StoredEvent
 from api.storage.event_store import EventStore
+from api.storage.records import MediaFile, MediaKind, StoredEvent
 
 
-def routes(store: EventStore, path: Callable[[MediaFile], Path] | None) -> APIRouter:
-    """Snapshots and clips; ``path`` says where a picture lies, None that no evidence is kept here."""
+def routes(store: EventStore, file_path: Callable[[MediaFile], Path] | None) -> APIRouter:
+    """`/v1/events/{id}/snapshot.jpg` and `clip.mp4`.
+
+    Args:
+        store: The events, and the audit.
+        file_path: Returns the path of a file; None if this service has no evidence.
+    """
     router = APIRouter(prefix="/v1/events/{id}", tags=["evidence"])
 
-    def ready(stored: StoredEvent, what: str) -> Path:
-        medium: MediaFile = getattr(stored.evidence, what)
-        if path is None or not medium.file:
-            raise _missing(what, medium)
-        file = path(medium)
-        if not file.is_file():
-            raise ProblemError(410, "evidence_gone", f"the {what} was kept, and has been destroyed since")
-        return file
+    def existing_file(stored: StoredEvent, kind: MediaKind) -> Path:
+        media: MediaFile = getattr(stored.evidence, kind)
+        if file_path is None or not media.file:
+            raise _missing_file(kind, media)
+        path = file_path(media)
+        if not path.is_file():
+            raise ProblemError(410, "evidence_gone", f"the {kind} has been deleted")
+        return path
 
     @router.get(
-        "/snapshot.jpg", summary="The event's picture", responses=media_response_spec("image/jpeg", "The peak's frame")
+        "/snapshot.jpg", summary="The event's snapshot", response_class=Response, responses=_binary("image/jpeg")
     )
     def snapshot(
         request: Request,
@@ -41,9 +45,9 @@ def routes(store: EventStore, path: Callable[[MediaFile], Path] | None) -> APIRo
         plain: Annotated[bool, Query(description="Without the box")] = False,
     ) -> Response:
         stored = find_event(store, id, run)
-        file = ready(stored, "snapshot")
+        path = existing_file(stored, "snapshot")
         audit.record_access(store, request, stored.event, "snapshot", "plain" if plain else "")
-        jpeg, peak = file.read_bytes(), stored.evidence.snapshot.peak
+        jpeg, peak = path.read_bytes(), stored.evidence.snapshot.peak
         if not plain and peak is not None:
             jpeg = snapshot_image.draw_box(jpeg, peak.box, peak.width, peak.height)
         return Response(jpeg, media_type="image/jpeg")
@@ -51,19 +55,24 @@ def routes(store: EventStore, path: Callable[[MediaFile], Path] | None) -> APIRo
     @router.get(
         "/clip.mp4",
         summary="The event's clip",
-        description="H.264 in MP4, with five seconds before and after. Takes Range requests.",
-        responses=media_response_spec("video/mp4", "The clip"),
+        description="H.264 in MP4, with five seconds before and after. Supports Range requests.",
+        response_class=FileResponse,
+        responses=_binary("video/mp4"),
     )
     def clip(request: Request, id: EventId, run: Run = None) -> Response:
         stored = find_event(store, id, run)
-        file = ready(stored, "clip")
+        path = existing_file(stored, "clip")
         audit.record_access(store, request, stored.event, "clip")
-        return FileResponse(file, media_type="video/mp4")
+        return FileResponse(path, media_type="video/mp4")
 
     return router
 
 
-def _missing(what: str, medium: MediaFile) -> ProblemError:
-    if medium.status == "pending":
-        return ProblemError(404, "evidence_pending", f"the {what} is being written", {"Retry-After": "1"})
-    return ProblemError(404, "evidence_failed", f"there is no {what}: {medium.reason or 'none is kept here'}")
+def _binary(media_type: str) -> dict[int | str, dict[str, Any]]:
+    return {200: {"content": {media_type: {"schema": {"type": "string", "format": "binary"}}}}}
+
+
+def _missing_file(kind: MediaKind, media: MediaFile) -> ProblemError:
+    if media.status == "pending":
+        return ProblemError(404, "evidence_pending", f"the {kind} is being written", {"Retry-After": "1"})
+    return ProblemError(404, "evidence_failed", f"there is no {kind}: {media.reason or 'this service has no evidence'}")

@@ -1,15 +1,12 @@
-"""What the console shows around the events: the centre's name and note, what events are called, how its cameras are."""
+"""The site and the status of its cameras, which the console shows around the events."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter
-from starlette.responses import Response
 
-from api import serialization
 from api.camera_status import CameraStatusBoard
-from api.openapi import json_response_spec
+from api.response_models import CameraList, SiteResponse
 from api.routes import emergency_bells
-from api.routes.events import json_body
 from detectors.behaviours.registry import behaviours_of
 from detectors.correlation.correlator import CORRELATIONS
 from lanewatch.config.site import Site
@@ -19,33 +16,29 @@ def routes(cameras: CameraStatusBoard) -> APIRouter:
     """`/v1/site` and `/v1/cameras`."""
     router = APIRouter(prefix="/v1", tags=["centre"])
 
-    @router.get("/site", summary="The centre's name, time zone and note, and what its events are called")
-    def centre() -> Response:
+    @router.get("/site", summary="The site's name, time zone and note, and the names of its kinds of events")
+    def get_site() -> SiteResponse:
         site = cameras.site
-        return json_body(
-            {
-                "id": site.id,
-                "name": site.name.model_dump(),
-                "note": None if site.note is None else site.note.model_dump(),
-                "time_zone": site.time_zone,
-                "bells": {bell.id: bell.name.model_dump() for bell in site.bells},
-                "kinds": _kinds(site),
-                "digest": site.digest,
-            }
+        return SiteResponse(
+            id=site.id,
+            name=site.name.model_dump(),
+            note=None if site.note is None else site.note.model_dump(),
+            time_zone=site.time_zone,
+            bells={bell.id: bell.name.model_dump() for bell in site.bells},
+            kinds=_kind_names(site),
+            digest=site.digest,
         )
 
-    @router.get(
-        "/cameras", summary="How the cameras are", responses=json_response_spec("CameraList", "All cameras of the site")
-    )
-    def list_cameras() -> Response:
-        return json_body({"cameras": [serialization.to_json(view) for view in cameras.views()]})
+    @router.get("/cameras", summary="The status of all cameras")
+    def list_cameras() -> CameraList:
+        return CameraList(cameras=cameras.statuses())
 
     return router
 
 
-def _kinds(site: Site) -> dict[str, dict[str, str]]:
-    """What each kind of event is called, in both languages."""
+def _kind_names(site: Site) -> dict[str, dict[str, str]]:
+    """The name of each kind of event, in both languages."""
     names = {emergency_bells.KIND: emergency_bells.NAME}
-    names |= {kind: one.name for kind, one in behaviours_of(site).items()}
-    names |= {one.kind: one.name for one in CORRELATIONS}
+    names |= {kind: behaviour.name for kind, behaviour in behaviours_of(site).items()}
+    names |= {correlation.kind: correlation.name for correlation in CORRELATIONS}
     return {kind: name.model_dump() for kind, name in names.items()}

@@ -1,25 +1,24 @@
-"""The folder in which one process keeps a site's events, evidence and detections, and no other one at the time."""
+"""The folder of a site's events, evidence and detections, which one process at a time may use."""
 
 from __future__ import annotations
 
 import fcntl
 import shutil
 from pathlib import Path
-from types import TracebackType
 
 _LOCK = ".lock"
 
 
 class DirectoryInUseError(Exception):
-    """Another process works in this folder."""
+    """Another process uses this folder."""
 
 
 class DataDirectory:
-    """Holds a folder for this process; a context manager. The lock goes with the process, however it ends.
+    """Locks a folder for this process; a context manager. The lock ends with the process, even after a crash.
 
     Raises:
-        FolderTakenError: another process holds it.
-        OSError: it cannot be made or written.
+        DirectoryInUseError: Another process holds the lock.
+        OSError: The folder can't be created or written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -31,19 +30,17 @@ class DataDirectory:
         except BlockingIOError:
             self._lock.close()
             raise DirectoryInUseError(
-                f"another Lanewatch process works in {path}: end that one, or choose another folder with --data"
+                f"another Lanewatch process uses {path}: stop it, or choose another folder with --data"
             ) from None
 
     def __enter__(self) -> DataDirectory:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._lock.close()
 
     def empty(self) -> None:
-        """Takes out what lies in it, the lock apart."""
+        """Deletes everything in the folder, except the lock."""
         for entry in self.path.iterdir():
             if entry.name == _LOCK:
                 continue

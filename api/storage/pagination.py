@@ -1,4 +1,4 @@
-"""Lists of events in pages: what they hold, and where the next one begins."""
+"""Pages of the list of events: their filter and their cursor."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 import msgspec
 from sqlalchemy import RowMapping
 
-from api.serialization import StoredEvent
+from api.storage.records import StoredEvent
 from api.storage.tables import events
 
 
 class CursorError(ValueError):
-    """A cursor that this API did not give."""
+    """A cursor that is not from this API."""
 
 
 class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which events a list holds; what is empty or None does not filter, but for ``ids``: of none, there are none.
+    """Selects events. An empty field or None does not filter, except ``ids``: empty ids select no event.
 
-    ``since`` and ``until`` are capture time in epoch seconds, and hold for the event's start:
-    ``since <= started_at < until``. ``severity`` is the least.
+    ``since`` and ``until`` are epoch seconds of capture time, for the event's start: ``since <= started_at < until``.
+    ``severity`` is the lowest one.
     """
 
     cameras: tuple[str, ...] = ()
@@ -44,9 +44,9 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
             (events.c.state, self.states),
             (events.c.run, self.runs),
         )
-        for column, wanted in columns:
-            if wanted:
-                yield column.in_(wanted)
+        for column, values in columns:
+            if values:
+                yield column.in_(values)
         if self.ids is not None:
             yield events.c.id.in_(self.ids)
         if self.severity is not None:
@@ -58,27 +58,27 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """A part of a list, the newest first; ``position`` is how far the feed had come when it was read."""
+    """A page of the list, the newest event first; ``position`` is the event stream's position when it was read."""
 
     events: tuple[StoredEvent, ...]
     next: str | None
     position: int
 
 
-def cursor_of(row: RowMapping) -> str:
-    """The place in the list just after a row's event."""
+def encode_cursor(row: RowMapping) -> str:
+    """The place in the list after a row's event."""
     place = msgspec.json.encode((row["started_at"], row["run"], row["id"]))
     return base64.urlsafe_b64encode(place).decode().rstrip("=")
 
 
-def read_cursor(cursor: str) -> tuple[float, str, str]:
-    """Start, run and id of the event that a cursor stands after.
+def decode_cursor(cursor: str) -> tuple[float, str, str]:
+    """Start, run and id of the event before the cursor.
 
     Raises:
-        CursorError: it is none that this store gave.
+        CursorError: The cursor is not from this store.
     """
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         return msgspec.json.decode(base64.b64decode(padded, b"-_", validate=True), type=tuple[float, str, str])
     except (binascii.Error, msgspec.DecodeError, ValueError) as error:
-        raise CursorError("the cursor is none that this API gave: take `next` of the page before, as it is") from error
+        raise CursorError("the cursor is not from this API: use `next` of the page before, unchanged") from error

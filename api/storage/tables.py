@@ -1,4 +1,4 @@
-"""The store's tables. Events are kept whole as JSON; the columns beside them are what lists are filtered by."""
+"""The store's tables. Events are stored whole as JSON, beside the columns by which lists are filtered."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ feed = Table(
     Column("body", Text),
     UniqueConstraint("run", "id", "revision"),
 )
-"""All that subscribers are told, in the order of its commits: revisions of events (``what`` = event, with a body),
-and that an event's evidence or verdicts changed. Positions are given by the one writer and never used twice."""
+"""All changes in the order of their commits: revisions of events (``what`` is ``event``, with a body), and changes of
+evidence or verdicts. The only writer assigns the positions, and never uses one twice."""
 
 events = Table(
     "events",
@@ -55,8 +55,8 @@ events = Table(
     Index("events_by_zone", "zone", "started_at", "run", "id"),
     Index("events_by_id", "id"),
 )
-"""The newest revision of each event. ``opened`` and ``started_at`` are those of the revision that came first and never
-change, so that a page's cursor stays true while events go on."""
+"""The newest revision of each event. ``opened`` and ``started_at`` are those of the first stored revision and never
+change, so a page's cursor stays valid while events go on."""
 
 evidence = Table(
     "evidence",
@@ -66,7 +66,7 @@ evidence = Table(
     Column("body", Text, nullable=False),
     Column("settled", Boolean, nullable=False, index=True),
 )
-"""What there is to see of an event; ``settled`` when no more is to come."""
+"""The state of an event's evidence; ``settled`` if it is final."""
 
 verdicts = Table(
     "verdicts",
@@ -80,7 +80,7 @@ verdicts = Table(
     Column("given_at", Float(53), nullable=False),
     Index("verdicts_by_event", "run", "id"),
 )
-"""What operators said, in order. Nothing is overwritten: the last one counts, the others are how it came to it."""
+"""Operators' verdicts, in order. None is overwritten: the last one is in effect, the others are its history."""
 
 audit = Table(
     "audit",
@@ -95,4 +95,4 @@ audit = Table(
     Column("camera", String(64), nullable=False),
     Column("detail", String(256), nullable=False),
 )
-"""Every look at footage: who, from where, when, at what."""
+"""Every access to footage: the client, its address, the time, the file."""

@@ -185,7 +185,7 @@ class Cluster:
             found: list[Event] = []
             position = 0
             while entries := store.since(position, 500):
-                found += [entry.event for entry in entries if entry.what == "event"]
+                found += [entry.event for entry in entries if entry.change == "event"]
                 position = entries[-1].position
             return found
         finally:

@@ -1,4 +1,4 @@
-"""What the API's tests share: a small centre, its store, its evidence, and the service on a real port."""
+"""Fixtures of the API's tests: a small site, its store, its evidence, and the service on a real port."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from lanewatch.config.site import Site
 from streams.sources.packets import Packet
 from tests.api.event_factory import Feeder, packets_of
 
-Serving = Callable[..., httpx.Client]
+StartService = Callable[..., httpx.Client]
 
 
 def make_site() -> Site:
-    """Two cameras and two bells; one camera's address has a password in it."""
+    """Two cameras and two bells; one camera's URL has a password."""
     name = {"ko": "마을", "en": "Village"}
     polygon = [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9], [0.1, 0.9]]
     zone = {"id": "yard", "name": {"ko": "마당", "en": "Yard"}, "kind": "watch", "polygon": polygon}
@@ -81,7 +81,7 @@ def feeder(site: Site, packets: list[Packet]) -> Feeder:
 
 @pytest.fixture
 def evidence(store: EventStore, feeder: Feeder, tmp_path: Path) -> Iterator[EvidenceScheduler]:
-    evidence = EvidenceScheduler(store, feeder.ring, tmp_path / "evidence")
+    evidence = EvidenceScheduler(store, feeder.buffer, tmp_path / "evidence")
     yield evidence
     evidence.close()
 
@@ -92,13 +92,13 @@ def cameras(site: Site) -> CameraStatusBoard:
 
 
 @pytest.fixture
-def intake(store: EventStore, evidence: EvidenceScheduler, cameras: CameraStatusBoard) -> EventSink:
+def event_sink(store: EventStore, evidence: EvidenceScheduler, cameras: CameraStatusBoard) -> EventSink:
     return EventSink(store, evidence, cameras)
 
 
 @pytest.fixture
-def serving(store: EventStore, site: Site) -> Iterator[Serving]:
-    """Serves on a free port; keyword arguments go to ``create``, the client is for the service's address."""
+def start_service(store: EventStore, site: Site) -> Iterator[StartService]:
+    """Starts the service on a free port. Keyword arguments go to ``create``; returns a client for the service."""
     with ExitStack() as stack:
 
         def start(evidence: EvidenceScheduler | None = None, **settings: Any) -> httpx.Client:

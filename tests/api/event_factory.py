@@ -1,4 +1,4 @@
-"""Events and footage for the API's tests: made up, on the bundled clip's packets."""
+"""Synthetic events for the API's tests, and the packets of the bundled clip."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from streams.sources.packets import Codec, Packet
 from streams.video.packet_buffer import PacketBuffer
 
 BEGIN = 1_768_410_000.0
-"""2026-01-14T17:00:00Z: two o'clock at night in Seoul."""
+"""2026-01-14T17:00:00Z: 02:00 in Seoul."""
 
 FPS = 7.0
 
 
 def make_event(id: str = "e-1", *, at: float = BEGIN + 20, lasted: float = 12.0, **changes: object) -> Event:
-    """An event that was raised at ``at``, after ``lasted`` seconds; ``changes`` are fields of the record."""
+    """An event raised at ``at``, ``lasted`` seconds after its start; ``changes`` are fields of the record."""
     peak = Peak(round(at * 1000), at, (300.0, 200.0, 360.0, 380.0), 768, 576)
     event = Event(
         run="live",
@@ -50,20 +50,20 @@ def make_event(id: str = "e-1", *, at: float = BEGIN + 20, lasted: float = 12.0,
 
 
 def after(event: Event, seconds: float, **changes: object) -> Event:
-    """The event's next revision, so much later."""
+    """The event's next revision, ``seconds`` later."""
     at = event.revision / 1000 + seconds
     return msgspec.structs.replace(
         event, **{"updated_at": at, "revision": round(at * 1000), "state": "updated"} | changes
     )
 
 
-def reached(captured_at: float, gap: Gap | None = None) -> Watermark:
-    """That a camera has been judged up to a capture time, by one record."""
+def watermark(captured_at: float, gap: Gap | None = None) -> Watermark:
+    """A camera's watermark after one record."""
     return Watermark(captured_at, captured_at, gap, int(gap is None))
 
 
 def packets_of(clip: Path) -> list[Packet]:
-    """A clip's packets as a camera would have sent them from ``BEGIN`` on."""
+    """A clip's packets, as a camera that starts at ``BEGIN`` sends them."""
     with av.open(str(clip)) as container:
         stream = container.streams.video[0]
         codec = Codec.from_stream(stream)
@@ -81,16 +81,16 @@ def packets_of(clip: Path) -> list[Packet]:
 
 
 class Feeder:
-    """A double for a sampler's thread: fills the ring with a camera's packets as far as it is told."""
+    """A double for a sampler's thread: fills the packet buffer with a camera's packets."""
 
     def __init__(self, camera: Camera, packets: Iterable[Packet]) -> None:
-        self.ring = PacketBuffer([camera])
+        self.buffer = PacketBuffer([camera])
         self._camera = camera.id
         self._packets = iter(packets)
 
     def until(self, seconds: float) -> None:
-        """Appends the packets up to so many seconds after ``BEGIN``."""
+        """Appends the packets up to ``seconds`` after ``BEGIN``."""
         for packet in self._packets:
-            self.ring.append(self._camera, packet)
+            self.buffer.append(self._camera, packet)
             if packet.captured_at >= BEGIN + seconds:
                 return

@@ -56,7 +56,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[st
     return folder / "demo", [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def unnamed(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def without_run(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{key: value for key, value in event.items() if key != "run"} for event in events]
 
 
@@ -91,7 +91,7 @@ def test_demo_raises_nothing_false_on_any_processor(
 
 
 def test_the_worked_example_of_the_docs(played: tuple[Path, list[dict[str, Any]]], tmp_path: Path) -> None:
-    """docs/evaluation.md: its lines, with what the first one prints; its table's counts."""
+    """docs/evaluation.md: its commands, run on the output of the first one, print the table's counts."""
     root = Path(__file__).parents[2]
     text = (root / "docs" / "evaluation.md").read_text(encoding="utf-8")
     listed = text.partition("<!-- this example is checked by the tests -->")[2].split("```")[1].strip().splitlines()
@@ -106,15 +106,15 @@ def test_the_worked_example_of_the_docs(played: tuple[Path, list[dict[str, Any]]
         "lanewatch/demo/site.yaml": demo.SITE,
         "report": tmp_path / "report",
     }
-    said = []
+    outputs = []
     for line in listed[1:]:
         words = line.split()[1:]
         done = lanewatch(*(places.get(word, word) for word in words))
         assert (done.returncode, done.stderr) == (0, "")
-        said.append(done.stdout)
+        outputs.append(done.stdout)
     row = next(line for line in text.splitlines() if line.startswith("| all |"))
-    assert row in said[0]
-    assert "| night | 9 |" in said[1]
+    assert row in outputs[0]
+    assert "| night | 9 |" in outputs[1]
     assert (tmp_path / "report" / "miss-rate.png").exists()
 
 
@@ -126,17 +126,17 @@ def test_every_event_explains_itself(played: tuple[Path, list[dict[str, Any]]]) 
         assert event["thresholds"]
 
 
-def test_kept_detections_give_the_very_events(played: tuple[Path, list[dict[str, Any]]]) -> None:
+def test_archived_detections_give_the_same_events(played: tuple[Path, list[dict[str, Any]]]) -> None:
     folder, events = played
     done = lanewatch("rescore", folder / "detections", "--site", demo.SITE, "--json")
     assert (done.returncode, done.stderr) == (0, "")
     again = [json.loads(line) for line in done.stdout.splitlines()]
     assert {event["run"] for event in again} == {"rescore"}
-    assert unnamed(again) == unnamed(events)
+    assert without_run(again) == without_run(events)
 
 
 def test_the_clip_gives_the_same_events_by_interval(played: tuple[Path, list[dict[str, Any]]], tmp_path: Path) -> None:
-    copy = tmp_path / "archived.mp4"  # another file: its clock must be told
+    copy = tmp_path / "archived.mp4"  # another file, which needs --clock
     shutil.copy(demo.CLIP, copy)
     done = lanewatch("rescore", copy, "--site", demo.SITE, "--clock", "2026-01-15T02:00:00+09:00", "--json")
     assert (done.returncode, done.stderr) == (0, "")
@@ -150,7 +150,7 @@ def test_the_clip_gives_the_same_events_by_interval(played: tuple[Path, list[dic
 
 @pytest.fixture
 def live(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A demo that runs, and its address."""
+    """A running demo and its URL."""
     command = [sys.executable, "-m", "lanewatch", "demo", "--port", "0", "--data", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -161,14 +161,14 @@ def live(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
             process.kill()
 
 
-def test_demo_shows_its_first_event_in_time_and_ends_when_told(live: tuple[subprocess.Popen[str], str]) -> None:
+def test_demo_shows_its_first_event_in_time_and_ends_by_sigterm(live: tuple[subprocess.Popen[str], str]) -> None:
     process, url = live
     began = time.monotonic()
     with httpx.Client(base_url=url, timeout=30) as client:
         with client.stream("GET", "/v1/events/stream") as stream:
-            told = next(line for line in stream.iter_lines() if line.startswith("data:"))
+            message = next(line for line in stream.iter_lines() if line.startswith("data:"))
         assert time.monotonic() - began < START_S
-        event = client.get(f"/v1/events/{json.loads(told[5:])['id']}").json()
+        event = client.get(f"/v1/events/{json.loads(message[5:])['id']}").json()
         assert event["kind"] == "loitering"
         assert "text/html" in client.get("/").headers["content-type"]
     process.send_signal(signal.SIGTERM)
@@ -198,43 +198,43 @@ def site(tmp_path: Path, *urls: str) -> Path:
     return file
 
 
-def test_a_file_that_is_no_video_ends_its_camera_alone(tmp_path: Path) -> None:
-    (tmp_path / "notes.mp4").write_text("no video")
+def test_a_file_that_is_not_a_video_ends_only_its_camera(tmp_path: Path) -> None:
+    (tmp_path / "notes.mp4").write_text("not a video")
     good = f"{demo.CLIP}?clock=2026-01-15T02:00:00%2B09:00"
     done = lanewatch("run", site(tmp_path, "notes.mp4", good), "--once", "--data", tmp_path / "var")
     assert done.returncode == 1
     assert "notes.mp4" in done.stderr
-    assert int(done.stdout.split(" frames")[0].split()[-1]) > 500  # at the usual 5 a second, of 113 s
+    assert int(done.stdout.split(" frames")[0].split()[-1]) > 500  # 113 s at 5 frames a second
 
 
 @pytest.mark.parametrize(
-    ("urls", "says"),
+    ("urls", "message"),
     [
         (["rtsp://10.0.0.1/stream"], "never ends"),  # a live camera cannot be played once
         (["gone.mp4"], "gone.mp4"),  # no such file
     ],
 )
-def test_what_cannot_be_played_once_is_said(tmp_path: Path, urls: list[str], says: str) -> None:
+def test_sources_that_cannot_be_played_once_are_reported(tmp_path: Path, urls: list[str], message: str) -> None:
     done = lanewatch("run", site(tmp_path, *urls), "--once", "--data", tmp_path / "var")
     assert done.returncode == 1
-    assert says in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_port_in_use_is_said_and_nothing_is_lost(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_and_nothing_is_lost(tmp_path: Path) -> None:
     earlier = tmp_path / "demo" / "events.db"
     earlier.parent.mkdir()
-    earlier.write_text("what an earlier demo found")
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    earlier.write_text("events of an earlier demo")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
         done = lanewatch("demo", "--port", str(port), "--data", tmp_path)
     assert done.returncode == 1
     assert str(port) in done.stderr
     assert "Traceback" not in done.stderr
-    assert earlier.read_text() == "what an earlier demo found"
+    assert earlier.read_text() == "events of an earlier demo"
 
 
-def test_a_folder_is_one_processs_at_the_time(tmp_path: Path) -> None:
+def test_a_folder_is_used_by_one_process_at_a_time(tmp_path: Path) -> None:
     with DataDirectory(tmp_path / "demo"):
         done = lanewatch("demo", "--once", "--data", tmp_path)
     assert done.returncode == 1
@@ -242,15 +242,15 @@ def test_a_folder_is_one_processs_at_the_time(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_database_that_is_none_is_said(tmp_path: Path) -> None:
-    (tmp_path / "events.db").write_bytes(b"no database" * 1000)
+def test_a_file_that_is_not_a_database_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "events.db").write_bytes(b"not a database" * 1000)
     done = lanewatch("run", demo.SITE, "--once", "--data", tmp_path)
     assert done.returncode == 1
     assert "events.db" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_what_an_earlier_process_left_open_expires_without_an_end(tmp_path: Path) -> None:
+def test_open_events_of_an_earlier_process_expire_without_an_end(tmp_path: Path) -> None:
     with contextlib.closing(EventStore(tmp_path / "events.db")) as store:
         store.upsert(make_event("left", state="updated"))
         store.upsert(make_event("over", state="closed", ended_at=BEGIN + 21))
@@ -263,7 +263,7 @@ def test_what_an_earlier_process_left_open_expires_without_an_end(tmp_path: Path
     assert (over.event.state, over.event.ended_at) == ("closed", BEGIN + 21)
 
 
-def test_off_loopback_without_a_token_is_refused(tmp_path: Path) -> None:
+def test_without_a_token_only_loopback_is_allowed(tmp_path: Path) -> None:
     os.environ.pop("LANEWATCH_TOKEN", None)
     done = lanewatch("demo", "--host", "0.0.0.0", "--port", "0", "--data", tmp_path)
     assert done.returncode == 1
@@ -271,22 +271,22 @@ def test_off_loopback_without_a_token_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         (["nothing-here", "--site", str(demo.SITE)], "nothing-here"),  # no such source
         ([str(demo.CLIP), "--site", "no-site.yaml"], "no-site.yaml"),  # no such site
         ([str(demo.CLIP), "--site", str(demo.SITE), "--camera", "lane-99"], "lane-99"),  # no such camera
     ],
 )
-def test_rescore_says_what_is_missing(arguments: list[str], says: str) -> None:
+def test_rescore_reports_what_is_missing(arguments: list[str], message: str) -> None:
     done = lanewatch("rescore", *arguments)
     assert done.returncode == 1
-    assert says in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_rescore_names_the_line_of_a_behaviour_that_is_unknown(tmp_path: Path) -> None:
-    """And asks for no camera: kept detections, and footage of its own, need none."""
+def test_rescore_names_the_line_of_an_unknown_behaviour(tmp_path: Path) -> None:
+    """It needs no camera in the site file, because archived detections and other footage need none."""
     site = tmp_path / "site.yaml"
     text = demo.SITE.read_text(encoding="utf-8").partition("\nbehaviours:")[0] + "\nbehaviours:\n  loitring: {}\n"
     site.write_text(text, encoding="utf-8")

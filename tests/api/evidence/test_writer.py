@@ -3,75 +3,74 @@ from __future__ import annotations
 import errno
 import threading
 from collections.abc import Callable
-from typing import Literal
 
 import av
 import pytest
 
 from api.evidence.writer import EvidenceWriter, WriteJob
-from api.serialization import MediaFile
+from api.storage.records import MediaFile, MediaKind
 
 
-class Stuck:
-    """A double for a disk that takes its time: the first job waits until it is let go."""
+class SlowWrite:
+    """A double for a slow disk: the write waits until it is released."""
 
     def __init__(self) -> None:
-        self.begun = threading.Event()
+        self.started = threading.Event()
         self.released = threading.Event()
 
     def __call__(self) -> MediaFile:
-        self.begun.set()
+        self.started.set()
         assert self.released.wait(20)
         return MediaFile("ready")
 
 
-def job(
-    id: str, work: Callable[[], MediaFile] = lambda: MediaFile("ready"), what: Literal["snapshot", "clip"] = "clip"
+def make_job(
+    id: str, write: Callable[[], MediaFile] = lambda: MediaFile("ready"), kind: MediaKind = "clip"
 ) -> WriteJob:
-    return WriteJob("live", id, "lane", what, work)
+    return WriteJob("live", id, "lane", kind, write)
 
 
-def test_snapshots_come_first_and_what_is_asked_for_anew_is_written_once() -> None:
-    stuck, told = Stuck(), list[tuple[str, str, str]]()
-    cutter = EvidenceWriter(lambda job, medium: told.append((job.id, job.what, medium.status)), newest_wins=True)
-    cutter.submit(job("writing", stuck))
-    assert stuck.begun.wait(20)
-    cutter.submit(job("a"))
-    cutter.submit(job("b"))
-    cutter.submit(job("b", what="snapshot"))
-    cutter.submit(job("a", lambda: MediaFile("partial")))
-    stuck.released.set()
-    cutter.close()
-    assert told[1:] == [("b", "snapshot", "ready"), ("b", "clip", "ready"), ("a", "clip", "partial")]
+def test_snapshots_are_first_and_a_repeated_job_is_written_once() -> None:
+    slow, outcomes = SlowWrite(), list[tuple[str, str, str]]()
+    writer = EvidenceWriter(lambda job, media: outcomes.append((job.id, job.kind, media.status)), newest_wins=True)
+    writer.submit(make_job("first", slow))
+    assert slow.started.wait(20)
+    writer.submit(make_job("a"))
+    writer.submit(make_job("b"))
+    writer.submit(make_job("b", kind="snapshot"))
+    writer.submit(make_job("a", lambda: MediaFile("partial")))
+    slow.released.set()
+    writer.close()
+    assert outcomes[1:] == [("b", "snapshot", "ready"), ("b", "clip", "ready"), ("a", "clip", "partial")]
 
 
 def test_live_the_newest_evidence_wins() -> None:
-    stuck, told = Stuck(), list[tuple[str, str]]()
-    cutter = EvidenceWriter(lambda job, medium: told.append((job.id, medium.reason)), newest_wins=True, limit=2)
-    cutter.submit(job("writing", stuck))
-    assert stuck.begun.wait(20)
+    slow, outcomes = SlowWrite(), list[tuple[str, str]]()
+    writer = EvidenceWriter(lambda job, media: outcomes.append((job.id, media.reason)), newest_wins=True, limit=2)
+    writer.submit(make_job("first", slow))
+    assert slow.started.wait(20)
     for id in ("a", "b", "c"):
-        cutter.submit(job(id))
-    assert told == [("a", "queue_full")]
-    stuck.released.set()
-    cutter.close()
-    assert told[1:] == [("writing", ""), ("b", ""), ("c", "")]
+        writer.submit(make_job(id))
+    assert outcomes == [("a", "queue_full")]
+    slow.released.set()
+    writer.close()
+    assert outcomes[1:] == [("first", ""), ("b", ""), ("c", "")]
 
 
 def test_a_recording_waits_for_its_evidence() -> None:
-    stuck, told = Stuck(), list[str]()
-    cutter = EvidenceWriter(lambda job, medium: told.append(job.id), newest_wins=False, limit=1)
-    cutter.submit(job("writing", stuck))
-    assert stuck.begun.wait(20)
-    cutter.submit(job("a"))
-    waited = threading.Thread(target=lambda: cutter.submit(job("b")))
-    waited.start()
-    assert not cutter.settle(0.05)
-    assert waited.is_alive()
-    stuck.released.set()
-    waited.join(20)
-    cutter.close()
-    assert told == ["writing", "a", "b"]
+    slow, outcomes = SlowWrite(), list[str]()
+    writer = EvidenceWriter(lambda job, media: outcomes.append(job.id), newest_wins=False, limit=1)
+    writer.submit(make_job("first", slow))
+    assert slow.started.wait(20)
+    writer.submit(make_job("a"))
+    waiting = threading.Thread(target=lambda: writer.submit(make_job("b")))
+    waiting.start()
+    assert not writer.wait_until_idle(0.05)
+    assert waiting.is_alive()
+    slow.released.set()
+    waiting.join(20)
+    writer.close()
+    assert outcomes == ["first", "a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -80,17 +79,17 @@ def test_a_recording_waits_for_its_evidence() -> None:
         (OSError(errno.ENOSPC, "no space left on device"), "disk_full"),
         (OSError(errno.EIO, "input/output error"), "not_written"),
         (av.error.InvalidDataError(1, "invalid data"), "unreadable"),
-        (ValueError("nothing is held"), "failed"),  # whatever it is, the next is written
+        (ValueError("nothing is held"), "failed"),  # an unexpected error
     ],
 )
-def test_whatever_one_picture_breaks_on_the_next_is_written(error: Exception, reason: str) -> None:
-    told: list[str] = []
+def test_after_any_error_the_next_job_is_written(error: Exception, reason: str) -> None:
+    outcomes: list[str] = []
 
     def broken() -> MediaFile:
         raise error
 
-    cutter = EvidenceWriter(lambda job, medium: told.append(medium.reason), newest_wins=True)
-    cutter.submit(job("broken", broken))
-    cutter.submit(job("next"))
-    cutter.close()
-    assert told == [reason, ""]
+    writer = EvidenceWriter(lambda job, media: outcomes.append(media.reason), newest_wins=True)
+    writer.submit(make_job("broken", broken))
+    writer.submit(make_job("next"))
+    writer.close()
+    assert outcomes == [reason, ""]
