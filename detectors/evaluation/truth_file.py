@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ruamel.yaml.comments import CommentedMap
+
 from detectors.evaluation.ground_truth import CONDITIONS, EvaluationError, TruthEvent, TruthLabels
 from detectors.evaluation.matching import Instant
 from lanewatch.config import yaml_lines
 from lanewatch.config.problems import Problem, suggestion
-from lanewatch.config.yaml_lines import LineMap, YamlError
+from lanewatch.config.yaml_lines import YamlError, line_of
 
 _FILE = frozenset({"camera", "start", "duration_s", "condition", "kinds", "happenings"})
 _HAPPENING = frozenset({"kind", "zone", "at_s", "end_s", "condition", "pattern", "what"})
@@ -72,21 +74,15 @@ class _Reader:
         self._file = str(file)
         self._problems: list[Problem] = []
         try:
-            self._content, flaws = yaml_lines.parse(file.read_bytes())
+            self._content = yaml_lines.parse(file.read_bytes())
         except YamlError as error:
-            line, what, mend = error.flaw
-            mend = (
-                _FORM
-                if what == "the file is empty"
-                else mend.replace("the example in docs/site.md", "docs/evaluation.md")
-            )
-            raise EvaluationError(Problem(self._file, line, "", what, mend)) from None
-        for line, what, mend in flaws:
-            self._wrong(line, what, mend)
+            empty = error.what == "the file is empty"
+            fix = _FORM if empty else error.fix.replace("the example in docs/site.md", "docs/evaluation.md")
+            raise EvaluationError(Problem(self._file, error.line, "", error.what, fix)) from None
 
     def labels(self) -> TruthLabels:
         content = self._content
-        if not isinstance(content, LineMap):
+        if not isinstance(content, CommentedMap):
             self._wrong(1, "this is no truth file", _FORM)
             raise EvaluationError(*self._problems)
         self._unknown(content, _FILE)
@@ -94,12 +90,12 @@ class _Reader:
         start = self._instant(content)
         length = self._number(content, "duration_s")
         if length is not None and length <= 0:
-            self._wrong(content.lines["duration_s"], "`duration_s` is not above 0", "give the recording's length")
+            self._wrong(line_of(content, "duration_s"), "`duration_s` is not above 0", "give the recording's length")
         light = self._condition(content, "")
         happenings = self._happenings(content, camera, start, light)
         kinds = content.get("kinds")
         if kinds is not None and not (isinstance(kinds, list) and all(isinstance(one, str) for one in kinds)):
-            self._wrong(content.lines["kinds"], "`kinds` must be a list of kinds", "put them in [ ]")
+            self._wrong(line_of(content, "kinds"), "`kinds` must be a list of kinds", "put them in [ ]")
         if self._problems:
             raise EvaluationError(*self._problems)
         return TruthLabels(
@@ -112,20 +108,20 @@ class _Reader:
             condition=light,
         )
 
-    def _happenings(self, content: LineMap, camera: str, start: float, light: str) -> list[TruthEvent]:
+    def _happenings(self, content: CommentedMap, camera: str, start: float, light: str) -> list[TruthEvent]:
         items = content.get("happenings")
         if not isinstance(items, list):
-            line = content.lines.get("happenings", 1)
+            line = line_of(content, "happenings") if "happenings" in content else 1
             self._wrong(line, "`happenings` is no list", "write `happenings: []` where nothing happens")
             return []
         return [
             one
-            for item, line in zip(items, items.lines, strict=True)  # type: ignore[attr-defined]
-            if (one := self._happening(item, line, camera, start, light)) is not None
+            for index, item in enumerate(items)
+            if (one := self._happening(item, line_of(items, index), camera, start, light)) is not None
         ]
 
     def _happening(self, item: Any, line: int, camera: str, start: float, light: str) -> TruthEvent | None:
-        if not isinstance(item, LineMap):
+        if not isinstance(item, CommentedMap):
             self._wrong(line, "this is no happening", "write it like {kind: loitering, zone: junction, at_s: 12.0}")
             return None
         self._unknown(item, _HAPPENING)
@@ -148,39 +144,39 @@ class _Reader:
     def _wrong(self, line: int, what: str, mend: str) -> None:
         self._problems.append(Problem(self._file, line, "", what, mend))
 
-    def _unknown(self, item: LineMap, names: frozenset[str]) -> None:
+    def _unknown(self, item: CommentedMap, names: frozenset[str]) -> None:
         for name in sorted(set(item) - names):
             comma = "text with a comma in it needs quotes" if item[name] is None else ""
             mend = comma or suggestion(name, names, none="remove it")
-            self._wrong(item.lines[name], f"unknown key `{name}`", mend)
+            self._wrong(line_of(item, name), f"unknown key `{name}`", mend)
 
-    def _text(self, item: LineMap, name: str, *, wanted: bool = False) -> str:
+    def _text(self, item: CommentedMap, name: str, *, wanted: bool = False) -> str:
         value = item.get(name)
         if value is None and wanted:
-            self._wrong(item.line, f"`{name}` is missing", _FORM)
+            self._wrong(line_of(item), f"`{name}` is missing", _FORM)
         elif value is not None and not isinstance(value, str):
-            self._wrong(item.lines[name], f"`{name}` must be text", f'put it in quotes: "{value}"')
+            self._wrong(line_of(item, name), f"`{name}` must be text", f'put it in quotes: "{value}"')
         return value if isinstance(value, str) else ""
 
-    def _number(self, item: LineMap, name: str, *, wanted: bool = False) -> float | None:
+    def _number(self, item: CommentedMap, name: str, *, wanted: bool = False) -> float | None:
         value = item.get(name)
         if value is None:
             if wanted:
-                self._wrong(item.line, f"`{name}` is missing", _FORM)
+                self._wrong(line_of(item), f"`{name}` is missing", _FORM)
             return None
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            self._wrong(item.lines[name], f"`{name}` must be a number", "write seconds from `start`, without a unit")
+            self._wrong(line_of(item, name), f"`{name}` must be a number", "write seconds from `start`, without a unit")
             return None
         return float(value)
 
-    def _condition(self, item: LineMap, usual: str) -> str:
+    def _condition(self, item: CommentedMap, usual: str) -> str:
         value = self._text(item, "condition") or usual
         if value and value not in CONDITIONS:
             mend = suggestion(value, CONDITIONS, none="")
-            self._wrong(item.lines["condition"], f"`condition` {value} is not known here", mend)
+            self._wrong(line_of(item, "condition"), f"`condition` {value} is not known here", mend)
         return value
 
-    def _instant(self, content: LineMap) -> float:
+    def _instant(self, content: CommentedMap) -> float:
         text = self._text(content, "start", wanted=True)
         if not text:
             return 0.0
@@ -188,7 +184,7 @@ class _Reader:
             moment = datetime.fromisoformat(text)
         except ValueError:
             self._wrong(
-                content.lines["start"], f"`start` {text} is no instant", "write it like 2026-01-15T02:00:00+09:00"
+                line_of(content, "start"), f"`start` {text} is no instant", "write it like 2026-01-15T02:00:00+09:00"
             )
             return 0.0
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -51,7 +51,7 @@ class Observation:
 
     def registered(self, zone: str, by: str) -> RegisteredVisit | None:
         """The visit to a zone by that means, a class of the detector, that is registered for now, if there is one."""
-        return self._schedules.registered(zone, self.captured_at, by)
+        return self._schedules.registered_visit(zone, self.captured_at, by)
 
     def pose(self, one: TrackedObject) -> Float32 | None:
         """Somebody's (17, 3) keypoints, x and y in pixels and a score, COCO order; None where none were asked for."""

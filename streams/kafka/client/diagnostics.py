@@ -12,7 +12,7 @@ from typing import Any, Literal, NoReturn
 from kafka.errors import KafkaError
 from kafka.net.sasl import get_sasl_mechanism
 
-from lanewatch.config.kafka_checks import is_address
+from lanewatch.config.kafka_checks import is_broker_address
 from streams.kafka.client.errors import BrokerAwayError, BrokerError
 
 PATIENCE_S = 1.5
@@ -103,7 +103,7 @@ def endpoint(address: str) -> tuple[str, int]:
     Raises:
         BrokerError: it is none.
     """
-    if not is_address(address):
+    if not is_broker_address(address):
         raise BrokerError(f"{address!r} is no address of a broker; write host:port, such as 127.0.0.1:9092")
     host, _, port = address.rpartition(":")
     return host.removeprefix("[").removesuffix("]"), int(port)

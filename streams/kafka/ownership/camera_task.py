@@ -110,7 +110,7 @@ class CameraTask:
             self._hand_on(end)
 
     def _play(self) -> None:
-        url = loader.resolved(self.camera.url, self._environment)
+        url = loader.resolve_variables(self.camera.url, self._environment)
         self._sampler = self._make(self.camera.model_copy(update={"url": url}), self._time_zone)
         if self._stop.is_set():
             return
@@ -138,7 +138,7 @@ def player(
         KeyError: the environment lacks what the URL asks for.
         SourceError: the URL cannot be understood.
     """
-    url = loader.resolved(camera.url, environment)
+    url = loader.resolve_variables(camera.url, environment)
     played = Sampler(camera.model_copy(update={"url": url}), time_zone=time_zone, gate=False)
 
     def play(stop: threading.Event, hand_on: HandOn) -> None:

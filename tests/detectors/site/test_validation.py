@@ -209,16 +209,21 @@ def test_what_makes_sense_passes(tmp_path: Path, old: str, new: str) -> None:
     assert validation.validate(written(tmp_path, GOOD.replace(old, new)))[1] == []
 
 
-def test_values_and_sense_are_checked_in_one_go(tmp_path: Path) -> None:
-    text = (
-        GOOD.replace("id: seosan", "id: Seosan").replace("dwell_s: 30", "dwel_s: 30").replace("kind: closed", "kind: x")
-    )
-    _, problems = validation.validate(written(tmp_path, text))
-    assert [problem.pointer for problem in problems] == [
-        "id",
-        "cameras[0].zones[0].kind",
-        "behaviours.loitering.thresholds.dwel_s",
-    ]
+def test_thresholds_are_checked_once_all_values_are_valid(tmp_path: Path) -> None:
+    wrong_threshold = GOOD.replace("dwell_s: 30", "dwel_s: 30")
+    wrong_values = wrong_threshold.replace("id: seosan", "id: Seosan").replace("kind: closed", "kind: x")
+    _, problems = validation.validate(written(tmp_path, wrong_values))
+    assert [problem.pointer for problem in problems] == ["id", "cameras[0].zones[0].kind"]
+    _, problems = validation.validate(written(tmp_path, wrong_threshold))
+    assert [problem.pointer for problem in problems] == ["behaviours.loitering.thresholds.dwel_s"]
+
+
+@pytest.mark.parametrize("url", ["${MISSING}", "rtsp://10.0.0.6:${MISSING}/stream", "clips/${MISSING}.mp4"])
+def test_a_missing_variable_of_a_url_is_one_problem(tmp_path: Path, url: str) -> None:
+    text = GOOD.replace("rtsp://watch:secret@10.0.0.6/stream", url)
+    site, problems = validation.validate(written(tmp_path, text))
+    assert [(problem.pointer, "MISSING" in problem.what) for problem in problems] == [("cameras[1].url", True)]
+    assert validation.load(tmp_path / "site.yaml", pictures=False) == site
 
 
 def test_ok_prints_what_is_watched_where(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
