@@ -81,7 +81,7 @@ class DetectStage:
             return next(self._look([frame]))
         except Exception:
             log.exception("camera %s: the frame of slot %d failed", frame.camera, frame.slot)
-            metrics.dropped("detect", frame.camera, "failed")
+            metrics.DROPPED.labels("detect", frame.camera, "failed").inc()
             return Detections.empty(frame, model=self._detector.name, gap="failed", look=appearance.SIZE)
 
     def _look(self, frames: Sequence[Frame]) -> Iterator[Detections]:
@@ -98,7 +98,7 @@ class DetectStage:
         if frame.image is None:
             return Detections.empty(frame, model=self._detector.name, look=appearance.SIZE)
         if not parts:
-            metrics.dropped("detect", frame.camera, "unreadable")
+            metrics.DROPPED.labels("detect", frame.camera, "unreadable").inc()
             return Detections.empty(frame, model=self._detector.name, gap="unreadable", look=appearance.SIZE)
         height, width = frame.image.shape[:2]
         named = Boxes.join(parts).inside(width, height)

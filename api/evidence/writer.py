@@ -118,5 +118,5 @@ class EvidenceWriter:
 
     def _tell(self, job: WriteJob, medium: MediaFile) -> None:
         if medium.status == "failed":
-            metrics.dropped("evidence", job.camera, medium.reason)
+            metrics.DROPPED.labels("evidence", job.camera, medium.reason).inc()
         self._done(job, medium)

@@ -132,7 +132,7 @@ def routes(
         at = cameras.now(nearest_camera(site, bell)[0].id)
         event = press_event(site, bell, clock() if at is None else at, store.bell(run, id), run=run, note=said.note)
         serve.upsert(event)
-        metrics.event_revision(event.kind, event.state)
+        metrics.EVENTS.labels(event.kind, event.state).inc()
         return json_body(serialization.event_json(find_event(store, event.id, event.run)), 201)
 
     return router

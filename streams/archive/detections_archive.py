@@ -145,7 +145,7 @@ class DetectionsArchive:
         except OSError:
             partial.unlink(missing_ok=True)
             if part.count >= HELD_FILES * self._rows_per_file:
-                metrics.dropped("archive", camera, "disk", part.count)
+                metrics.DROPPED.labels("archive", camera, "disk").inc(part.count)
                 del self._parts[camera, day]
             raise
         del self._parts[camera, day]

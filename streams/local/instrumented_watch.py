@@ -41,9 +41,9 @@ class InstrumentedWatch(Generic[S]):
         if skipped == before:
             self._taken(detections)
         for reason, count in _risen(before, skipped):
-            metrics.dropped(STAGE, detections.camera, reason, count)
+            metrics.DROPPED.labels(STAGE, detections.camera, reason).inc(count)
         for what, count in _risen(watch.noted(state), watch.noted(after)):
-            metrics.watch_count(detections.camera, what, count)
+            metrics.WATCH_COUNTS.labels(detections.camera, what).inc(count)
         return after, events
 
     def _taken(self, detections: Detections) -> None:
@@ -51,7 +51,7 @@ class InstrumentedWatch(Generic[S]):
         passed_s = now - self._latest.get(camera, now)
         self._latest[camera] = now
         if detections.gap in BLIND:
-            metrics.unwatched_time(camera, detections.gap, max(0.0, passed_s))
+            metrics.UNWATCHED_SECONDS.labels(camera, detections.gap).inc(max(0.0, passed_s))
         elif passed_s > HOLE_S:
-            metrics.unwatched_time(camera, "hole", passed_s)
-        metrics.watched_until(camera, now)
+            metrics.UNWATCHED_SECONDS.labels(camera, "hole").inc(passed_s)
+        metrics.CAPTURED_AT.labels(camera).set(now)

@@ -142,8 +142,8 @@ class LocalRunner(Generic[S]):
                 frames = self._backlog.take(self._batch, _POLL_S)
                 if not frames:
                     continue
-                metrics.records_in("detect", len(frames))
-                metrics.batch("detect", sum(frame.image is not None for frame in frames))
+                metrics.RECORDS_IN.labels("detect").inc(len(frames))
+                metrics.BATCH_FRAMES.labels("detect").observe(sum(frame.image is not None for frame in frames))
                 for detections in self._detect(frames):
                     self._hand_on(detections)
         finally:
@@ -169,7 +169,7 @@ class LocalRunner(Generic[S]):
             except Exception as error:  # noqa: BLE001 - a record that breaks one camera's fold must not end the others
                 self._unjudged(detections, error)
                 continue
-            metrics.records_in("watch")
+            metrics.RECORDS_IN.labels("watch").inc()
             if self._correlating is not None:
                 events = [*events, *self._correlating.take(detections, events)]
             for event in events:
@@ -184,7 +184,7 @@ class LocalRunner(Generic[S]):
 
     def _unjudged(self, detections: Detections, error: Exception) -> None:
         """Counts every record that could not be judged; tells of a camera's first, since the next may be the same."""
-        metrics.dropped("watch", detections.camera, "failed")
+        metrics.DROPPED.labels("watch", detections.camera, "failed").inc()
         if detections.camera not in self.errors:
             self.errors[detections.camera] = error
             log.error("camera %s, slot %d: not judged", detections.camera, detections.slot, exc_info=error)
@@ -195,11 +195,11 @@ class LocalRunner(Generic[S]):
         try:
             self._keep(detections)
         except OSError as error:
-            metrics.dropped("archive", detections.camera, "disk")
+            metrics.DROPPED.labels("archive", detections.camera, "disk").inc()
             log.error("camera %s, slot %d: detections not kept: %s", detections.camera, detections.slot, error)
 
     def _deliver(self, event: Event) -> None:
-        metrics.event_revision(event.kind, event.state)
+        metrics.EVENTS.labels(event.kind, event.state).inc()
         told = -math.inf
         gives_up: float | None = None
         while True:

@@ -175,7 +175,7 @@ class Sampler:
             yield self._tick(self._after(), "ended")
         elif mark.gap == "unreadable":
             if not counted:
-                metrics.dropped("sample", self.camera, "unreadable")
+                metrics.DROPPED.labels("sample", self.camera, "unreadable").inc()
             at = mark.captured_at if mark.captured_at is not None else self._after()
             if index_of(at, self._fps) > self._index:
                 yield self._tick(at, "unreadable")

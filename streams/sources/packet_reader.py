@@ -95,7 +95,7 @@ class PacketReader:
         with self._changed:
             if isinstance(item, Packet):
                 if self._headless and not item.key:
-                    metrics.dropped("sample", self._camera, "behind")
+                    metrics.DROPPED.labels("sample", self._camera, "behind").inc()
                     return
                 self._headless = False
                 self._bytes += len(item.data)
@@ -116,7 +116,7 @@ class PacketReader:
         if newest <= 0:
             newest, self._headless = len(items), True
         kept = [item for i, item in enumerate(items) if i >= newest or isinstance(item, SourceEvent)]
-        metrics.dropped("sample", self._camera, "behind", len(items) - len(kept))
+        metrics.DROPPED.labels("sample", self._camera, "behind").inc(len(items) - len(kept))
         log.warning("camera %s: the sampler is behind; %d packets dropped", self._camera, len(items) - len(kept))
         self._waiting = deque(kept)
         self._bytes = sum(len(item.data) for item in kept if isinstance(item, Packet))

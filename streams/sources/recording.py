@@ -158,7 +158,7 @@ class Recording:
                 codec, stretch = replace(codec, rate=self._address.fps), codec.rate / self._address.fps
             yield from self._timed(opened, codec, self._begin(start, opened), stretch)
         except av.error.FFmpegError as error:
-            metrics.dropped("sample", self._camera, "unreadable")
+            metrics.DROPPED.labels("sample", self._camera, "unreadable").inc()
             log.warning("camera %s: %s: stops here: %s", self._camera, self._address, redact(str(error)))
             yield SourceEvent("unreadable")
         finally:
@@ -198,7 +198,7 @@ class Recording:
             data = path.read_bytes()
             codec = image_codec(data)
             if codec is None:
-                metrics.dropped("sample", self._camera, "unreadable")
+                metrics.DROPPED.labels("sample", self._camera, "unreadable").inc()
                 log.warning("camera %s: %s: no image; left out", self._camera, path)
                 yield SourceEvent("unreadable", start + index / fps)
             else:

@@ -14,10 +14,10 @@ def value(name: str, **labels: str) -> float | None:
 
 
 def test_what_is_no_longer_held_is_no_longer_told() -> None:
-    metrics.assigned_partitions("t-held", "frames", {0, 1})
-    metrics.lag("t-held", "frames", 0, 5)
-    metrics.lag("t-held", "frames", 1, 7)
-    metrics.assigned_partitions("t-held", "frames", {1})
+    metrics.set_assigned_partitions("t-held", "frames", {0, 1})
+    metrics.LAG_RECORDS.labels("t-held", "frames", 0).set(5)
+    metrics.LAG_RECORDS.labels("t-held", "frames", 1).set(7)
+    metrics.set_assigned_partitions("t-held", "frames", {1})
     assert value("lanewatch_partitions", stage="t-held", topic="frames") == 1
     assert value("lanewatch_lag_records", stage="t-held", topic="frames", partition="0") is None
     assert value("lanewatch_lag_records", stage="t-held", topic="frames", partition="1") == 7

@@ -135,7 +135,7 @@ class FrameProducer:
         item = _Item(frame.camera, frame.epoch, frame.slot, picture, last, partition, message, size + RECORD_BYTES)
         with self._settled:
             if self._closed:
-                metrics.dropped("sample", frame.camera, "undelivered")
+                metrics.DROPPED.labels("sample", frame.camera, "undelivered").inc()
                 return False
             self._put(item)
             self._drain()
@@ -159,7 +159,7 @@ class FrameProducer:
         with self._settled:
             self._closed = True
             for camera, items in self._waiting.items():
-                metrics.dropped("sample", camera, "undelivered", len(items))
+                metrics.DROPPED.labels("sample", camera, "undelivered").inc(len(items))
             self._waiting.clear()
         close(self._producer)
 
@@ -169,10 +169,10 @@ class FrameProducer:
             older = next((one for one in items if one.picture), None)
             if older is not None:
                 items.remove(older)
-                metrics.dropped("sample", item.camera, "behind")
+                metrics.DROPPED.labels("sample", item.camera, "behind").inc()
         elif len(items) >= MOST_TICKS:
             items.remove(next((one for one in items if not one.picture and not one.last), items[0]))
-            metrics.dropped("sample", item.camera, "behind")
+            metrics.DROPPED.labels("sample", item.camera, "behind").inc()
         items.append(item)
 
     def _drain(self) -> None:
@@ -242,7 +242,7 @@ class FrameProducer:
                 self._settled.notify_all()
 
     def _lost(self, camera: str, partition: int, reason: str, what: str) -> None:
-        metrics.dropped("sample", camera, reason)
+        metrics.DROPPED.labels("sample", camera, reason).inc()
         metrics.log_throttled(
             log,
             f"frame {reason}",

@@ -36,7 +36,7 @@ class ConsumerMetrics:
             return
         self._told = now
         mine = [one for one in consumer.assignment() if one.topic == self._topic]
-        metrics.assigned_partitions(self._stage, self._topic, {one.partition for one in mine})
+        metrics.set_assigned_partitions(self._stage, self._topic, {one.partition for one in mine})
         behind = 0
         for one in mine:
             end = consumer.highwater(one)
@@ -44,7 +44,7 @@ class ConsumerMetrics:
                 continue
             lag = end - (consumer.position(one, timeout_ms=0) or 0)
             behind = max(behind, lag)
-            metrics.lag(self._stage, self._topic, one.partition, lag)
+            metrics.LAG_RECORDS.labels(self._stage, self._topic, one.partition).set(max(0, lag))
         if polled and not behind:
             self._saw(polled)
 
@@ -55,4 +55,4 @@ class ConsumerMetrics:
         self._clock.heard(newest / 1000)
         error = self._clock.error
         if error is not None:
-            metrics.drift(self._stage, error)
+            metrics.CLOCK_DRIFT_SECONDS.labels(self._stage).set(error)

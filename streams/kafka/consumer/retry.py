@@ -54,7 +54,7 @@ class RetryPolicy:
         self._stage = stage
         self._doing = doing
         self._troubled = False
-        metrics.broker(stage, up=True)  # whoever comes so far has greeted it
+        metrics.BROKER_UP.labels(stage).set(1)  # whoever comes so far has greeted it
 
     def bear(self, error: KafkaError, stop: threading.Event) -> None:
         """Waits a moment, after which it is worth trying again.
@@ -66,7 +66,7 @@ class RetryPolicy:
             mend = next((text for kind, text in _MENDS.items() if isinstance(error, kind)), "")
             raise BrokerError(f"{self._doing}: {type(error).__name__}: {error}{mend and '; ' + mend}") from error
         self._troubled = True
-        metrics.broker(self._stage, up=False)
+        metrics.BROKER_UP.labels(self._stage).set(0)
         metrics.log_throttled(log, self._reason, "%s: the broker is waited for: %s", self._doing, error or repr(error))
         stop.wait(PAUSE_S)
 
@@ -74,7 +74,7 @@ class RetryPolicy:
         """It goes on."""
         if self._troubled:
             self._troubled = False
-            metrics.broker(self._stage, up=True)
+            metrics.BROKER_UP.labels(self._stage).set(1)
             metrics.reset_throttle(log, [self._reason])
             log.info("%s: goes on", self._doing)
 

@@ -99,7 +99,7 @@ class CameraTask:
                 self._play()
             except Exception as error:  # noqa: BLE001 - whatever breaks one camera must not end the others
                 wait_s = self._backoff.next()
-                metrics.dropped("sample", self.camera.id, "failed")
+                metrics.DROPPED.labels("sample", self.camera.id, "failed").inc()
                 what = f"the environment has no {error}" if isinstance(error, KeyError) else redact(str(error))
                 log.error("camera %s begins again in %.0f s: %s", self.camera.id, wait_s, what)
                 self._stop.wait(wait_s)

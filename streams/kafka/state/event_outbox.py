@@ -86,7 +86,7 @@ class EventOutbox:
             self._put([*(one for one, _ in self._sent), message])
             self._sent.clear()
         except MessageSizeTooLargeError as error:
-            metrics.dropped(self._stage, message.key.decode(), "too_large")
+            metrics.DROPPED.labels(self._stage, message.key.decode(), "too_large").inc()
             log.error("%s: an event of %s is lost: %s", self._topic, message.key.decode(), error)
         else:
             self._sent.append((message, future))
@@ -99,7 +99,7 @@ class EventOutbox:
         """
         while self._sent and self._sent[0][1].succeeded():
             self._sent.popleft()
-            metrics.records_out(self._stage)
+            metrics.RECORDS_OUT.labels(self._stage).inc()
         if self._sent and self._sent[0][1].is_done:
             error = self._sent[0][1].exception
             self._put([message for message, _ in self._sent])  # all: none must overtake another
@@ -108,7 +108,7 @@ class EventOutbox:
                 log, "spooled", "%s: the broker takes no events, they wait on disk: %s", self._topic, error
             )
         self._deliver()
-        metrics.spooled(self._stage, len(self._spool))
+        metrics.SPOOLED_RECORDS.labels(self._stage).set(len(self._spool))
 
     def settle(self, timeout_s: float) -> bool:
         """Waits until the broker has all; what it has not by then is put on disk, and the answer is False.
@@ -135,7 +135,7 @@ class EventOutbox:
 
     def _put(self, messages: list[Message]) -> None:
         self._spool.put(messages)
-        metrics.spooled(self._stage, len(self._spool))
+        metrics.SPOOLED_RECORDS.labels(self._stage).set(len(self._spool))
 
     def _deliver(self) -> None:
         self._note_delivered()
@@ -152,7 +152,7 @@ class EventOutbox:
         delivered = None
         while self._delivering and self._delivering[0][1].succeeded():
             delivered, _ = self._delivering.popleft()
-            metrics.records_out(self._stage)
+            metrics.RECORDS_OUT.labels(self._stage).inc()
         if delivered is not None:
             self._spool.take(delivered)
             if not len(self._spool):

@@ -117,7 +117,7 @@ class ArchiveWorker:
         share = self._shares.of(place)
         if share is None:
             return
-        metrics.records_in("keep")
+        metrics.RECORDS_IN.labels("keep").inc()
         share.progress.begin(record.offset)
         with self._lock:
             self._held.setdefault(place, []).append(record.offset)
@@ -151,7 +151,7 @@ class ArchiveWorker:
         if share is not None:
             for offset in offsets:
                 share.progress.end(offset)
-            metrics.records_out("keep", len(offsets))
+            metrics.RECORDS_OUT.labels("keep").inc(len(offsets))
         return True
 
     def _tell(self, error: OSError) -> None:

@@ -55,7 +55,7 @@ class CameraProcessor(PartitionProcessor[Watch[S]], Generic[S]):
             try:
                 self._states[camera] = decode(kept.data, state_type)
             except (msgspec.DecodeError, TypeError, ValueError) as error:
-                metrics.dropped(STAGE, camera, "state")
+                metrics.DROPPED.labels(STAGE, camera, "state").inc()
                 log.error(
                     "camera %s begins afresh: its state cannot be read: %s", camera, error, extra={"camera": camera}
                 )
@@ -101,16 +101,16 @@ class CameraProcessor(PartitionProcessor[Watch[S]], Generic[S]):
             try:
                 state = self._judge.start(camera)
             except KeyError:  # of a site that shared this topic, or of a revision that is still on its way
-                metrics.dropped(STAGE, camera, "unknown")
+                metrics.DROPPED.labels(STAGE, camera, "unknown").inc()
                 self._say(record, camera, "is none of the site's")
                 return []
         try:
             self._states[camera], events = self._judging.step(self._judge, state, detections)
         except Exception as error:  # noqa: BLE001 - a record that breaks one camera's fold must not end the others
-            metrics.dropped(STAGE, camera, "failed")
+            metrics.DROPPED.labels(STAGE, camera, "failed").inc()
             self._say(record, camera, f"slot {detections.slot} was not judged", error)
             return []
-        metrics.latency(STAGE, detections.received_at)
+        metrics.observe_latency(STAGE, detections.received_at)
         self.judged += 1
         self._offsets[camera] = record.offset
         self._unsaved.add(camera)

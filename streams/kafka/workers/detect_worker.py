@@ -199,7 +199,7 @@ class KafkaDetectWorker:
             return  # taken away while it was on its way
         appended_at = record.timestamp / 1000
         self._clock.heard(appended_at)
-        metrics.records_in("detect")
+        metrics.RECORDS_IN.labels("detect").inc()
         share.progress.begin(record.offset)
         try:
             frame = codec.decode_frame(record)
@@ -210,14 +210,14 @@ class KafkaDetectWorker:
         if frame.packed is not None and frame.packed.size > MAX_FRAME_BYTES:
             size = frame.packed.size
             frame = msgspec.structs.replace(frame, packed=None, gap="unreadable")
-            metrics.dropped("detect", frame.camera, "too_large")
+            metrics.DROPPED.labels("detect", frame.camera, "too_large").inc()
             _say(record, frame, f"{size} bytes, at most {MAX_FRAME_BYTES}; passed on as not looked at")
         self._prefetch.put(QueuedFrame(share, record.offset, appended_at, frame, codec.trace_context(record)))
 
     def _tell(self) -> None:
         error = self._clock.error
         if error is not None and self._heard:
-            metrics.drift("detect", error)
+            metrics.CLOCK_DRIFT_SECONDS.labels("detect").set(error)
             if abs(error) > WRONG_S and not self._told_clock:
                 self._told_clock = True
                 log.warning(
@@ -262,7 +262,7 @@ class KafkaDetectWorker:
 
     def _look(self, jobs: list[_DetectJob]) -> None:
         looked = [job for job in jobs if not job.shed]
-        metrics.batch("detect", sum(job.picture for job in looked))
+        metrics.BATCH_FRAMES.labels("detect").observe(sum(job.picture for job in looked))
         with tracing.batch("detect", [job.waiting.trace for job in looked]) as traces:
             found = self._detect([job.frame() for job in looked]) if looked else []
         seen = zip(found, traces, strict=True)
@@ -292,8 +292,8 @@ class KafkaDetectWorker:
         self._clock.heard(metadata.timestamp / 1000)
         self._heard = True
         waiting.share.progress.end(waiting.offset)
-        metrics.records_out("detect")
-        metrics.latency("detect", waiting.frame.received_at)
+        metrics.RECORDS_OUT.labels("detect").inc()
+        metrics.observe_latency("detect", waiting.frame.received_at)
 
     def _refused(self, waiting: QueuedFrame[AssignedPartition], error: BaseException) -> None:
         if self._ending.is_set():
@@ -321,7 +321,7 @@ class KafkaDetectWorker:
 
 
 def _shed(frame: Frame) -> Detections:
-    metrics.dropped("detect", frame.camera, "shed")
+    metrics.DROPPED.labels("detect", frame.camera, "shed").inc()
     return Detections.empty(frame, gap="shed")
 
 

@@ -45,7 +45,7 @@ class EventProcessor(PartitionProcessor[Correlate[S]], Generic[S]):
             try:
                 self._state = decode(kept.data, state_type)
             except (msgspec.DecodeError, TypeError, ValueError) as error:
-                metrics.dropped(STAGE, "", "state")
+                metrics.DROPPED.labels(STAGE, "", "state").inc()
                 log.error("the correlation begins afresh: its state cannot be read: %s", error)
 
     @property
@@ -74,7 +74,7 @@ class EventProcessor(PartitionProcessor[Correlate[S]], Generic[S]):
             else:
                 self._state, events = self._judge.advance(self._state, told)
         except Exception as error:  # noqa: BLE001 - one record must not end what spans all cameras
-            metrics.dropped(STAGE, "", "failed")
+            metrics.DROPPED.labels(STAGE, "", "failed").inc()
             at = "{topic}-{partition} at offset {offset}".format(**record_position(record))
             metrics.log_throttled(log, "failed", "%s was not judged: %r", at, error, offset=record.offset)
             return []

@@ -55,7 +55,7 @@ class PartitionProcessor(ABC, Generic[J]):
         if record.offset > self.position:
             self._missing(record)
         self.position = record.offset + 1
-        metrics.records_in(self._stage)
+        metrics.RECORDS_IN.labels(self._stage).inc()
         try:
             events = self._events(record)
         except codec.CodecError as error:
@@ -101,7 +101,7 @@ class PartitionProcessor(ABC, Generic[J]):
 
     def _missing(self, record: ConsumerRecord) -> None:
         count = record.offset - self.position
-        metrics.dropped(self._stage, "", "retention", count)
+        metrics.DROPPED.labels(self._stage, "", "retention").inc(count)
         self._log.error(
             "%s-%d: %d records before offset %d are gone: they were kept for too short a time, or deleted",
             record.topic,
@@ -112,7 +112,7 @@ class PartitionProcessor(ABC, Generic[J]):
         )
 
     def _caught_up(self, record: ConsumerRecord) -> None:
-        metrics.replayed(self._stage, self.judged)
+        metrics.REPLAYED_RECORDS.labels(self._stage).inc(self.judged)
         self._log.info(
             "%s-%d: went on from offset %d: %d records judged in %.1f s",
             record.topic,

@@ -126,8 +126,8 @@ class SampleWorker:
         self._want(assigned)
         self._settle()
         metrics.CAMERAS.labels("sample").set(len(self._succession.turns))
-        metrics.assigned_partitions("sample", self._topics.site.name, assigned)
-        metrics.in_flight("sample", self._sender.in_flight_bytes)
+        metrics.set_assigned_partitions("sample", self._topics.site.name, assigned)
+        metrics.IN_FLIGHT_BYTES.labels("sample").set(self._sender.in_flight_bytes)
 
     def _want(self, partitions: Container[int]) -> None:
         site = self._sites.revisions.at(time.time())
@@ -178,7 +178,7 @@ class SampleWorker:
         try:
             partition = self._sites.partition(frame.camera)
         except KeyError:  # it has just gone from the site
-            metrics.dropped("sample", frame.camera, "unknown")
+            metrics.DROPPED.labels("sample", frame.camera, "unknown").inc()
             return
         self._sender.send(jpeg.pack(frame), partition)
 

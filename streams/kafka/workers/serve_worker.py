@@ -113,7 +113,7 @@ class ServeWorker:
 
     def _take(self, record: ConsumerRecord, stop: threading.Event) -> bool:
         """Hands a record on; False where it could not be before the end."""
-        metrics.records_in("serve")
+        metrics.RECORDS_IN.labels("serve").inc()
         try:
             told = codec.decode_event_record(record)
         except codec.CodecError as error:
@@ -149,6 +149,6 @@ class ServeWorker:
                     return False
             else:
                 metrics.reset_throttle(log, ["store"])
-                metrics.records_out("serve")
+                metrics.RECORDS_OUT.labels("serve").inc()
                 tracing.follow("serve", codec.trace_context(record), time.perf_counter() - began, camera=event.camera)
                 return True

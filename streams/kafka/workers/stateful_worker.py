@@ -199,7 +199,7 @@ class StatefulWorker(ABC, Generic[J, F]):
                 events = fold.take(record)
                 trace = tracing.follow(self._stage, codec.trace_context(record), time.perf_counter() - began)
                 for event in events:
-                    metrics.event_revision(event.kind, event.state)
+                    metrics.EVENTS.labels(event.kind, event.state).inc()
                     begun = trace or tracing.begin(self._stage, camera=event.camera)
                     clients.outbox.send(codec.encode_event(event).traced(begun))
 
@@ -231,7 +231,7 @@ class StatefulWorker(ABC, Generic[J, F]):
         except KafkaError:
             self._changes.on_partitions_assigned([TopicPartition(self._source, one) for one in come])
             raise
-        metrics.restored(self._stage, time.monotonic() - began)
+        metrics.RESTORE_SECONDS.labels(self._stage).observe(time.monotonic() - began)
         self._log.info(
             "%d partitions came, %d of %s are here: %d states restored in %.2f s, %d records to catch up",
             len(come),
@@ -301,7 +301,7 @@ class StatefulWorker(ABC, Generic[J, F]):
                     )
                     return
                 fold.saved()
-                metrics.checkpointed(self._stage, partition)
+                metrics.CHECKPOINTED_AT.labels(self._stage, partition).set_to_current_time()
             offsets[TopicPartition(self._source, partition)] = OffsetAndMetadata(fold.position, "", -1)
         if offsets:
             clients.consumer.commit_async(offsets)  # so that everybody's tools see the lag; nothing begins there

@@ -333,7 +333,7 @@ class _Judging(Generic[S]):
         try:
             self._keep(detections)
         except OSError as error:
-            metrics.dropped("archive", detections.camera, "disk")
+            metrics.DROPPED.labels("archive", detections.camera, "disk").inc()
             log.error("camera %s, slot %d: detections not kept: %s", detections.camera, detections.slot, error)
 
 
