@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from lanewatch import metrics
-from lanewatch.boxes import areas, of_smaller
+from lanewatch.boxes import areas, intersection_over_smaller
 from lanewatch.records import UNKNOWN, Bool, Crop, Detections, Float32, Frame, Image
 from models import appearance
 from models.detection.base import Boxes, ObjectDetector, StreamingDetector
@@ -184,7 +184,7 @@ def unnamed_movers(frame: Frame, named: Boxes) -> Boxes:
     short, long = sides.min(axis=1), sides.max(axis=1)
     plausible = (short >= SMALLEST * frame.height) & (long <= FLATTEST * short)
     plausible &= size <= LARGEST * frame.width * frame.height
-    covers = (of_smaller(moved, named.xyxy) >= COVERED) & (areas(named.xyxy) <= HIDES * size[:, None])
+    covers = (intersection_over_smaller(moved, named.xyxy) >= COVERED) & (areas(named.xyxy) <= HIDES * size[:, None])
     rows = np.flatnonzero(plausible & ~covers.any(axis=1))
     rows = rows[np.argsort(-size[rows], kind="stable")][:MOST_UNKNOWN]
     return Boxes(

@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmarks import truth
 from benchmarks.events import FPS, footage
-from lanewatch.boxes import areas, intersections, of_union
+from lanewatch.boxes import areas, intersections, iou_matrix
 from lanewatch.records import PERSON, UNKNOWN, Bool, Detections, Float64
 from models.appearance import similarity
 from models.tracking.assignment import FAR, assign
@@ -88,7 +88,7 @@ def met(truths: Labels, records: Sequence[Detections]) -> Seen:
     for frame, (boxes, there, record) in enumerate(zip(truths.boxes, truths.there, records, strict=True)):
         who = np.flatnonzero(there)
         named = np.flatnonzero(record.labels == PERSON)
-        share = of_union(boxes[who], record.xyxy[named])
+        share = iou_matrix(boxes[who], record.xyxy[named])
         pairs = assign(np.where(share >= MEETS, 1 - share, FAR), 1.0)
         false += int((share < 0.3).all(axis=0).sum()) if len(who) else len(named)
         other = record.xyxy[record.labels == UNKNOWN]

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.acts import footage
-from lanewatch.boxes import of_union
+from lanewatch.boxes import iou_matrix
 from lanewatch.records import PERSON, Detections, Float32
 from streams.sources.container import IMAGES
 
@@ -116,7 +116,7 @@ def _met(reference: Detections, other: Detections) -> tuple[int, int]:
     sure, possible = _people(reference, SURE), _people(other, POSSIBLE)
     if not len(sure) or not len(possible):
         return 0, len(sure)
-    return int((of_union(sure, possible).max(axis=1) >= SAME).sum()), len(sure)
+    return int((iou_matrix(sure, possible).max(axis=1) >= SAME).sum()), len(sure)
 
 
 def _share(counts: Sequence[tuple[int, int]]) -> tuple[int, int]:

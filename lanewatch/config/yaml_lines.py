@@ -68,8 +68,8 @@ def parse(data: bytes) -> Any:
     return value
 
 
-def line_of(holder: CommentedMap | CommentedSeq, key: str | int | None = None) -> int:
-    """The line, from 1, of a mapping's key or a list's item; without ``key``, the line where the value begins."""
+def line_of(holder: Any, key: str | int | None = None) -> int:
+    """The line, from 1, of a mapping's key or a list's item. Without ``key``: where the mapping or list begins."""
     return int(holder.lc.line if key is None else holder.lc.data[key][0]) + 1
 
 

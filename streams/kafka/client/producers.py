@@ -124,7 +124,7 @@ class FrameProducer:
             Whether it was taken: what is too large, or comes after the end, is not, and is counted.
         """
         if trace is None and frame.packed is not None:
-            trace = tracing.sampled("sample", frame.received_at, camera=frame.camera, slot=frame.slot)
+            trace = tracing.start_sampled_trace("sample", frame.received_at, camera=frame.camera, slot=frame.slot)
         message = codec.encode_frame(frame).traced(trace)
         size = message.size
         if size > MAX_FRAME_BYTES:

@@ -263,7 +263,7 @@ class KafkaDetectWorker:
     def _look(self, jobs: list[_DetectJob]) -> None:
         looked = [job for job in jobs if not job.shed]
         metrics.BATCH_FRAMES.labels("detect").observe(sum(job.picture for job in looked))
-        with tracing.batch("detect", [job.waiting.trace for job in looked]) as traces:
+        with tracing.batch_span("detect", [job.waiting.trace for job in looked]) as traces:
             found = self._detect([job.frame() for job in looked]) if looked else []
         seen = zip(found, traces, strict=True)
         for job in jobs:

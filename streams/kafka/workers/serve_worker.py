@@ -150,5 +150,5 @@ class ServeWorker:
             else:
                 metrics.reset_throttle(log, ["store"])
                 metrics.RECORDS_OUT.labels("serve").inc()
-                tracing.follow("serve", codec.trace_context(record), time.perf_counter() - began, camera=event.camera)
+                tracing.add_span("serve", codec.trace_context(record), time.perf_counter() - began, camera=event.camera)
                 return True

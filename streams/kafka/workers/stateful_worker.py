@@ -197,10 +197,10 @@ class StatefulWorker(ABC, Generic[J, F]):
             for record in records:
                 began = time.perf_counter()
                 events = fold.take(record)
-                trace = tracing.follow(self._stage, codec.trace_context(record), time.perf_counter() - began)
+                trace = tracing.add_span(self._stage, codec.trace_context(record), time.perf_counter() - began)
                 for event in events:
                     metrics.EVENTS.labels(event.kind, event.state).inc()
-                    begun = trace or tracing.begin(self._stage, camera=event.camera)
+                    begun = trace or tracing.start_trace(self._stage, camera=event.camera)
                     clients.outbox.send(codec.encode_event(event).traced(begun))
 
     def _follow_site(self) -> None:
