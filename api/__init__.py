@@ -1,1 +1,1 @@
-
+"""The service: HTTP API, console, storage of events, and evidence."""

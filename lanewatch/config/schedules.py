@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -145,7 +145,7 @@ def _week(schedule: Schedule) -> Bool:
     return week
 
 
-def _sun_week(suns: set[str], month: int, zone: ZoneInfo, latitude: float, longitude: float) -> Bool:
+def _sun_week(suns: Collection[str], month: int, zone: ZoneInfo, latitude: float, longitude: float) -> Bool:
     """(10080,) bool: the minutes of a week in a month's second half at which the sun fits all of ``suns``.
 
     The sun's elevation follows from its declination, about 23.44 degrees times the sine of the days since 21 March,

@@ -150,7 +150,7 @@ class EventSequence(ConfigModel):
                         f"step {number} is never reached: {step.what} needs a vehicle, and the sequence begins without "
                         "one; begin with vehicle_stands, or use visits, stay or people_gone"
                     )
-        total = sum(part.score for part in (*self.steps, *self.raisers))
+        total = sum(step.score for step in self.steps) + sum(raiser.score for raiser in self.raisers)
         if total > MAX_SCORE + 1e-9:
             raise ValueError(
                 f"the scores of steps and raisers add up to {total:g}; lower them to {MAX_SCORE:g} at most"

@@ -139,7 +139,7 @@ WRONG = [
     (BEGIN, begins("when: [nigt]"), "unknown schedule nigt", "did you mean `night`"),
     (BEGIN, begins(where="[wach]"), "unknown zone or kind of zone wach", "did you mean `watch`"),
     (BEGIN, begins(steps="- {what: trips, where: [watch]}"), "the first step must say where the sequence begins", "begin with one"),
-    (BEGIN, begins(steps="- {what: on_foot}"), "`where` is given", "begin with one"),
+    (BEGIN, begins(steps="- {what: on_foot}"), "with `where` and with", "begin with one"),
     (BEGIN, begins("raisers: [" + "{what: stay, score: 0}, " * 21 + "]"), "`raisers`", "20"),
     (BEGIN, begins("raisers: [{what: stay, score: 0.7}]"), "add up to 0.85", "lower them to 0.7"),
     (BEGIN, begins("raisers: [{what: stays}]"), "`what` stays is not known", "did you mean `stay`"),
