@@ -80,8 +80,7 @@ def signed_distance(line: Segment, x: float, y: float) -> float:
 def crossing(line: Segment, x0: float, y0: float, x1: float, y1: float) -> int:
     """Whether a step from point 0 to point 1 crosses a line between its two points, and in which direction.
 
-    A step that ends on the line has reached its right side, so a path that touches the line with one step and leaves
-    it with the next crosses it once.
+    A step that ends on the line has reached its right side. So a path with a stop on the line crosses it once.
 
     Returns:
         1 from left to right, -1 from right to left, 0 for no crossing.

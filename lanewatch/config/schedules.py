@@ -117,8 +117,8 @@ def _on(schedule: Schedule, start: datetime) -> bool:
 def longest_overlap(schedules: Sequence[Schedule], zone: ZoneInfo, latitude: float, longitude: float) -> float:
     """The longest time in seconds for which schedules all hold together at a place; 0 for never, infinite for always.
 
-    Made for finding schedules that make no sense. It repeats one day of each month over a week, and computes the sun
-    without the equation of time, so it may be wrong by a quarter of an hour where the sun decides.
+    Made for finding schedules that make no sense. It repeats one day of each month over a week. It computes the sun
+    without the equation of time, so a limit by the sun may be wrong by a quarter of an hour.
     """
     # Cameras within half a degree share a result, at two minutes of error.
     return _longest_overlap(tuple(schedules), zone, round(2 * latitude) / 2, round(2 * longitude) / 2)
@@ -148,8 +148,8 @@ def _week(schedule: Schedule) -> Bool:
 def _sun_week(suns: Collection[str], month: int, zone: ZoneInfo, latitude: float, longitude: float) -> Bool:
     """(10080,) bool: the minutes of a week in a month's second half at which the sun fits all of ``suns``.
 
-    The sun's elevation follows from its declination, about 23.44 degrees times the sine of the days since 21 March,
-    and from its hour angle, 15 degrees for each hour from noon at the camera's longitude.
+    The elevation follows from the sun's declination and its hour angle. The declination is about 23.44 degrees times
+    the sine of the time since 21 March. The hour angle is 15 degrees for each hour from noon at the longitude.
     """
     utc_offset = datetime(2026, month, 21, tzinfo=zone).utcoffset() or timedelta()
     declination = math.radians(23.44) * math.sin(2 * math.pi * (month - 3) / 12)
