@@ -179,33 +179,23 @@ def _too_many(subject: str, value: Any, context: Mapping[str, Any]) -> tuple[str
 
 _LIMITS = ("less_than_equal", "greater_than_equal")
 _FRACTIONS = "give fractions from 0 (left, top) to 1 (right, bottom), not pixels"
-_NUMBER = _fixed("must be a number", "write it with digits, without quotes or a unit")
-_LIST = _fixed("must be a list", "put it in [ ] or begin each item with a hyphen")
-_BOOLEAN = _fixed("must be true or false", "write true or false")
+_NUMBER_TYPES = ("float_type", "float_parsing", "finite_number", "int_type", "int_parsing")
 _KINDS: dict[str, _Explanation] = {
     "string_type": _text_wanted,
     "literal_error": _one_of,
-    "float_type": _NUMBER,
-    "float_parsing": _NUMBER,
-    "finite_number": _NUMBER,
-    "int_type": _NUMBER,
-    "int_parsing": _NUMBER,
+    **dict.fromkeys(_NUMBER_TYPES, _fixed("must be a number", "write it with digits, without quotes or a unit")),
     "int_from_float": _fixed("must be a whole number", "leave out the fraction"),
     "timezone_aware": _fixed("has no time zone", "add it, such as +09:00"),
     "datetime_from_date_parsing": _fixed("is no time", "write it like 2026-10-03T20:00:00+09:00"),
-    "bool_type": _BOOLEAN,
-    "bool_parsing": _BOOLEAN,
-    "tuple_type": _LIST,
-    "list_type": _LIST,
-    "dict_type": _keys_wanted,
-    "model_type": _keys_wanted,
-    "model_attributes_type": _keys_wanted,
+    **dict.fromkeys(("bool_type", "bool_parsing"), _fixed("must be true or false", "write true or false")),
+    **dict.fromkeys(
+        ("tuple_type", "list_type"), _fixed("must be a list", "put it in [ ] or begin each item with a hyphen")
+    ),
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), _keys_wanted),
     "greater_than": _limit("above", "gt"),
     "greater_than_equal": _limit("at least", "ge"),
     "less_than": _limit("below", "lt"),
     "less_than_equal": _limit("at most", "le"),
-    "too_short": _too_few,
-    "string_too_short": _too_few,
-    "too_long": _too_many,
-    "string_too_long": _too_many,
+    **dict.fromkeys(("too_short", "string_too_short"), _too_few),
+    **dict.fromkeys(("too_long", "string_too_long"), _too_many),
 }

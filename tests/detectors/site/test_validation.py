@@ -120,7 +120,7 @@ def visited(cameras: str = "[lane-1]", zones: str = "[yard]", until: str = "2026
     return f"visits:\n- {{who: 이장, {visit}}}  # HERE\n" + BEGIN
 
 
-# what is replaced, by what (HERE marks the line that has to be named), words of what is wrong, words of the mend
+# text to replace, replacement (HERE marks the line to be reported), words of the problem, words of the fix
 WRONG = [
     # behaviours and their thresholds
     ("  loitering:", "  loittering:  # HERE", "unknown behaviour loittering", "did you mean `loitering`"),
@@ -138,7 +138,12 @@ WRONG = [
     # happenings of several steps
     (BEGIN, begins("when: [nigt]"), "unknown schedule nigt", "did you mean `night`"),
     (BEGIN, begins(where="[wach]"), "unknown zone or kind of zone wach", "did you mean `watch`"),
-    (BEGIN, begins(steps="- {what: trips, where: [watch]}"), "the first step must say where the sequence begins", "begin with one"),
+    (
+        BEGIN,
+        begins(steps="- {what: trips, where: [watch]}"),
+        "the first step must say where the sequence begins",
+        "begin with one",
+    ),
     (BEGIN, begins(steps="- {what: on_foot}"), "with `where` and with", "begin with one"),
     (BEGIN, begins("raisers: [" + "{what: stay, score: 0}, " * 21 + "]"), "`raisers`", "20"),
     (BEGIN, begins("raisers: [{what: stay, score: 0.7}]"), "add up to 0.85", "lower them to 0.7"),
@@ -172,8 +177,8 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("old", "new", "what", "mend"), WRONG, ids=[f"{row[1].strip()}-{row[2]}" for row in WRONG])
-def test_each_mistake_has_its_line_and_its_mend(tmp_path: Path, old: str, new: str, what: str, mend: str) -> None:
+@pytest.mark.parametrize(("old", "new", "what", "fix"), WRONG, ids=[f"{row[1].strip()}-{row[2]}" for row in WRONG])
+def test_each_mistake_has_its_line_and_its_fix(tmp_path: Path, old: str, new: str, what: str, fix: str) -> None:
     assert old in GOOD
     begin = GOOD.index(old)
     text = GOOD[:begin] + new + GOOD[begin + len(old) :]
@@ -187,7 +192,7 @@ def test_each_mistake_has_its_line_and_its_mend(tmp_path: Path, old: str, new: s
     fitting = [problem for problem in problems if what in problem.what]
     assert fitting, problems
     assert fitting[0].line == text.count("\n", 0, at) + 1
-    assert mend in fitting[0].fix
+    assert fix in fitting[0].fix
     assert len(problems) == 1
     assert "secret" not in str(problems)
 
