@@ -14,10 +14,10 @@ from pathlib import Path
 
 from api import app, server
 from api.auth import UnsafeAccessError
-from api.serialization import StoredEvent
 from api.services import ServiceContext
 from api.site_service import SiteService
 from api.storage.data_directory import DataDirectory, DirectoryInUseError
+from api.storage.records import StoredEvent
 from detectors import event_table, pipeline
 from detectors.site import validation
 from lanewatch import demo as bundled

@@ -19,7 +19,7 @@ import numpy as np
 from benchmarks import command
 from benchmarks.datasets import PETS, PETS_FPS, mot_labels
 from benchmarks.events import pets_detections
-from lanewatch.boxes import areas, intersections, of_union
+from lanewatch.boxes import areas, intersections, iou_matrix
 from lanewatch.records import PERSON, UNKNOWN, Bool, Detections, Float64
 from models.appearance import similarity
 from models.tracking.assignment import FAR, assign
@@ -94,7 +94,7 @@ def match_labels(labels: Labels, records: Sequence[Detections]) -> LabelMatches:
     for frame, (boxes, present, record) in enumerate(zip(labels.boxes, labels.present, records, strict=True)):
         people = np.flatnonzero(present)
         detected = np.flatnonzero(record.labels == PERSON)
-        overlap = of_union(boxes[people], record.xyxy[detected])
+        overlap = iou_matrix(boxes[people], record.xyxy[detected])
         columns = assign(np.where(overlap >= MIN_IOU, 1 - overlap, FAR), 1.0)
         false += int((overlap < 0.3).all(axis=0).sum()) if len(people) else len(detected)
         moved[frame, people] = _contains_centre(boxes[people], record.xyxy[record.labels == UNKNOWN])

@@ -32,7 +32,7 @@ import numpy as np
 from benchmarks import command
 from benchmarks.clips import people_record
 from benchmarks.datasets import CAVIAR, CAVIAR_FPS, PETS, PETS_FPS, caviar_labels, images, mot_labels
-from lanewatch.boxes import of_union
+from lanewatch.boxes import iou_matrix
 from lanewatch.records import PERSON, Detections, Float64, Int64
 from models import appearance, offline
 from models.detection import registry
@@ -169,7 +169,7 @@ def quality(update: UpdateTracker, records: Iterable[tuple[int, Detections]], tr
     for frame, detections in records:
         people, found = truth.get(frame, PeopleBoxes.of(())), update(detections)
         # motmetrics' own distance needs numpy 1; its accumulator accepts any distances, NaN for no pair
-        overlap = of_union(people.xyxy, found.xyxy)
+        overlap = iou_matrix(people.xyxy, found.xyxy)
         accumulator.update(people.ids, found.ids, np.where(overlap >= OVERLAP, 1 - overlap, np.nan))
     row = motmetrics.metrics.create().compute(accumulator, metrics=["mota", "idf1"], name="run").iloc[0]
     return Quality(float(row["mota"]), float(row["idf1"]))

@@ -1,1 +1,1 @@
-
+"""From detections to events: observation, behaviours, correlation, evaluation, and site validation."""

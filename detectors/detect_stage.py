@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from lanewatch import metrics
-from lanewatch.boxes import areas, of_smaller
+from lanewatch.boxes import areas, intersection_over_smaller
 from lanewatch.records import UNKNOWN, Bool, Crop, Detections, Float32, Frame, Image
 from models import appearance
 from models.detection.base import Boxes, ObjectDetector, StreamingDetector
@@ -80,7 +80,7 @@ class DetectStage:
             return next(self._detect([frame]))
         except Exception:
             log.exception("camera %s: the frame of slot %d failed", frame.camera, frame.slot)
-            metrics.dropped("detect", frame.camera, "failed")
+            metrics.DROPPED.labels("detect", frame.camera, "failed").inc()
             return Detections.empty(frame, model=self._detector.name, gap="failed", look=appearance.SIZE)
 
     def _detect(self, frames: Sequence[Frame]) -> Iterator[Detections]:
@@ -97,7 +97,7 @@ class DetectStage:
         if frame.image is None:
             return Detections.empty(frame, model=self._detector.name, look=appearance.SIZE)
         if not parts:
-            metrics.dropped("detect", frame.camera, "unreadable")
+            metrics.DROPPED.labels("detect", frame.camera, "unreadable").inc()
             return Detections.empty(frame, model=self._detector.name, gap="unreadable", look=appearance.SIZE)
         height, width = frame.image.shape[:2]
         named = Boxes.join(parts).inside(width, height)
@@ -183,7 +183,9 @@ def unnamed_movers(frame: Frame, named: Boxes) -> Boxes:
     short, long = sides.min(axis=1), sides.max(axis=1)
     plausible = (short >= MIN_SIDE * frame.height) & (long <= MAX_ASPECT * short)
     plausible &= size <= MAX_AREA * frame.width * frame.height
-    covers = (of_smaller(moved, named.xyxy) >= COVERED) & (areas(named.xyxy) <= MAX_AREA_RATIO * size[:, None])
+    covers = (intersection_over_smaller(moved, named.xyxy) >= COVERED) & (
+        areas(named.xyxy) <= MAX_AREA_RATIO * size[:, None]
+    )
     rows = np.flatnonzero(plausible & ~covers.any(axis=1))
     rows = rows[np.argsort(-size[rows], kind="stable")][:MAX_UNKNOWN]
     return Boxes(

@@ -1,6 +1,6 @@
-"""Lanewatch: scored events from a city's cameras. What a data scientist needs is here by one ``import lanewatch``.
+"""Lanewatch: scored events from CCTV cameras. ``import lanewatch`` gives a data scientist all names that are needed.
 
-Names are fetched from the package that they live in when they are first used, so that importing this is quick.
+A name is imported from its package when it is first used, so that this import is quick.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The command line: a table of the commands. Each is written in the package that it runs and imported when called."""
+"""The command line: a table of the commands. Each is in the package that it runs, and is imported when called."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from collections.abc import Callable, Sequence
 COMMANDS = {
     "demo": ("api.cli:demo", "play the bundled clip through the whole pipeline and show its events"),
     "run": ("api.cli:run", "run a whole site in one process"),
-    "status": ("streams.cli:status", "show a city's stages, their lag and its cameras, what is wrong first"),
-    "sample": ("streams.cli:sample", "sample a city's cameras, as one of any number of nodes"),
-    "detect": ("detectors.cli:detect", "look at a city's frames, as one of any number of workers"),
-    "watch": ("detectors.cli:watch", "judge what is seen at a city's cameras, as one of any number of watchers"),
-    "correlate": ("detectors.cli:correlate", "find what spans a city's cameras"),
-    "serve": ("api.cli:serve", "serve a city's events: store, evidence, API and console"),
-    "keep": ("streams.cli:keep", "keep a city's detections, to be scored again later"),
-    "publish": ("streams.cli:publish", "make a site file hold in the city"),
-    "drain": ("streams.cli:drain", "have a sampler hand its cameras over and end"),
+    "status": ("streams.cli:status", "show stages, lag and cameras of a deployment, problems first"),
+    "sample": ("streams.cli:sample", "sample the cameras, as one of any number of nodes"),
+    "detect": ("detectors.cli:detect", "detect objects in the frames, as one of any number of workers"),
+    "watch": ("detectors.cli:watch", "turn detections into events, as one of any number of watchers"),
+    "correlate": ("detectors.cli:correlate", "find events that span cameras"),
+    "serve": ("api.cli:serve", "store and serve the events: evidence, API and console"),
+    "keep": ("streams.cli:keep", "archive the detections, so that they can be scored again"),
+    "publish": ("streams.cli:publish", "publish a site file, so that it takes effect in the deployment"),
+    "drain": ("streams.cli:drain", "make a sampler hand over its cameras and end"),
     "migrate": ("streams.cli:migrate", "move a camera to another source without a gap, after a comparison"),
-    "rescore": ("detectors.cli:rescore", "score recorded footage or kept detections again"),
-    "evaluate": ("detectors.evaluation.cli:evaluate", "compare events with what happened, by a protocol"),
-    "simulate": ("streams.simulator.cli:simulate", "make up nights at rural lanes, as if a detector had watched"),
-    "check": ("detectors.cli:check", "validate a site file, with file, line and the mend"),
-    "models": ("models.cli:models", "list the detectors, and say how to get those that are missing"),
+    "rescore": ("detectors.cli:rescore", "score recorded footage or archived detections again"),
+    "evaluate": ("detectors.evaluation.cli:evaluate", "compare events with ground truth, by a protocol"),
+    "simulate": ("streams.simulator.cli:simulate", "simulate nights at rural lanes, as detections"),
+    "check": ("detectors.cli:check", "validate a site file; report each problem with line and fix"),
+    "models": ("models.cli:models", "list the detectors, and how to get the missing ones"),
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command; its exit status is returned, 2 where the call itself was wrong."""
+    """Runs one command and returns its exit status; 2 if the arguments are wrong."""
     parser = argparse.ArgumentParser(
         prog="lanewatch",
-        description="Watches CCTV and raises scored events, with the reason and the evidence.",
+        description="Watches CCTV and raises scored events with explanation and evidence.",
     )
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, (_, summary) in COMMANDS.items():

@@ -1,10 +1,10 @@
-"""What the stages count, by reason, for `/metrics` and the night shift: failure is a value, counted and not hidden.
+"""The Prometheus metrics of all stages, and logging that is limited to once a minute.
 
-One process is one or more stages; Prometheus adds ``instance``. A series for each camera exists only where somebody
-acts on that camera: how many pictures come from it, when it was last judged, what it lost, how often it was connected
-anew. With 3,500 cameras that is some 10,000 series in a city, spread over its processes; all else is by stage, or by
-stage and partition. Points in time are told as such, so that a camera that has moved to another process is read by
-``max by (camera)`` and the old process's word does no harm.
+A process runs one or more stages; Prometheus adds ``instance``. A series for each camera exists only where an operator
+acts on that camera: its frames, its last processed record, its losses, its reconnects. With 3,500 cameras that is some
+10,000 series in a deployment, spread over its processes. All other series are by stage, or by stage and partition.
+Times are absolute, so a camera that has moved to another process is read by ``max by (camera)``, and the old process's
+value does no harm.
 """
 
 from __future__ import annotations
@@ -18,185 +18,113 @@ import prometheus_client
 from prometheus_client import Counter, Gauge, Histogram
 
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
-# It would tell of each counter also when it was made: twice the series, and nobody asks.
+# They would double the series with the time at which each counter was created, which is not used.
 
-REPEAT_S = 60.0
-"""What goes wrong for one record goes wrong for thousands: a log says so once a minute, with the count."""
+THROTTLE_S = 60.0
+"""An error of one record usually hits thousands. A log reports it once a minute, with the count."""
 
-CAMERA_FRAMES = Counter("lanewatch_camera_frames", "Pictures sampled from a camera.", ["camera"])
-CAPTURED = Gauge(
+CAMERA_FRAMES = Counter("lanewatch_camera_frames", "Frames sampled from a camera.", ["camera"])
+CAPTURED_AT = Gauge(
     "lanewatch_camera_captured_timestamp_seconds",
-    "Capture time of the last record of a camera to be judged.",
+    "Capture time of a camera's last record that the watch stage has processed.",
     ["camera"],
 )
-RECONNECTS = Counter("lanewatch_reconnects", "Connections to a camera that had to be made anew.", ["camera", "reason"])
+RECONNECTS = Counter("lanewatch_reconnects", "Reconnects to a camera.", ["camera", "reason"])
 DROPPED = Counter(
     "lanewatch_dropped",
-    "Frames, detections or evidence that a stage did without.",
+    "Frames, detections or evidence that a stage has lost; the reason is one word of a fixed set.",
     ["stage", "camera", "reason"],
 )
-NOTED = Counter("lanewatch_noted", "What the watch stage met and raised no event for.", ["camera", "what"])
-UNWATCHED = Counter(
+WATCH_COUNTS = Counter(
+    "lanewatch_noted",
+    "Filtered detections, failed behaviours and other occurrences in the watch stage that raise no event.",
+    ["camera", "what"],
+)
+UNWATCHED_SECONDS = Counter(
     "lanewatch_unwatched_seconds",
-    "Capture time for which nobody saw what happened at a camera: by the gap's reason, or no record came (hole).",
+    "Capture time without observation of a camera: by the gap's reason, or `hole` if there was no record.",
     ["camera", "reason"],
 )
-CAMERAS = Gauge("lanewatch_cameras", "Cameras that a process looks after.", ["stage"])
+CAMERAS = Gauge("lanewatch_cameras", "Cameras of a process.", ["stage"])
 
-RECORDS_IN = Counter("lanewatch_records_in", "Records that a stage took: frames, detections, events.", ["stage"])
-RECORDS_OUT = Counter("lanewatch_records_out", "Records that a stage gave and the next one can have.", ["stage"])
+RECORDS_IN = Counter("lanewatch_records_in", "Records that a stage has read: frames, detections, events.", ["stage"])
+RECORDS_OUT = Counter("lanewatch_records_out", "Records that a stage has written and that are acknowledged.", ["stage"])
 REFUSED = Counter(
-    "lanewatch_refused_records", "Records of a topic that are none of ours, or cannot be read.", ["stage", "reason"]
+    "lanewatch_refused_records", "Records of a topic that are not Lanewatch's or cannot be read.", ["stage", "reason"]
 )
 EVENTS = Counter("lanewatch_events", "Revisions of events.", ["kind", "state"])
 
 STAGE_SECONDS = Histogram(
     "lanewatch_stage_seconds",
-    "Time that a stage took for one call.",
+    "Duration of one call of a stage.",
     ["stage"],
     buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
 )
-LATENCY = Histogram(
+LATENCY_SECONDS = Histogram(
     "lanewatch_latency_seconds",
-    "From the sampler's having a picture to a stage's having done with it, wall clock.",
+    "Wall time from the sampler's receipt of a frame to the end of a stage.",
     ["stage"],
     buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300),
 )
-BATCH = Histogram("lanewatch_batch_frames", "Frames in one call.", ["stage"], buckets=(1, 2, 4, 8, 16, 24, 32, 64, 128))
+BATCH_FRAMES = Histogram(
+    "lanewatch_batch_frames", "Frames in one call.", ["stage"], buckets=(1, 2, 4, 8, 16, 24, 32, 64, 128)
+)
 
-PARTITIONS = Gauge("lanewatch_partitions", "Partitions that a process holds.", ["stage", "topic"])
-LAG = Gauge("lanewatch_lag_records", "Records of a partition not yet taken.", ["stage", "topic", "partition"])
-REBALANCES = Counter("lanewatch_rebalances", "Changes of what a process holds.", ["stage"])
+PARTITIONS = Gauge("lanewatch_partitions", "Partitions that are assigned to a process.", ["stage", "topic"])
+LAG_RECORDS = Gauge(
+    "lanewatch_lag_records", "Records of a partition that are not read yet.", ["stage", "topic", "partition"]
+)
+REBALANCES = Counter("lanewatch_rebalances", "Changes of the partitions that are assigned to a process.", ["stage"])
 BROKER_UP = Gauge("lanewatch_broker_up", "Whether the broker answers, 1 or 0.", ["stage"])
-DRIFT = Gauge("lanewatch_clock_drift_seconds", "This machine's clock less the broker's.", ["stage"])
-IN_FLIGHT = Gauge("lanewatch_in_flight_bytes", "Bytes sent and not yet acknowledged.", ["stage"])
-SPOOLED = Gauge("lanewatch_spooled_records", "Events that wait until the broker can be reached.", ["stage"])
+CLOCK_DRIFT_SECONDS = Gauge("lanewatch_clock_drift_seconds", "This machine's clock minus the broker's.", ["stage"])
+IN_FLIGHT_BYTES = Gauge("lanewatch_in_flight_bytes", "Bytes sent and not yet acknowledged.", ["stage"])
+SPOOLED_RECORDS = Gauge("lanewatch_spooled_records", "Events that wait until the broker can be reached.", ["stage"])
 
-CHECKPOINTED = Gauge(
+CHECKPOINTED_AT = Gauge(
     "lanewatch_checkpoint_timestamp_seconds", "When a partition's state was last written.", ["stage", "partition"]
 )
 RESTORE_SECONDS = Histogram(
     "lanewatch_restore_seconds",
-    "From a partition's being given to its state's being there.",
+    "Time from the assignment of a partition to its restored state.",
     ["stage"],
     buckets=(0.1, 0.2, 0.5, 1, 2, 5, 10, 30),
 )
-REPLAYED = Counter("lanewatch_replayed_records", "Records judged again after a restore.", ["stage"])
+REPLAYED_RECORDS = Counter("lanewatch_replayed_records", "Records processed again after a restore.", ["stage"])
 
-_held: dict[tuple[str, str], set[int]] = {}
-_repeats: dict[tuple[str, str], tuple[float, int]] = {}
+_assigned: dict[tuple[str, str], set[int]] = {}
+_throttled: dict[tuple[str, str], tuple[float, int]] = {}
 _lock = threading.Lock()
 
 
-def records_in(stage: str, count: int = 1) -> None:
-    """Counts records that a stage took."""
-    RECORDS_IN.labels(stage).inc(count)
-
-
-def records_out(stage: str, count: int = 1) -> None:
-    """Counts records that a stage gave and that have been acknowledged."""
-    RECORDS_OUT.labels(stage).inc(count)
-
-
-def dropped(stage: str, camera: str, reason: str, count: int = 1) -> None:
-    """Counts what a stage did without; ``reason`` is one word of a small fixed set."""
-    DROPPED.labels(stage, camera, reason).inc(count)
-
-
-def watch_count(camera: str, what: str, count: int = 1) -> None:
-    """Counts what the watch stage met at a camera, such as a behaviour that failed."""
-    NOTED.labels(camera, what).inc(count)
-
-
 def record_refused(stage: str, error: Exception) -> None:
-    """Counts a record that is none of ours and says so; ``error`` has ``reason`` and says where the record lies."""
+    """Counts and logs a refused record; ``error`` has its ``reason``, topic, partition and offset, as far as known."""
     reason = str(getattr(error, "reason", "foreign"))
     REFUSED.labels(stage, reason).inc()
     fields = {name: getattr(error, name) for name in ("topic", "partition", "offset") if hasattr(error, name)}
     log_throttled(log(stage), f"refused {reason}", "skipped: %s", error, **fields)
 
 
-def event_revision(kind: str, state: str) -> None:
-    """Counts a revision of an event."""
-    EVENTS.labels(kind, state).inc()
+def observe_latency(stage: str, received_at: float) -> None:
+    """Observes a processed record's latency; ``received_at`` is when the sampler had its frame, wall clock."""
+    LATENCY_SECONDS.labels(stage).observe(max(0.0, time.time() - received_at))
 
 
-def watched_until(camera: str, captured_at: float) -> None:
-    """Tells how far a camera has been judged, capture time."""
-    CAPTURED.labels(camera).set(captured_at)
-
-
-def unwatched_time(camera: str, reason: str, seconds: float) -> None:
-    """Counts capture time for which nobody saw what happened at a camera."""
-    UNWATCHED.labels(camera, reason).inc(seconds)
-
-
-def latency(stage: str, received_at: float) -> None:
-    """Tells of a record that a stage has done with; ``received_at`` is when the sampler had it, wall clock."""
-    LATENCY.labels(stage).observe(max(0.0, time.time() - received_at))
-
-
-def batch(stage: str, size: int) -> None:
-    """Tells how many frames went into one call."""
-    BATCH.labels(stage).observe(size)
-
-
-def assigned_partitions(stage: str, topic: str, partitions: Collection[int]) -> None:
-    """Tells which partitions of a topic this process has now; what was told of others is taken back."""
+def set_assigned_partitions(stage: str, topic: str, partitions: Collection[int]) -> None:
+    """Sets the partitions of a topic that this process has now, and removes the series of those that it has lost."""
     with _lock:
-        before = _held.get((stage, topic), set())
+        before = _assigned.get((stage, topic), set())
         now = set(partitions)
-        _held[stage, topic] = now
+        _assigned[stage, topic] = now
     PARTITIONS.labels(stage, topic).set(len(now))
     if now != before:
         REBALANCES.labels(stage).inc()
     for partition in before - now:
-        LAG.remove(stage, topic, str(partition))
-        CHECKPOINTED.remove(stage, str(partition))
-
-
-def lag(stage: str, topic: str, partition: int, records: int) -> None:
-    """Tells how many records of a partition are there and not yet taken."""
-    LAG.labels(stage, topic, str(partition)).set(max(0, records))
-
-
-def broker(stage: str, *, up: bool) -> None:
-    """Tells whether the broker answers."""
-    BROKER_UP.labels(stage).set(up)
-
-
-def drift(stage: str, seconds: float) -> None:
-    """Tells this machine's clock less the broker's."""
-    DRIFT.labels(stage).set(seconds)
-
-
-def in_flight(stage: str, size: int) -> None:
-    """Tells how many bytes have been sent and not been acknowledged."""
-    IN_FLIGHT.labels(stage).set(size)
-
-
-def spooled(stage: str, records: int) -> None:
-    """Sets how many events wait until the broker can be reached."""
-    SPOOLED.labels(stage).set(records)
-
-
-def checkpointed(stage: str, partition: int) -> None:
-    """Tells that a partition's state has just been written and acknowledged."""
-    CHECKPOINTED.labels(stage, str(partition)).set_to_current_time()
-
-
-def restored(stage: str, seconds: float) -> None:
-    """Tells how long a partition's state took to be there."""
-    RESTORE_SECONDS.labels(stage).observe(seconds)
-
-
-def replayed(stage: str, records: int = 1) -> None:
-    """Counts records that were judged again after a restore."""
-    REPLAYED.labels(stage).inc(records)
+        LAG_RECORDS.remove(stage, topic, str(partition))
+        CHECKPOINTED_AT.remove(stage, str(partition))
 
 
 def log(stage: str) -> logging.Logger:
-    """The stage's logger. What a line is about goes into ``extra`` under the names of ``lanewatch.service.FIELDS``."""
+    """The stage's logger. ``extra`` takes the fields of ``lanewatch.service.FIELDS``."""
     return logging.getLogger(f"lanewatch.{stage}")
 
 
@@ -208,34 +136,34 @@ def log_throttled(
     level: int = logging.WARNING,
     **fields: object,
 ) -> bool:
-    """Logs what may happen thousands of times: once a minute for each reason, with how often it was not said.
+    """Logs a message that may occur thousands of times: once a minute for each reason, with the suppressed count.
 
     Args:
-        logger: a stage's.
-        reason: what is counted together; a few words of a small fixed set.
-        message: with ``arguments``, as ``logging`` takes them.
-        level: of ``logging``.
+        logger: a stage's logger.
+        reason: messages of one reason are counted together; a few words of a small fixed set.
+        message: with ``arguments``, as in ``logging``.
+        level: as in ``logging``.
         fields: such as camera, topic, partition, offset.
 
     Returns:
-        Whether it was said.
+        Whether the message was logged.
     """
     now = time.monotonic()
     key = (logger.name, reason)
     with _lock:
-        told, unsaid = _repeats.get(key, (-REPEAT_S, 0))
-        if now - told < REPEAT_S:
-            _repeats[key] = (told, unsaid + 1)
+        logged_at, suppressed = _throttled.get(key, (-THROTTLE_S, 0))
+        if now - logged_at < THROTTLE_S:
+            _throttled[key] = (logged_at, suppressed + 1)
             return False
-        _repeats[key] = (now, 0)
-    if unsaid:
-        message, fields = f"{message} (and {unsaid} more like it)", fields | {"unsaid": unsaid}
+        _throttled[key] = (now, 0)
+    if suppressed:
+        message, fields = f"{message} (and {suppressed} more like it)", fields | {"suppressed": suppressed}
     logger.log(level, message, *arguments, extra=fields)
     return True
 
 
 def reset_throttle(logger: logging.Logger, reasons: Iterable[str]) -> None:
-    """What is over may be told at once when it comes again, such as a broker that went away a second time."""
+    """Lets the next message of these reasons be logged at once, for example after the broker has recovered."""
     with _lock:
         for reason in reasons:
-            _repeats.pop((logger.name, reason), None)
+            _throttled.pop((logger.name, reason), None)

@@ -1,8 +1,8 @@
 """The records that flow between the stages: frozen, versioned and small.
 
-Time is capture time everywhere: seconds since the Unix epoch, UTC, as float64. A slot is the instant of the UTC
-sampling grid that a frame stands for, in whole milliseconds, so that (camera, slot) is the same key whichever
-sampler took the frame and whatever its rate. Boxes are ``xyxy`` in pixels of the frame that is named beside them.
+Times are capture time unless stated otherwise: seconds since the Unix epoch, UTC, as float64. A slot is an instant of
+the UTC sampling grid, in whole milliseconds. A frame stands for one slot, so (camera, slot) is the same key for every
+sampler and at any rate. Boxes are ``xyxy`` in pixels of a frame whose width and height are in the same record.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ UInt8 = NDArray[np.uint8]
 Int64 = NDArray[np.int64]
 Bool = NDArray[np.bool_]
 Image = NDArray[np.uint8]
-"""(H, W, 3) uint8, BGR, as OpenCV has it."""
+"""(H, W, 3) uint8, BGR as in OpenCV."""
 
 Box = tuple[float, float, float, float]
 Label = NewType("Label", int)
@@ -30,7 +30,7 @@ Label = NewType("Label", int)
 VERSION = 1
 
 LABELS = (
-    "unknown",  # it moved, and no detector named it
+    "unknown",  # motion without a class
     "person",
     "bicycle",
     "car",
@@ -43,29 +43,36 @@ LABELS = (
     "handbag",
     "suitcase",
 )
-"""What Lanewatch can tell apart, whichever network told it. Appended to, never reordered: archives hold indices."""
+"""The classes of all networks. New ones are appended and none is moved, because archives contain the indices."""
 
 UNKNOWN, PERSON = Label(0), Label(1)
 
 Profile = Literal["day", "night", "infrared"]
 Light = Literal["day", "dusk", "night", "infrared"]
-"""By the sun at the camera, unless the camera sees by infrared."""
+"""By the sun's elevation at the camera, unless the camera sees by infrared."""
 Gap = Literal["idle", "lost", "ended", "unreadable", "shed", "failed"]
-"""Why a record has no picture behind it: a tick of a still camera, a camera out of reach, the end of a recording,
-a frame that could not be decoded, one dropped under load, one that the detector failed on."""
+"""Why a record has no picture.
+
+- ``idle``: a tick of a camera without motion.
+- ``lost``: the camera is out of reach.
+- ``ended``: the recording is over.
+- ``unreadable``: the frame could not be decoded.
+- ``shed``: the frame was dropped under load.
+- ``failed``: the detector failed on the frame.
+"""
 BLIND = frozenset({"lost", "unreadable", "shed", "failed"})
-"""Gaps at which nobody knows what happens in front of the camera; at "idle" nothing does."""
+"""Gaps without observation. At ``idle`` the camera is observed, and nothing moves."""
 State = Literal["open", "updated", "closed", "expired"]
 
 
 class StillRegion(msgspec.Struct, frozen=True):
-    """Something that differs from the background and stays.
+    """A region that differs from the background and does not move, such as a parked car.
 
     Attributes:
-        box: Where it is, pixels of the frame.
-        still_since: When it was first seen at rest, capture time.
-        added: Where its outline is, -1 to 1: above 0 the picture has it, so that something came; below 0 the
-            background has it, so that something that had been learned went; 0 where neither is known.
+        box: pixels of the frame.
+        still_since: capture time of its first observation at rest.
+        added: where its outline is, -1 to 1. Above 0 it is in the picture: an object was added. Below 0 it is in the
+            background: an object was removed. 0 if unknown.
     """
 
     box: Box
@@ -74,15 +81,15 @@ class StillRegion(msgspec.Struct, frozen=True):
 
 
 class Flame(msgspec.Struct, frozen=True):
-    """Something that has the colour of fire or of smoke, flickers and grows.
+    """A region with the colour of fire or smoke that flickers and grows.
 
     Attributes:
-        box: Where it is, pixels of the frame.
-        kind: What it looks like.
-        since: When it was first seen, capture time.
-        flicker: Share of its pixels that came or went in the last second, 0-1.
-        growth: Its area over that in its first second.
-        share: Of the box, how much has the colour.
+        box: pixels of the frame.
+        kind: by its colour.
+        since: capture time of its first observation.
+        flicker: share of its pixels that appeared or disappeared in the last second, 0-1.
+        growth: its area divided by its area in the first second.
+        share: share of the box that has the colour, 0-1.
     """
 
     box: Box
@@ -94,22 +101,23 @@ class Flame(msgspec.Struct, frozen=True):
 
 
 class SceneMeasurements(msgspec.Struct, frozen=True):
-    """What only the sampler can see, since it alone has a camera's pixels in order.
+    """What only the sampler can measure, because it has all of a camera's pixels in order.
 
     Attributes:
-        moved: Boxes of what moved, pixels of the frame.
-        still: What appeared and stays.
-        flames: What may be fire or smoke.
-        brightness: Mean luma, 0-255.
-        chroma: Mean distance of the colours from the picture's own tint, 0-128; near 0 under infrared light.
-        contrast: Standard deviation of luma.
-        sharpness: Variance of the Laplacian of the gate's picture.
-        familiar: How like the outlines are to those of the last ten minutes in the same kind of light, -1 to 1; None
-            until they are known.
-        shift: Movement of the whole picture against the background, in fractions of its width and height.
-        frozen: The picture is identical to the one before, to the bit; ``frozen_s``: for how long it has been so.
-        clock_s: The camera's own clock less ours; None where it doesn't tell the time, and of recordings.
-        warm: The background has been learned; before that ``moved`` and ``still`` are empty.
+        moved: boxes of motion, pixels of the frame.
+        still: stationary regions.
+        flames: possible fire or smoke.
+        brightness: mean luma, 0-255.
+        chroma: mean distance of the colours from the picture's own tint, 0-128; near 0 under infrared light.
+        contrast: standard deviation of luma.
+        sharpness: variance of the Laplacian of the motion gate's picture.
+        familiar: similarity of the outlines to those of the last ten minutes in the same kind of light, -1 to 1; None
+            until those are known.
+        shift: movement of the whole picture against the background, in fractions of its width and height.
+        frozen: whether the picture is bit-identical to the previous one.
+        frozen_s: for how many seconds it has been.
+        clock_s: the camera's clock minus ours, seconds; None for recordings and for cameras that send no time.
+        warm: whether the background is learned; until then ``moved`` and ``still`` are empty.
     """
 
     moved: tuple[Box, ...] = ()
@@ -130,27 +138,27 @@ class SceneMeasurements(msgspec.Struct, frozen=True):
 class Crop(msgspec.Struct, frozen=True, eq=False):
     """A part of the picture at the camera's native resolution, because something small moved in it."""
 
-    box: Box  # where it lies, in pixels of the frame
+    box: Box  # pixels of the frame
     image: Image
 
 
 class EncodedFrame(msgspec.Struct, frozen=True, eq=False):
-    """A frame's pixels as they travel between processes: JPEG files, the whole picture and its crops."""
+    """A frame's pixels between processes: the whole picture and each crop as JPEG."""
 
     jpeg: bytes
     crops: tuple[tuple[Box, bytes], ...] = ()
 
     @property
     def size(self) -> int:
-        """Bytes in all."""
+        """Total bytes."""
         return len(self.jpeg) + sum(len(jpeg) for _, jpeg in self.crops)
 
 
 class Frame(msgspec.Struct, frozen=True, eq=False, kw_only=True):
-    """One sampled picture of a camera, or a pixel-less tick (no picture, and ``gap`` says why).
+    """One sampled picture of a camera, or a tick without a picture, whose ``gap`` gives the reason.
 
-    Masks are already applied. In one process the pixels are kept (``image``, ``crops``); JPEG (``packed``) is made when
-    a frame leaves the process, and decoded where it is looked at (``streams.video.jpeg``).
+    Privacy masks are already applied. Within one process the pixels are in ``image`` and ``crops``. Between processes
+    they are JPEG in ``packed`` (see ``streams.video.jpeg``).
     """
 
     camera: str
@@ -169,16 +177,16 @@ class Frame(msgspec.Struct, frozen=True, eq=False, kw_only=True):
 
 
 class Detections(msgspec.Struct, frozen=True, eq=False, kw_only=True):
-    """What a detector saw in one frame; empty with a ``gap`` where no picture was scored.
+    """The detections of one frame; empty, with a ``gap``, if no picture was processed.
 
     Attributes:
         xyxy: (N, 4) float32, pixels of a frame of ``width`` x ``height``.
         scores: (N,) float32 in [0, 1].
         labels: (N,) uint8, indices into ``LABELS``.
         appearance: (N, K) uint8, a small colour descriptor (K may be 0).
-        keypoints: (N, 17, 3) float32 x, y in pixels and a score, COCO order; zeros where none were asked for.
-        pose_requested: (N,) bool, whether keypoints were asked for.
-        received_at: when the sampler had the frame, wall clock; for latency only, never for judgement.
+        keypoints: (N, 17, 3) float32 x, y in pixels and a score, COCO order; zeros if none were requested.
+        pose_requested: (N,) bool, whether keypoints were requested.
+        received_at: when the sampler had the frame, wall clock; only for measuring latency.
     """
 
     camera: str
@@ -205,7 +213,10 @@ class Detections(msgspec.Struct, frozen=True, eq=False, kw_only=True):
 
     @classmethod
     def empty(cls, frame: Frame, *, model: str = "", gap: Gap | None = None, look: int = 0) -> Detections:
-        """The record of a frame in which nothing was seen, or of one that was not looked at (``gap``)."""
+        """The record of a frame without detections, or of one that was not processed (``gap``).
+
+        ``look`` is the length of an appearance descriptor.
+        """
         return cls(
             camera=frame.camera,
             epoch=frame.epoch,
@@ -226,9 +237,13 @@ class Detections(msgspec.Struct, frozen=True, eq=False, kw_only=True):
 
 
 class Watermark(msgspec.Struct, frozen=True):
-    """How far a camera has been judged: its last record, and how many pictures came since this was last told.
+    """How far the watch stage has processed a camera.
 
-    ``captured_at`` and ``received_at`` are that record's; ``gap`` is why it had no picture, if it had none.
+    Attributes:
+        captured_at: capture time of the camera's last record.
+        received_at: when the sampler had it, wall clock.
+        gap: why it has no picture, if it has none.
+        pictures: pictures of the camera since its previous watermark.
     """
 
     captured_at: float
@@ -238,7 +253,7 @@ class Watermark(msgspec.Struct, frozen=True):
 
 
 class Factor(msgspec.Struct, frozen=True):
-    """One part of a score. The parts add up to the score; ``detail`` holds what the sentence needs."""
+    """One part of a score. The factors of an event add up to its score. ``detail`` has the values for its sentence."""
 
     name: str
     value: float
@@ -246,7 +261,7 @@ class Factor(msgspec.Struct, frozen=True):
 
 
 class Peak(msgspec.Struct, frozen=True):
-    """The frame in which an event is seen best."""
+    """The frame in which an event is seen best; ``box`` is in pixels of its ``width`` x ``height``."""
 
     slot: int
     captured_at: float
@@ -256,23 +271,26 @@ class Peak(msgspec.Struct, frozen=True):
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """A suspicious happening on one camera, in one of its revisions.
+    """One revision of a suspicious activity at one camera.
 
-    ``(run, id, revision)`` is its key. ``id`` is minted at the opening and carried in the fold's state;
-    ``revision`` is the capture time of the change in milliseconds; ``ended_at`` is never invented: an event
-    whose camera went away is ``expired`` and has none.
+    ``(run, id, revision)`` is its key. All times are capture time.
 
     Attributes:
-        began_at: when what it is about began, such as a loiterer's entry into the zone.
-        started_at: when its definition was met, which is when the alarm was raised: a loiterer's thirtieth second.
-        ended_at: when it was last seen to be so.
-        score: 0-1, the sum of the factors' values.
+        id: made once, when the event opens; it stays the same in all revisions.
+        began_at: when the activity began, such as a loiterer's entry into the zone.
+        started_at: when its definition was met and the alarm was raised, such as a loiterer's thirtieth second.
+        updated_at: when this revision was made.
+        ended_at: when the activity was last observed. None while it continues. An event whose camera is lost is
+            ``expired`` and has no end, because the end was not observed.
+        revision: the capture time of the change, milliseconds.
         severity: 1 watch, 2 alert, 3 dispatch suggested.
-        thresholds: the ones that applied, by name.
-        sentence: why, in one sentence, by language (``ko``, ``en``).
-        onvif: the ONVIF topic of the kind; ``kisa``: the class of KISA's list, where there is one.
-        condition: the light at its opening, by which figures are split.
-        parts: the ids of the events that this one is made of, of several cameras or nights.
+        score: 0-1, the sum of the factors' values.
+        thresholds: the thresholds that applied, by name.
+        sentence: the reason in one sentence, by language (``ko``, ``en``).
+        onvif: the kind's ONVIF topic, if there is one.
+        kisa: the kind's class in KISA's list, if there is one.
+        condition: the light when the event opened; evaluation splits its figures by it.
+        parts: the ids of the events, of several cameras or nights, that this one consists of.
     """
 
     run: str
@@ -314,23 +332,23 @@ def _from_wire(kind: type, value: Any) -> Any:
 
 
 def encode(record: msgspec.Struct) -> bytes:
-    """A record, or any part of the fold's state, as msgpack."""
+    """A record, or any part of a stage's state, as msgpack."""
     return msgspec.msgpack.encode(record, enc_hook=_to_wire)
 
 
 def decode(data: bytes, kind: type[T]) -> T:
-    """The record back from msgpack.
+    """A record from msgpack.
 
     Raises:
-        msgspec.ValidationError: the bytes are no such record.
+        msgspec.ValidationError: the bytes are not a record of that type.
     """
     return msgspec.msgpack.decode(data, type=kind, dec_hook=_from_wire)
 
 
 def restore(value: Any, kind: type[T]) -> T:
-    """A part of a record that was decoded without its type (lists, dicts) in the type that it had.
+    """Converts a part of a record that was decoded without its type (as lists and dicts) to its type.
 
     Raises:
-        msgspec.ValidationError: it is none of that type.
+        msgspec.ValidationError: the value does not fit the type.
     """
     return msgspec.convert(value, type=kind, dec_hook=_from_wire)

@@ -1,4 +1,4 @@
-"""A stage as a process of its own: its name, its log, its metrics, and how it is told to end."""
+"""A stage as a separate process: its name, log, metrics, traces and shutdown."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from pythonjsonlogger.json import JsonFormatter
 
 from lanewatch import tracing
 
-FIELDS = ("camera", "topic", "partition", "offset", "stage", "reason", "unsaid")
-"""What a log's line may be about, by ``extra``: fields of their own as JSON, in brackets behind the text otherwise."""
+FIELDS = ("camera", "topic", "partition", "offset", "stage", "reason", "suppressed")
+"""Fields of ``extra`` that a log line may have. JSON logs have them as keys; text logs append them in brackets."""
 
 
 class TextFormatter(logging.Formatter):
-    """One line for people: the message, and in brackets what it is about and doesn't say itself."""
+    """One line of text: the message, and in brackets the fields whose values it does not contain."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
         line = super().formatMessage(record)
-        about = ((name, getattr(record, name, None)) for name in FIELDS if name != "unsaid")
+        fields = ((name, getattr(record, name, None)) for name in FIELDS if name != "suppressed")
         more = [
             f"{name}={value}"
-            for name, value in about
+            for name, value in fields
             if value is not None and not (isinstance(value, str) and value in record.message)
         ]
         return f"{line} [{' '.join(more)}]" if more else line
 
 
 def formatter(kind: str) -> logging.Formatter:
-    """How a log is written: ``text``, or ``json`` with one object a line, times in UTC."""
+    """The log formatter: ``text``, or ``json`` with one object a line, times in UTC."""
     if kind == "text":
         return TextFormatter()
     return JsonFormatter(
@@ -51,43 +51,43 @@ def formatter(kind: str) -> logging.Formatter:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Adds what every stage's command takes."""
-    parser.add_argument("--node", default=None, help="a name of this process that outlives it, such as gpu-1")
+    """Adds the options of every stage's command."""
+    parser.add_argument("--node", default=None, help="this process's name, the same after a restart, such as gpu-1")
     parser.add_argument(
-        "--metrics-port", type=int, default=None, help="loopback port of Prometheus metrics; 0 takes a free one"
+        "--metrics-port", type=int, default=None, help="loopback port of Prometheus metrics; 0 for any free port"
     )
-    parser.add_argument("--log", choices=("text", "json"), default="text", help="how the log is written to stderr")
+    parser.add_argument("--log", choices=("text", "json"), default="text", help="format of the log on stderr")
 
 
 def node_name(arguments: argparse.Namespace) -> str:
-    """What this process is called: the name that it was given, else this machine's."""
+    """This process's name: ``--node``, or else the machine's name."""
     return str(arguments.node or socket.gethostname())
 
 
 @contextmanager
 def process(arguments: argparse.Namespace, stage: str = "stage") -> Iterator[threading.Event]:
-    """Sets up log, metrics and traces; SIGINT and SIGTERM set the event, upon which the stage is to end as planned.
+    """Sets up log, metrics and traces. SIGINT and SIGTERM set the event, and then the stage should shut down.
 
     Args:
-        arguments: with what ``add_options`` has added.
-        stage: what traces call it.
+        arguments: with the options of ``add_options``.
+        stage: its name in traces.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter(arguments.log))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("lanewatch").setLevel(logging.INFO)
-    # While a broker is away the client library tells of every try, and a busy machine makes it warn of each tenth of a
-    # second. What is wrong our own loops tell, once a minute, from what it raises.
+    # While a broker is down, the client library logs every attempt, on a busy machine ten times a second. Our own
+    # loops log its exceptions, once a minute.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     if arguments.metrics_port is not None:
         server, _ = start_http_server(arguments.metrics_port, addr="127.0.0.1")
         logging.getLogger("lanewatch").info("metrics on http://127.0.0.1:%d/metrics", server.server_port)
     tracing.configure(stage)
-    faulthandler.register(signal.SIGUSR1)  # where every thread of a process that hangs is, on stderr
-    ended = threading.Event()
-    before = {number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    faulthandler.register(signal.SIGUSR1)  # prints the stack of every thread of a process that hangs
+    stop = threading.Event()
+    previous = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield ended
+        yield stop
     finally:
-        for number, how in before.items():
-            signal.signal(number, how)
+        for number, handler_before in previous.items():
+            signal.signal(number, handler_before)

@@ -1,4 +1,4 @@
-"""Where the sun stands over a camera, and what that makes of the hour: day, dusk or night."""
+"""The sun's elevation at a camera, and day, dusk or night by it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Literal
 Condition = Literal["day", "dusk", "night"]
 
 CIVIL_TWILIGHT = -6.0
-"""Degrees at which civil twilight ends: below it one can't make out people without a lamp."""
+"""Degrees at which civil twilight ends: below it people are not visible without a lamp."""
 
 
 def elevation(latitude: float, longitude: float, captured_at: float) -> float:
-    """The height of the sun's centre over a place, degrees, without refraction (as civil twilight is defined).
+    """The elevation of the sun's centre at a place, degrees, without refraction, as civil twilight is defined.
 
-    It is computed once a minute, for the minute's beginning, because a watcher asks at every step; the sun moves
-    .25 degrees in that time at most.
+    It is computed once a minute, for the minute's beginning, because the watch stage needs it at every record. The sun
+    moves by at most .25 degrees in that time.
 
     Args:
         latitude: degrees north.

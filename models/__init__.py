@@ -1,1 +1,1 @@
-
+"""Neural networks and tracking: object detection, pose estimation, and appearance."""

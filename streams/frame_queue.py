@@ -186,6 +186,6 @@ class FrameQueue(_RoundRobin[Frame]):
         pictures = [index for index, frame in enumerate(waiting) if frame.image is not None]
         for index in pictures[:-LIVE_PICTURES]:
             waiting[index] = msgspec.structs.replace(waiting[index], image=None, crops=(), gap="shed")
-            metrics.dropped("detect", waiting[index].camera, "shed")
+            metrics.DROPPED.labels("detect", waiting[index].camera, "shed").inc()
         while len(waiting) > self._records:
-            metrics.dropped("detect", waiting.popleft().camera, "queue_full")
+            metrics.DROPPED.labels("detect", waiting.popleft().camera, "queue_full").inc()

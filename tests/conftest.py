@@ -1,4 +1,4 @@
-"""What every test may ask for."""
+"""Fixtures for all tests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CLIP = Path(__file__).parents[1] / "lanewatch" / "demo" / "clip.mp4"
 
 @pytest.fixture(scope="session")
 def data() -> Path:
-    """The folder of research footage with ground truth, named by LANEWATCH_DATA."""
+    """The directory of research footage with ground truth, from LANEWATCH_DATA."""
     folder = os.environ.get("LANEWATCH_DATA")
     if not folder:
         pytest.skip("LANEWATCH_DATA is not set: research footage is not part of the repository")
@@ -33,6 +33,6 @@ def clip() -> Path:
 
 @pytest.fixture(scope="session")
 def broker() -> Iterator[str]:
-    """The address of a real Apache Kafka: the one of ``LANEWATCH_KAFKA``, or one that is started for the tests."""
+    """The address of a real Apache Kafka: that of ``LANEWATCH_KAFKA``, or a broker that is started for the tests."""
     with running_broker() as address:
         yield address

@@ -11,7 +11,7 @@ import pytest
 
 from lanewatch import demo
 from tests import light
-from tests.test_house import MODULES, OF_THEIR_OWN, ROOT, imports, parsed
+from tests.test_architecture import MODULES, ROOT, WRAPPER_MODULES, imports, parsed
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
@@ -33,7 +33,7 @@ def test_what_is_imported_is_a_dependency() -> None:
     assert not base & (extras | evaluation)
     wrong = []
     for module in MODULES:
-        allowed = base | (extras if module in OF_THEIR_OWN else set())
+        allowed = base | (extras if module in WRAPPER_MODULES else set())
         allowed |= evaluation if module == "detectors.evaluation.plots" else set()
         for name, line in imports(parsed(module)):
             brought = {plain(found) for found in distributions.get(name.partition(".")[0], ())}
@@ -44,7 +44,7 @@ def test_what_is_imported_is_a_dependency() -> None:
 
 def test_every_module_but_torchs_is_imported_without_the_extras() -> None:
     """So every stage, sampler, watcher and service included, starts without them."""
-    usual = sorted(set(MODULES) - OF_THEIR_OWN - {"lanewatch.__main__"})
+    usual = sorted(set(MODULES) - WRAPPER_MODULES - {"lanewatch.__main__"})
     code = (
         f"import importlib\nfor name in {usual}: importlib.import_module(name)\n"
         f"print([name for name in {light.HIDDEN} if name in sys.modules])"

@@ -118,5 +118,5 @@ class EvidenceWriter:
 
     def _report(self, job: WriteJob, media: MediaFile) -> None:
         if media.status == "failed":
-            metrics.dropped("evidence", job.camera, media.reason)
+            metrics.DROPPED.labels("evidence", job.camera, media.reason).inc()
         self._on_written(job, media)

@@ -139,7 +139,7 @@ def routes(
             site, bell, clock() if at is None else at, store.last_bell_event(run, id), run=run, note=note
         )
         serve.upsert(event)
-        metrics.event_revision(event.kind, event.state)
+        metrics.EVENTS.labels(event.kind, event.state).inc()
         return event_response(find_event(store, event.id, event.run))
 
     return router

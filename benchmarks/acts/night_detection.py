@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks import clips
-from lanewatch.boxes import of_union
+from lanewatch.boxes import iou_matrix
 from lanewatch.records import PERSON, Detections, Float32
 from streams.sources.container import IMAGE_SUFFIXES
 
@@ -117,4 +117,4 @@ def _matched(reference: Detections, other: Detections) -> int:
     certain, possible = _people(reference, CERTAIN), _people(other, POSSIBLE)
     if not len(certain) or not len(possible):
         return 0
-    return int((of_union(certain, possible).max(axis=1) >= SAME_IOU).sum())
+    return int((iou_matrix(certain, possible).max(axis=1) >= SAME_IOU).sum())

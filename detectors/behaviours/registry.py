@@ -128,7 +128,7 @@ def _declared(composite: EventSequence, site: Site) -> type[Behaviour[Any]]:
 
 def _kinds(composite: EventSequence, site: Site) -> Iterator[str]:
     """Of the zones at which it may begin."""
-    for sign in composite.steps[0].signs:
+    for sign in composite.steps[0].conditions:
         for name in sign.where:
             if name == OFF_LANE:
                 yield "lane"

@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ruamel.yaml.comments import CommentedMap
+
 from detectors.evaluation.ground_truth import CONDITIONS, EvaluationError, TruthEvent, TruthLabels
 from detectors.evaluation.matching import Instant
 from lanewatch.config import yaml_lines
 from lanewatch.config.problems import Problem, suggestion
-from lanewatch.config.yaml_lines import LineMap, YamlError
+from lanewatch.config.yaml_lines import YamlError, line_of
 
 _FILE = frozenset({"camera", "start", "duration_s", "condition", "kinds", "happenings"})
 _EVENT = frozenset({"kind", "zone", "at_s", "end_s", "condition", "pattern", "what"})
@@ -72,21 +74,15 @@ class _Reader:
         self._file = str(file)
         self._problems: list[Problem] = []
         try:
-            self._content, flaws = yaml_lines.parse(file.read_bytes())
+            self._content = yaml_lines.parse(file.read_bytes())
         except YamlError as error:
-            line, what, fix = error.flaw
-            fix = (
-                _FORM
-                if what == "the file is empty"
-                else fix.replace("the example in docs/site.md", "docs/evaluation.md")
-            )
-            raise EvaluationError(Problem(self._file, line, "", what, fix)) from None
-        for line, what, fix in flaws:
-            self._report(line, what, fix)
+            empty = error.what == "the file is empty"
+            fix = _FORM if empty else error.fix.replace("the example in docs/site.md", "docs/evaluation.md")
+            raise EvaluationError(Problem(self._file, error.line, "", error.what, fix)) from None
 
     def labels(self) -> TruthLabels:
         content = self._content
-        if not isinstance(content, LineMap):
+        if not isinstance(content, CommentedMap):
             self._report(1, "this is not a truth file", _FORM)
             raise EvaluationError(*self._problems)
         self._unknown(content, _FILE)
@@ -94,12 +90,12 @@ class _Reader:
         start = self._start(content)
         length = self._number(content, "duration_s")
         if length is not None and length <= 0:
-            self._report(content.lines["duration_s"], "`duration_s` is not above 0", "give the recording's length")
+            self._report(line_of(content, "duration_s"), "`duration_s` is not above 0", "give the recording's length")
         light = self._condition(content, "")
         events = self._events(content, camera, start, light)
         kinds = content.get("kinds")
         if kinds is not None and not (isinstance(kinds, list) and all(isinstance(kind, str) for kind in kinds)):
-            self._report(content.lines["kinds"], "`kinds` must be a list of kinds", "put them in [ ]")
+            self._report(line_of(content, "kinds"), "`kinds` must be a list of kinds", "put them in [ ]")
         if self._problems:
             raise EvaluationError(*self._problems)
         return TruthLabels(
@@ -112,20 +108,20 @@ class _Reader:
             condition=light,
         )
 
-    def _events(self, content: LineMap, camera: str, start: float, light: str) -> list[TruthEvent]:
+    def _events(self, content: CommentedMap, camera: str, start: float, light: str) -> list[TruthEvent]:
         items = content.get("happenings")
         if not isinstance(items, list):
-            line = content.lines.get("happenings", 1)
+            line = line_of(content, "happenings") if "happenings" in content else 1
             self._report(line, "`happenings` is not a list", "write `happenings: []` if there are none")
             return []
         return [
             event
-            for item, line in zip(items, items.lines, strict=True)  # type: ignore[attr-defined]
-            if (event := self._event(item, line, camera, start, light)) is not None
+            for index, item in enumerate(items)
+            if (event := self._event(item, line_of(items, index), camera, start, light)) is not None
         ]
 
     def _event(self, item: Any, line: int, camera: str, start: float, light: str) -> TruthEvent | None:
-        if not isinstance(item, LineMap):
+        if not isinstance(item, CommentedMap):
             self._report(line, "this is no event", "write it like {kind: loitering, zone: junction, at_s: 12.0}")
             return None
         self._unknown(item, _EVENT)
@@ -148,39 +144,41 @@ class _Reader:
     def _report(self, line: int, what: str, fix: str) -> None:
         self._problems.append(Problem(self._file, line, "", what, fix))
 
-    def _unknown(self, item: LineMap, names: frozenset[str]) -> None:
+    def _unknown(self, item: CommentedMap, names: frozenset[str]) -> None:
         for name in sorted(set(item) - names):
             comma = "text with a comma in it needs quotes" if item[name] is None else ""
             fix = comma or suggestion(name, names, none="remove it")
-            self._report(item.lines[name], f"unknown key `{name}`", fix)
+            self._report(line_of(item, name), f"unknown key `{name}`", fix)
 
-    def _text(self, item: LineMap, name: str, *, required: bool = False) -> str:
+    def _text(self, item: CommentedMap, name: str, *, required: bool = False) -> str:
         value = item.get(name)
         if value is None and required:
-            self._report(item.line, f"`{name}` is missing", _FORM)
+            self._report(line_of(item), f"`{name}` is missing", _FORM)
         elif value is not None and not isinstance(value, str):
-            self._report(item.lines[name], f"`{name}` must be text", f'put it in quotes: "{value}"')
+            self._report(line_of(item, name), f"`{name}` must be text", f'put it in quotes: "{value}"')
         return value if isinstance(value, str) else ""
 
-    def _number(self, item: LineMap, name: str, *, required: bool = False) -> float | None:
+    def _number(self, item: CommentedMap, name: str, *, required: bool = False) -> float | None:
         value = item.get(name)
         if value is None:
             if required:
-                self._report(item.line, f"`{name}` is missing", _FORM)
+                self._report(line_of(item), f"`{name}` is missing", _FORM)
             return None
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            self._report(item.lines[name], f"`{name}` must be a number", "write seconds from `start`, without a unit")
+            self._report(
+                line_of(item, name), f"`{name}` must be a number", "write seconds from `start`, without a unit"
+            )
             return None
         return float(value)
 
-    def _condition(self, item: LineMap, default: str) -> str:
+    def _condition(self, item: CommentedMap, default: str) -> str:
         value = self._text(item, "condition") or default
         if value and value not in CONDITIONS:
             fix = suggestion(value, CONDITIONS, none="")
-            self._report(item.lines["condition"], f"`condition` {value} is unknown", fix)
+            self._report(line_of(item, "condition"), f"`condition` {value} is unknown", fix)
         return value
 
-    def _start(self, content: LineMap) -> float:
+    def _start(self, content: CommentedMap) -> float:
         text = self._text(content, "start", required=True)
         if not text:
             return 0.0
@@ -188,7 +186,7 @@ class _Reader:
             moment = datetime.fromisoformat(text)
         except ValueError:
             self._report(
-                content.lines["start"], f"`start` {text} is not a time", "write it like 2026-01-15T02:00:00+09:00"
+                line_of(content, "start"), f"`start` {text} is not a time", "write it like 2026-01-15T02:00:00+09:00"
             )
             return 0.0
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -49,7 +49,7 @@ class PixelLine(NamedTuple):
 
     def distance(self, track: TrackedObject) -> float:
         """The distance of a track's foot point from the infinite line, pixels."""
-        return abs(geometry.beside(self.segment, track.x, track.y))
+        return abs(geometry.signed_distance(self.segment, track.x, track.y))
 
 
 class PixelLane(NamedTuple):
@@ -100,20 +100,20 @@ class CameraGeometry:
 
 
 def _pixel_zone(zone: Zone, width: int, height: int) -> PixelZone:
-    polygon = geometry.pixels(zone.polygon, width, height)
+    polygon = geometry.to_pixels(zone.polygon, width, height)
     left, top = polygon.min(axis=0).tolist()
     right, bottom = polygon.max(axis=0).tolist()
     return PixelZone(zone, polygon.tolist(), left, top, right, bottom)
 
 
 def _pixel_lane(zone: PixelZone, width: int, height: int) -> PixelLane:
-    (x0, y0), (x1, y1) = geometry.pixels(zone.zone.direction or (), width, height).tolist()
+    (x0, y0), (x1, y1) = geometry.to_pixels(zone.zone.direction or (), width, height).tolist()
     length = math.hypot(x1 - x0, y1 - y0)
     return PixelLane(zone, (x1 - x0) / length, (y1 - y0) / length)
 
 
 def _pixel_line(line: Line, width: int, height: int) -> PixelLine:
-    points = geometry.pixels(line.points, width, height)
+    points = geometry.to_pixels(line.points, width, height)
     left, top = points.min(axis=0).tolist()
     right, bottom = points.max(axis=0).tolist()
     return PixelLine(line, geometry.segment(points), left, top, right, bottom)

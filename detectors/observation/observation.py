@@ -51,7 +51,7 @@ class Observation:
 
     def registered(self, zone: str, by: str) -> RegisteredVisit | None:
         """The registered visit to a zone at this time by a class of vehicle, if there is one."""
-        return self._schedules.registered(zone, self.captured_at, by)
+        return self._schedules.registered_visit(zone, self.captured_at, by)
 
     def pose(self, track: TrackedObject) -> Float32 | None:
         """A track's (17, 3) keypoints: x, y in pixels and a score, COCO order; None if they were not estimated."""

@@ -17,7 +17,7 @@ from detectors.correlation.correlator import KINDS, enabled_correlations
 from lanewatch.config import error_messages
 from lanewatch.config.fields import Schedule
 from lanewatch.config.loader import SiteFile
-from lanewatch.config.problems import Finding, Location, Problem, SiteError, suggestion
+from lanewatch.config.problems import ConfigProblem, Location, Problem, SiteError, suggestion
 from lanewatch.config.schedules import longest_overlap
 from lanewatch.config.site import BehaviourConfig, Camera, Site, ThresholdRule, Zone
 from models import extras
@@ -65,29 +65,31 @@ def load(path: Path | str, *, pictures: bool = True) -> Site:
     return site
 
 
-def findings(site: Site) -> list[Finding]:
+def findings(site: Site) -> list[ConfigProblem]:
     """The problems of a site's behaviours, thresholds, rules, networks and sources."""
     found = [*_networks(site)]
     found += [finding for number, camera in enumerate(site.cameras) for finding in _source(site, camera, number)]
     found += [
-        Finding(("correlations", number), f"unknown correlation {kind}", suggestion(kind, KINDS, none="remove it"))
+        ConfigProblem(
+            ("correlations", number), f"unknown correlation {kind}", suggestion(kind, KINDS, none="remove it")
+        )
         for number, kind in enumerate(enabled_correlations(site))
         if kind not in KINDS
     ]
     try:
         known = installed()
     except BehaviourError as error:
-        return [*found, Finding(("behaviours",), str(error), "repair that package or uninstall it")]
+        return [*found, ConfigProblem(("behaviours",), str(error), "repair that package or uninstall it")]
     for number, composite in enumerate(site.composites):
         if composite.id in known:
             what = f"{composite.id} is the kind of a behaviour"
-            found.append(Finding(("composites", number, "id"), what, "choose another id"))
+            found.append(ConfigProblem(("composites", number, "id"), what, "choose another id"))
     for kind, config in site.behaviours.items():
         at: Location = ("behaviours", kind)
         if kind not in known:
             advice = suggestion(kind, known, none="install one")
             plug_in = f"; a behaviour of another package must be installed (entry point {GROUP})"
-            found.append(Finding(at, f"unknown behaviour {kind}", advice + plug_in))
+            found.append(ConfigProblem(at, f"unknown behaviour {kind}", advice + plug_in))
             continue
         invalid = [*_values(known[kind], config, at)]
         found += invalid
@@ -97,7 +99,7 @@ def findings(site: Site) -> list[Finding]:
     return found
 
 
-def _networks(site: Site) -> Iterator[Finding]:
+def _networks(site: Site) -> Iterator[ConfigProblem]:
     """Missing networks: a misspelt name, or weights that are not on this machine."""
     config = site.detector
     for pointer, name, others, find in (
@@ -108,33 +110,33 @@ def _networks(site: Site) -> Iterator[Finding]:
             if name not in others:
                 path = find(name)
                 if not extras.gpu_installed():
-                    yield Finding(("detector", pointer), f"{path} needs torch and ultralytics", extras.GPU_HOW)
+                    yield ConfigProblem(("detector", pointer), f"{path} needs torch and ultralytics", extras.GPU_HOW)
         except ModelMissingError:
             advice = "give the path of an ultralytics model; `lanewatch models` lists the models of this machine"
             what = f"there is no model {name} here"
-            yield Finding(("detector", pointer), what, f"{suggestion(name, others, none='')}; {advice}")
+            yield ConfigProblem(("detector", pointer), what, f"{suggestion(name, others, none='')}; {advice}")
 
 
-def _source(site: Site, camera: Camera, number: int) -> Iterator[Finding]:
+def _source(site: Site, camera: Camera, number: int) -> Iterator[ConfigProblem]:
     at: Location = ("cameras", number, "url")
-    if camera.url == "unknown":  # it was invalid, and has its finding
-        return
     try:
         address = SourceUrl.parse(camera.url, time_zone="UTC")
         parts = urlsplit(camera.url)
         if address.kind in ("rtsp", "http") and (parts.hostname is None or parts.port == 0):
-            yield Finding(at, "the URL names no host", "write it like rtsp://user:${PASSWORD}@10.0.0.5:554/stream")
+            yield ConfigProblem(
+                at, "the URL names no host", "write it like rtsp://user:${PASSWORD}@10.0.0.5:554/stream"
+            )
     except SourceError as error:
         what, _, advice = str(error).partition("; ")
-        yield Finding(at, what, advice or "see docs/site.md")
+        yield ConfigProblem(at, what, advice or "see docs/site.md")
     except ValueError:
-        yield Finding(at, "the URL's host or port is broken", "percent-encode special characters of the password")
+        yield ConfigProblem(at, "the URL's host or port is broken", "percent-encode special characters of the password")
     else:
         if address.kind == "file" and not Path(address.target).exists():
-            yield Finding(at, f"there is no {address.target}", "a path starts from the site file's folder")
+            yield ConfigProblem(at, f"there is no {address.target}", "a path starts from the site file's folder")
 
 
-def _values(behaviour: type[Behaviour[Any]], config: BehaviourConfig, at: Location) -> Iterator[Finding]:
+def _values(behaviour: type[Behaviour[Any]], config: BehaviourConfig, at: Location) -> Iterator[ConfigProblem]:
     """Thresholds that the behaviour does not have, or values out of range."""
     yield from _invalid(behaviour, config.thresholds, set(config.thresholds), (*at, "thresholds"))
     for number, rule in enumerate(config.rules):
@@ -144,25 +146,25 @@ def _values(behaviour: type[Behaviour[Any]], config: BehaviourConfig, at: Locati
 
 def _invalid(
     behaviour: type[Behaviour[Any]], values: dict[str, Any], names: set[str], at: Location
-) -> Iterator[Finding]:
+) -> Iterator[ConfigProblem]:
     try:
         behaviour.Thresholds.model_validate(values)
     except ValidationError as error:
         errors = [item for item in error.errors(include_url=False) if not item["loc"] or item["loc"][0] in names]
-        yield from error_messages.findings(behaviour.Thresholds, errors, at)
+        yield from error_messages.problems(behaviour.Thresholds, errors, at)
     for name in sorted(names):
         value = values[name]
         if "score" in name and isinstance(value, int | float) and value >= 1:
-            yield Finding((*at, name), f"`{name}` {value:g} can never be reached", "scores are below 1")
+            yield ConfigProblem((*at, name), f"`{name}` {value:g} can never be reached", "scores are below 1")
         if name == "classes" and isinstance(value, str) and not value.strip():
-            yield Finding(
+            yield ConfigProblem(
                 (*at, name), "no class is evaluated, so no event is ever raised", "name one, or set enabled: false"
             )
 
 
 def _unreachable_dwells(
     site: Site, behaviour: type[Behaviour[Any]], config: BehaviourConfig, at: Location
-) -> Iterator[Finding]:
+) -> Iterator[ConfigProblem]:
     """Dwell thresholds that are longer than the schedule of their zone."""
     defaults = behaviour.Thresholds.model_validate(config.thresholds).model_dump()
     for camera in site.cameras:
@@ -174,7 +176,7 @@ def _unreachable_dwells(
                 for name, value in values.items():
                     if name.endswith(DWELL_SUFFIXES) and isinstance(value, int | float) and value > open_s:
                         what = f"`{name}` {value:g} s can never be reached in zone {zone.id} of camera {camera.id}"
-                        yield Finding(
+                        yield ConfigProblem(
                             (*place, name),
                             f"{what}: its schedule {zone.schedule} lasts {open_s:g} s at most",
                             "shorten the threshold or lengthen the schedule",
@@ -206,21 +208,21 @@ def _longest_time(site: Site, camera: Camera, *names: str | None) -> float:
 
 def _useless_rules(
     site: Site, behaviour: type[Behaviour[Any]], config: BehaviourConfig, at: Location
-) -> Iterator[Finding]:
+) -> Iterator[ConfigProblem]:
     for number, rule in enumerate(config.rules):
         place: Location = (*at, "rules", number)
         later = next((n for n in range(number + 1, len(config.rules)) if _overrides(config.rules[n], rule)), None)
         if later is not None:
             what = f"rule {number + 1} is hidden by rule {later + 1}: of all that match, the last one wins"
-            yield Finding(place, what, "put the general rule before the special one")
+            yield ConfigProblem(place, what, "put the general rule before the special one")
         if not _can_apply(site, rule):
             what = "the rule never applies: its zones, cameras and schedules have nothing in common"
-            yield Finding(place, what, "name zones of those cameras, and a time at which they are watched")
+            yield ConfigProblem(place, what, "name zones of those cameras, and a time at which they are watched")
         applying = behaviour.Thresholds.model_validate(config.thresholds | rule.thresholds)
         evaluated = str(getattr(applying, "classes", "")).split()
         if evaluated and rule.classes and not set(evaluated) & set(rule.classes):
             what = f"the rule is for {', '.join(rule.classes)}, which `classes` omits"
-            yield Finding((*place, "classes"), what, "name them in `classes` too, or remove the rule")
+            yield ConfigProblem((*place, "classes"), what, "name them in `classes` too, or remove the rule")
 
 
 def _overrides(later: ThresholdRule, rule: ThresholdRule) -> bool:

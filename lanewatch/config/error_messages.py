@@ -1,4 +1,4 @@
-"""What pydantic found wrong with a site, in the words of one who edits the file."""
+"""Pydantic's validation errors in the words of a site file."""
 
 from __future__ import annotations
 
@@ -11,34 +11,35 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from lanewatch.config.problems import Finding, Location, suggestion
+from lanewatch.config.problems import ConfigProblem, Location, suggestion
 
-_LONGEST = 40
+_MAX_SHOWN = 40
+"""Characters of a value that a message shows."""
 
 
-def findings(model: type[BaseModel], error: list[ErrorDetails], under: Location = ()) -> list[Finding]:
-    """One finding for each place at which a model's validation failed.
+def problems(model: type[BaseModel], errors: list[ErrorDetails], under: Location = ()) -> list[ConfigProblem]:
+    """One problem for each location at which a model's validation failed.
 
     Args:
-        model: what was validated.
-        error: what ``ValidationError.errors()`` gave.
-        under: where the model's value lies in the site.
+        model: the model that was validated.
+        errors: the result of ``ValidationError.errors()``.
+        under: the location of the model's value in the site.
     """
-    found: dict[Location, Finding] = {}
-    broken = {detail["loc"][:depth] for detail in error for depth in range(len(detail["loc"]))}
-    for detail in error:
-        if detail["type"] == "too_short" and detail["loc"] in broken:
-            continue  # pydantic doesn't count a list's wrong items
-        location, field, inner = _resolve(model, detail["loc"])
-        what, mend = _explain(detail, location, field, inner)
-        # A polygon that was drawn in pixels is one mistake, not one for each coordinate.
-        mistake = location[:-2] if mend == _FRACTIONS else location
-        found.setdefault(mistake, Finding(under + location, what, mend))
+    found: dict[Location, ConfigProblem] = {}
+    parents = {error["loc"][:depth] for error in errors for depth in range(len(error["loc"]))}
+    for error in errors:
+        if error["type"] == "too_short" and error["loc"] in parents:
+            continue  # pydantic doesn't count a list's invalid items
+        location, field, owner = _resolve(model, error["loc"])
+        what, fix = _explain(error, location, field, owner)
+        # A polygon that was drawn in pixels is one problem, not one for each coordinate.
+        cause = location[:-2] if fix == _FRACTIONS else location
+        found.setdefault(cause, ConfigProblem(under + location, what, fix))
     return list(found.values())
 
 
 def _resolve(model: type[BaseModel], location: Location) -> tuple[Location, FieldInfo | None, type[BaseModel] | None]:
-    """The part of a location that is in the file, its field, and the model whose field that is.
+    """The part of a location that is in the file, its field, and the model that owns the field.
 
     Pydantic appends the branches of unions and ``[key]`` to its locations.
     """
@@ -74,33 +75,33 @@ def _unwrap(kind: Any) -> Any:
 
 
 def _explain(
-    detail: ErrorDetails, location: Location, field: FieldInfo | None, owner: type[BaseModel] | None
+    error: ErrorDetails, location: Location, field: FieldInfo | None, owner: type[BaseModel] | None
 ) -> tuple[str, str]:
-    kind, name = detail["type"], _name(location)
-    context: Mapping[str, Any] = detail.get("ctx", {})
+    kind, name = error["type"], _name(location)
+    context: Mapping[str, Any] = error.get("ctx", {})
     if kind == "missing":
         meaning = f" ({field.description})" if field and field.description else ""
         return f"{name} is missing", f"add it{meaning}"
     if kind == "extra_forbidden":
         known = list(owner.model_fields) if owner else []
         return f"unknown key {name}", suggestion(str(location[-1]), known, none="remove it")
-    value = "…" if location[-1:] == ("password",) and not isinstance(detail["input"], dict | list) else detail["input"]
+    value = "…" if location[-1:] == ("password",) and not isinstance(error["input"], dict | list) else error["input"]
     if value is None:
         return f"{name} is empty", "give it a value or remove the key"
     shown = "" if location[-1:] in ((), ("url",)) or isinstance(value, dict | list) else f" {_show(value)}"
-    for words in _PATTERNS if kind == "string_pattern_mismatch" else ():
-        if words[0] in str(context.get("pattern")):
-            return f"{name}{shown} is not {words[1]}", _suggestion(value) if words[1] == "an id" else words[2]
+    for pattern, noun, fix in _PATTERNS if kind == "string_pattern_mismatch" else ():
+        if pattern in str(context.get("pattern")):
+            return f"{name}{shown} is not {noun}", fix or _id_fix(value)
     if kind in _LIMITS and _coordinate(location) is not None:
         return f"{name}{shown} lies outside of the frame", _FRACTIONS
     if kind in _KINDS:
         return _KINDS[kind](f"{name}{shown}", value, context)
-    what, _, advice = detail["msg"].removeprefix("Value error, ").partition("; ")  # a validator's words may hold both
-    return f"{name}{shown}: {what}", advice or "see docs/site.md"
+    what, _, fix = error["msg"].removeprefix("Value error, ").partition("; ")  # our validators write "problem; fix"
+    return f"{name}{shown}: {what}", fix or "see docs/site.md"
 
 
 def _coordinate(location: Location) -> str | None:
-    """``x of point 2`` where that is what a location leads to."""
+    """Such as ``x of point 2`` if a location is that of a coordinate."""
     match location:
         case (*_, int(point), int(axis)) if axis < 2:
             return f"{'xy'[axis]} of point {point + 1}"
@@ -121,10 +122,10 @@ def _name(location: Location) -> str:
 
 def _show(value: Any) -> str:
     text = str(value).lower() if isinstance(value, bool) else str(value)
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 1] + "…"
 
 
-def _suggestion(value: str) -> str:
+def _id_fix(value: str) -> str:
     slug = re.sub(r"[^a-z0-9._-]+", "-", value.lower()).strip("._-")[:63]
     example = f" such as `{slug or 'north-gate'}`"
     return f"use small letters, digits, dots, hyphens and underscores, at most 63{example}"
@@ -149,17 +150,14 @@ def _one_of(subject: str, value: Any, context: Mapping[str, Any]) -> tuple[str, 
     return f"{subject} is not known here", suggestion(str(value), known, none="see docs/site.md")
 
 
-def _number_wanted(subject: str, value: Any, context: Mapping[str, Any]) -> tuple[str, str]:
-    return f"{subject} must be a number", "write it with digits, without quotes or a unit"
-
-
-def _list_wanted(subject: str, value: Any, context: Mapping[str, Any]) -> tuple[str, str]:
-    return f"{subject} must be a list", "put it in [ ] or begin each item with a hyphen"
-
-
 def _keys_wanted(subject: str, value: Any, context: Mapping[str, Any]) -> tuple[str, str]:
     model = str(context.get("class_name", ""))
     return f"{subject} must have keys", f"write `key: value` lines below it{f' (a {model.lower()})' if model else ''}"
+
+
+def _fixed(what: str, fix: str) -> _Explanation:
+    """An explanation that needs neither the value nor pydantic's context."""
+    return lambda subject, value, context: (f"{subject} {what}", fix)
 
 
 def _limit(words: str, key: str) -> _Explanation:
@@ -181,33 +179,23 @@ def _too_many(subject: str, value: Any, context: Mapping[str, Any]) -> tuple[str
 
 _LIMITS = ("less_than_equal", "greater_than_equal")
 _FRACTIONS = "give fractions from 0 (left, top) to 1 (right, bottom), not pixels"
+_NUMBER_TYPES = ("float_type", "float_parsing", "finite_number", "int_type", "int_parsing")
 _KINDS: dict[str, _Explanation] = {
     "string_type": _text_wanted,
     "literal_error": _one_of,
-    "float_type": _number_wanted,
-    "float_parsing": _number_wanted,
-    "finite_number": _number_wanted,
-    "int_type": _number_wanted,
-    "int_parsing": _number_wanted,
-    "int_from_float": lambda subject, value, context: (f"{subject} must be a whole number", "leave out the fraction"),
-    "timezone_aware": lambda subject, value, context: (f"{subject} has no time zone", "add it, such as +09:00"),
-    "datetime_from_date_parsing": lambda subject, value, context: (
-        f"{subject} is no time",
-        "write it like 2026-10-03T20:00:00+09:00",
+    **dict.fromkeys(_NUMBER_TYPES, _fixed("must be a number", "write it with digits, without quotes or a unit")),
+    "int_from_float": _fixed("must be a whole number", "leave out the fraction"),
+    "timezone_aware": _fixed("has no time zone", "add it, such as +09:00"),
+    "datetime_from_date_parsing": _fixed("is no time", "write it like 2026-10-03T20:00:00+09:00"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), _fixed("must be true or false", "write true or false")),
+    **dict.fromkeys(
+        ("tuple_type", "list_type"), _fixed("must be a list", "put it in [ ] or begin each item with a hyphen")
     ),
-    "bool_type": lambda subject, value, context: (f"{subject} must be true or false", "write true or false"),
-    "bool_parsing": lambda subject, value, context: (f"{subject} must be true or false", "write true or false"),
-    "tuple_type": _list_wanted,
-    "list_type": _list_wanted,
-    "dict_type": _keys_wanted,
-    "model_type": _keys_wanted,
-    "model_attributes_type": _keys_wanted,
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), _keys_wanted),
     "greater_than": _limit("above", "gt"),
     "greater_than_equal": _limit("at least", "ge"),
     "less_than": _limit("below", "lt"),
     "less_than_equal": _limit("at most", "le"),
-    "too_short": _too_few,
-    "string_too_short": _too_few,
-    "too_long": _too_many,
-    "string_too_long": _too_many,
+    **dict.fromkeys(("too_short", "string_too_short"), _too_few),
+    **dict.fromkeys(("too_long", "string_too_long"), _too_many),
 }

@@ -1,4 +1,4 @@
-"""What all parts of a site file are made of: strict models, ids, names and schedules."""
+"""Types that all parts of a site file use: the strict base model, ids, names and schedules."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ Hours = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d-(([01]\d|2[0-3])
 
 
 class ConfigModel(BaseModel):
-    """Any part of a site: unknown keys are refused, values don't change."""
+    """The base of every part of a site: unknown keys are refused, and values are frozen."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class LocalizedName(ConfigModel):
-    """A name in both of the languages that people use it in."""
+    """A name in Korean and English."""
 
     ko: str = Field(title="Korean name", description="What operators read.", min_length=1)
     en: str = Field(title="English name", description="What visitors and developers read.", min_length=1)
 
 
 class Schedule(ConfigModel):
-    """When something holds: during hours of the clock, below a height of the sun, or both."""
+    """A named time: hours of the local clock, the sun's elevation, or both."""
 
     hours: tuple[Hours, ...] = Field(
         (),
@@ -35,11 +35,11 @@ class Schedule(ConfigModel):
     )
     days: tuple[Day, ...] = Field((), title="Days", description="Days on which the hours begin; every day if empty.")
     months: tuple[Annotated[int, Field(ge=1, le=12)], ...] = Field(
-        (), title="Months", description="1-12, those in which the hours begin; the whole year if empty."
+        (), title="Months", description="1-12, in which the hours begin; the whole year if empty."
     )
     sun: Literal["any", "day", "dusk", "night", "dark"] = Field(
         "any",
         title="Sun",
-        description="By the sun's height at the camera in degrees: day above 0, dusk 0 to -6, night below -6, "
+        description="By the sun's elevation at the camera in degrees: day above 0, dusk 0 to -6, night below -6, "
         "dark below 0.",
     )

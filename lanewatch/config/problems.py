@@ -1,4 +1,4 @@
-"""What is wrong with a site file: where, and what to do about it."""
+"""Problems of a site file: where each is, what is wrong and how to fix it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 Location = tuple[str | int, ...]
-"""The way from the file's root to a value: keys and positions, as pydantic gives it."""
+"""The path from the file's root to a value: keys and indices, as in pydantic's errors."""
 
 
-class Finding(msgspec.Struct, frozen=True):
-    """Something wrong at a place of the site that isn't yet a line of a file."""
+class ConfigProblem(msgspec.Struct, frozen=True):
+    """A problem at a location of the site; ``SiteFile.add`` finds its line."""
 
     location: Location
     what: str
@@ -20,14 +20,14 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """Something wrong in a site file.
+    """A problem in a file.
 
     Attributes:
-        file: as it was asked for.
+        file: its path.
         line: from 1.
-        pointer: the place within the site, such as ``cameras[0].zones[1].polygon``.
+        pointer: the location within the site, such as ``cameras[0].zones[1].polygon``.
         what: what is wrong.
-        fix: what to do.
+        fix: how to fix it.
     """
 
     file: str
@@ -42,7 +42,7 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 class SiteError(ValueError):
-    """A site file that can't be used; its text has a line for each problem. It never holds a camera's URL."""
+    """The site file has problems; the text has a line for each and never contains a camera's URL."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(sorted(problems, key=lambda problem: problem.line))
@@ -50,12 +50,12 @@ class SiteError(ValueError):
 
 
 def suggestion(word: str, known: Iterable[str], *, none: str) -> str:
-    """The mend for a word that isn't among those known: the one that was probably meant, or all of them.
+    """The fix for an unknown word: the known word that is most similar, or the known words.
 
     Args:
-        word: what was written.
-        known: what could have been.
-        none: what to say where nothing is known.
+        word: as it was written.
+        known: the valid words.
+        none: the fix if there are no valid words.
     """
     words = sorted(set(known))
     if not words:
@@ -63,14 +63,14 @@ def suggestion(word: str, known: Iterable[str], *, none: str) -> str:
     near = difflib.get_close_matches(word.lower(), words, n=1, cutoff=0.6)
     if near:
         return f"did you mean `{near[0]}`?"
-    if len(words) > _TOO_MANY:
-        return f"it must be one that exists, such as {quoted_list(words[:3])}"
+    if len(words) > _MAX_LISTED:
+        return f"use an existing one, such as {quoted_list(words[:3])}"
     return f"known are {quoted_list(words)}"
 
 
-_TOO_MANY = 30
+_MAX_LISTED = 30
 
 
 def quoted_list(words: Sequence[str]) -> str:
-    """Words as code, with commas."""
+    """Words in backticks, with commas between them."""
     return ", ".join(f"`{word}`" for word in words)

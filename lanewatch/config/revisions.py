@@ -1,4 +1,4 @@
-"""A site over time: each revision holds from its own capture time on."""
+"""A site over time: each revision is in effect from its own capture time on."""
 
 from __future__ import annotations
 
@@ -12,28 +12,31 @@ from lanewatch.config.site import Site
 
 @dataclass(frozen=True)
 class SiteRevision:
-    """A site that holds from ``valid_from`` on, capture time in seconds UTC."""
+    """A site that is in effect from ``valid_from`` on, capture time in seconds UTC."""
 
     valid_from: float
     site: Site
 
 
 class SiteRevisions:
-    """What holds when. Records are judged by the site of their own capture time, live and on replay alike.
+    """All revisions of a site. Each record is processed with the site of its own capture time, live and on replay.
 
     Args:
-        revisions: in any order; of those with one ``valid_from`` the last is taken.
+        revisions: in any order; of several with the same ``valid_from``, the last one is used.
+
+    Attributes:
+        all: the revisions in order.
 
     Raises:
-        ValueError: there is none.
+        ValueError: ``revisions`` is empty.
     """
 
     def __init__(self, revisions: Iterable[SiteRevision]) -> None:
-        by_time = {one.valid_from: one for one in revisions}
-        self.all = tuple(by_time[at] for at in sorted(by_time))
+        by_time = {revision.valid_from: revision for revision in revisions}
+        self.all = tuple(by_time[valid_from] for valid_from in sorted(by_time))
         if not self.all:
             raise ValueError("a site needs at least one revision")
-        self._times = [one.valid_from for one in self.all]
+        self._times = [revision.valid_from for revision in self.all]
 
     @classmethod
     def of(cls, site: Site) -> SiteRevisions:
@@ -41,10 +44,10 @@ class SiteRevisions:
         return cls([SiteRevision(-math.inf, site)])
 
     def at(self, captured_at: float) -> Site:
-        """The site that holds at a capture time; the first one also before it came."""
+        """The site in effect at a capture time; before the first revision, the first one."""
         return self.all[max(0, bisect_right(self._times, captured_at) - 1)].site
 
     @property
     def latest(self) -> Site:
-        """The last revision, which may hold only later."""
+        """The last revision's site, which may not be in effect yet."""
         return self.all[-1].site

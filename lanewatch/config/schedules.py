@@ -1,9 +1,9 @@
-"""When a site's schedules hold at a camera: by the clock there, by the calendar and by the sun."""
+"""When a site's schedules hold at a camera: by the local clock, the calendar and the sun."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -13,16 +13,18 @@ import numpy as np
 from lanewatch import sun
 from lanewatch.config.fields import DAYS, Schedule
 from lanewatch.config.site import Camera, RegisteredVisit, Site
-from lanewatch.records import Bool, Float64
+from lanewatch.records import Bool
 
 DAY_MINUTES = 24 * 60
+_SUN_STEP = 5
+"""Minutes between two of the sun's elevations in ``longest_overlap``."""
 
 
 class CameraSchedules:
     """A site's schedules as they hold at one camera.
 
-    Made for being asked at every step: an answer is kept for the minute that it is for, which loses nothing since
-    hours are given in minutes. Its answers depend on nothing but the site, the camera and the time asked about.
+    Behaviours query them at every record. The last answer of each schedule is cached for its minute, which loses
+    nothing, because hours are given in minutes. Answers depend only on the site, the camera and the capture time.
     """
 
     def __init__(self, site: Site, camera: Camera) -> None:
@@ -36,28 +38,28 @@ class CameraSchedules:
             if not visit.cameras or camera.id in visit.cameras
         ]
 
-    def holds(self, name: str | Schedule | None, captured_at: float) -> bool:
-        """Whether the schedule of that name holds, or one that is written out; none at all always does.
+    def holds(self, schedule: str | Schedule | None, captured_at: float) -> bool:
+        """Whether a schedule holds.
 
         Args:
-            name: a key of the site's schedules, a schedule, or None.
+            schedule: a key of the site's schedules, a schedule, or None, which always holds.
             captured_at: seconds since the Unix epoch, UTC.
 
         Raises:
             KeyError: the site has no such schedule.
         """
-        if name is None:
+        if schedule is None:
             return True
         minute = int(captured_at // 60)
-        last = self._last.get(name)
+        last = self._last.get(schedule)
         if last is not None and last[0] == minute:
             return last[1]
-        held = self._holds(self._schedules[name] if isinstance(name, str) else name, minute * 60)
-        self._last[name] = (minute, held)
-        return held
+        result = self._holds(self._schedules[schedule] if isinstance(schedule, str) else schedule, minute * 60)
+        self._last[schedule] = (minute, result)
+        return result
 
-    def registered(self, zone: str, captured_at: float, by: str) -> RegisteredVisit | None:
-        """The visit of somebody who comes by that means to that zone at that time, if one is registered."""
+    def registered_visit(self, zone: str, captured_at: float, by: str) -> RegisteredVisit | None:
+        """The registered visit, if any, that covers a zone, a capture time and a means of transport."""
         for since, until, visit in self._visits:
             if since <= captured_at < until and by in visit.by and (not visit.zones or zone in visit.zones):
                 return visit
@@ -67,38 +69,37 @@ class CameraSchedules:
         """Day, dusk or night at the camera."""
         return sun.condition(sun.elevation(self._latitude, self._longitude, captured_at))
 
-    def _holds(self, schedule: Schedule, at: int) -> bool:
-        local = datetime.fromtimestamp(at, UTC).astimezone(self._zone)
-        return by_clock(schedule, local) and by_sun(schedule.sun, sun.elevation(self._latitude, self._longitude, at))
+    def _holds(self, schedule: Schedule, captured_at: int) -> bool:
+        local = datetime.fromtimestamp(captured_at, UTC).astimezone(self._zone)
+        return matches_clock(schedule, local) and matches_sun(
+            schedule.sun, sun.elevation(self._latitude, self._longitude, captured_at)
+        )
 
 
-def by_clock(schedule: Schedule, local: datetime) -> bool:
-    """Whether hours, days and months of a schedule hold at a camera's local time, the sun left aside.
+def matches_clock(schedule: Schedule, local: datetime) -> bool:
+    """Whether hours, days and months of a schedule hold at a camera's local time, without regard to the sun.
 
-    Hours that pass midnight belong to the day and the month in which they began. The clock on the wall decides: the
-    hour that summer time skips is not made up for, the one that winter time repeats counts twice.
+    Hours that pass midnight belong to the day and the month in which they began. The local clock decides. The hour
+    that daylight saving time skips is not made up for, and the hour that is repeated counts twice.
     """
     minute = local.hour * 60 + local.minute
     for start, end in minute_spans(schedule):
-        began = 0 if start <= minute else 1
-        if minute + began * DAY_MINUTES < end and _on(schedule, local - timedelta(days=began)):
+        days_ago = 0 if start <= minute else 1
+        if minute + days_ago * DAY_MINUTES < end and _on(schedule, local - timedelta(days=days_ago)):
             return True
     return False
 
 
-def by_sun(wanted: str, elevation: float) -> bool:
-    """Whether the sun stands as a schedule's ``sun`` wishes, at a height in degrees."""
-    if wanted == "any":
-        return True
-    if wanted == "dark":
-        return elevation <= 0
-    return sun.condition(elevation) == wanted
+def matches_sun(wanted: str, elevation: float) -> bool:
+    """Whether the sun's elevation in degrees fits a schedule's ``sun``; ``dark`` is dusk or night."""
+    condition = sun.condition(elevation)
+    return wanted in ("any", condition) or (wanted == "dark" and condition != "day")
 
 
 def minute_spans(schedule: Schedule) -> list[tuple[int, int]]:
-    """A schedule's hours in minutes after the midnight before they begin, ends above 1440 where they pass the next one.
+    """A schedule's hours as minutes from the midnight before they begin; ends are above 1440 if they pass the next.
 
-    Hours that end when they begin last a whole day.
+    Hours that end when they begin last 24 hours.
     """
     result = []
     for hours in schedule.hours or ("00:00-24:00",):
@@ -107,70 +108,64 @@ def minute_spans(schedule: Schedule) -> list[tuple[int, int]]:
     return result
 
 
-def _on(schedule: Schedule, began: datetime) -> bool:
-    return (not schedule.days or DAYS[began.weekday()] in schedule.days) and (
-        not schedule.months or began.month in schedule.months
+def _on(schedule: Schedule, start: datetime) -> bool:
+    return (not schedule.days or DAYS[start.weekday()] in schedule.days) and (
+        not schedule.months or start.month in schedule.months
     )
 
 
 def longest_overlap(schedules: Sequence[Schedule], zone: ZoneInfo, latitude: float, longitude: float) -> float:
     """The longest time in seconds for which schedules all hold together at a place; 0 for never, infinite for always.
 
-    Found by trying a week in each half month at steps of five minutes, with the sun of the week's first day: it may
-    be wrong by some minutes where the sun decides, and is meant for telling sense from nonsense.
+    Made for finding schedules that make no sense. It repeats one day of each month over a week. It computes the sun
+    without the equation of time, so a limit by the sun may be wrong by a quarter of an hour.
     """
-    # half degrees: neighbours share what is found, at two minutes of the sun's time at most
-    return _longest(tuple(schedules), zone.key, round(2 * latitude) / 2, round(2 * longitude) / 2)
+    # Cameras within half a degree share a result, at two minutes of error.
+    return _longest_overlap(tuple(schedules), zone, round(2 * latitude) / 2, round(2 * longitude) / 2)
 
 
 @lru_cache(maxsize=4096)
-def _longest(schedules: tuple[Schedule, ...], zone: str, latitude: float, longitude: float) -> float:
+def _longest_overlap(schedules: tuple[Schedule, ...], zone: ZoneInfo, latitude: float, longitude: float) -> float:
     clock = np.logical_and.reduce([_week(schedule) for schedule in schedules])
     months = set.intersection(*(set(schedule.months or range(1, 13)) for schedule in schedules))
     if not months or not clock.any():
         return 0.0
-    if all(schedule.sun == "any" for schedule in schedules):
+    suns = {schedule.sun for schedule in schedules} - {"any"}
+    if not suns:
         return _longest_run(clock) * 60.0
-    return max(
-        _longest_run(clock & _sunny([schedule.sun for schedule in schedules], heights)) * 60.0
-        for month, heights in _heights(zone, latitude, longitude)
-        if month in months
-    )
+    return max(_longest_run(clock & _sun_week(suns, month, zone, latitude, longitude)) * 60.0 for month in months)
 
 
 def _week(schedule: Schedule) -> Bool:
-    """(10080,) bool: in which minutes of a week, from Monday on, its hours and days hold."""
-    held = np.zeros(7 * DAY_MINUTES, np.bool_)
+    """(10080,) bool: the minutes of a week, from Monday on, at which a schedule's hours and days hold."""
+    week = np.zeros(7 * DAY_MINUTES, np.bool_)
     for day, name in enumerate(DAYS):
         for start, end in minute_spans(schedule) if not schedule.days or name in schedule.days else ():
-            held[np.arange(day * DAY_MINUTES + start, day * DAY_MINUTES + end) % len(held)] = True
-    return held
+            week[np.arange(day * DAY_MINUTES + start, day * DAY_MINUTES + end) % len(week)] = True
+    return week
 
 
-def _sunny(wanted: Sequence[str], heights: Float64) -> Bool:
-    """(10080,) bool: in which minutes of a week the sun stands as all wish."""
-    day = [all(by_sun(sun_wish, height) for sun_wish in wanted) for height in heights]
+def _sun_week(suns: Collection[str], month: int, zone: ZoneInfo, latitude: float, longitude: float) -> Bool:
+    """(10080,) bool: the minutes of a week in a month's second half at which the sun fits all of ``suns``.
+
+    The elevation follows from the sun's declination and its hour angle. The declination is about 23.44 degrees times
+    the sine of the time since 21 March. The hour angle is 15 degrees for each hour from noon at the longitude.
+    """
+    utc_offset = datetime(2026, month, 21, tzinfo=zone).utcoffset() or timedelta()
+    declination = math.radians(23.44) * math.sin(2 * math.pi * (month - 3) / 12)
+    local_hours = np.arange(0, DAY_MINUTES, _SUN_STEP) / 60
+    hour_angle = np.radians(15 * (local_hours - utc_offset.total_seconds() / 3600 - 12) + longitude)
+    vertical = math.sin(math.radians(latitude)) * math.sin(declination)
+    horizontal = math.cos(math.radians(latitude)) * math.cos(declination)
+    elevations = np.degrees(np.arcsin(np.clip(vertical + horizontal * np.cos(hour_angle), -1, 1)))
+    day = [all(matches_sun(sun_name, elevation) for sun_name in suns) for elevation in elevations.tolist()]
     return np.tile(np.repeat(np.array(day, np.bool_), _SUN_STEP), 7)
 
 
-_SUN_STEP = 5
-
-
-@lru_cache(maxsize=256)
-def _heights(zone: str, latitude: float, longitude: float) -> list[tuple[int, Float64]]:
-    """For the 6th and 21st of each month: the sun's height over that local day, every five minutes."""
-    days = [datetime(2026, month, day, tzinfo=ZoneInfo(zone)) for month in range(1, 13) for day in (6, 21)]
-    steps = range(0, DAY_MINUTES * 60, _SUN_STEP * 60)
-    return [
-        (day.month, np.array([sun.elevation(latitude, longitude, day.timestamp() + step) for step in steps]))
-        for day in days
-    ]
-
-
-def _longest_run(held: Bool) -> float:
-    """The longest run of True in a week that goes round; infinite where all of it is."""
-    if held.all():
+def _longest_run(week: Bool) -> float:
+    """The longest run of True in a week that repeats, in minutes; infinite if the whole week is True."""
+    if week.all():
         return math.inf
-    turned = np.roll(held, -int(np.argmin(held)))
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], turned, [False])).astype(np.int8)))
+    rotated = np.roll(week, -int(np.argmin(week)))
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], rotated, [False])).astype(np.int8)))
     return float(np.max(edges[1::2] - edges[::2], initial=0))

@@ -155,7 +155,7 @@ class DetectionsArchive:
         except OSError:
             partial.unlink(missing_ok=True)
             if file.count >= MAX_PENDING_FILES * self._rows_per_file:
-                metrics.dropped("archive", camera, "disk", file.count)
+                metrics.DROPPED.labels("archive", camera, "disk").inc(file.count)
                 del self._files[camera, day]
             raise
         del self._files[camera, day]

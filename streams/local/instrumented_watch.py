@@ -33,9 +33,9 @@ class InstrumentedWatch(Generic[S]):
         if skipped == skipped_before:
             self._measure_progress(detections)
         for reason, count in _increases(skipped_before, skipped):
-            metrics.dropped(STAGE, detections.camera, reason, count)
+            metrics.DROPPED.labels(STAGE, detections.camera, reason).inc(count)
         for name, count in _increases(watch.counters(state), watch.counters(after)):
-            metrics.watch_count(detections.camera, name, count)
+            metrics.WATCH_COUNTS.labels(detections.camera, name).inc(count)
         return after, events
 
     def _measure_progress(self, detections: Detections) -> None:
@@ -43,10 +43,10 @@ class InstrumentedWatch(Generic[S]):
         elapsed_s = captured_at - self._latest.get(camera, captured_at)
         self._latest[camera] = captured_at
         if detections.gap in BLIND:
-            metrics.unwatched_time(camera, detections.gap, max(0.0, elapsed_s))
+            metrics.UNWATCHED_SECONDS.labels(camera, detections.gap).inc(max(0.0, elapsed_s))
         elif elapsed_s > HOLE_S:
-            metrics.unwatched_time(camera, "hole", elapsed_s)
-        metrics.watched_until(camera, captured_at)
+            metrics.UNWATCHED_SECONDS.labels(camera, "hole").inc(elapsed_s)
+        metrics.CAPTURED_AT.labels(camera).set(captured_at)
 
 
 def _increases(before: Mapping[str, int], after: Mapping[str, int]) -> Iterator[tuple[str, int]]:

@@ -148,8 +148,8 @@ class LocalRunner(Generic[S]):
                 frames = self._frame_queue.take(self._batch, _POLL_S)
                 if not frames:
                     continue
-                metrics.records_in("detect", len(frames))
-                metrics.batch("detect", sum(frame.image is not None for frame in frames))
+                metrics.RECORDS_IN.labels("detect").inc(len(frames))
+                metrics.BATCH_FRAMES.labels("detect").observe(sum(frame.image is not None for frame in frames))
                 for detections in self._detect(frames):
                     self._put(detections)
         finally:
@@ -175,7 +175,7 @@ class LocalRunner(Generic[S]):
             except Exception as error:  # noqa: BLE001 - an error of one camera must not end the others
                 self._record_failed(detections, error)
                 continue
-            metrics.records_in("watch")
+            metrics.RECORDS_IN.labels("watch").inc()
             if self._correlation is not None:
                 events = [*events, *self._correlation.update(detections, events)]
             for event in events:
@@ -190,7 +190,7 @@ class LocalRunner(Generic[S]):
 
     def _record_failed(self, detections: Detections, error: Exception) -> None:
         """Counts each failed record. Logs the first of a camera only, because the next ones may be the same."""
-        metrics.dropped("watch", detections.camera, "failed")
+        metrics.DROPPED.labels("watch", detections.camera, "failed").inc()
         if detections.camera not in self.errors:
             self.errors[detections.camera] = error
             log.error("camera %s, slot %d: the watch stage failed", detections.camera, detections.slot, exc_info=error)
@@ -201,11 +201,11 @@ class LocalRunner(Generic[S]):
         try:
             self._archive(detections)
         except OSError as error:
-            metrics.dropped("archive", detections.camera, "disk")
+            metrics.DROPPED.labels("archive", detections.camera, "disk").inc()
             log.error("camera %s, slot %d: detections not archived: %s", detections.camera, detections.slot, error)
 
     def _deliver(self, event: Event) -> None:
-        metrics.event_revision(event.kind, event.state)
+        metrics.EVENTS.labels(event.kind, event.state).inc()
         logged_at = -math.inf
         deadline: float | None = None
         while True:

@@ -42,7 +42,7 @@ def play_to_end(sampler: Sample, emit: Callable[[Frame], bool], errors: dict[str
                 return
     except Exception as error:  # noqa: BLE001 - an error of one camera must not end the others
         errors[sampler.camera] = error
-        metrics.dropped("sample", sampler.camera, "failed")
+        metrics.DROPPED.labels("sample", sampler.camera, "failed").inc()
         log.error("camera %s ended: %s", sampler.camera, error)
         end = None if last is None else end_record(last)
         if end is not None:

@@ -166,7 +166,7 @@ class Sampler:
     def _decoded(self, items: Iterator[VideoFrame | SourceEvent]) -> Iterator[Frame]:
         for item in items:
             if isinstance(item, SourceEvent):
-                metrics.dropped("sample", self.camera, "unreadable")
+                metrics.DROPPED.labels("sample", self.camera, "unreadable").inc()
                 yield from self._source_event(item)
                 continue
             captured_at = capture_time(item)

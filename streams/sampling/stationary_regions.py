@@ -113,7 +113,7 @@ class StationaryRegionDetector:
 
     def _match(self, found: list[tuple[_Corners, float]], captured_at: float) -> None:
         known = np.array([candidate.box for candidate in self._candidates]).reshape(-1, 4)
-        overlaps = boxes.of_union(known, np.array([box for box, _ in found]).reshape(-1, 4))
+        overlaps = boxes.iou_matrix(known, np.array([box for box, _ in found]).reshape(-1, 4))
         matched: set[int] = set()
         for candidate, row in zip(self._candidates, overlaps, strict=True):
             match = next((i for i, share in enumerate(row) if share >= _SAME_REGION and i not in matched), None)

@@ -95,7 +95,7 @@ class PacketReader:
         with self._changed:
             if isinstance(item, Packet):
                 if self._needs_key_frame and not item.key:
-                    metrics.dropped("sample", self._camera, "behind")
+                    metrics.DROPPED.labels("sample", self._camera, "behind").inc()
                     return
                 self._needs_key_frame = False
                 self._bytes += len(item.data)
@@ -117,7 +117,7 @@ class PacketReader:
             newest, self._needs_key_frame = len(items), True
         remaining = [item for i, item in enumerate(items) if i >= newest or isinstance(item, SourceEvent)]
         dropped = len(items) - len(remaining)
-        metrics.dropped("sample", self._camera, "behind", dropped)
+        metrics.DROPPED.labels("sample", self._camera, "behind").inc(dropped)
         log.warning("camera %s: the sampler is too slow; %d packets dropped", self._camera, dropped)
         self._queue = deque(remaining)
         self._bytes = sum(len(item.data) for item in remaining if isinstance(item, Packet))

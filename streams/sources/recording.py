@@ -145,7 +145,7 @@ class Recording:
                 yield Packet(captured_at, captured_at, data, True, replace(codec, rate=fps))
 
     def _report_unreadable(self, message: str) -> None:
-        metrics.dropped("sample", self._camera, "unreadable")
+        metrics.DROPPED.labels("sample", self._camera, "unreadable").inc()
         log.warning("camera %s: %s", self._camera, message)
 
 

@@ -33,7 +33,7 @@ def unpack(frame: Frame) -> Frame:
         return frame
     image = _decode(frame.packed.jpeg)
     if image is None:
-        metrics.dropped("detect", frame.camera, "unreadable")
+        metrics.DROPPED.labels("detect", frame.camera, "unreadable").inc()
         return msgspec.structs.replace(frame, packed=None, gap="unreadable")
     crops = ((box, _decode(jpeg)) for box, jpeg in frame.packed.crops)
     valid = tuple(Crop(box, pixels) for box, pixels in crops if pixels is not None)

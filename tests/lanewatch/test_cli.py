@@ -1,4 +1,4 @@
-"""The command line answers at once, and knows its commands without importing them."""
+"""The command line starts quickly, and lists its commands without importing them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ HEAVY = {
 
 
 def cpu_seconds(*arguments: str) -> float:
-    """User and system time of the quickest of three runs of Python: waiting for others on the machine isn't counted."""
+    """User and system time of the quickest of three runs of Python, so that other load is not counted."""
     return min(_cpu_seconds(arguments) for _ in range(3))
 
 
@@ -53,10 +53,10 @@ def _cpu_seconds(arguments: tuple[str, ...]) -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def test_help_answers_in_under_half_a_second() -> None:
+def test_help_takes_under_half_a_second() -> None:
     bare = cpu_seconds("-c", "pass")
-    helped = cpu_seconds("-m", "lanewatch", "--help")
-    assert helped < max(0.5, 3 * bare), f"{helped:.2f} s of CPU, Python itself {bare:.2f} s"
+    with_help = cpu_seconds("-m", "lanewatch", "--help")
+    assert with_help < max(0.5, 3 * bare), f"{with_help:.2f} s of CPU, Python itself {bare:.2f} s"
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_help_answers_in_under_half_a_second() -> None:
         "from lanewatch.cli import main\ntry: main(['nonsense'])\nexcept SystemExit: pass",
     ],
 )
-def test_nothing_heavy_is_imported_before_it_is_needed(statement: str) -> None:
+def test_heavy_libraries_are_imported_only_when_needed(statement: str) -> None:
     script = f"{statement}\nimport sys, json; print('\\n' + json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
     modules = {name.partition(".")[0] for name in json.loads(done.stdout.splitlines()[-1])}
@@ -94,18 +94,18 @@ def defined(module: str) -> set[str]:
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))
-def test_every_command_is_where_the_table_says(command: str) -> None:
+def test_every_command_of_the_table_exists(command: str) -> None:
     module, function = COMMANDS[command][0].split(":")
     assert function in defined(module)
 
 
 @pytest.mark.parametrize("name", sorted(lanewatch.__all__))
-def test_every_name_of_the_front_door_is_where_its_table_says(name: str) -> None:
+def test_every_name_of_import_lanewatch_exists(name: str) -> None:
     module, attribute = lanewatch._NAMES[name].split(":")
     assert attribute in defined(module)
 
 
-def test_the_front_door_hands_on_and_refuses() -> None:
+def test_import_lanewatch_finds_names_and_refuses_others() -> None:
     from lanewatch.config import loader
 
     assert lanewatch.load_site is loader.load
@@ -132,7 +132,7 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         ([], ["COMMAND", "usage: lanewatch"]),
     ],
 )
-def test_an_unknown_command_is_told_which_there_are(
+def test_an_unknown_command_lists_the_known_ones(
     argv: list[str], words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as caught:
@@ -143,7 +143,7 @@ def test_an_unknown_command_is_told_which_there_are(
         assert word in printed
 
 
-def test_a_commands_status_is_handed_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_main_returns_the_commands_status(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "site.yaml"
     path.write_text("id: Wrong\n")
     assert main(["check", str(path)]) == 1

@@ -13,30 +13,30 @@ def value(name: str, **labels: str) -> float | None:
     return REGISTRY.get_sample_value(name, labels)
 
 
-def test_what_is_no_longer_held_is_no_longer_told() -> None:
-    metrics.assigned_partitions("t-held", "frames", {0, 1})
-    metrics.lag("t-held", "frames", 0, 5)
-    metrics.lag("t-held", "frames", 1, 7)
-    metrics.assigned_partitions("t-held", "frames", {1})
+def test_series_of_revoked_partitions_are_removed() -> None:
+    metrics.set_assigned_partitions("t-held", "frames", {0, 1})
+    metrics.LAG_RECORDS.labels("t-held", "frames", 0).set(5)
+    metrics.LAG_RECORDS.labels("t-held", "frames", 1).set(7)
+    metrics.set_assigned_partitions("t-held", "frames", {1})
     assert value("lanewatch_partitions", stage="t-held", topic="frames") == 1
     assert value("lanewatch_lag_records", stage="t-held", topic="frames", partition="0") is None
     assert value("lanewatch_lag_records", stage="t-held", topic="frames", partition="1") == 7
     assert value("lanewatch_rebalances_total", stage="t-held") == 2
 
 
-def test_what_repeats_is_said_once_a_minute_with_its_count(
+def test_repeated_messages_are_logged_once_a_minute_with_their_count(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [1000.0]
     monkeypatch.setattr("lanewatch.metrics.time.monotonic", lambda: now[0])
     log = metrics.log("t-repeats")
-    said = []
+    logged = []
     for _ in range(4):
-        said.append(metrics.log_throttled(log, "away", "the broker is away", partition=3))
+        logged.append(metrics.log_throttled(log, "away", "the broker is away", partition=3))
         now[0] += 25
     metrics.reset_throttle(log, ["away"])
-    said.append(metrics.log_throttled(log, "away", "the broker is away"))
-    assert said == [True, False, False, True, True]
+    logged.append(metrics.log_throttled(log, "away", "the broker is away"))
+    assert logged == [True, False, False, True, True]
     assert [record.getMessage() for record in caplog.records] == [
         "the broker is away",
         "the broker is away (and 2 more like it)",
@@ -44,19 +44,19 @@ def test_what_repeats_is_said_once_a_minute_with_its_count(
     ]
 
 
-def test_no_series_tells_when_it_was_made() -> None:
+def test_counters_have_no_creation_time() -> None:
     assert b"lanewatch" in generate_latest()
     assert b"_created" not in generate_latest()
 
 
 @pytest.mark.parametrize("kind", ["text", "json"])
-def test_a_log_says_what_it_is_about(kind: str) -> None:
+def test_a_log_line_has_its_fields(kind: str) -> None:
     record = logging.LogRecord("lanewatch.watch", logging.WARNING, "", 0, "골목 %s", ("lane",), None)
     record.__dict__ |= {"camera": "lane", "topic": "t.frames", "partition": 3, "offset": 7}
     text = service.formatter(kind).format(record)
     if kind == "text":
         assert text.endswith("WARNING lanewatch.watch: 골목 lane [topic=t.frames partition=3 offset=7]")
     else:
-        told = json.loads(text)
-        assert (told["message"], told["level"], told["camera"]) == ("골목 lane", "WARNING", "lane")
-        assert (told["topic"], told["partition"], told["offset"]) == ("t.frames", 3, 7)
+        line = json.loads(text)
+        assert (line["message"], line["level"], line["camera"]) == ("골목 lane", "WARNING", "lane")
+        assert (line["topic"], line["partition"], line["offset"]) == ("t.frames", 3, 7)

@@ -1,4 +1,4 @@
-"""The sun's height, against what observatories published."""
+"""The sun's elevation compared with published values."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 from lanewatch import sun
 
 RISING_OR_SETTING = -0.833
-"""Height of the sun's centre when its upper edge is seen on the horizon: half its width and the air's refraction."""
-A_MINUTE = 0.25
-"""Degrees that the sun moves in one at most, which is how exactly times are published."""
+"""Elevation of the sun's centre when its upper edge is on the horizon: half its width plus refraction, degrees."""
+DEGREES_PER_MINUTE = 0.25
+"""The sun moves by at most this much in a minute, the precision of published times."""
 
 
 def at(iso: str) -> float:
@@ -35,7 +35,7 @@ def at(iso: str) -> float:
 def test_sunrise_and_sunset_as_published_by_kasi(latitude: float, longitude: float, published: str) -> None:
     """Korea Astronomy and Space Science Institute, news release of 18 December 2023."""
     height = sun.elevation(latitude, longitude, at(published))
-    assert height == pytest.approx(RISING_OR_SETTING, abs=1.5 * A_MINUTE)
+    assert height == pytest.approx(RISING_OR_SETTING, abs=1.5 * DEGREES_PER_MINUTE)
 
 
 def test_elevation_of_the_worked_example_of_nrel() -> None:
@@ -89,7 +89,7 @@ def test_condition(degrees: float, expected: str) -> None:
     assert sun.condition(degrees) == expected
 
 
-def test_within_a_minute_the_answer_is_the_same() -> None:
+def test_the_elevation_is_the_same_within_a_minute() -> None:
     begin = at("2026-01-15T17:45+09:00")
     answers = {sun.elevation(36.78, 126.45, begin + second) for second in (0, 0.4, 31, 59.99)}
     assert len(answers) == 1

@@ -13,7 +13,7 @@ import msgspec
 
 from detectors.observation.observation import Observation
 from detectors.observation.tracked_objects import TrackedObject, TrackPoint
-from lanewatch import geometry
+from lanewatch.boxes import iou
 from lanewatch.records import Box
 
 SLACK = 0.5
@@ -128,7 +128,7 @@ def _came(one: TrackedObject, view: Observation) -> bool:
         return True
     now = view.captured_at
     return any(
-        now - region.still_since <= APPEARED_S and geometry.overlap(region.box, one.box) >= SAME
+        now - region.still_since <= APPEARED_S and iou(region.box, one.box) >= SAME
         for region in view.detections.scene.still
     )
 

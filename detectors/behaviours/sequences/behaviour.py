@@ -24,6 +24,7 @@ from detectors.observation.observation import Observation
 from detectors.observation.tracked_objects import TrackedObject, TrackPoint
 from detectors.thresholds import MovingObjectThresholds, Resolver
 from lanewatch import geometry
+from lanewatch.boxes import iou
 from lanewatch.config.fields import LocalizedName
 from lanewatch.config.sequences import OFF_LANE, Condition, EventSequence, Mitigation
 from lanewatch.records import LABELS, PERSON, UNKNOWN
@@ -106,7 +107,7 @@ class SequenceBehaviour:
 
     def __init__(self, limits: Resolver[Any]) -> None:
         self._limits: Resolver[SequenceThresholds] = limits
-        first = self.composite.steps[0].signs
+        first = self.composite.steps[0].conditions
         self._stop = next((sign for sign in first if sign.what == "vehicle_stands"), None)
         self._foot = next((sign for sign in first if sign.what == "on_foot"), None)
         self._areas: dict[tuple[tuple[str, ...], int, int], tuple[PixelZone, ...]] = {}
@@ -280,7 +281,7 @@ class SequenceBehaviour:
         reached = list(one.steps)
         for step in self.composite.steps[len(reached) :]:
             late = bool(reached) and view.captured_at - reached[-1] > step.within_s
-            if late or not any(self._seen(sign, one, reached, limits, view) for sign in step.signs):
+            if late or not any(self._seen(sign, one, reached, limits, view) for sign in step.conditions):
                 break
             reached.append(view.captured_at)
         raised = [
@@ -362,6 +363,6 @@ def _things(one: ZoneActivity, areas: Sequence[PixelZone], view: Observation) ->
         known = any(abs(x - thing.x) + abs(y - thing.y) <= size for thing in found)
         if known or not begin <= region.still_since < end or not any(area.contains(x, y) for area in areas):
             continue
-        if all(geometry.overlap(region.box, box) < SAME for box in boxes):
+        if all(iou(region.box, box) < SAME for box in boxes):
             found.append(TrackPoint(x, y, region.still_since))
     return tuple(found[: zone_activity.MOST])

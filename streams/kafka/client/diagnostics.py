@@ -20,7 +20,7 @@ from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
 from kafka.protocol.sasl import SaslHandshakeRequest
 
-from lanewatch.config.kafka_checks import is_address
+from lanewatch.config.kafka_checks import is_broker_address
 from streams.kafka.client.errors import BrokerAwayError, BrokerError
 from streams.kafka.client.kafka_python_patches import LargeReadManager
 
@@ -74,7 +74,7 @@ def parse_address(address: str) -> tuple[str, int]:
     Raises:
         BrokerError: it is not ``host:port``.
     """
-    if not is_address(address):
+    if not is_broker_address(address):
         raise BrokerError(f"{address!r} is not the address of a broker; write host:port, such as 127.0.0.1:9092")
     host, _, port = address.rpartition(":")
     return host.removeprefix("[").removesuffix("]"), int(port)

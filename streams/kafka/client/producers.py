@@ -121,7 +121,7 @@ class FrameProducer:
             False if it is too large, or the producer is closed; it is counted as dropped.
         """
         if trace is None and frame.packed is not None:
-            trace = tracing.sampled("sample", frame.received_at, camera=frame.camera, slot=frame.slot)
+            trace = tracing.start_sampled_trace("sample", frame.received_at, camera=frame.camera, slot=frame.slot)
         message = codec.encode_frame(frame).traced(trace)
         size = message.size
         if size > MAX_FRAME_BYTES:
@@ -133,7 +133,7 @@ class FrameProducer:
         item = _Item(frame.camera, frame.epoch, frame.slot, has_image, is_last, partition, message, size + RECORD_BYTES)
         with self._settled:
             if self._closed:
-                metrics.dropped("sample", frame.camera, "undelivered")
+                metrics.DROPPED.labels("sample", frame.camera, "undelivered").inc()
                 return False
             self._enqueue(item)
             self._send_waiting()
@@ -157,7 +157,7 @@ class FrameProducer:
         with self._settled:
             self._closed = True
             for camera, items in self._waiting.items():
-                metrics.dropped("sample", camera, "undelivered", len(items))
+                metrics.DROPPED.labels("sample", camera, "undelivered").inc(len(items))
             self._waiting.clear()
         close(self._producer)
 
@@ -167,10 +167,10 @@ class FrameProducer:
             older = next((waiting for waiting in items if waiting.has_image), None)
             if older is not None:
                 items.remove(older)
-                metrics.dropped("sample", item.camera, "behind")
+                metrics.DROPPED.labels("sample", item.camera, "behind").inc()
         elif len(items) >= MAX_WAITING_TICKS:
             items.remove(next((tick for tick in items if not tick.has_image and not tick.is_last), items[0]))
-            metrics.dropped("sample", item.camera, "behind")
+            metrics.DROPPED.labels("sample", item.camera, "behind").inc()
         items.append(item)
 
     def _send_waiting(self) -> None:
@@ -240,7 +240,7 @@ class FrameProducer:
                 self._settled.notify_all()
 
     def _count_lost(self, camera: str, partition: int, reason: str, what: str) -> None:
-        metrics.dropped("sample", camera, reason)
+        metrics.DROPPED.labels("sample", camera, reason).inc()
         metrics.log_throttled(
             log,
             f"frame {reason}",

@@ -41,7 +41,7 @@ class ConsumerMetrics:
             return
         self._updated_at = now
         assigned = [partition for partition in consumer.assignment() if partition.topic == self._topic]
-        metrics.assigned_partitions(self._stage, self._topic, {partition.partition for partition in assigned})
+        metrics.set_assigned_partitions(self._stage, self._topic, {partition.partition for partition in assigned})
         largest_lag = 0
         for partition in assigned:
             end = consumer.highwater(partition)
@@ -49,11 +49,11 @@ class ConsumerMetrics:
                 continue
             lag = end - (consumer.position(partition, timeout_ms=0) or 0)
             largest_lag = max(largest_lag, lag)
-            metrics.lag(self._stage, self._topic, partition.partition, lag)
+            metrics.LAG_RECORDS.labels(self._stage, self._topic, str(partition.partition)).set(max(0, lag))
         newest = max((record.timestamp for records in polled.values() for record in records), default=None)
         if newest is None or largest_lag:
             return
         self._clock.observe(newest / 1000)
         drift = self._clock.drift
         if drift is not None:
-            metrics.drift(self._stage, drift)
+            metrics.CLOCK_DRIFT_SECONDS.labels(self._stage).set(drift)

@@ -55,7 +55,7 @@ class RetryPolicy:
         self._stage = stage
         self._activity = activity
         self._failing = False
-        metrics.broker(stage, up=True)  # the start has already checked that the broker answers
+        metrics.BROKER_UP.labels(stage).set(True)  # the start has already checked that the broker answers
 
     def failed(self, error: KafkaError, stop: threading.Event) -> None:
         """Waits for ``PAUSE_S``, or until ``stop`` is set. After that the caller may try again.
@@ -67,7 +67,7 @@ class RetryPolicy:
             fix = next((text for kind, text in _FIXES.items() if isinstance(error, kind)), "")
             raise BrokerError(f"{self._activity}: {type(error).__name__}: {error}{fix and '; ' + fix}") from error
         self._failing = True
-        metrics.broker(self._stage, up=False)
+        metrics.BROKER_UP.labels(self._stage).set(False)
         metrics.log_throttled(log, self._reason, "%s: waiting for the broker: %s", self._activity, error or repr(error))
         stop.wait(PAUSE_S)
 
@@ -75,7 +75,7 @@ class RetryPolicy:
         """The last attempt succeeded."""
         if self._failing:
             self._failing = False
-            metrics.broker(self._stage, up=True)
+            metrics.BROKER_UP.labels(self._stage).set(True)
             metrics.reset_throttle(log, [self._reason])
             log.info("%s: the broker answers again", self._activity)
 

@@ -103,7 +103,7 @@ class CameraTask:
                 self._play()
             except Exception as error:  # noqa: BLE001 - an error of one camera must not affect the others
                 wait_s = self._backoff.next()
-                metrics.dropped("sample", self.camera.id, "failed")
+                metrics.DROPPED.labels("sample", self.camera.id, "failed").inc()
                 what = f"environment variable {error} is not set" if isinstance(error, KeyError) else redact(str(error))
                 log.error("camera %s restarts in %.0f s: %s", self.camera.id, wait_s, what)
                 self._stop.wait(wait_s)
@@ -114,7 +114,7 @@ class CameraTask:
             self._on_frame(end)
 
     def _play(self) -> None:
-        url = loader.resolved(self.camera.url, self._environment)
+        url = loader.resolve_variables(self.camera.url, self._environment)
         self._sampler = self._make(self.camera.model_copy(update={"url": url}), self._time_zone)
         if self._stop.is_set():
             return
@@ -142,7 +142,7 @@ def player(
         KeyError: the URL has an unknown environment variable.
         SourceError: the URL is not valid.
     """
-    url = loader.resolved(camera.url, environment)
+    url = loader.resolve_variables(camera.url, environment)
     source = Sampler(camera.model_copy(update={"url": url}), time_zone=time_zone, gate=False)
 
     def play(stop: threading.Event, on_frame: OnFrame) -> None:

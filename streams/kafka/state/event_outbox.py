@@ -80,13 +80,13 @@ class EventOutbox:
         while self._futures and self._futures[0].succeeded():
             self._futures.popleft()
             self._unacknowledged.popleft()
-            metrics.records_out(self._stage)
+            metrics.RECORDS_OUT.labels(self._stage).inc()
         if self._futures and self._futures[0].is_done:
             self._wait_for_broker(self._futures[0].exception)
         self._send_next()
         if self.clear:
             metrics.reset_throttle(log, ["events wait"])
-        metrics.spooled(self._stage, len(self._unacknowledged) - len(self._futures))
+        metrics.SPOOLED_RECORDS.labels(self._stage).set(len(self._unacknowledged) - len(self._futures))
 
     def flush(self, timeout_s: float) -> bool:
         """Waits until the broker has acknowledged every message; False if it has not in time."""
@@ -108,7 +108,7 @@ class EventOutbox:
                 self._futures.append(self._sender.send(self._topic, 0, message))
             except MessageSizeTooLargeError as error:
                 del self._unacknowledged[len(self._futures)]
-                metrics.dropped(self._stage, message.key.decode(), "too_large")
+                metrics.DROPPED.labels(self._stage, message.key.decode(), "too_large").inc()
                 log.error("%s: an event of %s is lost: %s", self._topic, message.key.decode(), error)
             except KafkaError as error:  # such as no metadata of the topic yet
                 self._wait_for_broker(error)

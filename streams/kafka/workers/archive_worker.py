@@ -68,7 +68,7 @@ class ArchiveWorker(WorkerLoop):
             self._unwritten.pop(assigned, None)  # not committed: the partition's next worker reads it again
 
     def _handle(self, record: ConsumerRecord, assigned: AssignedPartition) -> None:
-        metrics.records_in("keep")
+        metrics.RECORDS_IN.labels("keep").inc()
         assigned.progress.start(record.offset)
         if assigned not in self._unwritten:
             self._unwritten[assigned] = _UnwrittenRows(DetectionsArchive(self._folder))
@@ -103,7 +103,7 @@ class ArchiveWorker(WorkerLoop):
                 continue
             for offset in rows.offsets:
                 assigned.progress.finish(offset)
-            metrics.records_out("keep", len(rows.offsets))
+            metrics.RECORDS_OUT.labels("keep").inc(len(rows.offsets))
             del self._unwritten[assigned]
 
     def _log_disk_error(self, error: OSError) -> None:

@@ -56,7 +56,7 @@ class CameraProcessor(PartitionProcessor[Watch[S]], Generic[S]):
             try:
                 self._states[camera] = decode(stored.data, state_type)
             except (msgspec.DecodeError, TypeError, ValueError) as error:
-                metrics.dropped(STAGE, camera, "state")
+                metrics.DROPPED.labels(STAGE, camera, "state").inc()
                 log.error(
                     "camera %s starts with a new state: its checkpoint cannot be read: %s",
                     camera,
@@ -105,16 +105,16 @@ class CameraProcessor(PartitionProcessor[Watch[S]], Generic[S]):
             try:
                 state = self._stage.start(camera)
             except KeyError:  # of another site that shared this topic, or of a revision that has not arrived yet
-                metrics.dropped(STAGE, camera, "unknown")
+                metrics.DROPPED.labels(STAGE, camera, "unknown").inc()
                 self._log_failure(record, camera, "is not in the site")
                 return []
         try:
             self._states[camera], events = self._watch.step(self._stage, state, detections)
         except Exception as error:  # noqa: BLE001 - a record that one camera's state fails on must not stop the others
-            metrics.dropped(STAGE, camera, "failed")
+            metrics.DROPPED.labels(STAGE, camera, "failed").inc()
             self._log_failure(record, camera, f"slot {detections.slot} failed and is skipped", error)
             return []
-        metrics.latency(STAGE, detections.received_at)
+        metrics.observe_latency(STAGE, detections.received_at)
         self.processed += 1
         self._offsets[camera] = record.offset
         self._unsaved.add(camera)

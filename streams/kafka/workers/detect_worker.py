@@ -156,7 +156,7 @@ class DetectWorker(WorkerLoop):
     def _handle(self, record: ConsumerRecord, assigned: AssignedPartition) -> None:
         appended_at = record.timestamp / 1000
         self._clock.observe(appended_at)
-        metrics.records_in("detect")
+        metrics.RECORDS_IN.labels("detect").inc()
         assigned.progress.start(record.offset)
         try:
             frame = codec.decode_frame(record)
@@ -170,7 +170,7 @@ class DetectWorker(WorkerLoop):
 
     def _without_picture(self, frame: Frame, record: ConsumerRecord) -> Frame:
         assert frame.packed is not None
-        metrics.dropped("detect", frame.camera, "too_large")
+        metrics.DROPPED.labels("detect", frame.camera, "too_large").inc()
         metrics.log_throttled(
             self._log,
             "too_large",
@@ -188,7 +188,7 @@ class DetectWorker(WorkerLoop):
         drift = self._clock.drift
         if drift is None or not self._acknowledged_any:
             return
-        metrics.drift("detect", drift)
+        metrics.CLOCK_DRIFT_SECONDS.labels("detect").set(drift)
         if abs(drift) > WRONG_S and not self._drift_logged:
             self._drift_logged = True
             self._log.warning(
@@ -246,13 +246,13 @@ class DetectWorker(WorkerLoop):
 
     def _process(self, jobs: list[_DetectJob]) -> None:
         detected = [job for job in jobs if not job.shed]
-        metrics.batch("detect", sum(job.decoded is not None for job in detected))
-        with tracing.batch("detect", [job.queued.trace for job in detected]) as traces:
+        metrics.BATCH_FRAMES.labels("detect").observe(sum(job.decoded is not None for job in detected))
+        with tracing.batch_span("detect", [job.queued.trace for job in detected]) as traces:
             detections = self._detect([job.frame() for job in detected]) if detected else []
         results = zip(detections, traces, strict=True)
         for job in jobs:
             if job.shed:
-                metrics.dropped("detect", job.queued.frame.camera, "shed")
+                metrics.DROPPED.labels("detect", job.queued.frame.camera, "shed").inc()
                 self._send(job.queued, Detections.empty(job.queued.frame, gap="shed"), job.queued.trace)
             else:
                 self._send(job.queued, *next(results))
@@ -277,8 +277,8 @@ class DetectWorker(WorkerLoop):
         self._clock.observe(metadata.timestamp / 1000)
         self._acknowledged_any = True
         queued.owner.progress.finish(queued.offset)
-        metrics.records_out("detect")
-        metrics.latency("detect", queued.frame.received_at)
+        metrics.RECORDS_OUT.labels("detect").inc()
+        metrics.observe_latency("detect", queued.frame.received_at)
 
     def _rejected(self, queued: QueuedFrame[AssignedPartition], error: BaseException) -> None:
         if self._ending.is_set():

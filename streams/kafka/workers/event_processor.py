@@ -47,7 +47,7 @@ class EventProcessor(PartitionProcessor[Correlate[S]], Generic[S]):
             try:
                 self._state = decode(stored.data, state_type)
             except (msgspec.DecodeError, TypeError, ValueError) as error:
-                metrics.dropped(STAGE, "", "state")
+                metrics.DROPPED.labels(STAGE, "", "state").inc()
                 log.error("The correlation starts with a new state: its checkpoint cannot be read: %s", error)
 
     @property
@@ -76,7 +76,7 @@ class EventProcessor(PartitionProcessor[Correlate[S]], Generic[S]):
             else:
                 self._state, events = self._stage.advance(self._state, decoded)
         except Exception as error:  # noqa: BLE001 - one record must not stop the correlation of all cameras
-            metrics.dropped(STAGE, "", "failed")
+            metrics.DROPPED.labels(STAGE, "", "failed").inc()
             metrics.log_throttled(
                 log, "failed", "%s failed and is skipped: %r", format_position(record), error, offset=record.offset
             )

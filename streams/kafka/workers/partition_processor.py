@@ -56,7 +56,7 @@ class PartitionProcessor(ABC, Generic[J]):
         if record.offset > self.position:
             self._count_missing(record)
         self.position = record.offset + 1
-        metrics.records_in(self._name)
+        metrics.RECORDS_IN.labels(self._name).inc()
         try:
             events = self._step(record)
         except codec.CodecError as error:
@@ -98,7 +98,7 @@ class PartitionProcessor(ABC, Generic[J]):
 
     def _count_missing(self, record: ConsumerRecord) -> None:
         count = record.offset - self.position
-        metrics.dropped(self._name, "", "retention", count)
+        metrics.DROPPED.labels(self._name, "", "retention").inc(count)
         self._log.error(
             "%s-%d: %d records before offset %d are missing: their retention was too short, or they were deleted",
             record.topic,
@@ -109,7 +109,7 @@ class PartitionProcessor(ABC, Generic[J]):
         )
 
     def _finish_replay(self, record: ConsumerRecord) -> None:
-        metrics.replayed(self._name, self.processed)
+        metrics.REPLAYED_RECORDS.labels(self._name).inc(self.processed)
         self._log.info(
             "%s-%d: replayed %d records from offset %d in %.1f s",
             record.topic,

@@ -108,8 +108,8 @@ class SampleWorker(WorkerLoop):
         self._select_cameras(assigned)
         self._announce()
         metrics.CAMERAS.labels("sample").set(len(self._handover.tasks))
-        metrics.assigned_partitions("sample", self._source, assigned)
-        metrics.in_flight("sample", self._producer.in_flight_bytes)
+        metrics.set_assigned_partitions("sample", self._source, assigned)
+        metrics.IN_FLIGHT_BYTES.labels("sample").set(self._producer.in_flight_bytes)
 
     def _while_broker_fails(self) -> None:
         self._work()
@@ -171,7 +171,7 @@ class SampleWorker(WorkerLoop):
         try:
             partition = self._sites.partition(frame.camera)
         except KeyError:  # a new revision has just removed the camera
-            metrics.dropped("sample", frame.camera, "unknown")
+            metrics.DROPPED.labels("sample", frame.camera, "unknown").inc()
             return
         self._producer.send(jpeg.pack(frame), partition)
 

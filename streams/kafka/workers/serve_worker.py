@@ -57,7 +57,7 @@ class ServeWorker(WorkerLoop):
         if self._rewind:
             return  # it comes again after the rewind
         assigned.progress.start(record.offset)
-        metrics.records_in("serve")
+        metrics.RECORDS_IN.labels("serve").inc()
         try:
             decoded = codec.decode_event_record(record)
         except codec.CodecError as error:
@@ -93,6 +93,6 @@ class ServeWorker(WorkerLoop):
             else:
                 break
         metrics.reset_throttle(self._log, ["store"])
-        metrics.records_out("serve")
-        tracing.follow("serve", codec.trace_context(record), time.perf_counter() - started, camera=event.camera)
+        metrics.RECORDS_OUT.labels("serve").inc()
+        tracing.add_span("serve", codec.trace_context(record), time.perf_counter() - started, camera=event.camera)
         return True

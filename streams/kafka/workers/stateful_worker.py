@@ -161,10 +161,10 @@ class StatefulWorker(WorkerLoop, ABC, Generic[J, S]):
             return  # not restored yet: the restore seeks to the position of its checkpoint
         started = time.perf_counter()
         events = processor.process(record)
-        trace = tracing.follow(self._stage, codec.trace_context(record), time.perf_counter() - started)
+        trace = tracing.add_span(self._stage, codec.trace_context(record), time.perf_counter() - started)
         for event in events:
-            metrics.event_revision(event.kind, event.state)
-            event_trace = trace or tracing.begin(self._stage, camera=event.camera)
+            metrics.EVENTS.labels(event.kind, event.state).inc()
+            event_trace = trace or tracing.start_trace(self._stage, camera=event.camera)
             self._outbox.send(codec.encode_event(event).traced(event_trace))
 
     def _work(self) -> None:
@@ -225,7 +225,7 @@ class StatefulWorker(WorkerLoop, ABC, Generic[J, S]):
             self._processors[assigned] = self._new_processor(checkpoint, position, end if end > position else 0)
             replayed += end - position
         seconds = time.monotonic() - started
-        metrics.restored(self._stage, seconds)
+        metrics.RESTORE_SECONDS.labels(self._stage).observe(seconds)
         self._log.info(
             "%d partitions of %s are assigned, %d of them new: %d states restored in %.2f s, %d records to replay",
             len(self._processors),
@@ -274,6 +274,6 @@ class StatefulWorker(WorkerLoop, ABC, Generic[J, S]):
                     )
                     return
                 processor.saved()
-                metrics.checkpointed(self._stage, assigned.number)
+                metrics.CHECKPOINTED_AT.labels(self._stage, str(assigned.number)).set_to_current_time()
             # The committed offset shows the lag to Kafka's tools. A restart begins at the checkpoint instead.
             assigned.progress.advance(processor.position)

@@ -138,8 +138,13 @@ WRONG = [
     # happenings of several steps
     (BEGIN, begins("when: [nigt]"), "unknown schedule nigt", "did you mean `night`"),
     (BEGIN, begins(where="[wach]"), "unknown zone or kind of zone wach", "did you mean `watch`"),
-    (BEGIN, begins(steps="- {what: trips, where: [watch]}"), "the first step says where it begins", "begin with one"),
-    (BEGIN, begins(steps="- {what: on_foot}"), "`where` is given", "begin with one"),
+    (
+        BEGIN,
+        begins(steps="- {what: trips, where: [watch]}"),
+        "the first step must say where the sequence begins",
+        "begin with one",
+    ),
+    (BEGIN, begins(steps="- {what: on_foot}"), "with `where` and with", "begin with one"),
     (BEGIN, begins("raisers: [" + "{what: stay, score: 0}, " * 21 + "]"), "`raisers`", "20"),
     (BEGIN, begins("raisers: [{what: stay, score: 0.7}]"), "add up to 0.85", "lower them to 0.7"),
     (BEGIN, begins("raisers: [{what: stays}]"), "`what` stays is not known", "did you mean `stay`"),
@@ -172,8 +177,8 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("old", "new", "what", "mend"), WRONG, ids=[f"{row[1].strip()}-{row[2]}" for row in WRONG])
-def test_each_mistake_has_its_line_and_its_fix(tmp_path: Path, old: str, new: str, what: str, mend: str) -> None:
+@pytest.mark.parametrize(("old", "new", "what", "fix"), WRONG, ids=[f"{row[1].strip()}-{row[2]}" for row in WRONG])
+def test_each_mistake_has_its_line_and_its_fix(tmp_path: Path, old: str, new: str, what: str, fix: str) -> None:
     assert old in GOOD
     begin = GOOD.index(old)
     text = GOOD[:begin] + new + GOOD[begin + len(old) :]
@@ -187,7 +192,7 @@ def test_each_mistake_has_its_line_and_its_fix(tmp_path: Path, old: str, new: st
     fitting = [problem for problem in problems if what in problem.what]
     assert fitting, problems
     assert fitting[0].line == text.count("\n", 0, at) + 1
-    assert mend in fitting[0].fix
+    assert fix in fitting[0].fix
     assert len(problems) == 1
     assert "secret" not in str(problems)
 
@@ -209,16 +214,21 @@ def test_what_makes_sense_passes(tmp_path: Path, old: str, new: str) -> None:
     assert validation.validate(written(tmp_path, GOOD.replace(old, new)))[1] == []
 
 
-def test_values_and_sense_are_checked_in_one_go(tmp_path: Path) -> None:
-    text = (
-        GOOD.replace("id: seosan", "id: Seosan").replace("dwell_s: 30", "dwel_s: 30").replace("kind: closed", "kind: x")
-    )
-    _, problems = validation.validate(written(tmp_path, text))
-    assert [problem.pointer for problem in problems] == [
-        "id",
-        "cameras[0].zones[0].kind",
-        "behaviours.loitering.thresholds.dwel_s",
-    ]
+def test_thresholds_are_checked_once_all_values_are_valid(tmp_path: Path) -> None:
+    wrong_threshold = GOOD.replace("dwell_s: 30", "dwel_s: 30")
+    wrong_values = wrong_threshold.replace("id: seosan", "id: Seosan").replace("kind: closed", "kind: x")
+    _, problems = validation.validate(written(tmp_path, wrong_values))
+    assert [problem.pointer for problem in problems] == ["id", "cameras[0].zones[0].kind"]
+    _, problems = validation.validate(written(tmp_path, wrong_threshold))
+    assert [problem.pointer for problem in problems] == ["behaviours.loitering.thresholds.dwel_s"]
+
+
+@pytest.mark.parametrize("url", ["${MISSING}", "rtsp://10.0.0.6:${MISSING}/stream", "clips/${MISSING}.mp4"])
+def test_a_missing_variable_of_a_url_is_one_problem(tmp_path: Path, url: str) -> None:
+    text = GOOD.replace("rtsp://watch:secret@10.0.0.6/stream", url)
+    site, problems = validation.validate(written(tmp_path, text))
+    assert [(problem.pointer, "MISSING" in problem.what) for problem in problems] == [("cameras[1].url", True)]
+    assert validation.load(tmp_path / "site.yaml", pictures=False) == site
 
 
 def test_ok_prints_what_is_watched_where(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""The site file's part about the broker: its variables, its paths, and what makes no sense in it."""
+"""The site file's Kafka part: its variables, paths and mistakes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lanewatch.config.loader import load, resolved
+from lanewatch.config.loader import load, resolve_variables
 from lanewatch.config.problems import SiteError
 from lanewatch.config.site import Site
 
@@ -51,11 +51,11 @@ def test_the_password_is_in_no_text_of_the_site(tmp_path: Path) -> None:
     assert SECRET not in str(site.kafka)
 
 
-def test_the_broker_makes_no_other_site(tmp_path: Path) -> None:
+def test_the_digest_does_not_depend_on_the_broker(tmp_path: Path) -> None:
     assert read(tmp_path, GOOD).digest == read(tmp_path, "  partitions: 3\n").digest
 
 
-def test_urls_can_be_left_as_they_are_written(tmp_path: Path) -> None:
+def test_urls_can_keep_their_variables(tmp_path: Path) -> None:
     site = read(tmp_path, GOOD, {name: value for name, value in ENVIRONMENT.items() if name != "CAMERA"}, resolve=False)
     assert [camera.url for camera in site.cameras] == [
         "rtsp://u:${CAMERA}@h/1",
@@ -63,10 +63,10 @@ def test_urls_can_be_left_as_they_are_written(tmp_path: Path) -> None:
         "${CAMERA}",
         f"file://{tmp_path}/clips/${{CAMERA}}.mp4?pace=live",
     ]
-    assert site.kafka.security.password == SECRET, "the broker is needed here and now"
-    assert resolved(site.cameras[0].url, ENVIRONMENT) == "rtsp://u:s3cret@h/1"
+    assert site.kafka.security.password == SECRET, "the broker is needed in this process"
+    assert resolve_variables(site.cameras[0].url, ENVIRONMENT) == "rtsp://u:s3cret@h/1"
     with pytest.raises(KeyError, match="CAMERA"):
-        resolved(site.cameras[0].url, {})
+        resolve_variables(site.cameras[0].url, {})
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_addresses(tmp_path: Path, address: str) -> None:
 TLS = "    protocol: sasl_ssl\n"
 
 WRONG = [
-    # (what stands in GOOD, what stands there now, the line from `kafka:`, what is wrong, the mend)
+    # text to replace in GOOD, replacement, line from `kafka:` on, words of the problem, words of the fix
     ("kafka-2:9093", "kafka-2", 1, "kafka-2 is no address of a broker", "host:port"),
     ("kafka-2:9093", "kafka://kafka-2:9092", 1, "is no address of a broker", "host:port"),
     ("kafka-2:9093", "kafka-2:90930", 1, "is no address of a broker", "host:port"),
@@ -88,7 +88,7 @@ WRONG = [
     ("kafka-2:9093", "kafka-1:9092,kafka-2:9092:", 1, "is no address of a broker", "host:port"),
     ('["${HOST}:9093", "kafka-2:9093"]', "[]", 1, "`brokers` is too short", "at least 1"),
     ('["${HOST}:9093", "kafka-2:9093"]', "kafka-1:9092", 1, "`brokers` kafka-1:9092 must be a list", "hyphen"),
-    ("${HOST}", "${HOTS}", 1, "the environment has no HOTS, which `brokers` asks for", "export HOTS="),
+    ("${HOST}", "${HOTS}", 1, "the environment has no HOTS, which `brokers` needs", "export HOTS="),
     ("${KAFKA_PASSWORD}", "${KAFKA_PASWORD}", 5, "the environment has no KAFKA_PASWORD, which `password`", "export"),
     ("  security:\n", "  prefix: ${P}\n  security:\n", 2, "the environment has no P, which `prefix`", "export P="),
     ("secrets/ca.pem", "secrets/ac.pem", 6, "the file of `ca` can't be read: No such file", "PEM file"),
@@ -97,13 +97,13 @@ WRONG = [
     ("sasl_ssl", "tls", 3, "`protocol` tls is not known", "`ssl`"),
     (TLS, TLS + "    mechanism: SCRAM-SHA-1\n", 4, "`mechanism` SCRAM-SHA-1 is not known", "`SCRAM-SHA-"),
     (TLS, TLS + "    trust: all\n", 4, "unknown key `trust`", "known are"),
-    ("    username: ${KAFKA_USER}\n", "", 2, "`protocol` sasl_ssl wants a username", "username: ${KAFKA_USER}"),
-    ("    password: ${KAFKA_PASSWORD}\n", "", 2, "wants a password", "password: ${KAFKA_PASSWORD}"),
-    ("${KAFKA_PASSWORD}", '""', 5, "wants a password, and there is none", "add it"),
+    ("    username: ${KAFKA_USER}\n", "", 2, "`protocol` sasl_ssl needs a username", "username: ${KAFKA_USER}"),
+    ("    password: ${KAFKA_PASSWORD}\n", "", 2, "needs a password", "password: ${KAFKA_PASSWORD}"),
+    ("${KAFKA_PASSWORD}", '""', 5, "needs a password", "add it"),
     ("sasl_ssl", "ssl", 4, "a username is not used with `protocol` ssl", "sasl_ssl"),
     ("sasl_ssl", "plaintext", 6, "a ca is not used with `protocol` plaintext", "ssl"),
     ("    protocol: sasl_ssl\n", "", 4, "a password is not used with `protocol` plaintext", "sasl_ssl"),
-    ("ca: secrets", "key: secrets", 6, "a key and no certificate", "add `certificate`"),
+    ("ca: secrets", "key: secrets", 6, "a key without a certificate", "add `certificate`"),
     ("  security:\n", "  partitions: 0\n  security:\n", 2, "`partitions` 0 must be at least 1", "at least 1"),
     ("  security:\n", "  replication: 9\n  security:\n", 2, "`replication` 9 must be at most 5", "at most 5"),
     ("  security:\n", "  prefix: a/b\n  security:\n", 2, "`prefix` a/b", "docs/site.md"),
@@ -114,17 +114,17 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("old", "new", "line", "what", "mend"), WRONG, ids=[f"{row[1]}-{row[3]}" for row in WRONG])
-def test_each_mistake_has_its_line_and_its_mend(
-    tmp_path: Path, old: str, new: str, line: int, what: str, mend: str
+@pytest.mark.parametrize(("old", "new", "line", "what", "fix"), WRONG, ids=[f"{row[1]}-{row[3]}" for row in WRONG])
+def test_each_mistake_has_its_line_and_its_fix(
+    tmp_path: Path, old: str, new: str, line: int, what: str, fix: str
 ) -> None:
     assert old in GOOD
     with pytest.raises(SiteError) as caught:
         read(tmp_path, GOOD.replace(old, new))
-    fitting = [one for one in caught.value.problems if what in one.what]
+    fitting = [problem for problem in caught.value.problems if what in problem.what]
     assert fitting, caught.value
     assert fitting[0].line == HEAD.count("\n") + line
-    assert mend in fitting[0].fix
+    assert fix in fitting[0].fix
     assert SECRET not in str(caught.value)
     assert "12345678" not in str(caught.value)
     assert len(caught.value.problems) <= 3

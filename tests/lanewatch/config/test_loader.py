@@ -1,4 +1,4 @@
-"""A site file that is right, and each way in which it can be wrong, with the line that has to be named."""
+"""A valid site file, and each way in which it can be invalid, with the line that must be reported."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def written(folder: Path, text: str | bytes) -> Path:
     return path
 
 
-def test_a_good_file_is_a_site(tmp_path: Path) -> None:
+def test_a_valid_file_is_a_site(tmp_path: Path) -> None:
     site = load(written(tmp_path, GOOD), ENVIRONMENT)
     assert site.id == "seosan"
     camera = site.camera("lane-1")
@@ -80,7 +80,7 @@ def test_a_good_file_is_a_site(tmp_path: Path) -> None:
     assert site.behaviours["loitering"].rules[0].thresholds == {"dwell_s": 20}
 
 
-# what is replaced, by what (HERE marks the line that has to be named), words of what is wrong, words of the mend
+# text to replace, replacement (HERE marks the line to be reported), words of the problem, words of the fix
 WRONG = [
     # keys
     ("schedules:", "shedules: {}  # HERE\nschedules:", "unknown key `shedules`", "did you mean `schedules`"),
@@ -154,8 +154,8 @@ WRONG = [
     ),
     (GATE, "[[0.1, 0.5], [0.9, 0.5]]\n        kind: fense  # HERE", "fense", "did you mean `fence`"),
     # names that are taken or missing
-    ("id: field", "id: yard  # HERE", "the id yard is taken", "its own"),
-    ("id: gate", "id: yard  # HERE", "the id yard is taken", "its own"),
+    ("id: field", "id: yard  # HERE", "the id yard is used twice", "its own"),
+    ("id: gate", "id: yard  # HERE", "the id yard is used twice", "its own"),
     ("camera: lane-1}", "camera: lane-2}  # HERE", "unknown camera lane-2", "did you mean `lane-1`"),
     ("zones: [yard]", "zones: [yrad]", "unknown zone or line yrad", "did you mean `yard`"),
     ("classes: [person]", "cameras: [lain-1]", "unknown camera lain-1", "did you mean `lane-1`"),
@@ -168,61 +168,74 @@ WRONG = [
 
 
 def wrong_text(old: str, new: str) -> tuple[str, int]:
-    """The good text with one thing wrong, and the line that the problem must name."""
+    """The valid text with one mistake, and the line that must be reported."""
     assert GOOD.count(old) >= 1
     begin = GOOD.index(old)
     text = GOOD[:begin] + new + GOOD[begin + len(old) :]
     marked = text.find("# HERE")
-    if not new:  # what isn't there is missed where its part begins
+    if not new:  # a missing key has the line of its mapping
         return text, GOOD[:begin].count("\n", 0, GOOD.index("- id: lane-1")) + 1
     return text, text.count("\n", 0, marked if marked >= 0 else begin) + 1
 
 
-@pytest.mark.parametrize(("old", "new", "what", "mend"), WRONG, ids=[f"{row[1].strip()}-{row[2]}" for row in WRONG])
-def test_each_mistake_has_its_line_and_its_mend(tmp_path: Path, old: str, new: str, what: str, mend: str) -> None:
+@pytest.mark.parametrize(("old", "new", "what", "fix"), WRONG, ids=[f"{row[1].strip()}-{row[2]}" for row in WRONG])
+def test_each_mistake_has_its_line_and_its_fix(tmp_path: Path, old: str, new: str, what: str, fix: str) -> None:
     text, line = wrong_text(old, new)
     path = written(tmp_path, text)
     with pytest.raises(SiteError) as caught:
         load(path, ENVIRONMENT)
-    fitting = [one for one in caught.value.problems if what in one.what]
+    fitting = [problem for problem in caught.value.problems if what in problem.what]
     assert fitting, caught.value
     assert fitting[0].line == line
-    assert mend in fitting[0].fix
+    assert fix in fitting[0].fix
     assert str(fitting[0]).startswith(f"{path}:{line}: ")
     assert SECRET not in str(caught.value)
-    assert len(caught.value.problems) <= 3, "one mistake is not to be blamed on others"
+    assert len(caught.value.problems) <= 3, "one mistake must not cause problems elsewhere"
 
 
-def test_all_mistakes_are_said_at_once_in_the_files_order(tmp_path: Path) -> None:
-    text = (
-        GOOD.replace("id: seosan", "id: Seosan")
-        .replace("kind: closed", "kind: closd")
-        .replace(GATE, "[[0.1, 0.99], [0.9, 0.99]]")
-        .replace("direction:", "directoin:")
+def test_mistakes_are_reported_in_two_passes_in_the_files_order(tmp_path: Path) -> None:
+    """Invalid values come first. Mistakes across parts follow once every value is valid."""
+    across_parts = (
+        GOOD.replace(GATE, "[[0.1, 0.99], [0.9, 0.99]]")
         .replace("classes: [person]", "classes: [persn]")
         .replace("schedule: harvest", "schedule: havrest")
+    )
+    text = (
+        across_parts.replace("id: seosan", "id: Seosan")
+        .replace("kind: closed", "kind: closd")
+        .replace("direction:", "directoin:")
         .replace("months: [9, 10]", "months: [13]")
         .replace("longitude: 126.45\n", "longitude: 999\n")
     )
-    file = SiteFile(written(tmp_path, text), ENVIRONMENT)
-    assert [problem.pointer for problem in file.problems] == [
+    first = SiteFile(written(tmp_path, text), {})
+    assert [problem.pointer for problem in first.problems] == [
         "id",
         "schedules.harvest.months[0]",
+        "cameras[0].url",
         "cameras[0].longitude",
         "cameras[0].zones[0].kind",
+        "cameras[0].lines[0].directoin",
+    ]
+    assert first.site is None
+    second = SiteFile(written(tmp_path, across_parts), ENVIRONMENT)
+    assert [problem.pointer for problem in second.problems] == [
         "cameras[0].zones[1].schedule",
         "cameras[0].lines[0].points",
-        "cameras[0].lines[0].directoin",
         "behaviours.loitering.rules[0].classes[0]",
     ]
-    assert [problem.line for problem in file.problems] == sorted(problem.line for problem in file.problems)
+    for file in (first, second):
+        assert [problem.line for problem in file.problems] == sorted(problem.line for problem in file.problems)
 
 
-def test_places_are_named_by_their_number_in_the_file_though_others_are_broken(tmp_path: Path) -> None:
-    text = GOOD.replace(f"        polygon: {CORNERS}\n", "").replace("0.55, 0.3", "0.95, 0.9", 1)
-    text = text.replace("[0.95, 0.3], [0.95, 0.9], [0.55, 0.9]]", "[0.95, 0.89], [0.94, 0.9]]")
-    file = SiteFile(written(tmp_path, text), ENVIRONMENT)
-    assert [problem.pointer for problem in file.problems] == ["cameras[0].zones[0]", "cameras[0].zones[1].polygon"]
+def test_a_missing_variable_does_not_hide_mistakes_across_parts(tmp_path: Path) -> None:
+    file = SiteFile(written(tmp_path, GOOD.replace("schedule: harvest", "schedule: havrest")), {})
+    assert [problem.pointer for problem in file.problems] == ["cameras[0].url", "cameras[0].zones[1].schedule"]
+
+
+def test_a_variable_is_replaced_once_although_an_alias_repeats_its_part(tmp_path: Path) -> None:
+    kafka = "kafka: {brokers: [&broker '${A}', *broker]}\n"
+    site = load(written(tmp_path, GOOD + kafka), {**ENVIRONMENT, "A": "${B}:1", "B": "wrong"})
+    assert site.kafka.brokers == ("${B}:1", "${B}:1")
 
 
 @pytest.mark.parametrize(
@@ -242,13 +255,13 @@ def test_places_are_named_by_their_number_in_the_file_though_others_are_broken(t
         (b"\xb0\xa1: 1\n", 1, "UTF-8"),
     ],
 )
-def test_what_is_hardly_a_site(tmp_path: Path, text: str | bytes, line: int, what: str) -> None:
+def test_content_that_is_no_site(tmp_path: Path, text: str | bytes, line: int, what: str) -> None:
     with pytest.raises(SiteError) as caught:
         load(written(tmp_path, text), {})
     assert (line, True) in [(problem.line, what in problem.what) for problem in caught.value.problems]
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_file(tmp_path: Path) -> None:
     for path in (tmp_path / "nothing.yaml", tmp_path):
         with pytest.raises(SiteError, match=r"can't be read.*give the path"):
             load(path)
@@ -276,7 +289,9 @@ def test_urls(tmp_path: Path, url: str, expected: str) -> None:
     assert site.cameras[0].url == expected.replace("{folder}", str(tmp_path))
 
 
-def test_a_path_starts_from_the_files_folder_wherever_one_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_path_starts_from_the_files_folder_in_any_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     written(tmp_path, GOOD.replace("rtsp://watch:${CAMERA_PASSWORD}@10.0.0.5/stream", "a.mp4"))
     monkeypatch.chdir(tmp_path.parent)
     site = load(Path(tmp_path.name) / "site.yaml", {})
@@ -289,24 +304,25 @@ def test_a_password_is_in_no_text_of_the_site(tmp_path: Path) -> None:
     assert SECRET not in str(site)
 
 
-def test_the_digest_changes_with_what_is_watched_and_not_with_where_pictures_come_from(tmp_path: Path) -> None:
+def test_the_digest_depends_on_what_is_watched_and_not_on_urls(tmp_path: Path) -> None:
     digest = load(written(tmp_path, GOOD), ENVIRONMENT).digest
     assert load(written(tmp_path, GOOD), {"CAMERA_PASSWORD": "another"}).digest == digest
     assert load(written(tmp_path, GOOD.replace("dwell_s: 20", "dwell_s: 21")), ENVIRONMENT).digest != digest
     assert load(written(tmp_path, f"# a comment\n{GOOD}"), ENVIRONMENT).digest == digest
 
 
-def test_a_village_of_cameras_is_read_in_one_go(tmp_path: Path) -> None:
-    """Many cameras, and one mistake in the last of them."""
-    one = dedent(GOOD[GOOD.index("  - id: lane-1") : GOOD.index("bells:")])
-    block = "".join(f"  {line}\n" for line in one.splitlines())
+def test_a_mistake_in_the_last_of_many_cameras(tmp_path: Path) -> None:
+    camera = dedent(GOOD[GOOD.index("  - id: lane-1") : GOOD.index("bells:")])
+    block = "".join(f"  {line}\n" for line in camera.splitlines())
     many = "".join(block.replace("lane-1", f"lane-{number}") for number in range(100))
     head = GOOD[: GOOD.index("  - id: lane-1")]
     broken = many[::-1].replace("closed"[::-1], "closd"[::-1], 1)[::-1]
     file = SiteFile(written(tmp_path, head + broken), ENVIRONMENT)
     assert [problem.pointer for problem in file.problems] == ["cameras[99].zones[0].kind"]
-    assert file.site is not None
-    assert len(file.site.cameras) == 100
+    valid = SiteFile(written(tmp_path, head + many), ENVIRONMENT)
+    assert valid.problems == []
+    assert valid.site is not None
+    assert len(valid.site.cameras) == 100
 
 
 STRANGE: st.SearchStrategy[Any] = st.recursive(
@@ -316,20 +332,20 @@ STRANGE: st.SearchStrategy[Any] = st.recursive(
 )
 
 
-def holders(node: Any) -> list[tuple[Any, Any]]:
-    """Every place of a file's content: what holds it and under which key."""
+def places(node: Any) -> list[tuple[Any, Any]]:
+    """Every place of a file's content, as its mapping or list and its key there."""
     keys: list[Any] = list(node) if isinstance(node, dict) else list(range(len(node))) if isinstance(node, list) else []
-    return [place for key in keys for place in [(node, key), *holders(node[key])]]
+    return [place for key in keys for place in [(node, key), *places(node[key])]]
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_whatever_is_in_the_file_it_is_a_site_or_has_problems_with_lines(tmp_path: Path, data: st.DataObject) -> None:
-    """JSON is YAML, so any value can be put in any place of the good file."""
+def test_any_content_is_a_site_or_has_problems_with_lines(tmp_path: Path, data: st.DataObject) -> None:
+    """JSON is YAML, so any value can be put in any place of the valid file."""
     content = YAML(typ="safe").load(GOOD)
     for _ in range(data.draw(st.integers(1, 3))):
-        places = holders(content)
-        holder, key = places[data.draw(st.integers(0, len(places) - 1))]
+        found = places(content)
+        holder, key = found[data.draw(st.integers(0, len(found) - 1))]
         if data.draw(st.booleans()):
             holder[key] = data.draw(STRANGE)
         else:

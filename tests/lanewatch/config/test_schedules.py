@@ -1,4 +1,4 @@
-"""When schedules hold, as a calendar and a clock on the wall say."""
+"""Schedules compared with the calendar, the local clock and tables of the sun."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ NOON_TO_NOON = {"hours": ["12:00-12:00"], "days": ["fri"], "sun": "night"}
 @pytest.mark.parametrize(
     ("schedule", "korean_time", "expected"),
     [
-        ({}, "2026-01-15T03:00", True),  # nothing is said: always
+        ({}, "2026-01-15T03:00", True),  # no condition: always
         (NIGHT, "2026-01-15T21:59:59.9", False),  # just before
         (NIGHT, "2026-01-15T22:00", True),  # its first instant belongs to it
         (NIGHT, "2026-01-15T23:59:59", True),
@@ -94,7 +94,7 @@ def test_holds(schedule: dict[str, Any], korean_time: str, expected: bool) -> No
         ("2026-10-25T02:30", False),  # 03:30
     ],
 )
-def test_the_clock_on_the_wall_decides_when_summer_time_changes(utc: str, expected: bool) -> None:
+def test_the_local_clock_decides_when_daylight_saving_time_changes(utc: str, expected: bool) -> None:
     berlin = schedules({"hours": ["02:30-03:30"]}, camera_zone="Europe/Berlin")
     assert berlin.holds("s", at(f"{utc}+00:00")) is expected
 
@@ -123,18 +123,18 @@ def test_an_unknown_schedule_is_an_error() -> None:
         schedules({}).holds("nights", 0.0)
 
 
-def test_answers_do_not_depend_on_what_was_asked_before() -> None:
+def test_results_do_not_depend_on_earlier_calls() -> None:
     times = [
         at(f"2026-01-{day}T{hour:02}:{minute:02}+09:00") for day in (15, 16) for hour in range(24) for minute in (0, 59)
     ]
-    asked_once = [schedules(NIGHT).holds("s", t) for t in times]
-    kept = schedules(NIGHT)
+    expected = [schedules(NIGHT).holds("s", t) for t in times]
+    reused = schedules(NIGHT)
     for order in (1, -1):
-        assert [kept.holds("s", t) for t in times[::order]] == asked_once[::order]
+        assert [reused.holds("s", t) for t in times[::order]] == expected[::order]
 
 
 @pytest.mark.parametrize(("latitude", "expected"), [(69.65, "day"), (36.78, "night")])
-def test_condition_is_that_at_the_camera(latitude: float, expected: str) -> None:
+def test_condition_depends_on_the_camera(latitude: float, expected: str) -> None:
     """At midsummer's midnight the sun shines in the far north."""
     assert schedules({}, latitude=latitude).condition(at("2026-06-21T00:30+09:00")) == expected
 
@@ -144,7 +144,7 @@ H = 3600.0
 
 
 @pytest.mark.parametrize(
-    ("asked", "at_least", "at_most"),
+    ("overlapping", "at_least", "at_most"),
     [
         ([{}], math.inf, math.inf),
         ([NIGHT], 7 * H, 7 * H),
@@ -153,7 +153,7 @@ H = 3600.0
         ([{"hours": ["12:00-12:00"], "days": ["fri"]}], 24 * H, 24 * H),
         ([{"days": ["sat", "sun"]}], 48 * H, 48 * H),
         ([{"days": ["sun", "mon"]}], 48 * H, 48 * H),  # over the week's end
-        ([NIGHT, {"hours": ["04:00-06:00"]}], 1 * H, 1 * H),  # what both have
+        ([NIGHT, {"hours": ["04:00-06:00"]}], 1 * H, 1 * H),  # their common part
         ([NIGHT, {"hours": ["05:00-22:00"]}], 0, 0),
         ([{"months": [3]}, {"months": [4]}], 0, 0),
         ([DARK], 14 * H, 14.8 * H),  # the longest of Seosan's nights, sunset to sunrise 14 h 23 min
@@ -165,12 +165,12 @@ H = 3600.0
         ([{"sun": "day", "hours": ["19:00-20:00"], "months": [12]}], 0, 0),
     ],
 )
-def test_longest(asked: list[dict[str, Any]], at_least: float, at_most: float) -> None:
-    found = longest_overlap([Schedule(**one) for one in asked], ZoneInfo("Asia/Seoul"), 36.78, 126.45)
+def test_longest_overlap(overlapping: list[dict[str, Any]], at_least: float, at_most: float) -> None:
+    found = longest_overlap([Schedule(**schedule) for schedule in overlapping], ZoneInfo("Asia/Seoul"), 36.78, 126.45)
     assert at_least <= found <= at_most
 
 
-def test_longest_where_the_sun_never_sets() -> None:
+def test_longest_overlap_where_the_sun_never_sets() -> None:
     june = {"months": [6]}
     seoul = ZoneInfo("Asia/Seoul")
     assert longest_overlap([Schedule(sun="day", **june)], seoul, 75.0, 126.45) == math.inf

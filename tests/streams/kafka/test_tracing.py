@@ -87,22 +87,22 @@ def test_one_trace_from_the_frame_to_the_store(
 
 
 def test_without_the_sdk_the_header_travels_all_the_same() -> None:
-    begun = tracing.begin("sample")
+    begun = tracing.start_trace("sample")
     assert HEADER.fullmatch(begun)
-    assert tracing.follow("watch", begun) == begun
-    with tracing.batch("detect", [None, begun]) as headers:
+    assert tracing.add_span("watch", begun) == begun
+    with tracing.batch_span("detect", [None, begun]) as headers:
         assert headers == [None, begun]
 
 
 def test_one_in_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracing, "_every", 10)
-    assert sum(tracing.sampled("sample") is not None for _ in range(100)) == 10
-    monkeypatch.setattr(tracing, "_every", 0)
-    assert [tracing.sampled("sample") for _ in range(100)] == [None] * 100
+    monkeypatch.setattr(tracing, "_interval", 10)
+    assert sum(tracing.start_sampled_trace("sample") is not None for _ in range(100)) == 10
+    monkeypatch.setattr(tracing, "_interval", 0)
+    assert [tracing.start_sampled_trace("sample") for _ in range(100)] == [None] * 100
 
 
 def test_a_header_that_is_none_ends_nothing(spans: InMemorySpanExporter) -> None:
-    assert HEADER.fullmatch(tracing.follow("watch", b"\xff nonsense") or b"")
+    assert HEADER.fullmatch(tracing.add_span("watch", b"\xff nonsense") or b"")
 
 
 def test_an_exporter_that_is_not_installed_is_said(caplog: pytest.LogCaptureFixture) -> None:
