@@ -17,9 +17,11 @@ JAAS = "org.apache.kafka.common.security"
 
 
 class SecureBroker:
-    """One broker with five doors: ``mutual`` (TLS, both sides have a certificate), ``secret`` (TLS and a password),
-    ``bare`` (a password without TLS), ``astray`` (which names an address where nobody is) and the
-    administrator's, who needs nothing."""
+    """A broker with five listeners.
+
+    ``mutual`` has TLS with certificates on both sides, ``secret`` TLS with a password, ``bare`` a password without
+    TLS. ``astray`` advertises an address where nothing listens. The administrator's listener needs no credentials.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
