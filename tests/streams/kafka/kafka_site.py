@@ -1,4 +1,4 @@
-"""A small site on a real broker for the tests of the loops: its topics, who fills them, who reads them."""
+"""A small site on a real broker, with its own topics, for the tests of the workers."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ WAIT_S = 30.0
 
 
 class Worker(Protocol):
-    """What all loops have."""
+    """The interface of all workers."""
 
     def run(self, stop: threading.Event) -> None: ...
 
 
 class KafkaSite:
-    """Topics of its own on the broker.
+    """A site with its own topics on the broker, and clients that write and read them.
 
     Args:
         address: the broker's.
-        cameras: their ids; their seats are their places.
-        prefix: of the topics, where they are another's.
+        cameras: their ids; their partition slots are their positions in this list.
+        prefix: of the topics; None makes a new one.
     """
 
     def __init__(
@@ -72,11 +72,11 @@ class KafkaSite:
         self._producer = self.broker.producer(linger_ms=0, max_request_size=8 << 20)
 
     def close(self) -> None:
-        """Ends what it opened."""
+        """Closes the producer."""
         self._producer.close(timeout=5)
 
     def send(self, topic: str, partition: int, message: Message) -> Any:
-        """Sends a record; the future has its place."""
+        """Sends a record; the future has its position."""
         return self._producer.send(topic, message.value, message.key, message.headers, partition)
 
     def frame(self, frame: Frame, *extra: tuple[str, bytes]) -> Any:
@@ -90,10 +90,10 @@ class KafkaSite:
         self._producer.flush(timeout=10)
 
     def records(self, topic: str, enough: Callable[[list[ConsumerRecord]], bool]) -> list[ConsumerRecord]:
-        """All that is in a topic, read until it is enough.
+        """The records of a topic, read until ``enough`` accepts them.
 
         Raises:
-            TimeoutError: it did not become enough in time.
+            TimeoutError: the time ran out.
         """
         consumer = self.broker.consumer(fetch_max_wait_ms=50)
         try:
@@ -111,7 +111,7 @@ class KafkaSite:
             consumer.close()
 
     def detections(self, count: int) -> list[Detections]:
-        """The first ``count`` detections and what came with them."""
+        """At least the first ``count`` detections."""
         records = self.records(self.topics.detections.name, lambda found: len(found) >= count)
         return [codec.decode_detections(record) for record in records]
 
@@ -120,8 +120,8 @@ class KafkaSite:
         admin = self.broker.admin()
         try:
             group = self.topics.group(stage)
-            told = admin.list_group_offsets([group])[group]
-            return {one.partition: place.offset for one, place in told.items() if one.topic == topic}
+            offsets = admin.list_group_offsets([group])[group]
+            return {key.partition: committed.offset for key, committed in offsets.items() if key.topic == topic}
         except (CoordinatorLoadInProgressError, CoordinatorNotAvailableError, NotCoordinatorError):
             return {}  # the first group of this broker is just being made
         finally:
@@ -147,14 +147,14 @@ def picture(camera: str, slot: int, *, size: tuple[int, int] = (36, 64), **parts
 
 
 @contextmanager
-def running(loop: Worker) -> Iterator[threading.Event]:
-    """Runs a loop in a thread; leaving ends it as planned, and raises what it raised."""
+def running(worker: Worker) -> Iterator[threading.Event]:
+    """Runs a worker in a thread. Leaving the context stops it and raises its error."""
     stop = threading.Event()
     raised: list[BaseException] = []
 
     def run() -> None:
         try:
-            loop.run(stop)
+            worker.run(stop)
         except BaseException as error:  # noqa: BLE001 - handed on below
             raised.append(error)
 

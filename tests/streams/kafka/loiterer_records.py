@@ -1,4 +1,4 @@
-"""Lanes with loiterers, on a real broker: what the tests of the folds over Kafka watch."""
+"""Lanes with loiterers on a real broker: the input of the stateful workers' tests."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class LoiteringSite(KafkaSite):
         self.revisions = SiteRevisions.of(self.watched)
 
     def loop(self, node: str, **settings: Any) -> WatchWorker[CameraState]:
-        """A watch loop on these topics; this object is its site log."""
+        """A watch worker on these topics; this object knows its site revisions."""
         usual: dict[str, Any] = {"make_stage": lambda revisions: WatchStage(revisions, run="live"), "checkpoint_s": 0.3}
         return WatchWorker(self.broker, self.topics, site=self, node=node, state_type=CameraState, **usual | settings)
 
@@ -59,10 +59,10 @@ class LoiteringSite(KafkaSite):
             self.send(self.topics.detections.name, partition, codec.encode_detections(one))
         self.flush()
 
-    def told(
+    def read_events(
         self, enough: Callable[[list[Event], dict[str, Watermark]], bool]
     ) -> tuple[list[Event], dict[str, Watermark]]:
-        """The events topic's events and how far each camera has been judged, read until it is enough."""
+        """Events and watermarks of the events topic, read until ``enough`` accepts them."""
 
         def parted(records: list[Any]) -> tuple[list[Event], dict[str, Watermark]]:
             events: list[Event] = []
@@ -78,10 +78,10 @@ class LoiteringSite(KafkaSite):
         found = self.records(self.topics.events.name, lambda records: enough(*parted(records)))
         return parted(found)
 
-    def judged(self, until: float) -> list[Event]:
-        """The events, once all cameras have been judged up to a capture time."""
+    def events_until(self, until: float) -> list[Event]:
+        """The events, read until all cameras' watermarks reach a capture time."""
         wanted = set(self.seats)
-        return self.told(
+        return self.read_events(
             lambda _, reached: {one for one, mark in reached.items() if mark.captured_at >= until} >= wanted
         )[0]
 

@@ -1,4 +1,4 @@
-"""The correlation over a real broker: killed at any record, it says what it would have said undisturbed."""
+"""The correlation over a real broker: killed at any record, it gives the events of an undisturbed run."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ END_S = 300
 
 
 class StreetSite(KafkaSite):
-    """Topics of its own; this object is its site log."""
+    """A street of cameras with its own topics; this object knows its site revisions."""
 
     def __init__(self, address: str) -> None:
         super().__init__(address, [camera.id for camera in WATCHED.cameras], 2)
@@ -40,9 +40,9 @@ class StreetSite(KafkaSite):
         return CorrelateWorker(self.broker, self.topics, site=self, state_type=CorrelatorState, **usual | settings)
 
     def put(self, seed: int, first: int = 0, last: int | None = None) -> None:
-        """Some of what the watchers told, in one of its ways to come."""
-        told = list(any_way(WATCHED, EVENTS, END_S, random.Random(seed)))[first:last]
-        for number, (camera, one) in enumerate(told):
+        """Sends some of the watchers' events and watermarks, in a random order of arrival."""
+        messages = list(any_way(WATCHED, EVENTS, END_S, random.Random(seed)))[first:last]
+        for number, (camera, one) in enumerate(messages):
             message = (
                 codec.encode_event(one)
                 if isinstance(one, Event)
@@ -51,12 +51,12 @@ class StreetSite(KafkaSite):
             self.send(self.topics.events.name, 0, message)
         self.flush()
 
-    def said(self, enough: int) -> list[Event]:
-        """What was said about several cameras."""
+    def roaming_events(self, enough: int) -> list[Event]:
+        """The roaming events, at least ``enough`` revisions."""
 
         def events(records: list[Any]) -> list[Event]:
-            told = [codec.decode_event_record(one) for one in records if one.headers and one.key != b"junk"]
-            return [one for one in told if isinstance(one, Event) and one.kind == "roaming"]
+            decoded = [codec.decode_event_record(one) for one in records if one.headers and one.key != b"junk"]
+            return [one for one in decoded if isinstance(one, Event) and one.kind == "roaming"]
 
         return events(
             self.records(self.topics.events.name, lambda records: len({e.revision for e in events(records)}) >= enough)
@@ -75,7 +75,7 @@ def test_it_says_what_the_fold_says_and_ignores_itself_and_what_is_none_of_ours(
     kafka_site.put(1)
     wanted = in_order(WATCHED, EVENTS, END_S)
     with running(kafka_site.loop()):
-        said = kafka_site.said(len(wanted))
+        said = kafka_site.roaming_events(len(wanted))
     assert keys(said) == keys(wanted)
     assert len(said) == len(wanted)
     traced = partial(filter, codec.trace_context)  # what came in had no trace; what is said begins one
@@ -83,7 +83,7 @@ def test_it_says_what_the_fold_says_and_ignores_itself_and_what_is_none_of_ours(
 
 
 class FailingCorrelator:
-    """A correlation that is no more at its n-th record, as a process that is killed."""
+    """A correlation that fails at its n-th record, like a process that is killed."""
 
     def __init__(self, revisions: SiteRevisions, after: int) -> None:
         self._real = Correlator(revisions)
@@ -105,7 +105,7 @@ class FailingCorrelator:
 
 
 class Killed(BaseException):
-    """Nothing catches it."""
+    """A BaseException, so that nothing catches it."""
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -120,7 +120,7 @@ def test_another_goes_on_where_one_was_killed(kafka_site: StreetSite, seed: int)
     with pytest.raises(Killed):
         dead.run(threading.Event())
     with running(kafka_site.loop(instance=True)):
-        said = kafka_site.said(len(wanted))
+        said = kafka_site.roaming_events(len(wanted))
     assert keys(said) == keys(wanted)
 
 
@@ -148,7 +148,7 @@ def test_a_standby_takes_over_from_a_named_process_that_was_killed(kafka_site: S
         began = time.monotonic()
         until(lambda: second.partitions, "the second at work")
         took_s = time.monotonic() - began
-        assert keys(kafka_site.said(len(wanted))) == keys(wanted)
+        assert keys(kafka_site.roaming_events(len(wanted))) == keys(wanted)
     assert took_s < 10
 
 
@@ -167,7 +167,7 @@ def test_a_revision_that_cannot_be_used_is_said_and_the_one_before_goes_on(
         until(lambda: "stays in effect: of the next release" in caplog.text, "said")
         kafka_site.put(1)
         wanted = in_order(WATCHED, EVENTS, END_S)
-        assert keys(kafka_site.said(len(wanted))) == keys(wanted)
+        assert keys(kafka_site.roaming_events(len(wanted))) == keys(wanted)
 
 
 def test_one_is_at_work_and_the_next_stands_by(kafka_site: StreetSite) -> None:
@@ -177,7 +177,7 @@ def test_one_is_at_work_and_the_next_stands_by(kafka_site: StreetSite) -> None:
         with running(first):
             kafka_site.put(1)
             wanted = in_order(WATCHED, EVENTS, END_S)
-            assert keys(kafka_site.said(len(wanted))) == keys(wanted)
+            assert keys(kafka_site.roaming_events(len(wanted))) == keys(wanted)
             assert bool(first.partitions) != bool(second.partitions)
     checkpoints = Checkpoints(kafka_site.broker, kafka_site.topics)
     try:

@@ -23,7 +23,7 @@ from tests.streams.kafka.kafka_site import KafkaSite, picture, running, until
 
 
 class RecordingDetector:
-    """A detector's double: says what it was asked, and waits where it is told to."""
+    """A detector double that records its batches; ``blocked`` makes it wait for ``proceed``."""
 
     def __init__(self, *, blocked: bool = False) -> None:
         self.batches: list[list[Frame]] = []
@@ -106,7 +106,7 @@ def test_a_single_frame_waits_no_longer_than_its_deadline(kafka_site: KafkaSite)
         assert time.monotonic() - began < 1.0
 
 
-def test_old_frames_are_shed_and_told_of(kafka_site: KafkaSite) -> None:
+def test_old_frames_are_shed_and_counted(kafka_site: KafkaSite) -> None:
     detector = RecordingDetector(blocked=True)
     clock = BrokerClock()
     before = dropped("a", "shed")
@@ -138,7 +138,7 @@ def test_without_a_limit_nothing_is_shed(kafka_site: KafkaSite) -> None:
         assert {d.gap for d in kafka_site.detections(10)} == {None}
 
 
-def test_a_clock_two_hours_off_sheds_nothing_and_is_told_once(
+def test_a_clock_two_hours_off_sheds_nothing_and_is_logged_once(
     kafka_site: KafkaSite, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = BrokerClock(wall=lambda: time.time() + 7200)
@@ -166,14 +166,14 @@ def test_a_worker_that_begins_with_a_backlog_does_not_take_it_for_its_clock(
     detector = RecordingDetector(blocked=True)
     with caplog.at_level(logging.WARNING, "lanewatch"), running(make_worker(kafka_site, detector)):
         until(lambda: detector.batches, "a first batch")
-        told_at = time.monotonic()
-        until(lambda: time.monotonic() - told_at > 0.2, "it has had time to tell")
+        detected_at = time.monotonic()
+        until(lambda: time.monotonic() - detected_at > 0.2, "the worker has had time to log it")
         detector.proceed.set()
         kafka_site.detections(4)
     assert "broker's" not in caplog.text
 
 
-def test_what_is_none_of_ours_is_skipped_and_what_cannot_be_seen_goes_on_with_a_gap(
+def test_foreign_records_are_skipped_and_broken_pictures_give_a_gap(
     kafka_site: KafkaSite, caplog: pytest.LogCaptureFixture
 ) -> None:
     topic = kafka_site.topics.frames.name
@@ -217,7 +217,7 @@ def test_two_workers_share_and_one_that_ends_leaves_no_frame_out(kafka_site: Kaf
         until(lambda: one.partitions == {0, 1, 2}, "all are the first's")
         with running(two):
             until(lambda: two.partitions and not one.partitions & two.partitions, "the second has its part")
-            until(lambda: len(one.partitions | two.partitions) == 3, "all are somebody's")
+            until(lambda: len(one.partitions | two.partitions) == 3, "all partitions are assigned")
             for slot in range(50):
                 for camera in "abc":
                     kafka_site.frame(picture(camera, slot))
@@ -254,8 +254,8 @@ def test_a_slow_detector_reads_no_further_than_its_bound(kafka_site: KafkaSite) 
     assert [d.slot for d in found] == list(range(300))
 
 
-def test_partitions_of_one_worker_that_come_back_are_another_share(kafka_site: KafkaSite) -> None:
-    """What was in hand of the first share does not move the offset of the second."""
+def test_a_partition_that_is_assigned_again_is_a_new_assignment(kafka_site: KafkaSite) -> None:
+    """A record of the first assignment does not move the offset of the second."""
     consumer = kafka_site.broker.consumer()
     tracker = OffsetTracker(consumer)
     partition = TopicPartition(kafka_site.topics.frames.name, 0)

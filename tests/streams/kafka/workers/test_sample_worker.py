@@ -72,7 +72,7 @@ def running_node(of: Site, name: str) -> Iterator[Node]:
 
 
 class FrameReader:
-    """All that comes to the frames topic: records by camera in the topic's order, with when they were appended."""
+    """Reads the frames topic: records by camera in the topic's order, with their append times."""
 
     def __init__(self, of: Site) -> None:
         self.frames: dict[str, list[tuple[Frame, float]]] = {}
@@ -194,7 +194,7 @@ def test_a_camera_that_cannot_be_sampled_leaves_the_others_alone_and_begins_agai
         assert "barn" not in seen.frames
 
 
-def test_a_network_camera_that_hangs_up_is_told_of_and_sampled_again(broker: str, rtsp: RtspServer) -> None:
+def test_a_network_camera_that_hangs_up_is_reported_and_sampled_again(broker: str, rtsp: RtspServer) -> None:
     of = site({"gate": rtsp.url}, broker, partitions=2, fps=FPS)
     with followed(of) as log, reading_frames(of) as seen, running_node(of, "north"):
         log.publish(of)
@@ -232,7 +232,7 @@ def cameras_of(holders: SamplerRegistry, name: str) -> list[str]:
 
 
 @pytest.mark.slow
-def test_processes_hand_over_without_a_gap_when_drained_and_when_asked_to_end(
+def test_processes_hand_over_without_a_gap_when_drained_and_when_stopped(
     broker: str, clip: Path, tmp_path: Path
 ) -> None:
     of = site(dict.fromkeys(CAMERAS, clip_url(clip)), broker, fps=FPS)

@@ -82,7 +82,7 @@ def make_worker(kafka_site: KafkaSite, store: RecordingStore, *, node: str = "on
     return ServeWorker(kafka_site.broker, kafka_site.topics, store, node=node, anew=anew)
 
 
-def test_events_and_marks_come_in_the_topics_order_and_are_committed(kafka_site: KafkaSite) -> None:
+def test_events_and_watermarks_arrive_in_order_and_are_committed(kafka_site: KafkaSite) -> None:
     mark = Watermark(5.0, 6.0, None, 3)
     send_events(kafka_site, event(1))
     kafka_site.send(kafka_site.topics.events.name, 0, codec.encode_watermark("w", 1, {"a": mark, "b": mark}))
@@ -106,7 +106,7 @@ def test_a_service_that_is_back_goes_on_where_it_was(kafka_site: KafkaSite) -> N
     assert second.events == [event(3)]
 
 
-def test_a_new_store_is_told_all_that_the_topic_has(kafka_site: KafkaSite) -> None:
+def test_a_new_store_gets_all_events_of_the_topic(kafka_site: KafkaSite) -> None:
     send_events(kafka_site, event(1), event(2))
     first, second = RecordingStore(), RecordingStore()
     with running(make_worker(kafka_site, first)):
@@ -116,7 +116,7 @@ def test_a_new_store_is_told_all_that_the_topic_has(kafka_site: KafkaSite) -> No
     assert second.events == first.events
 
 
-def test_a_store_that_is_away_is_asked_again_and_nothing_is_committed_meanwhile(
+def test_an_unavailable_store_is_retried_and_nothing_is_committed_meanwhile(
     kafka_site: KafkaSite, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(module, "RETRY_S", 0.05)
@@ -140,11 +140,11 @@ def test_a_service_that_ends_while_the_store_is_away_leaves_the_event_to_the_nex
     with running(make_worker(kafka_site, unavailable)):
         until(lambda: unavailable.calls, "it is calls")
     with running(make_worker(kafka_site, back)):
-        until(lambda: back.events, "it is told again")
+        until(lambda: back.events, "it is stored")
     assert back.events == [event(1)]
 
 
-def test_what_is_none_of_ours_is_skipped(kafka_site: KafkaSite, caplog: pytest.LogCaptureFixture) -> None:
+def test_foreign_records_are_skipped(kafka_site: KafkaSite, caplog: pytest.LogCaptureFixture) -> None:
     topic = kafka_site.topics.events.name
     of_next_year = [
         (name, b"lanewatch.event.v9" if name == "ce_type" else value)

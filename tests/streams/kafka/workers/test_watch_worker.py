@@ -39,28 +39,26 @@ def dropped(camera: str, reason: str) -> float:
     return float(metrics.DROPPED.labels("watch", camera, reason)._value.get())
 
 
-def test_the_events_are_those_of_one_fold_and_it_is_told_how_far_each_camera_was_judged(
-    kafka_site: LoiteringSite,
-) -> None:
+def test_the_events_and_watermarks_are_those_of_one_fold(kafka_site: LoiteringSite) -> None:
     records = footage()
     kafka_site.put(records)
     with running(kafka_site.loop("w")):
-        events = kafka_site.judged(END)
+        events = kafka_site.events_until(END)
     wanted = undisturbed(kafka_site.watched, records)
     assert keys(events) == keys(wanted)
     assert len(events) == len(wanted)
     assert {one.camera for one in wanted} == set(kafka_site.seats)
 
 
-def test_a_planned_end_leaves_nothing_to_be_judged_again(kafka_site: LoiteringSite) -> None:
+def test_a_planned_end_leaves_nothing_to_process_again(kafka_site: LoiteringSite) -> None:
     records = footage()
     half = len(records) // 2
     kafka_site.put(records[:half])
     with running(kafka_site.loop("w", checkpoint_s=3600)):
-        kafka_site.judged(records[half - 6].captured_at)
+        kafka_site.events_until(records[half - 6].captured_at)
     kafka_site.put(records[half:])
     with running(kafka_site.loop("w", checkpoint_s=3600)):
-        events = kafka_site.judged(END)
+        events = kafka_site.events_until(END)
     wanted = undisturbed(kafka_site.watched, records)
     assert len(events) == len(wanted)  # none twice
     assert keys(events) == keys(wanted)
@@ -84,16 +82,16 @@ def test_another_goes_on_where_a_process_was_killed(kafka_site: LoiteringSite, b
     try:
         part = chance.randint(len(records) // 4, len(records) * 3 // 4)
         kafka_site.put(records[:part])
-        kafka_site.told(lambda events, reached: len(reached) > 0)
+        kafka_site.read_events(lambda events, watermarks: len(watermarks) > 0)
         kafka_site.put(records[part:])
         kill_at = chance.randint(1, 6)
-        kafka_site.told(lambda events, reached: len(events) >= kill_at)
+        kafka_site.read_events(lambda events, watermarks: len(events) >= kill_at)
     finally:
         process.kill()
         process.wait()
     began = time.monotonic()
     with running(kafka_site.loop("w", instance=True)):
-        events = kafka_site.judged(NOON + 119.8)
+        events = kafka_site.events_until(NOON + 119.8)
     assert time.monotonic() - began < 15
     assert keys(events) == keys(undisturbed(kafka_site.watched, records))
 
@@ -113,7 +111,7 @@ def test_another_name_takes_over_from_one_that_was_killed(kafka_site: LoiteringS
     process = subprocess.Popen(command)
     try:
         kafka_site.put(records[: len(records) // 2])
-        kafka_site.told(lambda events, reached: len(reached) == len(kafka_site.seats))
+        kafka_site.read_events(lambda events, watermarks: len(watermarks) == len(kafka_site.seats))
         other = kafka_site.loop("v", instance=True)
         with running(other):
             until(lambda: other.partitions, "both at work")
@@ -123,7 +121,7 @@ def test_another_name_takes_over_from_one_that_was_killed(kafka_site: LoiteringS
             began = time.monotonic()
             until(lambda: len(other.partitions) == kafka_site.topics.partitions, "all taken over")
             took_s = time.monotonic() - began
-            events = kafka_site.judged(END)
+            events = kafka_site.events_until(END)
     finally:
         process.kill()
         process.wait()
@@ -132,7 +130,7 @@ def test_another_name_takes_over_from_one_that_was_killed(kafka_site: LoiteringS
 
 
 class Killed(BaseException):
-    """Nothing catches it."""
+    """A BaseException, so that nothing catches it."""
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -161,7 +159,7 @@ def test_an_event_that_is_out_and_a_state_that_is_not_are_made_up_for(kafka_site
         with pytest.raises(Killed):
             loop.run(threading.Event())
     with running(kafka_site.loop("w", instance=True)):
-        events = kafka_site.judged(END)
+        events = kafka_site.events_until(END)
     assert keys(events) == keys(undisturbed(kafka_site.watched, records))
 
 
@@ -177,14 +175,14 @@ def test_a_restart_under_the_same_name_moves_nothing(kafka_site: LoiteringSite) 
             until(lambda: not first.partitions & other.partitions, "settled")
             had, has = first.partitions, other.partitions
             kafka_site.put(records[:half])
-        told: list[object] = []
+        rebalances: list[object] = []
         assert other._tracker is not None
-        other._tracker.on_partitions_revoked = told.append  # type: ignore[method-assign, assignment]
-        other._tracker.on_partitions_assigned = told.append  # type: ignore[method-assign, assignment]
+        other._tracker.on_partitions_revoked = rebalances.append  # type: ignore[method-assign, assignment]
+        other._tracker.on_partitions_assigned = rebalances.append  # type: ignore[method-assign, assignment]
         with running(kafka_site.loop("one", instance=True)) as _:
             kafka_site.put(records[half:])
-            events = kafka_site.judged(END)
-        assert not told
+            events = kafka_site.events_until(END)
+        assert not rebalances
         assert other.partitions == has
         assert had
     assert keys(events) == keys(undisturbed(kafka_site.watched, records))
@@ -219,7 +217,7 @@ def test_what_cannot_be_read_or_judged_is_skipped_alone_and_counted(kafka_site: 
         return watcher
 
     with running(kafka_site.loop("w", make_stage=fragile)):
-        events = kafka_site.judged(END)
+        events = kafka_site.events_until(END)
         until(lambda: dropped("elsewhere", "unknown") == unknown + 1, "the unknown camera counted")
     assert {reason: one._value.get() - before[reason] for reason, one in refused.items()} == dict.fromkeys(refused, 1)
     assert dropped("b", "failed") == failed + 1
@@ -232,7 +230,7 @@ def test_records_that_are_gone_are_counted_and_it_goes_on(
     records = footage()
     kafka_site.put([one for one in records if one.captured_at < NOON + 1])
     with running(kafka_site.loop("w")):
-        kafka_site.judged(NOON + 0.8)
+        kafka_site.events_until(NOON + 0.8)
     kafka_site.put([one for one in records if NOON + 1 <= one.captured_at < NOON + 2])
     kept = [one for one in records if one.captured_at >= NOON + 2]
     place = TopicPartition(kafka_site.topics.detections.name, 0)
@@ -241,7 +239,7 @@ def test_records_that_are_gone_are_counted_and_it_goes_on(
     before = dropped("", "retention")
     kafka_site.put(kept)
     with running(kafka_site.loop("w")):
-        events = kafka_site.judged(END)
+        events = kafka_site.events_until(END)
     assert dropped("", "retention") == before + 10
     assert f"{place.topic}-0: 10 records before offset 20 are missing" in caplog.text
     gone = [one for one in records if one.camera in "ad" and NOON + 1 <= one.captured_at < NOON + 2]
@@ -257,10 +255,10 @@ def test_a_revision_reaches_it_while_it_runs(kafka_site: LoiteringSite) -> None:
     revisions = SiteRevisions([SiteRevision(0.0, kafka_site.watched), SiteRevision(half, stricter)])
     with running(kafka_site.loop("w")):
         kafka_site.put([one for one in records if one.captured_at < half])
-        kafka_site.judged(half - 0.2)
+        kafka_site.events_until(half - 0.2)
         kafka_site.revisions = revisions
         kafka_site.put([one for one in records if one.captured_at >= half])
-        events = kafka_site.judged(END)
+        events = kafka_site.events_until(END)
     assert keys(events) == keys(undisturbed(revisions, records))
     assert {one.site for one in events} == {kafka_site.watched.digest, stricter.digest}
 
@@ -274,5 +272,5 @@ def test_a_revision_that_cannot_be_used_is_said_and_the_one_before_goes_on(
         kafka_site.revisions = SiteRevisions.of(unknown)
         until(lambda: "of_the_next_release: no such behaviour" in caplog.text, "said")
         kafka_site.put(records)
-        events = kafka_site.judged(END)
+        events = kafka_site.events_until(END)
     assert keys(events) == keys(undisturbed(kafka_site.watched, records))
