@@ -80,7 +80,7 @@ def findings(site: Site) -> list[Finding]:
         return [*found, Finding(("behaviours",), str(error), "repair that package or uninstall it")]
     for number, composite in enumerate(site.composites):
         if composite.id in known:
-            what = f"{composite.id} is the kind of a behaviour"
+            what = f"{composite.id} is a behaviour's kind already"
             found.append(Finding(("composites", number, "id"), what, "choose another id"))
     for kind, config in site.behaviours.items():
         at: Location = ("behaviours", kind)
