@@ -137,7 +137,7 @@ class WatchStage:
         """A camera's context in one revision, made when first needed; None where that revision has no such camera."""
         key = (id(site), camera)  # the revisions hold their sites, so an id is never reused
         if key not in self._contexts:
-            config = next((one for one in site.cameras if one.id == camera), None)
+            config = next((item for item in site.cameras if item.id == camera), None)
             self._contexts[key] = None if config is None else CameraContext(site, config, self._run)
         return self._contexts[key]
 

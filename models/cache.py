@@ -48,7 +48,7 @@ def network(name: str, build: Callable[[Path], Any], weights: Path, threads: int
         weights: An ONNX file, or OpenVINO's XML beside its ``.bin``.
         threads: Cores to use.
     """
-    settings = {
+    settings: dict[str, Any] = {
         "PERFORMANCE_HINT": "THROUGHPUT",
         "INFERENCE_PRECISION_HINT": "f32",  # the default on some CPUs is bfloat16, which gives other results
         "INFERENCE_NUM_THREADS": threads,

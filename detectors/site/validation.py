@@ -82,7 +82,7 @@ def findings(site: Site) -> list[ConfigProblem]:
         return [*found, ConfigProblem(("behaviours",), str(error), "repair that package or uninstall it")]
     for number, composite in enumerate(site.composites):
         if composite.id in known:
-            what = f"{composite.id} is the kind of a behaviour"
+            what = f"{composite.id} is a behaviour's kind already"
             found.append(ConfigProblem(("composites", number, "id"), what, "choose another id"))
     for kind, config in site.behaviours.items():
         at: Location = ("behaviours", kind)

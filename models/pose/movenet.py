@@ -66,6 +66,6 @@ class MoveNet:
 
 
 def _build(weights: Path) -> Any:
-    model = offline.openvino().Core().read_build(weights)
+    model = offline.openvino().Core().read_model(weights)
     model.reshape([1, SIDE, SIDE, 3])
     return model
