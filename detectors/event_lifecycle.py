@@ -155,7 +155,7 @@ def make_event_id(origin: EventSource, kind: str, claim: Candidate) -> str:
     Camera, kind, zone, the first track's birth and where its foot was then; and the beginning of the happening,
     since one track may cross a line, or enter a zone, more than once.
     """
-    born = claim.born
+    born = claim.first_point
     name = "|".join(
         (
             origin.camera,
@@ -213,7 +213,7 @@ def _go_on(one: OpenEvent, claim: Candidate, view: Observation, origin: EventSou
     if not graver and (now - one.checked_at < LOOK_AGAIN_S or claim.until < now):
         return one, None
     one = msgspec.structs.replace(one, checked_at=now, severity=max(claim.severity, one.severity))
-    if claim.reached:
+    if claim.thresholds_met:
         account = _account(one.kind, claim, origin)
         one = msgspec.structs.replace(
             one,

@@ -138,7 +138,7 @@ def score(records: Iterable[Detections], site: Site) -> float:
         state, _ = watcher.step(state, record)
         memory = state.memories.get("fight")
         if memory is not None:
-            most = max(most, behaviour.mean(memory.samples))
+            most = max(most, behaviour.mean_rate(memory.samples))
     return most
 
 

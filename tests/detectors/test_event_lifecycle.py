@@ -41,7 +41,7 @@ def claim(at: float, *, score: float = 0.5, **changes: Any) -> Candidate:
         since=NOON,
         until=NOON + at,
         tracks=(1,),
-        born=TrackPoint(10.0, 20.0, NOON - 1),
+        first_point=TrackPoint(10.0, 20.0, NOON - 1),
         box=(0.0, 0.0, 10.0, 20.0),
         clarity=1.0,
         severity=1,
@@ -80,7 +80,7 @@ def test_updates_are_bounded_however_long_it_lasts() -> None:
 
 def test_what_goes_on_below_its_threshold_keeps_what_raised_it() -> None:
     later = LoiteringThresholds(dwell_s=60)
-    below: dict[str, Any] = {"score": 0.2, "reached": False, "thresholds": later}
+    below: dict[str, Any] = {"score": 0.2, "thresholds_met": False, "thresholds": later}
     events = life((0, [claim(0)]), (6, [claim(6, **below)]), (7, [claim(7, severity=2, **below)]), (8, []))
     assert [event.state for event in events] == ["open", "updated", "updated", "closed"]
     assert {event.score for event in events} == {0.5}
@@ -113,7 +113,7 @@ def test_the_peak_is_the_frame_that_shows_it_best() -> None:
 
 
 def test_several_are_open_at_once() -> None:
-    other: dict[str, Any] = {"key": "yard/2", "born": TrackPoint(50.0, 60.0, NOON), "tracks": (2,)}
+    other: dict[str, Any] = {"key": "yard/2", "first_point": TrackPoint(50.0, 60.0, NOON), "tracks": (2,)}
     events = life((0, [claim(0), claim(0, **other)]), (1, [claim(1, **other)]), (2, []))
     assert [(event.state, event.tracks) for event in events] == [
         ("open", (1,)),
@@ -124,7 +124,7 @@ def test_several_are_open_at_once() -> None:
 
 
 def test_an_id_is_minted_once_and_is_the_same_in_every_run() -> None:
-    first = life((0, [claim(0)]), (6, [claim(6, born=TrackPoint(99.0, 99.0, NOON), since=NOON + 3)]), (7, []))
+    first = life((0, [claim(0)]), (6, [claim(6, first_point=TrackPoint(99.0, 99.0, NOON), since=NOON + 3)]), (7, []))
     assert len({event.id for event in first}) == 1
     born, since = round((NOON - 1) * 1000), round(NOON * 1000)
     assert first[0].id == str(uuid.uuid5(event_lifecycle.NAMESPACE, f"lane|loitering|yard|{born}|10,20|{since}"))
