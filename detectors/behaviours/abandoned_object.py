@@ -8,11 +8,12 @@ that differs from its usual appearance and rests. So no detector has to know bag
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from pydantic import Field
 
 from detectors import scoring
-from detectors.behaviours.base import TOLERANCE_S, BaseBehaviour, Candidate, Explanation
+from detectors.behaviours.base import TOLERANCE_S, BaseBehaviour, Candidate, Explanation, MemoryType, ThresholdsType
 from detectors.behaviours.common import stationary_objects
 from detectors.behaviours.common.candidates import excess, night_factor, whole_seconds
 from detectors.behaviours.common.stationary_objects import (
@@ -76,8 +77,8 @@ class AbandonedObject(BaseBehaviour[AbandonedObjectThresholds, StationaryObjects
     onvif = "RuleEngine/ObjectAbandoned"
     kisa = "Abandonment"
     triggers = frozenset({"still"})
-    Thresholds = AbandonedObjectThresholds
-    Memory = StationaryObjects
+    Thresholds: ClassVar[ThresholdsType] = AbandonedObjectThresholds
+    Memory: ClassVar[MemoryType] = StationaryObjects
 
     def step(
         self, memory: StationaryObjects, observation: Observation

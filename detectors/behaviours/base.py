@@ -15,9 +15,9 @@ from lanewatch.config.fields import LocalizedName
 from lanewatch.records import Box, Factor
 
 Trigger = Literal["tracks", "boxes", "still", "flames", "picture", "blind"]
-"""What makes a record relevant: ``tracks`` a tracked object, ``boxes`` two or more boxes, ``still`` a stationary region,
-``flames`` possible flames, ``picture`` a picture (every two seconds and at no other record, whatever the memory is),
-``blind`` a record without observation of the scene."""
+"""What makes a record relevant. ``tracks``: a tracked object. ``boxes``: two or more boxes. ``still``: a stationary
+region. ``flames``: possible flames. ``blind``: no observation of the scene. ``picture``: a picture, every two seconds
+and at no other record, whatever the memory is."""
 
 TOLERANCE_S = 1e-3
 """Capture times are float seconds since 1970: 10 s between two of them may be 9.9999998."""
@@ -67,6 +67,9 @@ class Candidate(NamedTuple):
     cooldown_s: float = 0.0
 
 
+ThresholdsType = type[thresholds.Thresholds]
+MemoryType = type[msgspec.Struct]
+
 T = TypeVar("T", bound=thresholds.Thresholds)
 M = TypeVar("M", bound=msgspec.Struct)
 
@@ -75,17 +78,17 @@ class Behaviour(Protocol[M]):
     """A rule for one kind of suspicious activity at one camera.
 
     The instance holds only what is constant at the camera. All that changes is in the memory, a frozen
-    ``msgspec.Struct`` that survives msgpack unchanged. If the memory has an attribute ``idle`` that is true, it gives no
-    candidates and is evaluated as rarely as a new memory. So memories that matter later cost nothing while a street is
-    empty.
+    ``msgspec.Struct`` that survives msgpack unchanged. If the memory has an attribute ``idle`` that is true, it gives
+    no candidates and is evaluated as rarely as a new memory. So memories that matter later cost nothing while a street
+    is empty.
 
     Attributes:
         kind: Its name in the site file and in events.
         name: Its name for operators.
         onvif: The ONVIF topic of its events, "" if there is none.
         kisa: The class of KISA's list, "" if there is none.
-        places: The kinds of zones that it needs, or "line" and "fence" for those kinds of lines. At a camera without any
-            of them it is not created. Empty if it needs neither.
+        places: The kinds of zones that it needs, or "line" and "fence" for those kinds of lines. At a camera without
+            any of them it is not created. Empty if it needs neither.
         triggers: The records at which it is evaluated while its memory is new. With any other memory it is evaluated at
             every record that is not blind. Between evaluations its last candidates stay in effect.
     """
@@ -96,8 +99,8 @@ class Behaviour(Protocol[M]):
     kisa: ClassVar[str]
     places: ClassVar[frozenset[str]]
     triggers: ClassVar[frozenset[Trigger]]
-    Thresholds: ClassVar[type[thresholds.Thresholds]]
-    Memory: ClassVar[type[msgspec.Struct]]
+    Thresholds: ClassVar[ThresholdsType]
+    Memory: ClassVar[MemoryType]
 
     def __init__(self, limits: Resolver[Any]) -> None: ...
 
@@ -128,8 +131,8 @@ class BaseBehaviour(Generic[T, M]):
     kisa: ClassVar[str] = ""
     places: ClassVar[frozenset[str]] = frozenset()
     triggers: ClassVar[frozenset[Trigger]] = frozenset({"tracks"})
-    Thresholds: ClassVar[type[thresholds.Thresholds]]
-    Memory: ClassVar[type[msgspec.Struct]]
+    Thresholds: ClassVar[ThresholdsType]
+    Memory: ClassVar[MemoryType]
 
     def __init__(self, limits: Resolver[T]) -> None:
         self._limits = limits

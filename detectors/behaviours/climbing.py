@@ -1,7 +1,7 @@
 """Climbing: a person climbs over a fence or wall.
 
 A line of the site with ``kind: fence`` is drawn where the fence stands on the ground, without its gates. A person who
-climbs it crosses that line, gets clear of it on the other side, and on the way the feet rise in the picture by .4 body
+climbs it crosses that line and gets clear of it on the other side. On the way the feet rise in the picture by .4 body
 heights or more. The feet of a person who walks along the fence do not. KISA's class for intrusion begins later, with
 the entry into the area.
 """
@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import msgspec
 from pydantic import Field
 
 from detectors import scoring
-from detectors.behaviours.base import BaseBehaviour, Candidate, Explanation
+from detectors.behaviours.base import BaseBehaviour, Candidate, Explanation, MemoryType, ThresholdsType
 from detectors.behaviours.common.candidates import track_candidate
 from detectors.observation.camera_geometry import PixelLine
 from detectors.observation.observation import Observation
@@ -86,8 +87,8 @@ class Climbing(BaseBehaviour[ClimbingThresholds, ClimbingMemory]):
     kind = "climbing"
     name = LocalizedName(ko="월담", en="Climbing")
     places = frozenset({"fence"})
-    Thresholds = ClimbingThresholds
-    Memory = ClimbingMemory
+    Thresholds: ClassVar[ThresholdsType] = ClimbingThresholds
+    Memory: ClassVar[MemoryType] = ClimbingMemory
 
     def step(self, memory: ClimbingMemory, observation: Observation) -> tuple[ClimbingMemory, Sequence[Candidate]]:
         """The people at fences after a record, and a candidate for each climb that it completes."""

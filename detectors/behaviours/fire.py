@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import msgspec
 from pydantic import Field
 
 from detectors import scoring
-from detectors.behaviours.base import BaseBehaviour, Candidate, Explanation
+from detectors.behaviours.base import BaseBehaviour, Candidate, Explanation, MemoryType, ThresholdsType
 from detectors.behaviours.common.candidates import night_factor, whole_seconds
 from detectors.observation.observation import Observation
 from detectors.observation.tracked_objects import TrackPoint
@@ -112,8 +112,8 @@ class Fire(BaseBehaviour[FireThresholds, FireMemory]):
     name = LocalizedName(ko="화재", en="Fire")
     kisa = "FireDetection"
     triggers = frozenset({"flames"})
-    Thresholds = FireThresholds
-    Memory = FireMemory
+    Thresholds: ClassVar[ThresholdsType] = FireThresholds
+    Memory: ClassVar[MemoryType] = FireMemory
 
     def step(self, memory: FireMemory, observation: Observation) -> tuple[FireMemory, Sequence[Candidate]]:
         """The burning regions after a record, and a candidate for each that has burned for long enough."""

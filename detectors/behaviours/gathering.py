@@ -9,14 +9,14 @@ across. ONVIF and KISA have no class for it. (Crowd density is another measure: 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import msgspec
 import numpy as np
 from pydantic import Field
 
 from detectors import scoring
-from detectors.behaviours.base import TOLERANCE_S, BaseBehaviour, Candidate, Explanation
+from detectors.behaviours.base import TOLERANCE_S, BaseBehaviour, Candidate, Explanation, MemoryType, ThresholdsType
 from detectors.behaviours.common.candidates import whole_seconds
 from detectors.observation.observation import Observation
 from detectors.observation.tracked_objects import TrackedObject, TrackPoint
@@ -110,8 +110,8 @@ class Gathering(BaseBehaviour[GatheringThresholds, GatheringMemory]):
 
     kind = "gathering"
     name = LocalizedName(ko="군집", en="Gathering")
-    Thresholds = GatheringThresholds
-    Memory = GatheringMemory
+    Thresholds: ClassVar[ThresholdsType] = GatheringThresholds
+    Memory: ClassVar[MemoryType] = GatheringMemory
 
     def __init__(self, limits: Resolver[GatheringThresholds]) -> None:
         super().__init__(limits)

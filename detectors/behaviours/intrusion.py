@@ -8,11 +8,12 @@ time is counted in capture time from the entry, interpolated between two records
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from pydantic import Field
 
 from detectors import scoring
-from detectors.behaviours.base import TOLERANCE_S, BaseBehaviour, Candidate, Explanation
+from detectors.behaviours.base import TOLERANCE_S, BaseBehaviour, Candidate, Explanation, MemoryType, ThresholdsType
 from detectors.behaviours.common import zone_dwell
 from detectors.behaviours.common.candidates import whole_seconds
 from detectors.behaviours.common.zone_dwell import ZoneDwell, ZoneDwells
@@ -66,8 +67,8 @@ class Intrusion(BaseBehaviour[IntrusionThresholds, ZoneDwells]):
     onvif = "RuleEngine/FieldDetector/ObjectsInside"
     kisa = "Intrusion"
     places = ZONES
-    Thresholds = IntrusionThresholds
-    Memory = ZoneDwells
+    Thresholds: ClassVar[ThresholdsType] = IntrusionThresholds
+    Memory: ClassVar[MemoryType] = ZoneDwells
 
     def step(self, memory: ZoneDwells, observation: Observation) -> tuple[ZoneDwells, Sequence[Candidate]]:
         """The stays after a record, and a candidate for each that is long enough."""

@@ -8,12 +8,13 @@ at most: after a crossing, the track is suppressed at that line until it is clea
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import msgspec
 from pydantic import Field
 
 from detectors import scoring
-from detectors.behaviours.base import BaseBehaviour, Candidate, Explanation
+from detectors.behaviours.base import BaseBehaviour, Candidate, Explanation, MemoryType, ThresholdsType
 from detectors.behaviours.common.candidates import track_candidate
 from detectors.observation.camera_geometry import PixelLine
 from detectors.observation.observation import Observation
@@ -76,8 +77,8 @@ class LineCrossing(BaseBehaviour[LineCrossingThresholds, LineCrossingMemory]):
     name = LocalizedName(ko="경계선 통과", en="Line crossing")
     onvif = "RuleEngine/LineDetector/Crossed"
     places = frozenset({"line"})
-    Thresholds = LineCrossingThresholds
-    Memory = LineCrossingMemory
+    Thresholds: ClassVar[ThresholdsType] = LineCrossingThresholds
+    Memory: ClassVar[MemoryType] = LineCrossingMemory
 
     def step(
         self, memory: LineCrossingMemory, observation: Observation

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from typing import ClassVar
 
 import msgspec
 from pydantic import Field
 
 from detectors import scoring
-from detectors.behaviours.base import TOLERANCE_S, BaseBehaviour, Candidate, Explanation
+from detectors.behaviours.base import TOLERANCE_S, BaseBehaviour, Candidate, Explanation, MemoryType, ThresholdsType
 from detectors.behaviours.common import zone_dwell
 from detectors.behaviours.common.candidates import excess, whole_seconds
 from detectors.behaviours.common.zone_dwell import ZoneDwell
@@ -139,8 +140,8 @@ class Loitering(BaseBehaviour[LoiteringThresholds, LoiteringMemory]):
     onvif = "RuleEngine/LoiteringDetector/ObjectIsLoitering"
     kisa = "Loitering"
     places = ZONES
-    Thresholds = LoiteringThresholds
-    Memory = LoiteringMemory
+    Thresholds: ClassVar[ThresholdsType] = LoiteringThresholds
+    Memory: ClassVar[MemoryType] = LoiteringMemory
 
     def step(self, memory: LoiteringMemory, observation: Observation) -> tuple[LoiteringMemory, Sequence[Candidate]]:
         """The dwells after a record, and a candidate for each that has reached its threshold."""

@@ -1,18 +1,19 @@
 """Removed object: an object that lay in a produce zone for long is gone, and a person was there.
 
-ONVIF's ObjectRemoved: a place that kept its appearance since the camera knows it has changed, rests, and is now as plain
-as its surroundings. It is evaluated in produce zones (a field, a drying place, a store) only. Elsewhere what goes away
-is mostly a person who stood there or a parked vehicle.
+ONVIF's ObjectRemoved: a place that kept its appearance since the camera knows it has changed, rests, and is now as
+plain as its surroundings. It is evaluated in produce zones (a field, a drying place, a store) only. Elsewhere what goes
+away is mostly a person who stood there or a parked vehicle.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from pydantic import Field
 
 from detectors import scoring
-from detectors.behaviours.base import TOLERANCE_S, BaseBehaviour, Candidate, Explanation
+from detectors.behaviours.base import TOLERANCE_S, BaseBehaviour, Candidate, Explanation, MemoryType, ThresholdsType
 from detectors.behaviours.common import stationary_objects
 from detectors.behaviours.common.candidates import night_factor
 from detectors.behaviours.common.stationary_objects import (
@@ -61,8 +62,8 @@ class RemovedObject(BaseBehaviour[RemovedObjectThresholds, StationaryObjects]):
     onvif = "RuleEngine/ObjectRemoved"
     places = ZONES
     triggers = frozenset({"still"})
-    Thresholds = RemovedObjectThresholds
-    Memory = StationaryObjects
+    Thresholds: ClassVar[ThresholdsType] = RemovedObjectThresholds
+    Memory: ClassVar[MemoryType] = StationaryObjects
 
     def step(
         self, memory: StationaryObjects, observation: Observation

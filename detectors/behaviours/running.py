@@ -2,20 +2,21 @@
 
 Speed is in body heights a second, so the distance from the camera does not matter: a walker (1.4 m/s) has .8, a jogger
 1.8, a runner 2.5. It is the tracker's filtered speed. The distance from the start of the run must confirm it, so a box
-that jumps back and forth is no run. No standard defines running. Research sets (CAVIAR, UCF-Crime) stage it as a sign of
-theft and assault, so its severity is watch and not alert.
+that jumps back and forth is no run. No standard defines running. Research sets (CAVIAR, UCF-Crime) stage it as a sign
+of theft and assault, so its severity is watch and not alert.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import msgspec
 from pydantic import Field
 
 from detectors import scoring
-from detectors.behaviours.base import TOLERANCE_S, BaseBehaviour, Candidate, Explanation
+from detectors.behaviours.base import TOLERANCE_S, BaseBehaviour, Candidate, Explanation, MemoryType, ThresholdsType
 from detectors.behaviours.common.candidates import track_candidate
 from detectors.observation.observation import Observation
 from detectors.observation.tracked_objects import TrackedObject
@@ -92,8 +93,8 @@ class Running(BaseBehaviour[RunningThresholds, RunningMemory]):
 
     kind = "running"
     name = LocalizedName(ko="뛰기", en="Running")
-    Thresholds = RunningThresholds
-    Memory = RunningMemory
+    Thresholds: ClassVar[ThresholdsType] = RunningThresholds
+    Memory: ClassVar[MemoryType] = RunningMemory
 
     def __init__(self, limits: Resolver[RunningThresholds]) -> None:
         super().__init__(limits)

@@ -8,12 +8,13 @@ the observation began is parked and raises nothing. Neither does one that stands
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import msgspec
 from pydantic import Field
 
 from detectors import scoring
-from detectors.behaviours.base import TOLERANCE_S, BaseBehaviour, Candidate, Explanation
+from detectors.behaviours.base import TOLERANCE_S, BaseBehaviour, Candidate, Explanation, MemoryType, ThresholdsType
 from detectors.behaviours.common import vehicle_stops
 from detectors.behaviours.common.candidates import excess, whole_seconds
 from detectors.behaviours.common.vehicle_stops import StoppedVehicle
@@ -74,8 +75,8 @@ class StoppedVehicleBehaviour(BaseBehaviour[StoppedVehicleThresholds, StoppedVeh
     kind = "stopped_vehicle"
     name = LocalizedName(ko="차로 밖 정차", en="Stopped vehicle")
     places = LANES
-    Thresholds = StoppedVehicleThresholds
-    Memory = StoppedVehicleMemory
+    Thresholds: ClassVar[ThresholdsType] = StoppedVehicleThresholds
+    Memory: ClassVar[MemoryType] = StoppedVehicleMemory
 
     def step(
         self, memory: StoppedVehicleMemory, observation: Observation

@@ -1,20 +1,21 @@
 """Wrong way: a vehicle drives along a lane against the direction that the site file gives it.
 
-A lane's zone has an arrow. A vehicle that moves within 60 degrees of the opposite direction for three of its own lengths
-counts. That is more than backing out of a parking space, and turning round on the lane is less. People may walk in both
-directions, unless the site file names them.
+A lane's zone has an arrow. A vehicle that moves within 60 degrees of the opposite direction for three of its own
+lengths counts. That is more than backing out of a parking space, and turning round on the lane is less. People may walk
+in both directions, unless the site file names them.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import msgspec
 from pydantic import Field
 
 from detectors import scoring
-from detectors.behaviours.base import BaseBehaviour, Candidate, Explanation
+from detectors.behaviours.base import BaseBehaviour, Candidate, Explanation, MemoryType, ThresholdsType
 from detectors.behaviours.common.candidates import excess, track_candidate
 from detectors.observation.camera_geometry import PixelLane
 from detectors.observation.observation import Observation
@@ -86,8 +87,8 @@ class WrongWay(BaseBehaviour[WrongWayThresholds, WrongWayMemory]):
     kind = "wrong_way"
     name = LocalizedName(ko="역주행", en="Wrong way")
     places = frozenset({"lane"})
-    Thresholds = WrongWayThresholds
-    Memory = WrongWayMemory
+    Thresholds: ClassVar[ThresholdsType] = WrongWayThresholds
+    Memory: ClassVar[MemoryType] = WrongWayMemory
 
     def step(self, memory: WrongWayMemory, observation: Observation) -> tuple[WrongWayMemory, Sequence[Candidate]]:
         """The tracks on the wrong way after a record, and a candidate for each that has moved far enough."""
@@ -105,9 +106,8 @@ class WrongWay(BaseBehaviour[WrongWayThresholds, WrongWayMemory]):
                     after.append(entry)
                     candidates += self._candidates(lane.area.zone, entry, track, observation)
         present = {track.id for track in observation.objects}
-        for entry in before.values():
-            if entry.track not in present and observation.captured_at - entry.until <= MAX_UNSEEN_S:
-                after.append(entry)
+        lost = (entry for entry in before.values() if entry.track not in present)
+        after += [entry for entry in lost if observation.captured_at - entry.until <= MAX_UNSEEN_S]
         return (WrongWayMemory(tuple(after)) if after or memory.tracks else memory), candidates
 
     def _updated(

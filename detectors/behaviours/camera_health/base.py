@@ -1,7 +1,7 @@
 """What all camera faults share: hysteresis over time, and baselines of the picture.
 
-A condition must hold for a while before it counts, and be absent for a while before it is over. The baseline of a camera
-is a slow running mean, separate for each kind of light.
+A condition must hold for a while before it counts, and be absent for a while before it is over. The baseline of a
+camera is a slow running mean, separate for each kind of light.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import msgspec
 from msgspec.structs import replace
 from pydantic import Field
 
 from detectors import scoring
-from detectors.behaviours.base import BaseBehaviour, Candidate, Explanation
+from detectors.behaviours.base import BaseBehaviour, Candidate, Explanation, MemoryType
 from detectors.behaviours.common.candidates import night_factor, whole_seconds
 from detectors.observation.observation import Observation
 from detectors.observation.tracked_objects import TrackPoint
@@ -55,8 +55,8 @@ class HealthThresholds(Thresholds):
         ge=0,
         le=3600,
         title="Back",
-        description="Seconds without the condition until the event ends. Raising it joins an intermittent condition into "
-        "one event.",
+        description="Seconds without the condition until the event ends. Raising it joins an intermittent condition "
+        "into one event.",
     )
     alert_s: float = alert_field(600.0)
 
@@ -167,7 +167,7 @@ class CameraHealthBehaviour(BaseBehaviour[T, CameraHealthMemory]):
     """A camera fault. A subclass declares ``kind``, ``name`` and ``Thresholds``, and measures its condition."""
 
     triggers = frozenset({"picture"})
-    Memory = CameraHealthMemory
+    Memory: ClassVar[MemoryType] = CameraHealthMemory
 
     def step(
         self, memory: CameraHealthMemory, observation: Observation

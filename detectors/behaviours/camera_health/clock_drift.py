@@ -7,9 +7,12 @@ difference, which includes the network delay of some tenths of a second. Recordi
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from msgspec.structs import replace
 from pydantic import Field
 
+from detectors.behaviours.base import ThresholdsType
 from detectors.behaviours.camera_health.base import (
     CameraHealthBehaviour,
     CameraHealthMemory,
@@ -46,7 +49,7 @@ class ClockDrift(CameraHealthBehaviour[ClockDriftThresholds]):
     kind = "clock_drift"
     name = LocalizedName(ko="카메라 시각 오차", en="Clock drift")
     onvif = "Monitoring/OperatingTime/LastClockSynchronization"
-    Thresholds = ClockDriftThresholds
+    Thresholds: ClassVar[ThresholdsType] = ClockDriftThresholds
 
     def read(
         self, memory: CameraHealthMemory, observation: Observation, limits: ClockDriftThresholds

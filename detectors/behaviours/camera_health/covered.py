@@ -6,9 +6,12 @@ minutes, and the baseline follows them. A picture that falls dark at night is le
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from msgspec.structs import replace
 from pydantic import Field
 
+from detectors.behaviours.base import ThresholdsType
 from detectors.behaviours.camera_health.base import (
     CameraHealthBehaviour,
     CameraHealthMemory,
@@ -50,7 +53,7 @@ class Covered(CameraHealthBehaviour[CoveredThresholds]):
     kind = "covered"
     name = LocalizedName(ko="렌즈 가림", en="Covered lens")
     onvif = "VideoSource/GlobalSceneChange"
-    Thresholds = CoveredThresholds
+    Thresholds: ClassVar[ThresholdsType] = CoveredThresholds
 
     def read(
         self, memory: CameraHealthMemory, observation: Observation, limits: CoveredThresholds

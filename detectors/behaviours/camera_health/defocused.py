@@ -6,9 +6,12 @@ same and ends by itself. A fault that exists from the first day on is part of th
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from msgspec.structs import replace
 from pydantic import Field
 
+from detectors.behaviours.base import ThresholdsType
 from detectors.behaviours.camera_health.base import (
     CameraHealthBehaviour,
     CameraHealthMemory,
@@ -49,7 +52,7 @@ class Defocused(CameraHealthBehaviour[DefocusedThresholds]):
     kind = "defocused"
     name = LocalizedName(ko="초점 이상", en="Out of focus")
     onvif = "VideoSource/ImageTooBlurry"
-    Thresholds = DefocusedThresholds
+    Thresholds: ClassVar[ThresholdsType] = DefocusedThresholds
 
     def read(
         self, memory: CameraHealthMemory, observation: Observation, limits: DefocusedThresholds

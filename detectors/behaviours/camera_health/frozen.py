@@ -7,9 +7,12 @@ usual at that camera, and must have changed before for a minute in all.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from msgspec.structs import replace
 from pydantic import Field
 
+from detectors.behaviours.base import ThresholdsType
 from detectors.behaviours.camera_health.base import (
     Baseline,
     CameraHealthBehaviour,
@@ -47,7 +50,7 @@ class Frozen(CameraHealthBehaviour[FrozenThresholds]):
 
     kind = "frozen"
     name = LocalizedName(ko="화면 멈춤", en="Frozen picture")
-    Thresholds = FrozenThresholds
+    Thresholds: ClassVar[ThresholdsType] = FrozenThresholds
 
     def read(
         self, memory: CameraHealthMemory, observation: Observation, limits: FrozenThresholds

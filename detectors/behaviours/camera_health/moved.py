@@ -7,8 +7,11 @@ the new view is the usual one and the event closes. Zones and lines must be redr
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field
 
+from detectors.behaviours.base import ThresholdsType
 from detectors.behaviours.camera_health.base import (
     CameraHealthBehaviour,
     CameraHealthMemory,
@@ -35,8 +38,8 @@ class MovedThresholds(HealthThresholds):
         gt=0,
         lt=0.6,
         title="Alike",
-        description="Similarity of the outlines, up to 1, below which it is another view. Raising it raises more events, "
-        "also of lamps and large vehicles.",
+        description="Similarity of the outlines, up to 1, below which it is another view. Raising it raises more "
+        "events, also of lamps and large vehicles.",
     )
 
 
@@ -46,7 +49,7 @@ class Moved(CameraHealthBehaviour[MovedThresholds]):
     kind = "moved"
     name = LocalizedName(ko="카메라 방향 변경", en="Camera moved")
     onvif = "VideoSource/GlobalSceneChange"
-    Thresholds = MovedThresholds
+    Thresholds: ClassVar[ThresholdsType] = MovedThresholds
 
     def read(
         self, memory: CameraHealthMemory, observation: Observation, limits: MovedThresholds

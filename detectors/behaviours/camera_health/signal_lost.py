@@ -6,8 +6,11 @@ Pictures that one of our own stages dropped or failed on are no fault of the cam
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field
 
+from detectors.behaviours.base import ThresholdsType
 from detectors.behaviours.camera_health.base import (
     CameraHealthBehaviour,
     CameraHealthMemory,
@@ -43,7 +46,7 @@ class SignalLost(CameraHealthBehaviour[SignalLostThresholds]):
     name = LocalizedName(ko="영상 신호 끊김", en="Signal lost")
     onvif = "VideoSource/SignalLoss"
     triggers = frozenset({"blind"})
-    Thresholds = SignalLostThresholds
+    Thresholds: ClassVar[ThresholdsType] = SignalLostThresholds
 
     def read(
         self, memory: CameraHealthMemory, observation: Observation, limits: SignalLostThresholds

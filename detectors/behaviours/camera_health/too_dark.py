@@ -6,8 +6,11 @@ has no contrast left. This also shows that infrared lamps have failed.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field
 
+from detectors.behaviours.base import ThresholdsType
 from detectors.behaviours.camera_health.base import (
     CameraHealthBehaviour,
     CameraHealthMemory,
@@ -47,7 +50,7 @@ class TooDark(CameraHealthBehaviour[TooDarkThresholds]):
     kind = "too_dark"
     name = LocalizedName(ko="영상 어두움", en="Too dark")
     onvif = "VideoSource/ImageTooDark"
-    Thresholds = TooDarkThresholds
+    Thresholds: ClassVar[ThresholdsType] = TooDarkThresholds
 
     def read(
         self, memory: CameraHealthMemory, observation: Observation, limits: TooDarkThresholds

@@ -142,7 +142,8 @@ def _has_arrived(track: TrackedObject, observation: Observation) -> bool:
 
 
 def _at_position(stop: StoppedVehicle, vehicles: Iterable[TrackedObject]) -> TrackedObject | None:
-    """The nearest track at a stop's position, of similar size, that did not drive in while the stop was not observed."""
+    """The nearest track at a stop's position, of similar size, that did not drive in while the stop was not
+    observed."""
     near = [
         track
         for track in vehicles
@@ -180,7 +181,8 @@ def _new_stop(track: TrackedObject, now: float) -> StoppedVehicle:
 
 
 def _unseen(stop: StoppedVehicle, observation: Observation) -> list[StoppedVehicle]:
-    """A stop without a track at this record: none if it was only a slow vehicle, else the stop, which may have ended."""
+    """A stop without a track at this record: none if it was only a slow vehicle, else the stop, which may have
+    ended."""
     age_s = observation.captured_at - stop.until
     if stop.stopped_s < MIN_STOP_S and age_s > LOST_S:
         return []

@@ -174,7 +174,8 @@ def _observed(
     zone: str, track: TrackedObject, observation: Observation, track_since: float, previous: ZoneDwell | None
 ) -> ZoneDwell:
     """A stay whose track is inside; a new one if there is no previous state."""
-    tracks, since, confidence, first_point = (track.id,), track_since, track.score, track.born
+    tracks: tuple[int, ...] = (track.id,)
+    since, confidence, first_point = track_since, track.score, track.born
     if previous is not None:
         tracks, since, first_point = _tracks_up_to(track.id, previous.tracks), previous.since, previous.first_point
         weight = 1 - math.exp(-observation.elapsed_s / CONFIDENCE_MEAN_S)

@@ -15,12 +15,13 @@ walking, and rests (``detectors.behaviours.fall.overhead_view``). The instant is
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import msgspec
 from pydantic import Field
 
 from detectors import scoring
-from detectors.behaviours.base import TOLERANCE_S, BaseBehaviour, Candidate, Explanation
+from detectors.behaviours.base import TOLERANCE_S, BaseBehaviour, Candidate, Explanation, MemoryType, ThresholdsType
 from detectors.behaviours.fall import lying_persons, overhead_view
 from detectors.behaviours.fall.lying_persons import LyingPerson, PersonRows, UprightPerson
 from detectors.behaviours.fall.overhead_view import TrackedWalker
@@ -46,8 +47,8 @@ class FallThresholds(Thresholds):
         ge=0.5,
         le=5,
         title="Within",
-        description="Seconds from upright to low. Raising it finds slow falls, and raises more events of people who lie "
-        "down.",
+        description="Seconds from upright to low. Raising it finds slow falls, and raises more events of people who "
+        "lie down.",
     )
     down_s: float = Field(
         1.0,
@@ -89,8 +90,8 @@ class Fall(BaseBehaviour[FallThresholds, FallMemory]):
     name = LocalizedName(ko="쓰러짐", en="Fall")
     kisa = "Falldown"
     triggers = frozenset({"tracks", "boxes"})
-    Thresholds = FallThresholds
-    Memory = FallMemory
+    Thresholds: ClassVar[ThresholdsType] = FallThresholds
+    Memory: ClassVar[MemoryType] = FallMemory
 
     def step(self, memory: FallMemory, observation: Observation) -> tuple[FallMemory, Sequence[Candidate]]:
         """The people after a record, and a candidate for each who fell and stays down."""

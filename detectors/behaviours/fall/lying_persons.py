@@ -163,7 +163,8 @@ def person_boxes(observation: Observation, rows: Sequence[int]) -> list[PersonBo
 def update_upright(
     upright: tuple[UprightPerson, ...], detected: Sequence[PersonBox], now: float, fall_s: float
 ) -> tuple[UprightPerson, ...]:
-    """The upright people of the last ``fall_s`` seconds. A box within one of a higher score is a part of that person."""
+    """The upright people of the last ``fall_s`` seconds. A box within one of a higher score is a part of that
+    person."""
     recent = [person for person in upright if 0 <= now - person.at <= fall_s]
     for number, person in enumerate(detected[:MAX_PERSONS]):
         if not _overlaps_any(person.box, (other.box for other in detected[:number])):

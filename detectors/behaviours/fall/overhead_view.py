@@ -34,7 +34,8 @@ WALK_S = 2.5
 KNOWN_S = 2.0
 """How long the person must have been tracked before that. A person who enters through a door or at the border grows."""
 STILL_WITHIN = 0.35
-"""How far from the middle of the rest the person may be, and must have been before, in sizes (root of the box's area)."""
+"""How far from the middle of the rest the person may be, and must have been before, in sizes (root of the box's
+area)."""
 MIN_GROWTH = 1.35
 """Multiple of the area that the person covered while walking."""
 MIN_SHAPE_CHANGE = 0.2

@@ -1,8 +1,8 @@
 """Fight: people close to each other move, and change their outlines, faster than people who walk, stand or talk.
 
-The measure is the *outline change rate*, the threshold ``unrest``. It is the rate |d ln width| + |d ln height| of people
-near another person, plus their motion against all other people in the picture, in body heights. Both are per second,
-compared over a fifth of a second. The median over these people is averaged over one second.
+The measure is the *outline change rate*, the threshold ``unrest``. It is the rate |d ln width| + |d ln height| of
+people near another person, plus their motion against all other people in the picture, in body heights. Both are per
+second, compared over a fifth of a second. The median over these people is averaged over one second.
 
 Swinging, wrestling and falling change an outline and move people; a walker's stride hardly does. The logarithm of a
 width depends neither on the picture's size nor on a panning camera, and a motion that all share is the camera's. The
@@ -19,14 +19,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from statistics import median
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import msgspec
 from msgspec.structs import replace
 from pydantic import Field
 
 from detectors import scoring
-from detectors.behaviours.base import BaseBehaviour, Candidate, Explanation
+from detectors.behaviours.base import BaseBehaviour, Candidate, Explanation, MemoryType, ThresholdsType
 from detectors.behaviours.common.candidates import excess
 from detectors.behaviours.fight import close_contact
 from detectors.behaviours.fight.close_contact import ChangeSample, CloseContacts, outline_change, update_contacts
@@ -43,8 +43,8 @@ EVIDENCE_FRAMES = 10
 """The least number of frames in that time, so it is longer at a low rate: with fewer, a detector's jitter alone makes a
 fight. At 2 to 4 fps, pets09-s2l1 and aboda-video4 reach 2.0 in a second's frames and 1.4 in ten."""
 SPAN_S = 0.2
-"""The time over which boxes are compared, or one step of a camera with a lower rate. Shorter intervals are scaled to it.
-Otherwise a detector's jitter would give a higher rate the shorter the span is."""
+"""The time over which boxes are compared, or one step of a camera with a lower rate. Shorter intervals are scaled to
+it. Otherwise a detector's jitter would give a higher rate the shorter the span is."""
 MAX_STEP_S = 0.5
 """The longest time between two frames over which boxes are compared: at 2 fps a fight's movements are not visible."""
 MAX_SIZE_RATIO = 1.6
@@ -71,8 +71,8 @@ class FightThresholds(Thresholds):
     """When people's movement may be a fight.
 
     The default ``unrest`` is 1.3 times the largest value on footage without fights under all networks, 1.73: the demo's
-    clip by the int8 network on AVX2. The default ``clinched`` needs no such factor: two boxes of high score in one place
-    for long enough do not occur in that footage.
+    clip by the int8 network on AVX2. The default ``clinched`` needs no such factor: two boxes of high score in one
+    place for long enough do not occur in that footage.
     """
 
     unrest: float = Field(
@@ -89,8 +89,8 @@ class FightThresholds(Thresholds):
         ge=0.1,
         le=20,
         title="Unrest of a clinch",
-        description="Change of the outlines of two people who came from apart and are in one place, logarithms of width "
-        "and height a second. Raising it raises fewer events of people who embrace, and misses fights.",
+        description="Change of the outlines of two people who came from apart and are in one place, logarithms of "
+        "width and height a second. Raising it raises fewer events of people who embrace, and misses fights.",
     )
     within: float = Field(
         1.0,
@@ -155,8 +155,8 @@ class Fight(BaseBehaviour[FightThresholds, FightMemory]):
     name = LocalizedName(ko="싸움 의심", en="Possible fight")
     kisa = "Violence"
     triggers = frozenset({"boxes"})
-    Thresholds = FightThresholds
-    Memory = FightMemory
+    Thresholds: ClassVar[ThresholdsType] = FightThresholds
+    Memory: ClassVar[MemoryType] = FightMemory
 
     def step(self, memory: FightMemory, observation: Observation) -> tuple[FightMemory, Sequence[Candidate]]:
         """The evidence after a record, and a candidate while it is that of a fight."""

@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import replace
 from pydantic import Field
 
-from detectors.behaviours.base import BaseBehaviour, Candidate
+from detectors.behaviours.base import BaseBehaviour, Candidate, MemoryType, ThresholdsType
 from detectors.behaviours.common import vehicle_stops
 from detectors.behaviours.common.vehicle_stops import MIN_STOP_S, StoppedVehicle
 from detectors.behaviours.sequences import conditions, explanation, zone_activity
@@ -101,8 +101,8 @@ class SequenceBehaviour(BaseBehaviour[Any, SequenceMemory]):
     """An activity of several steps. One event for each activity at a zone."""
 
     sequence: ClassVar[EventSequence]
-    Thresholds = SequenceThresholds
-    Memory = SequenceMemory
+    Thresholds: ClassVar[ThresholdsType] = SequenceThresholds
+    Memory: ClassVar[MemoryType] = SequenceMemory
 
     def __init__(self, limits: Resolver[Any]) -> None:
         super().__init__(limits)

@@ -2,16 +2,18 @@
 
 It is a sequence in the language of the site file. A vehicle stands by a field, a drying place or a store, or off the
 lane. People get out, enter and leave the zone or stay in it, and the vehicle leaves. For people on foot, the time and
-the number of visits count. The owner's hours and registered visits keep the event at watch: a camera cannot see who owns
-the peppers.
+the number of visits count. The owner's hours and registered visits keep the event at watch: a camera cannot see who
+owns the peppers.
 """
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field
 
+from detectors.behaviours.base import ThresholdsType
 from detectors.behaviours.sequences.behaviour import SequenceBehaviour, SequenceThresholds
-from lanewatch.config.fields import LocalizedName
 from lanewatch.config.sequences import EventSequence
 
 SEQUENCE = EventSequence.model_validate(
@@ -100,8 +102,8 @@ class TheftThresholds(SequenceThresholds):
         ge=5,
         le=3600,
         title="Stay",
-        description="Seconds of presence in the zone, in total while a vehicle stands. Raising it alerts later, and less "
-        "often of people who only pass through.",
+        description="Seconds of presence in the zone, in total while a vehicle stands. Raising it alerts later, and "
+        "less often of people who only pass through.",
     )
 
 
@@ -112,4 +114,4 @@ class ProduceTheft(SequenceBehaviour):
     name = SEQUENCE.name
     places = frozenset({"produce", "lane"})
     sequence = SEQUENCE
-    Thresholds = TheftThresholds
+    Thresholds: ClassVar[ThresholdsType] = TheftThresholds

@@ -266,11 +266,11 @@ def _count_trips(activity: ZoneActivity, positions: list[PersonPosition], has_pe
 
 
 def _add_presence(activity: ZoneActivity, tracked: bool, now: float) -> ZoneActivity:
-    certain = tracked or activity.present_vehicle is None
+    max_gap_s = MAX_GAP_S if tracked or activity.present_vehicle is None else MAX_UNTRACKED_GAP_S
     gap_s = now - activity.last_present_at
     before_s = activity.present_s if activity.vehicle is not None or gap_s <= MAX_GAP_S else 0.0
-    present_s = before_s + (gap_s if gap_s <= (MAX_GAP_S if certain else MAX_UNTRACKED_GAP_S) else 0.0)
-    until = now if certain else activity.until
+    present_s = before_s + (gap_s if gap_s <= max_gap_s else 0.0)
+    until = now if tracked or activity.present_vehicle is not None else activity.until
     return replace(activity, present_s=present_s, last_present_at=now, until=until)
 
 
@@ -315,7 +315,8 @@ def _is_elsewhere(person: TrackedObject, presence: UntrackedPresence | None) -> 
 def _belongs(activity: ZoneActivity, track: TrackedObject) -> bool:
     """Whether a person in the zone takes part.
 
-    Without a vehicle all people do. With one, its occupants do, and people first observed in the zone after an occupant.
+    Without a vehicle all people do. With one, its occupants do, and people first observed in the zone after an
+    occupant.
     """
     if activity.vehicle is None or track.id in activity.occupants:
         return True

@@ -1,4 +1,5 @@
-"""Close contacts: two people who meet and stay in one place, and not people who pass, talk, came together or are one."""
+"""Close contacts: two people who meet and stay in one place, and not people who pass, talk, came together or are
+one."""
 
 from __future__ import annotations
 

@@ -60,7 +60,8 @@ MOVEMENTS = [
 @pytest.mark.parametrize(("distance", "swing", "until", "expected"), MOVEMENTS)
 @pytest.mark.parametrize("fps", [5.0, 10.0, 15.0])
 def test_violent_movement_close_together_is_a_fight(
-    fps: float, distance: float, swing: float, until: float, expected: int) -> None:
+    fps: float, distance: float, swing: float, until: float, expected: int
+) -> None:
     made = records(lambda at: two_people(at, distance, swing if at <= until else 0.0), fps, 6.0)
     assert len(raised(made)) == expected
 
@@ -71,7 +72,9 @@ def test_the_rate_depends_neither_on_panning_nor_on_the_picture_size(pan: float,
     calm = records(lambda at: two_people(at, 50, 0.0, pan, size), 10, 4)
     wild = records(lambda at: two_people(at, 50, 0.45, pan, size), 10, 4)
     assert change_rate(calm) == pytest.approx(0.0, abs=1e-3)
-    assert change_rate(wild) == pytest.approx(change_rate(records(lambda at: two_people(at, 50, 0.45), 10, 4)), rel=1e-3)
+    assert change_rate(wild) == pytest.approx(
+        change_rate(records(lambda at: two_people(at, 50, 0.45), 10, 4)), rel=1e-3
+    )
 
 
 def test_the_changes_by_hand() -> None:
@@ -79,17 +82,23 @@ def test_the_changes_by_hand() -> None:
     before: list[Box] = [(20, 0, 60, 100), (60, 0, 100, 100), (120, 0, 160, 100)]
     after: list[Box] = [(0, 0, 80, 100), (60, 15, 100, 85), (130, 0, 170, 100)]
     assert behaviour.close_people(after, 1.0) == {0, 1, 2}
-    assert behaviour.outline_changes(before, after, {0, 1, 2}) == pytest.approx({0: math.log(2), 1: -math.log(0.7), 2: 0.1})
+    assert behaviour.outline_changes(before, after, {0, 1, 2}) == pytest.approx(
+        {0: math.log(2), 1: -math.log(0.7), 2: 0.1}
+    )
     assert behaviour.outline_changes(before, after, {1}) == pytest.approx({1: -math.log(0.7)})
     panned = [(left + 7, top, right + 7, bottom) for left, top, right, bottom in after]
-    assert behaviour.outline_changes(before, panned, {0, 1, 2}) == pytest.approx(behaviour.outline_changes(before, after, {0, 1, 2}))
+    assert behaviour.outline_changes(before, panned, {0, 1, 2}) == pytest.approx(
+        behaviour.outline_changes(before, after, {0, 1, 2})
+    )
     assert behaviour.outline_changes([(500, 0, 540, 100)], after, {0, 1}) == {}  # no person was there before
     assert behaviour.close_people([(0, 0, 40, 100), (60, 0, 80, 50)], 1.0) == set()  # one is far behind the other
 
 
 def test_a_linear_swing_has_the_rate_of_its_slope() -> None:
     """Between its turns: 4 * .3 / .8 s = 1.5 a second; five steps of a tenth of a second are within one slope."""
-    made = records(lambda at: two_people(at * 0.4 / 2, 50, SWING), 10, 2)  # a fifth of the speed: the slope is .3 a second
+    made = records(
+        lambda at: two_people(at * 0.4 / 2, 50, SWING), 10, 2
+    )  # a fifth of the speed: the slope is .3 a second
     assert change_rate(made) == pytest.approx(4 * SWING / PERIOD_S / 5, rel=0.05)
 
 
