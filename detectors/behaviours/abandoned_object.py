@@ -7,15 +7,12 @@ that differs from its usual appearance and rests. So no detector has to know bag
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
-
 from pydantic import Field
 
 from detectors import scoring
-from detectors.behaviours.base import TOLERANCE_S, BaseBehaviour, Candidate, Explanation, MemoryType, ThresholdsType
+from detectors.behaviours.base import TOLERANCE_S, BaseBehaviour, Candidate, Explanation, Result
 from detectors.behaviours.common import stationary_objects
-from detectors.behaviours.common.candidates import excess, night_factor, whole_seconds
+from detectors.behaviours.common.explanations import excess, night_factor, whole_seconds
 from detectors.behaviours.common.stationary_objects import (
     StationaryObject,
     StationaryObjects,
@@ -77,12 +74,10 @@ class AbandonedObject(BaseBehaviour[AbandonedObjectThresholds, StationaryObjects
     onvif = "RuleEngine/ObjectAbandoned"
     kisa = "Abandonment"
     triggers = frozenset({"still"})
-    Thresholds: ClassVar[ThresholdsType] = AbandonedObjectThresholds
-    Memory: ClassVar[MemoryType] = StationaryObjects
+    Thresholds = AbandonedObjectThresholds
+    Memory = StationaryObjects
 
-    def step(
-        self, memory: StationaryObjects, observation: Observation
-    ) -> tuple[StationaryObjects, Sequence[Candidate]]:
+    def step(self, memory: StationaryObjects, observation: Observation) -> Result[StationaryObjects]:
         """The objects after a record, and a candidate for each that has been left alone for long enough."""
         if not memory.objects and not observation.detections.scene.still:
             return memory, ()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVar, cast
 
 import msgspec
+from pydantic import Field
 
 from detectors import thresholds
 from detectors.observation.observation import Observation
@@ -67,11 +68,17 @@ class Candidate(NamedTuple):
     cooldown_s: float = 0.0
 
 
-ThresholdsType = type[thresholds.Thresholds]
-MemoryType = type[msgspec.Struct]
+def cooldown_field(seconds: float, subject: str = "it") -> Any:
+    """The threshold ``cooldown_s`` with its default. ``subject`` completes "... raises no new event"."""
+    description = f"Seconds after the end in which {subject} raises no new event."
+    return Field(seconds, ge=0, le=3600, title="Cool-down", description=description)
+
 
 T = TypeVar("T", bound=thresholds.Thresholds)
 M = TypeVar("M", bound=msgspec.Struct)
+
+Result = tuple[M, Sequence[Candidate]]
+"""The new memory, and the candidates."""
 
 
 class Behaviour(Protocol[M]):
@@ -99,8 +106,8 @@ class Behaviour(Protocol[M]):
     kisa: ClassVar[str]
     places: ClassVar[frozenset[str]]
     triggers: ClassVar[frozenset[Trigger]]
-    Thresholds: ClassVar[ThresholdsType]
-    Memory: ClassVar[MemoryType]
+    Thresholds: ClassVar[type[thresholds.Thresholds]]
+    Memory: ClassVar[type[msgspec.Struct]]
 
     def __init__(self, limits: Resolver[Any]) -> None: ...
 
@@ -108,7 +115,7 @@ class Behaviour(Protocol[M]):
         """The memory before the first record."""
         ...
 
-    def step(self, memory: M, observation: Observation) -> tuple[M, Sequence[Candidate]]:
+    def step(self, memory: M, observation: Observation) -> Result[M]:
         """Evaluates one record.
 
         The result depends on the arguments alone, and the memory passed in is not changed.
@@ -119,20 +126,16 @@ class Behaviour(Protocol[M]):
         ...
 
 
-class BaseBehaviour(Generic[T, M]):
+class BaseBehaviour(Behaviour[M], Generic[T, M]):
     """Defaults of the built-in behaviours: no standard topic, no place needed, evaluated while objects are tracked.
 
     A subclass declares ``kind``, ``name``, ``Thresholds`` and ``Memory``, and implements ``step``.
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[LocalizedName]
     onvif: ClassVar[str] = ""
     kisa: ClassVar[str] = ""
     places: ClassVar[frozenset[str]] = frozenset()
     triggers: ClassVar[frozenset[Trigger]] = frozenset({"tracks"})
-    Thresholds: ClassVar[ThresholdsType]
-    Memory: ClassVar[MemoryType]
 
     def __init__(self, limits: Resolver[T]) -> None:
         self._limits = limits

@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar
 
 import msgspec
 from pydantic import Field
 
 from detectors import scoring
-from detectors.behaviours.base import BaseBehaviour, Candidate, Explanation, MemoryType, ThresholdsType
-from detectors.behaviours.common.candidates import track_candidate
+from detectors.behaviours.base import BaseBehaviour, Candidate, Explanation, Result
 from detectors.observation.camera_geometry import PixelLine
 from detectors.observation.observation import Observation
 from detectors.observation.tracked_objects import TrackedObject
@@ -87,10 +85,10 @@ class Climbing(BaseBehaviour[ClimbingThresholds, ClimbingMemory]):
     kind = "climbing"
     name = LocalizedName(ko="월담", en="Climbing")
     places = frozenset({"fence"})
-    Thresholds: ClassVar[ThresholdsType] = ClimbingThresholds
-    Memory: ClassVar[MemoryType] = ClimbingMemory
+    Thresholds = ClimbingThresholds
+    Memory = ClimbingMemory
 
-    def step(self, memory: ClimbingMemory, observation: Observation) -> tuple[ClimbingMemory, Sequence[Candidate]]:
+    def step(self, memory: ClimbingMemory, observation: Observation) -> Result[ClimbingMemory]:
         """The people at fences after a record, and a candidate for each climb that it completes."""
         if not observation.has_frame:
             return memory, ()
@@ -169,12 +167,15 @@ def _distance(fence: PixelLine, track: TrackedObject) -> float:
 def _candidate(
     line: Line, contact: FenceContact, track: TrackedObject, observation: Observation, limits: ClimbingThresholds
 ) -> Candidate:
-    return track_candidate(
-        track,
+    return Candidate(
         key=f"{line.id}/{track.id}",
         zone=line.id,
         since=contact.began_at,
         until=observation.captured_at,
+        tracks=(track.id,),
+        first_point=track.born,
+        box=track.box,
+        clarity=track.score * track.height,
         severity=2,
         thresholds=limits,
         explain=lambda: _explain(line, contact, track, observation, limits),

@@ -9,15 +9,14 @@ so no fire is found in them.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import Literal
 
 import msgspec
 from pydantic import Field
 
 from detectors import scoring
-from detectors.behaviours.base import BaseBehaviour, Candidate, Explanation, MemoryType, ThresholdsType
-from detectors.behaviours.common.candidates import night_factor, whole_seconds
+from detectors.behaviours.base import BaseBehaviour, Candidate, Explanation, Result
+from detectors.behaviours.common.explanations import night_factor, whole_seconds
 from detectors.observation.observation import Observation
 from detectors.observation.tracked_objects import TrackPoint
 from detectors.thresholds import Thresholds
@@ -112,10 +111,10 @@ class Fire(BaseBehaviour[FireThresholds, FireMemory]):
     name = LocalizedName(ko="화재", en="Fire")
     kisa = "FireDetection"
     triggers = frozenset({"flames"})
-    Thresholds: ClassVar[ThresholdsType] = FireThresholds
-    Memory: ClassVar[MemoryType] = FireMemory
+    Thresholds = FireThresholds
+    Memory = FireMemory
 
-    def step(self, memory: FireMemory, observation: Observation) -> tuple[FireMemory, Sequence[Candidate]]:
+    def step(self, memory: FireMemory, observation: Observation) -> Result[FireMemory]:
         """The burning regions after a record, and a candidate for each that has burned for long enough."""
         flames = observation.detections.scene.flames
         if not flames and not memory.regions:

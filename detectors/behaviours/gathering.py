@@ -9,15 +9,15 @@ across. ONVIF and KISA have no class for it. (Crowd density is another measure: 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 from pydantic import Field
 
 from detectors import scoring
-from detectors.behaviours.base import TOLERANCE_S, BaseBehaviour, Candidate, Explanation, MemoryType, ThresholdsType
-from detectors.behaviours.common.candidates import whole_seconds
+from detectors.behaviours.base import TOLERANCE_S, BaseBehaviour, Candidate, Explanation, Result, cooldown_field
+from detectors.behaviours.common.explanations import whole_seconds
 from detectors.observation.observation import Observation
 from detectors.observation.tracked_objects import TrackedObject, TrackPoint
 from detectors.thresholds import MovingObjectThresholds, Resolver
@@ -63,9 +63,7 @@ class GatheringThresholds(MovingObjectThresholds):
         title="For",
         description="Seconds together. Raising it excludes people who meet in passing.",
     )
-    cooldown_s: float = Field(
-        60.0, ge=0, le=3600, title="Cool-down", description="Seconds after the end in which it raises no new event."
-    )
+    cooldown_s: float = cooldown_field(60.0)
 
 
 class Group(msgspec.Struct, frozen=True):
@@ -110,14 +108,14 @@ class Gathering(BaseBehaviour[GatheringThresholds, GatheringMemory]):
 
     kind = "gathering"
     name = LocalizedName(ko="군집", en="Gathering")
-    Thresholds: ClassVar[ThresholdsType] = GatheringThresholds
-    Memory: ClassVar[MemoryType] = GatheringMemory
+    Thresholds = GatheringThresholds
+    Memory = GatheringMemory
 
     def __init__(self, limits: Resolver[GatheringThresholds]) -> None:
         super().__init__(limits)
         self._fewest = int(limits.lowest("people"))
 
-    def step(self, memory: GatheringMemory, observation: Observation) -> tuple[GatheringMemory, Sequence[Candidate]]:
+    def step(self, memory: GatheringMemory, observation: Observation) -> Result[GatheringMemory]:
         """The groups after a record, and a candidate for each that has been together for long enough."""
         if not memory.groups and len(observation.objects) < self._fewest:
             return memory, ()

@@ -7,15 +7,12 @@ time is counted in capture time from the entry, interpolated between two records
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
-
 from pydantic import Field
 
 from detectors import scoring
-from detectors.behaviours.base import TOLERANCE_S, BaseBehaviour, Candidate, Explanation, MemoryType, ThresholdsType
+from detectors.behaviours.base import TOLERANCE_S, BaseBehaviour, Candidate, Explanation, Result, cooldown_field
 from detectors.behaviours.common import zone_dwell
-from detectors.behaviours.common.candidates import whole_seconds
+from detectors.behaviours.common.explanations import whole_seconds
 from detectors.behaviours.common.zone_dwell import ZoneDwell, ZoneDwells
 from detectors.observation.observation import Observation
 from detectors.thresholds import DwellThresholds
@@ -50,13 +47,7 @@ class IntrusionThresholds(DwellThresholds):
         title="Dispatch after",
         description="Seconds inside after which dispatch is suggested. Raising it suggests it less often.",
     )
-    cooldown_s: float = Field(
-        3.0,
-        ge=0,
-        le=3600,
-        title="Cool-down",
-        description="Seconds after the end in which the same person in the same zone raises no event.",
-    )
+    cooldown_s: float = cooldown_field(3.0, "the same person in the same zone")
 
 
 class Intrusion(BaseBehaviour[IntrusionThresholds, ZoneDwells]):
@@ -67,10 +58,10 @@ class Intrusion(BaseBehaviour[IntrusionThresholds, ZoneDwells]):
     onvif = "RuleEngine/FieldDetector/ObjectsInside"
     kisa = "Intrusion"
     places = ZONES
-    Thresholds: ClassVar[ThresholdsType] = IntrusionThresholds
-    Memory: ClassVar[MemoryType] = ZoneDwells
+    Thresholds = IntrusionThresholds
+    Memory = ZoneDwells
 
-    def step(self, memory: ZoneDwells, observation: Observation) -> tuple[ZoneDwells, Sequence[Candidate]]:
+    def step(self, memory: ZoneDwells, observation: Observation) -> Result[ZoneDwells]:
         """The stays after a record, and a candidate for each that is long enough."""
         dwells = zone_dwell.update(memory.dwells, observation, ZONES, self._limits)
         if dwells is memory.dwells:

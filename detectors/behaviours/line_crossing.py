@@ -8,14 +8,12 @@ at most: after a crossing, the track is suppressed at that line until it is clea
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 import msgspec
 from pydantic import Field
 
 from detectors import scoring
-from detectors.behaviours.base import BaseBehaviour, Candidate, Explanation, MemoryType, ThresholdsType
-from detectors.behaviours.common.candidates import track_candidate
+from detectors.behaviours.base import BaseBehaviour, Candidate, Explanation, Result
 from detectors.observation.camera_geometry import PixelLine
 from detectors.observation.observation import Observation
 from detectors.observation.tracked_objects import TrackedObject
@@ -77,12 +75,10 @@ class LineCrossing(BaseBehaviour[LineCrossingThresholds, LineCrossingMemory]):
     name = LocalizedName(ko="경계선 통과", en="Line crossing")
     onvif = "RuleEngine/LineDetector/Crossed"
     places = frozenset({"line"})
-    Thresholds: ClassVar[ThresholdsType] = LineCrossingThresholds
-    Memory: ClassVar[MemoryType] = LineCrossingMemory
+    Thresholds = LineCrossingThresholds
+    Memory = LineCrossingMemory
 
-    def step(
-        self, memory: LineCrossingMemory, observation: Observation
-    ) -> tuple[LineCrossingMemory, Sequence[Candidate]]:
+    def step(self, memory: LineCrossingMemory, observation: Observation) -> Result[LineCrossingMemory]:
         """The suppressed tracks after a record, and a candidate for each crossing at it."""
         if not observation.geometry.borders or not (observation.objects or memory.suppressed):
             return memory, ()
@@ -130,12 +126,15 @@ class LineCrossing(BaseBehaviour[LineCrossingThresholds, LineCrossingMemory]):
 def _candidate(
     line: Line, track: TrackedObject, direction: str, observation: Observation, limits: LineCrossingThresholds
 ) -> Candidate:
-    return track_candidate(
-        track,
+    return Candidate(
         key=f"{line.id}/{track.id}",
         zone=line.id,
         since=observation.captured_at,
         until=observation.captured_at,
+        tracks=(track.id,),
+        first_point=track.born,
+        box=track.box,
+        clarity=track.score * track.height,
         severity=2 if limits.alert else 1,
         thresholds=limits,
         explain=lambda: _explain(line, track, direction, observation, limits),

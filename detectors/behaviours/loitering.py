@@ -11,17 +11,15 @@ For neighbouring cameras see ``detectors.correlation.roaming``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
-from typing import ClassVar
 
 import msgspec
 from pydantic import Field
 
 from detectors import scoring
-from detectors.behaviours.base import TOLERANCE_S, BaseBehaviour, Candidate, Explanation, MemoryType, ThresholdsType
+from detectors.behaviours.base import TOLERANCE_S, BaseBehaviour, Candidate, Explanation, Result, cooldown_field
 from detectors.behaviours.common import zone_dwell
-from detectors.behaviours.common.candidates import excess, whole_seconds
+from detectors.behaviours.common.explanations import excess, whole_seconds
 from detectors.behaviours.common.zone_dwell import ZoneDwell
 from detectors.observation.observation import Observation
 from detectors.thresholds import DwellThresholds
@@ -84,13 +82,7 @@ class LoiteringThresholds(DwellThresholds):
         title="Dispatch at",
         description="Multiple of the dwell at which dispatch is suggested. Raising it suggests it less often.",
     )
-    cooldown_s: float = Field(
-        10.0,
-        ge=0,
-        le=3600,
-        title="Cool-down",
-        description="Seconds after the end in which the same person in the same zone raises no event.",
-    )
+    cooldown_s: float = cooldown_field(10.0, "the same person in the same zone")
 
     @cached_property
     def shortest_s(self) -> float:
@@ -140,10 +132,10 @@ class Loitering(BaseBehaviour[LoiteringThresholds, LoiteringMemory]):
     onvif = "RuleEngine/LoiteringDetector/ObjectIsLoitering"
     kisa = "Loitering"
     places = ZONES
-    Thresholds: ClassVar[ThresholdsType] = LoiteringThresholds
-    Memory: ClassVar[MemoryType] = LoiteringMemory
+    Thresholds = LoiteringThresholds
+    Memory = LoiteringMemory
 
-    def step(self, memory: LoiteringMemory, observation: Observation) -> tuple[LoiteringMemory, Sequence[Candidate]]:
+    def step(self, memory: LoiteringMemory, observation: Observation) -> Result[LoiteringMemory]:
         """The dwells after a record, and a candidate for each that has reached its threshold."""
         dwells = zone_dwell.update(memory.dwells, observation, ZONES, self._limits)
         stays = memory.stays

@@ -7,15 +7,12 @@ away is mostly a person who stood there or a parked vehicle.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
-
 from pydantic import Field
 
 from detectors import scoring
-from detectors.behaviours.base import TOLERANCE_S, BaseBehaviour, Candidate, Explanation, MemoryType, ThresholdsType
+from detectors.behaviours.base import TOLERANCE_S, BaseBehaviour, Candidate, Explanation, Result
 from detectors.behaviours.common import stationary_objects
-from detectors.behaviours.common.candidates import night_factor
+from detectors.behaviours.common.explanations import night_factor
 from detectors.behaviours.common.stationary_objects import (
     StationaryObject,
     StationaryObjects,
@@ -62,12 +59,10 @@ class RemovedObject(BaseBehaviour[RemovedObjectThresholds, StationaryObjects]):
     onvif = "RuleEngine/ObjectRemoved"
     places = ZONES
     triggers = frozenset({"still"})
-    Thresholds: ClassVar[ThresholdsType] = RemovedObjectThresholds
-    Memory: ClassVar[MemoryType] = StationaryObjects
+    Thresholds = RemovedObjectThresholds
+    Memory = StationaryObjects
 
-    def step(
-        self, memory: StationaryObjects, observation: Observation
-    ) -> tuple[StationaryObjects, Sequence[Candidate]]:
+    def step(self, memory: StationaryObjects, observation: Observation) -> Result[StationaryObjects]:
         """The changed places after a record, and a candidate, once, for each from which an object was taken."""
         if not memory.objects and not observation.detections.scene.still:
             return memory, ()

@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar
 
 import msgspec
 from pydantic import Field
 
 from detectors import scoring
-from detectors.behaviours.base import TOLERANCE_S, BaseBehaviour, Candidate, Explanation, MemoryType, ThresholdsType
-from detectors.behaviours.common.candidates import track_candidate
+from detectors.behaviours.base import TOLERANCE_S, BaseBehaviour, Candidate, Explanation, Result, cooldown_field
 from detectors.observation.observation import Observation
 from detectors.observation.tracked_objects import TrackedObject
 from detectors.thresholds import MovingObjectThresholds, Resolver
@@ -60,13 +58,7 @@ class RunningThresholds(MovingObjectThresholds):
         title="For",
         description="Seconds at that speed. Raising it excludes people who hurry over a road.",
     )
-    cooldown_s: float = Field(
-        10.0,
-        ge=0,
-        le=3600,
-        title="Cool-down",
-        description="Seconds after the end in which the same person raises no event.",
-    )
+    cooldown_s: float = cooldown_field(10.0, "the same person")
 
 
 class Runner(msgspec.Struct, frozen=True):
@@ -93,14 +85,14 @@ class Running(BaseBehaviour[RunningThresholds, RunningMemory]):
 
     kind = "running"
     name = LocalizedName(ko="뛰기", en="Running")
-    Thresholds: ClassVar[ThresholdsType] = RunningThresholds
-    Memory: ClassVar[MemoryType] = RunningMemory
+    Thresholds = RunningThresholds
+    Memory = RunningMemory
 
     def __init__(self, limits: Resolver[RunningThresholds]) -> None:
         super().__init__(limits)
         self._min_speed_squared = (CONTINUE_SPEED * limits.lowest("speed")) ** 2
 
-    def step(self, memory: RunningMemory, observation: Observation) -> tuple[RunningMemory, Sequence[Candidate]]:
+    def step(self, memory: RunningMemory, observation: Observation) -> Result[RunningMemory]:
         """The runners after a record, and a candidate for each that has run for long enough."""
         if not memory.runners and not any(self._may_run(track) for track in observation.objects):
             return memory, ()
@@ -141,19 +133,22 @@ class Running(BaseBehaviour[RunningThresholds, RunningMemory]):
         mean_speed = math.hypot(track.x - runner.x, track.y - runner.y) / track.height / run_s
         if mean_speed < MIN_MEAN_SPEED * limits.speed:
             return ()
-        candidate = track_candidate(
-            track,
+        candidate = Candidate(
             key=str(runner.track),
             zone=runner.zone,
             since=runner.since,
             until=runner.until,
+            tracks=(track.id,),
+            first_point=track.born,
+            box=runner.box,
+            clarity=track.score * track.height,
             severity=1,
             thresholds=limits,
             explain=lambda: _explain(runner, track, observation, limits),
             thresholds_met=runner.fastest >= limits.speed,
             cooldown_s=limits.cooldown_s,
         )
-        return (candidate._replace(box=runner.box),)
+        return (candidate,)
 
 
 def _explain(runner: Runner, track: TrackedObject, observation: Observation, limits: RunningThresholds) -> Explanation:

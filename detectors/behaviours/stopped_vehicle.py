@@ -7,16 +7,13 @@ the observation began is parked and raises nothing. Neither does one that stands
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
-
 import msgspec
 from pydantic import Field
 
 from detectors import scoring
-from detectors.behaviours.base import TOLERANCE_S, BaseBehaviour, Candidate, Explanation, MemoryType, ThresholdsType
+from detectors.behaviours.base import TOLERANCE_S, BaseBehaviour, Candidate, Explanation, Result
 from detectors.behaviours.common import vehicle_stops
-from detectors.behaviours.common.candidates import excess, whole_seconds
+from detectors.behaviours.common.explanations import excess, whole_seconds
 from detectors.behaviours.common.vehicle_stops import StoppedVehicle
 from detectors.observation.observation import Observation
 from detectors.thresholds import MovingObjectThresholds
@@ -75,12 +72,10 @@ class StoppedVehicleBehaviour(BaseBehaviour[StoppedVehicleThresholds, StoppedVeh
     kind = "stopped_vehicle"
     name = LocalizedName(ko="차로 밖 정차", en="Stopped vehicle")
     places = LANES
-    Thresholds: ClassVar[ThresholdsType] = StoppedVehicleThresholds
-    Memory: ClassVar[MemoryType] = StoppedVehicleMemory
+    Thresholds = StoppedVehicleThresholds
+    Memory = StoppedVehicleMemory
 
-    def step(
-        self, memory: StoppedVehicleMemory, observation: Observation
-    ) -> tuple[StoppedVehicleMemory, Sequence[Candidate]]:
+    def step(self, memory: StoppedVehicleMemory, observation: Observation) -> Result[StoppedVehicleMemory]:
         """The vehicles after a record, and a candidate for each that has stood off the lane for long enough."""
         stops = vehicle_stops.update(memory.stops, observation, VEHICLES)
         if stops is memory.stops:

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar
 
 import msgspec
 from pydantic import Field
 
 from detectors import scoring
-from detectors.behaviours.base import BaseBehaviour, Candidate, Explanation, MemoryType, ThresholdsType
-from detectors.behaviours.common.candidates import excess, track_candidate
+from detectors.behaviours.base import BaseBehaviour, Candidate, Explanation, Result, cooldown_field
+from detectors.behaviours.common.explanations import excess
 from detectors.observation.camera_geometry import PixelLane
 from detectors.observation.observation import Observation
 from detectors.observation.tracked_objects import TrackedObject
@@ -56,13 +55,7 @@ class WrongWayThresholds(MovingObjectThresholds):
     alert: bool = Field(
         True, title="Alert", description="Whether it is an alert at once instead of watch: it endangers others."
     )
-    cooldown_s: float = Field(
-        10.0,
-        ge=0,
-        le=3600,
-        title="Cool-down",
-        description="Seconds after the end in which the same vehicle in the same lane raises no event.",
-    )
+    cooldown_s: float = cooldown_field(10.0, "the same vehicle in the same lane")
 
 
 class WrongWayTrack(msgspec.Struct, frozen=True):
@@ -87,10 +80,10 @@ class WrongWay(BaseBehaviour[WrongWayThresholds, WrongWayMemory]):
     kind = "wrong_way"
     name = LocalizedName(ko="역주행", en="Wrong way")
     places = frozenset({"lane"})
-    Thresholds: ClassVar[ThresholdsType] = WrongWayThresholds
-    Memory: ClassVar[MemoryType] = WrongWayMemory
+    Thresholds = WrongWayThresholds
+    Memory = WrongWayMemory
 
-    def step(self, memory: WrongWayMemory, observation: Observation) -> tuple[WrongWayMemory, Sequence[Candidate]]:
+    def step(self, memory: WrongWayMemory, observation: Observation) -> Result[WrongWayMemory]:
         """The tracks on the wrong way after a record, and a candidate for each that has moved far enough."""
         if not observation.geometry.lanes and not memory.tracks:
             return memory, ()
@@ -136,12 +129,15 @@ class WrongWay(BaseBehaviour[WrongWayThresholds, WrongWayMemory]):
         limits = self._limits.at(observation, zone.id, track.label)
         if entry.distance < limits.distance:
             return ()
-        candidate = track_candidate(
-            track,
+        candidate = Candidate(
             key=f"{zone.id}/{track.id}",
             zone=zone.id,
             since=entry.since,
             until=entry.until,
+            tracks=(track.id,),
+            first_point=track.born,
+            box=track.box,
+            clarity=track.score * track.height,
             severity=2 if limits.alert else 1,
             thresholds=limits,
             explain=lambda: _explain(zone, entry, track, observation, limits),

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from msgspec.structs import replace
 from pydantic import Field
 
 from detectors import scoring
-from detectors.behaviours.base import BaseBehaviour, Candidate, Explanation, MemoryType
-from detectors.behaviours.common.candidates import night_factor, whole_seconds
+from detectors.behaviours.base import BaseBehaviour, Candidate, Explanation, Result
+from detectors.behaviours.common.explanations import night_factor, whole_seconds
 from detectors.observation.observation import Observation
 from detectors.observation.tracked_objects import TrackPoint
 from detectors.thresholds import Thresholds
@@ -126,6 +125,9 @@ class HealthReading(NamedTuple):
     since: float | None = None
 
 
+ReadResult = tuple[CameraHealthMemory, HealthReading]
+
+
 def update_condition(
     condition: HeldCondition, reading: HealthReading, now: float, limits: HealthThresholds
 ) -> HeldCondition:
@@ -167,11 +169,9 @@ class CameraHealthBehaviour(BaseBehaviour[T, CameraHealthMemory]):
     """A camera fault. A subclass declares ``kind``, ``name`` and ``Thresholds``, and measures its condition."""
 
     triggers = frozenset({"picture"})
-    Memory: ClassVar[MemoryType] = CameraHealthMemory
+    Memory = CameraHealthMemory
 
-    def step(
-        self, memory: CameraHealthMemory, observation: Observation
-    ) -> tuple[CameraHealthMemory, Sequence[Candidate]]:
+    def step(self, memory: CameraHealthMemory, observation: Observation) -> Result[CameraHealthMemory]:
         """The memory after a record, and a candidate while the fault lasts."""
         limits = self._limits.at(observation, "", UNKNOWN)
         if observation.has_frame and not observation.detections.scene.warm:  # a sampler that has just started
@@ -184,9 +184,7 @@ class CameraHealthBehaviour(BaseBehaviour[T, CameraHealthMemory]):
         return memory, (self._candidate(condition, observation, limits),) if condition.active else ()
 
     @abstractmethod
-    def read(
-        self, memory: CameraHealthMemory, observation: Observation, limits: T
-    ) -> tuple[CameraHealthMemory, HealthReading]:
+    def read(self, memory: CameraHealthMemory, observation: Observation, limits: T) -> ReadResult:
         """The memory with what was learned from a record, and its reading."""
 
     @abstractmethod

@@ -7,20 +7,10 @@ difference, which includes the network delay of some tenths of a second. Recordi
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from msgspec.structs import replace
 from pydantic import Field
 
-from detectors.behaviours.base import ThresholdsType
-from detectors.behaviours.camera_health.base import (
-    CameraHealthBehaviour,
-    CameraHealthMemory,
-    HealthReading,
-    HealthThresholds,
-    hold_field,
-    update_baseline,
-)
+from detectors.behaviours.camera_health import base
 from detectors.observation.observation import Observation
 from lanewatch.config.fields import LocalizedName
 
@@ -30,10 +20,10 @@ MAX_AGE_S = 120.0
 """An older mean is discarded."""
 
 
-class ClockDriftThresholds(HealthThresholds):
+class ClockDriftThresholds(base.HealthThresholds):
     """When a clock is wrong."""
 
-    hold_s: float = hold_field(60.0)
+    hold_s: float = base.hold_field(60.0)
     off_s: float = Field(
         3.0,
         ge=0.5,
@@ -43,28 +33,28 @@ class ClockDriftThresholds(HealthThresholds):
     )
 
 
-class ClockDrift(CameraHealthBehaviour[ClockDriftThresholds]):
+class ClockDrift(base.CameraHealthBehaviour[ClockDriftThresholds]):
     """A camera with a wrong clock. One event until it is set."""
 
     kind = "clock_drift"
     name = LocalizedName(ko="카메라 시각 오차", en="Clock drift")
     onvif = "Monitoring/OperatingTime/LastClockSynchronization"
-    Thresholds: ClassVar[ThresholdsType] = ClockDriftThresholds
+    Thresholds = ClockDriftThresholds
 
     def read(
-        self, memory: CameraHealthMemory, observation: Observation, limits: ClockDriftThresholds
-    ) -> tuple[CameraHealthMemory, HealthReading]:
+        self, memory: base.CameraHealthMemory, observation: Observation, limits: ClockDriftThresholds
+    ) -> base.ReadResult:
         """See ``CameraHealthBehaviour.read``."""
         clock_s, now = observation.detections.scene.clock_s, observation.captured_at
         if clock_s is None:
-            return memory, HealthReading(None)
+            return memory, base.HealthReading(None)
         elapsed_s = now - memory.updated_at
         known = memory.baselines.get("all") if 0 <= elapsed_s < MAX_AGE_S else None
-        mean = update_baseline(known, (clock_s,), elapsed_s, MEAN_S)
+        mean = base.update_baseline(known, (clock_s,), elapsed_s, MEAN_S)
         memory = replace(memory, baselines={"all": mean}, updated_at=now)
         off_s = mean.values[0]
         faulty = True if abs(off_s) >= limits.off_s else None
-        return memory, HealthReading(False if abs(off_s) < limits.off_s / 2 else faulty, off_s, limits.off_s)
+        return memory, base.HealthReading(False if abs(off_s) < limits.off_s / 2 else faulty, off_s, limits.off_s)
 
     def describe(self, value: float) -> tuple[str, str]:
         """See ``CameraHealthBehaviour.describe``."""

@@ -6,20 +6,10 @@ minutes, and the baseline follows them. A picture that falls dark at night is le
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from msgspec.structs import replace
 from pydantic import Field
 
-from detectors.behaviours.base import ThresholdsType
-from detectors.behaviours.camera_health.base import (
-    CameraHealthBehaviour,
-    CameraHealthMemory,
-    HealthReading,
-    HealthThresholds,
-    alert_field,
-    hold_field,
-)
+from detectors.behaviours.camera_health import base
 from detectors.behaviours.camera_health.too_dark import DARK
 from detectors.observation.observation import Observation
 from lanewatch.config.fields import LocalizedName
@@ -30,13 +20,13 @@ RECOVERED = 1.5
 """Multiple of the limit that must be reached again until it is over."""
 
 
-class CoveredThresholds(HealthThresholds):
+class CoveredThresholds(base.HealthThresholds):
     """When a picture has lost its contrast and detail."""
 
-    hold_s: float = hold_field(
+    hold_s: float = base.hold_field(
         10.0, what="Seconds for which the condition must hold; a bus in front of the lens drives on"
     )
-    alert_s: float = alert_field(30.0)
+    alert_s: float = base.alert_field(30.0)
     left: float = Field(
         0.4,
         gt=0,
@@ -47,17 +37,17 @@ class CoveredThresholds(HealthThresholds):
     )
 
 
-class Covered(CameraHealthBehaviour[CoveredThresholds]):
+class Covered(base.CameraHealthBehaviour[CoveredThresholds]):
     """A covered lens. One event until it is free."""
 
     kind = "covered"
     name = LocalizedName(ko="렌즈 가림", en="Covered lens")
     onvif = "VideoSource/GlobalSceneChange"
-    Thresholds: ClassVar[ThresholdsType] = CoveredThresholds
+    Thresholds = CoveredThresholds
 
     def read(
-        self, memory: CameraHealthMemory, observation: Observation, limits: CoveredThresholds
-    ) -> tuple[CameraHealthMemory, HealthReading]:
+        self, memory: base.CameraHealthMemory, observation: Observation, limits: CoveredThresholds
+    ) -> base.ReadResult:
         """See ``CameraHealthBehaviour.read``."""
         scene, now, light = observation.detections.scene, observation.captured_at, observation.light
         elapsed_s, memory = now - memory.updated_at, replace(memory, updated_at=now)
@@ -73,7 +63,7 @@ class Covered(CameraHealthBehaviour[CoveredThresholds]):
         if faulty is False:
             values = (scene.contrast, scene.sharpness)
             memory = self._learned(memory, observation, values, elapsed_s, TIME_CONSTANT_S)
-        return memory, HealthReading(faulty, share, limits.left)
+        return memory, base.HealthReading(faulty, share, limits.left)
 
     def describe(self, value: float) -> tuple[str, str]:
         """See ``CameraHealthBehaviour.describe``."""

@@ -6,19 +6,10 @@ same and ends by itself. A fault that exists from the first day on is part of th
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from msgspec.structs import replace
 from pydantic import Field
 
-from detectors.behaviours.base import ThresholdsType
-from detectors.behaviours.camera_health.base import (
-    CameraHealthBehaviour,
-    CameraHealthMemory,
-    HealthReading,
-    HealthThresholds,
-    hold_field,
-)
+from detectors.behaviours.camera_health import base
 from detectors.observation.observation import Observation
 from lanewatch.config.fields import LocalizedName
 
@@ -32,10 +23,10 @@ OTHER_VIEW = 0.2
 """Similarity to the usual view below which the camera points elsewhere, and the baseline is void."""
 
 
-class DefocusedThresholds(HealthThresholds):
+class DefocusedThresholds(base.HealthThresholds):
     """When a picture is out of focus."""
 
-    hold_s: float = hold_field(60.0)
+    hold_s: float = base.hold_field(60.0)
     left: float = Field(
         0.3,
         gt=0,
@@ -46,22 +37,22 @@ class DefocusedThresholds(HealthThresholds):
     )
 
 
-class Defocused(CameraHealthBehaviour[DefocusedThresholds]):
+class Defocused(base.CameraHealthBehaviour[DefocusedThresholds]):
     """A picture with soft outlines. One event until they are sharp again."""
 
     kind = "defocused"
     name = LocalizedName(ko="초점 이상", en="Out of focus")
     onvif = "VideoSource/ImageTooBlurry"
-    Thresholds: ClassVar[ThresholdsType] = DefocusedThresholds
+    Thresholds = DefocusedThresholds
 
     def read(
-        self, memory: CameraHealthMemory, observation: Observation, limits: DefocusedThresholds
-    ) -> tuple[CameraHealthMemory, HealthReading]:
+        self, memory: base.CameraHealthMemory, observation: Observation, limits: DefocusedThresholds
+    ) -> base.ReadResult:
         """See ``CameraHealthBehaviour.read``."""
         scene, now = observation.detections.scene, observation.captured_at
         elapsed_s, memory = now - memory.updated_at, replace(memory, updated_at=now)
         if scene.familiar is not None and scene.familiar < OTHER_VIEW:
-            return replace(memory, baselines={}), HealthReading(False)
+            return replace(memory, baselines={}), base.HealthReading(False)
         sharpness = scene.sharpness / max(scene.contrast, 1.0) ** 2
         baseline = memory.baselines.get(observation.light)
         faulty: bool | None = False
@@ -74,7 +65,7 @@ class Defocused(CameraHealthBehaviour[DefocusedThresholds]):
                 faulty = True
         if faulty is False:
             memory = self._learned(memory, observation, (sharpness, scene.contrast), elapsed_s, TIME_CONSTANT_S)
-        return memory, HealthReading(faulty, share, limits.left)
+        return memory, base.HealthReading(faulty, share, limits.left)
 
     def describe(self, value: float) -> tuple[str, str]:
         """See ``CameraHealthBehaviour.describe``."""

@@ -7,20 +7,10 @@ usual at that camera, and must have changed before for a minute in all.
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from msgspec.structs import replace
 from pydantic import Field
 
-from detectors.behaviours.base import ThresholdsType
-from detectors.behaviours.camera_health.base import (
-    Baseline,
-    CameraHealthBehaviour,
-    CameraHealthMemory,
-    HealthReading,
-    HealthThresholds,
-    hold_field,
-)
+from detectors.behaviours.camera_health import base
 from detectors.observation.observation import Observation
 from lanewatch.config.fields import LocalizedName
 
@@ -32,10 +22,10 @@ MAX_STEP_S = 10.0
 """The longest time between two records that counts as changed."""
 
 
-class FrozenThresholds(HealthThresholds):
+class FrozenThresholds(base.HealthThresholds):
     """When a still picture is frozen."""
 
-    hold_s: float = hold_field(30.0, least=5, what="Seconds for which the picture is bit-identical")
+    hold_s: float = base.hold_field(30.0, least=5, what="Seconds for which the picture is bit-identical")
     times: float = Field(
         3.0,
         ge=1,
@@ -45,16 +35,16 @@ class FrozenThresholds(HealthThresholds):
     )
 
 
-class Frozen(CameraHealthBehaviour[FrozenThresholds]):
+class Frozen(base.CameraHealthBehaviour[FrozenThresholds]):
     """A bit-identical picture. One event until it changes."""
 
     kind = "frozen"
     name = LocalizedName(ko="화면 멈춤", en="Frozen picture")
-    Thresholds: ClassVar[ThresholdsType] = FrozenThresholds
+    Thresholds = FrozenThresholds
 
     def read(
-        self, memory: CameraHealthMemory, observation: Observation, limits: FrozenThresholds
-    ) -> tuple[CameraHealthMemory, HealthReading]:
+        self, memory: base.CameraHealthMemory, observation: Observation, limits: FrozenThresholds
+    ) -> base.ReadResult:
         """See ``CameraHealthBehaviour.read``. The baseline holds the longest and the last still period."""
         still_s, now = observation.detections.scene.frozen_s, observation.captured_at
         longest_s, last_s = memory.baselines["all"].values if "all" in memory.baselines else (0.0, 0.0)
@@ -64,13 +54,13 @@ class Frozen(CameraHealthBehaviour[FrozenThresholds]):
         lively_s = memory.lively_s
         if still_s < elapsed_s <= MAX_STEP_S:
             lively_s = min(lively_s + elapsed_s, MIN_LIVELY_S)
-        baselines = {"all": Baseline((longest_s, still_s))}
+        baselines = {"all": base.Baseline((longest_s, still_s))}
         memory = replace(memory, baselines=baselines, updated_at=now, lively_s=lively_s)
         needed_s = max(limits.hold_s, limits.times * longest_s)
         if still_s == 0:
-            return memory, HealthReading(False, still_s, needed_s)
+            return memory, base.HealthReading(False, still_s, needed_s)
         faulty = lively_s >= MIN_LIVELY_S and still_s >= needed_s
-        return memory, HealthReading(faulty or None, still_s, needed_s, now - still_s if faulty else None)
+        return memory, base.HealthReading(faulty or None, still_s, needed_s, now - still_s if faulty else None)
 
     def describe(self, value: float) -> tuple[str, str]:
         """See ``CameraHealthBehaviour.describe``."""

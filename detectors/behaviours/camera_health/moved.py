@@ -7,19 +7,9 @@ the new view is the usual one and the event closes. Zones and lines must be redr
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from pydantic import Field
 
-from detectors.behaviours.base import ThresholdsType
-from detectors.behaviours.camera_health.base import (
-    CameraHealthBehaviour,
-    CameraHealthMemory,
-    HealthReading,
-    HealthThresholds,
-    alert_field,
-    hold_field,
-)
+from detectors.behaviours.camera_health import base
 from detectors.behaviours.camera_health.too_dark import DARK, FLAT
 from detectors.observation.observation import Observation
 from lanewatch.config.fields import LocalizedName
@@ -28,11 +18,11 @@ RECOVERED = 1.7
 """Multiple of the limit that must be reached again until it is over."""
 
 
-class MovedThresholds(HealthThresholds):
+class MovedThresholds(base.HealthThresholds):
     """When a view is another one."""
 
-    hold_s: float = hold_field(20.0, most=300)
-    alert_s: float = alert_field(60.0)
+    hold_s: float = base.hold_field(20.0, most=300)
+    alert_s: float = base.alert_field(60.0)
     alike: float = Field(
         0.3,
         gt=0,
@@ -43,27 +33,27 @@ class MovedThresholds(HealthThresholds):
     )
 
 
-class Moved(CameraHealthBehaviour[MovedThresholds]):
+class Moved(base.CameraHealthBehaviour[MovedThresholds]):
     """A camera with another view. One event until the view is back, or the new one is usual."""
 
     kind = "moved"
     name = LocalizedName(ko="카메라 방향 변경", en="Camera moved")
     onvif = "VideoSource/GlobalSceneChange"
-    Thresholds: ClassVar[ThresholdsType] = MovedThresholds
+    Thresholds = MovedThresholds
 
     def read(
-        self, memory: CameraHealthMemory, observation: Observation, limits: MovedThresholds
-    ) -> tuple[CameraHealthMemory, HealthReading]:
+        self, memory: base.CameraHealthMemory, observation: Observation, limits: MovedThresholds
+    ) -> base.ReadResult:
         """See ``CameraHealthBehaviour.read``. A flat or dark picture gives no reading."""
         scene = observation.detections.scene
         if scene.familiar is None or scene.contrast < FLAT or scene.brightness < DARK / 2:
-            return memory, HealthReading(None)
+            return memory, base.HealthReading(None)
         faulty: bool | None = None
         if scene.familiar < limits.alike:
             faulty = True
         elif scene.familiar >= RECOVERED * limits.alike:
             faulty = False
-        return memory, HealthReading(faulty, scene.familiar, limits.alike)
+        return memory, base.HealthReading(faulty, scene.familiar, limits.alike)
 
     def describe(self, value: float) -> tuple[str, str]:
         """See ``CameraHealthBehaviour.describe``."""

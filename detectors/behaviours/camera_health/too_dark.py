@@ -6,19 +6,9 @@ has no contrast left. This also shows that infrared lamps have failed.
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from pydantic import Field
 
-from detectors.behaviours.base import ThresholdsType
-from detectors.behaviours.camera_health.base import (
-    CameraHealthBehaviour,
-    CameraHealthMemory,
-    HealthReading,
-    HealthThresholds,
-    alert_field,
-    hold_field,
-)
+from detectors.behaviours.camera_health import base
 from detectors.observation.observation import Observation
 from lanewatch.config.fields import LocalizedName
 
@@ -30,11 +20,11 @@ RECOVERED = 1.2
 """Multiple of the brightness or the contrast that must be reached again until it is over."""
 
 
-class TooDarkThresholds(HealthThresholds):
+class TooDarkThresholds(base.HealthThresholds):
     """When a dark picture is too dark."""
 
-    hold_s: float = hold_field(60.0)
-    alert_s: float = alert_field(3600.0)
+    hold_s: float = base.hold_field(60.0)
+    alert_s: float = base.alert_field(3600.0)
     brightness: float = Field(
         DARK,
         ge=0,
@@ -44,17 +34,17 @@ class TooDarkThresholds(HealthThresholds):
     )
 
 
-class TooDark(CameraHealthBehaviour[TooDarkThresholds]):
+class TooDark(base.CameraHealthBehaviour[TooDarkThresholds]):
     """A picture without light. One event until there is light."""
 
     kind = "too_dark"
     name = LocalizedName(ko="영상 어두움", en="Too dark")
     onvif = "VideoSource/ImageTooDark"
-    Thresholds: ClassVar[ThresholdsType] = TooDarkThresholds
+    Thresholds = TooDarkThresholds
 
     def read(
-        self, memory: CameraHealthMemory, observation: Observation, limits: TooDarkThresholds
-    ) -> tuple[CameraHealthMemory, HealthReading]:
+        self, memory: base.CameraHealthMemory, observation: Observation, limits: TooDarkThresholds
+    ) -> base.ReadResult:
         """See ``CameraHealthBehaviour.read``. There is no baseline."""
         scene = observation.detections.scene
         faulty: bool | None = None
@@ -62,7 +52,7 @@ class TooDark(CameraHealthBehaviour[TooDarkThresholds]):
             faulty = True
         elif scene.brightness >= RECOVERED * limits.brightness or scene.contrast >= RECOVERED * FLAT:
             faulty = False
-        return memory, HealthReading(faulty, scene.brightness, limits.brightness)
+        return memory, base.HealthReading(faulty, scene.brightness, limits.brightness)
 
     def describe(self, value: float) -> tuple[str, str]:
         """See ``CameraHealthBehaviour.describe``."""

@@ -14,14 +14,11 @@ walking, and rests (``detectors.behaviours.fall.overhead_view``). The instant is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
-
 import msgspec
 from pydantic import Field
 
 from detectors import scoring
-from detectors.behaviours.base import TOLERANCE_S, BaseBehaviour, Candidate, Explanation, MemoryType, ThresholdsType
+from detectors.behaviours.base import TOLERANCE_S, BaseBehaviour, Candidate, Explanation, Result, cooldown_field
 from detectors.behaviours.fall import lying_persons, overhead_view
 from detectors.behaviours.fall.lying_persons import LyingPerson, PersonRows, UprightPerson
 from detectors.behaviours.fall.overhead_view import TrackedWalker
@@ -65,13 +62,7 @@ class FallThresholds(Thresholds):
         title="Dispatch after",
         description="Seconds down after which dispatch is suggested. Raising it suggests it less often.",
     )
-    cooldown_s: float = Field(
-        10.0,
-        ge=0,
-        le=3600,
-        title="Cool-down",
-        description="Seconds after the end in which the same fall raises no event.",
-    )
+    cooldown_s: float = cooldown_field(10.0, "the same fall")
 
 
 class FallMemory(msgspec.Struct, frozen=True):
@@ -90,10 +81,10 @@ class Fall(BaseBehaviour[FallThresholds, FallMemory]):
     name = LocalizedName(ko="쓰러짐", en="Fall")
     kisa = "Falldown"
     triggers = frozenset({"tracks", "boxes"})
-    Thresholds: ClassVar[ThresholdsType] = FallThresholds
-    Memory: ClassVar[MemoryType] = FallMemory
+    Thresholds = FallThresholds
+    Memory = FallMemory
 
-    def step(self, memory: FallMemory, observation: Observation) -> tuple[FallMemory, Sequence[Candidate]]:
+    def step(self, memory: FallMemory, observation: Observation) -> Result[FallMemory]:
         """The people after a record, and a candidate for each who fell and stays down."""
         if observation.has_frame:
             rows = lying_persons.split_by_posture(observation)

@@ -19,15 +19,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from statistics import median
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 from msgspec.structs import replace
 from pydantic import Field
 
 from detectors import scoring
-from detectors.behaviours.base import BaseBehaviour, Candidate, Explanation, MemoryType, ThresholdsType
-from detectors.behaviours.common.candidates import excess
+from detectors.behaviours.base import BaseBehaviour, Candidate, Explanation, Result, cooldown_field
+from detectors.behaviours.common.explanations import excess
 from detectors.behaviours.fight import close_contact
 from detectors.behaviours.fight.close_contact import ChangeSample, CloseContacts, outline_change, update_contacts
 from detectors.observation.observation import Observation
@@ -100,9 +100,7 @@ class FightThresholds(Thresholds):
         description="Body heights between two people who may fight. Raising it includes people who only walk side by "
         "side.",
     )
-    cooldown_s: float = Field(
-        10.0, ge=0, le=3600, title="Cool-down", description="Seconds after the end in which it raises no new event."
-    )
+    cooldown_s: float = cooldown_field(10.0)
 
 
 class PeopleFrame(msgspec.Struct, frozen=True):
@@ -155,10 +153,10 @@ class Fight(BaseBehaviour[FightThresholds, FightMemory]):
     name = LocalizedName(ko="싸움 의심", en="Possible fight")
     kisa = "Violence"
     triggers = frozenset({"boxes"})
-    Thresholds: ClassVar[ThresholdsType] = FightThresholds
-    Memory: ClassVar[MemoryType] = FightMemory
+    Thresholds = FightThresholds
+    Memory = FightMemory
 
-    def step(self, memory: FightMemory, observation: Observation) -> tuple[FightMemory, Sequence[Candidate]]:
+    def step(self, memory: FightMemory, observation: Observation) -> Result[FightMemory]:
         """The evidence after a record, and a candidate while it is that of a fight."""
         contacts = update_contacts(memory.contacts, observation)
         fastest, frames, samples = self._compare(memory, observation)

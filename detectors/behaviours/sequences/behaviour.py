@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import replace
 from pydantic import Field
 
-from detectors.behaviours.base import BaseBehaviour, Candidate, MemoryType, ThresholdsType
+from detectors.behaviours.base import BaseBehaviour, Candidate, Result, cooldown_field
 from detectors.behaviours.common import vehicle_stops
 from detectors.behaviours.common.vehicle_stops import MIN_STOP_S, StoppedVehicle
 from detectors.behaviours.sequences import conditions, explanation, zone_activity
@@ -65,13 +65,7 @@ class SequenceThresholds(MovingObjectThresholds):
         title="Calm",
         description="Seconds without observation after which it is over. Raising it joins successive activities.",
     )
-    cooldown_s: float = Field(
-        60.0,
-        ge=0,
-        le=3600,
-        title="Cool-down",
-        description="Seconds after the end in which the same zone raises no event.",
-    )
+    cooldown_s: float = cooldown_field(60.0, "the same zone")
 
     def required_s(self, condition: Condition) -> float:
         """How long a condition must last: the threshold of its name, such as ``stay_s``, or the sequence's value."""
@@ -101,8 +95,8 @@ class SequenceBehaviour(BaseBehaviour[Any, SequenceMemory]):
     """An activity of several steps. One event for each activity at a zone."""
 
     sequence: ClassVar[EventSequence]
-    Thresholds: ClassVar[ThresholdsType] = SequenceThresholds
-    Memory: ClassVar[MemoryType] = SequenceMemory
+    Thresholds = SequenceThresholds
+    Memory = SequenceMemory
 
     def __init__(self, limits: Resolver[Any]) -> None:
         super().__init__(limits)
@@ -111,7 +105,7 @@ class SequenceBehaviour(BaseBehaviour[Any, SequenceMemory]):
         self._foot_start = next((condition for condition in first if condition.what == "on_foot"), None)
         self._areas: dict[tuple[tuple[str, ...], int, int], tuple[PixelZone, ...]] = {}
 
-    def step(self, memory: SequenceMemory, observation: Observation) -> tuple[SequenceMemory, Sequence[Candidate]]:
+    def step(self, memory: SequenceMemory, observation: Observation) -> Result[SequenceMemory]:
         """The activities after a record, and a candidate for each that has reached its first step."""
         # Step 1: vehicles, registered visits, and whether there is anything to do
         stops = memory.stops

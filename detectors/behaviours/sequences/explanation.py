@@ -57,7 +57,8 @@ def _phrase(condition: Condition, activity: ZoneActivity) -> tuple[str, str]:
     if condition.what in ("vehicle_stands", "on_foot"):
         return _arrival(activity)
     if condition.what == "people_leave":
-        return f"차에서 {activity.occupant_count}명이 내림", f"{activity.occupant_count} people got out of it"
+        count = activity.occupant_count
+        return f"차에서 {count}명이 내림", f"{count} {'person' if count == 1 else 'people'} got out of it"
     if condition.what in ("trips", "visits", "stay"):
         times = max(activity.trips, len(activity.visits_s))
         stay_ko, stay_en = scoring.duration(math.floor(activity.present_s))

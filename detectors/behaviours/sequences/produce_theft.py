@@ -8,11 +8,8 @@ owns the peppers.
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from pydantic import Field
 
-from detectors.behaviours.base import ThresholdsType
 from detectors.behaviours.sequences.behaviour import SequenceBehaviour, SequenceThresholds
 from lanewatch.config.sequences import EventSequence
 
@@ -114,4 +111,4 @@ class ProduceTheft(SequenceBehaviour):
     name = SEQUENCE.name
     places = frozenset({"produce", "lane"})
     sequence = SEQUENCE
-    Thresholds: ClassVar[ThresholdsType] = TheftThresholds
+    Thresholds = TheftThresholds

@@ -235,17 +235,17 @@ def test_memories_survive_a_checkpoint() -> None:
     assert {event.kind for event in whole} >= {"running", "climbing", "gathering"}
 
 
-def test_who_is_only_remembered_costs_an_empty_street_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a loitering stay nobody is asked for what it remembers until somebody comes."""
-    asked: list[float] = []
+def test_remembered_stays_cost_nothing_while_the_street_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a loitering stay the behaviour is not evaluated until a person comes."""
+    evaluated_at: list[float] = []
     step = Loitering.step
 
-    def counting(self: Loitering, memory: LoiteringMemory, view: Observation) -> Any:
-        asked.append(view.captured_at)
-        return step(self, memory, view)
+    def counting(self: Loitering, memory: LoiteringMemory, observation: Observation) -> Any:
+        evaluated_at.append(observation.captured_at)
+        return step(self, memory, observation)
 
     monkeypatch.setattr(Loitering, "step", counting)
     found = detections([stays((0, 15), (100, 15))], fps=2, seconds=140)
     events = opened(watch(found, site()), "loitering")
     assert [event.severity for event in events] == [1, 2]
-    assert not [at for at in asked if 40 < at - NOON < 100]
+    assert not [at for at in evaluated_at if 40 < at - NOON < 100]

@@ -200,7 +200,7 @@ def test_falls_of_real_clips(data: Path) -> None:
 
 
 def test_the_fall_seen_from_above(data: Path) -> None:
-    """CAVIAR's labels: a person lies down in Rest_FallOnFloor, and none where people walk and leave at the lower edge."""
+    """CAVIAR's labels: a person lies down in Rest_FallOnFloor, and none in the clips where people walk and leave."""
     from benchmarks.acts import caviar
 
     for clip in caviar.labels(data / caviar.SET):

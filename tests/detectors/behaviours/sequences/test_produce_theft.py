@@ -132,21 +132,21 @@ def test_who_comes_after_the_registered_visitor_is_not_he() -> None:
 
 
 def test_a_registration_covers_one_visit_and_none_that_loaded_before_it() -> None:
-    """Within its hours the second vehicle is somebody else; so is one that had loaded when they began."""
+    """Within its hours the second vehicle is another one, and so is one that had loaded before they began."""
     visit = {"who": "이장", "zones": ["peppers"], "until": "2026-01-16T00:30:00+09:00"}
     whole = lane_site(visits=[{**visit, "since": "2026-01-15T23:50:00+09:00"}])
     thief = [stop(140, 250, 600, 520), trip(150, 15), trip(175, 15), trip(200, 15)]
     told = thefts([stop(10, 80), trip(20, 15), trip(50, 15), *thief], site=whole, seconds=450)
     worst = {one.id: gravest([other for other in told if other.id == one.id]) for one in told}
     assert list(worst.values()) == [1, 3]
-    told = thefts([stop(10, 80), *thief], site=whole, seconds=450)  # who only stops has not paid it
+    told = thefts([stop(10, 80), *thief], site=whole, seconds=450)  # a vehicle that only stops has not used it
     assert gravest(told) == 1
     assert gravest(thefts(LOADING, site=lane_site(visits=[{**visit, "since": "2026-01-16T00:01:00+09:00"}]))) == 3
 
 
 @pytest.mark.parametrize(("by", "severity"), [({}, 3), ({"by": ["motorcycle"]}, 3), ({"by": ["truck", "person"]}, 1)])
-def test_a_registration_covers_none_who_comes_by_other_means(by: dict[str, Any], severity: int) -> None:
-    """Who is announced comes by car or truck where nothing else is said: who is on foot is not he, and pays nothing."""
+def test_a_registration_does_not_cover_other_means_of_arrival(by: dict[str, Any], severity: int) -> None:
+    """A registered visitor comes by car or truck by default. A person on foot is another one."""
     whole = {"since": "2026-01-15T23:50:00+09:00", "until": "2026-01-16T00:30:00+09:00"}
     site = lane_site(visits=[{"who": "이장", "zones": ["peppers"], **whole, **by}])
     walker = Actor(along((0, 500, 700), (8, 500, 300), (90, 560, 300), (100, 500, 700)), "person")
@@ -256,7 +256,7 @@ def test_a_site_writes_its_own_without_code() -> None:
     told = [one for one in watch(seen([verge, out], seconds=250), site) if one.kind == "dumping"]
     assert [one.severity for one in told if one.state == "open"] == [1]
     assert gravest(told) == 3
-    assert "1 came out of it" in told[-1].sentence["en"]
+    assert "1 person got out of it" in told[-1].sentence["en"]
     late = [*DUMPING["steps"][:1], {**DUMPING["steps"][1], "within_s": 1}, DUMPING["steps"][2]]  # type: ignore[index]
     strict = lane_site(FIELD, LANE, schedules=hours, composites=[{**DUMPING, "steps": late}])
     slow = Actor(along((40, 830, 500), (44, 830, 450), (50, 830, 500)), "person")
