@@ -196,7 +196,7 @@ def _validated(behaviour: Behaviour[Any], memory: Any, found: Sequence[Candidate
         if not isinstance(candidate, Candidate):
             raise TypeError(f"it returned a candidate of type {type(candidate).__name__}")
         times = candidate.since + candidate.until + candidate.cooldown_s
-        if not math.isfinite(times + candidate.clarity + sum(candidate.box) + sum(candidate.born)):
+        if not math.isfinite(times + candidate.clarity + sum(candidate.box) + sum(candidate.first_point)):
             raise ValueError(f"candidate {candidate.key}: a time, a position or the clarity is not finite")
         if len(candidate.box) != 4 or candidate.severity not in SEVERITIES:
             raise ValueError(

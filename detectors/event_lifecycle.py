@@ -166,13 +166,13 @@ def make_event_id(source: EventSource, kind: str, candidate: Candidate) -> str:
     It is made from camera, kind, zone, the first track's birth and its foot point then. The candidate's begin is
     part of it, because one track may cross a line, or enter a zone, more than once.
     """
-    born = candidate.born
+    first_point = candidate.first_point
     parts = (
         source.camera,
         kind,
         candidate.zone,
-        str(round(born.at * 1000)),
-        f"{round(born.x)},{round(born.y)}",
+        str(round(first_point.at * 1000)),
+        f"{round(first_point.x)},{round(first_point.y)}",
         str(round(candidate.since * 1000)),
     )
     return str(uuid.uuid5(NAMESPACE, "|".join(parts)))
@@ -225,7 +225,7 @@ def _updated(
     if not more_severe and (now - event.checked_at < RESCORE_S or candidate.until < now):
         return event, None
     event = msgspec.structs.replace(event, checked_at=now, severity=max(candidate.severity, event.severity))
-    if candidate.reached:
+    if candidate.thresholds_met:
         explanation = _explanation(event.kind, candidate, source)
         event = msgspec.structs.replace(
             event,

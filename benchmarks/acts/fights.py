@@ -130,7 +130,7 @@ def score(records: Iterable[Detections], site: Site) -> float:
         state, _ = watcher.step(state, record)
         memory = state.memories.get("fight")
         if memory is not None:
-            greatest = max(greatest, behaviour.mean(memory.samples))
+            greatest = max(greatest, behaviour.mean_rate(memory.samples))
     return greatest
 
 

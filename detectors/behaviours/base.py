@@ -1,11 +1,12 @@
-"""What a behaviour is: a pure fold over what one camera shows, which claims what is presently suspicious."""
+"""The interface of a behaviour: a pure fold over one camera's observations that reports candidates for events."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVar, cast
 
 import msgspec
+from pydantic import Field
 
 from detectors import thresholds
 from detectors.observation.observation import Observation
@@ -15,37 +16,40 @@ from lanewatch.config.fields import LocalizedName
 from lanewatch.records import Box, Factor
 
 Trigger = Literal["tracks", "boxes", "still", "flames", "picture", "blind"]
-"""Somebody is followed; two or more boxes are seen, followed or not; something appeared and stays; something may burn;
-there is a picture (every two seconds, and at no other record, whatever the memory is); nobody knows what happens in
-front of the camera."""
+"""What makes a record relevant. ``tracks``: a tracked object. ``boxes``: two or more boxes. ``still``: a stationary
+region. ``flames``: possible flames. ``blind``: no observation of the scene. ``picture``: a picture, every two seconds
+and at no other record, whatever the memory is."""
+
+TOLERANCE_S = 1e-3
+"""Capture times are float seconds since 1970: 10 s between two of them may be 9.9999998."""
 
 
 class Explanation(NamedTuple):
-    """Why something is suspicious: the parts that add up to its score, and one sentence in each language."""
+    """The factors that add up to a score, and one sentence in each language."""
 
     factors: tuple[Factor, ...]
     sentence: dict[str, str]
 
 
 class Candidate(NamedTuple):
-    """Something presently suspicious. Made anew at every record as long as it is; never kept.
+    """A suspicious activity at the present record. It is reported again at every record while it lasts.
 
     Attributes:
-        key: Which happening it is among this kind's at this camera; the same at every record while it lasts.
+        key: Identifies the activity among those of its kind at this camera. It is the same at every record.
         zone: The id of the zone or line, or "".
-        since: When it began, capture time: the entry of one who loiters, not the end of his patience.
-        until: When it was last seen to be so; an episode that closes ends then.
-        tracks: Who takes part, the first one first.
-        born: The first track's birth and where its foot was then; the event's id is made from it.
-        box: Where to look, pixels.
-        clarity: How well the present frame shows it, any unit; the greatest becomes the event's peak.
+        since: Capture time at which the activity began. For loitering this is the entry, not the end of the dwell.
+        until: Capture time at which it was last observed. An event that closes ends then.
+        tracks: The tracks that take part, the first one first.
+        first_point: The first track's first foot point. The event's id is made from it.
+        box: The box to show, pixels.
+        clarity: How well the present frame shows it, in any unit. The frame with the largest value is the event's peak.
         severity: 1 watch, 2 alert, 3 dispatch suggested.
-        thresholds: Those that applied.
-        explain: Gives the score's parts and the sentence; called only when they are published.
-        reached: The present record reaches the thresholds. False where an event only goes on: it then keeps the
-            explanation and the thresholds of the last record that reached them.
-        instant: Over as soon as it is claimed, such as a crossing.
-        cooldown_s: Seconds after its end in which the same key is not raised again.
+        thresholds: The thresholds that applied.
+        explain: Makes the explanation. It is called only for events that are published.
+        thresholds_met: Whether the present record meets the thresholds. If it does not, the event continues with the
+            explanation and the thresholds of the last record that did.
+        instant: The event closes as soon as it opens, as for a line crossing.
+        cooldown_s: Seconds after its end in which the same key raises no event.
     """
 
     key: str
@@ -53,38 +57,47 @@ class Candidate(NamedTuple):
     since: float
     until: float
     tracks: tuple[int, ...]
-    born: TrackPoint
+    first_point: TrackPoint
     box: Box
     clarity: float
     severity: int
     thresholds: thresholds.Thresholds
     explain: Callable[[], Explanation]
-    reached: bool = True
+    thresholds_met: bool = True
     instant: bool = False
     cooldown_s: float = 0.0
 
 
+def cooldown_field(seconds: float, subject: str = "it") -> Any:
+    """The threshold ``cooldown_s`` with its default. ``subject`` completes "... raises no new event"."""
+    description = f"Seconds after the end in which {subject} raises no new event."
+    return Field(seconds, ge=0, le=3600, title="Cool-down", description=description)
+
+
+T = TypeVar("T", bound=thresholds.Thresholds)
 M = TypeVar("M", bound=msgspec.Struct)
+
+Result = tuple[M, Sequence[Candidate]]
+"""The new memory, and the candidates."""
 
 
 class Behaviour(Protocol[M]):
-    """One kind of suspicious happening at one camera.
+    """A rule for one kind of suspicious activity at one camera.
 
-    The instance holds what is constant there; all that changes is in its memory, a frozen ``msgspec.Struct`` which
-    must come back from msgpack as it was. ``step`` must not change the memory that it is given, must depend on
-    nothing but its arguments, and returns the very same memory where nothing has changed. A memory that has an
-    attribute ``idle`` and says True claims nothing, and is asked no more often than a fresh one: what is only
-    remembered for later must not cost time at every record of an empty street.
+    The instance holds only what is constant at the camera. All that changes is in the memory, a frozen
+    ``msgspec.Struct`` that survives msgpack unchanged. If the memory has an attribute ``idle`` that is true, it gives
+    no candidates and is evaluated as rarely as a new memory. So memories that matter later cost nothing while a street
+    is empty.
 
     Attributes:
-        kind: Names it in the site file and in events.
-        name: What people call it.
-        onvif: The ONVIF topic of its events, "" where there is none.
-        kisa: The class of KISA's list, "" where there is none.
-        places: The kinds of zones that it judges, "line" and "fence" for those kinds of lines; at a camera that has
-            none of them it is not made. Empty where it needs neither.
-        triggers: At which records it is asked when its memory is fresh; with any other memory it is asked at every
-            record that is not blind. What it claimed stays as it is while it is not asked.
+        kind: Its name in the site file and in events.
+        name: Its name for operators.
+        onvif: The ONVIF topic of its events, "" if there is none.
+        kisa: The class of KISA's list, "" if there is none.
+        places: The kinds of zones that it needs, or "line" and "fence" for those kinds of lines. At a camera without
+            any of them it is not created. Empty if it needs neither.
+        triggers: The records at which it is evaluated while its memory is new. With any other memory it is evaluated at
+            every record that is not blind. Between evaluations its last candidates stay in effect.
     """
 
     kind: ClassVar[str]
@@ -102,10 +115,35 @@ class Behaviour(Protocol[M]):
         """The memory before the first record."""
         ...
 
-    def step(self, memory: M, view: Observation) -> tuple[M, Sequence[Candidate]]:
-        """The memory after a record, and what is suspicious then."""
+    def step(self, memory: M, observation: Observation) -> Result[M]:
+        """Evaluates one record.
+
+        The result depends on the arguments alone, and the memory passed in is not changed.
+
+        Returns:
+            The new memory, the same object if nothing changed, and the candidates.
+        """
         ...
 
 
+class BaseBehaviour(Behaviour[M], Generic[T, M]):
+    """Defaults of the built-in behaviours: no standard topic, no place needed, evaluated while objects are tracked.
+
+    A subclass declares ``kind``, ``name``, ``Thresholds`` and ``Memory``, and implements ``step``.
+    """
+
+    onvif: ClassVar[str] = ""
+    kisa: ClassVar[str] = ""
+    places: ClassVar[frozenset[str]] = frozenset()
+    triggers: ClassVar[frozenset[Trigger]] = frozenset({"tracks"})
+
+    def __init__(self, limits: Resolver[T]) -> None:
+        self._limits = limits
+
+    def start(self) -> M:
+        """The memory before the first record."""
+        return cast(M, self.Memory())
+
+
 class BehaviourError(ValueError):
-    """A behaviour that is unknown, or that could not be loaded."""
+    """A behaviour is unknown or could not be loaded."""

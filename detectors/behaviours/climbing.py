@@ -1,48 +1,47 @@
-"""Climbing: somebody gets over a fence or wall.
+"""Climbing: a person climbs over a fence or wall.
 
-A line of the site with ``kind: fence`` is drawn where the fence stands on the ground, its gates left out. Who climbs
-it crosses that line, gets clear of it on the other side, and on the way the feet go up: in the picture they rise by
-.4 body heights or more, which nobody does who walks along it. It is the act before an intrusion, which KISA's class of
-that name counts from the entry into the area on.
+A line of the site with ``kind: fence`` is drawn where the fence stands on the ground, without its gates. A person who
+climbs it crosses that line and gets clear of it on the other side. On the way the feet rise in the picture by .4 body
+heights or more. The feet of a person who walks along the fence do not. KISA's class for intrusion begins later, with
+the entry into the area.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar
 
 import msgspec
 from pydantic import Field
 
-from detectors import scoring, thresholds
-from detectors.behaviours.base import Candidate, Explanation, Trigger
+from detectors import scoring
+from detectors.behaviours.base import BaseBehaviour, Candidate, Explanation, Result
 from detectors.observation.camera_geometry import PixelLine
 from detectors.observation.observation import Observation
 from detectors.observation.tracked_objects import TrackedObject
-from detectors.thresholds import MovingObjectThresholds, Resolver
+from detectors.thresholds import MovingObjectThresholds
 from lanewatch.config.fields import LocalizedName
 from lanewatch.config.site import Line
 
-CLIMBED = 0.6
-"""Score of getting over a fence by day, the detector's confidence aside: nobody does so by chance."""
-NEAR = 1.5
-"""Body heights from the fence within which somebody is at it."""
-WITHIN_S = 15.0
-"""Seconds that getting over it may take."""
-GROUND = 0.15
+CLIMB_SCORE = 0.6
+"""Score by day, without the detector's confidence: no person climbs a fence by chance."""
+AT_FENCE = 1.5
+"""Body heights from the fence within which a person is at it."""
+MAX_CLIMB_S = 15.0
+"""Seconds that a climb may take."""
+ON_GROUND = 0.15
 """Body heights by which feet on the ground seem to rise: jitter, and a few steps."""
-UNSEEN_S = 5.0
-"""Unseen for so long, a track will not come back under its id."""
+MAX_UNSEEN_S = 5.0
+"""A track that is unobserved for longer does not return under its id."""
 
 
 class ClimbingThresholds(MovingObjectThresholds):
-    """When getting over a fence counts."""
+    """When crossing a fence is climbing."""
 
     classes: str = Field(
         "person unknown",
         title="Classes",
-        description="What is judged, separated by blanks; unknown is what moves and has no name. Naming more raises "
+        description="Classes to evaluate, separated by blanks; unknown is motion without a class. More classes raise "
         "more events.",
     )
     rise: float = Field(
@@ -50,154 +49,153 @@ class ClimbingThresholds(MovingObjectThresholds):
         ge=0.1,
         le=3,
         title="Rise",
-        description="Body heights by which the feet go up in the picture, and by which somebody must get clear of the "
-        "fence on its other side. Raising it leaves low walls out.",
+        description="Body heights by which the feet rise in the picture, and by which a person must get clear of the "
+        "fence on its other side. Raising it excludes low walls.",
     )
 
 
 class FenceContact(msgspec.Struct, frozen=True):
-    """Somebody at a fence.
+    """A person at a fence.
 
     Attributes:
         began_at: When the feet were last on the ground.
-        lowest: The lowest place of the feet, y in pixels.
+        lowest: The lowest position of the feet, y in pixels.
         rise: The most by which they have been above it, body heights.
-        way: Which way the fence's line was crossed, 0 for not yet.
+        direction: The direction in which the fence's line was crossed, 0 if it was not.
     """
 
     fence: str
     track: int
-    seen_at: float
+    last_seen_at: float
     began_at: float
     lowest: float
     rise: float = 0.0
-    way: int = 0
+    direction: int = 0
 
 
 class ClimbingMemory(msgspec.Struct, frozen=True):
-    """Who is at a fence."""
+    """The people at fences."""
 
-    climbers: tuple[FenceContact, ...] = ()
+    contacts: tuple[FenceContact, ...] = ()
 
 
-class Climbing:
-    """Somebody climbs over a fence. One event each time; it is over when it is raised."""
+class Climbing(BaseBehaviour[ClimbingThresholds, ClimbingMemory]):
+    """A person climbs over a fence. One event for each climb; it closes as soon as it opens."""
 
-    kind: ClassVar[str] = "climbing"
-    name: ClassVar[LocalizedName] = LocalizedName(ko="월담", en="Climbing")
-    onvif: ClassVar[str] = ""
-    kisa: ClassVar[str] = ""
-    places: ClassVar[frozenset[str]] = frozenset({"fence"})
-    triggers: ClassVar[frozenset[Trigger]] = frozenset({"tracks"})
-    Thresholds: ClassVar[type[thresholds.Thresholds]] = ClimbingThresholds
-    Memory: ClassVar[type[msgspec.Struct]] = ClimbingMemory
+    kind = "climbing"
+    name = LocalizedName(ko="월담", en="Climbing")
+    places = frozenset({"fence"})
+    Thresholds = ClimbingThresholds
+    Memory = ClimbingMemory
 
-    def __init__(self, limits: Resolver[ClimbingThresholds]) -> None:
-        self._limits = limits
-
-    def start(self) -> ClimbingMemory:
-        """Nobody is at a fence."""
-        return ClimbingMemory()
-
-    def step(self, memory: ClimbingMemory, view: Observation) -> tuple[ClimbingMemory, Sequence[Candidate]]:
-        """Who gets over a fence at this record."""
-        if not view.has_frame:
+    def step(self, memory: ClimbingMemory, observation: Observation) -> Result[ClimbingMemory]:
+        """The people at fences after a record, and a candidate for each climb that it completes."""
+        if not observation.has_frame:
             return memory, ()
-        now: dict[tuple[str, int], FenceContact] = {}
-        for old in memory.climbers:
-            if view.captured_at - old.seen_at <= UNSEEN_S:
-                now[old.fence, old.track] = old
-        claims: list[Candidate] = []
-        for fence in view.geometry.fences:
-            if not view.holds(fence.line.schedule):
+        now = observation.captured_at
+        contacts = {
+            (contact.fence, contact.track): contact
+            for contact in memory.contacts
+            if now - contact.last_seen_at <= MAX_UNSEEN_S
+        }
+        candidates: list[Candidate] = []
+        for fence in observation.geometry.fences:
+            if not observation.holds(fence.line.schedule):
                 continue
-            for one in view.objects:
-                if one.seen and one.credible:
-                    claims += self._watch(fence, one, now, view)
-        after = tuple(now.values())
-        return (memory if after == memory.climbers else ClimbingMemory(after)), claims
+            for track in observation.objects:
+                if track.seen and track.credible:
+                    candidates += self._evaluate(fence, track, contacts, observation)
+        after = tuple(contacts.values())
+        return (memory if after == memory.contacts else ClimbingMemory(after)), candidates
 
-    def _watch(
-        self, fence: PixelLine, one: TrackedObject, now: dict[tuple[str, int], FenceContact], view: Observation
+    def _evaluate(
+        self,
+        fence: PixelLine,
+        track: TrackedObject,
+        contacts: dict[tuple[str, int], FenceContact],
+        observation: Observation,
     ) -> Sequence[Candidate]:
-        place = (fence.line.id, one.id)
-        if place not in now and _far(fence, one):
+        """Updates ``contacts`` with one track at one fence, and reports a completed climb."""
+        key = (fence.line.id, track.id)
+        if key not in contacts and _is_far(fence, track):
             return ()
-        limits = self._limits.at(view, fence.line.id, one.label)
-        climber = _further(fence, one, now.pop(place, None), view.captured_at)
-        if climber is None or one.label not in limits.labels:
+        limits = self._limits.at(observation, fence.line.id, track.label)
+        contact = _updated(fence, track, contacts.pop(key, None), observation.captured_at)
+        if contact is None or track.label not in limits.labels:
             return ()
-        clear = climber.way and fence.distance(one) >= limits.rise * one.height
-        if clear and climber.rise >= limits.rise:  # he is over; whoever wants back is seen anew
-            return (_claim(fence.line, climber, one, view, limits),)
-        now[place] = climber
+        clear = contact.direction and fence.distance(track) >= limits.rise * track.height
+        if clear and contact.rise >= limits.rise:  # a climb back is a new contact
+            return (_candidate(fence.line, contact, track, observation, limits),)
+        contacts[key] = contact
         return ()
 
 
-def _further(fence: PixelLine, one: TrackedObject, before: FenceContact | None, now: float) -> FenceContact | None:
-    """What is known of somebody at a fence after this record; None for one who is not at it."""
-    way = fence.crossed(one)
-    if not way and _apart(fence, one) > NEAR * one.height:
+def _updated(fence: PixelLine, track: TrackedObject, before: FenceContact | None, now: float) -> FenceContact | None:
+    """The contact of a person with a fence after this record; None if the person is not at it."""
+    crossed = fence.crossed(track)
+    if not crossed and _distance(fence, track) > AT_FENCE * track.height:
         return None
-    if before is None or now - before.began_at > WITHIN_S:
-        before = FenceContact(fence.line.id, one.id, now, one.before.at, max(one.y, one.before.y))
-    lowest = max(before.lowest, one.y)
-    rise = max(before.rise, (lowest - one.y) / one.height)
-    came = before.way if not way else 0 if way == -before.way else way
-    began_at = now if rise < GROUND and not came else before.began_at
-    return FenceContact(before.fence, before.track, now, began_at, lowest, rise, came)
+    if before is None or now - before.began_at > MAX_CLIMB_S:
+        before = FenceContact(fence.line.id, track.id, now, track.before.at, max(track.y, track.before.y))
+    lowest = max(before.lowest, track.y)
+    rise = max(before.rise, (lowest - track.y) / track.height)
+    direction = before.direction
+    if crossed:  # a crossing back cancels the first one
+        direction = 0 if crossed == -direction else crossed
+    began_at = now if rise < ON_GROUND and not direction else before.began_at
+    return FenceContact(before.fence, before.track, now, began_at, lowest, rise, direction)
 
 
-def _far(fence: PixelLine, one: TrackedObject) -> bool:
-    """Whether somebody is certainly not at a fence, and was not at the look before: without a root, for most."""
-    reach, before = NEAR * one.height, one.before
+def _is_far(fence: PixelLine, track: TrackedObject) -> bool:
+    """Whether a person certainly is not at a fence, and was not before. A cheap test that suffices for most people."""
+    reach, before = AT_FENCE * track.height, track.before
     return (
-        max(one.x, before.x) < fence.left - reach
-        or min(one.x, before.x) > fence.right + reach
-        or max(one.y, before.y) < fence.top - reach
-        or min(one.y, before.y) > fence.bottom + reach
+        max(track.x, before.x) < fence.left - reach
+        or min(track.x, before.x) > fence.right + reach
+        or max(track.y, before.y) < fence.top - reach
+        or min(track.y, before.y) > fence.bottom + reach
     )
 
 
-def _apart(fence: PixelLine, one: TrackedObject) -> float:
-    """How far somebody's foot is from the fence, pixels."""
+def _distance(fence: PixelLine, track: TrackedObject) -> float:
+    """The distance of a person's foot point from the fence, pixels."""
     x0, y0, dx, dy = fence.segment
-    share = min(max(((one.x - x0) * dx + (one.y - y0) * dy) / (dx * dx + dy * dy), 0.0), 1.0)
-    return math.hypot(one.x - x0 - share * dx, one.y - y0 - share * dy)
+    share = min(max(((track.x - x0) * dx + (track.y - y0) * dy) / (dx * dx + dy * dy), 0.0), 1.0)
+    return math.hypot(track.x - x0 - share * dx, track.y - y0 - share * dy)
 
 
-def _claim(
-    line: Line, climber: FenceContact, one: TrackedObject, view: Observation, limits: ClimbingThresholds
+def _candidate(
+    line: Line, contact: FenceContact, track: TrackedObject, observation: Observation, limits: ClimbingThresholds
 ) -> Candidate:
     return Candidate(
-        key=f"{line.id}/{one.id}",
+        key=f"{line.id}/{track.id}",
         zone=line.id,
-        since=climber.began_at,
-        until=view.captured_at,
-        tracks=(one.id,),
-        born=one.born,
-        box=one.box,
-        clarity=one.score * one.height,
+        since=contact.began_at,
+        until=observation.captured_at,
+        tracks=(track.id,),
+        first_point=track.born,
+        box=track.box,
+        clarity=track.score * track.height,
         severity=2,
         thresholds=limits,
-        explain=lambda: _account(line, climber, one, view, limits),
+        explain=lambda: _explain(line, contact, track, observation, limits),
         instant=True,
     )
 
 
-def _account(
-    line: Line, climber: FenceContact, one: TrackedObject, view: Observation, limits: ClimbingThresholds
+def _explain(
+    line: Line, contact: FenceContact, track: TrackedObject, observation: Observation, limits: ClimbingThresholds
 ) -> Explanation:
     factors = (
-        scoring.make_factor("climbing", CLIMBED, fence=line.id, rise=round(climber.rise, 2), threshold=limits.rise),
-        *scoring.common_factors(view.condition, one.label, one.score),
+        scoring.make_factor("climbing", CLIMB_SCORE, fence=line.id, rise=round(contact.rise, 2), threshold=limits.rise),
+        *scoring.common_factors(observation.condition, track.label, track.score),
     )
-    who_ko, who_en = scoring.subject(one.label)
-    when_ko, when_en = scoring.WHEN[view.condition]
+    who_ko, who_en = scoring.subject(track.label)
+    when_ko, when_en = scoring.WHEN[observation.condition]
     sentence = {
-        "ko": f"{when_ko} {who_ko} '{line.name.ko}' 담을 넘음 (발이 키의 {climber.rise:.1f}배 높이로 오름, "
+        "ko": f"{when_ko} {who_ko} '{line.name.ko}' 담을 넘음 (발이 키의 {contact.rise:.1f}배 높이로 오름, "
         f"기준 {limits.rise:g}배)",
-        "en": f"{who_en} climbed over the fence '{line.name.en}' {when_en} (the feet rose by {climber.rise:.1f} body "
+        "en": f"{who_en} climbed over the fence '{line.name.en}' {when_en} (the feet rose by {contact.rise:.1f} body "
         f"heights, threshold {limits.rise:g})",
     }
     return Explanation(factors, sentence)

@@ -1,54 +1,55 @@
-"""Fire and smoke, by colour, flicker and growth: ranked low until a network that was taught them is plugged in.
+"""Fire and smoke by colour, flicker and growth. It ranks low until a trained network replaces it.
 
-What the sampler takes for flames or smoke (``streams.sampling.fire_smoke``) is an event when it has stayed where it is and either
-grown or gone on for long, and when the detector has no better name for it: an orange jacket is somebody's, tail
-lights are a car's. KISA's ``FireDetection`` counts flames and smoke alike. Under infrared light there is no colour, and
-no fire.
+The sampler reports regions that may be flames or smoke (``streams.sampling.fire_smoke``). A region is an event if it
+stays in place, and grows or lasts long. It must not lie in the box of a detected object: an orange jacket belongs to a
+person, tail lights to a car. KISA's ``FireDetection`` covers flames and smoke alike. Infrared pictures have no colour,
+so no fire is found in them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import Literal
 
 import msgspec
 from pydantic import Field
 
-from detectors import scoring, thresholds
-from detectors.behaviours.base import Candidate, Explanation, Trigger
+from detectors import scoring
+from detectors.behaviours.base import BaseBehaviour, Candidate, Explanation, Result
+from detectors.behaviours.common.explanations import night_factor, whole_seconds
 from detectors.observation.observation import Observation
 from detectors.observation.tracked_objects import TrackPoint
-from detectors.thresholds import Resolver, Thresholds
+from detectors.thresholds import Thresholds
+from lanewatch import boxes
 from lanewatch.config.fields import LocalizedName
 from lanewatch.records import LABELS, UNKNOWN, Box, Flame
 
-REACHED = {"fire": 0.25, "smoke": 0.15}
-"""Scores of what has just been noticed: a rule of thumb, so that it stands below what a network has seen."""
-GROWN = 0.1
+SCORES = {"fire": 0.25, "smoke": 0.15}
+"""Scores at the thresholds. As it is a rule of thumb, they are below those of what a network has detected."""
+GROWTH_SCORE = 0.1
 """More for each doubling of its area, up to twice."""
 
-NAMED = frozenset(LABELS.index(name) for name in ("person", "bicycle", "car", "motorcycle", "bus", "truck"))
-SURE = 0.35
-"""Score from which a box's name counts."""
-COVERED = 0.5
-"""Of a flame's box, as much within a named one makes it a part of that."""
-AWAY_S = 10.0
-"""Flames may be hidden for so long; then it is over."""
-_MOST = 8
+OBJECT_LABELS = frozenset(LABELS.index(name) for name in ("person", "bicycle", "car", "motorcycle", "bus", "truck"))
+MIN_CONFIDENCE = 0.35
+"""Detector score from which a box explains a flame."""
+MIN_OVERLAP = 0.5
+"""Share of a flame's box within an object's box from which it belongs to that object."""
+MAX_UNSEEN_S = 10.0
+"""Flames may be occluded for so long."""
+MAX_REGIONS = 8
 
-WORDS = {"fire": ("불꽃", "Flames"), "smoke": ("연기", "Smoke")}
+NAMES = {"fire": ("불꽃", "Flames"), "smoke": ("연기", "Smoke")}
 
 
 class FireThresholds(Thresholds):
-    """When what flickers is a fire."""
+    """When possible flames or smoke are an event."""
 
     hold_s: float = Field(
         6.0,
         ge=0,
         le=600,
         title="Hold",
-        description="Seconds for which flames that grow must be there. Raising it raises fewer and later events.",
+        description="Seconds for which growing flames must be present. Raising it raises fewer and later events.",
     )
     smoke_hold_s: float = Field(
         15.0,
@@ -62,147 +63,143 @@ class FireThresholds(Thresholds):
         ge=1,
         le=100,
         title="Growth",
-        description="Times the area of its first second that it must reach. Raising it raises fewer events.",
+        description="Multiple of the area in its first second that it must reach. Raising it raises fewer events.",
     )
     steady_s: float = Field(
         60.0,
         ge=1,
         le=3600,
         title="Steady",
-        description="Seconds after which flames count that do not grow. Raising it spares bonfires and lamps.",
+        description="Seconds after which flames count that do not grow. Raising it excludes bonfires and lamps.",
     )
 
 
 class BurningRegion(msgspec.Struct, frozen=True):
-    """One place that burns: since when, when seen last, where, and how far it has grown."""
+    """A region with possible flames or smoke, its last observation and its largest growth."""
 
     kind: Literal["fire", "smoke"]
     since: float
-    seen_at: float
+    last_seen_at: float
     box: Box
-    grown: float
+    growth: float
     flicker: float
-    claimed: bool = False
+    reported: bool = False
+
+    @property
+    def lasted_s(self) -> float:
+        """Seconds from the first to the last observation."""
+        return self.last_seen_at - self.since
+
+    def meets(self, limits: FireThresholds) -> bool:
+        """Whether it has lasted and grown enough."""
+        if self.kind == "fire" and self.lasted_s >= limits.steady_s:
+            return True
+        hold_s = limits.hold_s if self.kind == "fire" else limits.smoke_hold_s
+        return self.growth >= limits.growth and self.lasted_s >= hold_s
 
 
 class FireMemory(msgspec.Struct, frozen=True):
-    """All of them."""
+    """The burning regions."""
 
-    places: tuple[BurningRegion, ...] = ()
+    regions: tuple[BurningRegion, ...] = ()
 
 
-class Fire:
-    """Flames or smoke. One event for each place that burns."""
+class Fire(BaseBehaviour[FireThresholds, FireMemory]):
+    """Flames or smoke. One event for each burning region."""
 
-    kind: ClassVar[str] = "fire"
-    name: ClassVar[LocalizedName] = LocalizedName(ko="화재", en="Fire")
-    onvif: ClassVar[str] = ""
-    kisa: ClassVar[str] = "FireDetection"
-    places: ClassVar[frozenset[str]] = frozenset()
-    triggers: ClassVar[frozenset[Trigger]] = frozenset({"flames"})
-    Thresholds: ClassVar[type[thresholds.Thresholds]] = FireThresholds
-    Memory: ClassVar[type[msgspec.Struct]] = FireMemory
+    kind = "fire"
+    name = LocalizedName(ko="화재", en="Fire")
+    kisa = "FireDetection"
+    triggers = frozenset({"flames"})
+    Thresholds = FireThresholds
+    Memory = FireMemory
 
-    def __init__(self, limits: Resolver[FireThresholds]) -> None:
-        self._limits = limits
-
-    def start(self) -> FireMemory:
-        """Nothing burns."""
-        return FireMemory()
-
-    def step(self, memory: FireMemory, view: Observation) -> tuple[FireMemory, Sequence[Candidate]]:
-        """The places that burn after a record, and a claim for each that has done so for long enough."""
-        flames = view.detections.scene.flames
-        if not flames and not memory.places:
+    def step(self, memory: FireMemory, observation: Observation) -> Result[FireMemory]:
+        """The burning regions after a record, and a candidate for each that has burned for long enough."""
+        flames = observation.detections.scene.flames
+        if not flames and not memory.regions:
             return memory, ()
-        limits = self._limits.at(view, "", UNKNOWN)
-        now = view.captured_at
+        limits = self._limits.at(observation, "", UNKNOWN)
+        now = observation.captured_at
+        unmatched = list(memory.regions)
         after: list[BurningRegion] = []
-        rest = list(memory.places)
         for flame in flames:
-            if _explained(flame, view):
+            if _is_part_of_object(flame, observation):
                 continue
-            known = next((one for one in rest if one.since == flame.since and one.kind == flame.kind), None)
-            known = known or next((one for one in rest if one.kind == flame.kind and _meet(one.box, flame.box)), None)
-            if known is not None:
-                rest.remove(known)
-            after.append(_seen(known, flame, now, limits))
-        after += [one for one in rest if now - one.seen_at <= AWAY_S]
-        places = tuple(sorted(after, key=lambda one: one.since)[:_MOST])
-        return FireMemory(places), [_claim(one, view, limits) for one in places if one.claimed]
+            before = _match(flame, unmatched)
+            if before is not None:
+                unmatched.remove(before)
+            after.append(_updated(before, flame, now, limits))
+        after += [region for region in unmatched if now - region.last_seen_at <= MAX_UNSEEN_S]
+        regions = tuple(sorted(after, key=lambda region: region.since)[:MAX_REGIONS])
+        candidates = [_candidate(region, observation, limits) for region in regions if region.reported]
+        return FireMemory(regions), candidates
 
 
-def _explained(flame: Flame, view: Observation) -> bool:
-    """Whether most of it lies in a box that has a name."""
+def _is_part_of_object(flame: Flame, observation: Observation) -> bool:
+    """Whether most of a flame lies in the box of a detected object."""
     left, top, right, bottom = flame.box
-    size = max((right - left) * (bottom - top), 1.0)
-    record = view.detections
-    for label, confidence, box in zip(
-        record.labels.tolist(), record.scores.tolist(), record.xyxy.tolist(), strict=True
-    ):
-        if label not in NAMED or confidence < SURE:
-            continue
-        across = min(right, box[2]) - max(left, box[0])
-        down = min(bottom, box[3]) - max(top, box[1])
-        if across > 0 and down > 0 and across * down >= COVERED * size:
-            return True
-    return False
-
-
-def _meet(one: Box, other: Box) -> bool:
-    return min(one[2], other[2]) > max(one[0], other[0]) and min(one[3], other[3]) > max(one[1], other[1])
-
-
-def _seen(known: BurningRegion | None, flame: Flame, now: float, limits: FireThresholds) -> BurningRegion:
-    since = flame.since if known is None else known.since
-    grown = flame.growth if known is None else max(known.grown, flame.growth)
-    claimed = (known is not None and known.claimed) or _reached(flame.kind, grown, now - since, limits)
-    return BurningRegion(flame.kind, since, now, flame.box, grown, flame.flicker, claimed)
-
-
-def _reached(kind: str, grown: float, lasted_s: float, limits: FireThresholds) -> bool:
-    if kind == "fire" and lasted_s >= limits.steady_s:
-        return True
-    return grown >= limits.growth and lasted_s >= (limits.hold_s if kind == "fire" else limits.smoke_hold_s)
-
-
-def _claim(one: BurningRegion, view: Observation, limits: FireThresholds) -> Candidate:
-    left, top, right, bottom = one.box
-
-    def account() -> Explanation:
-        doublings = min(max(math.log2(max(one.grown, 1.0)), 0.0), 2.0)
-        lasted_s = one.seen_at - one.since
-        detail = {"seconds": round(lasted_s, 1), "flicker": one.flicker, "kind": one.kind}
-        factors = (
-            scoring.make_factor("untrained", REACHED[one.kind], **detail),
-            scoring.make_factor("growth", GROWN * doublings, times=round(one.grown, 2)),
-            scoring.make_factor("night", scoring.NIGHT[view.condition], condition=view.condition),
-        )
-        return Explanation(factors, _sentence(one, lasted_s, view))
-
-    return Candidate(
-        key=f"{one.kind} {round(one.since * 1000)}",
-        zone="",
-        since=one.since,
-        until=one.seen_at,
-        tracks=(),
-        born=TrackPoint((left + right) / 2, bottom, one.since),
-        box=one.box,
-        clarity=(right - left) * (bottom - top),
-        severity=2 if one.kind == "fire" else 1,
-        thresholds=limits,
-        explain=account,
-        reached=_reached(one.kind, one.grown, one.seen_at - one.since, limits),
+    needed = MIN_OVERLAP * max((right - left) * (bottom - top), 1.0)
+    record = observation.detections
+    rows = zip(record.labels.tolist(), record.scores.tolist(), record.xyxy.tolist(), strict=True)
+    return any(
+        label in OBJECT_LABELS and score >= MIN_CONFIDENCE and boxes.intersection(flame.box, box) >= needed
+        for label, score, box in rows
     )
 
 
-def _sentence(one: BurningRegion, lasted_s: float, view: Observation) -> dict[str, str]:
-    what_ko, what_en = WORDS[one.kind]
-    when_ko, when_en = scoring.WHEN[view.condition]
-    for_ko, for_en = scoring.duration(math.floor(lasted_s + 1e-6))
-    times = f"{one.grown:.1f}"
-    return {
-        "ko": f"{when_ko} {what_ko} 의심, {for_ko} 동안 면적 {times}배 (색·깜박임 기준, 학습 모델 없음)",
-        "en": f"{what_en} suspected {when_en} for {for_en}, {times} times the area "
+def _match(flame: Flame, regions: list[BurningRegion]) -> BurningRegion | None:
+    """The region that the sampler reported before under the same start time, else the first one that it touches."""
+    same_kind = [region for region in regions if region.kind == flame.kind]
+    known = next((region for region in same_kind if region.since == flame.since), None)
+    return known or next((region for region in same_kind if boxes.intersection(region.box, flame.box) > 0), None)
+
+
+def _updated(before: BurningRegion | None, flame: Flame, now: float, limits: FireThresholds) -> BurningRegion:
+    since = flame.since if before is None else before.since
+    growth = flame.growth if before is None else max(before.growth, flame.growth)
+    region = BurningRegion(flame.kind, since, now, flame.box, growth, flame.flicker)
+    reported = (before is not None and before.reported) or region.meets(limits)
+    return msgspec.structs.replace(region, reported=reported)
+
+
+def _candidate(region: BurningRegion, observation: Observation, limits: FireThresholds) -> Candidate:
+    left, top, right, bottom = region.box
+    return Candidate(
+        key=f"{region.kind} {round(region.since * 1000)}",
+        zone="",
+        since=region.since,
+        until=region.last_seen_at,
+        tracks=(),
+        first_point=TrackPoint((left + right) / 2, bottom, region.since),
+        box=region.box,
+        clarity=(right - left) * (bottom - top),
+        severity=2 if region.kind == "fire" else 1,
+        thresholds=limits,
+        explain=lambda: _explain(region, observation),
+        thresholds_met=region.meets(limits),
+    )
+
+
+def _explain(region: BurningRegion, observation: Observation) -> Explanation:
+    doublings = min(max(math.log2(max(region.growth, 1.0)), 0.0), 2.0)
+    factors = (
+        scoring.make_factor(
+            "untrained",
+            SCORES[region.kind],
+            seconds=round(region.lasted_s, 1),
+            flicker=region.flicker,
+            kind=region.kind,
+        ),
+        scoring.make_factor("growth", GROWTH_SCORE * doublings, times=round(region.growth, 2)),
+        night_factor(observation),
+    )
+    name_ko, name_en = NAMES[region.kind]
+    when_ko, when_en = scoring.WHEN[observation.condition]
+    lasted_ko, lasted_en = whole_seconds(region.lasted_s)
+    sentence = {
+        "ko": f"{when_ko} {name_ko} 의심, {lasted_ko} 동안 면적 {region.growth:.1f}배 (색·깜박임 기준, 학습 모델 없음)",
+        "en": f"{name_en} suspected {when_en} for {lasted_en}, {region.growth:.1f} times the area "
         "(by colour and flicker, without a trained model)",
     }
+    return Explanation(factors, sentence)

@@ -1,34 +1,35 @@
-"""Line crossing: somebody's foot point steps over a drawn line, in a direction that counts.
+"""Line crossing: a person's foot point crosses a line of the site in a watched direction.
 
-The definition is ONVIF's line detector's. The foot is the tracker's, filtered over .4 s, so that the jitter of boxes
-is no step; the step is taken from where the track was seen last. One who stands on the line raises one event at
-most: after a crossing the line is deaf to that track until it has got clear of it.
+The definition is that of ONVIF's line detector. The foot point is the tracker's, filtered over .4 s, so the jitter of
+boxes is no crossing. A step begins where the track was last observed. A person who stands on the line raises one event
+at most: after a crossing, the track is suppressed at that line until it is clear of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 import msgspec
 from pydantic import Field
 
-from detectors import scoring, thresholds
-from detectors.behaviours.base import Candidate, Explanation, Trigger
+from detectors import scoring
+from detectors.behaviours.base import BaseBehaviour, Candidate, Explanation, Result
 from detectors.observation.camera_geometry import PixelLine
 from detectors.observation.observation import Observation
 from detectors.observation.tracked_objects import TrackedObject
-from detectors.thresholds import MovingObjectThresholds, Resolver
+from detectors.thresholds import MovingObjectThresholds
 from lanewatch.config.fields import LocalizedName
 from lanewatch.config.site import Line
 
-CROSSED = 0.45
-"""Score of a crossing by day, the detector's confidence aside."""
-DIRECTED = 0.15
-"""More where only one direction counts: somebody drew the line against going that way."""
+CROSSING_SCORE = 0.45
+"""Score of a crossing by day, without the detector's confidence."""
+DIRECTION_SCORE = 0.15
+"""More if only one direction is watched: the line is there to stop people who go that way."""
+MAX_UNSEEN_S = 5.0
+"""A track that is unobserved for longer does not return under its id."""
 
-WAYS = {1: "left_to_right", -1: "right_to_left"}
-WORDS = {
+DIRECTIONS = {1: "left_to_right", -1: "right_to_left"}
+DIRECTION_NAMES = {
     "left_to_right": ("왼쪽에서 오른쪽으로", "from left to right"),
     "right_to_left": ("오른쪽에서 왼쪽으로", "from right to left"),
     "both": ("양방향", "both directions"),
@@ -36,7 +37,7 @@ WORDS = {
 
 
 class LineCrossingThresholds(MovingObjectThresholds):
-    """When stepping over a line counts."""
+    """When a step over a line is a crossing."""
 
     clear: float = Field(
         0.1,
@@ -44,123 +45,118 @@ class LineCrossingThresholds(MovingObjectThresholds):
         le=3,
         title="Clear of the line",
         description="Body heights that a track must get away from the line before its next crossing counts. Raising it "
-        "raises fewer events of people who stand on the line, and misses those who turn round close to it.",
+        "raises fewer events of people who stand on the line, and misses people who turn round close to it.",
     )
     alert: bool = Field(
         False,
         title="Alert",
-        description="Whether a crossing is an alert at once and not only watched.",
+        description="Whether a crossing is an alert at once instead of watch.",
     )
 
 
 class SuppressedTrack(msgspec.Struct, frozen=True):
-    """A line does not hear a track that has just crossed it."""
+    """A track that has crossed a line and is not clear of it yet."""
 
     line: str
     track: int
-    heard_at: float
+    last_seen_at: float
 
 
 class LineCrossingMemory(msgspec.Struct, frozen=True):
-    """Which line is deaf to which track."""
+    """The tracks that are suppressed at lines."""
 
-    deaf: tuple[SuppressedTrack, ...] = ()
-
-
-FORGET_S = 5.0
-"""Unseen for so long, a track will not come back under its id."""
+    suppressed: tuple[SuppressedTrack, ...] = ()
 
 
-class LineCrossing:
-    """Somebody steps over a line. One event for each crossing; it is over when it is raised."""
+class LineCrossing(BaseBehaviour[LineCrossingThresholds, LineCrossingMemory]):
+    """A person crosses a line. One event for each crossing; it closes as soon as it opens."""
 
-    kind: ClassVar[str] = "line_crossing"
-    name: ClassVar[LocalizedName] = LocalizedName(ko="경계선 통과", en="Line crossing")
-    onvif: ClassVar[str] = "RuleEngine/LineDetector/Crossed"
-    kisa: ClassVar[str] = ""
-    places: ClassVar[frozenset[str]] = frozenset({"line"})
-    triggers: ClassVar[frozenset[Trigger]] = frozenset({"tracks"})
-    Thresholds: ClassVar[type[thresholds.Thresholds]] = LineCrossingThresholds
-    Memory: ClassVar[type[msgspec.Struct]] = LineCrossingMemory
+    kind = "line_crossing"
+    name = LocalizedName(ko="경계선 통과", en="Line crossing")
+    onvif = "RuleEngine/LineDetector/Crossed"
+    places = frozenset({"line"})
+    Thresholds = LineCrossingThresholds
+    Memory = LineCrossingMemory
 
-    def __init__(self, limits: Resolver[LineCrossingThresholds]) -> None:
-        self._limits = limits
-
-    def start(self) -> LineCrossingMemory:
-        """All lines hear everybody."""
-        return LineCrossingMemory()
-
-    def step(self, memory: LineCrossingMemory, view: Observation) -> tuple[LineCrossingMemory, Sequence[Candidate]]:
-        """Who crosses at this record."""
-        if not view.geometry.borders or not (view.objects or memory.deaf):
+    def step(self, memory: LineCrossingMemory, observation: Observation) -> Result[LineCrossingMemory]:
+        """The suppressed tracks after a record, and a candidate for each crossing at it."""
+        if not observation.geometry.borders or not (observation.objects or memory.suppressed):
             return memory, ()
-        movers = [one for one in view.objects if one.seen and one.credible]
-        deaf = {(one.line, one.track): one for one in memory.deaf if view.captured_at - one.heard_at <= FORGET_S}
-        claims = []
-        for border in view.geometry.borders:
-            if not view.holds(border.line.schedule):
-                continue
-            for one in movers:
-                claim = self._hear(border, one, deaf, view)
-                if claim is not None:
-                    claims.append(claim)
-        after_deaf = tuple(deaf.values())
-        return (memory if after_deaf == memory.deaf else LineCrossingMemory(after_deaf)), claims
+        now = observation.captured_at
+        tracks = [track for track in observation.objects if track.seen and track.credible]
+        suppressed = {
+            (entry.line, entry.track): entry for entry in memory.suppressed if now - entry.last_seen_at <= MAX_UNSEEN_S
+        }
+        candidates: list[Candidate] = []
+        for border in observation.geometry.borders:
+            if observation.holds(border.line.schedule):
+                for track in tracks:
+                    candidates += self._evaluate(border, track, suppressed, observation)
+        after = tuple(suppressed.values())
+        return (memory if after == memory.suppressed else LineCrossingMemory(after)), candidates
 
-    def _hear(
-        self, border: PixelLine, one: TrackedObject, deaf: dict[tuple[str, int], SuppressedTrack], view: Observation
-    ) -> Candidate | None:
+    def _evaluate(
+        self,
+        border: PixelLine,
+        track: TrackedObject,
+        suppressed: dict[tuple[str, int], SuppressedTrack],
+        observation: Observation,
+    ) -> Sequence[Candidate]:
+        """Updates ``suppressed`` with one track at one line, and reports a crossing."""
         line = border.line
-        place = (line.id, one.id)
-        if place in deaf:
-            if border.distance(one) >= self._limits.at(view, line.id, one.label).clear * one.height:
-                del deaf[place]
+        key = (line.id, track.id)
+        entry = SuppressedTrack(line.id, track.id, observation.captured_at)
+        if key in suppressed:
+            if border.distance(track) >= self._limits.at(observation, line.id, track.label).clear * track.height:
+                del suppressed[key]
             else:
-                deaf[place] = SuppressedTrack(line.id, one.id, view.captured_at)
-            return None
-        way = border.crossed(one)
-        if not way:
-            return None
-        deaf[place] = SuppressedTrack(line.id, one.id, view.captured_at)
-        limits = self._limits.at(view, line.id, one.label)
-        if line.direction not in ("both", WAYS[way]) or one.label not in limits.labels:
-            return None
-        return _claim(line, one, way, view, limits)
+                suppressed[key] = entry
+            return ()
+        crossed = border.crossed(track)
+        if not crossed:
+            return ()
+        suppressed[key] = entry
+        limits = self._limits.at(observation, line.id, track.label)
+        direction = DIRECTIONS[crossed]
+        if line.direction not in ("both", direction) or track.label not in limits.labels:
+            return ()
+        return (_candidate(line, track, direction, observation, limits),)
 
 
-def _claim(line: Line, one: TrackedObject, way: int, view: Observation, limits: LineCrossingThresholds) -> Candidate:
-    now = view.captured_at
+def _candidate(
+    line: Line, track: TrackedObject, direction: str, observation: Observation, limits: LineCrossingThresholds
+) -> Candidate:
     return Candidate(
-        key=f"{line.id}/{one.id}",
+        key=f"{line.id}/{track.id}",
         zone=line.id,
-        since=now,
-        until=now,
-        tracks=(one.id,),
-        born=one.born,
-        box=one.box,
-        clarity=one.score * one.height,
+        since=observation.captured_at,
+        until=observation.captured_at,
+        tracks=(track.id,),
+        first_point=track.born,
+        box=track.box,
+        clarity=track.score * track.height,
         severity=2 if limits.alert else 1,
         thresholds=limits,
-        explain=lambda: _account(line, one, way, view, limits),
+        explain=lambda: _explain(line, track, direction, observation, limits),
         instant=True,
     )
 
 
-def _account(
-    line: Line, one: TrackedObject, way: int, view: Observation, limits: LineCrossingThresholds
+def _explain(
+    line: Line, track: TrackedObject, direction: str, observation: Observation, limits: LineCrossingThresholds
 ) -> Explanation:
     factors = [
-        scoring.make_factor("crossing", CROSSED, line=line.id, direction=WAYS[way], clear=limits.clear),
-        *scoring.common_factors(view.condition, one.label, one.score),
+        scoring.make_factor("crossing", CROSSING_SCORE, line=line.id, direction=direction, clear=limits.clear),
+        *scoring.common_factors(observation.condition, track.label, track.score),
     ]
     if line.direction != "both":
-        factors.append(scoring.make_factor("direction", DIRECTED, watched=line.direction))
-    who_ko, who_en = scoring.subject(one.label)
-    when_ko, when_en = scoring.WHEN[view.condition]
-    way_ko, way_en = WORDS[WAYS[way]]
-    watched_ko, watched_en = WORDS[line.direction]
+        factors.append(scoring.make_factor("direction", DIRECTION_SCORE, watched=line.direction))
+    who_ko, who_en = scoring.subject(track.label)
+    when_ko, when_en = scoring.WHEN[observation.condition]
+    direction_ko, direction_en = DIRECTION_NAMES[direction]
+    watched_ko, watched_en = DIRECTION_NAMES[line.direction]
     sentence = {
-        "ko": f"{when_ko} {who_ko} '{line.name.ko}' 선을 {way_ko} 넘음 (감시 방향: {watched_ko})",
-        "en": f"{who_en} crossed the line '{line.name.en}' {way_en} {when_en} (watched: {watched_en})",
+        "ko": f"{when_ko} {who_ko} '{line.name.ko}' 선을 {direction_ko} 넘음 (감시 방향: {watched_ko})",
+        "en": f"{who_en} crossed the line '{line.name.en}' {direction_en} {when_en} (watched: {watched_en})",
     }
     return Explanation(tuple(factors), sentence)

@@ -1,61 +1,57 @@
-"""Loitering: somebody stays in a watched zone for longer than one who has business there would.
+"""Loitering: a person stays in a watched zone for longer than usual business there takes.
 
-KISA's certification rule for intelligent CCTV takes 10 s in the zone; in operation that is every second person who
-waits for a bus, so the usual values are 30 s by day and 20 s by night. The dwell runs in capture time from the entry
-of the foot point on; leaving for a moment, being hidden for a moment and getting a new identity from the tracker do not
-end it. Passing by ten times does not add up. Who loitered and comes back to loiter again within the hour, as control
-centres have it, is graver: the same look in any zone of the camera. (At neighbouring cameras that is
-``detectors.correlation.roaming``.) By infrared everybody looks alike, and nobody is known again.
+KISA's certification rule for intelligent CCTV takes 10 s in the zone. In operation that matches every second person
+at a bus stop, so the defaults are 30 s by day and 20 s at night. The dwell is counted in capture time from the entry of
+the foot point. A short absence, a short occlusion or a new track id does not end it, and several passes do not add up.
+
+A person who loitered and returns to loiter within the hour, in any zone of the camera, raises the severity, as is usual
+in control centres. The person is recognised by appearance; under infrared all people look alike, so none is recognised.
+For neighbouring cameras see ``detectors.correlation.roaming``.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from functools import cached_property
-from typing import ClassVar
 
 import msgspec
-import numpy as np
 from pydantic import Field
 
-from detectors import scoring, thresholds
-from detectors.behaviours.base import Candidate, Explanation, Trigger
+from detectors import scoring
+from detectors.behaviours.base import TOLERANCE_S, BaseBehaviour, Candidate, Explanation, Result, cooldown_field
 from detectors.behaviours.common import zone_dwell
-from detectors.behaviours.common.zone_dwell import TOLERANCE_S, ZoneDwell
+from detectors.behaviours.common.explanations import excess, whole_seconds
+from detectors.behaviours.common.zone_dwell import ZoneDwell
 from detectors.observation.observation import Observation
-from detectors.thresholds import DwellThresholds, Resolver
+from detectors.thresholds import DwellThresholds
 from lanewatch.config.fields import LocalizedName
-from lanewatch.config.site import Zone
 from lanewatch.sun import Condition
-from models.appearance import similarity
 
 ZONES = frozenset({"watch", "produce"})
 
-REACHED = 0.3
-"""Score of one who has just reached the threshold by day in a watched zone, the detector's confidence aside."""
-LONGER = 0.1
-"""More for each threshold's length on top and for each of up to two earlier stays within the hour, three in all."""
-PRODUCE = 0.1
-"""More in a produce zone: there is something to take."""
+DWELL_SCORE = 0.3
+"""Score at the threshold by day in a watched zone, without the detector's confidence."""
+LONGER_SCORE = 0.1
+"""More for each multiple of the threshold and for each of up to two earlier stays within the hour, three in all."""
+PRODUCE_SCORE = 0.1
+"""More in a produce zone, where there is something to steal."""
 
 AGAIN_S = 3600.0
 """From the end of one loitering stay to the beginning of the next."""
-KEPT = 64
+MAX_PAST_STAYS = 64
 """Stays that are remembered at most."""
 
 NIGHT_DWELL_S = 20.0
-"""By night, where the site says nothing: fewer people have business there."""
+"""At night, if the site file sets no dwell: fewer people have business there."""
 
 
 class LoiteringThresholds(DwellThresholds):
-    """When staying becomes loitering."""
+    """When a dwell is loitering."""
 
     classes: str = Field(
         "person unknown",
         title="Classes",
-        description="What is judged, separated by blanks; unknown is what moves and has no name. Vehicles are left "
-        "out: they park. Naming more raises more events.",
+        description="Classes to evaluate, separated by blanks; unknown is motion without a class. Vehicles are "
+        "excluded because they park. More classes raise more events.",
     )
     dwell_s: float = Field(
         30.0,
@@ -70,7 +66,7 @@ class LoiteringThresholds(DwellThresholds):
         le=3600,
         title="Dwell by night",
         description="Seconds in the zone while the sun is 6 degrees below the horizon or the camera sees by infrared. "
-        "If absent, the dwell where that is given, else 20. Raising it makes nights more like days.",
+        "If absent, the dwell if that is given, else 20. Raising it makes nights more like days.",
     )
     alert_at: float = Field(
         2.0,
@@ -86,26 +82,20 @@ class LoiteringThresholds(DwellThresholds):
         title="Dispatch at",
         description="Multiple of the dwell at which dispatch is suggested. Raising it suggests it less often.",
     )
-    cooldown_s: float = Field(
-        10.0,
-        ge=0,
-        le=3600,
-        title="Cool-down",
-        description="Seconds after the end in which the same person at the same zone is not raised again.",
-    )
+    cooldown_s: float = cooldown_field(10.0, "the same person in the same zone")
 
     @cached_property
-    def least_s(self) -> float:
-        """The shortest dwell that may apply, so that the sun is asked for only when it matters."""
-        return min(self.needed_s(condition) for condition in ("day", "dusk", "night"))
+    def shortest_s(self) -> float:
+        """The shortest dwell that may apply. Below it the sun's elevation need not be computed."""
+        return min(self.required_s(condition) for condition in ("day", "dusk", "night"))
 
     @cached_property
-    def by_night(self) -> LoiteringThresholds:
-        """The same with the dwell that applies by night, as events tell it."""
-        return self.model_copy(update={"dwell_s": self.needed_s("night")})
+    def at_night(self) -> LoiteringThresholds:
+        """The same with the dwell that applies at night, for events."""
+        return self.model_copy(update={"dwell_s": self.required_s("night")})
 
-    def needed_s(self, condition: Condition) -> float:
-        """The dwell that applies by day, at dusk or by night."""
+    def required_s(self, condition: Condition) -> float:
+        """The dwell that applies by day, at dusk or at night."""
         if condition != "night":
             return self.dwell_s
         if self.night_dwell_s is not None:
@@ -113,8 +103,8 @@ class LoiteringThresholds(DwellThresholds):
         return self.dwell_s if "dwell_s" in self.model_fields_set else NIGHT_DWELL_S
 
 
-class PastStay(msgspec.Struct, frozen=True):
-    """A stay that is loitering, or was: whose look, until when, and how many went before it within the hour."""
+class LoiteringStay(msgspec.Struct, frozen=True):
+    """A present or past loitering stay: its appearance, its end, and the number of such stays before it."""
 
     key: str
     appearance: bytes
@@ -123,118 +113,102 @@ class PastStay(msgspec.Struct, frozen=True):
 
 
 class LoiteringMemory(msgspec.Struct, frozen=True):
-    """Who is in which zone since when, and who has loitered of late."""
+    """The present dwells, and the loitering stays of the last hour."""
 
-    visits: tuple[ZoneDwell, ...] = ()
-    known: tuple[PastStay, ...] = ()
+    dwells: tuple[ZoneDwell, ...] = ()
+    stays: tuple[LoiteringStay, ...] = ()
 
     @property
     def idle(self) -> bool:
-        """Nobody is there: who has loitered matters when somebody comes."""
-        return not self.visits
+        """No person is in a zone. Past stays matter when a person comes."""
+        return not self.dwells
 
 
-class Loitering:
-    """Somebody stays in a watched or a produce zone. One event for each stay of each person."""
+class Loitering(BaseBehaviour[LoiteringThresholds, LoiteringMemory]):
+    """A person stays in a watched or a produce zone. One event for each stay of each person."""
 
-    kind: ClassVar[str] = "loitering"
-    name: ClassVar[LocalizedName] = LocalizedName(ko="배회", en="Loitering")
-    onvif: ClassVar[str] = "RuleEngine/LoiteringDetector/ObjectIsLoitering"
-    kisa: ClassVar[str] = "Loitering"
-    places: ClassVar[frozenset[str]] = ZONES
-    triggers: ClassVar[frozenset[Trigger]] = frozenset({"tracks"})
-    Thresholds: ClassVar[type[thresholds.Thresholds]] = LoiteringThresholds
-    Memory: ClassVar[type[msgspec.Struct]] = LoiteringMemory
+    kind = "loitering"
+    name = LocalizedName(ko="배회", en="Loitering")
+    onvif = "RuleEngine/LoiteringDetector/ObjectIsLoitering"
+    kisa = "Loitering"
+    places = ZONES
+    Thresholds = LoiteringThresholds
+    Memory = LoiteringMemory
 
-    def __init__(self, limits: Resolver[LoiteringThresholds]) -> None:
-        self._limits = limits
-
-    def start(self) -> LoiteringMemory:
-        """Nobody is anywhere."""
-        return LoiteringMemory()
-
-    def step(self, memory: LoiteringMemory, view: Observation) -> tuple[LoiteringMemory, Sequence[Candidate]]:
-        """The dwells after a record; a claim for each that has reached its threshold."""
-        now = zone_dwell.advance(memory.visits, view, ZONES, self._limits)
-        known = memory.known
-        if known and view.captured_at - known[0].until > AGAIN_S:
-            known = tuple(one for one in known if view.captured_at - one.until <= AGAIN_S)
-        if now is memory.visits:
-            return (memory if known is memory.known else LoiteringMemory(now, known)), ()
-        claims = []
-        loiter: list[PastStay] = []
-        for visit in now:
-            limits = self._limits.at(view, visit.zone, visit.label)
-            if visit.dwell_s < limits.least_s - TOLERANCE_S or visit.label not in limits.labels:
+    def step(self, memory: LoiteringMemory, observation: Observation) -> Result[LoiteringMemory]:
+        """The dwells after a record, and a candidate for each that has reached its threshold."""
+        dwells = zone_dwell.update(memory.dwells, observation, ZONES, self._limits)
+        stays = memory.stays
+        if stays and observation.captured_at - stays[0].until > AGAIN_S:
+            stays = tuple(stay for stay in stays if observation.captured_at - stay.until <= AGAIN_S)
+        if dwells is memory.dwells:
+            return (memory if stays is memory.stays else LoiteringMemory(dwells, stays)), ()
+        candidates = []
+        present: list[LoiteringStay] = []
+        for dwell in dwells:
+            limits = self._limits.at(observation, dwell.zone, dwell.label)
+            if dwell.dwell_s < limits.shortest_s - TOLERANCE_S or dwell.label not in limits.labels:
                 continue
-            needed_s = limits.needed_s(view.condition)
-            if visit.dwell_s >= needed_s - TOLERANCE_S:
-                stay = _known(visit, known, view)
-                loiter.append(stay)
-                claims.append(_claim(visit, view, limits, needed_s, stay.earlier))
-        return LoiteringMemory(now, _remembered(known, loiter) if loiter else known), claims
+            required_s = limits.required_s(observation.condition)
+            if dwell.dwell_s >= required_s - TOLERANCE_S:
+                stay = _loitering_stay(dwell, stays, observation)
+                present.append(stay)
+                candidates.append(_candidate(dwell, observation, limits, required_s, stay.earlier))
+        return LoiteringMemory(dwells, _remember(stays, present) if present else stays), candidates
 
 
-def _known(visit: ZoneDwell, known: tuple[PastStay, ...], view: Observation) -> PastStay:
-    """A stay that is loitering now, with how many of the same look went before it."""
-    key = f"{visit.zone}/{visit.tracks[0]}/{visit.since:.3f}"
-    before = next((one for one in known if one.key == key), None)
-    if before is not None:
-        return PastStay(key, visit.appearance, visit.until, before.earlier)
-    past = [one for one in known if one.until <= visit.since <= one.until + AGAIN_S]
-    earlier = 0 if view.light == "infrared" else sum(_alike(one.appearance, visit.appearance) for one in past)
-    return PastStay(key, visit.appearance, visit.until, earlier)
+def _loitering_stay(dwell: ZoneDwell, stays: tuple[LoiteringStay, ...], observation: Observation) -> LoiteringStay:
+    """The stay of a dwell, with the number of earlier stays of the same appearance."""
+    key = f"{dwell.zone}/{dwell.tracks[0]}/{dwell.since:.3f}"
+    known = next((stay for stay in stays if stay.key == key), None)
+    if known is not None:
+        earlier = known.earlier
+    elif observation.light == "infrared":
+        earlier = 0
+    else:
+        past = [stay for stay in stays if stay.until <= dwell.since <= stay.until + AGAIN_S]
+        earlier = sum(zone_dwell.are_similar(stay.appearance, dwell.appearance) for stay in past)
+    return LoiteringStay(key, dwell.appearance, dwell.until, earlier)
 
 
-def _alike(one: bytes, other: bytes) -> bool:
-    if len(one) != len(other) or not one:
-        return False
-    looks = [np.frombuffer(look, np.uint8)[None] for look in (one, other)]
-    return bool(similarity(*looks)[0, 0] >= zone_dwell.ALIKE)
+def _remember(stays: tuple[LoiteringStay, ...], present: list[LoiteringStay]) -> tuple[LoiteringStay, ...]:
+    """Past and present stays in the order of their ends, so that the oldest is the first to be removed."""
+    keys = {stay.key for stay in present}
+    return (*(stay for stay in stays if stay.key not in keys), *present)[-MAX_PAST_STAYS:]
 
 
-def _remembered(known: tuple[PastStay, ...], loiter: list[PastStay]) -> tuple[PastStay, ...]:
-    """The stays with those that go on; by their ends, so that the first one is the first to be forgotten."""
-    keys = {one.key for one in loiter}
-    return (*(one for one in known if one.key not in keys), *loiter)[-KEPT:]
-
-
-def _claim(
-    visit: ZoneDwell, view: Observation, limits: LoiteringThresholds, needed_s: float, earlier: int
+def _candidate(
+    dwell: ZoneDwell, observation: Observation, limits: LoiteringThresholds, required_s: float, earlier: int
 ) -> Candidate:
-    times = visit.dwell_s / needed_s
+    times = dwell.dwell_s / required_s
     severity = 1 + (times >= limits.alert_at) + (times >= limits.dispatch_at)
     severity = min(severity + (earlier > 0), 3)
-    applied = limits if needed_s == limits.dwell_s else limits.by_night
+    applied = limits if required_s == limits.dwell_s else limits.at_night
     return zone_dwell.dwell_candidate(
-        visit, severity, applied, limits.cooldown_s, lambda: _account(visit, view, needed_s, earlier)
+        dwell, severity, applied, limits.cooldown_s, lambda: _explain(dwell, observation, required_s, earlier)
     )
 
 
-def _account(visit: ZoneDwell, view: Observation, needed_s: float, earlier: int) -> Explanation:
-    zone = view.geometry.zone(visit.zone)
-    dwell_s = visit.dwell_s
+def _explain(dwell: ZoneDwell, observation: Observation, required_s: float, earlier: int) -> Explanation:
+    zone = observation.geometry.zone(dwell.zone)
     again = min(earlier, 2)
-    longer = min(max(dwell_s / needed_s - 1, 0.0), 3.0 - again)
+    score = DWELL_SCORE + LONGER_SCORE * excess(dwell.dwell_s, required_s, 3.0 - again)
     factors = [
-        scoring.make_factor("dwell", REACHED + LONGER * longer, seconds=round(dwell_s, 1), threshold_s=needed_s),
-        *scoring.common_factors(view.condition, visit.label, visit.confidence),
+        scoring.make_factor("dwell", score, seconds=round(dwell.dwell_s, 1), threshold_s=required_s),
+        *scoring.common_factors(observation.condition, dwell.label, dwell.confidence),
     ]
     if zone.kind == "produce":
-        factors.append(scoring.make_factor("place", PRODUCE, zone=zone.id, kind=zone.kind))
+        factors.append(scoring.make_factor("place", PRODUCE_SCORE, zone=zone.id, kind=zone.kind))
     if earlier:
-        factors.append(scoring.make_factor("again", LONGER * again, earlier=earlier, within_s=AGAIN_S))
-    return Explanation(tuple(factors), _sentence(visit, view, zone, needed_s, earlier))
-
-
-def _sentence(visit: ZoneDwell, view: Observation, zone: Zone, needed_s: float, earlier: int) -> dict[str, str]:
-    who_ko, who_en = scoring.subject(visit.label)
-    when_ko, when_en = scoring.WHEN[view.condition]
-    dwell_ko, dwell_en = scoring.duration(math.floor(visit.dwell_s + TOLERANCE_S))
-    limit_ko, limit_en = scoring.duration(needed_s)
+        factors.append(scoring.make_factor("again", LONGER_SCORE * again, earlier=earlier, within_s=AGAIN_S))
+    who_ko, who_en = scoring.subject(dwell.label)
+    when_ko, when_en = scoring.WHEN[observation.condition]
+    dwell_ko, dwell_en = whole_seconds(dwell.dwell_s)
+    limit_ko, limit_en = scoring.duration(required_s)
     again_ko = f", 1시간 이내 {earlier + 1}번째" if earlier else ""
     again_en = f", stay {earlier + 1} within the hour" if earlier else ""
-    return {
+    sentence = {
         "ko": f"{when_ko} '{zone.name.ko}' 구역에서 {who_ko} {dwell_ko} 동안 배회 (기준 {limit_ko}{again_ko})",
         "en": f"{who_en} loitering in '{zone.name.en}' for {dwell_en} {when_en} (threshold {limit_en}{again_en})",
     }
+    return Explanation(tuple(factors), sentence)

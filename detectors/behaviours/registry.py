@@ -58,37 +58,39 @@ BUILT_IN: tuple[type[Behaviour[Any]], ...] = (
 )
 
 GROUP = "lanewatch.behaviours"
-"""The entry points' group by which a package of somebody else's brings its behaviours."""
+"""The entry point group in which other packages declare their behaviours."""
+
+REQUIRED_ATTRIBUTES = ("kind", "places", "triggers", "Thresholds", "Memory", "step")
 
 
 @cache
 def installed() -> dict[str, type[Behaviour[Any]]]:
-    """All behaviours that are installed, by kind: those of this project and those that entry points bring.
+    """All installed behaviours by kind: the built-in ones and those of entry points.
 
     Raises:
-        BehaviourError: an entry point cannot be loaded, is no behaviour, or takes a kind that is taken.
+        BehaviourError: an entry point cannot be loaded, is not a behaviour, or has a kind that exists already.
     """
-    found: dict[str, type[Behaviour[Any]]] = {one.kind: one for one in BUILT_IN}
+    behaviours: dict[str, type[Behaviour[Any]]] = {behaviour.kind: behaviour for behaviour in BUILT_IN}
     for point in entry_points(group=GROUP):
         try:
-            one = point.load()
+            behaviour = point.load()
         except (Exception, SystemExit) as error:
             raise BehaviourError(f"behaviour {point.name!r} ({point.value}) cannot be loaded: {error}") from error
-        if not all(hasattr(one, name) for name in ("kind", "places", "triggers", "Thresholds", "Memory", "step")):
-            raise BehaviourError(
-                f"{point.value} is no behaviour: it lacks kind, places, triggers, Thresholds, Memory or step"
-            )
-        if one.kind in found:
-            raise BehaviourError(f"{point.value} takes the kind {one.kind!r}, which {found[one.kind].__name__} has")
-        found[one.kind] = one
-    return found
+        missing = [name for name in REQUIRED_ATTRIBUTES if not hasattr(behaviour, name)]
+        if missing:
+            raise BehaviourError(f"{point.value} is not a behaviour: it lacks {', '.join(missing)}")
+        if behaviour.kind in behaviours:
+            other = behaviours[behaviour.kind].__name__
+            raise BehaviourError(f"{point.value} has the kind {behaviour.kind!r}, which {other} already has")
+        behaviours[behaviour.kind] = behaviour
+    return behaviours
 
 
 def find(kind: str) -> type[Behaviour[Any]]:
     """The behaviour of that kind.
 
     Raises:
-        BehaviourError: there is none; the message lists those that there are.
+        BehaviourError: the kind is unknown; the message lists the known kinds.
     """
     try:
         return installed()[kind]
@@ -97,39 +99,38 @@ def find(kind: str) -> type[Behaviour[Any]]:
 
 
 def behaviours_of(site: Site) -> dict[str, type[Behaviour[Any]]]:
-    """All that is watched for at a site, by kind: what is installed, and its own composites.
+    """All behaviours of a site by kind: the installed ones and the sequences that its file declares.
 
     Raises:
-        BehaviourError: an entry point is broken, or a composite takes the kind of a behaviour.
+        BehaviourError: an entry point is broken, or a sequence has the kind of an installed behaviour.
     """
-    found = dict(installed())
-    for composite in site.composites:
-        if composite.id in found:
-            raise BehaviourError(f"composites: {composite.id} is a behaviour's kind; choose another id")
-        found[composite.id] = _declared(composite, site)
-    return found
+    behaviours = dict(installed())
+    for sequence in site.composites:
+        if sequence.id in behaviours:
+            raise BehaviourError(f"composites: {sequence.id} is a behaviour's kind; choose another id")
+        behaviours[sequence.id] = _sequence_behaviour(sequence, site)
+    return behaviours
 
 
-def _declared(composite: EventSequence, site: Site) -> type[Behaviour[Any]]:
-    """The behaviour that a site's composite describes."""
+def _sequence_behaviour(sequence: EventSequence, site: Site) -> type[Behaviour[Any]]:
     return type(
-        "SiteComposite",
+        "SiteSequence",
         (SequenceBehaviour,),
         {
-            "kind": composite.id,
-            "name": composite.name,
-            "onvif": composite.onvif,
-            "kisa": composite.kisa,
-            "places": frozenset(_kinds(composite, site)),
-            "composite": composite,
+            "kind": sequence.id,
+            "name": sequence.name,
+            "onvif": sequence.onvif,
+            "kisa": sequence.kisa,
+            "places": frozenset(_zone_kinds(sequence, site)),
+            "sequence": sequence,
         },
     )
 
 
-def _kinds(composite: EventSequence, site: Site) -> Iterator[str]:
-    """Of the zones at which it may begin."""
-    for sign in composite.steps[0].conditions:
-        for name in sign.where:
+def _zone_kinds(sequence: EventSequence, site: Site) -> Iterator[str]:
+    """The kinds of the zones at which a sequence may begin."""
+    for condition in sequence.steps[0].conditions:
+        for name in condition.where:
             if name == OFF_LANE:
                 yield "lane"
             yield from (zone.kind for camera in site.cameras for zone in camera.zones if name in (zone.id, zone.kind))

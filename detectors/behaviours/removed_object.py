@@ -1,43 +1,38 @@
-"""Removed object: what lay in a produce zone for long is gone, and somebody was there.
+"""Removed object: an object that lay in a produce zone for long is gone, and a person was there.
 
-ONVIF's ObjectRemoved: a place looked otherwise for as long as the camera has known it, has changed, rests, and is now
-as plain as its surroundings. It is judged in produce zones (a field, a drying place, a store) only: elsewhere what goes
-away is mostly somebody who stood there, or a parked vehicle, and what is worth taking lies where people know it does.
+ONVIF's ObjectRemoved: a place that kept its appearance since the camera knows it has changed, rests, and is now as
+plain as its surroundings. It is evaluated in produce zones (a field, a drying place, a store) only. Elsewhere what goes
+away is mostly a person who stood there or a parked vehicle.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
-
-import msgspec
 from pydantic import Field
 
-from detectors import scoring, thresholds
-from detectors.behaviours.base import Candidate, Explanation, Trigger
+from detectors import scoring
+from detectors.behaviours.base import TOLERANCE_S, BaseBehaviour, Candidate, Explanation, Result
 from detectors.behaviours.common import stationary_objects
+from detectors.behaviours.common.explanations import night_factor
 from detectors.behaviours.common.stationary_objects import (
     StationaryObject,
     StationaryObjects,
     StationaryObjectThresholds,
 )
-from detectors.behaviours.common.zone_dwell import TOLERANCE_S
 from detectors.observation.observation import Observation
-from detectors.thresholds import Resolver
 from lanewatch.config.fields import LocalizedName
 from lanewatch.config.site import Zone
 from lanewatch.records import UNKNOWN
 
 ZONES = frozenset({"produce"})
 
-GONE = 0.45
-"""Score of something gone from where things lie that are worth taking."""
-CLEAR = 0.15
-"""The most that the clarity of its being gone adds."""
+REMOVED_SCORE = 0.45
+"""Score of a removal from a place where goods lie."""
+CLARITY_SCORE = 0.15
+"""The most that a clear removal adds."""
 
 
 class RemovedObjectThresholds(StationaryObjectThresholds):
-    """When what is gone was taken."""
+    """When a missing object was taken."""
 
     gone_s: float = Field(
         5.0,
@@ -51,93 +46,91 @@ class RemovedObjectThresholds(StationaryObjectThresholds):
         ge=0,
         le=1,
         title="Went",
-        description="How clearly something went rather than came, 0 to 1: by how much the place stood out from its "
-        "surroundings before more than it does now. Raising it raises fewer events.",
+        description="How clearly an object went rather than came, 0 to 1: by how much more the place stood out from "
+        "its surroundings before than it does now. Raising it raises fewer events.",
     )
 
 
-class RemovedObject:
-    """Something that lay in a produce zone was taken. One event for each thing; it is over when it is raised."""
+class RemovedObject(BaseBehaviour[RemovedObjectThresholds, StationaryObjects]):
+    """An object in a produce zone was taken. One event for each object; it closes as soon as it opens."""
 
-    kind: ClassVar[str] = "removed_object"
-    name: ClassVar[LocalizedName] = LocalizedName(ko="물건 제거", en="Removed object")
-    onvif: ClassVar[str] = "RuleEngine/ObjectRemoved"
-    kisa: ClassVar[str] = ""
-    places: ClassVar[frozenset[str]] = ZONES
-    triggers: ClassVar[frozenset[Trigger]] = frozenset({"still"})
-    Thresholds: ClassVar[type[thresholds.Thresholds]] = RemovedObjectThresholds
-    Memory: ClassVar[type[msgspec.Struct]] = StationaryObjects
+    kind = "removed_object"
+    name = LocalizedName(ko="물건 제거", en="Removed object")
+    onvif = "RuleEngine/ObjectRemoved"
+    places = ZONES
+    triggers = frozenset({"still"})
+    Thresholds = RemovedObjectThresholds
+    Memory = StationaryObjects
 
-    def __init__(self, limits: Resolver[RemovedObjectThresholds]) -> None:
-        self._limits = limits
-
-    def start(self) -> StationaryObjects:
-        """Nothing is gone."""
-        return StationaryObjects()
-
-    def step(self, memory: StationaryObjects, view: Observation) -> tuple[StationaryObjects, Sequence[Candidate]]:
-        """The places that have changed after a record; a claim once for each from which something was taken."""
-        if not memory.things and not view.detections.scene.still:
+    def step(self, memory: StationaryObjects, observation: Observation) -> Result[StationaryObjects]:
+        """The changed places after a record, and a candidate, once, for each from which an object was taken."""
+        if not memory.objects and not observation.detections.scene.still:
             return memory, ()
-        after = stationary_objects.advance(memory, view, stationary_objects.REACH)
-        claims, told = [], set()
-        for one in after.things:
-            zone = _zone(one, view)
-            if one.told or zone is None:
+        after = stationary_objects.update(memory, observation, stationary_objects.REACH)
+        candidates, reported = [], set()
+        for thing in after.objects:
+            zone = _zone_of(thing, observation)
+            if thing.reported or zone is None:
                 continue
-            limits = self._limits.at(view, zone.id, UNKNOWN)
-            if _taken(one, view.captured_at, limits) and not _stood(one, view):
-                claims.append(_claim(one, zone, view, limits))
-                told.add(one.number)
-        return stationary_objects.mark_reported(after, frozenset(told)), claims
+            limits = self._limits.at(observation, zone.id, UNKNOWN)
+            if _is_removed(thing, observation.captured_at, limits) and not _was_person(thing, observation):
+                candidates.append(_candidate(thing, zone, observation, limits))
+                reported.add(thing.number)
+        return stationary_objects.mark_reported(after, frozenset(reported)), candidates
 
 
-def _zone(one: StationaryObject, view: Observation) -> Zone | None:
-    areas = (area for area in view.geometry.areas_of(ZONES) if area.contains(*one.foot))
-    return next((area.zone for area in areas if view.holds(area.zone.schedule)), None)
+def _zone_of(thing: StationaryObject, observation: Observation) -> Zone | None:
+    areas = (area for area in observation.geometry.areas_of(ZONES) if area.contains(*thing.foot_point))
+    return next((area.zone for area in areas if observation.holds(area.zone.schedule)), None)
 
 
-def _taken(one: StationaryObject, now: float, limits: RemovedObjectThresholds) -> bool:
-    if one.missed_s or now - one.since < limits.gone_s - TOLERANCE_S:
+def _is_removed(thing: StationaryObject, now: float, limits: RemovedObjectThresholds) -> bool:
+    if thing.unseen_s or now - thing.since < limits.gone_s - TOLERANCE_S:
         return False
-    return limits.judges(one) and one.added <= -limits.removed
+    return limits.accepts_size_of(thing) and thing.added <= -limits.removed
 
 
-def _stood(one: StationaryObject, view: Observation) -> bool:
-    """Whether what is gone is somebody who was found standing there: nobody took him."""
-    left, top, right, bottom = one.box
-    slack = stationary_objects.BESIDE * one.body
-    births = [(who.born.x, who.born.y) for who in view.objects] + [(one.born.x, one.born.y)] * bool(one.tracks)
-    return any(left - slack <= x <= right + slack and top - slack <= y <= bottom + slack for x, y in births)
+def _was_person(thing: StationaryObject, observation: Observation) -> bool:
+    """Whether the missing object is a person who stood there when first tracked, and who has walked away."""
+    left, top, right, bottom = thing.box
+    slack = stationary_objects.ADJACENT * thing.body_length
+    first_points = [(track.born.x, track.born.y) for track in observation.objects]
+    if thing.tracks:
+        first_points.append((thing.first_point.x, thing.first_point.y))
+    return any(left - slack <= x <= right + slack and top - slack <= y <= bottom + slack for x, y in first_points)
 
 
-def _claim(one: StationaryObject, zone: Zone, view: Observation, limits: RemovedObjectThresholds) -> Candidate:
+def _candidate(
+    thing: StationaryObject, zone: Zone, observation: Observation, limits: RemovedObjectThresholds
+) -> Candidate:
     return Candidate(
-        key=one.key,
+        key=thing.key,
         zone=zone.id,
-        since=one.since,
-        until=view.captured_at,
-        tracks=one.tracks,
-        born=one.born,
-        box=one.box,
+        since=thing.since,
+        until=observation.captured_at,
+        tracks=thing.tracks,
+        first_point=thing.first_point,
+        box=thing.box,
         clarity=1.0,
         severity=2,
         thresholds=limits,
-        explain=lambda: _account(one, zone, view, limits),
+        explain=lambda: _explain(thing, zone, observation, limits),
         instant=True,
     )
 
 
-def _account(one: StationaryObject, zone: Zone, view: Observation, limits: RemovedObjectThresholds) -> Explanation:
-    factors = [
-        scoring.make_factor("gone", GONE, zone=zone.id, kind=zone.kind, threshold_s=limits.gone_s),
-        scoring.make_factor("clear", CLEAR * -one.added, removed=round(-one.added, 2)),
-        scoring.make_factor("night", scoring.NIGHT[view.condition], condition=view.condition),
-    ]
-    when_ko, when_en = scoring.WHEN[view.condition]
+def _explain(
+    thing: StationaryObject, zone: Zone, observation: Observation, limits: RemovedObjectThresholds
+) -> Explanation:
+    factors = (
+        scoring.make_factor("gone", REMOVED_SCORE, zone=zone.id, kind=zone.kind, threshold_s=limits.gone_s),
+        scoring.make_factor("clear", CLARITY_SCORE * -thing.added, removed=round(-thing.added, 2)),
+        night_factor(observation),
+    )
+    when_ko, when_en = scoring.WHEN[observation.condition]
     limit_ko, limit_en = scoring.duration(limits.gone_s)
     sentence = {
         "ko": f"{when_ko} '{zone.name.ko}' 구역에 있던 물건이 없어짐 (기준 {limit_ko})",
         "en": f"An object is gone from '{zone.name.en}' {when_en} (threshold {limit_en})",
     }
-    return Explanation(tuple(factors), sentence)
+    return Explanation(factors, sentence)

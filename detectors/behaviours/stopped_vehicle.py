@@ -1,45 +1,41 @@
-"""Stopped vehicle: a vehicle came, and stands where none should: off the lanes that are drawn.
+"""Stopped vehicle: a vehicle arrived and stands off the drawn lanes.
 
 The guides to traffic incident detection call a vehicle stopped that has not moved for some seconds outside of the
-places made for it; on a village lane that is the verge, the field's edge, the ditch. One that was there before the
-camera looked is parked and raises nothing, and neither does one that stands in a lane: it waits.
+places made for it. On a village lane that is the verge, the field's edge or the ditch. A vehicle that was there before
+the observation began is parked and raises nothing. Neither does one that stands in a lane: it waits.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from typing import ClassVar
-
 import msgspec
 from pydantic import Field
 
-from detectors import scoring, thresholds
-from detectors.behaviours.base import Candidate, Explanation, Trigger
+from detectors import scoring
+from detectors.behaviours.base import TOLERANCE_S, BaseBehaviour, Candidate, Explanation, Result
 from detectors.behaviours.common import vehicle_stops
+from detectors.behaviours.common.explanations import excess, whole_seconds
 from detectors.behaviours.common.vehicle_stops import StoppedVehicle
-from detectors.behaviours.common.zone_dwell import TOLERANCE_S
 from detectors.observation.observation import Observation
-from detectors.thresholds import MovingObjectThresholds, Resolver
+from detectors.thresholds import MovingObjectThresholds
 from lanewatch.config.fields import LocalizedName
 from lanewatch.records import LABELS
 
 LANES = frozenset({"lane"})
 VEHICLES = frozenset(LABELS.index(name) for name in ("car", "motorcycle", "bus", "truck"))
 
-STOPPED = 0.25
-"""Score of one that has just stood for long enough by day, the detector's confidence aside."""
-LONGER = 0.1
-"""More for each threshold's length on top, up to three."""
+STANDING_SCORE = 0.25
+"""Score at the threshold by day, without the detector's confidence."""
+LONGER_SCORE = 0.1
+"""More for each multiple of the threshold, up to three."""
 
 
 class StoppedVehicleThresholds(MovingObjectThresholds):
-    """When standing becomes stopped."""
+    """When a standing vehicle is a stopped one."""
 
     classes: str = Field(
         "car motorcycle bus truck",
         title="Classes",
-        description="What is judged, separated by blanks. Naming more raises more events.",
+        description="Classes to evaluate, separated by blanks. More classes raise more events.",
     )
     stand_s: float = Field(
         60.0,
@@ -65,85 +61,78 @@ class StoppedVehicleThresholds(MovingObjectThresholds):
 
 
 class StoppedVehicleMemory(msgspec.Struct, frozen=True):
-    """What is remembered: the vehicles that stand."""
+    """The vehicles that stand."""
 
-    stands: tuple[StoppedVehicle, ...] = ()
+    stops: tuple[StoppedVehicle, ...] = ()
 
 
-class StoppedVehicleBehaviour:
-    """A vehicle came and stands off the lane. One event for each stop of each vehicle."""
+class StoppedVehicleBehaviour(BaseBehaviour[StoppedVehicleThresholds, StoppedVehicleMemory]):
+    """A vehicle arrived and stands off the lane. One event for each stop of each vehicle."""
 
-    kind: ClassVar[str] = "stopped_vehicle"
-    name: ClassVar[LocalizedName] = LocalizedName(ko="차로 밖 정차", en="Stopped vehicle")
-    onvif: ClassVar[str] = ""
-    kisa: ClassVar[str] = ""
-    places: ClassVar[frozenset[str]] = LANES
-    triggers: ClassVar[frozenset[Trigger]] = frozenset({"tracks"})
-    Thresholds: ClassVar[type[thresholds.Thresholds]] = StoppedVehicleThresholds
-    Memory: ClassVar[type[msgspec.Struct]] = StoppedVehicleMemory
+    kind = "stopped_vehicle"
+    name = LocalizedName(ko="차로 밖 정차", en="Stopped vehicle")
+    places = LANES
+    Thresholds = StoppedVehicleThresholds
+    Memory = StoppedVehicleMemory
 
-    def __init__(self, limits: Resolver[StoppedVehicleThresholds]) -> None:
-        self._limits = limits
-
-    def start(self) -> StoppedVehicleMemory:
-        """No vehicle stands anywhere."""
-        return StoppedVehicleMemory()
-
-    def step(self, memory: StoppedVehicleMemory, view: Observation) -> tuple[StoppedVehicleMemory, Sequence[Candidate]]:
-        """The vehicles after a record; a claim for each that has stood off the lane for long enough."""
-        now = vehicle_stops.advance(memory.stands, view, VEHICLES)
-        if now is memory.stands:
+    def step(self, memory: StoppedVehicleMemory, observation: Observation) -> Result[StoppedVehicleMemory]:
+        """The vehicles after a record, and a candidate for each that has stood off the lane for long enough."""
+        stops = vehicle_stops.update(memory.stops, observation, VEHICLES)
+        if stops is memory.stops:
             return memory, ()
-        claims = []
-        for stand in now:
-            if stand.left_at is not None or _in_lane(stand, view):
+        present = tuple(stop for stop in stops if stop.left_at is None)
+        candidates = []
+        for stop in present:
+            if _is_in_lane(stop, observation):
                 continue
-            zone = view.geometry.at(stand.x, stand.y)
-            limits = self._limits.at(view, zone, stand.label)
-            long_enough = limits.stand_s - TOLERANCE_S <= stand.stood_s <= limits.longest_s
-            if long_enough and stand.label in limits.labels:
-                claims.append(_claim(stand, zone, view, limits))
-        return StoppedVehicleMemory(tuple(stand for stand in now if stand.left_at is None)), claims
+            zone = observation.geometry.at(stop.x, stop.y)
+            limits = self._limits.at(observation, zone, stop.label)
+            long_enough = limits.stand_s - TOLERANCE_S <= stop.stopped_s <= limits.longest_s
+            if long_enough and stop.label in limits.labels:
+                candidates.append(_candidate(stop, zone, observation, limits))
+        return StoppedVehicleMemory(present), candidates
 
 
-def _in_lane(stand: StoppedVehicle, view: Observation) -> bool:
-    return any(area.contains(stand.x, stand.y) for area in view.geometry.areas_of(LANES))
+def _is_in_lane(stop: StoppedVehicle, observation: Observation) -> bool:
+    return any(area.contains(stop.x, stop.y) for area in observation.geometry.areas_of(LANES))
 
 
-def _claim(stand: StoppedVehicle, zone: str, view: Observation, limits: StoppedVehicleThresholds) -> Candidate:
+def _candidate(
+    stop: StoppedVehicle, zone: str, observation: Observation, limits: StoppedVehicleThresholds
+) -> Candidate:
     return Candidate(
-        key=f"{round(stand.since * 1000)}/{round(stand.x)},{round(stand.y)}",
+        key=f"{round(stop.since * 1000)}/{round(stop.x)},{round(stop.y)}",
         zone=zone,
-        since=stand.since,
-        until=stand.until,
-        tracks=(stand.track,),
-        born=stand.born,
-        box=stand.box,
-        clarity=stand.score * stand.length,
-        severity=2 if stand.stood_s >= limits.alert_at * limits.stand_s else 1,
+        since=stop.since,
+        until=stop.until,
+        tracks=(stop.track,),
+        first_point=stop.first_point,
+        box=stop.box,
+        clarity=stop.score * stop.length,
+        severity=2 if stop.stopped_s >= limits.alert_at * limits.stand_s else 1,
         thresholds=limits,
-        explain=lambda: _account(stand, zone, view, limits),
+        explain=lambda: _explain(stop, zone, observation, limits),
     )
 
 
-def _account(stand: StoppedVehicle, zone: str, view: Observation, limits: StoppedVehicleThresholds) -> Explanation:
-    longer = min(max(stand.stood_s / limits.stand_s - 1, 0.0), 3.0)
+def _explain(
+    stop: StoppedVehicle, zone: str, observation: Observation, limits: StoppedVehicleThresholds
+) -> Explanation:
+    score = STANDING_SCORE + LONGER_SCORE * excess(stop.stopped_s, limits.stand_s)
     factors = (
-        scoring.make_factor(
-            "standing", STOPPED + LONGER * longer, seconds=round(stand.stood_s, 1), threshold_s=limits.stand_s
-        ),
-        *scoring.common_factors(view.condition, stand.label, stand.score),
+        scoring.make_factor("standing", score, seconds=round(stop.stopped_s, 1), threshold_s=limits.stand_s),
+        *scoring.common_factors(observation.condition, stop.label, stop.score),
     )
-    who_ko, who_en = scoring.subject(stand.label)
-    when_ko, when_en = scoring.WHEN[view.condition]
-    long_ko, long_en = scoring.duration(math.floor(stand.stood_s + TOLERANCE_S))
+    who_ko, who_en = scoring.subject(stop.label)
+    when_ko, when_en = scoring.WHEN[observation.condition]
+    stop_ko, stop_en = whole_seconds(stop.stopped_s)
     limit_ko, limit_en = scoring.duration(limits.stand_s)
     where_ko, where_en = "차로 밖에", "off the lane"
     if zone:
-        name = view.geometry.zone(zone).name
+        name = observation.geometry.zone(zone).name
         where_ko, where_en = f"차로 밖 '{name.ko}' 구역에", f"off the lane in '{name.en}'"
     sentence = {
-        "ko": f"{when_ko} {where_ko} {who_ko} {long_ko} 동안 서 있음 (기준 {limit_ko})",
-        "en": f"{who_en} standing {where_en} for {long_en} {when_en} (threshold {limit_en})",
+        "ko": f"{when_ko} {where_ko} {who_ko} {stop_ko} 동안 서 있음 (기준 {limit_ko})",
+        "en": f"{who_en} standing {where_en} for {stop_en} {when_en} (threshold {limit_en})",
     }
     return Explanation(factors, sentence)

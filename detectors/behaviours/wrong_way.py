@@ -1,182 +1,166 @@
-"""Wrong way: a vehicle goes along a lane against the direction that the site gives it.
+"""Wrong way: a vehicle drives along a lane against the direction that the site file gives it.
 
-A lane's zone carries an arrow, the way in which it may be taken. Whoever goes against it, within 60 degrees of the
-opposite, for three lengths of its own, counts. That is more than backing out of a parking space, and a line that is
-crossed by turning round on it is none. People may walk on a lane as they like, unless the site names them.
+A lane's zone has an arrow. A vehicle that moves within 60 degrees of the opposite direction for three of its own
+lengths counts. That is more than backing out of a parking space, and turning round on the lane is less. People may walk
+in both directions, unless the site file names them.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar
 
 import msgspec
 from pydantic import Field
 
-from detectors import scoring, thresholds
-from detectors.behaviours.base import Candidate, Explanation, Trigger
+from detectors import scoring
+from detectors.behaviours.base import BaseBehaviour, Candidate, Explanation, Result, cooldown_field
+from detectors.behaviours.common.explanations import excess
 from detectors.observation.camera_geometry import PixelLane
 from detectors.observation.observation import Observation
 from detectors.observation.tracked_objects import TrackedObject
-from detectors.thresholds import MovingObjectThresholds, Resolver
+from detectors.thresholds import MovingObjectThresholds
 from lanewatch.config.fields import LocalizedName
 from lanewatch.config.site import Zone
 
-AGAINST = 0.45
-"""Score of going against a direction by day, the detector's confidence aside: the site says that nobody may."""
-FURTHER = 0.05
-"""More for each threshold's length on top, up to three."""
+WRONG_WAY_SCORE = 0.45
+"""Score at the threshold by day, without the detector's confidence: the site file forbids that direction."""
+LONGER_SCORE = 0.05
+"""More for each multiple of the threshold, up to three."""
 OPPOSITE = 0.5
-"""Cosine between a way and the opposite of the arrow from which it is against it: 60 degrees."""
-STANDS = 0.15
-"""Lengths a second below which somebody stands, and goes no way."""
-UNSEEN_S = 2.0
-"""Seconds for which it may not be seen and still goes on."""
+"""Cosine between a direction and the arrow's opposite from which it is the wrong way: 60 degrees."""
+STANDING = 0.15
+"""Lengths a second below which a vehicle stands and has no direction."""
+MAX_UNSEEN_S = 2.0
+"""Seconds for which it may be unobserved and continue."""
 
 
 class WrongWayThresholds(MovingObjectThresholds):
-    """When going against a lane's direction counts."""
+    """When motion against a lane's direction is the wrong way."""
 
     classes: str = Field(
         "bicycle motorcycle car bus truck",
         title="Classes",
-        description="What is judged, separated by blanks. Add person for a passage that people may take one way only.",
+        description="Classes to evaluate, separated by blanks. Add person for a passage that people may use in one "
+        "direction only.",
     )
     distance: float = Field(
         3.0,
         ge=0.5,
         le=50,
         title="Distance",
-        description="Lengths of its own (a person's height, a vehicle's diagonal) that it must go against the "
-        "direction. Raising it leaves out who backs up, and raises later.",
+        description="Lengths of its own (a person's height, a vehicle's diagonal) that it must move against the "
+        "direction. Raising it excludes vehicles that back up, and raises later events.",
     )
     alert: bool = Field(
-        True, title="Alert", description="Whether it is an alert at once and not only watched: it endangers others."
+        True, title="Alert", description="Whether it is an alert at once instead of watch: it endangers others."
     )
-    cooldown_s: float = Field(
-        10.0,
-        ge=0,
-        le=3600,
-        title="Cool-down",
-        description="Seconds after the end in which the same one in the same lane is not raised again.",
-    )
+    cooldown_s: float = cooldown_field(10.0, "the same vehicle in the same lane")
 
 
 class WrongWayTrack(msgspec.Struct, frozen=True):
-    """One that goes against a lane's direction: since when, and how many of its lengths in all."""
+    """A track that moves against a lane's direction: since when, and how many of its lengths in all."""
 
     lane: str
     track: int
     since: float
     until: float
-    gone: float
+    distance: float
 
 
 class WrongWayMemory(msgspec.Struct, frozen=True):
-    """Who goes the wrong way now."""
+    """The tracks that move the wrong way now."""
 
-    contraries: tuple[WrongWayTrack, ...] = ()
+    tracks: tuple[WrongWayTrack, ...] = ()
 
 
-class WrongWay:
-    """Somebody goes along a lane the wrong way. One event each."""
+class WrongWay(BaseBehaviour[WrongWayThresholds, WrongWayMemory]):
+    """A vehicle drives along a lane the wrong way. One event for each vehicle."""
 
-    kind: ClassVar[str] = "wrong_way"
-    name: ClassVar[LocalizedName] = LocalizedName(ko="역주행", en="Wrong way")
-    onvif: ClassVar[str] = ""
-    kisa: ClassVar[str] = ""
-    places: ClassVar[frozenset[str]] = frozenset({"lane"})
-    triggers: ClassVar[frozenset[Trigger]] = frozenset({"tracks"})
-    Thresholds: ClassVar[type[thresholds.Thresholds]] = WrongWayThresholds
-    Memory: ClassVar[type[msgspec.Struct]] = WrongWayMemory
+    kind = "wrong_way"
+    name = LocalizedName(ko="역주행", en="Wrong way")
+    places = frozenset({"lane"})
+    Thresholds = WrongWayThresholds
+    Memory = WrongWayMemory
 
-    def __init__(self, limits: Resolver[WrongWayThresholds]) -> None:
-        self._limits = limits
-
-    def start(self) -> WrongWayMemory:
-        """Nobody goes the wrong way."""
-        return WrongWayMemory()
-
-    def step(self, memory: WrongWayMemory, view: Observation) -> tuple[WrongWayMemory, Sequence[Candidate]]:
-        """Who goes the wrong way after a record; a claim for each that has gone far enough."""
-        if not view.geometry.lanes and not memory.contraries:
+    def step(self, memory: WrongWayMemory, observation: Observation) -> Result[WrongWayMemory]:
+        """The tracks on the wrong way after a record, and a candidate for each that has moved far enough."""
+        if not observation.geometry.lanes and not memory.tracks:
             return memory, ()
-        before = {(one.lane, one.track): one for one in memory.contraries}
-        now: list[WrongWayTrack] = []
-        claims: list[Candidate] = []
-        for lane in view.geometry.lanes:
-            if not view.holds(lane.area.zone.schedule):
+        before = {(entry.lane, entry.track): entry for entry in memory.tracks}
+        after: list[WrongWayTrack] = []
+        candidates: list[Candidate] = []
+        for lane in observation.geometry.lanes:
+            if not observation.holds(lane.area.zone.schedule):
                 continue
-            for one in view.objects:
-                contrary = self._go(lane, one, before.get((lane.area.zone.id, one.id)), view)
-                if contrary is not None:
-                    now.append(contrary)
-                    claims += self._claim(lane, contrary, one, view)
-        known = {(one.lane, one.track) for one in now}
-        here = {one.id for one in view.objects}
-        for place, gone in before.items():
-            if place not in known and gone.track not in here and view.captured_at - gone.until <= UNSEEN_S:
-                now.append(gone)
-        return (WrongWayMemory(tuple(now)) if now or memory.contraries else memory), claims
+            for track in observation.objects:
+                entry = self._updated(lane, track, before.get((lane.area.zone.id, track.id)), observation)
+                if entry is not None:
+                    after.append(entry)
+                    candidates += self._candidates(lane.area.zone, entry, track, observation)
+        present = {track.id for track in observation.objects}
+        lost = (entry for entry in before.values() if entry.track not in present)
+        after += [entry for entry in lost if observation.captured_at - entry.until <= MAX_UNSEEN_S]
+        return (WrongWayMemory(tuple(after)) if after or memory.tracks else memory), candidates
 
-    def _go(
-        self, lane: PixelLane, one: TrackedObject, before: WrongWayTrack | None, view: Observation
+    def _updated(
+        self, lane: PixelLane, track: TrackedObject, before: WrongWayTrack | None, observation: Observation
     ) -> WrongWayTrack | None:
-        """How far somebody has gone against the lane after this record; None for those who don't."""
-        if not one.seen:
-            return before if before is not None and view.captured_at - before.until <= UNSEEN_S else None
-        if not one.credible or not lane.area.contains(one.x, one.y):
+        """How far a track has moved against the lane after this record; None if it does not."""
+        now = observation.captured_at
+        zone = lane.area.zone.id
+        if not track.seen:
+            return before if before is not None and now - before.until <= MAX_UNSEEN_S else None
+        if not track.credible or not lane.area.contains(track.x, track.y):
             return None
-        speed = math.hypot(one.vx, one.vy)
-        against = -(one.vx * lane.along_x + one.vy * lane.along_y)
-        if speed < STANDS * one.height:  # one that waits has not turned round
-            return None if before is None else msgspec.structs.replace(before, until=view.captured_at)
-        if against < OPPOSITE * speed or one.label not in self._limits.at(view, lane.area.zone.id, one.label).labels:
+        speed = math.hypot(track.vx, track.vy)
+        against = -(track.vx * lane.along_x + track.vy * lane.along_y)
+        if speed < STANDING * track.height:  # a vehicle that waits has not turned round
+            return None if before is None else msgspec.structs.replace(before, until=now)
+        if against < OPPOSITE * speed or track.label not in self._limits.at(observation, zone, track.label).labels:
             return None
-        step = (one.before.x - one.x) * lane.along_x + (one.before.y - one.y) * lane.along_y
-        gone, since = (0.0, one.before.at) if before is None else (before.gone, before.since)
-        return WrongWayTrack(lane.area.zone.id, one.id, since, view.captured_at, gone + max(step, 0.0) / one.height)
+        step = (track.before.x - track.x) * lane.along_x + (track.before.y - track.y) * lane.along_y
+        distance, since = (0.0, track.before.at) if before is None else (before.distance, before.since)
+        return WrongWayTrack(zone, track.id, since, now, distance + max(step, 0.0) / track.height)
 
-    def _claim(
-        self, lane: PixelLane, contrary: WrongWayTrack, one: TrackedObject, view: Observation
+    def _candidates(
+        self, zone: Zone, entry: WrongWayTrack, track: TrackedObject, observation: Observation
     ) -> Sequence[Candidate]:
-        limits = self._limits.at(view, contrary.lane, one.label)
-        if contrary.gone < limits.distance:
+        limits = self._limits.at(observation, zone.id, track.label)
+        if entry.distance < limits.distance:
             return ()
-        zone = lane.area.zone
-        claim = Candidate(
-            key=f"{contrary.lane}/{contrary.track}",
-            zone=contrary.lane,
-            since=contrary.since,
-            until=contrary.until,
-            tracks=(contrary.track,),
-            born=one.born,
-            box=one.box,
-            clarity=one.score * one.height,
+        candidate = Candidate(
+            key=f"{zone.id}/{track.id}",
+            zone=zone.id,
+            since=entry.since,
+            until=entry.until,
+            tracks=(track.id,),
+            first_point=track.born,
+            box=track.box,
+            clarity=track.score * track.height,
             severity=2 if limits.alert else 1,
             thresholds=limits,
-            explain=lambda: _account(zone, contrary, one, view, limits),
+            explain=lambda: _explain(zone, entry, track, observation, limits),
             cooldown_s=limits.cooldown_s,
         )
-        return (claim,)
+        return (candidate,)
 
 
-def _account(
-    zone: Zone, contrary: WrongWayTrack, one: TrackedObject, view: Observation, limits: WrongWayThresholds
+def _explain(
+    zone: Zone, entry: WrongWayTrack, track: TrackedObject, observation: Observation, limits: WrongWayThresholds
 ) -> Explanation:
-    gone = contrary.gone
-    further = min(gone / limits.distance - 1, 3.0)
+    distance = entry.distance
+    score = WRONG_WAY_SCORE + LONGER_SCORE * excess(distance, limits.distance)
     factors = (
-        scoring.make_factor("against", AGAINST + FURTHER * further, lengths=round(gone, 1), threshold=limits.distance),
-        *scoring.common_factors(view.condition, one.label, one.score),
+        scoring.make_factor("against", score, lengths=round(distance, 1), threshold=limits.distance),
+        *scoring.common_factors(observation.condition, track.label, track.score),
     )
-    who_ko, who_en = scoring.subject(one.label)
-    when_ko, when_en = scoring.WHEN[view.condition]
+    who_ko, who_en = scoring.subject(track.label)
+    when_ko, when_en = scoring.WHEN[observation.condition]
     sentence = {
-        "ko": f"{when_ko} '{zone.name.ko}' 구역에서 {who_ko} 진행 방향을 거슬러 감 "
-        f"(제 길이의 {gone:.1f}배, 기준 {limits.distance:g}배)",
+        "ko": f"{when_ko} '{zone.name.ko}' 구역에서 {who_ko} 역방향으로 이동 "
+        f"(자기 길이의 {distance:.1f}배, 기준 {limits.distance:g}배)",
         "en": f"{who_en} going the wrong way along '{zone.name.en}' {when_en} "
-        f"({gone:.1f} lengths of its own, threshold {limits.distance:g})",
+        f"({distance:.1f} lengths of its own, threshold {limits.distance:g})",
     }
     return Explanation(factors, sentence)

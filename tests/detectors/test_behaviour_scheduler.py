@@ -57,7 +57,7 @@ class Dark:
                     since=view.captured_at,
                     until=view.captured_at,
                     tracks=(),
-                    born=TrackPoint(0, 0, view.captured_at),
+                    first_point=TrackPoint(0, 0, view.captured_at),
                     box=(0, 0, 1, 1),
                     clarity=1.0,
                     severity=1,
@@ -233,8 +233,8 @@ def test_a_behaviour_without_its_places_is_not_evaluated(plug: Plug) -> None:
     [
         (ImportError("no module thirdparty"), "cannot be loaded: no module thirdparty"),
         (SystemExit(3), "cannot be loaded: 3"),
-        (object, "is no behaviour"),
-        (type("Theirs", (Loitering,), {}), "takes the kind 'loitering', which Loitering has"),
+        (object, "is not a behaviour"),
+        (type("Theirs", (Loitering,), {}), "has the kind 'loitering', which Loitering already has"),
     ],
 )
 def test_a_package_that_is_none(plug: Plug, loads: Any, message: str) -> None:

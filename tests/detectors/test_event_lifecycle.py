@@ -41,7 +41,7 @@ def candidate(at: float, *, score: float = 0.5, **changes: Any) -> Candidate:
         since=NOON,
         until=NOON + at,
         tracks=(1,),
-        born=TrackPoint(10.0, 20.0, NOON - 1),
+        first_point=TrackPoint(10.0, 20.0, NOON - 1),
         box=(0.0, 0.0, 10.0, 20.0),
         clarity=1.0,
         severity=1,
@@ -82,7 +82,7 @@ def test_the_number_of_updates_of_a_long_event_is_bounded() -> None:
 
 def test_an_event_below_its_threshold_keeps_the_explanation_that_raised_it() -> None:
     later = LoiteringThresholds(dwell_s=60)
-    below: dict[str, Any] = {"score": 0.2, "reached": False, "thresholds": later}
+    below: dict[str, Any] = {"score": 0.2, "thresholds_met": False, "thresholds": later}
     events = lifecycle(
         (0, [candidate(0)]), (6, [candidate(6, **below)]), (7, [candidate(7, severity=2, **below)]), (8, [])
     )
@@ -117,7 +117,7 @@ def test_the_peak_is_the_clearest_frame() -> None:
 
 
 def test_several_events_are_open_at_once() -> None:
-    other: dict[str, Any] = {"key": "yard/2", "born": TrackPoint(50.0, 60.0, NOON), "tracks": (2,)}
+    other: dict[str, Any] = {"key": "yard/2", "first_point": TrackPoint(50.0, 60.0, NOON), "tracks": (2,)}
     events = lifecycle((0, [candidate(0), candidate(0, **other)]), (1, [candidate(1, **other)]), (2, []))
     assert [(event.state, event.tracks) for event in events] == [
         ("open", (1,)),
@@ -129,7 +129,7 @@ def test_several_events_are_open_at_once() -> None:
 
 def test_an_id_is_made_once_and_is_the_same_in_every_run() -> None:
     first = lifecycle(
-        (0, [candidate(0)]), (6, [candidate(6, born=TrackPoint(99.0, 99.0, NOON), since=NOON + 3)]), (7, [])
+        (0, [candidate(0)]), (6, [candidate(6, first_point=TrackPoint(99.0, 99.0, NOON), since=NOON + 3)]), (7, [])
     )
     assert len({event.id for event in first}) == 1
     born, since = round((NOON - 1) * 1000), round(NOON * 1000)

@@ -32,7 +32,7 @@ LANE: dict[str, Any] = {
 
 
 class Actor(NamedTuple):
-    """Somebody or something that goes along a path; its label may change from look to look."""
+    """A person or vehicle that moves along a path. Its label may change over time."""
 
     path: Path
     label: str | Callable[[float], str]
@@ -77,12 +77,12 @@ def seen(
 
 
 def stop(begin: float, end: float, x: float = 500, y: float = 520, label: str = "truck") -> Actor:
-    """Comes from the left, stands at (x, y) from ``begin`` to ``end``, drives on to the right."""
+    """A vehicle that comes from the left, stands at (x, y) from ``begin`` to ``end``, and drives on to the right."""
     return Actor(along((begin - 6, 40, 640), (begin, x, y), (end, x, y), (end + 6, 960, 640)), label)
 
 
 def trip(begin: float, inside_s: float, x: float = 480) -> Actor:
-    """Gets out of the vehicle, goes up into the field, stays there, comes back and gets in; 90 pixels a second."""
+    """A person who leaves the vehicle, walks up into the field, stays, and returns; 90 pixels a second."""
     way_s = 200 / 60
     return Actor(
         along(

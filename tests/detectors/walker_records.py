@@ -1,6 +1,6 @@
 """People who walk over a made-up picture: trajectories in, the detections that a perfect detector would give out.
 
-The picture is 1000 x 800; everybody is 100 pixels high, so that body heights are easy to read. Zone ``yard`` is the
+The picture is 1000 x 800; all people are 100 pixels high, so that body heights are easy to read. Zone ``yard`` is the
 middle of it (300-700, 300-700), ``shed`` a closed corner (0-200, 300-700), the line ``gate`` runs down at x = 800.
 """
 
@@ -23,7 +23,7 @@ WIDTH, HEIGHT, TALL = 1000, 800, 100.0
 
 Position = tuple[float, float] | None
 Path = Callable[[float], Position]
-"""Where somebody's foot is at a time in seconds; None while nobody can see him."""
+"""A person's foot point at a time in seconds; None while the person is not visible."""
 
 SITE = {
     "name": {"ko": "시험", "en": "Trial"},
@@ -64,7 +64,7 @@ def site(**changes: Any) -> Site:
 
 
 def along(*points: tuple[float, float, float]) -> Path:
-    """A path through (time, x, y) in straight lines; nobody before the first and after the last."""
+    """A path through (time, x, y) in straight lines; no person before the first and after the last point."""
     times, xs, ys = (np.array(column) for column in zip(*points, strict=True))
 
     def at(time: float) -> Position:
@@ -91,7 +91,7 @@ def detections(
     score: float = 0.8,
     jitter: np.random.Generator | None = None,
 ) -> list[Detections]:
-    """A record for each instant of the grid. Everybody has a look of his own; ``jitter`` shakes the boxes by 2 px."""
+    """A record for each instant of the grid. Each person has an own appearance; ``jitter`` shakes the boxes by 2 px."""
     looks = np.zeros((len(paths), 144), np.uint8)
     for number in range(len(paths)):
         looks[number, [number * 7 % 144, (number * 7 + 3) % 144]] = 180
@@ -185,7 +185,7 @@ def opened(events: Iterable[Event], kind: str | None = None) -> list[Event]:
 
 
 def visit(begin: float, x: float, stay_s: float, pace: float) -> Path:
-    """Comes from below, walks up into the yard, stays at (x, 500), walks down again; ``pace`` in pixels a second."""
+    """A person who walks up into the yard, stays at (x, 500) and walks down again; ``pace`` in pixels a second."""
     way_s = 290 / pace
     return along(
         (begin, x, 790),
@@ -196,5 +196,5 @@ def visit(begin: float, x: float, stay_s: float, pace: float) -> Path:
 
 
 def loiterer(seconds: float, start: float = NOON, epoch: int = 1) -> list[Detections]:
-    """One who stays in the yard for a minute, five times a second."""
+    """A person who stays in the yard for a minute, at five frames a second."""
     return detections([visit(0, 500, 60, 100)], fps=5, seconds=seconds, start=start, epoch=epoch)

@@ -1,1 +1,1 @@
-"""Camera health: what is wrong with a camera itself."""
+"""Faults of cameras: no signal, a frozen, covered, blurred, moved or dark picture, a wrong clock."""

@@ -1,40 +1,29 @@
-"""Clock drift: the camera's own clock is not ours, so that what it saw is told at the wrong time.
+"""Clock drift: the camera's own clock differs from ours, so the times of its events are wrong.
 
-A camera that tells the time (by RTCP) is believed, since its own time is truer than arrival; if it is wrong, so are
-all of its events and recordings, and they fit no other camera's. The sampler notes the difference; the way over the
-network is in it, some tenths of a second. Recordings have no clock of their own.
+The time that a camera sends (by RTCP) is used, because it is more precise than the time of arrival. If it is wrong, so
+are the times of its events and recordings, and they do not match those of other cameras. The sampler writes down the
+difference, which includes the network delay of some tenths of a second. Recordings have no clock of their own.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-import msgspec
+from msgspec.structs import replace
 from pydantic import Field
 
-from detectors import thresholds
-from detectors.behaviours.camera_health.base import (
-    Baseline,
-    CameraHealthBehaviour,
-    CameraHealthMemory,
-    HealthReading,
-    HealthThresholds,
-    hold_field,
-    update_baseline,
-)
+from detectors.behaviours.camera_health import base
 from detectors.observation.observation import Observation
 from lanewatch.config.fields import LocalizedName
 
 MEAN_S = 20.0
-"""Over so long the difference is taken: one late packet is no clock."""
-BELIEVED_S = 120.0
-"""A mean that is older says nothing of now."""
+"""The difference is averaged over so long: a single late packet is no drift."""
+MAX_AGE_S = 120.0
+"""An older mean is discarded."""
 
 
-class ClockDriftThresholds(HealthThresholds):
-    """When a clock is off."""
+class ClockDriftThresholds(base.HealthThresholds):
+    """When a clock is wrong."""
 
-    hold_s: float = hold_field(60.0)
+    hold_s: float = base.hold_field(60.0)
     off_s: float = Field(
         3.0,
         ge=0.5,
@@ -44,31 +33,30 @@ class ClockDriftThresholds(HealthThresholds):
     )
 
 
-class ClockDrift(CameraHealthBehaviour[ClockDriftThresholds]):
-    """A camera whose clock is off. One event until it is set."""
+class ClockDrift(base.CameraHealthBehaviour[ClockDriftThresholds]):
+    """A camera with a wrong clock. One event until it is set."""
 
-    kind: ClassVar[str] = "clock_drift"
-    name: ClassVar[LocalizedName] = LocalizedName(ko="카메라 시각 오차", en="Clock drift")
-    onvif: ClassVar[str] = "Monitoring/OperatingTime/LastClockSynchronization"
-    Thresholds: ClassVar[type[thresholds.Thresholds]] = ClockDriftThresholds
+    kind = "clock_drift"
+    name = LocalizedName(ko="카메라 시각 오차", en="Clock drift")
+    onvif = "Monitoring/OperatingTime/LastClockSynchronization"
+    Thresholds = ClockDriftThresholds
 
-    def sign(
-        self, memory: CameraHealthMemory, view: Observation, limits: ClockDriftThresholds
-    ) -> tuple[CameraHealthMemory, HealthReading]:
-        """See ``CameraHealthBehaviour.sign``."""
-        told, now = view.detections.scene.clock_s, view.captured_at
-        if told is None:
-            return memory, HealthReading(None)
-        passed_s = now - memory.at
-        known: Baseline | None = memory.baseline.get("all") if 0 <= passed_s < BELIEVED_S else None
-        mean = update_baseline(known, (told,), passed_s, MEAN_S)
-        memory = msgspec.structs.replace(memory, baseline={"all": mean}, at=now)
+    def read(
+        self, memory: base.CameraHealthMemory, observation: Observation, limits: ClockDriftThresholds
+    ) -> base.ReadResult:
+        """See ``CameraHealthBehaviour.read``."""
+        clock_s, now = observation.detections.scene.clock_s, observation.captured_at
+        if clock_s is None:
+            return memory, base.HealthReading(None)
+        elapsed_s = now - memory.updated_at
+        known = memory.baselines.get("all") if 0 <= elapsed_s < MAX_AGE_S else None
+        mean = base.update_baseline(known, (clock_s,), elapsed_s, MEAN_S)
+        memory = replace(memory, baselines={"all": mean}, updated_at=now)
         off_s = mean.values[0]
-        bad = True if abs(off_s) >= limits.off_s else None
-        return memory, HealthReading(False if abs(off_s) < limits.off_s / 2 else bad, off_s, limits.off_s)
+        faulty = True if abs(off_s) >= limits.off_s else None
+        return memory, base.HealthReading(False if abs(off_s) < limits.off_s / 2 else faulty, off_s, limits.off_s)
 
-    def words(self, value: float, limits: ClockDriftThresholds) -> tuple[str, str]:
-        """See ``CameraHealthBehaviour.words``."""
-        off = f"{abs(value):.1f}"
+    def describe(self, value: float) -> tuple[str, str]:
+        """See ``CameraHealthBehaviour.describe``."""
         ahead_ko, ahead_en = ("빠름", "ahead") if value > 0 else ("느림", "behind")
-        return f"시각이 {off}초 {ahead_ko}", f"its clock is {off} s {ahead_en}"
+        return f"시각이 {abs(value):.1f}초 {ahead_ko}", f"its clock is {abs(value):.1f} s {ahead_en}"

@@ -1,84 +1,73 @@
-"""Defocused: outlines are far softer than they usually are in the same kind of light.
+"""Defocused: outlines are much softer than usual in the same kind of light.
 
-Sharpness is taken beside contrast, so that a dull day is no bad lens; drops, dirt and a lens that somebody turned are.
-Fog looks the same and ends by itself. What is wrong from the first day on is usual, and cannot be seen.
+Sharpness is compared relative to contrast, so a dull day is no fault. Drops, dirt and a turned lens are. Fog looks the
+same and ends by itself. A fault that exists from the first day on is part of the baseline and is not found.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-import msgspec
+from msgspec.structs import replace
 from pydantic import Field
 
-from detectors import thresholds
-from detectors.behaviours.camera_health.base import (
-    CameraHealthBehaviour,
-    CameraHealthMemory,
-    HealthReading,
-    HealthThresholds,
-    hold_field,
-    update_baseline,
-)
+from detectors.behaviours.camera_health import base
 from detectors.observation.observation import Observation
 from lanewatch.config.fields import LocalizedName
 
-USUAL_S = 3600.0
-"""Time constant of what is usual."""
-WELL = 1.5
-"""Times the share that there must be again before it is over."""
-DULL = 0.5
-"""Of the usual contrast: with less, the lens is covered, or there is no light."""
-STRANGE = 0.2
-"""Likeness to what it usually sees below which the camera looks elsewhere, and what was usual says nothing."""
+TIME_CONSTANT_S = 3600.0
+"""Of the baseline."""
+RECOVERED = 1.5
+"""Multiple of the limit that must be reached again until it is over."""
+LOW_CONTRAST = 0.5
+"""Fraction of the baseline contrast below which the lens is covered, or there is no light."""
+OTHER_VIEW = 0.2
+"""Similarity to the usual view below which the camera points elsewhere, and the baseline is void."""
 
 
-class DefocusedThresholds(HealthThresholds):
+class DefocusedThresholds(base.HealthThresholds):
     """When a picture is out of focus."""
 
-    hold_s: float = hold_field(60.0)
+    hold_s: float = base.hold_field(60.0)
     left: float = Field(
         0.3,
         gt=0,
         lt=0.6,
         title="Left",
-        description="Share of the usual sharpness below which it counts. Raising it raises more events, of fog and "
-        "rain too.",
+        description="Fraction of the baseline sharpness below which it counts. Raising it raises more events, also of "
+        "fog and rain.",
     )
 
 
-class Defocused(CameraHealthBehaviour[DefocusedThresholds]):
-    """A picture whose outlines have gone soft. One event until they are back."""
+class Defocused(base.CameraHealthBehaviour[DefocusedThresholds]):
+    """A picture with soft outlines. One event until they are sharp again."""
 
-    kind: ClassVar[str] = "defocused"
-    name: ClassVar[LocalizedName] = LocalizedName(ko="초점 이상", en="Out of focus")
-    onvif: ClassVar[str] = "VideoSource/ImageTooBlurry"
-    Thresholds: ClassVar[type[thresholds.Thresholds]] = DefocusedThresholds
+    kind = "defocused"
+    name = LocalizedName(ko="초점 이상", en="Out of focus")
+    onvif = "VideoSource/ImageTooBlurry"
+    Thresholds = DefocusedThresholds
 
-    def sign(
-        self, memory: CameraHealthMemory, view: Observation, limits: DefocusedThresholds
-    ) -> tuple[CameraHealthMemory, HealthReading]:
-        """See ``CameraHealthBehaviour.sign``."""
-        scene, now, light = view.detections.scene, view.captured_at, view.light
-        passed_s, memory = now - memory.at, msgspec.structs.replace(memory, at=now)
-        if scene.familiar is not None and scene.familiar < STRANGE:
-            return msgspec.structs.replace(memory, baseline={}), HealthReading(False)
-        focus = scene.sharpness / max(scene.contrast, 1.0) ** 2
-        usual = memory.baseline.get(light)
-        bad: bool | None = False
+    def read(
+        self, memory: base.CameraHealthMemory, observation: Observation, limits: DefocusedThresholds
+    ) -> base.ReadResult:
+        """See ``CameraHealthBehaviour.read``."""
+        scene, now = observation.detections.scene, observation.captured_at
+        elapsed_s, memory = now - memory.updated_at, replace(memory, updated_at=now)
+        if scene.familiar is not None and scene.familiar < OTHER_VIEW:
+            return replace(memory, baselines={}), base.HealthReading(False)
+        sharpness = scene.sharpness / max(scene.contrast, 1.0) ** 2
+        baseline = memory.baselines.get(observation.light)
+        faulty: bool | None = False
         share = 1.0
-        if usual is not None and usual.known:
-            share = focus / max(usual.values[0], 1e-6)
-            dull = scene.contrast < DULL * usual.values[1]
-            bad = None if dull or share < WELL * limits.left else False
-            if share < limits.left and not dull:
-                bad = True
-        if bad is False and not memory.held.on:
-            learns = update_baseline(usual, (focus, scene.contrast), passed_s, USUAL_S)
-            memory = msgspec.structs.replace(memory, baseline=memory.baseline | {light: learns})
-        return memory, HealthReading(bad, share, limits.left)
+        if baseline is not None and baseline.known:
+            share = sharpness / max(baseline.values[0], 1e-6)
+            low_contrast = scene.contrast < LOW_CONTRAST * baseline.values[1]
+            faulty = None if low_contrast or share < RECOVERED * limits.left else False
+            if share < limits.left and not low_contrast:
+                faulty = True
+        if faulty is False:
+            memory = self._learned(memory, observation, (sharpness, scene.contrast), elapsed_s, TIME_CONSTANT_S)
+        return memory, base.HealthReading(faulty, share, limits.left)
 
-    def words(self, value: float, limits: DefocusedThresholds) -> tuple[str, str]:
-        """See ``CameraHealthBehaviour.words``."""
+    def describe(self, value: float) -> tuple[str, str]:
+        """See ``CameraHealthBehaviour.describe``."""
         percent = round(100 * value)
         return f"초점이 흐림, 평소 선명도의 {percent}%", f"out of focus, {percent} % of the usual sharpness"

@@ -1,76 +1,67 @@
-"""Frozen: the camera goes on sending, and always the same picture.
+"""Frozen: the camera keeps sending the same picture.
 
-A sensor has noise, so that two pictures of the stillest scene differ. What has no noise (a drawn scene, an encoder that
-leaves out what hardly changed) may stand still to the bit for a while and be well: a picture counts as frozen only when
-it has stood for longer than is usual for that camera, and only once it has been seen to change for a minute in all.
+A sensor has noise, so two pictures of a still scene differ. A source without noise (a rendered scene, an encoder that
+skips small changes) may be bit-identical for a while without a fault. So the picture must stand still for longer than
+usual at that camera, and must have changed before for a minute in all.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-import msgspec
+from msgspec.structs import replace
 from pydantic import Field
 
-from detectors import thresholds
-from detectors.behaviours.camera_health.base import (
-    Baseline,
-    CameraHealthBehaviour,
-    CameraHealthMemory,
-    HealthReading,
-    HealthThresholds,
-    hold_field,
-)
+from detectors.behaviours.camera_health import base
 from detectors.observation.observation import Observation
 from lanewatch.config.fields import LocalizedName
 
-LIVELY_S = 60.0
-"""For so long in all a camera must have been seen to change before it can be told from a drawn scene."""
-LONGEST_S = 600.0
-"""The longest stand that counts as usual: a camera that froze for a night may be noticed again."""
-_STEP_S = 10.0  # the most between two looks that counts as having changed
+MIN_LIVELY_S = 60.0
+"""Seconds in which a camera must have changed, in all, to be distinguished from a rendered scene."""
+MAX_USUAL_S = 600.0
+"""The longest still period that counts as usual, so a camera that froze for a night is noticed again."""
+MAX_STEP_S = 10.0
+"""The longest time between two records that counts as changed."""
 
 
-class FrozenThresholds(HealthThresholds):
-    """When a still picture is a frozen one."""
+class FrozenThresholds(base.HealthThresholds):
+    """When a still picture is frozen."""
 
-    hold_s: float = hold_field(30.0, least=5, what="Seconds for which the picture is the same to the bit")
+    hold_s: float = base.hold_field(30.0, least=5, what="Seconds for which the picture is bit-identical")
     times: float = Field(
         3.0,
         ge=1,
         le=100,
         title="Times",
-        description="How many times as long as it ever stood before. Raising it spares cameras without noise.",
+        description="Multiple of the longest still period so far. Raising it tolerates cameras without noise.",
     )
 
 
-class Frozen(CameraHealthBehaviour[FrozenThresholds]):
-    """A picture that stands still to the bit. One event until it changes."""
+class Frozen(base.CameraHealthBehaviour[FrozenThresholds]):
+    """A bit-identical picture. One event until it changes."""
 
-    kind: ClassVar[str] = "frozen"
-    name: ClassVar[LocalizedName] = LocalizedName(ko="화면 멈춤", en="Frozen picture")
-    Thresholds: ClassVar[type[thresholds.Thresholds]] = FrozenThresholds
+    kind = "frozen"
+    name = LocalizedName(ko="화면 멈춤", en="Frozen picture")
+    Thresholds = FrozenThresholds
 
-    def sign(
-        self, memory: CameraHealthMemory, view: Observation, limits: FrozenThresholds
-    ) -> tuple[CameraHealthMemory, HealthReading]:
-        """See ``CameraHealthBehaviour.sign``. ``usual`` holds the longest stand and the last one; ``count`` the lively seconds."""
-        stands_s, now = view.detections.scene.frozen_s, view.captured_at
-        longest_s, last_s = memory.baseline["all"].values if "all" in memory.baseline else (0.0, 0.0)
-        if stands_s < last_s:  # it has changed in between
-            longest_s = min(max(longest_s, last_s), LONGEST_S)
-        passed_s = now - memory.at
-        lively_s = memory.count
-        if stands_s < passed_s <= _STEP_S:
-            lively_s = min(lively_s + passed_s, LIVELY_S)
-        usual = {"all": Baseline((longest_s, stands_s))}
-        memory = msgspec.structs.replace(memory, baseline=usual, at=now, count=lively_s)
+    def read(
+        self, memory: base.CameraHealthMemory, observation: Observation, limits: FrozenThresholds
+    ) -> base.ReadResult:
+        """See ``CameraHealthBehaviour.read``. The baseline holds the longest and the last still period."""
+        still_s, now = observation.detections.scene.frozen_s, observation.captured_at
+        longest_s, last_s = memory.baselines["all"].values if "all" in memory.baselines else (0.0, 0.0)
+        if still_s < last_s:  # it has changed in between
+            longest_s = min(max(longest_s, last_s), MAX_USUAL_S)
+        elapsed_s = now - memory.updated_at
+        lively_s = memory.lively_s
+        if still_s < elapsed_s <= MAX_STEP_S:
+            lively_s = min(lively_s + elapsed_s, MIN_LIVELY_S)
+        baselines = {"all": base.Baseline((longest_s, still_s))}
+        memory = replace(memory, baselines=baselines, updated_at=now, lively_s=lively_s)
         needed_s = max(limits.hold_s, limits.times * longest_s)
-        if stands_s == 0:
-            return memory, HealthReading(False, stands_s, needed_s)
-        bad = lively_s >= LIVELY_S and stands_s >= needed_s
-        return memory, HealthReading(bad or None, stands_s, needed_s, now - stands_s if bad else None)
+        if still_s == 0:
+            return memory, base.HealthReading(False, still_s, needed_s)
+        faulty = lively_s >= MIN_LIVELY_S and still_s >= needed_s
+        return memory, base.HealthReading(faulty or None, still_s, needed_s, now - still_s if faulty else None)
 
-    def words(self, value: float, limits: FrozenThresholds) -> tuple[str, str]:
-        """See ``CameraHealthBehaviour.words``."""
-        return "화면이 멈춰 같은 영상만 전송", "the same picture comes again and again"
+    def describe(self, value: float) -> tuple[str, str]:
+        """See ``CameraHealthBehaviour.describe``."""
+        return "화면이 멈춰 같은 영상만 전송", "the same picture is sent again and again"

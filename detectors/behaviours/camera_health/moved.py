@@ -1,68 +1,60 @@
-"""Moved: the camera looks elsewhere than it did, and goes on looking there.
+"""Moved: the camera points in another direction than before, and stays so.
 
-The sampler says how like the outlines are to those of the last ten minutes in the same kind of light. Shadows, lamps
-and crowds change a part of them; a camera that was turned, pushed or stolen changes all. After some ten minutes the new
-view is the usual one and the event closes: zones and lines must be drawn anew by then.
+The sampler measures the similarity of the outlines to those of the last ten minutes in the same kind of light. Shadows,
+lamps and crowds change a part of them; a camera that was turned, pushed or stolen changes all. After about ten minutes
+the new view is the usual one and the event closes. Zones and lines must be redrawn by then.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from pydantic import Field
 
-from detectors import thresholds
-from detectors.behaviours.camera_health.base import (
-    CameraHealthBehaviour,
-    CameraHealthMemory,
-    HealthReading,
-    HealthThresholds,
-    alert_field,
-    hold_field,
-)
+from detectors.behaviours.camera_health import base
 from detectors.behaviours.camera_health.too_dark import DARK, FLAT
 from detectors.observation.observation import Observation
 from lanewatch.config.fields import LocalizedName
 
-WELL = 1.7
-"""Times the likeness that there must be again before it is over."""
+RECOVERED = 1.7
+"""Multiple of the limit that must be reached again until it is over."""
 
 
-class MovedThresholds(HealthThresholds):
-    """When a view is another."""
+class MovedThresholds(base.HealthThresholds):
+    """When a view is another one."""
 
-    hold_s: float = hold_field(20.0, most=300)
-    alert_s: float = alert_field(60.0)
+    hold_s: float = base.hold_field(20.0, most=300)
+    alert_s: float = base.alert_field(60.0)
     alike: float = Field(
         0.3,
         gt=0,
         lt=0.6,
         title="Alike",
-        description="Likeness of the outlines, up to 1, below which it is another view. Raising it raises more events, "
-        "of lamps and great vehicles too.",
+        description="Similarity of the outlines, up to 1, below which it is another view. Raising it raises more "
+        "events, also of lamps and large vehicles.",
     )
 
 
-class Moved(CameraHealthBehaviour[MovedThresholds]):
-    """A camera that looks elsewhere. One event until it looks back, or the new view is the usual one."""
+class Moved(base.CameraHealthBehaviour[MovedThresholds]):
+    """A camera with another view. One event until the view is back, or the new one is usual."""
 
-    kind: ClassVar[str] = "moved"
-    name: ClassVar[LocalizedName] = LocalizedName(ko="카메라 방향 변경", en="Camera moved")
-    onvif: ClassVar[str] = "VideoSource/GlobalSceneChange"
-    Thresholds: ClassVar[type[thresholds.Thresholds]] = MovedThresholds
+    kind = "moved"
+    name = LocalizedName(ko="카메라 방향 변경", en="Camera moved")
+    onvif = "VideoSource/GlobalSceneChange"
+    Thresholds = MovedThresholds
 
-    def sign(
-        self, memory: CameraHealthMemory, view: Observation, limits: MovedThresholds
-    ) -> tuple[CameraHealthMemory, HealthReading]:
-        """See ``CameraHealthBehaviour.sign``. Where nothing can be made out, nothing is said."""
-        scene = view.detections.scene
+    def read(
+        self, memory: base.CameraHealthMemory, observation: Observation, limits: MovedThresholds
+    ) -> base.ReadResult:
+        """See ``CameraHealthBehaviour.read``. A flat or dark picture gives no reading."""
+        scene = observation.detections.scene
         if scene.familiar is None or scene.contrast < FLAT or scene.brightness < DARK / 2:
-            return memory, HealthReading(None)
-        bad = True if scene.familiar < limits.alike else None
-        return memory, HealthReading(
-            bad if scene.familiar < WELL * limits.alike else False, scene.familiar, limits.alike
-        )
+            return memory, base.HealthReading(None)
+        faulty: bool | None = None
+        if scene.familiar < limits.alike:
+            faulty = True
+        elif scene.familiar >= RECOVERED * limits.alike:
+            faulty = False
+        return memory, base.HealthReading(faulty, scene.familiar, limits.alike)
 
-    def words(self, value: float, limits: MovedThresholds) -> tuple[str, str]:
-        """See ``CameraHealthBehaviour.words``."""
-        return "평소와 다른 곳을 비춤", "it looks elsewhere than it usually does"
+    def describe(self, value: float) -> tuple[str, str]:
+        """See ``CameraHealthBehaviour.describe``."""
+        return "평소와 다른 곳을 비춤", "it points away from its usual view"

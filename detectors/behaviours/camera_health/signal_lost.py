@@ -1,66 +1,56 @@
-"""Signal lost: the camera gives no pictures, or none that can be decoded.
+"""Signal lost: the camera sends no pictures, or none that can be decoded.
 
-The sampler goes on telling the time while a camera is silent (a tick a second), so that this is known within seconds
-and in capture time. Pictures that a stage of our own dropped or failed on are no trouble of the camera's.
+The sampler sends a tick a second while a camera is silent. So the loss is known within seconds, in capture time.
+Pictures that one of our own stages dropped or failed on are no fault of the camera.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from pydantic import Field
 
-from detectors import thresholds
-from detectors.behaviours.base import Trigger
-from detectors.behaviours.camera_health.base import (
-    CameraHealthBehaviour,
-    CameraHealthMemory,
-    HealthReading,
-    HealthThresholds,
-    alert_field,
-    hold_field,
-)
+from detectors.behaviours.camera_health import base
 from detectors.observation.observation import Observation
 from lanewatch.config.fields import LocalizedName
 
 LOST = frozenset({"lost", "unreadable"})
 
 
-class SignalLostThresholds(HealthThresholds):
+class SignalLostThresholds(base.HealthThresholds):
     """When silence is a loss."""
 
-    hold_s: float = hold_field(10.0, least=1, what="Seconds without a picture")
+    hold_s: float = base.hold_field(10.0, least=1, what="Seconds without a picture")
     back_s: float = Field(
         5.0,
         ge=0,
         le=3600,
         title="Back",
-        description="Seconds of pictures after which it is over. Raising it joins what comes and goes into one event.",
+        description="Seconds of pictures until the event ends. Raising it joins an intermittent loss into one event.",
     )
-    alert_s: float = alert_field(60.0)
+    alert_s: float = base.alert_field(60.0)
 
 
-class SignalLost(CameraHealthBehaviour[SignalLostThresholds]):
-    """A camera that gives no pictures. One event until it does again."""
+class SignalLost(base.CameraHealthBehaviour[SignalLostThresholds]):
+    """A camera without pictures. One event until they return."""
 
-    kind: ClassVar[str] = "signal_lost"
-    name: ClassVar[LocalizedName] = LocalizedName(ko="영상 신호 끊김", en="Signal lost")
-    onvif: ClassVar[str] = "VideoSource/SignalLoss"
-    triggers: ClassVar[frozenset[Trigger]] = frozenset({"blind"})
-    Thresholds: ClassVar[type[thresholds.Thresholds]] = SignalLostThresholds
+    kind = "signal_lost"
+    name = LocalizedName(ko="영상 신호 끊김", en="Signal lost")
+    onvif = "VideoSource/SignalLoss"
+    triggers = frozenset({"blind"})
+    Thresholds = SignalLostThresholds
 
-    def sign(
-        self, memory: CameraHealthMemory, view: Observation, limits: SignalLostThresholds
-    ) -> tuple[CameraHealthMemory, HealthReading]:
-        """See ``CameraHealthBehaviour.sign``. It began with the last record that had a picture, or an idle tick."""
-        gap = view.detections.gap
+    def read(
+        self, memory: base.CameraHealthMemory, observation: Observation, limits: SignalLostThresholds
+    ) -> base.ReadResult:
+        """See ``CameraHealthBehaviour.read``. The loss began at the last record with a picture, or idle tick."""
+        gap, now, since = observation.detections.gap, observation.captured_at, memory.condition.since
+        is_lost = since >= 0
         if gap in LOST:
-            began = (
-                memory.held.since if memory.held.since >= 0 else view.captured_at - min(view.elapsed_s, limits.hold_s)
-            )
-            return memory, HealthReading(True, view.captured_at - began, limits.hold_s, began)
-        return memory, HealthReading(False if gap in (None, "idle") else (True if memory.held.since >= 0 else None))
+            began_at = since if is_lost else now - min(observation.elapsed_s, limits.hold_s)
+            return memory, base.HealthReading(True, now - began_at, limits.hold_s, began_at)
+        if gap in (None, "idle"):
+            return memory, base.HealthReading(False)
+        return memory, base.HealthReading(is_lost or None)
 
-    def words(self, value: float, limits: SignalLostThresholds) -> tuple[str, str]:
-        """See ``CameraHealthBehaviour.words``."""
-        return "영상 신호 끊김", "no picture comes"
+    def describe(self, value: float) -> tuple[str, str]:
+        """See ``CameraHealthBehaviour.describe``."""
+        return "영상 신호 끊김", "no video signal"

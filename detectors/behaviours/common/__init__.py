@@ -1,1 +1,1 @@
-"""State that several behaviours share."""
+"""State, candidates and explanations that several behaviours share."""

@@ -1,241 +1,235 @@
-"""Things that came or went while somebody was there: still regions over time, and who was near them when.
+"""Objects that appeared or disappeared: stationary regions over time, and the people near them.
 
-The sampler says that a place differs from what it usually looks like, and rests. Here regions next to each other are
-one thing (the upper and the lower half of a bag), sizes are measured by the body of whoever could have been there when
-it changed, and a place where nobody could have been has changed by itself: light, not a thing.
+The sampler reports regions that differ from their usual appearance and rest. Here adjacent regions, such as the upper
+and the lower half of a bag, are one object. Its size is measured in body lengths of a person who could have been there
+when it changed. If no person could have been there, the change is light and not an object.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 from pydantic import Field
 
 from detectors.observation.observation import Observation
-from detectors.observation.tracked_objects import TrackedObject, TrackPoint
+from detectors.observation.tracked_objects import TrackPoint
 from detectors.thresholds import Thresholds
+from lanewatch import boxes
 from lanewatch.records import LABELS, PERSON, UNKNOWN, Box, StillRegion
 
 REACH = 1.0
-"""Body lengths from a thing at which somebody may set it down or take it."""
-PACE = 1.0
-"""Body lengths a second that he may have got away from it since: a walk is .8."""
-OWNED_S = 6.0
-"""Seconds after its appearance by which somebody must have been seen who could have been there."""
-MISSED_S = 4.0
-"""Seconds of looking for which a region may not be seen; as long as somebody stands before it, it is only hidden."""
-BESIDE = 0.25
-"""Body lengths within which two regions are one thing."""
-PART = 0.3
-"""Of a body's length, the least side of what moved that counts as somebody: leaves and flickers are smaller."""
-MOST = 16
-"""Of things at a time, as of the sampler's regions."""
+"""Body lengths from an object within which a person can set it down or take it."""
+WALKING_SPEED = 1.0
+"""Body lengths a second at which that person may have left since. Walking is 0.8."""
+OWNER_WITHIN_S = 6.0
+"""Seconds after its appearance within which a person who could have been there must be observed."""
+MAX_UNSEEN_S = 4.0
+"""Observed seconds for which a region may be missing. While a person is in front of it, it is only occluded."""
+ADJACENT = 0.25
+"""Body lengths within which two regions are one object."""
+MIN_PERSON_SIDE = 0.3
+"""The least longer side, in body lengths, of a motion region that may be a person. Leaves and flicker are smaller."""
+MAX_OBJECTS = 16
+"""Objects at a time, the same limit as the sampler's regions."""
 
-SOMEBODY = frozenset({UNKNOWN, PERSON})
+POSSIBLE_PERSONS = frozenset({UNKNOWN, PERSON})
 LUGGAGE = frozenset(LABELS.index(name) for name in ("backpack", "handbag", "suitcase"))
 
 
 class StationaryObjectThresholds(Thresholds):
-    """Which things are judged at all."""
+    """The sizes of objects that are considered."""
 
     smallest: float = Field(
         0.01,
         ge=0.001,
         le=1,
         title="Smallest",
-        description="Of its box, body lengths squared. Raising it leaves out small things.",
+        description="Area of its box, body lengths squared. Raising it excludes small objects.",
     )
     largest: float = Field(
         0.35,
         ge=0.01,
         le=10,
         title="Largest",
-        description="Of its box, body lengths squared; more is a person or a vehicle. Raising it takes larger things.",
+        description="Area of its box, body lengths squared; a larger one is a person or a vehicle. Raising it includes "
+        "larger objects.",
     )
 
-    def judges(self, thing: StationaryObject) -> bool:
-        """Whether a thing is neither too small nor too large."""
+    def accepts_size_of(self, thing: StationaryObject) -> bool:
+        """Whether an object is neither too small nor too large."""
         return self.smallest <= thing.size <= self.largest
 
 
 class StationaryObject(msgspec.Struct, frozen=True):
-    """One thing that came or went.
+    """An object that appeared or disappeared.
 
     Attributes:
-        number: Tells it from the others of its time.
-        since: When it was first seen at rest.
+        number: Identifies it among the present objects.
+        since: When it was first observed at rest.
         box: Around all its regions, pixels.
-        added: The greatest of them: above 0 it stands out now, below 0 it did so before.
-        body: Length in pixels of the body of whoever could have been there; 0 while nobody is known.
-        tracks: Who that was, and who has been beside it since, the first one first.
-        born: Where and when the first one was first seen; the thing's own place and time where nobody is followed.
-        seen_at: When it was last there.
-        missed_s: Seconds of looking since.
-        alone_since: Since when nobody is near it; None while somebody is.
-        told: It has been claimed.
+        added: The largest ``added`` of its regions. Above 0 it stands out now, below 0 it did so before.
+        body_length: Of the person who could have been there, pixels; 0 while none is known.
+        tracks: That person's track and the tracks that were near it since, the first one first.
+        first_point: That track's first point. If no track is known, the object's own position and time.
+        last_seen_at: When it was last observed.
+        unseen_s: Observed seconds since then.
+        alone_since: Since when no person is near it; None while a person is.
+        reported: Whether it has been a candidate.
     """
 
     number: int
     since: float
     box: Box
     added: float
-    body: float
+    body_length: float
     tracks: tuple[int, ...]
-    born: TrackPoint
-    seen_at: float
-    missed_s: float = 0.0
+    first_point: TrackPoint
+    last_seen_at: float
+    unseen_s: float = 0.0
     alone_since: float | None = None
-    told: bool = False
+    reported: bool = False
 
     @property
     def key(self) -> str:
-        """The same at every record, and no other thing's at this camera."""
+        """Unique at this camera, and the same at every record."""
         return f"{self.number}/{self.since:.3f}"
 
     @property
-    def foot(self) -> tuple[float, float]:
+    def foot_point(self) -> tuple[float, float]:
         """The middle of its lower edge, pixels."""
         return (self.box[0] + self.box[2]) / 2, self.box[3]
 
     @property
     def size(self) -> float:
-        """Of its box, in body lengths squared; 0 while no body is known."""
-        if not self.body:
+        """Area of its box in body lengths squared; 0 while no body length is known."""
+        if not self.body_length:
             return 0.0
-        return (self.box[2] - self.box[0]) * (self.box[3] - self.box[1]) / self.body**2
+        return (self.box[2] - self.box[0]) * (self.box[3] - self.box[1]) / self.body_length**2
+
+    @property
+    def scale(self) -> float:
+        """The body length in pixels, or an estimate from its own size."""
+        return self.body_length or 2 * _longer_side(self.box)
 
 
 class StationaryObjects(msgspec.Struct, frozen=True):
-    """The memory of a behaviour that judges things."""
+    """The memory of a behaviour that evaluates stationary objects."""
 
-    things: tuple[StationaryObject, ...] = ()
+    objects: tuple[StationaryObject, ...] = ()
 
 
-class PersonBox(NamedTuple):
-    """Somebody at one record: a box, its longer side, and the track (-1 for what only moved)."""
+class PossiblePerson(NamedTuple):
+    """A track or a motion region that may be a person. ``track`` is -1 for a motion region."""
 
     box: Box
     length: float
     track: int
-    born: TrackPoint
+    first_point: TrackPoint
 
 
-def advance(memory: StationaryObjects, view: Observation, away: float) -> StationaryObjects:
-    """The things after a record.
+def update(memory: StationaryObjects, observation: Observation, owner_distance: float) -> StationaryObjects:
+    """The objects after a record.
 
     Args:
-        away: body lengths from a thing within which somebody is with it.
+        memory: The objects before it.
+        observation: The record.
+        owner_distance: Body lengths from an object within which a person attends to it.
     """
-    if not memory.things and not view.detections.scene.still:
+    if not memory.objects and not observation.detections.scene.still:
         return memory
-    if not view.has_frame:  # nothing moves: what is there stays, and nobody comes
-        return msgspec.structs.replace(
-            memory, things=tuple(msgspec.structs.replace(one, seen_at=view.captured_at) for one in memory.things)
-        )
-    bodies = list(_bodies(view))
-    after, rest = [], list(view.detections.scene.still)
-    for one in memory.things:
-        mine = [region for region in rest if _gap(region.box, one.box) <= BESIDE * _scale(one)]
-        rest = [region for region in rest if region not in mine]
-        kept = _seen(one, mine, view) if mine else _missed(one, bodies, view)
-        if kept is not None:
-            after.append(kept)
-    number = max((one.number for one in memory.things), default=-1) + 1
-    for region in rest[: MOST - len(after)]:
-        foot = TrackPoint((region.box[0] + region.box[2]) / 2, region.box[3], region.still_since)
-        after.append(
-            StationaryObject(number, region.still_since, region.box, region.added, 0.0, (), foot, view.captured_at)
-        )
-        number += 1
-    return StationaryObjects(tuple(_attended(one, bodies, view, away) for one in after))
+    now = observation.captured_at
+    if not observation.has_frame:  # without motion all objects stay, and no person comes
+        return StationaryObjects(tuple(replace(thing, last_seen_at=now) for thing in memory.objects))
+    persons = list(_possible_persons(observation))
+    objects, regions = [], list(observation.detections.scene.still)
+    for thing in memory.objects:
+        own = [region for region in regions if boxes.gap(region.box, thing.box) <= ADJACENT * thing.scale]
+        regions = [region for region in regions if region not in own]
+        if own:
+            objects.append(_observed(thing, own, now))
+        elif any(boxes.gap(person.box, thing.box) <= 0 for person in persons):  # occluded
+            objects.append(thing)
+        elif thing.unseen_s + observation.elapsed_s <= MAX_UNSEEN_S:
+            objects.append(replace(thing, unseen_s=thing.unseen_s + observation.elapsed_s))
+    number = max((thing.number for thing in memory.objects), default=-1) + 1
+    new = regions[: MAX_OBJECTS - len(objects)]
+    objects += [_new_object(number + index, region, now) for index, region in enumerate(new)]
+    return StationaryObjects(tuple(_attended(thing, persons, now, owner_distance) for thing in objects))
 
 
-def mark_reported(memory: StationaryObjects, told: frozenset[int]) -> StationaryObjects:
-    """The memory with those numbers marked as told; the very same one where they are already."""
-    if all(one.told or one.number not in told for one in memory.things):
+def mark_reported(memory: StationaryObjects, numbers: frozenset[int]) -> StationaryObjects:
+    """The memory with those objects marked as reported; the same object if they are already."""
+    if all(thing.reported or thing.number not in numbers for thing in memory.objects):
         return memory
-    marked = (msgspec.structs.replace(one, told=one.told or one.number in told) for one in memory.things)
-    return msgspec.structs.replace(memory, things=tuple(marked))
+    return StationaryObjects(
+        tuple(replace(thing, reported=thing.reported or thing.number in numbers) for thing in memory.objects)
+    )
 
 
-def detected_class(one: StationaryObject, view: Observation) -> str:
-    """What a detector calls a thing, "" where it has no name for it."""
-    record = view.detections
-    for box, label in zip(record.xyxy.tolist(), record.labels.tolist(), strict=True):
-        if label in LUGGAGE and _gap((box[0], box[1], box[2], box[3]), one.box) <= 0:
+def detected_class(thing: StationaryObject, observation: Observation) -> str:
+    """The detector's class of an object, "" if no detection of luggage touches it."""
+    record = observation.detections
+    for (left, top, right, bottom), label in zip(record.xyxy.tolist(), record.labels.tolist(), strict=True):
+        if label in LUGGAGE and boxes.gap((left, top, right, bottom), thing.box) <= 0:
             return LABELS[label]
     return ""
 
 
-def _bodies(view: Observation) -> Iterator[PersonBox]:
-    for one in view.objects:
-        if one.label in SOMEBODY and (one.seen or one.label == PERSON):
-            yield PersonBox(one.box, _length(one), one.id, one.born)
-    for box in view.detections.scene.moved:
-        yield PersonBox(box, max(box[2] - box[0], box[3] - box[1]), -1, TrackPoint(box[0], box[3], view.captured_at))
+def _longer_side(box: Box) -> float:
+    return max(box[2] - box[0], box[3] - box[1])
 
 
-def _length(one: TrackedObject) -> float:
-    """A body's length, also of one who lies or is seen from above."""
-    return max(one.height, one.box[2] - one.box[0], 1.0)
+def _possible_persons(observation: Observation) -> Iterator[PossiblePerson]:
+    for track in observation.objects:
+        if track.label in POSSIBLE_PERSONS and (track.seen or track.label == PERSON):
+            # The width is the body's length of a lying person and of one seen from above
+            length = max(track.height, track.box[2] - track.box[0], 1.0)
+            yield PossiblePerson(track.box, length, track.id, track.born)
+    for box in observation.detections.scene.moved:
+        yield PossiblePerson(box, _longer_side(box), -1, TrackPoint(box[0], box[3], observation.captured_at))
 
 
-def _scale(one: StationaryObject) -> float:
-    return one.body or 2 * max(one.box[2] - one.box[0], one.box[3] - one.box[1])
+def _new_object(number: int, region: StillRegion, now: float) -> StationaryObject:
+    left, _, right, bottom = region.box
+    position = TrackPoint((left + right) / 2, bottom, region.still_since)
+    return StationaryObject(number, region.still_since, region.box, region.added, 0.0, (), position, now)
 
 
-def _seen(one: StationaryObject, regions: list[StillRegion], view: Observation) -> StationaryObject:
-    left, top, right, bottom = regions[0].box
-    for region in regions[1:]:
-        left, top = min(left, region.box[0]), min(top, region.box[1])
-        right, bottom = max(right, region.box[2]), max(bottom, region.box[3])
-    added = max(region.added for region in regions)
-    return msgspec.structs.replace(
-        one, box=(left, top, right, bottom), added=added, seen_at=view.captured_at, missed_s=0.0
-    )
+def _observed(thing: StationaryObject, regions: list[StillRegion], now: float) -> StationaryObject:
+    box = boxes.enclosing(region.box for region in regions)
+    return replace(thing, box=box, added=max(region.added for region in regions), last_seen_at=now, unseen_s=0.0)
 
 
-def _missed(one: StationaryObject, bodies: Iterable[PersonBox], view: Observation) -> StationaryObject | None:
-    if any(_gap(body.box, one.box) <= 0 for body in bodies):
-        return one
-    missed_s = one.missed_s + view.elapsed_s
-    return msgspec.structs.replace(one, missed_s=missed_s) if missed_s <= MISSED_S else None
-
-
-def _attended(one: StationaryObject, bodies: list[PersonBox], view: Observation, away: float) -> StationaryObject:
-    now = view.captured_at
-    if not one.body and now - one.since <= OWNED_S:
-        reach = REACH + PACE * (now - one.since)
-        owners = [body for body in bodies if _gap(body.box, one.box) <= reach * body.length]
-        if owners:  # somebody followed rather than what only moved, and the nearest
-            owner = min(owners, key=lambda body: (body.track < 0, _gap(body.box, one.box) / body.length))
-            one = msgspec.structs.replace(one, body=owner.length)
+def _attended(
+    thing: StationaryObject, persons: list[PossiblePerson], now: float, owner_distance: float
+) -> StationaryObject:
+    """With the owner, if it is found now, and with the people near the object."""
+    if not thing.body_length and now - thing.since <= OWNER_WITHIN_S:
+        reach = REACH + WALKING_SPEED * (now - thing.since)
+        owners = [person for person in persons if boxes.gap(person.box, thing.box) <= reach * person.length]
+        if owners:  # a track is preferred over a motion region, then the nearest
+            owner = min(owners, key=lambda person: (person.track < 0, boxes.gap(person.box, thing.box) / person.length))
+            thing = replace(thing, body_length=owner.length)
             if owner.track >= 0:
-                one = msgspec.structs.replace(one, tracks=(owner.track,), born=owner.born)
-    near = [body for body in bodies if _is_with(body, one, away)]
+                thing = replace(thing, tracks=(owner.track,), first_point=owner.first_point)
+    near = [person for person in persons if _is_near(person, thing, owner_distance)]
     if not near:
-        return msgspec.structs.replace(one, alone_since=now) if one.alone_since is None else one
-    new = tuple(body.track for body in near if body.track >= 0 and body.track not in one.tracks)
-    tracks = one.tracks if one.told else (*one.tracks, *new)[:MOST]
-    return msgspec.structs.replace(one, alone_since=None, tracks=tracks)
+        return replace(thing, alone_since=now) if thing.alone_since is None else thing
+    new = tuple(person.track for person in near if person.track >= 0 and person.track not in thing.tracks)
+    tracks = thing.tracks if thing.reported else (*thing.tracks, *new)[:MAX_OBJECTS]
+    return replace(thing, alone_since=None, tracks=tracks)
 
 
-def _is_with(body: PersonBox, one: StationaryObject, away: float) -> bool:
-    """Whether somebody is near a thing; the thing's own track is nobody, nor is a leaf that moves beside it."""
-    length = body.length
-    if body.track < 0:
-        if length < PART * _scale(one):
+def _is_near(person: PossiblePerson, thing: StationaryObject, distance: float) -> bool:
+    """Whether a person is near an object. The object's own track and moving leaves are excluded by their size."""
+    length = person.length
+    if person.track < 0:
+        if length < MIN_PERSON_SIDE * thing.scale:
             return False
-        length = _scale(one)
-    elif not body.length > max(one.box[2] - one.box[0], one.box[3] - one.box[1]):
+        length = thing.scale
+    elif length <= _longer_side(thing.box):
         return False
-    return _gap(body.box, one.box) <= away * length
-
-
-def _gap(a: Box, b: Box) -> float:
-    """Pixels between two boxes, 0 where they touch."""
-    across = max(a[0] - b[2], b[0] - a[2], 0.0)
-    down = max(a[1] - b[3], b[1] - a[3], 0.0)
-    return float((across**2 + down**2) ** 0.5)
+    return boxes.gap(person.box, thing.box) <= distance * length

@@ -1,7 +1,7 @@
-"""Vehicles that came and stand: since when, and when they left, whatever becomes of their tracks.
+"""Vehicles that arrived and stopped: since when, and when they left, independent of their tracks.
 
-A vehicle that stands moves no pixel, is named a car now and a truck then, is hidden by those who load it, and its
-track breaks. So it is its place that it is known by. One that nobody saw come is parked, and no stop.
+Stopped vehicles are matched by position, not by track id: they give no motion, change their class, are occluded by the
+people who load them, and lose their track. A vehicle whose arrival was not observed counts as parked.
 """
 
 from __future__ import annotations
@@ -10,47 +10,49 @@ import math
 from collections.abc import Iterable
 
 import msgspec
+from msgspec.structs import replace
 
 from detectors.observation.observation import Observation
 from detectors.observation.tracked_objects import TrackedObject, TrackPoint
 from lanewatch.boxes import iou
 from lanewatch.records import Box
 
-SLACK = 0.5
-"""Lengths within which one that stands is seen: its box swells and shrinks with those who stand before it."""
-PLACE = 0.75
-"""Lengths from it within which a new track, or one of another label, is the same vehicle."""
-STOOD_S = 2.0
-"""One that stayed for less was only slow."""
+STILL_WITHIN = 0.5
+"""Lengths within which a stopped vehicle is observed. Its box changes with the people in front of it."""
+SAME_WITHIN = 0.75
+"""Lengths from its position within which a new track, or one of another class, is the same vehicle."""
+MIN_STOP_S = 2.0
+"""A vehicle that stays for less was only slow."""
 LOST_S = 10.0
-"""One that came and was lost may have stopped there: lights go out, and the track begins anew when it stands."""
-ROLLED = 0.25
-"""Lengths from its birth that one has come which is followed only for the end of its way, as at the picture's edge.
-The boxes of parked ones were within .15 on simulated lanes."""
-HIDDEN_S = 60.0
-"""Seconds of looks for which one that stands may not be seen: by night, without its lights, it is seen now and then.
-Raising it notices later that one has left which nobody saw drive away."""
-UNKNOWN_S = 3600.0
-"""What stands where one was last seen so long ago, and then missed, is another."""
+"""An arriving vehicle that is lost may have stopped there: its lights go out, and a new track begins when it stands."""
+ARRIVED = 0.25
+"""Lengths from its first point after which a track has arrived that covers only the end of the way, as at the picture's
+edge. Boxes of parked vehicles stayed within .15 on simulated lanes."""
+MAX_UNSEEN_S = 60.0
+"""Observed seconds for which a stopped vehicle may be missing. At night, without lights, it is detected now and then.
+Raising it delays the end of a stop if the departure is not observed."""
+EXPIRED_S = 3600.0
+"""A vehicle at a position where one was last observed so long ago, and then missed, is another one."""
 APPEARED_S = 60.0
-"""What appeared and stays for so long at most is one that came: where the picture ends, nobody sees it move far."""
-SAME = 0.5
+"""A stationary region of at most this age is an arrival. At the picture's edge a vehicle is not seen moving far."""
+MIN_OVERLAP = 0.5
 """Overlap of such a region with the vehicle's box."""
-MOST = 16
-"""Of vehicles at a time; the street is full then, and the oldest are parked."""
+MAX_STOPS = 16
+"""Vehicles at a time. A street with so many is full, and the oldest are parked."""
 
 
 class StoppedVehicle(msgspec.Struct, frozen=True):
-    """One vehicle that came and stands, or has just left.
+    """A vehicle that arrived and is stopped, or has just left.
 
     Attributes:
-        track: The track that it is now.
-        since: When it stopped.
-        until: When it was last seen there.
-        missed_s: Seconds of looking since it was missed, None while it is there.
+        track: Its present track.
+        x: Its foot point, pixels; ``y`` likewise.
         length: The diagonal of its box, pixels.
-        left_at: When it left, or was last seen before it was taken to have left; None while it stands.
-        born: Its first track's birth and where it was then.
+        since: When it stopped.
+        until: When it was last observed there.
+        unseen_s: Observed seconds since it was first missed; None while it is observed.
+        left_at: When it left, or was last observed before it was found to have left; None while it is stopped.
+        first_point: The first point of its first track.
     """
 
     track: int
@@ -62,136 +64,127 @@ class StoppedVehicle(msgspec.Struct, frozen=True):
     score: float
     since: float
     until: float
-    missed_s: float | None
+    unseen_s: float | None
     left_at: float | None
-    born: TrackPoint
+    first_point: TrackPoint
 
     @property
-    def stood_s(self) -> float:
-        """How long it has stood so far, or did."""
+    def stopped_s(self) -> float:
+        """Seconds from the stop to the last observation."""
         return self.until - self.since
 
-    def apart(self, x: float, y: float) -> float:
-        """How far a point is from where it stands, in its lengths."""
+    def distance(self, x: float, y: float) -> float:
+        """The distance of a point from it in its lengths."""
         return math.hypot(x - self.x, y - self.y) / max(self.length, 1.0)
 
-    def is_it(self, other: StoppedVehicle) -> bool:
-        """Whether an earlier state is of the same vehicle at the same place."""
-        return self.since == other.since and self.born == other.born
+    def is_same_stop(self, other: StoppedVehicle) -> bool:
+        """Whether an earlier state is of the same stop of the same vehicle."""
+        return self.since == other.since and self.first_point == other.first_point
 
 
-def advance(
-    stands: tuple[StoppedVehicle, ...], view: Observation, labels: frozenset[int]
+def update(
+    stops: tuple[StoppedVehicle, ...], observation: Observation, labels: frozenset[int]
 ) -> tuple[StoppedVehicle, ...]:
-    """The vehicles after a record; those that left by it are in the result once more, with ``left_at``.
+    """The stopped vehicles after a record. Those that left by it are included once more, with ``left_at``.
 
-    The very same tuple where there are none.
+    Returns the same tuple if it was empty and no vehicle has stopped.
     """
-    vehicles = [one for one in view.objects if one.label in labels and one.seen] if view.has_frame else []
-    if not stands and not any(_came(one, view) for one in vehicles):
-        return stands
-    standing = [one for one in stands if one.left_at is None]
-    if not view.has_frame:
-        return tuple(_wait(one, view) for one in standing)
-    free = {one.id: one for one in vehicles}
+    vehicles = [track for track in observation.objects if track.label in labels and track.seen]
+    if not observation.has_frame:
+        vehicles = []
+    if not stops and not any(_has_arrived(track, observation) for track in vehicles):
+        return stops
+    present = [stop for stop in stops if stop.left_at is None]
+    now = observation.captured_at
+    if not observation.has_frame:  # without motion the observed vehicles stay
+        return tuple(replace(stop, until=now) if stop.unseen_s is None else stop for stop in present)
+    unmatched = {track.id: track for track in vehicles}
     result = []
-    for stand in standing:
-        one = free.get(stand.track)
-        if one is None or stand.apart(one.x, one.y) > PLACE:
-            one = _in_place(stand, free.values()) or one
-        if one is None:
-            result += _missed(stand, view)
-            continue
-        if stand.apart(one.x, one.y) <= SLACK:
-            del free[one.id]
-            result.append(_stays(stand, one, view))
-        elif stand.stood_s >= STOOD_S:
-            result.append(msgspec.structs.replace(stand, left_at=view.captured_at))
-    result = [_followed_by(one, result) for one in result]
-    result += [_stops(one, view) for one in free.values() if _came(one, view)]
-    return tuple(result[-MOST:])
+    for stop in present:
+        track = unmatched.get(stop.track)
+        if track is None or stop.distance(track.x, track.y) > SAME_WITHIN:
+            track = _at_position(stop, unmatched.values()) or track
+        if track is None:
+            result += _unseen(stop, observation)
+        elif stop.distance(track.x, track.y) <= STILL_WITHIN:
+            del unmatched[track.id]
+            result.append(_still_stopped(stop, track, now))
+        elif stop.stopped_s >= MIN_STOP_S:
+            result.append(replace(stop, left_at=now))
+    result = [replace(stop, left_at=stop.until) if _is_replaced(stop, result) else stop for stop in result]
+    result += [_new_stop(track, now) for track in unmatched.values() if _has_arrived(track, observation)]
+    return tuple(result[-MAX_STOPS:])
 
 
-def _followed_by(stand: StoppedVehicle, stands: list[StoppedVehicle]) -> StoppedVehicle:
-    """One that is not seen any more has left when another one stands in its place."""
-    if stand.missed_s is None or stand.left_at is not None:
-        return stand
-    for other in stands:
-        if other.since > stand.until and other.stood_s >= STOOD_S and stand.apart(other.x, other.y) <= PLACE:
-            return msgspec.structs.replace(stand, left_at=stand.until)
-    return stand
+def _is_replaced(stop: StoppedVehicle, stops: list[StoppedVehicle]) -> bool:
+    """Whether a vehicle that is not observed any more has left, because another one stands in its place."""
+    return (
+        stop.unseen_s is not None
+        and stop.left_at is None
+        and any(
+            other.since > stop.until
+            and other.stopped_s >= MIN_STOP_S
+            and stop.distance(other.x, other.y) <= SAME_WITHIN
+            for other in stops
+        )
+    )
 
 
-def _came(one: TrackedObject, view: Observation) -> bool:
-    """Whether a vehicle came: it moved, or the sampler says that something of its size appeared where it stands."""
-    if one.credible or math.hypot(one.x - one.born.x, one.y - one.born.y) >= ROLLED * one.height:
+def _has_arrived(track: TrackedObject, observation: Observation) -> bool:
+    """Whether a vehicle moved here, or a stationary region of its size appeared at its position."""
+    if track.credible or math.hypot(track.x - track.born.x, track.y - track.born.y) >= ARRIVED * track.height:
         return True
-    now = view.captured_at
     return any(
-        now - region.still_since <= APPEARED_S and iou(region.box, one.box) >= SAME
-        for region in view.detections.scene.still
+        observation.captured_at - region.still_since <= APPEARED_S and iou(region.box, track.box) >= MIN_OVERLAP
+        for region in observation.detections.scene.still
     )
 
 
-def _in_place(stand: StoppedVehicle, vehicles: Iterable[TrackedObject]) -> TrackedObject | None:
+def _at_position(stop: StoppedVehicle, vehicles: Iterable[TrackedObject]) -> TrackedObject | None:
+    """The nearest track at a stop's position, of similar size, that did not drive in while the stop was not
+    observed."""
     near = [
-        one
-        for one in vehicles
-        if stand.apart(one.x, one.y) <= PLACE and _as_large(stand, one) and not _drove_in(stand, one)
+        track
+        for track in vehicles
+        if stop.distance(track.x, track.y) <= SAME_WITHIN
+        and 0.5 <= track.height / max(stop.length, 1.0) <= 2.0
+        and not _drove_in(stop, track)
     ]
-    return min(near, key=lambda one: stand.apart(one.x, one.y), default=None)
+    return min(near, key=lambda track: stop.distance(track.x, track.y), default=None)
 
 
-def _drove_in(stand: StoppedVehicle, one: TrackedObject) -> bool:
-    """Whether it came from elsewhere while the one that stands was not seen."""
-    return one.credible and one.born.at > stand.until and stand.apart(one.born.x, one.born.y) > PLACE
+def _drove_in(stop: StoppedVehicle, track: TrackedObject) -> bool:
+    return track.credible and track.born.at > stop.until and stop.distance(track.born.x, track.born.y) > SAME_WITHIN
 
 
-def _as_large(stand: StoppedVehicle, one: TrackedObject) -> bool:
-    return 0.5 <= one.height / max(stand.length, 1.0) <= 2.0
+def _still_stopped(stop: StoppedVehicle, track: TrackedObject, now: float) -> StoppedVehicle:
+    label = track.label if track.score >= stop.score else stop.label
+    return replace(stop, track=track.id, label=label, box=track.box, score=track.score, until=now, unseen_s=None)
 
 
-def _stays(stand: StoppedVehicle, one: TrackedObject, view: Observation) -> StoppedVehicle:
-    return msgspec.structs.replace(
-        stand,
-        track=one.id,
-        label=one.label if one.score >= stand.score else stand.label,
-        box=one.box,
-        score=one.score,
-        until=view.captured_at,
-        missed_s=None,
-    )
-
-
-def _stops(one: TrackedObject, view: Observation) -> StoppedVehicle:
-    now = view.captured_at
+def _new_stop(track: TrackedObject, now: float) -> StoppedVehicle:
     return StoppedVehicle(
-        track=one.id,
-        label=one.label,
-        x=one.x,
-        y=one.y,
-        length=one.height,
-        box=one.box,
-        score=one.score,
+        track=track.id,
+        label=track.label,
+        x=track.x,
+        y=track.y,
+        length=track.height,
+        box=track.box,
+        score=track.score,
         since=now,
         until=now,
-        missed_s=None,
+        unseen_s=None,
         left_at=None,
-        born=one.born,
+        first_point=track.born,
     )
 
 
-def _missed(stand: StoppedVehicle, view: Observation) -> list[StoppedVehicle]:
-    if stand.stood_s < STOOD_S and view.captured_at - stand.until > LOST_S:
+def _unseen(stop: StoppedVehicle, observation: Observation) -> list[StoppedVehicle]:
+    """A stop without a track at this record: none if it was only a slow vehicle, else the stop, which may have
+    ended."""
+    age_s = observation.captured_at - stop.until
+    if stop.stopped_s < MIN_STOP_S and age_s > LOST_S:
         return []
-    missed_s = 0.0 if stand.missed_s is None else stand.missed_s + view.elapsed_s
-    if missed_s <= HIDDEN_S and view.captured_at - stand.until <= UNKNOWN_S:
-        return [msgspec.structs.replace(stand, missed_s=missed_s)]
-    return [msgspec.structs.replace(stand, missed_s=missed_s, left_at=stand.until)]
-
-
-def _wait(stand: StoppedVehicle, view: Observation) -> StoppedVehicle:
-    """At a still camera's tick nobody goes anywhere."""
-    if stand.missed_s is None:
-        return msgspec.structs.replace(stand, until=view.captured_at)
-    return stand
+    unseen_s = 0.0 if stop.unseen_s is None else stop.unseen_s + observation.elapsed_s
+    left = unseen_s > MAX_UNSEEN_S or age_s > EXPIRED_S
+    return [replace(stop, unseen_s=unseen_s, left_at=stop.until if left else None)]

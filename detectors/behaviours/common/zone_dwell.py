@@ -1,4 +1,4 @@
-"""Who is in which zone since when: dwell in capture time, which short absences and changes of identity do not end."""
+"""Dwell of people in zones, in capture time. Short absences and changes of the track id do not interrupt it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from detectors.behaviours.base import Candidate, Explanation
 from detectors.observation.camera_geometry import PixelZone
@@ -18,22 +19,18 @@ from lanewatch.records import Box
 from models.appearance import similarity
 
 REACH = 1.0
-"""Body heights from where somebody vanished within which a new track may be the same person."""
-HURRY = 0.5
-"""Body heights more for each second between, since one who stays does not run."""
-AWAY_S = 4.0
-"""That goes on for so long, as people are hidden: after a longer time in which nobody looked, such as a sampler's
-restart, one who stays is no farther, and one who is farther is somebody else."""
-ALIKE = 0.8
-"""Lowest similarity of looks for that: the same person has .87 after half a second, two people .50."""
-YOUNG_S = 2.0
-"""A track older than this is somebody who came, not somebody found again under a new id."""
-STEADY_S = 2.0
-"""Time over which a visit's confidence is averaged."""
-
-
-TOLERANCE_S = 1e-3
-"""Capture times are float seconds since 1970: 10 s between two of them may be 9.9999998."""
+"""Body heights from the position of a lost track within which a new track may be the same person."""
+REACH_PER_S = 0.5
+"""Body heights more for each second between the two tracks. A person who stays does not run."""
+REACH_GROWS_S = 4.0
+"""The reach grows for so long, the time of an occlusion. After a longer time without observation, such as a restart of
+the sampler, a person who stays is no farther away, and a person who is farther is another one."""
+MIN_SIMILARITY = 0.8
+"""Lowest similarity of appearance for that: the same person has .87 after half a second, two people .50."""
+NEW_TRACK_S = 2.0
+"""An older track is a person who came, not a person found again under a new id."""
+CONFIDENCE_MEAN_S = 2.0
+"""Time over which a dwell's confidence is averaged."""
 
 V = TypeVar("V", bound=DwellThresholds)
 
@@ -42,15 +39,15 @@ class ZoneDwell(msgspec.Struct, frozen=True):
     """One stay of one person in one zone.
 
     Attributes:
-        track: The track that it is now.
-        tracks: All that it has been, the first one first. Where an earlier one is seen again, the visit is that one's:
-            whoever took over was somebody else, whose own visit goes on from its own entry.
-        since: When the foot came in, between the two records.
-        own_since: When the present track's did.
-        until: When it was last seen inside.
-        missed_s: Seconds of looking since the first look at which it was missed, None while it is there. (Not since
-            ``until``: at a low rate it may have been there for most of a second after it.)
-        born: The first track's birth and where its foot was.
+        track: Its present track.
+        tracks: All its tracks, the first one first. If an earlier one is observed again, the dwell is that track's. The
+            track that replaced it was another person, whose own dwell continues from its own entry.
+        since: When the foot point entered, interpolated between two records.
+        track_since: When the present track's foot point entered.
+        until: When it was last observed inside.
+        unseen_s: Observed seconds since the first record at which it was missed; None while it is observed. (It is not
+            counted from ``until``: at a low rate the person may have been there for most of a second after that.)
+        first_point: The first track's first foot point.
         confidence: The detector's score, averaged.
     """
 
@@ -58,9 +55,9 @@ class ZoneDwell(msgspec.Struct, frozen=True):
     track: int
     tracks: tuple[int, ...]
     since: float
-    own_since: float
+    track_since: float
     until: float
-    missed_s: float | None
+    unseen_s: float | None
     x: float
     y: float
     height: float
@@ -69,188 +66,181 @@ class ZoneDwell(msgspec.Struct, frozen=True):
     label: int
     score: float
     confidence: float
-    born: TrackPoint
+    first_point: TrackPoint
 
     @property
     def dwell_s(self) -> float:
-        """How long it has stayed so far, short absences counted in."""
+        """Seconds in the zone so far, short absences included."""
         return self.until - self.since
-
-    @property
-    def clarity(self) -> float:
-        """How well the present frame shows it: a sure detection of somebody large."""
-        return self.score * self.height
 
 
 class ZoneDwells(msgspec.Struct, frozen=True):
-    """The memory of a behaviour that judges stays: who is in which zone since when."""
+    """The memory of a behaviour that evaluates dwell."""
 
-    visits: tuple[ZoneDwell, ...] = ()
+    dwells: tuple[ZoneDwell, ...] = ()
 
 
 def dwell_candidate(
-    visit: ZoneDwell, severity: int, limits: DwellThresholds, cooldown_s: float, account: Callable[[], Explanation]
+    dwell: ZoneDwell, severity: int, limits: DwellThresholds, cooldown_s: float, explain: Callable[[], Explanation]
 ) -> Candidate:
-    """That a stay is suspicious now; one happening for each zone and person."""
+    """A candidate for a stay; one for each zone and person."""
     return Candidate(
-        key=f"{visit.zone}/{visit.tracks[0]}",
-        zone=visit.zone,
-        since=visit.since,
-        until=visit.until,
-        tracks=visit.tracks,
-        born=visit.born,
-        box=visit.box,
-        clarity=visit.clarity,
+        key=f"{dwell.zone}/{dwell.tracks[0]}",
+        zone=dwell.zone,
+        since=dwell.since,
+        until=dwell.until,
+        tracks=dwell.tracks,
+        first_point=dwell.first_point,
+        box=dwell.box,
+        clarity=dwell.score * dwell.height,
         severity=severity,
         thresholds=limits,
-        explain=account,
+        explain=explain,
         cooldown_s=cooldown_s,
     )
 
 
-def advance(
-    visits: tuple[ZoneDwell, ...], view: Observation, kinds: frozenset[str], graces: Resolver[V]
+def update(
+    dwells: tuple[ZoneDwell, ...], observation: Observation, kinds: frozenset[str], graces: Resolver[V]
 ) -> tuple[ZoneDwell, ...]:
-    """The visits to the zones of those kinds after a record; the very same tuple where nothing has changed."""
-    if not visits and not view.objects:
-        return visits
-    here = [one for one in view.objects if one.seen and one.credible]
+    """The stays in the zones of those kinds after a record; the same tuple if there were none and are none."""
+    if not dwells and not observation.objects:
+        return dwells
+    present = [track for track in observation.objects if track.seen and track.credible]
     result: list[ZoneDwell] = []
-    for area in view.geometry.areas_of(kinds):
-        if not view.holds(area.zone.schedule):
+    for area in observation.geometry.areas_of(kinds):
+        if not observation.holds(area.zone.schedule):
             continue
-        mine = [visit for visit in visits if visit.zone == area.zone.id]
-        if view.has_frame:
-            inside = {one.id: one for one in here if area.contains(one.x, one.y)}
-            if mine or inside:
-                result += _look(area, mine, inside, view, graces)
+        own = [dwell for dwell in dwells if dwell.zone == area.zone.id]
+        if observation.has_frame:
+            inside = {track.id: track for track in present if area.contains(track.x, track.y)}
+            if own or inside:
+                result += _update_zone(area, own, inside, observation, graces)
         else:
-            result += _wait(mine, view, graces)
-    return tuple(result) if result or visits else visits
+            result += _update_without_frame(own, observation, graces)
+    return tuple(result) if result or dwells else dwells
 
 
-def _look(
-    area: PixelZone, visits: list[ZoneDwell], inside: dict[int, TrackedObject], view: Observation, graces: Resolver[V]
+def _update_zone(
+    area: PixelZone,
+    dwells: list[ZoneDwell],
+    inside: dict[int, TrackedObject],
+    observation: Observation,
+    graces: Resolver[V],
 ) -> Iterator[ZoneDwell]:
-    """The visits to one zone after a look at it. ``inside`` is emptied."""
+    """The stays in one zone after a frame. ``inside`` is emptied."""
+    now = observation.captured_at
     absent = []
-    in_place: dict[int, float] = {}
-    for visit in visits:
-        track = next((track for track in visit.tracks if track in inside), None)
+    split_off: dict[int, float] = {}
+    for dwell in dwells:  # step 1: stays of which a track is inside
+        track = next((inside[number] for number in dwell.tracks if number in inside), None)
         if track is None:
-            absent.append(visit)
+            absent.append(dwell)
             continue
-        if track != visit.track:
-            in_place[visit.track] = visit.own_since
-        yield _stay(visit, inside.pop(track), view)
-    for one in inside.values():
-        since = in_place.get(one.id)
-        before = _same_person(one, absent, view) if since is None else None
-        if before is None:
-            yield _enter(area, one, view, since)
+        if track.id != dwell.track:
+            split_off[dwell.track] = dwell.track_since
+        del inside[track.id]
+        yield _observed(dwell.zone, track, observation, dwell.track_since, dwell)
+    for track in inside.values():  # step 2: other tracks continue a stay, or begin one
+        if track.id in split_off:
+            yield _observed(area.zone.id, track, observation, split_off[track.id], None)
+            continue
+        previous = _same_person(track, absent, observation)
+        if previous is not None:
+            absent.remove(previous)
+        yield _observed(area.zone.id, track, observation, _entry_time(area, track, now), previous)
+    for dwell in absent:  # step 3: the others continue for their grace time
+        unseen_s = 0.0 if dwell.unseen_s is None else dwell.unseen_s + observation.elapsed_s
+        limits = graces.at(observation, dwell.zone, dwell.label)
+        outside = any(track.id == dwell.track and track.seen for track in observation.objects)
+        if unseen_s <= (limits.exit_grace_s if outside else limits.occlusion_grace_s):
+            yield replace(dwell, unseen_s=unseen_s)
+
+
+def _update_without_frame(
+    dwells: list[ZoneDwell], observation: Observation, graces: Resolver[V]
+) -> Iterator[ZoneDwell]:
+    """At a tick without motion, people who were observed stay, and people who were missed do not return."""
+    for dwell in dwells:
+        if dwell.unseen_s is None:
+            yield replace(dwell, until=observation.captured_at)
         else:
-            absent.remove(before)
-            yield _stay(before, one, view, own_since=_entry(area, one, view.captured_at))
-    for visit in absent:
-        missed_s = 0.0 if visit.missed_s is None else visit.missed_s + view.elapsed_s
-        limits = graces.at(view, visit.zone, visit.label)
-        outside = any(one.id == visit.track and one.seen for one in view.objects)
-        if missed_s <= (limits.exit_grace_s if outside else limits.occlusion_grace_s):
-            yield msgspec.structs.replace(visit, missed_s=missed_s)
+            unseen_s = dwell.unseen_s + observation.elapsed_s
+            if unseen_s <= graces.at(observation, dwell.zone, dwell.label).occlusion_grace_s:
+                yield replace(dwell, unseen_s=unseen_s)
 
 
-def _wait(visits: list[ZoneDwell], view: Observation, graces: Resolver[V]) -> Iterator[ZoneDwell]:
-    """At a still camera's tick: who was there at the last look is there still, who was missed comes back no more."""
-    for visit in visits:
-        if visit.missed_s is None:
-            yield msgspec.structs.replace(visit, until=view.captured_at)
-        else:
-            missed_s = visit.missed_s + view.elapsed_s
-            if missed_s <= graces.at(view, visit.zone, visit.label).occlusion_grace_s:
-                yield msgspec.structs.replace(visit, missed_s=missed_s)
-
-
-def _enter(area: PixelZone, one: TrackedObject, view: Observation, since: float | None) -> ZoneDwell:
-    entered_at = _entry(area, one, view.captured_at) if since is None else since
+def _observed(
+    zone: str, track: TrackedObject, observation: Observation, track_since: float, previous: ZoneDwell | None
+) -> ZoneDwell:
+    """A stay whose track is inside; a new one if there is no previous state."""
+    tracks: tuple[int, ...] = (track.id,)
+    since, confidence, first_point = track_since, track.score, track.born
+    if previous is not None:
+        tracks, since, first_point = _tracks_up_to(track.id, previous.tracks), previous.since, previous.first_point
+        weight = 1 - math.exp(-observation.elapsed_s / CONFIDENCE_MEAN_S)
+        confidence = previous.confidence + (track.score - previous.confidence) * weight
     return ZoneDwell(
-        zone=area.zone.id,
-        track=one.id,
-        tracks=(one.id,),
-        since=entered_at,
-        own_since=entered_at,
-        until=view.captured_at,
-        missed_s=None,
-        x=one.x,
-        y=one.y,
-        height=one.height,
-        box=one.box,
-        appearance=view.tracks.appearance[one.row].tobytes(),
-        label=one.label,
-        score=one.score,
-        confidence=one.score,
-        born=one.born,
+        zone=zone,
+        track=track.id,
+        tracks=tracks,
+        since=since,
+        track_since=track_since,
+        until=observation.captured_at,
+        unseen_s=None,
+        x=track.x,
+        y=track.y,
+        height=track.height,
+        box=track.box,
+        appearance=observation.tracks.appearance[track.row].tobytes(),
+        label=track.label,
+        score=track.score,
+        confidence=confidence,
+        first_point=first_point,
     )
 
 
-def _stay(visit: ZoneDwell, one: TrackedObject, view: Observation, own_since: float | None = None) -> ZoneDwell:
-    share = 1 - math.exp(-view.elapsed_s / STEADY_S)
-    return ZoneDwell(
-        zone=visit.zone,
-        track=one.id,
-        tracks=_as_far_as(one.id, visit.tracks),
-        since=visit.since,
-        own_since=visit.own_since if own_since is None else own_since,
-        until=view.captured_at,
-        missed_s=None,
-        x=one.x,
-        y=one.y,
-        height=one.height,
-        box=one.box,
-        appearance=view.tracks.appearance[one.row].tobytes(),
-        label=one.label,
-        score=one.score,
-        confidence=visit.confidence + (one.score - visit.confidence) * share,
-        born=visit.born,
-    )
-
-
-def _as_far_as(track: int, tracks: tuple[int, ...]) -> tuple[int, ...]:
+def _tracks_up_to(track: int, tracks: tuple[int, ...]) -> tuple[int, ...]:
     if track == tracks[-1]:
         return tracks
     return tracks[: tracks.index(track) + 1] if track in tracks else (*tracks, track)
 
 
-def _entry(area: PixelZone, one: TrackedObject, now: float) -> float:
-    """When the foot came in, on the straight way from where it was seen before; halving finds it to 1 %."""
-    before = one.before
+def _entry_time(area: PixelZone, track: TrackedObject, now: float) -> float:
+    """When the foot point entered, on a straight line from its previous position. Bisection finds it to 1 %."""
+    before = track.before
     if area.contains(before.x, before.y):
         return before.at
     outside, inside = 0.0, 1.0
     for _ in range(7):
         middle = (outside + inside) / 2
-        if area.contains(before.x + (one.x - before.x) * middle, before.y + (one.y - before.y) * middle):
+        if area.contains(before.x + (track.x - before.x) * middle, before.y + (track.y - before.y) * middle):
             inside = middle
         else:
             outside = middle
     return before.at + (now - before.at) * inside
 
 
-def _same_person(one: TrackedObject, absent: Iterable[ZoneDwell], view: Observation) -> ZoneDwell | None:
-    """The visitor that has vanished near where and shortly before this track was born, and looks like it."""
-    if view.captured_at - one.born.at > YOUNG_S:
+def _same_person(track: TrackedObject, absent: Iterable[ZoneDwell], observation: Observation) -> ZoneDwell | None:
+    """The nearest stay that was lost near the new track's first point, with a similar appearance."""
+    if observation.captured_at - track.born.at > NEW_TRACK_S:
         return None
-    look = view.tracks.appearance[one.row]
+    appearance = observation.tracks.appearance[track.row].tobytes()
     best, best_distance = None, math.inf
-    for visit in absent:
-        apart_s = one.born.at - visit.until
-        distance = math.hypot(one.born.x - visit.x, one.born.y - visit.y) / max(visit.height, 1.0)
-        if distance >= best_distance or distance > REACH + HURRY * min(max(apart_s, 0.0), AWAY_S):
+    for dwell in absent:
+        between_s = min(max(track.born.at - dwell.until, 0.0), REACH_GROWS_S)
+        distance = math.hypot(track.born.x - dwell.x, track.born.y - dwell.y) / max(dwell.height, 1.0)
+        if distance >= best_distance or distance > REACH + REACH_PER_S * between_s:
             continue
-        if (
-            look.size
-            and visit.appearance
-            and similarity(look[None], np.frombuffer(visit.appearance, np.uint8)[None])[0, 0] < ALIKE
-        ):
+        if appearance and dwell.appearance and not are_similar(appearance, dwell.appearance):
             continue
-        best, best_distance = visit, distance
+        best, best_distance = dwell, distance
     return best
+
+
+def are_similar(appearance: bytes, other: bytes) -> bool:
+    """Whether two appearances may be of the same person; False if one is missing."""
+    if len(appearance) != len(other) or not appearance:
+        return False
+    rows = [np.frombuffer(values, np.uint8)[None] for values in (appearance, other)]
+    return bool(similarity(*rows)[0, 0] >= MIN_SIMILARITY)

@@ -1,7 +1,7 @@
-"""Who went down: upright a moment ago, low and long now, and still there.
+"""Lying people: upright a moment ago, low and long now, and still there.
 
-It works on a record's boxes and not on tracks: who lies is seen with scores of .2 to .3 and in one look of three, which
-no tracker follows without following a lot besides, and his box leaves the one that he had while he stood.
+It compares boxes of records and not tracks. A lying person is detected with scores of .2 to .3 and in one frame of
+three. No tracker follows that without following much else. Nor does the box overlap that of the standing person.
 """
 
 from __future__ import annotations
@@ -14,54 +14,55 @@ import msgspec
 import numpy as np
 
 from detectors.observation.observation import Observation
+from lanewatch import boxes
 from lanewatch.records import LABELS, PERSON, Bool, Box, Float32
 from models.pose.base import HIPS, SHOULDERS
 from models.pose.candidates import LONG, MIN_SIDE, UPRIGHT
 
-LYING = frozenset(LABELS.index(name) for name in ("person", "cat", "dog"))
-"""What one who lies is taken for: detectors that have seen few people lie see an animal of that length."""
-LEANS = 55.0
-"""Degrees between torso and plumb line from which one who is as wide as high lies, and doesn't sit or bend."""
-SURE = 0.25
-"""Mean score of shoulders and hips from which that angle is one."""
+LYING_LABELS = frozenset(LABELS.index(name) for name in ("person", "cat", "dog"))
+"""Classes of a lying person: detectors trained on few lying people report an animal of that length."""
+LYING_ANGLE = 55.0
+"""Degrees between torso and vertical from which a person as wide as high lies, and does not sit or bend."""
+MIN_KEYPOINT_SCORE = 0.25
+"""Mean score of shoulders and hips from which that angle is used."""
 SLIM = 0.75
-"""Width over height up to which somebody stands or walks; one on a chair has up to .8, and who is as wide before a
-camera that looks from above, or leaves over the lower edge of the picture, changes his shape with every step."""
-SUNK = 0.35
-"""Of the height that he had: how far the head has come down at least."""
-SHORT = 0.4
-"""Of the height that he had: how long who lies is at least, also with his feet towards the camera; less is a thing, or
-what stood was none of his size."""
+"""Width over height up to which a person stands or walks. A person on a chair has up to .8. A person as wide as high,
+seen from above or leaving over the lower edge of the picture, changes the shape with every step."""
+MIN_HEAD_DROP = 0.35
+"""By how much the head has come down at least, in heights of the upright person."""
+MIN_LENGTH = 0.4
+"""How long a lying person is at least, in heights of the upright one, also with the feet towards the camera. A shorter
+box is an object, or the upright box was of another size."""
 REACH = 0.75
-"""Of the height that he had: how far beside or before his feet he may lie; three times that is one fall."""
+"""How far beside or before the feet a person may lie, in heights. Three times that is one fall."""
 BEHIND = 0.3
-"""Of the height that he had: how far above his feet on the picture, which is behind them or on a bed."""
-PLACE = 0.5
-"""Of his length: how far from where he was first seen down he may be seen later."""
-RISEN = 0.5
-"""Share of an upright box that lies over a low one, or the other way round, from which that one is no more down."""
-PACE = 1.5
-"""Body heights a second that he may have walked on from where he stood."""
+"""How far above the feet in the picture, which is behind them or on a bed, in heights."""
+STAYS_WITHIN = 0.5
+"""How far from the first position a lying person may be observed later, in box lengths."""
+MIN_OVERLAP = 0.5
+"""Share of the smaller of an upright and a low box from which the low one is not a lying person any more."""
+WALKING_SPEED = 1.5
+"""Body heights a second at which a person may have walked on from the standing position."""
 SETTLED_S = 0.7
-"""What has been at a place for so long hasn't just come there: in that time a walker leaves his own box."""
-SAME = 0.8
-"""Of the height that he had: an upright box that is lower is a part of him who lies, or somebody else."""
-CLEAR = 0.3
-"""Score from which an upright box says that somebody is up."""
-UP = 0.45
-"""Score from which one over somebody who is down says that he has got up: in one who lies a detector often sees
-somebody upright as well, and isn't sure of it."""
-LOOKS = 3
-"""Looks at which he must have been seen low."""
-FORGET_S = 6.0
-"""Seconds for which one who is down may not be seen; longer than a hand over the lens, and false boxes that come and go
-at one place are the same false box."""
-MOST = 24
-"""Of the upright, and of the low, that are remembered: the latest."""
+"""A box that has been at a place for so long has not just arrived: in that time a walker leaves the own box."""
+SAME_HEIGHT = 0.8
+"""Share of the upright height below which an upright box is a part of the lying person, or another person."""
+MIN_UPRIGHT_SCORE = 0.3
+"""Score from which an upright box counts as a person."""
+MIN_RISEN_SCORE = 0.45
+"""Score from which an upright box over a lying person means that the person got up. In a lying person a detector often
+reports an upright one as well, with a lower score."""
+MIN_COUNT = 3
+"""Frames in which the person must have been detected low."""
+MAX_UNSEEN_S = 6.0
+"""Seconds for which a lying person may be unobserved. It is longer than a hand over the lens. False boxes that come and
+go at one place are the same false box."""
+MAX_PERSONS = 24
+"""Upright, and lying, people that are remembered: the latest."""
 
 
 class UprightPerson(msgspec.Struct, frozen=True):
-    """Somebody upright: when, his box, and the track that it was, -1 where none was."""
+    """An upright person: time, box and track, -1 without a track."""
 
     at: float
     box: Box
@@ -69,189 +70,210 @@ class UprightPerson(msgspec.Struct, frozen=True):
 
 
 class LyingPerson(msgspec.Struct, frozen=True):
-    """Somebody low.
+    """A person who is low.
 
     Attributes:
-        since: The first look at it.
+        since: The first frame.
         until: The last one.
-        looks: How many there were.
-        box: At the last one.
-        place: At the first one: who gets on from there is not down.
-        stood: How he stood before; None where nobody stood there: it was low all along.
-        label: Of the box.
+        count: The number of frames.
+        box: In the last frame.
+        first_box: In the first frame. A person who moves on from there is not lying.
+        upright: The same person upright; None if the box was low from the start.
+        label: Of the first box.
         score: Of the last box.
     """
 
     since: float
     until: float
-    looks: int
+    count: int
     box: Box
-    place: Box
-    stood: UprightPerson | None
+    first_box: Box
+    upright: UprightPerson | None
     label: int
     score: float
 
+    @property
+    def down_s(self) -> float:
+        """Seconds from the first to the last frame."""
+        return self.until - self.since
+
 
 class PersonBox(NamedTuple):
-    """One box of a record, its track, -1 where it has none, and that one's birth."""
+    """A box of a record with its track, -1 without one, and the time of the track's first point."""
 
     box: Box
     label: int
     score: float
     track: int
-    born_at: float
+    first_seen_at: float
 
 
 class PersonRows(NamedTuple):
-    """Rows of a record: those of somebody who is upright, and of somebody who is low and not behind one who isn't."""
+    """Rows of a record: upright people, and low people who are not behind an upright one."""
 
     upright: list[int]
     low: list[int]
 
 
-def split_by_posture(view: Observation) -> PersonRows:
-    """Who is upright in a record, and who is low."""
-    record = view.detections
-    boxes, labels, scores = record.xyxy.tolist(), record.labels.tolist(), record.scores.tolist()
-    lies = (
-        set()
-        if record.pose_requested is None or record.keypoints is None
-        else _lying(record.pose_requested, record.keypoints)
-    )
+def split_by_posture(observation: Observation) -> PersonRows:
+    """The upright and the low people of a record."""
+    record = observation.detections
+    xyxy, labels, scores = record.xyxy.tolist(), record.labels.tolist(), record.scores.tolist()
+    lying: set[int] = set()
+    if record.pose_requested is not None and record.keypoints is not None:
+        rows = np.flatnonzero(record.pose_requested)
+        lying = set(rows[_has_lying_torso(record.keypoints[rows])].tolist())
     upright, low = [], []
-    for row, ((left, top, right, bottom), label) in enumerate(zip(boxes, labels, strict=True)):
+    for row, ((left, top, right, bottom), label) in enumerate(zip(xyxy, labels, strict=True)):
         width, height = right - left, bottom - top
         if label == PERSON and width <= UPRIGHT * height:
             upright.append(row)
-        if row in lies or (label in LYING and width >= LONG * height):
+        if row in lying or (label in LYING_LABELS and width >= LONG * height):
             low.append(row)
     if low:
-        clear = [boxes[row] for row in upright if scores[row] >= CLEAR]
-        low = [row for row in low if all(_share(boxes[row], box) < RISEN for box in clear)]
+        certain = [xyxy[row] for row in upright if scores[row] >= MIN_UPRIGHT_SCORE]
+        low = [row for row in low if not _overlaps_any(xyxy[row], certain)]
     return PersonRows(upright, low)
 
 
-def _lying(asked: Bool, keypoints: Float32) -> set[int]:
-    """The rows of (N,) that were asked for joints and whose torsos lie by them."""
-    rows = np.flatnonzero(asked)
-    return set(rows[_lean(keypoints[rows])].tolist())
+def _has_lying_torso(keypoints: Float32) -> Bool:
+    """(N,) whether the torsos of (N, 17, 3) keypoints lie."""
+    hips, shoulders = keypoints[:, HIPS, :2].mean(axis=1), keypoints[:, SHOULDERS, :2].mean(axis=1)
+    across, along = np.abs(hips - shoulders).T
+    certain = keypoints[:, (*SHOULDERS, *HIPS), 2].mean(axis=1) >= MIN_KEYPOINT_SCORE
+    lying: Bool = certain & (np.degrees(np.arctan2(across, along)) >= LYING_ANGLE)
+    return lying
 
 
-def _lean(joints: Float32) -> Bool:
-    """(N,) whether the torsos of (N, 17, 3) joints lie."""
-    across, along = np.abs(joints[:, HIPS, :2].mean(axis=1) - joints[:, SHOULDERS, :2].mean(axis=1)).T
-    sure = joints[:, (*SHOULDERS, *HIPS), 2].mean(axis=1) >= SURE
-    lean: Bool = sure & (np.degrees(np.arctan2(across, along)) >= LEANS)
-    return lean
-
-
-def person_boxes(view: Observation, rows: Sequence[int]) -> list[PersonBox]:
-    """Those boxes of a record, the surest first."""
+def person_boxes(observation: Observation, rows: Sequence[int]) -> list[PersonBox]:
+    """Those boxes of a record, the highest score first."""
     if not rows:
         return []
-    record = view.detections
-    tracks = {one.detection: one for one in view.objects}
+    record = observation.detections
+    tracks = {track.detection: track for track in observation.objects}
     found = []
     for row in rows:
         track = tracks.get(row)
-        whose = (-1, view.captured_at) if track is None else (track.id, track.born.at)
+        track_id, first_seen_at = (-1, observation.captured_at) if track is None else (track.id, track.born.at)
         box = tuple(record.xyxy[row].tolist())
-        found.append(PersonBox(box, int(record.labels[row]), float(record.scores[row]), *whose))
-    return sorted(found, key=lambda one: -one.score)
+        found.append(PersonBox(box, int(record.labels[row]), float(record.scores[row]), track_id, first_seen_at))
+    return sorted(found, key=lambda person: -person.score)
 
 
-def remember_upright(
-    stood: tuple[UprightPerson, ...], upright: Sequence[PersonBox], now: float, fall_s: float
+def update_upright(
+    upright: tuple[UprightPerson, ...], detected: Sequence[PersonBox], now: float, fall_s: float
 ) -> tuple[UprightPerson, ...]:
-    """Who was upright in the last ``fall_s`` seconds; boxes within somebody's surer one are a part of him."""
-    kept = [one for one in stood if 0 <= now - one.at <= fall_s]
-    sure = upright[:MOST]
-    for number, one in enumerate(sure):
-        if all(_share(one.box, surer.box) < RISEN for surer in sure[:number]):
-            kept.append(UprightPerson(now, one.box, one.track))
-    return tuple(kept[-MOST:])
+    """The upright people of the last ``fall_s`` seconds. A box within one of a higher score is a part of that
+    person."""
+    recent = [person for person in upright if 0 <= now - person.at <= fall_s]
+    for number, person in enumerate(detected[:MAX_PERSONS]):
+        if not _overlaps_any(person.box, (other.box for other in detected[:number])):
+            recent.append(UprightPerson(now, person.box, person.track))
+    return tuple(recent[-MAX_PERSONS:])
 
 
 def update_lying(
-    downs: tuple[LyingPerson, ...],
+    lying: tuple[LyingPerson, ...],
     low: Sequence[PersonBox],
     upright: Sequence[PersonBox],
-    stood: Sequence[UprightPerson],
+    earlier: Sequence[UprightPerson],
     now: float,
     fall_s: float,
 ) -> tuple[LyingPerson, ...]:
-    """Who is low after a look: those from before who are so still or aren't seen, and those who have become so."""
-    upright = [one for one in upright if one.score >= CLEAR]
-    up = [one for one in upright if one.score >= UP]
+    """The low people after a frame: the earlier ones who are still low or unobserved, and the new ones.
+
+    Args:
+        lying: The people before it.
+        low: Its low boxes.
+        upright: Its upright boxes.
+        earlier: The upright people of the frames before it.
+        now: Its capture time.
+        fall_s: The longest time from upright to low.
+    """
+    upright = [person for person in upright if person.score >= MIN_UPRIGHT_SCORE]
+    risen = [person.box for person in upright if person.score >= MIN_RISEN_SCORE]
     result = []
-    for down in downs:
-        if now - down.until > FORGET_S or _covered(down.box, up):
+    for person in lying:
+        if now - person.until > MAX_UNSEEN_S or _overlaps_any(person.box, risen):
             continue
-        near = [one for one in low if _is_there(one.box, down.place)]
-        low = [one for one in low if one not in near]
+        near = [box for box in low if _is_at(box.box, person.first_box)]
+        low = [box for box in low if box not in near]
         if near:
-            # One who is half down may come down further
-            again = down.stood is None and now - down.since <= fall_s
-            begun = _begin(near[0], stood, upright, now, fall_s) if again else None
-            down = _still(down, near[0], now) if begun is None or begun.stood is None else begun
-        if down.stood is not None and any(_walked_on(down.stood, one, stood, now) for one in upright):
-            down = msgspec.structs.replace(down, stood=None)
-        result.append(down)
-    result += [_begin(one, stood, upright, now, fall_s) for one in low]
-    return tuple(sorted(result, key=lambda one: one.until)[-MOST:])
+            person = _observed_again(person, near[0], earlier, upright, now, fall_s)
+        if person.upright is not None and _any_walked_on(person.upright, upright, earlier, now):
+            person = msgspec.structs.replace(person, upright=None)
+        result.append(person)
+    result += [_new_person(box, earlier, upright, now, fall_s) for box in low]
+    return tuple(sorted(result, key=lambda person: person.until)[-MAX_PERSONS:])
 
 
-def _covered(box: Box, upright: Iterable[PersonBox]) -> bool:
-    return any(_share(box, one.box) >= RISEN for one in upright)
-
-
-def _walked_on(before: UprightPerson, one: PersonBox, stood: Iterable[UprightPerson], now: float) -> bool:
-    """Whether somebody upright is, or may be, the one who stood there before."""
-    if one.track >= 0 and one.track == before.track:
-        return True
-    if one.track >= 0 and one.born_at < before.at:
-        return False  # he was there as well
-    height = before.box[3] - before.box[1]
-    if one.box[3] - one.box[1] < SAME * height:
-        return False
-    feet = (one.box[0] + one.box[2] - before.box[0] - before.box[2]) / 2, one.box[3] - before.box[3]
-    if math.hypot(*feet) > PACE * (now - before.at) * height:
-        return False
-    # Who was there as well, or something that looks like somebody
-    settled = (other.box for other in stood if now - other.at >= SETTLED_S)
-    return _share(one.box, before.box) >= RISEN or all(_share(one.box, box) < RISEN for box in settled)
-
-
-def _still(down: LyingPerson, one: PersonBox, now: float) -> LyingPerson:
-    return LyingPerson(down.since, now, down.looks + 1, one.box, down.place, down.stood, down.label, one.score)
-
-
-def same_person(down: LyingPerson, other: LyingPerson) -> bool:
-    """Whether two who are down are parts of one, or one who crawls: one stood where he reaches both."""
-    reach = max((one.stood.box[3] - one.stood.box[1] for one in (down, other) if one.stood is not None), default=0.0)
-    return _apart(down.place, other.place) <= 3 * REACH * reach
-
-
-def _begin(
-    one: PersonBox, stood: Sequence[UprightPerson], upright: Sequence[PersonBox], now: float, fall_s: float
+def _observed_again(
+    person: LyingPerson,
+    box: PersonBox,
+    earlier: Sequence[UprightPerson],
+    upright: Sequence[PersonBox],
+    now: float,
+    fall_s: float,
 ) -> LyingPerson:
-    before = [other for other in stood if 0 < now - other.at <= fall_s and _fell(other.box, one.box)]
-    if not any(_is_slim(other.box) for other in before):
+    if person.upright is None and now - person.since <= fall_s:  # a person who was half down may come down further
+        new = _new_person(box, earlier, upright, now, fall_s)
+        if new.upright is not None:
+            return new
+    return msgspec.structs.replace(person, until=now, count=person.count + 1, box=box.box, score=box.score)
+
+
+def _new_person(
+    box: PersonBox, earlier: Sequence[UprightPerson], upright: Sequence[PersonBox], now: float, fall_s: float
+) -> LyingPerson:
+    """A person who is low now, with the last upright person who may have fallen."""
+    before = [person for person in earlier if 0 < now - person.at <= fall_s and _may_have_fallen(person.box, box.box)]
+    if not any(_is_slim(person.box) for person in before):
         before = []
     for walker in upright:
-        left = [other for other in before if not _walked_on(other, walker, stood, now)]
-        # One with a track takes away himself alone; of one without, nobody knows which of them he was
-        before = left if walker.track >= 0 or len(left) == len(before) else []
-    return LyingPerson(now, now, 1, one.box, one.box, before[-1] if before else None, one.label, one.score)
+        others = [person for person in before if not _walked_on(person, walker, earlier, now)]
+        # A walker with a track excludes that track alone. Without a track, it may be any of them.
+        before = others if walker.track >= 0 or len(others) == len(before) else []
+    return LyingPerson(now, now, 1, box.box, box.box, before[-1] if before else None, box.label, box.score)
 
 
-def _fell(before: Box, box: Box) -> bool:
-    """Whether one who stood so may be the one who lies so."""
+def _any_walked_on(
+    before: UprightPerson, upright: Iterable[PersonBox], earlier: Sequence[UprightPerson], now: float
+) -> bool:
+    return any(_walked_on(before, walker, earlier, now) for walker in upright)
+
+
+def _walked_on(before: UprightPerson, walker: PersonBox, earlier: Iterable[UprightPerson], now: float) -> bool:
+    """Whether an upright person is, or may be, the one who stood there before."""
+    if walker.track >= 0 and walker.track == before.track:
+        return True
+    if walker.track >= 0 and walker.first_seen_at < before.at:
+        return False  # both were there
+    height = before.box[3] - before.box[1]
+    if walker.box[3] - walker.box[1] < SAME_HEIGHT * height:
+        return False
+    across = (walker.box[0] + walker.box[2] - before.box[0] - before.box[2]) / 2
+    if math.hypot(across, walker.box[3] - before.box[3]) > WALKING_SPEED * (now - before.at) * height:
+        return False
+    # A person, or an object that looks like one, that was there for longer is another one
+    settled = (person.box for person in earlier if now - person.at >= SETTLED_S)
+    overlaps = boxes.overlap_of_smaller(walker.box, before.box) >= MIN_OVERLAP
+    return overlaps or not _overlaps_any(walker.box, settled)
+
+
+def is_same_person(person: LyingPerson, other: LyingPerson) -> bool:
+    """Whether two lying people are parts of one, or one who crawls: both are in reach of one standing position."""
+    standing = [lying.upright.box for lying in (person, other) if lying.upright is not None]
+    height = max((bottom - top for _, top, _, bottom in standing), default=0.0)
+    return boxes.center_distance(person.first_box, other.first_box) <= 3 * REACH * height
+
+
+def _may_have_fallen(before: Box, box: Box) -> bool:
+    """Whether an upright box and a low one may be the same person."""
     height = before[3] - before[1]
     return (
         height >= MIN_SIDE
-        and longer_side(box) >= SHORT * height
-        and SUNK * height <= box[1] - before[1] <= height  # his feet have not left where they were
+        and longer_side(box) >= MIN_LENGTH * height
+        and MIN_HEAD_DROP * height <= box[1] - before[1] <= height  # the feet have not left their position
         and -BEHIND * height <= box[3] - before[3] <= REACH * height
         and abs(box[0] + box[2] - before[0] - before[2]) / 2 <= REACH * height
     )
@@ -262,25 +284,17 @@ def _is_slim(box: Box) -> bool:
 
 
 def longer_side(box: Box) -> float:
-    """Of the longer side, pixels."""
+    """The longer side of a box, pixels."""
     return max(box[2] - box[0], box[3] - box[1])
 
 
-def _is_there(box: Box, place: Box) -> bool:
-    """Whether it is the one who went down there; one who sinks further is leaving the picture."""
-    size = longer_side(place)
-    sinks = box[1] - place[1] > PLACE * (place[3] - place[1])
-    return not sinks and _apart(box, place) <= PLACE * size and PLACE * size <= longer_side(box) <= size / PLACE
+def _is_at(box: Box, first_box: Box) -> bool:
+    """Whether a box is of the person who went down there. A box that sinks further is leaving the picture."""
+    size = longer_side(first_box)
+    sinks = box[1] - first_box[1] > STAYS_WITHIN * (first_box[3] - first_box[1])
+    near = boxes.center_distance(box, first_box) <= STAYS_WITHIN * size
+    return not sinks and near and STAYS_WITHIN * size <= longer_side(box) <= size / STAYS_WITHIN
 
 
-def _apart(box: Box, other: Box) -> float:
-    return math.hypot(box[0] + box[2] - other[0] - other[2], box[1] + box[3] - other[1] - other[3]) / 2
-
-
-def _share(box: Box, other: Box) -> float:
-    """Of the smaller box, how much lies in the other."""
-    (a, b, c, d), (left, top, right, bottom) = box, other
-    if c <= left or right <= a or d <= top or bottom <= b:
-        return 0.0
-    least = min((c - a) * (d - b), (right - left) * (bottom - top))
-    return (min(c, right) - max(a, left)) * (min(d, bottom) - max(b, top)) / least if least > 0 else 0.0
+def _overlaps_any(box: Box, others: Iterable[Box]) -> bool:
+    return any(boxes.overlap_of_smaller(box, other) >= MIN_OVERLAP for other in others)

@@ -1,1 +1,1 @@
-"""Fights: people in violent movement close to each other."""
+"""Fights: violent movement of people close to each other."""

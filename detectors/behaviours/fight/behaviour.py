@@ -1,14 +1,17 @@
-"""Fight: people who are close to each other move and change their outlines faster than those who walk, stand or talk.
+"""Fight: people close to each other move, and change their outlines, faster than people who walk, stand or talk.
 
-The measure is *unrest*: how fast the outlines of people within reach of somebody else change, |d ln width| + |d ln
-height|, and how fast those people move against everybody else in the picture, body heights, both a second; compared
-over a fifth of a second; the median over all of them in the picture, and its mean over a second. Swinging, wrestling
-and falling change an outline and throw people about, a walker's stride hardly does; neither the size of the picture
-nor a camera that pans changes the logarithm of a width, and what all move alike is the camera's. Boxes as the detector
-gives them are compared, and not tracks: in a brawl nobody is sure enough for the tracker to begin to follow him. A
-second of evidence passes over greetings and people who pass each other. Two who are followed, come from apart and stay
-in one place (``detectors.behaviours.fight.close_contact``) need less unrest. An event says "possible fight" and is of severity 1. KISA's
-class is Violence; ONVIF has none.
+The measure is the *outline change rate*, the threshold ``unrest``. It is the rate |d ln width| + |d ln height| of
+people near another person, plus their motion against all other people in the picture, in body heights. Both are per
+second, compared over a fifth of a second. The median over these people is averaged over one second.
+
+Swinging, wrestling and falling change an outline and move people; a walker's stride hardly does. The logarithm of a
+width depends neither on the picture's size nor on a panning camera, and a motion that all share is the camera's. The
+detector's boxes are compared and not tracks, because in a fight scores are too low for a new track. One second of
+evidence ignores greetings and people who pass each other.
+
+Two tracked people who come from apart and stay in one place need a lower rate
+(``detectors.behaviours.fight.close_contact``). An event says "possible fight" and has severity 1. KISA's class is
+Violence; ONVIF has none.
 """
 
 from __future__ import annotations
@@ -16,56 +19,60 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from statistics import median
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 from pydantic import Field
 
-from detectors import scoring, thresholds
-from detectors.behaviours.base import Candidate, Explanation, Trigger
-from detectors.behaviours.fight.close_contact import Clinches, follow, outline
+from detectors import scoring
+from detectors.behaviours.base import BaseBehaviour, Candidate, Explanation, Result, cooldown_field
+from detectors.behaviours.common.explanations import excess
+from detectors.behaviours.fight import close_contact
+from detectors.behaviours.fight.close_contact import ChangeSample, CloseContacts, outline_change, update_contacts
 from detectors.observation.observation import Observation
 from detectors.observation.tracked_objects import TrackPoint
-from detectors.thresholds import Resolver, Thresholds
+from detectors.thresholds import Thresholds
+from lanewatch.boxes import iou
 from lanewatch.config.fields import LocalizedName
 from lanewatch.records import PERSON, Box
 
 EVIDENCE_S = 1.0
-"""Unrest is the mean over so long; what was not seen to be unrest in it counts as rest."""
-LOOKS = 10
-"""And over so many looks, where a camera looks less often: of fewer, a detector's jitter alone makes a fight. At 2 to 4
-fps, pets09-s2l1 and aboda-video4 reach 2.0 in a second's looks and 1.4 in ten."""
+"""The time over which the rate is averaged. Time without a sample counts as rest."""
+EVIDENCE_FRAMES = 10
+"""The least number of frames in that time, so it is longer at a low rate: with fewer, a detector's jitter alone makes a
+fight. At 2 to 4 fps, pets09-s2l1 and aboda-video4 reach 2.0 in a second's frames and 1.4 in ten."""
 SPAN_S = 0.2
-"""Over which people are compared, or over one step of a camera that looks less often; what changed in less counts as a
-change of so long, or a detector's jitter would be more unrest the shorter the span."""
-STEP_S = 0.5
-"""The longest time between two looks over which people are compared: a camera at 2 fps sees no fight's movements."""
-ALIKE = 1.6
-"""Two are at one place when one's box is at most so many times as long as the other's: else one is far behind."""
-SAME = 0.3
-"""Intersection over union from which two boxes of successive looks are one person's."""
-LEAST = 4.0
-"""Pixels, of a box's shorter side: the outline of anybody smaller is all jitter."""
-MOST = 48
-"""Boxes that are compared, the surest first, so that a crowd costs no more than a millisecond."""
-ON = 0.5
-"""An event goes on while unrest is at least this share of the threshold: fights have pauses."""
+"""The time over which boxes are compared, or one step of a camera with a lower rate. Shorter intervals are scaled to
+it. Otherwise a detector's jitter would give a higher rate the shorter the span is."""
+MAX_STEP_S = 0.5
+"""The longest time between two frames over which boxes are compared: at 2 fps a fight's movements are not visible."""
+MAX_SIZE_RATIO = 1.6
+"""Two people are at one place if one box is at most so many times as long as the other. Else one is far behind."""
+SAME_PERSON_IOU = 0.3
+"""Intersection over union from which two boxes of successive frames are one person's."""
+MIN_SIDE = 4.0
+"""Pixels of a box's shorter side. The outline of a smaller person is all jitter."""
+MAX_PEOPLE = 48
+"""Boxes that are compared, the highest scores first, so that a crowd costs no more than a millisecond."""
+CONTINUES_AT = 0.5
+"""An event continues while the rate is at least this share of the threshold: fights have pauses."""
 
-REACHED = 0.35
-"""Score of unrest that has just reached the threshold by day, the detector's confidence aside."""
-WILDER = 0.3
+FIGHT_SCORE = 0.35
+"""Score at the threshold by day, without the detector's confidence."""
+FASTER_SCORE = 0.3
 """More at twice the threshold, in proportion."""
 SLACK_S = 0.01
-WILD = ("가까이 있는 사람들이 격하게 움직임", "People close to each other move violently")
-CLINCHED = ("두 사람이 맞붙어 격하게 움직임", "Two people hold each other and move violently")
+GROUP_NAMES = ("가까이 있는 사람들이 격하게 움직임", "People close to each other move violently")
+CONTACT_NAMES = ("두 사람이 맞붙어 격하게 움직임", "Two people hold each other and move violently")
 
 
 class FightThresholds(Thresholds):
     """When people's movement may be a fight.
 
-    The usual ``unrest`` is 1.3 times the largest value on footage without fights under all networks, 1.73: the demo's
-    clip by the int8 network on AVX2. The usual ``clinched`` needs no such factor: two sure boxes in one place for long
-    enough are not in that footage.
+    The default ``unrest`` is 1.3 times the largest value on footage without fights under all networks, 1.73: the demo's
+    clip by the int8 network on AVX2. The default ``clinched`` needs no such factor: two boxes of high score in one
+    place for long enough do not occur in that footage.
     """
 
     unrest: float = Field(
@@ -73,313 +80,299 @@ class FightThresholds(Thresholds):
         ge=0.1,
         le=20,
         title="Unrest",
-        description="Movement of people close to each other: their outlines' change, logarithms of width and height, "
-        "and their own way, body heights, a second. Raising it raises fewer events of busy places, and misses fights.",
+        description="Movement of people close to each other: the change of their outlines, logarithms of width and "
+        "height, and their motion, body heights, a second. Raising it raises fewer events of busy places, and misses "
+        "fights.",
     )
     clinched: float = Field(
         0.5,
         ge=0.1,
         le=20,
         title="Unrest of a clinch",
-        description="Change of the outlines of two who came from apart and are in one place, logarithms of width and "
-        "height a second. Raising it raises fewer events of people who embrace, and misses fights.",
+        description="Change of the outlines of two people who came from apart and are in one place, logarithms of "
+        "width and height a second. Raising it raises fewer events of people who embrace, and misses fights.",
     )
     within: float = Field(
         1.0,
         ge=0.2,
         le=5,
         title="Within",
-        description="Body heights between two who may fight. Raising it judges people who only walk side by side.",
+        description="Body heights between two people who may fight. Raising it includes people who only walk side by "
+        "side.",
     )
-    cooldown_s: float = Field(
-        10.0, ge=0, le=3600, title="Cool-down", description="Seconds after the end in which it is not raised again."
-    )
+    cooldown_s: float = cooldown_field(10.0)
 
 
-class Look(msgspec.Struct, frozen=True):
-    """Where people were at a look."""
+class PeopleFrame(msgspec.Struct, frozen=True):
+    """The boxes of people in a frame."""
 
     at: float
     boxes: tuple[Box, ...]
 
 
-class Sample(msgspec.Struct, frozen=True):
-    """The unrest that a look showed, and the seconds since the look before."""
+class FightEvidence(NamedTuple):
+    """Evidence for a fight at a record: the rate of a close contact or of all people, since when, and whose box."""
 
-    at: float
-    unrest: float
-    lasted_s: float
-
-
-class Sign(NamedTuple):
-    """What speaks for a fight at a record: unrest of two who hold each other or of all, since when, and whose."""
-
-    held: bool
-    unrest: float
+    close_contact: bool
+    outline_change_rate: float
     since: float
     box: Box | None
 
-    def share(self, limits: FightThresholds) -> float:
-        """Of the unrest that it takes: a fight from 1 on."""
-        return self.unrest / (limits.clinched if self.held else limits.unrest)
+    def threshold(self, limits: FightThresholds) -> float:
+        """The rate that it takes."""
+        return limits.clinched if self.close_contact else limits.unrest
+
+    def strength(self, limits: FightThresholds) -> float:
+        """The rate in multiples of its threshold."""
+        return self.outline_change_rate / self.threshold(limits)
 
 
-class Brawl(msgspec.Struct, frozen=True):
-    """A fight that goes on. ``strongest`` is the sign since its opening with the largest share of its threshold."""
+class FightEpisode(msgspec.Struct, frozen=True):
+    """A fight in progress. ``strongest`` is the strongest evidence since its opening."""
 
     since: float
     zone: str
-    first: TrackPoint
+    first_point: TrackPoint
     box: Box
-    strongest: Sign
+    strongest: FightEvidence
 
 
 class FightMemory(msgspec.Struct, frozen=True):
-    """The last fraction of a second's outlines, the last second's unrest, who holds whom, and the fight, if any."""
+    """The boxes of the last ``SPAN_S``, the samples of the last second, the close contacts, and the present fight."""
 
-    looks: tuple[Look, ...] = ()
-    samples: tuple[Sample, ...] = ()
-    clinches: Clinches = Clinches()
-    brawl: Brawl | None = None
+    frames: tuple[PeopleFrame, ...] = ()
+    samples: tuple[ChangeSample, ...] = ()
+    contacts: CloseContacts = CloseContacts()
+    episode: FightEpisode | None = None
 
 
-class Fight:
-    """People fight. One event at a camera at a time, whoever joins in."""
+class Fight(BaseBehaviour[FightThresholds, FightMemory]):
+    """People fight. One event at a camera at a time, also if people join."""
 
-    kind: ClassVar[str] = "fight"
-    name: ClassVar[LocalizedName] = LocalizedName(ko="싸움 의심", en="Possible fight")
-    onvif: ClassVar[str] = ""
-    kisa: ClassVar[str] = "Violence"
-    places: ClassVar[frozenset[str]] = frozenset()
-    triggers: ClassVar[frozenset[Trigger]] = frozenset({"boxes"})
-    Thresholds: ClassVar[type[thresholds.Thresholds]] = FightThresholds
-    Memory: ClassVar[type[msgspec.Struct]] = FightMemory
+    kind = "fight"
+    name = LocalizedName(ko="싸움 의심", en="Possible fight")
+    kisa = "Violence"
+    triggers = frozenset({"boxes"})
+    Thresholds = FightThresholds
+    Memory = FightMemory
 
-    def __init__(self, limits: Resolver[FightThresholds]) -> None:
-        self._limits = limits
+    def step(self, memory: FightMemory, observation: Observation) -> Result[FightMemory]:
+        """The evidence after a record, and a candidate while it is that of a fight."""
+        contacts = update_contacts(memory.contacts, observation)
+        fastest, frames, samples = self._compare(memory, observation)
+        if not frames and not contacts.pairs:
+            unchanged = contacts is memory.contacts and not (memory.frames or memory.samples or memory.episode)
+            return memory if unchanged else FightMemory(contacts=contacts), ()
+        evidence = _evidence(samples, fastest, contacts, observation.captured_at)
+        episode = memory.episode or self._opened(evidence, observation)
+        if episode is None:
+            return FightMemory(frames, samples, contacts), ()
+        limits = self._limits.at(observation, episode.zone, PERSON)
+        strongest = max(evidence, key=lambda each: each.strength(limits), default=None)
+        if strongest is None or strongest.strength(limits) < CONTINUES_AT:
+            return FightMemory(frames, samples, contacts), ()
+        if strongest.box is not None:
+            episode = replace(episode, box=strongest.box)
+        if strongest.strength(limits) > episode.strongest.strength(limits):
+            episode = replace(episode, strongest=strongest)
+        candidate = _candidate(episode, strongest, observation, limits)
+        return FightMemory(frames, samples, contacts, episode), (candidate,)
 
-    def start(self) -> FightMemory:
-        """Nobody is near anybody."""
-        return FightMemory()
-
-    def step(self, memory: FightMemory, view: Observation) -> tuple[FightMemory, Sequence[Candidate]]:
-        """The unrest after a record; a claim while it is a fight's."""
-        clinches = follow(memory.clinches, view)
-        fastest, looks, samples = self._looked(memory, view)
-        if not looks and not clinches.near:
-            unchanged = clinches is memory.clinches and not (memory.looks or memory.samples or memory.brawl)
-            return memory if unchanged else FightMemory(clinches=clinches), ()
-        brawl, signs = memory.brawl, _signs(samples, fastest, clinches, view.captured_at)
-        if brawl is None:
-            found = [self._begun(sign, view) for sign in signs if sign.box is not None]
-            brawl = next((one for one in found if one is not None), None)
-        if brawl is None:
-            return FightMemory(looks, samples, clinches), ()
-        limits = self._limits.at(view, brawl.zone, PERSON)
-        sign = max(signs, key=lambda one: one.share(limits), default=None)
-        if sign is None or sign.share(limits) < ON:
-            return FightMemory(looks, samples, clinches), ()
-        if sign.box is not None:
-            brawl = msgspec.structs.replace(brawl, box=sign.box)
-        if sign.share(limits) > brawl.strongest.share(limits):
-            brawl = msgspec.structs.replace(brawl, strongest=sign)
-        return FightMemory(looks, samples, clinches, brawl), (_claim(brawl, sign, view, limits),)
-
-    def _looked(
-        self, memory: FightMemory, view: Observation
-    ) -> tuple[Box | None, tuple[Look, ...], tuple[Sample, ...]]:
-        """Who changes fastest, and the looks and samples after a record; none where nobody is near anybody."""
-        people = outlines(view) if view.has_frame else []
-        close = near(people, self._limits.at(view, "", PERSON).within)
-        if not close and not memory.looks and not memory.samples:
+    def _compare(
+        self, memory: FightMemory, observation: Observation
+    ) -> tuple[Box | None, tuple[PeopleFrame, ...], tuple[ChangeSample, ...]]:
+        """The box that changes fastest, and the frames and samples after a record; none if no people are close."""
+        people = person_boxes(observation) if observation.has_frame else []
+        close = close_people(people, self._limits.at(observation, "", PERSON).within)
+        if not close and not memory.frames and not memory.samples:
             return None, (), ()
-        now = view.captured_at
+        now = observation.captured_at
         fastest, samples = _sampled(memory, people, close, now)
-        if not close and not any(one.unrest for one in samples):
+        if not close and not any(sample.rate for sample in samples):
             return None, (), ()
-        looks = memory.looks
-        if view.has_frame:
-            looks = (*(one for one in looks if now - one.at < SPAN_S - SLACK_S), Look(now, tuple(people)))
-        return fastest, looks, samples
+        frames = memory.frames
+        if observation.has_frame:
+            recent = (frame for frame in frames if now - frame.at < SPAN_S - SLACK_S)
+            frames = (*recent, PeopleFrame(now, tuple(people)))
+        return fastest, frames, samples
 
-    def _begun(self, sign: Sign, view: Observation) -> Brawl | None:
-        """The fight that a sign's box shows by the thresholds of its place, if any."""
-        left, _, right, bottom = sign.box or (0, 0, 0, 0)
-        first = TrackPoint((left + right) / 2, bottom, view.captured_at)
-        zone = view.geometry.at(first.x, first.y)
-        if sign.box is None or sign.share(self._limits.at(view, zone, PERSON)) < 1:
-            return None
-        return Brawl(sign.since, zone, first, sign.box, sign)
+    def _opened(self, evidence: Sequence[FightEvidence], observation: Observation) -> FightEpisode | None:
+        """The fight that the first sufficient evidence opens, by the thresholds of its place."""
+        for each in evidence:
+            if each.box is not None:
+                left, _, right, bottom = each.box
+                first_point = TrackPoint((left + right) / 2, bottom, observation.captured_at)
+                zone = observation.geometry.at(first_point.x, first_point.y)
+                if each.strength(self._limits.at(observation, zone, PERSON)) >= 1:
+                    return FightEpisode(each.since, zone, first_point, each.box, each)
+        return None
 
 
-def outlines(view: Observation) -> list[Box]:
-    """The boxes of people in a record, the surest first."""
-    record = view.detections
+def person_boxes(observation: Observation) -> list[Box]:
+    """The boxes of people in a record, at most ``MAX_PEOPLE``; none if it has a single box."""
+    record = observation.detections
     if len(record.scores) < 2:
         return []
     rows = [row for row, label in enumerate(record.labels.tolist()) if label == PERSON]
-    if len(rows) > MOST:
+    if len(rows) > MAX_PEOPLE:
         scores = record.scores.tolist()
-        rows = sorted(rows, key=lambda row: -scores[row])[:MOST]
-    boxes = record.xyxy.tolist()
-    return [(a, b, c, d) for a, b, c, d in (boxes[row] for row in rows) if c - a >= LEAST and d - b >= LEAST]
+        rows = sorted(rows, key=lambda row: -scores[row])[:MAX_PEOPLE]
+    xyxy = record.xyxy.tolist()
+    return [(a, b, c, d) for a, b, c, d in (xyxy[row] for row in rows) if c - a >= MIN_SIDE and d - b >= MIN_SIDE]
 
 
-def near(people: Sequence[Box], within: float) -> set[int]:
-    """Which of the boxes have another one within so many body heights. A body's height is its box's longer side."""
+def close_people(people: Sequence[Box], within: float) -> set[int]:
+    """The indices of the boxes with another one within so many body heights. The height is the box's longer side."""
     close: set[int] = set()
-    # Twice the middles, since x and y are sums of two edges
+    # Twice the centers, since x and y are sums of two edges
     bodies = [(a + c, b + d, max(c - a, d - b)) for a, b, c, d in people]
-    for i, (x, y, long) in enumerate(bodies):
+    for i, (x, y, height) in enumerate(bodies):
         known = i in close
         for j in range(i):
             if known and j in close:
                 continue
-            other_x, other_y, other = bodies[j]
-            longer, shorter = (long, other) if long > other else (other, long)
-            if longer <= ALIKE * shorter and math.hypot(x - other_x, y - other_y) < 2 * within * longer:
+            other_x, other_y, other_height = bodies[j]
+            longer, shorter = (height, other_height) if height > other_height else (other_height, height)
+            alike = longer <= MAX_SIZE_RATIO * shorter
+            if alike and math.hypot(x - other_x, y - other_y) < 2 * within * longer:
                 known = True
                 close.add(i)
                 close.add(j)
     return close
 
 
-def unrest(before: Sequence[Box], people: Sequence[Box], close: set[int]) -> dict[int, float]:
-    """How much those who are close have changed and moved, by their number.
+def outline_changes(before: Sequence[Box], people: Sequence[Box], close: set[int]) -> dict[int, float]:
+    """How much the close people have changed and moved, by their index in ``people``.
 
-    |d ln width| + |d ln height| + the way of the middle against the median of everybody's, body heights. Boxes are one
-    person's where they overlap most, best first; who was not there before has neither changed nor moved.
+    |d ln width| + |d ln height| + the motion of the center against the median of all people, body heights. A person
+    without a box before is left out.
     """
     changed: dict[int, tuple[float, float, float, float]] = {}
-    for i, j in _same(before, people):
+    for i, j in _matches(before, people):
         (a, b, c, d), (left, top, right, bottom) = before[i], people[j]
         height = math.sqrt(max(c - a, d - b) * max(right - left, bottom - top))
-        changed[j] = (outline(before[i], people[j]), (left + right - a - c) / 2, (top + bottom - b - d) / 2, height)
-    found = [j for j in changed if j in close]
-    if not found:
+        motion = (left + right - a - c) / 2, (top + bottom - b - d) / 2
+        changed[j] = (outline_change(before[i], people[j]), *motion, height)
+    if not any(j in close for j in changed):
         return {}
-    all_x, all_y = (median(one[axis] for one in changed.values()) for axis in (1, 2))
+    all_x, all_y = (median(values[axis] for values in changed.values()) for axis in (1, 2))
     return {
-        j: change + math.hypot(x - all_x, y - all_y) / long
-        for j, (change, x, y, long) in ((j, changed[j]) for j in found)
+        j: change + math.hypot(x - all_x, y - all_y) / height
+        for j, (change, x, y, height) in changed.items()
+        if j in close
     }
 
 
-def mean(samples: Sequence[Sample]) -> float:
-    """The unrest over the last second, or the last looks."""
-    return sum(one.unrest * one.lasted_s for one in samples) / _evidence_s(samples)
+def mean_rate(samples: Sequence[ChangeSample]) -> float:
+    """The outline change rate over the last second, or the last ten frames."""
+    return close_contact.mean_rate(samples, _evidence_s(samples))
 
 
-def _evidence_s(samples: Sequence[Sample]) -> float:
-    """Over how long unrest is the mean at a camera that looks as often as it has."""
+def _evidence_s(samples: Sequence[ChangeSample]) -> float:
+    """The time over which the rate is averaged at the camera's frame rate."""
     if not samples:
         return EVIDENCE_S
-    return max(EVIDENCE_S, LOOKS * sum(one.lasted_s for one in samples) / len(samples))
+    return max(EVIDENCE_S, EVIDENCE_FRAMES * sum(sample.duration_s for sample in samples) / len(samples))
 
 
 def _sampled(
     memory: FightMemory, people: Sequence[Box], close: set[int], now: float
-) -> tuple[Box | None, tuple[Sample, ...]]:
-    """Who changes fastest, and the last second's samples with this look's."""
-    kept_s = _evidence_s(memory.samples) - SLACK_S
-    samples = tuple(one for one in memory.samples if now - one.at < kept_s)
-    if not memory.looks or not people:
+) -> tuple[Box | None, tuple[ChangeSample, ...]]:
+    """The box that changes fastest, and the samples of the last second with this frame's."""
+    window_s = _evidence_s(memory.samples) - SLACK_S
+    samples = tuple(sample for sample in memory.samples if now - sample.at < window_s)
+    if not memory.frames or not people:
         return None, samples
-    last = memory.looks[-1]
-    past = next((one for one in memory.looks if now - one.at <= SPAN_S + SLACK_S), last)
-    if now - last.at > STEP_S:
+    last = memory.frames[-1]
+    if now - last.at > MAX_STEP_S:
         return None, samples
-    changed = unrest(past.boxes, people, close)
-    if not changed:
-        return None, (*samples, Sample(now, 0.0, now - last.at))
-    value = median(changed.values()) / max(now - past.at, SPAN_S)
-    fastest = max(changed, key=lambda row: changed[row])
-    return people[fastest], (*samples, Sample(now, value, now - last.at))
+    past = next((frame for frame in memory.frames if now - frame.at <= SPAN_S + SLACK_S), last)
+    changes = outline_changes(past.boxes, people, close)
+    if not changes:
+        return None, (*samples, ChangeSample(now, 0.0, now - last.at))
+    rate = median(changes.values()) / max(now - past.at, SPAN_S)
+    fastest = max(changes, key=lambda row: changes[row])
+    return people[fastest], (*samples, ChangeSample(now, rate, now - last.at))
 
 
-def _signs(samples: Sequence[Sample], fastest: Box | None, clinches: Clinches, now: float) -> list[Sign]:
-    level, held = mean(samples), clinches.wildest(now) if clinches.near else None
-    signs = []
-    if level:
-        begun = min((one.at - one.lasted_s for one in samples if one.unrest), default=now)
-        signs.append(Sign(False, level, begun, fastest))
-    if held is not None and held.since is not None:
-        signs.append(Sign(True, held.unrest, held.since, held.box))
-    return signs
+def _evidence(
+    samples: Sequence[ChangeSample], fastest: Box | None, contacts: CloseContacts, now: float
+) -> list[FightEvidence]:
+    evidence = []
+    rate = mean_rate(samples)
+    if rate:
+        since = min((sample.at - sample.duration_s for sample in samples if sample.rate), default=now)
+        evidence.append(FightEvidence(False, rate, since, fastest))
+    pair = contacts.strongest(now)
+    if pair is not None and pair.since is not None:
+        evidence.append(FightEvidence(True, pair.outline_change_rate, pair.since, pair.box))
+    return evidence
 
 
-def _same(before: Sequence[Box], people: Sequence[Box]) -> Iterator[tuple[int, int]]:
-    """Which box was which, best first."""
+def _matches(before: Sequence[Box], people: Sequence[Box]) -> Iterator[tuple[int, int]]:
+    """Pairs of boxes of the same person, largest overlap first."""
     pairs = []
     for i, one in enumerate(before):
         left, top, right, bottom = one
         for j, other in enumerate(people):
             # Most boxes are far from each other: no call for those
             if other[0] < right and other[2] > left and other[1] < bottom and other[3] > top:
-                overlap = _iou(one, other)
-                if overlap > SAME:
+                overlap = iou(one, other)
+                if overlap > SAME_PERSON_IOU:
                     pairs.append((overlap, i, j))
     pairs.sort(reverse=True)
-    taken: set[int] = set()
-    given: set[int] = set()
+    matched_before: set[int] = set()
+    matched: set[int] = set()
     for _, i, j in pairs:
-        if i not in taken and j not in given:
-            taken.add(i)
-            given.add(j)
+        if i not in matched_before and j not in matched:
+            matched_before.add(i)
+            matched.add(j)
             yield i, j
 
 
-def _iou(one: Box, other: Box) -> float:
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    shared = width * height
-    both = (one[2] - one[0]) * (one[3] - one[1]) + (other[2] - other[0]) * (other[3] - other[1])
-    return shared / (both - shared)
-
-
-def _claim(brawl: Brawl, sign: Sign, view: Observation, limits: FightThresholds) -> Candidate:
-    left, top, right, bottom = brawl.box
-    there = [one for one in view.objects if one.label == PERSON and _iou(one.box, brawl.box) > SAME]
+def _candidate(
+    episode: FightEpisode, evidence: FightEvidence, observation: Observation, limits: FightThresholds
+) -> Candidate:
+    left, top, right, bottom = episode.box
     return Candidate(
         key="fight",
-        zone=brawl.zone,
-        since=brawl.since,
-        until=view.captured_at,
-        tracks=tuple(one.id for one in there),
-        born=brawl.first,
-        box=brawl.box,
-        clarity=sign.unrest * max(right - left, bottom - top),
+        zone=episode.zone,
+        since=episode.since,
+        until=observation.captured_at,
+        tracks=tuple(
+            track.id
+            for track in observation.objects
+            if track.label == PERSON and iou(track.box, episode.box) > SAME_PERSON_IOU
+        ),
+        first_point=episode.first_point,
+        box=episode.box,
+        clarity=evidence.outline_change_rate * max(right - left, bottom - top),
         severity=1,
         thresholds=limits,
-        explain=lambda: _account(brawl, view, limits),
-        reached=brawl.strongest.share(limits) >= 1,
+        explain=lambda: _explain(episode, observation, limits),
+        thresholds_met=episode.strongest.strength(limits) >= 1,
         cooldown_s=limits.cooldown_s,
     )
 
 
-def _account(brawl: Brawl, view: Observation, limits: FightThresholds) -> Explanation:
-    sign = brawl.strongest
-    confidence = float(view.detections.scores.max()) if len(view.detections) else 0.0
-    wilder = min(max(sign.share(limits) - 1.0, 0.0), 1.0)
-    needed = limits.clinched if sign.held else limits.unrest
+def _explain(episode: FightEpisode, observation: Observation, limits: FightThresholds) -> Explanation:
+    evidence = episode.strongest
+    rate, threshold = evidence.outline_change_rate, evidence.threshold(limits)
+    confidence = float(observation.detections.scores.max()) if len(observation.detections) else 0.0
     factors = (
         scoring.make_factor(
             "unrest",
-            REACHED + WILDER * wilder,
-            unrest=round(sign.unrest, 2),
-            threshold=needed,
-            seconds=round(view.captured_at - brawl.since, 1),
+            FIGHT_SCORE + FASTER_SCORE * excess(rate, threshold, 1.0),
+            unrest=round(rate, 2),
+            threshold=threshold,
+            seconds=round(observation.captured_at - episode.since, 1),
         ),
-        *scoring.common_factors(view.condition, PERSON, confidence),
+        *scoring.common_factors(observation.condition, PERSON, confidence),
     )
-    when_ko, when_en = scoring.WHEN[view.condition]
-    who_ko, who_en = CLINCHED if sign.held else WILD
-    return Explanation(
-        factors,
-        {
-            "ko": f"{when_ko} {who_ko}: 싸움 의심 (격렬도 {sign.unrest:.2f}, 기준 {needed:g})",
-            "en": f"{who_en} {when_en}: possible fight (unrest {sign.unrest:.2f}, threshold {needed:g})",
-        },
-    )
+    when_ko, when_en = scoring.WHEN[observation.condition]
+    name_ko, name_en = CONTACT_NAMES if evidence.close_contact else GROUP_NAMES
+    sentence = {
+        "ko": f"{when_ko} {name_ko}: 싸움 의심 (격렬도 {rate:.2f}, 기준 {threshold:g})",
+        "en": f"{name_en} {when_en}: possible fight (unrest {rate:.2f}, threshold {threshold:g})",
+    }
+    return Explanation(factors, sentence)

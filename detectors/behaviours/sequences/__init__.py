@@ -1,1 +1,1 @@
-"""Sequences of conditions, such as produce theft, and the rules that a site declares."""
+"""Sequences of conditions, such as produce theft, and those that a site file declares."""

@@ -1,7 +1,7 @@
-"""Composites: what the site file's language of sequences means, as a behaviour.
+"""The behaviour of a sequence that the site file, or this project, describes as steps.
 
-A story begins at a zone where the first step may begin: a vehicle stops by it, or somebody comes in on foot. There is
-one story at a zone at a time, and it is one event from its first step on: with each further step it gets graver.
+An activity begins at a zone where the first step may begin: a vehicle stops by it, or a person enters on foot. A zone
+has one activity at a time. It is one event from its first step on, and its severity rises with the steps.
 """
 
 from __future__ import annotations
@@ -11,358 +11,390 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import msgspec
+from msgspec.structs import replace
 from pydantic import Field
 
-from detectors import thresholds
-from detectors.behaviours.base import Candidate, Trigger
+from detectors.behaviours.base import BaseBehaviour, Candidate, Result, cooldown_field
 from detectors.behaviours.common import vehicle_stops
-from detectors.behaviours.common.vehicle_stops import STOOD_S, StoppedVehicle
+from detectors.behaviours.common.vehicle_stops import MIN_STOP_S, StoppedVehicle
 from detectors.behaviours.sequences import conditions, explanation, zone_activity
-from detectors.behaviours.sequences.zone_activity import PersonPosition, ZoneActivity, ZoneObservation
+from detectors.behaviours.sequences.conditions import Requirement
+from detectors.behaviours.sequences.zone_activity import (
+    PersonPosition,
+    Representative,
+    ZoneActivity,
+    ZoneObservation,
+)
 from detectors.observation.camera_geometry import CameraGeometry, PixelZone
 from detectors.observation.observation import Observation
 from detectors.observation.tracked_objects import TrackedObject, TrackPoint
 from detectors.thresholds import MovingObjectThresholds, Resolver
 from lanewatch import geometry
 from lanewatch.boxes import iou
-from lanewatch.config.fields import LocalizedName
 from lanewatch.config.sequences import OFF_LANE, Condition, EventSequence, Mitigation
 from lanewatch.records import LABELS, PERSON, UNKNOWN
 
 VEHICLES = frozenset(LABELS.index(name) for name in ("bicycle", "car", "motorcycle", "bus", "truck"))
 LANES = frozenset({"lane"})
 PARKED_S = 3600.0
-"""A vehicle that has stood for longer, and nobody came to it, is parked."""
-TOUCHED_S = 30.0
-"""Before its first step, a story of which nothing is seen for so long is over."""
-SURE = 0.3
-"""Detector's score of a person who is seen although not followed; a track starts at .55, and by night few get there."""
-SETTLES_S = 5.0
-"""What appears and stays within this of a vehicle's stop is the vehicle."""
-SAME = 0.3
-"""Overlap with somebody's or a vehicle's box from which something that stays is him."""
+"""A vehicle that has stood for longer without a person coming to it is parked."""
+ABANDONED_S = 30.0
+"""An activity that has not reached its first step ends after so long without observation."""
+MIN_PERSON_SCORE = 0.3
+"""Detector's score from which an untracked person counts. A track begins at .55, which few people reach at night."""
+VEHICLE_SETTLES_S = 5.0
+"""A stationary region that appears within this of a vehicle's stop is the vehicle."""
+SAME_OBJECT_IOU = 0.3
+"""Overlap with the box of a person or vehicle from which a stationary region is that object."""
+DEFAULT_VEHICLE_REACH = 1.5
+"""Vehicle lengths within which people get out of a vehicle, if the sequence does not begin with one."""
 
 
 class SequenceThresholds(MovingObjectThresholds):
-    """Of composites. What their steps ask for is written in the composite itself."""
+    """Thresholds of sequences. The requirements of the steps are written in the sequence itself."""
 
     classes: str = Field(
         "person",
         title="Classes",
-        description="Who counts as people, separated by blanks. Naming unknown, what moves and has no name, too finds "
-        "people of whom the detector is never sure, and raises more false events.",
+        description="Classes that count as people, separated by blanks. Adding unknown, motion without a class, finds "
+        "people whom the detector does not classify, and raises more false events.",
     )
     calm_s: float = Field(
         120.0,
         ge=1,
         le=3600,
         title="Calm",
-        description="Seconds after which it is over when nothing of it is seen any more. Raising it joins what happens "
-        "one after another.",
+        description="Seconds without observation after which it is over. Raising it joins successive activities.",
     )
-    cooldown_s: float = Field(
-        60.0,
-        ge=0,
-        le=3600,
-        title="Cool-down",
-        description="Seconds after the end in which it is not raised again at the same zone.",
-    )
+    cooldown_s: float = cooldown_field(60.0, "the same zone")
 
-    def for_s(self, sign: Condition) -> float:
-        """How long a sign must last: the threshold of its name, such as ``stay_s``, or what the composite says."""
-        return float(getattr(self, f"{sign.what}_s", sign.for_s))
+    def required_s(self, condition: Condition) -> float:
+        """How long a condition must last: the threshold of its name, such as ``stay_s``, or the sequence's value."""
+        return float(getattr(self, f"{condition.what}_s", condition.for_s))
 
-    def times(self, sign: Condition) -> int:
-        """How often it must be seen, likewise: ``trips``."""
-        return int(getattr(self, sign.what, sign.times))
+    def required_times(self, condition: Condition) -> int:
+        """How often it must be met: the threshold of its name, such as ``trips``, or the sequence's value."""
+        return int(getattr(self, condition.what, condition.times))
 
 
 class UsedVisit(msgspec.Struct, frozen=True):
-    """A registered visit that was paid: who comes to that zone after them, up to its end, is somebody else."""
+    """A registered visit that has taken place. People who come to that zone before its end are not the visitors."""
 
     zone: str
     until: float
 
 
 class SequenceMemory(msgspec.Struct, frozen=True):
-    """What is remembered: the vehicles that stand, what goes on at which zone, and which visits were paid."""
+    """The stopped vehicles, the activity at each zone, and the registered visits that have taken place."""
 
-    stands: tuple[StoppedVehicle, ...] = ()
-    stories: tuple[ZoneActivity, ...] = ()
-    paid: tuple[UsedVisit, ...] = ()
+    stops: tuple[StoppedVehicle, ...] = ()
+    activities: tuple[ZoneActivity, ...] = ()
+    used_visits: tuple[UsedVisit, ...] = ()
 
 
-class SequenceBehaviour:
-    """A happening of several steps, as a composite describes it. One event for each time at a zone."""
+class SequenceBehaviour(BaseBehaviour[Any, SequenceMemory]):
+    """An activity of several steps. One event for each activity at a zone."""
 
-    kind: ClassVar[str]
-    name: ClassVar[LocalizedName]
-    onvif: ClassVar[str] = ""
-    kisa: ClassVar[str] = ""
-    places: ClassVar[frozenset[str]]
-    triggers: ClassVar[frozenset[Trigger]] = frozenset({"tracks"})
-    composite: ClassVar[EventSequence]
-    Thresholds: ClassVar[type[thresholds.Thresholds]] = SequenceThresholds
-    Memory: ClassVar[type[msgspec.Struct]] = SequenceMemory
+    sequence: ClassVar[EventSequence]
+    Thresholds = SequenceThresholds
+    Memory = SequenceMemory
 
     def __init__(self, limits: Resolver[Any]) -> None:
-        self._limits: Resolver[SequenceThresholds] = limits
-        first = self.composite.steps[0].conditions
-        self._stop = next((sign for sign in first if sign.what == "vehicle_stands"), None)
-        self._foot = next((sign for sign in first if sign.what == "on_foot"), None)
+        super().__init__(limits)
+        first = self.sequence.steps[0].conditions
+        self._vehicle_start = next((condition for condition in first if condition.what == "vehicle_stands"), None)
+        self._foot_start = next((condition for condition in first if condition.what == "on_foot"), None)
         self._areas: dict[tuple[tuple[str, ...], int, int], tuple[PixelZone, ...]] = {}
 
-    def start(self) -> SequenceMemory:
-        """Nothing happens anywhere."""
-        return SequenceMemory()
+    def step(self, memory: SequenceMemory, observation: Observation) -> Result[SequenceMemory]:
+        """The activities after a record, and a candidate for each that has reached its first step."""
+        # Step 1: vehicles, registered visits, and whether there is anything to do
+        stops = memory.stops
+        if self._vehicle_start is not None:
+            stops = vehicle_stops.update(memory.stops, observation, VEHICLES)
+        used = tuple(visit for visit in memory.used_visits if observation.captured_at < visit.until)
+        if not memory.activities and stops is memory.stops and not self._has_visitor(observation):
+            return (memory if len(used) == len(memory.used_visits) else replace(memory, used_visits=used)), ()
+        # Step 2: continue the activities
+        people = [
+            track for track in observation.objects if track.seen and track.credible and track.label not in VEHICLES
+        ]
+        continued = []
+        for activity in memory.activities:
+            activity = self._continued(activity, stops, people, observation)
+            continued.append(self._with_steps(self._with_mitigations(activity, observation, used), observation))
+        # Step 3: begin new ones, and end those that are over
+        current = continued
+        if self._may_begin(observation):
+            current = self._with_new(continued, stops, people, observation, used)
+        current = [activity for activity in current if not self._is_over(activity, observation)]
+        # Step 4: report them; an activity that was replaced is reported a last time
+        begun_at = {activity.zone: activity.since for activity in current}
+        replaced = [each for each in continued if begun_at.get(each.zone, each.since) != each.since]
+        candidates = [self._candidate(each, observation) for each in (*replaced, *current) if each.step_times]
+        for activity in current:
+            used = self._with_used_visit(activity, used, observation)
+        present = tuple(stop for stop in stops if stop.left_at is None)
+        return SequenceMemory(present, tuple(current), used), candidates
 
-    def step(self, memory: SequenceMemory, view: Observation) -> tuple[SequenceMemory, Sequence[Candidate]]:
-        """What goes on after a record; a claim for each story that has reached its first step."""
-        standing = memory.stands
-        if self._stop is not None:
-            standing = vehicle_stops.advance(memory.stands, view, VEHICLES)
-        paid = tuple(one for one in memory.paid if view.captured_at < one.until) if memory.paid else ()
-        if not memory.stories and standing is memory.stands and not self._visitors(view):
-            return (memory if len(paid) == len(memory.paid) else msgspec.structs.replace(memory, paid=paid)), ()
-        people = [one for one in view.objects if one.seen and one.credible and one.label not in VEHICLES]
-        told = [self._go_on(one, standing, people, view) for one in memory.stories]
-        before = told = [self._judged(self._lowered(one, view, paid), view) for one in told]
-        if self._may_begin(view):
-            told = self._begun(before, standing, people, view, paid)
-        told = [one for one in told if not self._over(one, view)]
-        now = {one.zone: one.since for one in told}
-        gone = [one for one in before if now.get(one.zone, one.since) != one.since]  # they have a last word
-        claims = [self._claim(one, view) for one in (*gone, *told) if one.steps]
-        for one in told:
-            paid = self._pays(one, paid, view)
-        return SequenceMemory(tuple(one for one in standing if one.left_at is None), tuple(told), paid), claims
-
-    def _visitors(self, view: Observation) -> bool:
-        """Whether anybody is where a story may begin on foot: asked at every record, so it must cost nothing."""
-        if self._foot is None or not view.has_frame:
+    def _has_visitor(self, observation: Observation) -> bool:
+        """Whether a track is where an activity may begin on foot. It runs at every record, so it must be cheap."""
+        if self._foot_start is None or not observation.has_frame:
             return False
-        areas = self._areas_of(self._foot.where, view.geometry)
-        for one in view.objects:
-            if one.label not in VEHICLES:
-                for area in areas:  # any() costs a generator for each of them
-                    if area.contains(one.x, one.y):
+        areas = self._areas_of(self._foot_start.where, observation.geometry)
+        for track in observation.objects:
+            if track.label not in VEHICLES:
+                for area in areas:  # any() costs a generator for each track
+                    if area.contains(track.x, track.y):
                         return True
         return False
 
-    def _areas_of(self, where: tuple[str, ...], ground: CameraGeometry) -> tuple[PixelZone, ...]:
-        key = (where, ground.width, ground.height)
-        found = self._areas.get(key)
-        if found is None:
-            found = tuple(area for area in ground.areas if area.zone.kind in where or area.zone.id in where)
-            self._areas[key] = found
-        return found
+    def _areas_of(self, where: tuple[str, ...], camera: CameraGeometry) -> tuple[PixelZone, ...]:
+        key = (where, camera.width, camera.height)
+        areas = self._areas.get(key)
+        if areas is None:
+            areas = tuple(area for area in camera.areas if area.zone.kind in where or area.zone.id in where)
+            self._areas[key] = areas
+        return areas
 
-    def _may_begin(self, view: Observation) -> bool:
-        when = self.composite.when
-        return not when or any(view.holds(one) for one in when)
+    def _may_begin(self, observation: Observation) -> bool:
+        when = self.sequence.when
+        return not when or any(observation.holds(schedule) for schedule in when)
 
-    def _begun(
+    def _with_new(
         self,
-        told: list[ZoneActivity],
-        standing: tuple[StoppedVehicle, ...],
+        activities: list[ZoneActivity],
+        stops: tuple[StoppedVehicle, ...],
         people: list[TrackedObject],
-        view: Observation,
-        paid: tuple[UsedVisit, ...],
+        observation: Observation,
+        used: tuple[UsedVisit, ...],
     ) -> list[ZoneActivity]:
-        """With the stories that begin now, and with the vehicles that come to those that go on."""
-        known = {one.zone: one for one in told}
-        for stand in standing:
-            if not STOOD_S <= stand.stood_s <= PARKED_S or stand.left_at is not None:
+        """With the activities that begin now, and with the vehicles that come to those that continue."""
+        by_zone = {activity.zone: activity for activity in activities}
+        for stop in stops:
+            if not MIN_STOP_S <= stop.stopped_s <= PARKED_S or stop.left_at is not None:
                 continue
-            zone = self._by(stand, view)
-            one = known.get(zone) if zone is not None else None
-            if zone is None or (one is not None and one.standing is not None):
+            zone = self._zone_of(stop, observation)
+            activity = by_zone.get(zone) if zone is not None else None
+            if zone is None or (activity is not None and activity.present_vehicle is not None):
                 continue
-            if one is None or self._is_done(one, view):
-                known[zone] = self._lowered(zone_activity.begin_with_vehicle(stand, zone), view, paid)
+            if activity is None or self._is_complete(activity, observation):
+                new = zone_activity.begin_with_vehicle(stop, zone)
+                by_zone[zone] = self._with_mitigations(new, observation, used)
             else:
-                known[zone] = msgspec.structs.replace(one, stand=stand, left_at=None)
-        if self._foot is not None and view.has_frame:
-            for area in self._areas_of(self._foot.where, view.geometry):
-                if area.zone.id not in known and view.holds(area.zone.schedule):
-                    first = next((one for one in people if self._counts(one, area, view)), None)
+                by_zone[zone] = replace(activity, vehicle=stop, left_at=None)
+        if self._foot_start is not None and observation.has_frame:
+            for area in self._areas_of(self._foot_start.where, observation.geometry):
+                zone = area.zone.id
+                if zone not in by_zone and observation.holds(area.zone.schedule):
+                    first = next((person for person in people if self._is_visitor(person, area, observation)), None)
                     if first is not None:
-                        new = zone_activity.begin_on_foot(first, area.zone.id, view.captured_at)
-                        known[area.zone.id] = self._go_on(self._lowered(new, view, paid), standing, people, view)
-        return list(known.values())
+                        new = zone_activity.begin_on_foot(first, zone, observation.captured_at)
+                        new = self._with_mitigations(new, observation, used)
+                        by_zone[zone] = self._continued(new, stops, people, observation)
+        return list(by_zone.values())
 
-    def _is_done(self, one: ZoneActivity, view: Observation) -> bool:
-        """Whether a vehicle that comes now has nothing to do with it: all its steps are reached, or it is harmless;
-        who comes after the owner is not he."""
-        if one.stand is not None and (one.lowered or len(one.steps) == len(self.composite.steps)):
+    def _is_visitor(self, person: TrackedObject, area: PixelZone, observation: Observation) -> bool:
+        if not area.contains(person.x, person.y):
+            return False
+        return person.label in self._limits.at(observation, area.zone.id, person.label).labels
+
+    def _is_complete(self, activity: ZoneActivity, observation: Observation) -> bool:
+        """Whether a vehicle that comes now does not belong to it: all steps are reached, or it was harmless.
+
+        A vehicle that comes after the owner is not the owner's.
+        """
+        harmless = bool(activity.mitigations)
+        if activity.vehicle is not None and (harmless or len(activity.step_times) == len(self.sequence.steps)):
             return True
-        return bool(one.lowered) and not any(_lowers(lowerer, one, view) for lowerer in self.composite.lowerers)
+        return harmless and not any(_mitigates(each, activity, observation) for each in self.sequence.lowerers)
 
-    def _lowered(self, one: ZoneActivity, view: Observation, paid: tuple[UsedVisit, ...]) -> ZoneActivity:
-        """With what makes it harmless, seen until its second step."""
-        if len(one.steps) >= 2:
-            return one
-        now = [
-            number
-            for number, lowerer in enumerate(self.composite.lowerers)
-            if _lowers(lowerer, one, view)
-            and not (lowerer.what == "registered_visit" and any(other.zone == one.zone for other in paid))
-        ]
-        return msgspec.structs.replace(one, lowered=tuple(sorted({*one.lowered, *now}))) if now else one
-
-    def _pays(self, one: ZoneActivity, paid: tuple[UsedVisit, ...], view: Observation) -> tuple[UsedVisit, ...]:
-        """With the visit that covers a story of two steps: who only stopped has not paid it."""
-        if len(one.steps) < 2 or any(other.zone == one.zone for other in paid):
-            return paid
-        if all(self.composite.lowerers[number].what != "registered_visit" for number in one.lowered):
-            return paid
-        visit = view.registered(one.zone, one.means)
-        return paid if visit is None else (*paid, UsedVisit(one.zone, visit.until.timestamp()))
-
-    def _by(self, stand: StoppedVehicle, view: Observation) -> str | None:
+    def _zone_of(self, stop: StoppedVehicle, observation: Observation) -> str | None:
         """The zone that a vehicle stands by; "" off the lane; None where it may stand."""
-        assert self._stop is not None
-        nearest, least = None, self._stop.near * stand.length
-        for area in self._areas_of(self._stop.where, view.geometry):
-            apart = geometry.distance_to_polygon(area.corners, stand.x, stand.y)
-            if apart <= least and view.holds(area.zone.schedule):
-                nearest, least = area.zone.id, apart
-        if nearest is None and OFF_LANE in self._stop.where:
-            lanes = view.geometry.areas_of(LANES)
-            if lanes and not any(area.contains(stand.x, stand.y) for area in lanes):
+        assert self._vehicle_start is not None
+        nearest, least = None, self._vehicle_start.near * stop.length
+        for area in self._areas_of(self._vehicle_start.where, observation.geometry):
+            distance = geometry.distance_to_polygon(area.corners, stop.x, stop.y)
+            if distance <= least and observation.holds(area.zone.schedule):
+                nearest, least = area.zone.id, distance
+        if nearest is None and OFF_LANE in self._vehicle_start.where:
+            lanes = observation.geometry.areas_of(LANES)
+            if lanes and not any(area.contains(stop.x, stop.y) for area in lanes):
                 return ""
         return nearest
 
-    def _counts(self, one: TrackedObject, area: PixelZone, view: Observation) -> bool:
-        if not area.contains(one.x, one.y):
-            return False
-        return one.label in self._limits.at(view, area.zone.id, one.label).labels
-
-    def _go_on(
-        self, one: ZoneActivity, standing: tuple[StoppedVehicle, ...], people: list[TrackedObject], view: Observation
+    def _continued(
+        self,
+        activity: ZoneActivity,
+        stops: tuple[StoppedVehicle, ...],
+        people: list[TrackedObject],
+        observation: Observation,
     ) -> ZoneActivity:
-        stand = one.standing
-        if stand is not None:
-            now = next((other for other in standing if other.is_it(stand)), None)
-            if now is None or now.left_at is not None:
-                one = msgspec.structs.replace(one, left_at=view.captured_at if now is None else now.left_at)
-            else:
-                face = one.representative
-                if now.missed_s is None:
-                    face = zone_activity.Representative(now.label, now.score, now.length, now.box, now.until)
-                one = msgspec.structs.replace(one, stand=now, until=max(one.until, now.until), representative=face)
-        if not view.has_frame:
-            return one
-        areas = self._grounds(one, view)
-        labels = self._limits.at(view, one.zone, one.representative.label).labels
+        """The activity with what its vehicle and its people did at this record."""
+        activity = _with_vehicle(activity, stops, observation)
+        if not observation.has_frame:
+            return activity
+        areas = self._areas_around(activity, observation)
+        labels = self._limits.at(observation, activity.zone, activity.representative.label).labels
         people = [person for person in people if person.label in labels]
         inside = {p.id: p for p in people if any(area.contains(p.x, p.y) for area in areas)}
-        near = 1.5 if self._stop is None else self._stop.near
-        one = zone_activity.update(one, ZoneObservation(view, people, inside, near, _glimpses(areas, view)))
-        return msgspec.structs.replace(one, things=_things(one, areas, view)) if view.detections.scene.still else one
+        reach = DEFAULT_VEHICLE_REACH if self._vehicle_start is None else self._vehicle_start.near
+        scene = ZoneObservation(observation, people, inside, reach, _untracked_people(areas, observation))
+        activity = zone_activity.update(activity, scene)
+        return _with_changes(activity, areas, observation) if observation.detections.scene.still else activity
 
-    def _grounds(self, one: ZoneActivity, view: Observation) -> Sequence[PixelZone]:
-        """Where people go in and out: its zone, or all that the first step names for a vehicle that is by none."""
-        if one.zone:
-            return [area for area in view.geometry.areas if area.zone.id == one.zone]
-        return () if self._stop is None else self._areas_of(self._stop.where, view.geometry)
+    def _areas_around(self, activity: ZoneActivity, observation: Observation) -> Sequence[PixelZone]:
+        """Where people enter and leave: its zone, or all zones of the first step for a vehicle that is by none."""
+        if activity.zone:
+            return [area for area in observation.geometry.areas if area.zone.id == activity.zone]
+        return () if self._vehicle_start is None else self._areas_of(self._vehicle_start.where, observation.geometry)
 
-    def _over(self, one: ZoneActivity, view: Observation) -> bool:
-        now = view.captured_at
-        if one.standing is not None:
-            return now - max(one.since, one.present_at) > PARKED_S
-        if not one.steps:
-            return now - one.until > TOUCHED_S
-        return now - one.until > self._limits.at(view, one.zone, one.representative.label).calm_s
+    def _is_over(self, activity: ZoneActivity, observation: Observation) -> bool:
+        now = observation.captured_at
+        if activity.present_vehicle is not None:
+            return now - max(activity.since, activity.last_present_at) > PARKED_S
+        if not activity.step_times:
+            return now - activity.until > ABANDONED_S
+        limits = self._limits.at(observation, activity.zone, activity.representative.label)
+        return bool(now - activity.until > limits.calm_s)
 
-    def _judged(self, one: ZoneActivity, view: Observation) -> ZoneActivity:
-        """With the steps that are reached by now, and with what makes it graver or harmless."""
-        limits = self._limits.at(view, one.zone, one.representative.label)
-        reached = list(one.steps)
-        for step in self.composite.steps[len(reached) :]:
-            late = bool(reached) and view.captured_at - reached[-1] > step.within_s
-            if late or not any(self._seen(sign, one, reached, limits, view) for sign in step.conditions):
+    def _with_steps(self, activity: ZoneActivity, observation: Observation) -> ZoneActivity:
+        """With the steps and the escalations that are reached by now."""
+        limits = self._limits.at(observation, activity.zone, activity.representative.label)
+        times = list(activity.step_times)
+        for step in self.sequence.steps[len(times) :]:
+            late = bool(times) and observation.captured_at - times[-1] > step.within_s
+            if late or not any(_is_met(each, activity, times, limits, observation) for each in step.conditions):
                 break
-            reached.append(view.captured_at)
-        raised = [
+            times.append(observation.captured_at)
+        escalations = tuple(
             number
-            for number, raiser in enumerate(self.composite.raisers)
-            if number in one.raised or self._seen(raiser, one, reached, limits, view)
+            for number, escalation in enumerate(self.sequence.raisers)
+            if number in activity.escalations or _is_met(escalation, activity, times, limits, observation)
+        )
+        return replace(activity, step_times=tuple(times), escalations=escalations)
+
+    def _with_mitigations(
+        self, activity: ZoneActivity, observation: Observation, used: tuple[UsedVisit, ...]
+    ) -> ZoneActivity:
+        """With what makes it harmless, up to its second step."""
+        if len(activity.step_times) >= 2:
+            return activity
+        is_used = any(visit.zone == activity.zone for visit in used)
+        new = [
+            number
+            for number, mitigation in enumerate(self.sequence.lowerers)
+            if _mitigates(mitigation, activity, observation) and not (mitigation.what == "registered_visit" and is_used)
         ]
-        return msgspec.structs.replace(one, steps=tuple(reached), raised=tuple(raised))
+        return replace(activity, mitigations=tuple(sorted({*activity.mitigations, *new}))) if new else activity
 
-    def _seen(
-        self, sign: Condition, one: ZoneActivity, reached: list[float], limits: SequenceThresholds, view: Observation
-    ) -> bool:
-        if sign.where and not _at(sign.where, one.zone, view):
-            return False
-        return conditions.SEEN[sign.what](one, limits.for_s(sign), limits.times(sign), reached, view.captured_at)
+    def _with_used_visit(
+        self, activity: ZoneActivity, used: tuple[UsedVisit, ...], observation: Observation
+    ) -> tuple[UsedVisit, ...]:
+        """With the registered visit of an activity of two steps. A vehicle that only stopped has not used it."""
+        if len(activity.step_times) < 2 or any(visit.zone == activity.zone for visit in used):
+            return used
+        if all(self.sequence.lowerers[number].what != "registered_visit" for number in activity.mitigations):
+            return used
+        visit = observation.registered(activity.zone, activity.arrival_class)
+        return used if visit is None else (*used, UsedVisit(activity.zone, visit.until.timestamp()))
 
-    def _claim(self, one: ZoneActivity, view: Observation) -> Candidate:
-        composite = self.composite
-        limits = self._limits.at(view, one.zone, one.representative.label)
-        gravest = [step.severity for step in composite.steps[: len(one.steps)]]
-        gravest += [composite.raisers[number].severity for number in one.raised]
-        most = min((composite.lowerers[number].at_most for number in one.lowered), default=3)
+    def _candidate(self, activity: ZoneActivity, observation: Observation) -> Candidate:
+        sequence, representative = self.sequence, activity.representative
+        limits = self._limits.at(observation, activity.zone, representative.label)
+        severities = [step.severity for step in sequence.steps[: len(activity.step_times)]]
+        severities += [sequence.raisers[number].severity for number in activity.escalations]
+        at_most = min((sequence.lowerers[number].at_most for number in activity.mitigations), default=3)
         return Candidate(
-            key=f"{one.zone}/{round(one.since * 1000)}",
-            zone=one.zone,
-            since=one.since,
-            until=one.until,
-            tracks=one.tracks,
-            born=one.born,
-            box=one.representative.box,
-            clarity=one.representative.score * one.representative.height,
-            severity=min(max(gravest), most),
+            key=f"{activity.zone}/{round(activity.since * 1000)}",
+            zone=activity.zone,
+            since=activity.since,
+            until=activity.until,
+            tracks=activity.tracks,
+            first_point=activity.first_point,
+            box=representative.box,
+            clarity=representative.score * representative.height,
+            severity=min(max(severities), at_most),
             thresholds=limits,
-            explain=lambda: explanation.explain(composite, one, view),
+            explain=lambda: explanation.explain(sequence, activity, observation),
             cooldown_s=limits.cooldown_s,
         )
 
 
-def _at(where: tuple[str, ...], zone: str, view: Observation) -> bool:
+def _with_vehicle(activity: ZoneActivity, stops: tuple[StoppedVehicle, ...], observation: Observation) -> ZoneActivity:
+    """The activity with the present state of its vehicle, which may have left."""
+    if activity.present_vehicle is None:
+        return activity
+    vehicle = activity.present_vehicle
+    now = next((stop for stop in stops if stop.is_same_stop(vehicle)), None)
+    if now is None or now.left_at is not None:
+        return replace(activity, left_at=observation.captured_at if now is None else now.left_at)
+    representative = activity.representative
+    if now.unseen_s is None:
+        representative = Representative(now.label, now.score, now.length, now.box, now.until)
+    return replace(activity, vehicle=now, until=max(activity.until, now.until), representative=representative)
+
+
+def _is_met(
+    condition: Condition,
+    activity: ZoneActivity,
+    step_times: list[float],
+    limits: SequenceThresholds,
+    observation: Observation,
+) -> bool:
+    if condition.where and not _is_at(condition.where, activity.zone, observation):
+        return False
+    needed = Requirement(
+        limits.required_s(condition), limits.required_times(condition), step_times, observation.captured_at
+    )
+    return conditions.CHECKS[condition.what](activity, needed)
+
+
+def _is_at(where: tuple[str, ...], zone: str, observation: Observation) -> bool:
     if not zone:
         return OFF_LANE in where
-    return zone in where or view.geometry.zone(zone).kind in where
+    return zone in where or observation.geometry.zone(zone).kind in where
 
 
-def _lowers(lowerer: Mitigation, one: ZoneActivity, view: Observation) -> bool:
-    if lowerer.what == "schedule":
-        return view.holds(lowerer.schedule)
-    if lowerer.what == "registered_visit":
-        return view.registered(one.zone, one.means) is not None
-    hours = view.geometry.zone(one.zone).owner_hours if one.zone else None
-    return view.condition == "day" if hours is None else view.holds(hours)
+def _mitigates(mitigation: Mitigation, activity: ZoneActivity, observation: Observation) -> bool:
+    if mitigation.what == "schedule":
+        return observation.holds(mitigation.schedule)
+    if mitigation.what == "registered_visit":
+        return observation.registered(activity.zone, activity.arrival_class) is not None
+    hours = observation.geometry.zone(activity.zone).owner_hours if activity.zone else None
+    return observation.condition == "day" if hours is None else observation.holds(hours)
 
 
-def _glimpses(areas: Sequence[PixelZone], view: Observation) -> list[PersonPosition]:
-    """Persons that the detector saw there and who are not followed, and what moves there and has no name."""
-    record = view.detections
-    followed = {one.detection for one in view.objects if one.credible and one.label == PERSON}
+def _untracked_people(areas: Sequence[PixelZone], observation: Observation) -> list[PersonPosition]:
+    """Persons in the areas that are detected and not tracked, and motion without a class."""
+    record = observation.detections
+    tracked = {track.detection for track in observation.objects if track.credible and track.label == PERSON}
+    rows = zip(record.xyxy.tolist(), record.labels.tolist(), record.scores.tolist(), strict=True)
     return [
         PersonPosition((left + right) / 2, bottom, bottom - top, label == PERSON)
-        for row, ((left, top, right, bottom), label, sure) in enumerate(
-            zip(record.xyxy.tolist(), record.labels.tolist(), record.scores.tolist(), strict=True)
-        )
-        if label == UNKNOWN or (label == PERSON and sure >= SURE and row not in followed)
+        for row, ((left, top, right, bottom), label, score) in enumerate(rows)
+        if label == UNKNOWN or (label == PERSON and score >= MIN_PERSON_SCORE and row not in tracked)
         if any(area.contains((left + right) / 2, bottom) for area in areas)
     ]
 
 
-def _things(one: ZoneActivity, areas: Sequence[PixelZone], view: Observation) -> tuple[TrackPoint, ...]:
-    """What lies in the zone, or is gone from it, since the story began; no vehicle, and nobody who stands still."""
-    found = list(one.things)
-    begin, end = one.since, math.inf if one.left_at is None else one.left_at
-    boxes = [other.box for other in view.objects]
-    if one.stand is not None:
-        begin = max(begin, one.stand.since + SETTLES_S)
-        boxes.append(one.stand.box)
-    for region in view.detections.scene.still:
+def _with_changes(activity: ZoneActivity, areas: Sequence[PixelZone], observation: Observation) -> ZoneActivity:
+    """With the objects that appeared in the zone, or are gone from it, since the activity began.
+
+    Vehicles, and people who stand still, are no changes.
+    """
+    changes = list(activity.changes)
+    begin, end = activity.since, math.inf if activity.left_at is None else activity.left_at
+    boxes = [track.box for track in observation.objects]
+    if activity.vehicle is not None:
+        begin = max(begin, activity.vehicle.since + VEHICLE_SETTLES_S)
+        boxes.append(activity.vehicle.box)
+    for region in observation.detections.scene.still:
         left, top, right, bottom = region.box
         x, y, size = (left + right) / 2, bottom, max(right - left, bottom - top)
-        known = any(abs(x - thing.x) + abs(y - thing.y) <= size for thing in found)
+        known = any(abs(x - change.x) + abs(y - change.y) <= size for change in changes)
         if known or not begin <= region.still_since < end or not any(area.contains(x, y) for area in areas):
             continue
-        if all(iou(region.box, box) < SAME for box in boxes):
-            found.append(TrackPoint(x, y, region.still_since))
-    return tuple(found[: zone_activity.MOST])
+        if all(iou(region.box, box) < SAME_OBJECT_IOU for box in boxes):
+            changes.append(TrackPoint(x, y, region.still_since))
+    return replace(activity, changes=tuple(changes[: zone_activity.MAX_ENTRIES]))

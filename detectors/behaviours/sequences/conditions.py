@@ -1,61 +1,40 @@
-"""The vocabulary of composites: when each of the signs that a step may ask for is seen in a story."""
+"""The conditions that a step of a sequence may wait for, and when an activity meets them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from detectors.behaviours.sequences.zone_activity import ZoneActivity
 from lanewatch.config.sequences import What
 
-Seen = Callable[[ZoneActivity, float, int, list[float], float], bool]
-"""Of a story, the seconds that it must last, how often, when the steps before were reached, and now; capture times."""
+
+class Requirement(NamedTuple):
+    """How long and how often a condition must be met, when the earlier steps were reached, and the present time."""
+
+    for_s: float
+    times: int
+    step_times: list[float]
+    now: float
 
 
-def _stood(one: ZoneActivity, for_s: float, times: int, reached: list[float], now: float) -> bool:
-    return one.stand is not None and one.stand.stood_s >= for_s
-
-
-def _on_foot(one: ZoneActivity, for_s: float, times: int, reached: list[float], now: float) -> bool:
-    return one.standing is None and one.present_s >= for_s
-
-
-def _people_leave(one: ZoneActivity, for_s: float, times: int, reached: list[float], now: float) -> bool:
-    return one.crowd >= times
-
-
-def _trips(one: ZoneActivity, for_s: float, times: int, reached: list[float], now: float) -> bool:
-    return one.trips >= times
-
-
-def _visits(one: ZoneActivity, for_s: float, times: int, reached: list[float], now: float) -> bool:
-    return sum(visit_s >= for_s for visit_s in one.visits) >= times
-
-
-def _stay(one: ZoneActivity, for_s: float, times: int, reached: list[float], now: float) -> bool:
-    return one.stayed_s >= for_s
-
-
-def _changes(one: ZoneActivity, for_s: float, times: int, reached: list[float], now: float) -> bool:
-    return sum(now - thing.at >= for_s for thing in one.things) >= times
-
-
-def _leaves(one: ZoneActivity, for_s: float, times: int, reached: list[float], now: float) -> bool:
-    return one.left_at is not None and bool(reached) and one.left_at >= reached[-1]
-
-
-def _gone(one: ZoneActivity, for_s: float, times: int, reached: list[float], now: float) -> bool:
-    return one.standing is None and now - one.present_at >= for_s
-
-
-SEEN: dict[What, Seen] = {
-    "vehicle_stands": _stood,
-    "on_foot": _on_foot,
-    "people_leave": _people_leave,
-    "trips": _trips,
-    "visits": _visits,
-    "stay": _stay,
-    "thing_changes": _changes,
-    "vehicle_leaves": _leaves,
-    "people_gone": _gone,
+CHECKS: dict[What, Callable[[ZoneActivity, Requirement], bool]] = {
+    "vehicle_stands": lambda activity, needed: (
+        activity.vehicle is not None and activity.vehicle.stopped_s >= needed.for_s
+    ),
+    "on_foot": lambda activity, needed: activity.present_vehicle is None and activity.present_s >= needed.for_s,
+    "people_leave": lambda activity, needed: activity.occupant_count >= needed.times,
+    "trips": lambda activity, needed: activity.trips >= needed.times,
+    "visits": lambda activity, needed: sum(visit_s >= needed.for_s for visit_s in activity.visits_s) >= needed.times,
+    "stay": lambda activity, needed: activity.stayed_s >= needed.for_s,
+    "thing_changes": lambda activity, needed: (
+        sum(needed.now - change.at >= needed.for_s for change in activity.changes) >= needed.times
+    ),
+    "vehicle_leaves": lambda activity, needed: (
+        activity.left_at is not None and bool(needed.step_times) and activity.left_at >= needed.step_times[-1]
+    ),
+    "people_gone": lambda activity, needed: (
+        activity.present_vehicle is None and needed.now - activity.last_present_at >= needed.for_s
+    ),
 }
-"""By the name that the site file has for it."""
+"""By the condition's name in the site file."""

@@ -1,23 +1,19 @@
-"""Produce theft: stop, load, go. Somebody comes by night, or when the crop is ripe, loads and leaves.
+"""Produce theft: stop, load, leave. People come at night, or when the crop is ripe, load and leave.
 
-It is a composite like those that a site writes for itself, declared in the same language. A vehicle stands by a field,
-a drying place or a store, or off the lane; people come out of it, go in and out or stay in the zone; it leaves. Who
-comes on foot is judged by how long he stays and how often he comes back. The owner's hours and registered visits keep
-it at watch: nobody can see whose peppers they are.
+It is a sequence in the language of the site file. A vehicle stands by a field, a drying place or a store, or off the
+lane. People get out, enter and leave the zone or stay in it, and the vehicle leaves. For people on foot, the time and
+the number of visits count. The owner's hours and registered visits keep the event at watch: a camera cannot see who
+owns the peppers.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from pydantic import Field
 
-from detectors import thresholds
 from detectors.behaviours.sequences.behaviour import SequenceBehaviour, SequenceThresholds
-from lanewatch.config.fields import LocalizedName
 from lanewatch.config.sequences import EventSequence
 
-COMPOSITE = EventSequence.model_validate(
+SEQUENCE = EventSequence.model_validate(
     {
         "id": "produce_theft",
         "name": {"ko": "농산물 도난 의심", "en": "Suspected produce theft"},
@@ -55,25 +51,25 @@ COMPOSITE = EventSequence.model_validate(
         ],
     }
 )
-"""Night, and the months from garlic and onions to the last cabbage."""
+"""``when``: at night, and in the months from garlic and onions to the last cabbage."""
 
 
 class TheftThresholds(SequenceThresholds):
-    """When stopping, loading and going becomes theft."""
+    """When stopping, loading and leaving is a suspected theft."""
 
     vehicle_stands_s: float = Field(
         20.0,
         ge=5,
         le=600,
         title="Stop",
-        description="Seconds that a vehicle must stand. Raising it watches fewer of those who only stop.",
+        description="Seconds that a vehicle must stand. Raising it excludes vehicles that only stop.",
     )
     on_foot_s: float = Field(
         20.0,
         ge=1,
         le=600,
         title="On foot",
-        description="Seconds that somebody without a vehicle must be in the zone. Raising it watches fewer who only "
+        description="Seconds that a person without a vehicle must be in the zone. Raising it excludes people who only "
         "pass through.",
     )
     trips: int = Field(
@@ -88,31 +84,31 @@ class TheftThresholds(SequenceThresholds):
         ge=1,
         le=20,
         title="Visits",
-        description="How often somebody must have been there for the time of a visit and left. Raising it alerts later "
-        "of those on foot.",
+        description="How often a person must have been there for the time of a visit and left. Raising it alerts later "
+        "of people on foot.",
     )
     visits_s: float = Field(
         20.0,
         ge=1,
         le=600,
         title="Visit",
-        description="Seconds in the zone that count as a visit. Raising it counts fewer who only touch it.",
+        description="Seconds in the zone that count as a visit. Raising it excludes people who only touch it.",
     )
     stay_s: float = Field(
         60.0,
         ge=5,
         le=3600,
         title="Stay",
-        description="Seconds for which somebody must be in the zone, all in all where a vehicle stands. Raising it "
-        "alerts later, and less often of those who only pass through.",
+        description="Seconds of presence in the zone, in total while a vehicle stands. Raising it alerts later, and "
+        "less often of people who only pass through.",
     )
 
 
 class ProduceTheft(SequenceBehaviour):
-    """Somebody stops by produce, or comes on foot, loads and leaves. One event that escalates."""
+    """A vehicle or a person comes to produce, loads and leaves. One event with rising severity."""
 
-    kind: ClassVar[str] = COMPOSITE.id
-    name: ClassVar[LocalizedName] = COMPOSITE.name
-    places: ClassVar[frozenset[str]] = frozenset({"produce", "lane"})
-    composite: ClassVar[EventSequence] = COMPOSITE
-    Thresholds: ClassVar[type[thresholds.Thresholds]] = TheftThresholds
+    kind = SEQUENCE.id
+    name = SEQUENCE.name
+    places = frozenset({"produce", "lane"})
+    sequence = SEQUENCE
+    Thresholds = TheftThresholds

@@ -1,7 +1,7 @@
-"""What happens at a zone, with a vehicle that stands by it or without one: who goes in and out, and for how long.
+"""The activity at a zone, with or without a stopped vehicle: who enters and leaves, and for how long.
 
-People are known by their tracks for as long as those last, which by night and among crops is not long. So presence is
-counted for all together, and who vanishes in the zone has not left it: only who is seen outside has.
+People are identified by their tracks. At night and among crops these do not last long. So presence is counted for all
+people together. A person whose track is lost in the zone has not left it; only a person observed outside has.
 """
 
 from __future__ import annotations
@@ -10,41 +10,43 @@ import math
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from detectors.behaviours.common.vehicle_stops import StoppedVehicle
 from detectors.observation.observation import Observation
 from detectors.observation.tracked_objects import TrackedObject, TrackPoint
 from lanewatch.records import LABELS, Box
 
-BRIDGE_S = 30.0
-"""Between two sights of people in the zone the time counts as theirs up to this."""
+MAX_GAP_S = 30.0
+"""Between two observations of people in the zone, time up to this counts as presence."""
 HIDDEN_S = 120.0
-"""Who vanished in the zone for longer is not waited for: crops, a dip of the ground, the far side of the vehicle."""
+"""A person lost in the zone for longer is removed: crops, a dip of the ground, the far side of the vehicle."""
 OUTSIDE_S = 1.0
-"""Seconds for which somebody must be seen outside to have left: a foot point jitters at the border."""
-GLIMPSE_S = 10.0
-"""The bridge between glimpses while a vehicle stands: by night hardly anybody is seen well enough to be followed."""
-TOGETHER_S = 2.0
-"""Glimpses within this of one another are one go: who stands beside the zone is now and then seen in it."""
-VISIT_S = 3.0
-"""Who was in the zone for less has only touched it."""
-MOVED = 0.5
-"""Body heights that somebody must be seen to go between two ways: who stands at one place and is missed there for a
-while, as detectors miss those who stand still, has not gone away and come back."""
-CAME_S = 5.0
-"""Who is near a vehicle within this of its stop came with it: a motorcycle's rider."""
-APART_S = 10.0
-"""Those who come out of a vehicle and into the zone within this of one another go together; later ones go again."""
-REACH, PACE, FARTHEST = 2.0, 0.8, 12.0
-"""Body heights, more for each second, and at most: how far from where somebody vanished he may be seen again."""
-MOST = 16
-"""Of people, stays and visits that are remembered: nobody counts farther."""
+"""Seconds for which a person must be observed outside to have left: a foot point jitters at the border."""
+MAX_UNTRACKED_GAP_S = 10.0
+"""The same gap for untracked people while a vehicle stands: at night most people are detected too poorly to track."""
+CONTINUOUS_S = 2.0
+"""Untracked observations within this of one another are continuous: a person who stands beside the zone is now and then
+detected in it."""
+MIN_VISIT_S = 3.0
+"""A person who was in the zone for less has only touched it."""
+MIN_MOTION = 0.5
+"""Body heights that a person must be seen to move between two trips. Detectors miss people who stand still for a while.
+Such a person has not gone away and come back."""
+ARRIVED_WITHIN_S = 5.0
+"""A person near a vehicle within this of its stop came with it: a motorcycle's rider."""
+SEPARATE_TRIP_S = 10.0
+"""People who get out of a vehicle and enter the zone within this of one another make one trip; later ones another."""
+REACH, REACH_PER_S, MAX_REACH = 2.0, 0.8, 12.0
+"""Body heights, more for each second, and at most: how far from the lost track's position the person may reappear."""
+MAX_ENTRIES = 16
+"""People, trips and visits that are remembered."""
 
 
 class ZonePresence(msgspec.Struct, frozen=True):
-    """Somebody who went into the zone and has not been seen to leave it.
+    """A person who entered the zone and has not been observed to leave it.
 
-    ``out_since`` is since when he is seen outside, None while he is not.
+    ``outside_since`` is since when the person is observed outside, None if not.
     """
 
     track: int
@@ -53,48 +55,50 @@ class ZonePresence(msgspec.Struct, frozen=True):
     x: float
     y: float
     height: float
-    out_since: float | None = None
+    outside_since: float | None = None
 
 
 class PersonPosition(NamedTuple):
-    """Somebody in the zone, by his foot point and height in pixels, with the detector's name for people or without."""
+    """A foot point in the zone and the body height, pixels; ``is_person`` if the detector classified it as a person."""
 
     x: float
     y: float
     height: float
-    named: bool
+    is_person: bool
 
-    def apart(self, x: float, y: float) -> float:
-        """How far a point is from where he stands, body heights."""
+    def distance(self, x: float, y: float) -> float:
+        """The distance of a point from it, body heights."""
         return math.hypot(self.x - x, self.y - y) / max(self.height, 1.0)
 
 
 class UntrackedPresence(msgspec.Struct, frozen=True):
-    """Those who are, or were last, seen in the zone.
+    """Continuous presence of people in the zone, tracked or not.
 
     Attributes:
-        since: When they came, without a break.
-        named: The detector called one of them a person: rain and insects move there without any.
-        way: This go is counted as a way.
-        x: Where one of them was seen last,
-        y: and how far down.
-        from_x: Where he was when the last way was counted,
-        from_y: and how far down.
-        moved: He has been seen elsewhere since.
+        since: When the continuous presence began.
+        has_person: Whether the detector classified any as a person. Rain and insects move there without one.
+        trip_counted: Whether this presence has been counted as a trip.
+        x: The last position of one of them, pixels; ``y`` likewise.
+        trip_x: The position at which the last trip was counted; ``trip_y`` likewise.
+        moved: Whether people have been observed elsewhere since that trip.
     """
 
     since: float
-    named: bool
-    way: bool
+    has_person: bool
+    trip_counted: bool
     x: float
     y: float
-    from_x: float
-    from_y: float
+    trip_x: float
+    trip_y: float
     moved: bool = False
+
+    def with_trip(self) -> UntrackedPresence:
+        """A trip is counted at the present position. For the next one, people must move elsewhere."""
+        return replace(self, trip_x=self.x, trip_y=self.y, moved=False)
 
 
 class Representative(msgspec.Struct, frozen=True):
-    """Who or what stands for the happening: what is shown of it."""
+    """The person or vehicle that the event shows."""
 
     label: int
     score: float
@@ -104,245 +108,260 @@ class Representative(msgspec.Struct, frozen=True):
 
 
 class ZoneActivity(msgspec.Struct, frozen=True):
-    """What has happened so far at one zone.
+    """The activity so far at one zone.
 
     Attributes:
-        zone: Its id, or "" where a vehicle stands off the lane and by no zone.
-        since: When the vehicle stopped, or the first one came in.
-        until: When anything of it was last seen.
-        born: The birth of the first track of it.
-        tracks: Of all who took part.
-        stand: The vehicle, None where there is none; it stays here after it has left.
+        zone: Its id, or "" for a vehicle that stands off the lane and at no zone.
+        since: When the vehicle stopped, or the first person entered.
+        until: When any part of it was last observed.
+        first_point: The first point of its first track.
+        tracks: Of all participants.
+        vehicle: The vehicle, also after it has left; None without one.
         left_at: When the vehicle left.
-        people: Tracks of those who came with the vehicle.
-        crowd: How many came out of it.
-        ways: When people of the vehicle set out into the zone: where it stands in or at it, nobody sees them leave it.
-        untracked: Those who are, or were last, seen there, followed or not.
-        inside: Who is in the zone.
-        visits: How long each of those was there who have left, seconds.
-        present_s: For how long somebody was there, all in all; without a vehicle, in one go.
-        present_at: When somebody was last seen there.
-        things: Still regions that appeared in the zone.
-        steps: When each step was reached.
-        raised: Which raisers have been seen.
-        lowered: Which lowerers have been seen.
+        occupants: Tracks of the people who came with the vehicle.
+        occupant_count: How many people got out of it.
+        trip_starts: When people of the vehicle entered the zone. If it stands in or at the zone, they are not observed
+            to leave it.
+        untracked: The last continuous presence of people, tracked or not.
+        inside: The tracked people in the zone.
+        visits_s: The durations of the visits of people who have left, seconds.
+        present_s: The duration of presence: in total with a vehicle, without interruption otherwise.
+        last_present_at: When people were last observed there.
+        changes: Stationary regions that appeared in the zone.
+        step_times: When each step was reached.
+        escalations: Indices of the escalations that were met.
+        mitigations: Indices of the mitigations that were met.
     """
 
     zone: str
     since: float
     until: float
-    born: TrackPoint
+    first_point: TrackPoint
     representative: Representative
     tracks: tuple[int, ...]
-    stand: StoppedVehicle | None = None
+    vehicle: StoppedVehicle | None = None
     left_at: float | None = None
-    people: tuple[int, ...] = ()
-    crowd: int = 0
-    ways: tuple[float, ...] = ()
+    occupants: tuple[int, ...] = ()
+    occupant_count: int = 0
+    trip_starts: tuple[float, ...] = ()
     untracked: UntrackedPresence | None = None
     inside: tuple[ZonePresence, ...] = ()
-    visits: tuple[float, ...] = ()
+    visits_s: tuple[float, ...] = ()
     present_s: float = 0.0
-    present_at: float = -math.inf
-    things: tuple[TrackPoint, ...] = ()
-    steps: tuple[float, ...] = ()
-    raised: tuple[int, ...] = ()
-    lowered: tuple[int, ...] = ()
+    last_present_at: float = -math.inf
+    changes: tuple[TrackPoint, ...] = ()
+    step_times: tuple[float, ...] = ()
+    escalations: tuple[int, ...] = ()
+    mitigations: tuple[int, ...] = ()
 
     @property
     def trips(self) -> int:
-        """How often people of the vehicle have been in the zone and left it, or set out again."""
-        return max(len(self.visits), len(self.ways)) if self.stand is not None else 0
+        """How often people of the vehicle have been in the zone and left it, or entered again."""
+        return max(len(self.visits_s), len(self.trip_starts)) if self.vehicle is not None else 0
 
     @property
-    def means(self) -> str:
-        """How they came: the vehicle's class, person where there is none."""
-        return "person" if self.stand is None else LABELS[self.stand.label]
+    def arrival_class(self) -> str:
+        """The vehicle's class; person without a vehicle."""
+        return "person" if self.vehicle is None else LABELS[self.vehicle.label]
 
     @property
     def stayed_s(self) -> float:
-        """For how long somebody was there: 0 while nobody has been there without a break, but seen now and then."""
-        return self.present_s if self.ways or self.inside or self.visits else 0.0
+        """The duration of presence; 0 while no person was there continuously, but only detected now and then."""
+        return self.present_s if self.trip_starts or self.inside or self.visits_s else 0.0
 
     @property
-    def standing(self) -> StoppedVehicle | None:
+    def present_vehicle(self) -> StoppedVehicle | None:
         """The vehicle while it stands."""
-        return self.stand if self.left_at is None else None
+        return self.vehicle if self.left_at is None else None
 
 
 class ZoneObservation(NamedTuple):
-    """What of a record matters to a story.
+    """The part of a record that concerns one activity.
 
     Attributes:
-        people: Those who are followed.
-        inside: Which of them are in the zone.
-        near: Vehicle lengths within which people come out of a vehicle.
-        glimpses: Who is seen in the zone and is not followed: persons, and what moves there and has no name.
+        people: The tracked people.
+        inside: Those of them in the zone, by track.
+        vehicle_reach: Vehicle lengths within which people get out of a vehicle.
+        untracked: Untracked persons in the zone, and motion without a class.
     """
 
-    view: Observation
+    observation: Observation
     people: list[TrackedObject]
     inside: dict[int, TrackedObject]
-    near: float
-    glimpses: list[PersonPosition]
+    vehicle_reach: float
+    untracked: list[PersonPosition]
 
     @property
-    def persons(self) -> bool:
-        """The detector saw a person in the zone who is not followed."""
-        return any(spot.named for spot in self.glimpses)
+    def has_untracked_person(self) -> bool:
+        """Whether the detector found an untracked person in the zone."""
+        return any(position.is_person for position in self.untracked)
 
 
-def begin_with_vehicle(stand: StoppedVehicle, zone: str) -> ZoneActivity:
-    """A vehicle has stopped by a zone."""
-    face = Representative(stand.label, stand.score, stand.length, stand.box, stand.until)
-    return ZoneActivity(zone, stand.since, stand.until, stand.born, face, (stand.track,), stand)
+def begin_with_vehicle(vehicle: StoppedVehicle, zone: str) -> ZoneActivity:
+    """The activity of a vehicle that has stopped at a zone."""
+    representative = Representative(vehicle.label, vehicle.score, vehicle.length, vehicle.box, vehicle.until)
+    since, until, tracks = vehicle.since, vehicle.until, (vehicle.track,)
+    return ZoneActivity(zone, since, until, vehicle.first_point, representative, tracks, vehicle)
 
 
-def begin_on_foot(one: TrackedObject, zone: str, now: float) -> ZoneActivity:
-    """Somebody has come into a zone."""
-    return ZoneActivity(zone, now, now, one.born, _face(one, now), (one.id,))
+def begin_on_foot(person: TrackedObject, zone: str, now: float) -> ZoneActivity:
+    """The activity of a person who has entered a zone."""
+    return ZoneActivity(zone, now, now, person.born, _representative(person, now), (person.id,))
 
 
-def update(story: ZoneActivity, scene: ZoneObservation) -> ZoneActivity:
-    """The story after a look at people."""
-    now = scene.view.captured_at
-    if story.standing is not None and len(story.steps) < 2 and now - story.present_at > HIDDEN_S and story.present_s:
-        # who comes to a vehicle that has stood alone for long begins anew
-        story = msgspec.structs.replace(story, ways=(), visits=(), present_s=0.0)
-    if story.stand is not None:
-        story = _people(story, story.stand, scene)
-    stays, visits = _stays(story, scene)
-    known = {stay.track for stay in stays}
-    new = [one for one in scene.inside.values() if one.id not in known and _belongs(story, one, scene)]
-    stays += [ZonePresence(one.id, now, now, one.x, one.y, one.height) for one in new]
-    here = [stay for stay in stays if stay.until == now]
-    tracks = tuple(dict.fromkeys((*story.tracks, *(one.id for one in new))))[:MOST]
-    changed = msgspec.structs.replace(
-        story, inside=tuple(stays[-MOST:]), visits=(*story.visits, *visits)[-MOST:], tracks=tracks
+def update(activity: ZoneActivity, scene: ZoneObservation) -> ZoneActivity:
+    """The activity after a frame."""
+    now = scene.observation.captured_at
+    if (
+        activity.present_vehicle is not None
+        and len(activity.step_times) < 2
+        and now - activity.last_present_at > HIDDEN_S
+        and activity.present_s
+    ):
+        # A person who comes to a vehicle that has stood alone for long begins anew
+        activity = replace(activity, trip_starts=(), visits_s=(), present_s=0.0)
+    if activity.vehicle is not None:
+        activity = _update_occupants(activity, activity.vehicle, scene)
+    inside, visits_s = _update_inside(activity, scene)
+    known = {presence.track for presence in inside}
+    new = [track for track in scene.inside.values() if track.id not in known and _belongs(activity, track)]
+    inside += [ZonePresence(track.id, now, now, track.x, track.y, track.height) for track in new]
+    present = [presence for presence in inside if presence.until == now]
+    activity = replace(
+        activity,
+        inside=tuple(inside[-MAX_ENTRIES:]),
+        visits_s=(*activity.visits_s, *visits_s)[-MAX_ENTRIES:],
+        tracks=tuple(dict.fromkeys((*activity.tracks, *(track.id for track in new))))[:MAX_ENTRIES],
     )
-    if here:
-        changed = msgspec.structs.replace(changed, representative=_faced(changed, scene.inside[here[0].track], now))
-    glimpsed = scene.persons or (scene.glimpses and changed.standing is not None)
-    if not (here or glimpsed):
-        return changed
-    if changed.standing is not None:
-        followed = [PersonPosition(one.x, one.y, one.height, named=True) for one in scene.inside.values()]
-        changed = _way(changed, scene.glimpses + followed, bool(here) or scene.persons, now)
-    return _present(changed, bool(here), now)
+    if present and activity.present_vehicle is None:
+        activity = replace(activity, representative=_representative(scene.inside[present[0].track], now))
+    untracked = scene.has_untracked_person or (scene.untracked and activity.present_vehicle is not None)
+    if not (present or untracked):
+        return activity
+    if activity.present_vehicle is not None:
+        tracked = [PersonPosition(track.x, track.y, track.height, True) for track in scene.inside.values()]
+        has_person = bool(present) or scene.has_untracked_person
+        activity = _count_trips(activity, scene.untracked + tracked, has_person, now)
+    return _add_presence(activity, bool(present), now)
 
 
-def _way(story: ZoneActivity, spots: list[PersonPosition], named: bool, now: float) -> ZoneActivity:
-    """With a way more where people are in the zone for a visit without a break, and not where they were before it."""
-    one, ways = story.untracked, story.ways
-    if one is None:
-        one = UntrackedPresence(now, named, way=False, x=spots[0].x, y=spots[0].y, from_x=spots[0].x, from_y=spots[0].y)
-    elif now - story.present_at > TOGETHER_S:
-        one = msgspec.structs.replace(one, since=now, named=named, way=False)
-    x, y = one.x, one.y
-    spot = min(spots, key=lambda spot: spot.apart(x, y))
-    moved = one.moved or spot.apart(one.from_x, one.from_y) >= MOVED
-    one = msgspec.structs.replace(one, named=one.named or named, x=spot.x, y=spot.y, moved=moved)
-    if not one.way and one.named and now - one.since >= VISIT_S and (moved or not ways):
-        one, ways = _set_out(msgspec.structs.replace(one, way=True)), (*ways, one.since)[-MOST:]
-    return msgspec.structs.replace(story, untracked=one, ways=ways)
+def _count_trips(activity: ZoneActivity, positions: list[PersonPosition], has_person: bool, now: float) -> ZoneActivity:
+    """Counts a new trip after ``MIN_VISIT_S`` of continuous presence at a new position."""
+    presence, starts = activity.untracked, activity.trip_starts
+    if presence is None:
+        x, y = positions[0].x, positions[0].y
+        presence = UntrackedPresence(now, has_person, False, x, y, x, y)
+    elif now - activity.last_present_at > CONTINUOUS_S:
+        presence = replace(presence, since=now, has_person=has_person, trip_counted=False)
+    last_x, last_y = presence.x, presence.y
+    nearest = min(positions, key=lambda position: position.distance(last_x, last_y))
+    moved = presence.moved or nearest.distance(presence.trip_x, presence.trip_y) >= MIN_MOTION
+    has_person = presence.has_person or has_person
+    presence = replace(presence, has_person=has_person, x=nearest.x, y=nearest.y, moved=moved)
+    long_enough = now - presence.since >= MIN_VISIT_S
+    if not presence.trip_counted and has_person and long_enough and (moved or not starts):
+        presence = replace(presence, trip_counted=True).with_trip()
+        starts = (*starts, presence.since)[-MAX_ENTRIES:]
+    return replace(activity, untracked=presence, trip_starts=starts)
 
 
-def _set_out(one: UntrackedPresence) -> UntrackedPresence:
-    """A way is counted here: for the next one somebody must have gone elsewhere."""
-    return msgspec.structs.replace(one, from_x=one.x, from_y=one.y, moved=False)
+def _add_presence(activity: ZoneActivity, tracked: bool, now: float) -> ZoneActivity:
+    max_gap_s = MAX_GAP_S if tracked or activity.present_vehicle is None else MAX_UNTRACKED_GAP_S
+    gap_s = now - activity.last_present_at
+    before_s = activity.present_s if activity.vehicle is not None or gap_s <= MAX_GAP_S else 0.0
+    present_s = before_s + (gap_s if gap_s <= max_gap_s else 0.0)
+    until = now if tracked or activity.present_vehicle is not None else activity.until
+    return replace(activity, present_s=present_s, last_present_at=now, until=until)
 
 
-def _faced(story: ZoneActivity, one: TrackedObject, now: float) -> Representative:
-    return story.representative if story.standing is not None else _face(one, now)
-
-
-def _present(story: ZoneActivity, followed: bool, now: float) -> ZoneActivity:
-    bridge_s = BRIDGE_S if followed or story.standing is None else GLIMPSE_S
-    passed_s = now - story.present_at
-    before_s = story.present_s if story.stand is not None or passed_s <= BRIDGE_S else 0.0
-    present_s = before_s + (passed_s if passed_s <= bridge_s else 0.0)
-    until = now if followed or story.standing is not None else story.until
-    return msgspec.structs.replace(story, present_s=present_s, present_at=now, until=until)
-
-
-def _people(story: ZoneActivity, stand: StoppedVehicle, scene: ZoneObservation) -> ZoneActivity:
-    """Those who came with the vehicle: born near it while it stands, or near it when it stopped."""
-    now = scene.view.captured_at
-    more, crowd, ways, glimpsed = [], story.crowd, story.ways, story.untracked
-    for one in scene.people:
-        if one.id in story.people or one.id in more or stand.apart(one.x, one.y) > 4 * scene.near:
+def _update_occupants(activity: ZoneActivity, vehicle: StoppedVehicle, scene: ZoneObservation) -> ZoneActivity:
+    """Adds people who came with the vehicle: first observed near it while it stands, or near it when it stopped."""
+    now, reach = scene.observation.captured_at, scene.vehicle_reach
+    new, starts, untracked = [], activity.trip_starts, activity.untracked
+    for person in scene.people:
+        if person.id in activity.occupants or person.id in new or vehicle.distance(person.x, person.y) > 4 * reach:
             continue
-        out = one.born.at >= stand.since - CAME_S and stand.apart(one.born.x, one.born.y) <= scene.near
-        if out or (now - stand.since <= CAME_S and stand.apart(one.x, one.y) <= scene.near):
-            more.append(one.id)
-            crowd += 1
-            again = not ways or (now - ways[-1] >= APART_S and _elsewhere(glimpsed, one))
-            if out and one.id in scene.inside and again:
-                ways = (*ways, now)[-MOST:]
-                glimpsed = None if glimpsed is None else _set_out(glimpsed)
-    if not more:
-        return story
-    people = (*story.people, *more)[-MOST:]
-    return msgspec.structs.replace(story, people=people, crowd=crowd, ways=ways, untracked=glimpsed)
-
-
-def _elsewhere(glimpsed: UntrackedPresence | None, one: TrackedObject) -> bool:
-    """Whether one who comes out of the vehicle is not the one who has been standing in the zone."""
-    if glimpsed is None or glimpsed.moved:
-        return True
-    return PersonPosition(one.x, one.y, one.height, named=True).apart(glimpsed.from_x, glimpsed.from_y) >= MOVED
-
-
-def _belongs(story: ZoneActivity, one: TrackedObject, scene: ZoneObservation) -> bool:
-    """Whether one in the zone has to do with it: without a vehicle everybody, else who came with it, or was first
-    seen in the zone after somebody came with it."""
-    if story.stand is None or one.id in story.people:
-        return True
-    return bool(story.people) and one.born.at >= story.stand.since and one.before == one.born
-
-
-def _stays(story: ZoneActivity, scene: ZoneObservation) -> tuple[list[ZonePresence], list[float]]:
-    """Who is in the zone still, and the visits of those who have left it."""
-    now = scene.view.captured_at
-    outside = {one.id: one for one in scene.people if one.id not in scene.inside}
-    taken = {stay.track for stay in story.inside}
-    stays, visits = [], []
-    for stay in story.inside:
-        one = scene.inside.get(stay.track)
-        if one is None and stay.track not in outside:
-            one = _again(stay, scene.inside, taken, now)
-        if one is not None:
-            taken.add(one.id)
-            stays.append(ZonePresence(one.id, stay.since, now, one.x, one.y, one.height))
+        got_out = (
+            person.born.at >= vehicle.since - ARRIVED_WITHIN_S
+            and vehicle.distance(person.born.x, person.born.y) <= reach
+        )
+        arrived = now - vehicle.since <= ARRIVED_WITHIN_S and vehicle.distance(person.x, person.y) <= reach
+        if not (got_out or arrived):
             continue
-        gone = outside.get(stay.track)
-        if gone is None:
-            gone = _again(stay, outside, taken, now)
-            left = gone is not None
-        else:
-            since = stay.out_since if stay.out_since is not None else now
-            stay = msgspec.structs.replace(stay, out_since=since)
+        new.append(person.id)
+        separate = not starts or (now - starts[-1] >= SEPARATE_TRIP_S and _is_elsewhere(person, untracked))
+        if got_out and person.id in scene.inside and separate:
+            starts = (*starts, now)[-MAX_ENTRIES:]
+            untracked = None if untracked is None else untracked.with_trip()
+    if not new:
+        return activity
+    return replace(
+        activity,
+        occupants=(*activity.occupants, *new)[-MAX_ENTRIES:],
+        occupant_count=activity.occupant_count + len(new),
+        trip_starts=starts,
+        untracked=untracked,
+    )
+
+
+def _is_elsewhere(person: TrackedObject, presence: UntrackedPresence | None) -> bool:
+    """Whether a person who gets out of the vehicle is not the one who has been standing in the zone."""
+    if presence is None or presence.moved:
+        return True
+    position = PersonPosition(person.x, person.y, person.height, True)
+    return position.distance(presence.trip_x, presence.trip_y) >= MIN_MOTION
+
+
+def _belongs(activity: ZoneActivity, track: TrackedObject) -> bool:
+    """Whether a person in the zone takes part.
+
+    Without a vehicle all people do. With one, its occupants do, and people first observed in the zone after an
+    occupant.
+    """
+    if activity.vehicle is None or track.id in activity.occupants:
+        return True
+    return bool(activity.occupants) and track.born.at >= activity.vehicle.since and track.before == track.born
+
+
+def _update_inside(activity: ZoneActivity, scene: ZoneObservation) -> tuple[list[ZonePresence], list[float]]:
+    """The people who are still in the zone, and the durations of the visits of those who have left it."""
+    now = scene.observation.captured_at
+    outside = {track.id: track for track in scene.people if track.id not in scene.inside}
+    matched = {presence.track for presence in activity.inside}
+    inside, visits_s = [], []
+    for presence in activity.inside:
+        track = scene.inside.get(presence.track)
+        if track is None and presence.track not in outside:
+            track = _reappeared(presence, scene.inside, matched, now)
+        if track is not None:
+            matched.add(track.id)
+            inside.append(ZonePresence(track.id, presence.since, now, track.x, track.y, track.height))
+            continue
+        if presence.track in outside:
+            since = presence.outside_since if presence.outside_since is not None else now
+            presence = replace(presence, outside_since=since)
             left = now - since >= OUTSIDE_S
+        else:
+            left = _reappeared(presence, outside, matched, now) is not None
         if left:
-            if stay.until - stay.since >= VISIT_S:
-                visits.append(stay.until - stay.since)
-        elif now - stay.until <= HIDDEN_S:
-            stays.append(stay)
-    return stays, visits
+            if presence.until - presence.since >= MIN_VISIT_S:
+                visits_s.append(presence.until - presence.since)
+        elif now - presence.until <= HIDDEN_S:
+            inside.append(presence)
+    return inside, visits_s
 
 
-def _again(stay: ZonePresence, people: dict[int, TrackedObject], taken: set[int], now: float) -> TrackedObject | None:
-    """One who was born after somebody vanished, where that one can have come in the time."""
-    reach = min(REACH + PACE * (now - stay.until), FARTHEST) * max(stay.height, 1.0)
-    for one in people.values():
-        if (
-            one.id not in taken
-            and one.born.at >= stay.until
-            and math.hypot(one.born.x - stay.x, one.born.y - stay.y) <= reach
-        ):
-            return one
+def _reappeared(
+    presence: ZonePresence, people: dict[int, TrackedObject], matched: set[int], now: float
+) -> TrackedObject | None:
+    """A new track that began after the person was lost, within reach of the last position."""
+    reach = min(REACH + REACH_PER_S * (now - presence.until), MAX_REACH) * max(presence.height, 1.0)
+    for track in people.values():
+        near = math.hypot(track.born.x - presence.x, track.born.y - presence.y) <= reach
+        if track.id not in matched and track.born.at >= presence.until and near:
+            return track
     return None
 
 
-def _face(one: TrackedObject, now: float) -> Representative:
-    return Representative(one.label, one.score, one.height, one.box, now)
+def _representative(track: TrackedObject, now: float) -> Representative:
+    return Representative(track.label, track.score, track.height, track.box, now)

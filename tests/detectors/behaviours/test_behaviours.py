@@ -1,4 +1,4 @@
-"""What each behaviour takes for suspicious, and what it leaves alone."""
+"""Loitering, intrusion and line crossing: which tracks raise events, and which do not."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def behaviours(kind: str, thresholds: dict[str, Any], *rules: dict[str, Any]) ->
         ),
     ],
 )
-def test_how_long_is_loitering(config: dict[str, Any], start: float, dwell_s: float) -> None:
+def test_the_dwell_threshold_that_applies(config: dict[str, Any], start: float, dwell_s: float) -> None:
     events = raised(STAYS, "loitering", start=start, behaviours=config)
     assert len(events) == 1
     assert events[0].started_at - start == pytest.approx(1 + dwell_s, abs=0.7)
@@ -67,11 +67,11 @@ def test_a_disabled_behaviour_raises_nothing() -> None:
         (8, 0),  # nor does a dog
     ],
 )
-def test_who_loiters(label: int, count: int) -> None:
+def test_the_classes_that_loiter(label: int, count: int) -> None:
     assert len(raised(STAYS, "loitering", label=label)) == count
 
 
-def test_what_has_no_name_weighs_less() -> None:
+def test_motion_without_a_class_scores_less() -> None:
     person, unknown = (raised(STAYS, "loitering", label=label, behaviours={})[0] for label in (1, 0))
     assert unknown.score == pytest.approx(person.score - 0.15, abs=0.01)
     assert unknown.sentence["ko"] == "주간에 '마당' 구역에서 미확인 물체가 30초 동안 배회 (기준 30초)"
@@ -110,7 +110,7 @@ def test_the_sentence_of_a_loiterer() -> None:
         (6.0, 0),  # two stays of nine seconds are no stay of ten
     ],
 )
-def test_leaving_for_a_moment(away_s: float, events: int) -> None:
+def test_short_absences(away_s: float, events: int) -> None:
     path = along(
         (0, 290, 500),
         (1, 330, 500),
@@ -125,7 +125,7 @@ def test_leaving_for_a_moment(away_s: float, events: int) -> None:
     assert len(raised(path, "loitering", seconds=30, behaviours=behaviours("loitering", {"dwell_s": 10}))) == events
 
 
-def test_a_cool_down_holds_back_and_then_lets_through() -> None:
+def test_the_cool_down_suppresses_events_until_it_ends() -> None:
     points = [(0.0, 250.0, 500.0)]
     for visit in range(4):
         begin = visit * 30.0
@@ -179,7 +179,7 @@ def test_a_zone_is_closed_by_its_hours(schedule: str | None, start: float, count
     assert len(raised(SHED, "intrusion", start=start, camera={"zones": zones})) == count
 
 
-def test_who_is_inside_when_the_zone_closes_is_an_intruder_from_then_on() -> None:
+def test_a_person_inside_when_the_zone_closes_is_an_intruder_from_then_on() -> None:
     zones = [zone.model_dump() for zone in site().cameras[0].zones]
     zones[1]["schedule"] = "office"  # closed from 09:00
     nine = NOON - 3 * 3600
@@ -214,12 +214,12 @@ def test_which_crossings_count(direction: str, path: Path, count: int) -> None:
 
 
 @pytest.mark.parametrize("fps", [1.0, 2.0, 5.0, 15.0])
-def test_one_who_stands_on_the_line_raises_one_event_at_most(fps: float) -> None:
+def test_a_person_who_stands_on_the_line_raises_one_event_at_most(fps: float) -> None:
     sways = along(*((float(second), 795.0 + second % 2 * 10, 500.0) for second in range(60)))
     assert len(raised(sways, "line_crossing", fps=fps)) <= 1
 
 
-def test_a_crossing_is_over_when_it_is_raised() -> None:
+def test_a_crossing_closes_as_soon_as_it_opens() -> None:
     events = watch(detections([along((0, 700, 500), (4, 900, 500))], fps=5, seconds=8), site())
     assert [event.state for event in events] == ["open", "closed"]
     assert events[0].started_at == events[1].ended_at
@@ -229,13 +229,13 @@ def test_a_crossing_is_over_when_it_is_raised() -> None:
     }
 
 
-def test_a_crossing_while_hidden_is_seen_afterwards() -> None:
+def test_a_crossing_during_an_occlusion_is_raised_afterwards() -> None:
     behind_a_truck = hidden(along((0, 600, 500), (8, 1000, 500)), 3.6, 4.8)
     assert len(raised(behind_a_truck, "line_crossing", seconds=8)) == 1
 
 
-def test_a_visit_goes_back_to_whom_it_was_taken_from() -> None:
-    """Two alike: one is hidden, the other appears where he was and is taken for him; then both are seen."""
+def test_a_dwell_returns_to_its_first_track() -> None:
+    """Two people look alike. One is hidden and the other appears there and continues the dwell; then both are seen."""
     first = along((0, 250, 500), (2, 400, 500), (60, 400, 500))
     second = hidden(along((0, 530, 500), (60, 530, 500)), 0, 7.8)
     records = detections([hidden(first, 6, 8.4), second], fps=5, seconds=30)
@@ -257,5 +257,5 @@ def test_a_visit_goes_back_to_whom_it_was_taken_from() -> None:
         (1, along((0, 100, 500), (30, 100, 500)), 1),  # a person who stands there
     ],
 )
-def test_who_has_to_move_to_be_somebody(label: int, path: Path, count: int) -> None:
+def test_the_classes_that_must_move_to_count(label: int, path: Path, count: int) -> None:
     assert len(raised(path, "intrusion", seconds=30, label=label)) == count

@@ -41,7 +41,7 @@ def across(pace: float, begin: float = 2.0) -> Path:
 
 
 @pytest.mark.parametrize("fps", RATES)
-def test_who_runs_is_seen_at_every_rate(fps: float) -> None:
+def test_a_runner_is_found_at_every_frame_rate(fps: float) -> None:
     events = raised(across(2.4), kind="running", fps=fps)
     assert len(events) == 1
     # on his way after 2 s; 1.5 s of running, up to .9 s until the filtered speed is there, a record on top
@@ -53,7 +53,7 @@ def test_who_runs_is_seen_at_every_rate(fps: float) -> None:
 
 @pytest.mark.parametrize("fps", RATES)
 @pytest.mark.parametrize("pace", [0.5, 0.8, 1.2])
-def test_who_walks_does_not_run(pace: float, fps: float) -> None:
+def test_a_walker_does_not_run(pace: float, fps: float) -> None:
     assert not raised(across(pace), kind="running", fps=fps)
 
 
@@ -67,7 +67,7 @@ def test_who_walks_does_not_run(pace: float, fps: float) -> None:
         (2, {"classes": "person bicycle"}, 1),
     ],
 )
-def test_who_counts_as_running(label: int, thresholds: dict[str, Any], count: int) -> None:
+def test_the_classes_that_run(label: int, thresholds: dict[str, Any], count: int) -> None:
     behaviours = {"running": {"thresholds": thresholds}}
     path = along((0, 60, 700), (2, 60, 700), (5.5, 940, 700))
     assert len(raised(path, kind="running", label=label, behaviours=behaviours)) == count
@@ -111,7 +111,7 @@ def test_a_lane_without_a_direction_has_no_wrong_way() -> None:
 
 
 def group(number: int, begin: float, stay_s: float, apart: float = 70.0) -> list[Path]:
-    """People who come from all sides, stand in a row of two lines, and go."""
+    """People who come from all sides, stand in two rows, and leave."""
     paths = []
     for one in range(number):
         x, y = 430 + apart * (one // 2), 600 + 40 * (one % 2)
@@ -123,7 +123,7 @@ def group(number: int, begin: float, stay_s: float, apart: float = 70.0) -> list
 
 
 @pytest.mark.parametrize("fps", RATES)
-def test_five_who_stand_together_are_a_gathering(fps: float) -> None:
+def test_five_people_who_stand_together_are_a_gathering(fps: float) -> None:
     events = raised(*group(5, 0, 50), kind="gathering", fps=fps, seconds=65)
     assert len(events) == 1
     assert events[0].began_at - NOON == pytest.approx(5, abs=1.5)  # near before they stand
@@ -139,11 +139,11 @@ def test_five_who_stand_together_are_a_gathering(fps: float) -> None:
         (group(6, 0, 50, apart=250), "too far apart"),
     ],
 )
-def test_what_is_no_gathering(paths: list[Path], why: str) -> None:
+def test_other_groups_are_no_gathering(paths: list[Path], why: str) -> None:
     assert not raised(*paths, kind="gathering", seconds=65), why
 
 
-def test_a_zone_may_ask_for_fewer() -> None:
+def test_a_rule_may_lower_the_number_of_people() -> None:
     rules = [{"zones": ["yard"], "thresholds": {"people": 3, "together_s": 10}}]
     events = raised(*group(3, 0, 30), kind="gathering", seconds=45, behaviours={"gathering": {"rules": rules}})
     assert [(event.zone, event.thresholds["people"]) for event in events] == [("yard", 3.0)]
@@ -166,7 +166,7 @@ def climbs(up: float = 120.0) -> Path:
         (EDGEWISE, along((0, 300, 600), (6, 700, 600)), 0),  # through a gate that was not left out: no rise
     ],
 )
-def test_over_the_fence(line: dict[str, Any], path: Path, count: int, fps: float) -> None:
+def test_climbing_over_a_fence(line: dict[str, Any], path: Path, count: int, fps: float) -> None:
     events = raised(path, kind="climbing", fps=fps, seconds=12, camera={"lines": [line]})
     assert len(events) == count
     assert all(event.severity == 2 and event.zone == "wall" for event in events)
@@ -177,12 +177,12 @@ def test_a_fence_is_no_line_to_cross() -> None:
 
 
 def stays(*times: tuple[float, float], x: float = 500) -> Path:
-    """One person (his look is the path's) who is in the yard for some seconds at some times."""
+    """A person, always with the same appearance, who is in the yard at some times for some seconds."""
     paths = [visit(begin, x, stay_s, 100) for begin, stay_s in times]
     return lambda time: next((spot for path in paths if (spot := path(time)) is not None), None)
 
 
-def test_who_comes_back_to_loiter_is_graver() -> None:
+def test_a_person_who_loiters_again_raises_the_severity() -> None:
     events = raised(stays((0, 15), (100, 15), (200, 15)), kind="loitering", seconds=250)
     assert [event.severity for event in events] == [1, 2, 2]
     parts = [{factor.name: factor for factor in event.factors} for event in events]
@@ -193,7 +193,7 @@ def test_who_comes_back_to_loiter_is_graver() -> None:
     assert events[1].sentence["ko"].endswith("(기준 10초, 1시간 이내 2번째)")
 
 
-def test_somebody_else_is_not_him() -> None:
+def test_another_person_does_not_raise_the_severity() -> None:
     other = visit(100, 400, 15, 100)
     events = raised(stays((0, 15)), other, kind="loitering", seconds=150)
     assert [event.severity for event in events] == [1, 1]
@@ -205,14 +205,14 @@ def test_passing_by_ten_times_does_not_add_up() -> None:
     assert [event.severity for event in events] == [1]
 
 
-def test_after_an_hour_it_is_forgotten() -> None:
+def test_after_an_hour_the_first_stay_does_not_count() -> None:
     seconds = 3800
     found = detections([stays((0, 15), (3720, 15))], fps=2, seconds=seconds)
     events = opened(watch(found, site()), "loitering")
     assert [event.severity for event in events] == [1, 1]
 
 
-def test_by_infrared_nobody_is_known_again() -> None:
+def test_under_infrared_no_person_is_recognised() -> None:
     path = stays((0, 15), (100, 15))
     found = [msgspec.structs.replace(one, profile="infrared") for one in detections([path], fps=2, seconds=150)]
     assert [event.severity for event in opened(watch(found, site()), "loitering")] == [1, 1]
@@ -235,17 +235,17 @@ def test_memories_survive_a_checkpoint() -> None:
     assert {event.kind for event in whole} >= {"running", "climbing", "gathering"}
 
 
-def test_who_is_only_remembered_costs_an_empty_street_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a loitering stay nobody is asked for what it remembers until somebody comes."""
-    asked: list[float] = []
+def test_remembered_stays_cost_nothing_while_the_street_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a loitering stay the behaviour is not evaluated until a person comes."""
+    evaluated_at: list[float] = []
     step = Loitering.step
 
-    def counting(self: Loitering, memory: LoiteringMemory, view: Observation) -> Any:
-        asked.append(view.captured_at)
-        return step(self, memory, view)
+    def counting(self: Loitering, memory: LoiteringMemory, observation: Observation) -> Any:
+        evaluated_at.append(observation.captured_at)
+        return step(self, memory, observation)
 
     monkeypatch.setattr(Loitering, "step", counting)
     found = detections([stays((0, 15), (100, 15))], fps=2, seconds=140)
     events = opened(watch(found, site()), "loitering")
     assert [event.severity for event in events] == [1, 2]
-    assert not [at for at in asked if 40 < at - NOON < 100]
+    assert not [at for at in evaluated_at if 40 < at - NOON < 100]

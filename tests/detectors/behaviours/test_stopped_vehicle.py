@@ -1,4 +1,4 @@
-"""Vehicles that came and stand off the lane."""
+"""Vehicles that arrived and stand off the lane."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from tests.detectors.walker_records import MIDNIGHT, along, hidden, watch
 
 
 def stops(actors: list[Actor], fps: float = 2.0, seconds: float = 250) -> list[Event]:
-    told = watch(seen(actors, fps=fps, seconds=seconds), lane_site())
-    return [one for one in told if one.kind == "stopped_vehicle"]
+    events = watch(seen(actors, fps=fps, seconds=seconds), lane_site())
+    return [one for one in events if one.kind == "stopped_vehicle"]
 
 
 @pytest.mark.parametrize("fps", [1, 2, 5])
-def test_it_is_raised_a_minute_after_the_stop_and_ends_when_it_leaves(fps: float) -> None:
-    told = stops([stop(10, 110)], fps)
-    assert [one.state for one in told if one.state != "updated"] == ["open", "closed"]
-    assert told[0].began_at - MIDNIGHT == pytest.approx(10, abs=1)
-    assert told[0].started_at - MIDNIGHT == pytest.approx(70, abs=1 / fps + 1)
-    assert told[-1].updated_at - MIDNIGHT == pytest.approx(110, abs=1 / fps + 2)  # half a length away
-    assert "트럭이" in told[0].sentence["ko"]
-    assert "off the lane" in told[0].sentence["en"]
+def test_an_event_opens_a_minute_after_the_stop_and_closes_when_the_vehicle_leaves(fps: float) -> None:
+    events = stops([stop(10, 110)], fps)
+    assert [one.state for one in events if one.state != "updated"] == ["open", "closed"]
+    assert events[0].began_at - MIDNIGHT == pytest.approx(10, abs=1)
+    assert events[0].started_at - MIDNIGHT == pytest.approx(70, abs=1 / fps + 1)
+    assert events[-1].updated_at - MIDNIGHT == pytest.approx(110, abs=1 / fps + 2)  # half a length away
+    assert "트럭이" in events[0].sentence["ko"]
+    assert "off the lane" in events[0].sentence["en"]
 
 
 UNSEEN = stop(10, 200)
@@ -36,12 +36,12 @@ VEILED = UNSEEN._replace(
     [
         ([stop(10, 60)], 0),  # not for long enough
         ([stop(10, 150, 500, 650)], 0),  # in the lane
-        ([Actor(along((0, 500, 500), (240, 500, 500)), "car")], 0),  # parked before anybody looked
+        ([Actor(along((0, 500, 500), (240, 500, 500)), "car")], 0),  # parked from the first frame on
         ([VEILED], 1),  # hidden for a while twice, and named otherwise afterwards
         ([stop(10, 150, 300), stop(30, 170, 700)], 2),
         ([stop(10, 150, label="motorcycle")], 1),
     ],
     ids=["short", "lane", "parked", "hidden", "two", "motorcycle"],
 )
-def test_what_is_a_stop(actors: list[Actor], events: int) -> None:
+def test_the_number_of_stops(actors: list[Actor], events: int) -> None:
     assert len({one.id for one in stops(actors)}) == events

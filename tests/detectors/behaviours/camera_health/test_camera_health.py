@@ -1,4 +1,4 @@
-"""Camera trouble, each kind by the values that a sampler would give, and what must not be taken for it."""
+"""Camera faults, each by the values of a sampler, and conditions that are none."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def frozen(*spans: tuple[float, float]) -> Callable[[float], dict[str, Any]]:
     return at
 
 
-TROUBLE = [
+FAULTS = [
     ("covered", between(120, 200, contrast=6, sharpness=2, brightness=60, familiar=0.05), 120, 10),
     ("defocused", between(120, 300, sharpness=12, contrast=40, familiar=0.7), 120, 60),
     ("moved", between(120, 200, familiar=0.08), 120, 20),
@@ -54,16 +54,16 @@ TROUBLE = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "at", "began", "hold_s"), TROUBLE)
+@pytest.mark.parametrize(("kind", "at", "began", "hold_s"), FAULTS)
 @pytest.mark.parametrize("fps", [0.5, 2.0, 7.0])
-def test_trouble_is_one_event_after_its_hold(
+def test_a_fault_is_one_event_after_its_hold_time(
     kind: str, at: Callable[[float], dict[str, Any]], began: float, hold_s: float, fps: float
 ) -> None:
     start = MIDNIGHT if kind == "too_dark" else NOON
     events = watch(scenes(400, at, fps=fps, start=start), site())
     first = opened(events)
     assert [event.kind for event in first] == [kind]
-    assert first[0].began_at - start == pytest.approx(began, abs=2.1)  # asked every two seconds
+    assert first[0].began_at - start == pytest.approx(began, abs=2.1)  # evaluated every two seconds
     assert first[0].started_at - start == pytest.approx(began + hold_s, abs=4.1)
     assert first[0].onvif == find(kind).onvif
     assert 0 < first[0].score < 0.7
@@ -78,7 +78,7 @@ def test_trouble_is_one_event_after_its_hold(
 @pytest.mark.parametrize(
     ("at", "start"),
     [
-        (lambda time: {}, NOON),  # all is well
+        (lambda time: {}, NOON),  # no fault
         (lambda time: {"contrast": 45 - time / 40, "sharpness": 90 - time / 15, "brightness": 110 - time / 20}, NOON),
         (between(200, 206, contrast=5, sharpness=1, familiar=0.0), NOON),  # a bus goes by
         (lambda time: {"contrast": 10 + 4 * math.sin(time), "brightness": 34 + 3 * math.sin(time / 3)}, MIDNIGHT),
@@ -90,11 +90,11 @@ def test_trouble_is_one_event_after_its_hold(
         (frozen((70, 95), (100, 130), (140, 175), (180, 210)), NOON),  # and so drawn scenes go on
     ],
 )
-def test_what_is_no_trouble(at: Callable[[float], dict[str, Any]], start: float) -> None:
+def test_conditions_that_are_no_fault(at: Callable[[float], dict[str, Any]], start: float) -> None:
     assert not watch(scenes(1200, at, start=start), site())
 
 
-def test_what_comes_and_goes_is_one_event() -> None:
+def test_an_intermittent_fault_is_one_event() -> None:
     """Covered for twelve seconds, free for six, twenty times."""
     events = watch(
         scenes(
@@ -107,7 +107,7 @@ def test_what_comes_and_goes_is_one_event() -> None:
     assert {event.state for event in events[1:]} == {"updated"}
 
 
-def test_infrared_has_its_own_usual_values() -> None:
+def test_infrared_has_its_own_baseline() -> None:
     """Softer and flatter all night, every night: no trouble. A lens that goes soft by night is one."""
 
     def night(time: float) -> Profile:
@@ -136,7 +136,7 @@ def lost(seconds: float, gaps: Callable[[float], Gap | None], step: float = 1.0)
     return made
 
 
-def test_a_lost_signal_is_told_within_seconds_and_lasts_until_it_is_back() -> None:
+def test_a_lost_signal_is_raised_within_seconds_and_lasts_until_it_is_back() -> None:
     events = watch(lost(300, lambda time: "lost" if 60 <= time < 200 else None), site())
     assert {event.kind for event in events} == {"signal_lost"}
     assert [event.state for event in events if event.state != "updated"] == ["open", "closed"]
@@ -158,11 +158,11 @@ def test_a_lost_signal_is_told_within_seconds_and_lasts_until_it_is_back() -> No
         (lambda time: "lost" if time >= 60 and time % 15 else None, 1),  # it comes back for a moment, again and again
     ],
 )
-def test_which_silence_is_a_loss(gaps: Callable[[float], Gap | None], count: int) -> None:
+def test_the_gaps_that_are_a_lost_signal(gaps: Callable[[float], Gap | None], count: int) -> None:
     assert len(opened(watch(lost(200, gaps), site()), "signal_lost")) == count
 
 
-def test_memories_come_back_from_msgpack_and_hold_no_more_in_an_hour_than_in_a_minute() -> None:
+def test_memories_survive_msgpack_and_do_not_grow() -> None:
     watcher = WatchStage(site(), run="test")
     straight = coded = watcher.start("lane")
     sizes = []

@@ -25,7 +25,7 @@ STAYS = along((0, 100, 500), (10, 495, 500), (60, 495, 500))
 def lying(
     records: Sequence[Detections], box: Box, since: float, until: float = 1e9, added: float = 0.9
 ) -> list[Detections]:
-    """The same records with a still region, told from three seconds after it is at rest."""
+    """The same records with a still region, reported from three seconds after it is at rest."""
     region = StillRegion(box, NOON + since, added)
     return [
         msgspec.structs.replace(one, scene=msgspec.structs.replace(one.scene, still=(*one.scene.still, region)))
@@ -46,8 +46,8 @@ def raised(records: Sequence[Detections], kind: str = "abandoned_object", **chan
 
 
 @pytest.mark.parametrize("fps", [1, 2, 5, 15])
-def test_a_bag_whose_owner_has_left_is_raised_within_a_sample_at_any_rate(fps: float) -> None:
-    """His box (40 wide) is 1.2 heights clear of the bag when his foot is at 650, at 14.72 s; three seconds later."""
+def test_a_bag_whose_owner_has_left_is_raised_within_a_frame_at_any_rate(fps: float) -> None:
+    """The owner's box (40 wide) is 1.2 heights clear of the bag at x = 650, at 14.72 s; three seconds later."""
     (event,) = raised(bag(fps=fps))
     assert 17.7 <= event.started_at - NOON <= 17.7 + 2 / fps
     assert event.began_at == NOON + 10
@@ -66,15 +66,15 @@ def test_a_bag_whose_owner_has_left_is_raised_within_a_sample_at_any_rate(fps: f
         (bag(box=(440.0, 400.0, 540.0, 500.0)), "larger than a bag: a person, or a part of a vehicle"),
         (bag(added=-0.9), "bare ground where something was"),
         (bag(until=15.0), "he takes it with him"),
-        (lying(detections([], fps=5, seconds=24), BAG, 10.0), "nobody was there: the light"),
+        (lying(detections([], fps=5, seconds=24), BAG, 10.0), "no person was there: the light"),
         (lying(detections([along((0, 50, 100), (40, 55, 100))], fps=5, seconds=24), FAR, 10.0), "too far to be his"),
     ],
 )
-def test_what_is_no_abandoned_object(records: list[Detections], why: str) -> None:
+def test_other_objects_are_not_abandoned(records: list[Detections], why: str) -> None:
     assert raised(records) == [], why
 
 
-def test_two_regions_beside_each_other_are_one_thing_and_who_passes_by_does_not_end_it() -> None:
+def test_adjacent_regions_are_one_object_and_passers_by_do_not_end_it() -> None:
     passer = along((30, 50, 520), (40, 950, 520))
     records = lying(detections([LEAVES, passer], fps=5, seconds=60), BAG, 10.0)
     records = lying(records, (512.0, 490.0, 530.0, 500.0), 13.0)
@@ -91,8 +91,8 @@ def test_it_ends_when_the_bag_is_fetched() -> None:
     assert 40.0 <= events[-1].ended_at - NOON <= 41.0
 
 
-def test_the_ticks_of_a_camera_at_rest_let_its_time_alone_pass() -> None:
-    """He is out of reach, then nothing moves: ticks carry no scene, and the bag is there all the same."""
+def test_ticks_without_motion_count_as_time_alone() -> None:
+    """The owner is out of reach, then nothing moves. Ticks carry no scene, and the bag is still there."""
     seen = bag(seconds=16)
     ticks = [record(NOON + 16 + second, gap="idle") for second in range(1, 6)]
     (event,) = raised([*seen, *ticks])
@@ -100,13 +100,13 @@ def test_the_ticks_of_a_camera_at_rest_let_its_time_alone_pass() -> None:
 
 
 @pytest.mark.parametrize("gap", ["lost", "shed"])
-def test_a_short_blindness_neither_raises_nor_forgets(gap: Gap) -> None:
+def test_a_short_gap_neither_raises_nor_removes_an_object(gap: Gap) -> None:
     whole = bag()
     holed = [record(one.captured_at, gap=gap) if 14 <= one.captured_at - NOON < 16 else one for one in whole]
     assert len(raised(holed)) == 1
 
 
-def test_detectors_that_name_it_raise_the_score_and_a_site_its_patience() -> None:
+def test_a_detected_class_raises_the_score_and_a_threshold_delays_the_event() -> None:
     named = []
     for one in bag():
         grown: dict[str, Any] = {
@@ -131,7 +131,7 @@ def test_the_memory_survives_a_checkpoint_and_what_is_unchanged_stays_the_same()
     assert [encode(event) for event in events] == [encode(event) for event in watch(records, trial)]
 
 
-def test_nothing_still_and_nothing_known_is_no_work() -> None:
+def test_without_stationary_regions_nothing_is_evaluated() -> None:
     for made in (AbandonedObject, RemovedObject):
         assert made.triggers == {"still"}
     watcher = WatchStage(site(), run="test")
@@ -151,12 +151,12 @@ STORE = {"camera": {"zones": [{**SITE["cameras"][0]["zones"][0], "kind": "produc
     [
         (PILE, -0.9, 1, "a sack that lay in the yard"),
         (PILE, 0.9, 0, "a sack set down there"),
-        (PILE, -0.2, 0, "nobody can say"),
-        ((820.0, 470.0, 860.0, 500.0), -0.9, 0, "nobody watches that place"),
+        (PILE, -0.2, 0, "not clear enough"),
+        ((820.0, 470.0, 860.0, 500.0), -0.9, 0, "outside of the zone"),
         ((450.0, 400.0, 540.0, 500.0), -0.9, 0, "a person or a vehicle"),
     ],
 )
-def test_what_was_taken_from_a_watched_place(box: Box, added: float, count: int, why: str) -> None:
+def test_objects_taken_from_a_produce_zone(box: Box, added: float, count: int, why: str) -> None:
     taker = along((0, 250, 500), (10, 495, 500), (12, 495, 500), (20, 950, 500))
     events = raised(bag(taker, box=box, added=added), "removed_object", **STORE)
     assert len(events) == count, why
@@ -167,15 +167,15 @@ def test_what_was_taken_from_a_watched_place(box: Box, added: float, count: int,
         assert "'마당'" in event.sentence["ko"]
 
 
-def test_in_a_zone_where_nothing_is_worth_taking_nobody_asks() -> None:
+def test_other_zones_raise_no_removed_object() -> None:
     taker = along((0, 250, 500), (10, 495, 500), (12, 495, 500), (20, 950, 500))
     assert raised(bag(taker, box=PILE, added=-0.9), "removed_object") == []
 
 
-def test_who_was_found_standing_there_and_leaves_was_not_taken() -> None:
+def test_a_person_who_stood_there_and_leaves_was_not_taken() -> None:
     stood = along((0, 500, 495), (10, 500, 495), (20, 950, 500))
     assert raised(bag(stood, box=PILE, added=-0.9), "removed_object", **STORE) == []
 
 
-def test_scene_of_older_records_says_nothing_of_coming_or_going() -> None:
+def test_older_records_without_added_raise_nothing() -> None:
     assert SceneMeasurements(still=(StillRegion(BAG, 1.0),)).still[0].added == 0.0

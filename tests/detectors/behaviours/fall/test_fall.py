@@ -1,4 +1,4 @@
-"""Falls: who goes down and stays down is one event at any rate, and who bends, walks on, sits or leaves is none."""
+"""Falls: a person who goes down and stays down is one event; people who bend, walk on, sit or leave are none."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from tests.detectors.walker_records import NOON, opened, record, revisions, site
 
 TALL = 100.0
 FALL_AT = 4.0
-"""Seconds at which everybody here goes down, within half a second."""
+"""Seconds at which all people here go down, within half a second."""
 
 Seen = tuple[Box, float, str] | None
-"""Somebody's box, score and class at a time in seconds; None while nobody sees him."""
+"""A person's box, score and class at a time in seconds; None while the person is not detected."""
 
 
 def upright(x: float, foot: float = 600.0, tall: float = TALL) -> Box:
@@ -31,7 +31,7 @@ def lying(x: float, foot: float = 610.0) -> Box:
 
 
 def stubby(x: float, tall: float) -> Box:
-    """Somebody below a camera that looks down on him."""
+    """A person below a camera that looks down."""
     return (x - 25, 600 - tall, x + 25, 600)
 
 
@@ -69,7 +69,7 @@ def falls(records: list[Detections], **thresholds: float) -> list[Event]:
 
 
 @pytest.mark.parametrize("fps", [15, 7.5, 5, 3])
-def test_who_falls_and_stays_down_is_one_event_at_any_rate(fps: float) -> None:
+def test_a_fall_is_one_event_at_any_frame_rate(fps: float) -> None:
     events = falls(detections(faller, fps=fps))
     assert len(events) == 1
     assert FALL_AT + 1 <= events[0].updated_at - NOON <= FALL_AT + 2.4
@@ -77,11 +77,11 @@ def test_who_falls_and_stays_down_is_one_event_at_any_rate(fps: float) -> None:
     assert "쓰러져" in events[0].sentence["ko"]
 
 
-def test_who_is_taken_for_a_dog_once_he_lies_has_fallen_too() -> None:
+def test_a_lying_person_classified_as_a_dog_has_fallen() -> None:
     assert len(falls(detections(lambda time: faller(time, label="dog")))) == 1
 
 
-def test_who_is_seen_in_one_look_of_three_has_fallen_too() -> None:
+def test_a_lying_person_detected_in_one_frame_of_three_has_fallen() -> None:
     def dim(time: float) -> Seen:
         return faller(time) if time < FALL_AT or round(time * 7.5) % 3 == 0 else None
 
@@ -102,11 +102,11 @@ def test_who_is_seen_in_one_look_of_three_has_fallen_too() -> None:
         ("a dog passes", lambda time: ((100 + 80 * time, 570, 180 + 80 * time, 610), 0.6, "dog")),
     ],
 )
-def test_none_of_these_falls(name: str, body: Callable[[float], Seen]) -> None:
+def test_other_movements_are_no_fall(name: str, body: Callable[[float], Seen]) -> None:
     assert falls(detections(body)) == []
 
 
-def test_a_second_wide_box_where_somebody_walks_on_is_no_fall() -> None:
+def test_a_second_wide_box_where_a_person_walks_on_is_no_fall() -> None:
     def walker(time: float) -> Seen:
         return upright(300 + 80 * time), 0.8, "person"
 
@@ -116,7 +116,7 @@ def test_a_second_wide_box_where_somebody_walks_on_is_no_fall() -> None:
     assert falls(detections(walker, kerb, seconds=8)) == []
 
 
-def test_helpers_who_come_do_not_hide_it() -> None:
+def test_helpers_do_not_hide_a_fall() -> None:
     def helper(time: float) -> Seen:
         return upright(max(900 - 80 * time, 760)), 0.8, "person"
 
@@ -124,8 +124,8 @@ def test_helpers_who_come_do_not_hide_it() -> None:
 
 
 @pytest.mark.parametrize(("score", "expected"), [(0.35, 1), (0.8, 0)])
-def test_who_is_seen_upright_as_well_is_up_only_where_that_is_sure(score: float, expected: int) -> None:
-    """A box over half of him that is higher than wide, in one look of three."""
+def test_an_upright_box_over_a_lying_person_counts_only_with_a_high_score(score: float, expected: int) -> None:
+    """A box over half of the person that is higher than wide, in one frame of three."""
 
     def ghost(time: float) -> Seen:
         seen = time > FALL_AT + 0.6 and round(time * 7.5) % 3 == 0
@@ -134,8 +134,8 @@ def test_who_is_seen_upright_as_well_is_up_only_where_that_is_sure(score: float,
     assert len(falls(detections(faller, ghost))) == expected
 
 
-def test_parts_of_one_who_has_fallen_are_one_event() -> None:
-    """Once legs and once trunk are seen, a body's length apart."""
+def test_boxes_of_parts_of_a_fallen_person_are_one_event() -> None:
+    """Legs and trunk are detected in turn, a body length apart."""
 
     def trunk(time: float) -> Seen:
         return ((560, 570, 620, 610), 0.25, "person") if time > FALL_AT + 0.6 else None
@@ -143,14 +143,14 @@ def test_parts_of_one_who_has_fallen_are_one_event() -> None:
     assert len(falls(detections(faller, trunk))) == 1
 
 
-def test_who_lies_behind_or_above_where_he_stood_has_not_fallen() -> None:
+def test_a_person_lying_behind_the_standing_position_has_not_fallen() -> None:
     def sleeper(time: float) -> Seen:
         return (upright(400), 0.8, "person") if time < FALL_AT else (lying(400, foot=565), 0.6, "person")
 
     assert falls(detections(sleeper)) == []
 
 
-def test_dispatch_is_suggested_for_who_stays_down_and_thresholds_hold() -> None:
+def test_dispatch_is_suggested_for_a_person_who_stays_down() -> None:
     revised = list(watch(detections(faller, seconds=16), site()))
     severities = [event.severity for event in revised if event.kind == "fall"]
     assert severities[0] == 2
@@ -160,7 +160,7 @@ def test_dispatch_is_suggested_for_who_stays_down_and_thresholds_hold() -> None:
     assert falls(detections(faller), down_s=60) == []
 
 
-def test_its_memory_is_small_and_survives_the_wire() -> None:
+def test_the_memory_is_small_and_survives_a_checkpoint() -> None:
     crowd = [
         lambda time, n=n: (upright(30.0 * n), 0.8, "person") if (time + n) % 4 < 2 else (lying(30.0 * n), 0.4, "person")
         for n in range(30)
@@ -200,8 +200,8 @@ def test_falls_of_real_clips(data: Path) -> None:
     assert np.sum([len(one.falls) for one in chosen]) == 1
 
 
-def test_the_fall_before_a_camera_from_above(data: Path) -> None:
-    """CAVIAR's labels: one lies down in Rest_FallOnFloor, nobody where people walk, and leave over the lower edge."""
+def test_the_fall_seen_from_above(data: Path) -> None:
+    """CAVIAR's labels: a person lies down in Rest_FallOnFloor, and none in the clips where people walk and leave."""
     from benchmarks.acts import caviar
 
     for clip in caviar.read_clips(data):

@@ -1,4 +1,4 @@
-"""Who goes down before a camera that looks from above, and who only comes nearer and waits."""
+"""Falls seen from above, and people who only come nearer and wait."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FOCAL, ABOVE = 800.0, 2.5
 
 @pytest.mark.parametrize("pace", [1.2, 1.5])
 @pytest.mark.parametrize("stops", [4.0, 5.0])
-def test_who_walks_up_to_the_camera_and_waits_has_not_gone_down(pace: float, stops: float) -> None:
+def test_a_person_who_walks_up_to_the_camera_and_waits_has_not_fallen(pace: float, stops: float) -> None:
     records = []
     coat = np.full((1, appearance.SIZE), 60, np.uint8)
     for tick in range(125):
@@ -30,7 +30,7 @@ def test_who_walks_up_to_the_camera_and_waits_has_not_gone_down(pace: float, sto
     assert opened(watch(records, site()), "fall") == []
 
 
-def test_a_fall_is_one_in_the_mirror_and_upside_down_too(data: Path) -> None:
+def test_a_mirrored_and_an_inverted_fall_is_a_fall(data: Path) -> None:
     """CAVIAR's labelled fall, turned about in the picture: seen from above no side of it is "up"."""
     [clip] = [one for one in caviar.read_clips(data) if one.name == "Rest_FallOnFloor"]
     [fall] = [act for act in caviar.acts(clip) if act.kind == "fall"]

@@ -1,4 +1,4 @@
-"""Produce theft: stop, load, go; and composites that a site writes for itself."""
+"""Produce theft: stop, load, leave; and sequences that a site file declares."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def thefts(actors: list[Actor], *, site: Site | None = None, seconds: float = 30
     return [one for one in told if one.kind == "produce_theft"]
 
 
-def gravest(events: list[Event]) -> int:
+def highest_severity(events: list[Event]) -> int:
     return max((one.severity for one in events), default=0)
 
 
@@ -73,24 +73,24 @@ def test_the_frame_rate_makes_little_difference(fps: float) -> None:
     ],
     ids=["stop", "short", "look", "parked", "pass", "foot", "motorcycle", "label", "lane"],
 )
-def test_what_is_theft_and_how_grave(actors: list[Actor], severity: int) -> None:
-    assert gravest(thefts(actors)) == severity
+def test_the_severity_of_activities(actors: list[Actor], severity: int) -> None:
+    assert highest_severity(thefts(actors)) == severity
 
 
-def test_boxes_that_shake_and_are_missed_change_nothing() -> None:
+def test_jitter_and_missed_boxes_change_nothing() -> None:
     for seed in range(3):
         told = thefts(LOADING, chance=np.random.default_rng(seed), missed=0.3)
-        assert gravest(told) == 3
+        assert highest_severity(told) == 3
         assert len({one.id for one in told}) == 1
 
 
-def test_by_day_in_winter_it_is_nothing_and_in_the_harvest_it_is_watched() -> None:
+def test_by_day_it_is_raised_in_the_harvest_only() -> None:
     september = NOON + 240 * 86_400
     assert thefts(LOADING, start=NOON) == []
-    assert gravest(thefts(LOADING, start=september)) == 1
+    assert highest_severity(thefts(LOADING, start=september)) == 1
     away = {**FIELD, "owner_hours": "early"}
     hours = {"night": {"sun": "night"}, "early": {"hours": ["04:00-08:00"]}}
-    assert gravest(thefts(LOADING, start=september, site=lane_site(away, LANE, schedules=hours))) == 3
+    assert highest_severity(thefts(LOADING, start=september, site=lane_site(away, LANE, schedules=hours))) == 3
 
 
 @pytest.mark.parametrize(
@@ -113,83 +113,85 @@ def test_owners_and_registered_visitors_raise_no_alert(
     ]
     hours = {"late": {"hours": ["23:00-01:00"]}, "early": {"hours": ["04:00-06:00"]}}
     told = thefts(LOADING, site=lane_site({**FIELD, **zones}, LANE, schedules=hours, visits=visits))
-    assert gravest(told) == severity
+    assert highest_severity(told) == severity
     if severity == 1:
         lowered = [one for one in told[-1].factors if one.name == "lowered"]
         assert [one.value for one in lowered] == [-0.2]
 
 
-def test_who_comes_after_the_registered_visitor_is_not_he() -> None:
+def test_a_registration_does_not_cover_the_next_vehicle() -> None:
     """Two vehicles within the calm time, one after the other: the first one's registration covers only the first."""
     visit = {"who": "이장", "zones": ["peppers"], "since": "2026-01-15T23:50:00+09:00"}
     site = lane_site(visits=[{**visit, "until": "2026-01-16T00:01:30+09:00"}])
     owner, thief = stop(10, 80), stop(140, 250, 600, 520)
     told = thefts([owner, thief, trip(150, 15), trip(175, 15), trip(200, 15)], site=site, seconds=450)
-    worst = {one.id: gravest([other for other in told if other.id == one.id]) for one in told}
+    worst = {one.id: highest_severity([other for other in told if other.id == one.id]) for one in told}
     assert list(worst.values()) == [1, 3]
     began = sorted({one.began_at for one in told})
     assert began[1] - MIDNIGHT == pytest.approx(140, abs=2)
 
 
 def test_a_registration_covers_one_visit_and_none_that_loaded_before_it() -> None:
-    """Within its hours the second vehicle is somebody else; so is one that had loaded when they began."""
+    """Within its hours the second vehicle is another one, and so is one that had loaded before they began."""
     visit = {"who": "이장", "zones": ["peppers"], "until": "2026-01-16T00:30:00+09:00"}
     whole = lane_site(visits=[{**visit, "since": "2026-01-15T23:50:00+09:00"}])
     thief = [stop(140, 250, 600, 520), trip(150, 15), trip(175, 15), trip(200, 15)]
     told = thefts([stop(10, 80), trip(20, 15), trip(50, 15), *thief], site=whole, seconds=450)
-    worst = {one.id: gravest([other for other in told if other.id == one.id]) for one in told}
+    worst = {one.id: highest_severity([other for other in told if other.id == one.id]) for one in told}
     assert list(worst.values()) == [1, 3]
-    told = thefts([stop(10, 80), *thief], site=whole, seconds=450)  # who only stops has not paid it
-    assert gravest(told) == 1
-    assert gravest(thefts(LOADING, site=lane_site(visits=[{**visit, "since": "2026-01-16T00:01:00+09:00"}]))) == 3
+    told = thefts([stop(10, 80), *thief], site=whole, seconds=450)  # a vehicle that only stops has not used it
+    assert highest_severity(told) == 1
+    assert (
+        highest_severity(thefts(LOADING, site=lane_site(visits=[{**visit, "since": "2026-01-16T00:01:00+09:00"}]))) == 3
+    )
 
 
 @pytest.mark.parametrize(("by", "severity"), [({}, 3), ({"by": ["motorcycle"]}, 3), ({"by": ["truck", "person"]}, 1)])
-def test_a_registration_covers_none_who_comes_by_other_means(by: dict[str, Any], severity: int) -> None:
-    """Who is announced comes by car or truck where nothing else is said: who is on foot is not he, and pays nothing."""
+def test_a_registration_does_not_cover_other_means_of_arrival(by: dict[str, Any], severity: int) -> None:
+    """A registered visitor comes by car or truck by default. A person on foot is another one."""
     whole = {"since": "2026-01-15T23:50:00+09:00", "until": "2026-01-16T00:30:00+09:00"}
     site = lane_site(visits=[{"who": "이장", "zones": ["peppers"], **whole, **by}])
     walker = Actor(along((0, 500, 700), (8, 500, 300), (90, 560, 300), (100, 500, 700)), "person")
-    assert gravest(thefts([walker], site=site)) == severity
-    assert gravest(thefts(LOADING, site=site)) == (3 if by == {"by": ["motorcycle"]} else 1)
+    assert highest_severity(thefts([walker], site=site)) == severity
+    assert highest_severity(thefts(LOADING, site=site)) == (3 if by == {"by": ["motorcycle"]} else 1)
 
 
-def test_who_stops_in_the_place_of_one_that_nobody_saw_leave_is_another() -> None:
+def test_a_vehicle_that_stops_in_the_place_of_a_lost_one_is_another() -> None:
     """The first drives away unseen; the second drives in from elsewhere, and its stop is its own."""
     first = Actor(along((4, 40, 640), (10, 500, 520), (100, 500, 520)), "truck")
     second = [stop(130, 230), trip(140, 10), trip(165, 10), trip(190, 10)]
     told = thefts([first, *LOADING[1:], *second], seconds=450)
-    worst = {one.began_at - MIDNIGHT: gravest([other for other in told if other.id == one.id]) for one in told}
+    worst = {one.began_at - MIDNIGHT: highest_severity([other for other in told if other.id == one.id]) for one in told}
     assert list(worst) == [pytest.approx(10, abs=1), pytest.approx(130, abs=1)]
     assert list(worst.values()) == [3, 3]
 
 
-def test_people_who_are_glimpsed_and_never_followed_make_trips() -> None:
-    """Sure enough for the detector now and then, never for a track."""
+def test_untracked_people_make_trips() -> None:
+    """Their score is high enough for a detection now and then, and never for a track."""
     weak = [trip(at, 12)._replace(score=0.35) for at in (20, 50, 80)]
-    assert gravest(thefts([stop(10, 120), *weak])) == 3
-    assert gravest(thefts([stop(10, 120), weak[0]])) == 1
+    assert highest_severity(thefts([stop(10, 120), *weak])) == 3
+    assert highest_severity(thefts([stop(10, 120), weak[0]])) == 1
     apart = [weak[0], trip(200, 12)._replace(score=0.35)]
     assert (
-        gravest(thefts([stop(10, 240), *apart], seconds=400)) == 1
+        highest_severity(thefts([stop(10, 240), *apart], seconds=400)) == 1
     )  # three minutes apart they are no trips of one theft
     touches = [along((at, 480, 500), (at + 2, 480, 370), (at + 4, 480, 500)) for at in (20, 50, 80)]
-    assert gravest(thefts([stop(10, 120), *(Actor(path, "person", 0.35) for path in touches)])) == 1
+    assert highest_severity(thefts([stop(10, 120), *(Actor(path, "person", 0.35) for path in touches)])) == 1
 
 
 @pytest.mark.parametrize("score", [0.35, 0.7])
-def test_who_stands_at_one_place_and_is_missed_there_has_not_come_again(score: float) -> None:
-    """A driver stretches his legs at the field's edge; the detector misses him for ten seconds in the middle."""
+def test_a_standing_person_who_is_missed_for_a_while_makes_no_new_trip(score: float) -> None:
+    """A driver stands at the field's edge. The detector misses the driver for ten seconds in the middle."""
     there = along((20, 480, 500), (22, 480, 390), (50, 480, 390), (52, 480, 500))
     driver = Actor(hidden(there, 30, 40), "person", score)
-    assert gravest(thefts([stop(10, 120), driver])) == 1
+    assert highest_severity(thefts([stop(10, 120), driver])) == 1
     walks = along((20, 480, 500), (22, 480, 390), (30, 480, 390), (40, 540, 390), (50, 540, 390), (52, 480, 500))
     goes_and_comes = Actor(hidden(walks, 30, 40), "person", score)
-    assert gravest(thefts([stop(10, 120), goes_and_comes])) == 3
+    assert highest_severity(thefts([stop(10, 120), goes_and_comes])) == 3
 
 
 @pytest.mark.parametrize(("idle_s", "another"), [(600, False), (2 * 3600, True)])
-def test_what_stands_where_one_was_seen_an_hour_ago_is_another(idle_s: int, another: bool) -> None:
+def test_a_vehicle_in_the_place_of_one_seen_an_hour_ago_is_another(idle_s: int, another: bool) -> None:
     """The first drives away unseen, nothing moves until the second one comes, and that appears where it stopped."""
     first = seen([Actor(along((4, 40, 640), (10, 500, 520), (60, 500, 520)), "truck")], seconds=70)
     later = MIDNIGHT + 70 + idle_s
@@ -202,16 +204,16 @@ def test_what_stands_where_one_was_seen_an_hour_ago_is_another(idle_s: int, anot
         second.append(msgspec.structs.replace(one, scene=msgspec.structs.replace(one.scene, still=still)))
     told = watch([*first, *idle, *second], lane_site())
     theft = [one for one in told if one.kind == "produce_theft"]
-    assert gravest(theft) == 3
+    assert highest_severity(theft) == 3
     assert ("a truck stood for 1 min 3" in theft[-1].sentence["en"]) == another
 
 
-def test_a_vehicle_of_whose_way_only_the_end_is_seen_came() -> None:
+def test_a_vehicle_has_arrived_if_only_the_end_of_its_way_is_seen() -> None:
     late = Actor(along((0, 400, 520), (2, 500, 520), (100, 500, 520), (105, 1000, 520)), "truck")
-    assert gravest(thefts([late, *LOADING[1:]])) == 3
+    assert highest_severity(thefts([late, *LOADING[1:]])) == 3
 
 
-def test_a_pile_that_goes_while_a_vehicle_stands_raises_it() -> None:
+def test_a_pile_that_disappears_while_a_vehicle_stands_raises_the_severity() -> None:
     pile = StillRegion((300.0, 350.0, 340.0, 380.0), MIDNIGHT + 45)
     told = []
     watcher = WatchStage(lane_site())
@@ -226,7 +228,7 @@ def test_a_pile_that_goes_while_a_vehicle_stands_raises_it() -> None:
     assert "is gone" in told[-1].sentence["en"]
 
 
-def test_the_memory_comes_back_from_a_checkpoint() -> None:
+def test_the_memory_survives_a_checkpoint() -> None:
     watcher = WatchStage(lane_site(), run="test")
     state, told = watcher.start("lane"), []
     for one in seen(LOADING, seconds=200):
@@ -248,26 +250,26 @@ DUMPING = {
 }
 
 
-def test_a_site_writes_its_own_without_code() -> None:
+def test_a_site_file_declares_its_own_sequence() -> None:
     verge = stop(10, 60, 850, 520)
     out = Actor(along((30, 830, 500), (34, 830, 450), (40, 830, 500)), "person")
     hours = {"late": {"hours": ["23:00-01:00"]}}
     site = lane_site(FIELD, LANE, schedules=hours, composites=[DUMPING])
     told = [one for one in watch(seen([verge, out], seconds=250), site) if one.kind == "dumping"]
     assert [one.severity for one in told if one.state == "open"] == [1]
-    assert gravest(told) == 3
-    assert "1 came out of it" in told[-1].sentence["en"]
+    assert highest_severity(told) == 3
+    assert "1 person got out of it" in told[-1].sentence["en"]
     late = [*DUMPING["steps"][:1], {**DUMPING["steps"][1], "within_s": 1}, DUMPING["steps"][2]]  # type: ignore[index]
     strict = lane_site(FIELD, LANE, schedules=hours, composites=[{**DUMPING, "steps": late}])
     slow = Actor(along((40, 830, 500), (44, 830, 450), (50, 830, 500)), "person")
     told = [one for one in watch(seen([verge, slow], seconds=250), strict) if one.kind == "dumping"]
-    assert gravest(told) == 1
+    assert highest_severity(told) == 1
 
 
 def test_with_three_walkers_and_no_vehicle_it_costs_next_to_nothing() -> None:
     site = lane_site()
     behaviour = ProduceTheft(_limits(site))
-    shown = _views(site)[-1]
+    shown = _observations(site)[-1]
     assert len(shown.objects) == 3
     memory = behaviour.start()
     assert behaviour.step(memory, shown) == (memory, ())
@@ -289,8 +291,8 @@ def _limits(site: Site) -> Any:
     return Resolver(site, "lane", ProduceTheft.kind, ProduceTheft.Thresholds)
 
 
-def _views(site: Site) -> list[Any]:
-    """What the behaviours are shown while three people walk along the lane."""
+def _observations(site: Site) -> list[Any]:
+    """The observations while three people walk along the lane."""
     shown: list[Any] = []
     watcher = WatchStage(site)
     post = watcher._context(site, "lane")
@@ -304,7 +306,7 @@ def _views(site: Site) -> list[Any]:
     return shown
 
 
-def test_the_docs_example_is_sound(tmp_path: Any) -> None:
+def test_the_example_of_the_docs_is_valid(tmp_path: Any) -> None:
     import re
     from pathlib import Path
 
