@@ -21,7 +21,6 @@ from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaTimeoutError
 
 from lanewatch import metrics
-from lanewatch.records import VERSION
 from streams.kafka.client.connection import Broker
 from streams.kafka.client.producers import ReliableProducer
 from streams.kafka.client.topics import Topics
@@ -33,8 +32,11 @@ POSITION = b"@position"
 READ_S = 10.0
 """Time limit of reading; with a reachable broker it takes a fraction of a second."""
 
-_STATE = f"state/{VERSION}".encode()
-_POSITION = f"position/{VERSION}".encode()
+STATE_VERSION = 2
+"""Of the stages' states. A state of another version is refused and counted, and the topic is processed from its
+beginning: the events get the same ids and revisions again. Version 1 had other names for its fields."""
+_STATE = f"state/{STATE_VERSION}".encode()
+_POSITION = f"position/{STATE_VERSION}".encode()
 
 
 class StoredState(msgspec.Struct, frozen=True):
