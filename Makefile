@@ -45,10 +45,11 @@ kafka: $(VENV)/bin/python ## a broker on this machine, Apache Kafka, for trying 
 gpu: $(VENV)/run.done ## what detect nodes with a GPU and ultralytics' models need beside the rest: torch, 5 GB
 	$(PIP) install --progress-bar off --quiet --constraint constraints.txt --editable ".[gpu]"
 
-lint: $(VENV)/test.done ## ruff and strict mypy
+lint: $(VENV)/test.done ## ruff, strict mypy and the prose count
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(PY) -m tests.prose
 
 prose: $(VENV)/bin/python ## sentences above 30 words and a private idiom, in docstrings, comments and documentation
 	$(PY) -m tests.prose $(ARGS)

@@ -14,6 +14,7 @@ import numpy as np
 from lanewatch.records import Box, Float32, Image
 from models import hardware, offline
 from models.detection.base import ModelMissingError
+from models.extras import ExtraMissingError
 from models.pose.base import POINTS, PoseEstimator
 
 MARGIN: Final = 1.25
@@ -42,6 +43,8 @@ class YoloPose:
         try:
             self._model = offline.yolo(path, "pose")
             points = self._predict([np.zeros((SIDE, SIDE, 3), np.uint8)])[0].keypoints
+        except ExtraMissingError:
+            raise
         except Exception as error:
             raise ModelMissingError(
                 f"{path} is no pose model that ultralytics can load on {device}: {error}"

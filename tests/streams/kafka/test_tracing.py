@@ -47,7 +47,7 @@ def trace_id(record: ConsumerRecord) -> bytes:
 def test_one_trace_from_the_frame_to_the_store(
     broker: str, spans: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tracing, "_every", 1)
+    monkeypatch.setattr(tracing, "_interval", 1)
     kafka_site = KafkaSite(broker, ("a",), 1)
     serve = ListServe()
     site: Any = type("Fixed", (), {"revisions": SiteRevisions.of(kafka_site.site)})()

@@ -185,7 +185,7 @@ def test_a_gap_in_the_records_is_no_fall_and_ends_none() -> None:
 
 
 def test_falls_of_real_clips(data: Path) -> None:
-    """One clip in which somebody falls and the one of daily living, at about 15 and 7.5 pictures a second."""
+    """One clip in which a person falls and the one of daily living, at about 15 and 7.5 pictures a second."""
     from benchmarks import clips
     from benchmarks.acts.falls import alarms, found_and_false, labelled_clips
 
