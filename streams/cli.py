@@ -94,8 +94,7 @@ def sample(argv: Sequence[str]) -> int:
 def publish(argv: Sequence[str]) -> int:
     """``lanewatch publish SITE``: puts a site file into effect, now or from a given time on."""
     parser = _parser(
-        "publish",
-        "Puts a site file into effect. Samplers, watchers and the correlation follow without a restart.",
+        "publish", "Puts a site file into effect. Samplers, watchers and the correlation follow without a restart."
     )
     parser.add_argument(
         "--from",
@@ -121,10 +120,7 @@ def publish(argv: Sequence[str]) -> int:
 
 def drain(argv: Sequence[str]) -> int:
     """``lanewatch drain SITE NODE``: a sampler hands over its cameras and ends. 1 if a camera has no successor."""
-    parser = _parser(
-        "drain",
-        "Makes a sampler hand over its cameras to the other samplers, without a gap, and end.",
-    )
+    parser = _parser("drain", "Makes a sampler hand over its cameras to the other samplers, without a gap, and end.")
     parser.add_argument("drained", metavar="NODE", help="the sampler's --node")
     options = parser.parse_args(argv)
     left: list[str] = []

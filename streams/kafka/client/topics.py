@@ -160,11 +160,7 @@ def _describe(admin: KafkaAdminClient, topics: Topics) -> dict[str, Mapping[str,
 
 def _create(broker: Broker, admin: KafkaAdminClient, missing: Iterable[Topic], replication: int) -> None:
     wanted = {
-        topic.name: {
-            "num_partitions": topic.partitions,
-            "replication_factor": replication,
-            "configs": topic.config,
-        }
+        topic.name: {"num_partitions": topic.partitions, "replication_factor": replication, "configs": topic.config}
         for topic in missing
     }
     for topic in admin.create_topics(wanted, raise_errors=False)["topics"]:
