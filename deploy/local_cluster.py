@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import signal
 import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from api.storage.data_directory import DataDirectory, DirectoryInUseError
-from deploy.kafka_server import running_broker
+from deploy.kafka_server import running_broker, until_interrupted
 from deploy.process_group import ProcessGroup
 from lanewatch import demo
 from lanewatch.config import loader
@@ -45,10 +44,9 @@ NUMBERS = ("1번", "2번", "3번", "4번", "5번", "6번", "7번", "8번")
 
 
 def make_site(cameras: int, address: str, prefix: str, now: float, rate: float = RATE) -> dict[str, Any]:
-    """The content of a site file: the demo's site with several cameras.
+    """The content of a site file: the demo's site with up to eight cameras.
 
     Args:
-        cameras: Number of cameras, at most eight.
         address: The broker's; several are separated by commas.
         prefix: Of the topics' names.
         now: Wall clock of the start.
@@ -87,7 +85,6 @@ class LocalCluster:
 
     Args:
         folder: For site file, events, evidence and logs; the content of an earlier run is replaced.
-        cameras: Number of cameras.
         port: Of the console; 0: a free one.
         rate: Frames a second of each camera.
         verbose: Whether to print the processes' logs.
@@ -182,17 +179,6 @@ def print_line(line: str) -> None:
     print(f"{'cluster':<12}| {line}", flush=True)
 
 
-@contextlib.contextmanager
-def _until_interrupted() -> Iterator[threading.Event]:
-    ended = threading.Event()
-    before = {number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield ended
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a cluster until it is interrupted."""
     parser = argparse.ArgumentParser(
@@ -206,16 +192,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--seconds", type=float, help="end after this time, and print the events")
     arguments = parser.parse_args(argv)
-    with _until_interrupted() as ended:
-        try:
-            cluster = LocalCluster(arguments.data, cameras=arguments.cameras, port=arguments.port, rate=arguments.rate)
-            with cluster:
-                url = cluster.wait()
-                print_line(f"the console is on {url}   (Ctrl-C ends the cluster)")
-                return _watch(cluster, ended, arguments.seconds)
-        except (DirectoryInUseError, OSError, RuntimeError) as error:
-            print(f"cluster: {error}", file=sys.stderr)
-            return 1
+    ended = until_interrupted()
+    try:
+        cluster = LocalCluster(arguments.data, cameras=arguments.cameras, port=arguments.port, rate=arguments.rate)
+        with cluster:
+            url = cluster.wait()
+            print_line(f"the console is on {url}   (Ctrl-C ends the cluster)")
+            return _watch(cluster, ended, arguments.seconds)
+    except (DirectoryInUseError, OSError, RuntimeError) as error:
+        print(f"cluster: {error}", file=sys.stderr)
+        return 1
 
 
 def _watch(cluster: LocalCluster, ended: threading.Event, seconds: float | None) -> int:

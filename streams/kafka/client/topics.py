@@ -47,14 +47,7 @@ _COMPACTED = _ZSTD | {
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic as the site file specifies it.
-
-    Attributes:
-        stream: Its content.
-        name: Its name at the broker.
-        partitions: Number of partitions.
-        config: Settings at the broker, by name.
-    """
+    """A topic as the site file specifies it, with its settings at the broker."""
 
     stream: Stream
     name: str
@@ -121,7 +114,6 @@ REQUIRED = ("cleanup.policy", "message.timestamp.type", "max.message.bytes")
 READY_MS = 10_000
 """Time limit for a new topic until each partition has a leader."""
 
-_CREATED = ("NoError", "TopicAlreadyExistsError")
 _REASONS = {"InvalidReplicationFactorError": "there are fewer brokers than `kafka.replication` of the site file"}
 
 
@@ -159,29 +151,23 @@ def _describe(admin: KafkaAdminClient, topics: Topics) -> dict[str, Mapping[str,
 
 
 def _create(broker: Broker, admin: KafkaAdminClient, missing: Iterable[Topic], replication: int) -> None:
-    wanted = {
+    wanted: dict[str, dict[str, Any]] = {
         topic.name: {"num_partitions": topic.partitions, "replication_factor": replication, "configs": topic.config}
         for topic in missing
     }
     for topic in admin.create_topics(wanted, raise_errors=False)["topics"]:
-        error = for_code(topic["error_code"])
-        if error.__name__ in _CREATED:
+        name, error = topic["name"], for_code(topic["error_code"])
+        if error.__name__ in ("NoError", "TopicAlreadyExistsError"):
             continue
         reason = _REASONS.get(error.__name__) or topic["error_message"] or error.__name__
-        command = _command(broker, "kafka-topics.sh", _creation(wanted[topic["name"]], topic["name"]))
+        options = f"--partitions {wanted[name]['num_partitions']} --replication-factor {replication}"
+        configs = _pairs(wanted[name]["configs"], " --config ")
+        command = _command(broker, "kafka-topics.sh", f"--create --topic {name} {options} --config {configs}")
         raise BrokerError(
-            f"topic {topic['name']} is missing at {broker.address} and cannot be created: {reason}; create it as an "
+            f"topic {name} is missing at {broker.address} and cannot be created: {reason}; create it as an "
             f"administrator: {command}"
         )
     admin.wait_for_topics(list(wanted), timeout_ms=READY_MS)
-
-
-def _creation(wanted: Mapping[str, Any], name: str) -> str:
-    configs = " ".join(f"--config {key}={value}" for key, value in wanted["configs"].items())
-    return (
-        f"--create --topic {name} --partitions {wanted['num_partitions']} "
-        f"--replication-factor {wanted['replication_factor']} {configs}"
-    )
 
 
 def _check_partitions(broker: Broker, topic: Topic, partitions: int) -> None:
@@ -217,13 +203,9 @@ def _check_config(broker: Broker, admin: KafkaAdminClient, topics: Iterable[Topi
             admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, changes)])
             log.info("topic %s has %s now", name, _pairs(changes, ", "))
         elif changes:
-            log.warning(
-                "topic %s has %s, and the site file has %s; this command changes it: %s",
-                name,
-                _pairs({key: values[key] for key in changes}, ", "),
-                _pairs(changes, ", "),
-                _change(broker, name, changes),
-            )
+            present_values = _pairs({key: values[key] for key in changes}, ", ")
+            text = "topic %s has %s, and the site file has %s; this command changes it: %s"
+            log.warning(text, name, present_values, _pairs(changes, ", "), _change(broker, name, changes))
 
 
 def _is_enough(key: str, present: str, wanted: str) -> bool:
