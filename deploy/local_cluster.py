@@ -40,8 +40,6 @@ DEGREES_NORTH = 0.0006
 
 START_S = 90.0
 
-NUMBERS = ("1번", "2번", "3번", "4번", "5번", "6번", "7번", "8번")
-
 
 def make_site(cameras: int, address: str, prefix: str, now: float, rate: float = RATE) -> dict[str, Any]:
     """The content of a site file: the demo's site with up to eight cameras.
@@ -62,7 +60,7 @@ def make_site(cameras: int, address: str, prefix: str, now: float, rate: float =
         since = datetime.fromtimestamp(now + LEAD_S - shift, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         clock = datetime.fromtimestamp(clip_start - shift, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         camera["id"] = f"lane-{index + 1:02}"
-        camera["name"] = {"ko": f"들말 삼거리 {NUMBERS[index]}", "en": f"Deulmal junction {index + 1}"}
+        camera["name"] = {"ko": f"들말 삼거리 {index + 1}번", "en": f"Deulmal junction {index + 1}"}
         camera["url"] = f"file:{demo.CLIP}?loop=1&clock={clock}&since={since}&pace=live&fps=7"
         camera["latitude"] += index * DEGREES_NORTH
         camera["rate"] = {"active": rate, "idle": rate}
@@ -98,35 +96,29 @@ class LocalCluster:
         self._port = port
         self._rate = rate
         self._verbose = verbose
-        self._closing = contextlib.ExitStack()
 
     def __enter__(self) -> LocalCluster:
-        try:
-            self._start()
-        except BaseException:
-            self._closing.close()
-            raise
+        with DataDirectory(self.folder) as folder:
+            folder.empty()
+        print_line("starting Apache Kafka, one node (or using the broker of LANEWATCH_KAFKA)")
+        with contextlib.ExitStack() as closing:
+            address = closing.enter_context(running_broker())
+            file = self.folder / "site.yaml"
+            prefix = f"lanewatch.cluster-{int(time.time())}"
+            site = make_site(self._cameras, address, prefix, time.time(), self._rate)
+            file.write_text(json.dumps(site, ensure_ascii=False, indent=2), encoding="utf-8")
+            closing.callback(_delete_topics, file)
+            self.processes = closing.enter_context(ProcessGroup(self.folder / "logs", on_line=self._on_line))
+            data = str(self.folder / "data")
+            self._start_stage("serve", file, "1", "--data", data, "--port", str(self._port))
+            for stage in ("correlate", "watch", "detect", "sample"):
+                for number in ("1", "2"):
+                    self._start_stage(stage, file, number)
+            self._closing = closing.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._closing.close()
-
-    def _start(self) -> None:
-        with DataDirectory(self.folder) as folder:
-            folder.empty()
-        print_line("starting Apache Kafka, one node (or using the broker of LANEWATCH_KAFKA)")
-        address = self._closing.enter_context(running_broker())
-        file = self.folder / "site.yaml"
-        prefix = f"lanewatch.cluster-{int(time.time())}"
-        site = make_site(self._cameras, address, prefix, time.time(), self._rate)
-        file.write_text(json.dumps(site, ensure_ascii=False, indent=2), encoding="utf-8")
-        self._closing.callback(_delete_topics, file)
-        self.processes = self._closing.enter_context(ProcessGroup(self.folder / "logs", on_line=self._on_line))
-        data = str(self.folder / "data")
-        self._start_stage("serve", file, "1", "--data", data, "--port", str(self._port))
-        for stage in ("correlate", "watch", "detect", "sample"):
-            for number in ("1", "2"):
-                self._start_stage(stage, file, number)
 
     def _start_stage(self, stage: str, file: Path, number: str, *more: str) -> None:
         name = f"{stage}-{number}"
@@ -184,7 +176,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description="Runs a broker, two processes of each stage, and the console on this machine."
     )
-    parser.add_argument("--cameras", type=int, choices=range(1, len(NUMBERS) + 1), default=4, help="default: 4")
+    parser.add_argument("--cameras", type=int, choices=range(1, 9), default=4, help="default: 4")
     parser.add_argument("--rate", type=float, default=RATE, help=f"frames a second of each camera (default: {RATE:g})")
     parser.add_argument("--port", type=int, default=8000, help="of the console (default: 8000; 0 takes a free one)")
     parser.add_argument(

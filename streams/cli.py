@@ -134,12 +134,8 @@ def drain(argv: Sequence[str]) -> int:
 
         with SamplerRegistry(context.broker, context.topics) as registry:
             registry.read()
-            cameras = {camera.id for camera in context.log.revisions.at(time.time()).cameras}
-            before = {
-                camera: owner
-                for camera, owner in registry.owners.items()
-                if owner.node == options.drained and camera in cameras
-            }
+            ids = {camera.id for camera in context.log.revisions.at(time.time()).cameras}
+            before = {id: owner for id, owner in registry.owners.items() if owner.node == options.drained and id in ids}
             if not before:
                 print(f"{options.drained} samples no camera")
                 return

@@ -80,9 +80,7 @@ def grants(topics: Topics, stage: Stage) -> tuple[Grant, ...]:
     """All access rules of a stage's user."""
     rights = RIGHTS[stage]
     all_topics = Grant("topic", f"{topics.prefix}.", ALL_TOPICS + rights.managing, prefixed=True)
-    single_topics = [
-        Grant("topic", getattr(topics, stream).name, operations) for stream, operations in rights.topics.items()
-    ]
+    single_topics = [Grant("topic", getattr(topics, stream).name, may) for stream, may in rights.topics.items()]
     # A user that only reads lags is not a member.
     groups = [
         Grant("group", f"{topics.prefix}.", ("DESCRIBE",), prefixed=True)

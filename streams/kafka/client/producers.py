@@ -41,7 +41,6 @@ MAX_WAITING_TICKS = 64
 _RETRY_S = 1.0
 _POLL_S = 0.2
 _METADATA_S = 5.0
-_TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 log = metrics.log("kafka")
 
@@ -101,12 +100,6 @@ class FrameProducer:
     def in_flight_bytes(self) -> int:
         """Bytes sent and not yet acknowledged, with the client's overhead."""
         return self._bytes
-
-    @property
-    def waiting(self) -> int:
-        """Records that are not sent yet, because the bound is reached or the broker cannot be reached."""
-        with self._settled:
-            return sum(len(items) for items in self._waiting.values())
 
     def send(self, frame: Frame, partition: int, *, trace: bytes | None = None) -> bool:
         """Sends an encoded frame or a tick, now or when there is room.
@@ -328,4 +321,4 @@ def _read_metadata(producer: Any, topic: str) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    return "too_large" if isinstance(error, _TOO_LARGE) else "undelivered"
+    return "too_large" if isinstance(error, MessageSizeTooLargeError | RecordListTooLargeError) else "undelivered"

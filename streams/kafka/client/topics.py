@@ -31,10 +31,6 @@ MAX_FRAME_BYTES = 4 << 20
 MAX_RECORD_BYTES = MAX_FRAME_BYTES + 65_536
 """The largest record with its headers, as the only one in its batch."""
 
-
-_APPEND_TIME = {"message.timestamp.type": "LogAppendTime"}
-"""With the producer's time, a clip played with a simulated clock would expire at once, or be refused."""
-
 _ZSTD = {"compression.type": "zstd"}
 
 _COMPACTED = _ZSTD | {
@@ -67,15 +63,11 @@ class Topics:
         self.prefix = kafka.prefix or f"lanewatch.{site.id}"
         self.partitions = kafka.partitions
         self.replication = kafka.replication
-        self.frames = self._topic(
-            "frames",
-            kafka.partitions,
-            _retention(kafka.frames, kafka.partitions) | _APPEND_TIME | {"compression.type": "producer"},
-        )
-        self.detections = self._topic(
-            "detections", kafka.partitions, _retention(kafka.detections, kafka.partitions) | _APPEND_TIME | _ZSTD
-        )
-        self.events = self._topic("events", 1, _retention(kafka.events, 1) | _APPEND_TIME | _ZSTD)
+        frames = _retention(kafka.frames, kafka.partitions) | {"compression.type": "producer"}
+        detections = _retention(kafka.detections, kafka.partitions) | _ZSTD
+        self.frames = self._topic("frames", kafka.partitions, frames)
+        self.detections = self._topic("detections", kafka.partitions, detections)
+        self.events = self._topic("events", 1, _retention(kafka.events, 1) | _ZSTD)
         self.site = self._topic("site", kafka.partitions, _COMPACTED)
         self.checkpoints = self._topic("checkpoints", kafka.partitions, _COMPACTED)
         self.holders = self._topic("holders", 1, _COMPACTED)
@@ -105,6 +97,8 @@ def _retention(retention: TopicRetention, partitions: int) -> dict[str, str]:
         "segment.bytes": str(max(MAX_RECORD_BYTES, min(256 << 20, partition_bytes // 4))),
         # Until then a deleted segment uses the disk: a minute of frames is gigabytes.
         "file.delete.delay.ms": str(DELETE_S * 1000),
+        # With the producer's time, a clip played with a simulated clock would expire at once, or be refused.
+        "message.timestamp.type": "LogAppendTime",
     }
 
 
@@ -213,10 +207,8 @@ def _is_enough(key: str, present: str, wanted: str) -> bool:
 
 
 def _change(broker: Broker, name: str, config: Mapping[str, str]) -> str:
-    pairs = _pairs(config, ",")
-    return _command(
-        broker, "kafka-configs.sh", f"--alter --entity-type topics --entity-name {name} --add-config {pairs}"
-    )
+    arguments = f"--alter --entity-type topics --entity-name {name} --add-config {_pairs(config, ',')}"
+    return _command(broker, "kafka-configs.sh", arguments)
 
 
 def _pairs(config: Mapping[str, str], separator: str) -> str:
