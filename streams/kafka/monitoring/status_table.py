@@ -155,14 +155,15 @@ def _camera_lines(status: ClusterStatus, site: Site, language: Language, zone: Z
 
 
 def _camera_row(camera: CameraStatus, names: Mapping[str, str], language: Language, zone: ZoneInfo) -> tuple[str, ...]:
-    state, captured = "silent", "-"
+    state, captured = STATES[language]["silent"], "-"
     if camera.captured_at is not None:
-        state, captured = camera.gap, f"{datetime.fromtimestamp(camera.captured_at, zone):%m-%d %H:%M:%S}"
+        state = STATES[language][camera.gap]
+        captured = f"{datetime.fromtimestamp(camera.captured_at, zone):%m-%d %H:%M:%S}"
     return (
         camera.camera,
         names.get(camera.camera, ""),
         camera.node or "-",
-        STATES[language][state],
+        state,
         captured,
         "-" if camera.age_s is None else _duration(camera.age_s, language),
         "-" if camera.rate is None else f"{camera.rate:.1f}",
