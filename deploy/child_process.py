@@ -30,7 +30,6 @@ def popen(
     On Linux it gets a signal when this process ends; on other systems the caller has to end it.
 
     Args:
-        command: Program and arguments.
         output: For stdout and stderr; ``subprocess.PIPE`` gives both as ``stdout``.
         environment: In place of this process's environment.
         ending: The signal.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import base64
 import contextlib
 import fcntl
 import hashlib
@@ -17,7 +16,6 @@ import sys
 import tempfile
 import threading
 import time
-import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -123,7 +121,9 @@ class BrokerProcess:
         settings = self._settings()
         with (self.folder / "server.log").open("ab") as log:
             start = log.tell()
-            self._process = child_process.popen([*self._java(), "kafka.Kafka", str(settings)], log)
+            logging = f"-Dlog4j2.configurationFile={ROOT / 'deploy' / 'kafka' / 'log4j2.yaml'}"
+            java = ["java", f"-Xmx{self._heap}", f"-Xms{self._heap}", "-XX:+UseG1GC", logging, "-cp", f"{jars()}/*"]
+            self._process = child_process.popen([*java, "kafka.Kafka", str(settings)], log)
         deadline = time.monotonic() + START_S
         while self.running and time.monotonic() < deadline:
             if _STARTED in self._read_log(start):
@@ -137,10 +137,6 @@ class BrokerProcess:
         with (self.folder / "server.log").open("rb") as log:
             log.seek(start)
             return log.read().decode(errors="replace")
-
-    def _java(self) -> list[str]:
-        logging = f"-Dlog4j2.configurationFile={ROOT / 'deploy' / 'kafka' / 'log4j2.yaml'}"
-        return ["java", f"-Xmx{self._heap}", f"-Xms{self._heap}", "-XX:+UseG1GC", logging, "-cp", f"{jars()}/*"]
 
     def stop(self, timeout_s: float = 30.0) -> None:
         """Stops it in order."""
@@ -172,24 +168,23 @@ class BrokerProcess:
         else:
             self.stop()
 
-    def _listeners(self) -> dict[str, str]:
-        controller = free_port()
-        return {
-            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
-            "controller.quorum.voters": f"1@127.0.0.1:{controller}",
-            "log.dirs": str(self.folder / "log"),
-        }
-
     def _settings(self) -> Path:
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / "server.properties"
-        properties = PROPERTIES | self._listeners() | self._added
+        controller = f"127.0.0.1:{free_port()}"
+        listeners = {
+            "listeners": f"PLAINTEXT://{self.address},CONTROLLER://{controller}",
+            "advertised.listeners": f"PLAINTEXT://{self.address}",
+            "controller.quorum.voters": f"1@{controller}",
+            "log.dirs": str(self.folder / "log"),
+        }
+        properties = PROPERTIES | listeners | self._added
         path.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
         path.chmod(0o600)  # it may contain passwords
         if not (self.folder / "log" / "meta.properties").exists():
             command = ["java", "-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp", f"{jars()}/*", "kafka.tools.StorageTool"]
-            command += ["format", "-c", str(path), "-t", _cluster_id()]
+            # 22 characters, as Kafka makes them; a leading hyphen would be read as an option.
+            command += ["format", "-c", str(path), "-t", f"L{secrets.token_urlsafe(16)[1:]}"]
             result = subprocess.run(command, capture_output=True, text=True, check=False)
             if result.returncode:
                 raise RuntimeError(f"the broker's folder cannot be formatted: {result.stdout}{result.stderr}")
@@ -241,7 +236,9 @@ def jars() -> Path:
     for tool in ("java", "mvn"):
         if shutil.which(tool) is None:
             raise RuntimeError(f"{tool} is missing; on Debian: apt-get install default-jre-headless maven")
-    with _exclusive(BUILD / "kafka.lock"):
+    BUILD.mkdir(exist_ok=True)
+    with (BUILD / "kafka.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():  # another process may have fetched them meanwhile
             _fetch(folder)
     return folder
@@ -258,38 +255,25 @@ def _fetch(folder: Path) -> None:
     part.rename(folder)
 
 
-@contextlib.contextmanager
-def _exclusive(path: Path) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def _temporary() -> Path:
     """A new folder, named after this process. Folders of killed processes are removed."""
     for old in Path(tempfile.gettempdir()).glob(f"{_FOLDER_PREFIX}*-*"):
         owner = old.name.removeprefix(_FOLDER_PREFIX).partition("-")[0]
-        if owner.isdecimal() and not _is_running(int(owner)):
+        try:
+            os.kill(int(owner), 0)
+        except ProcessLookupError:
             shutil.rmtree(old, ignore_errors=True)
+        except (PermissionError, ValueError):  # a process of another user; not a folder of ours
+            continue
     return Path(tempfile.mkdtemp(prefix=f"{_FOLDER_PREFIX}{os.getpid()}-"))
 
 
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # a process of another user
-        pass
-    return True
-
-
-def _cluster_id() -> str:
-    """22 characters, as Kafka makes them; a leading hyphen would be read as an option."""
-    while (id := base64.urlsafe_b64encode(uuid.uuid4().bytes)[:22].decode()).startswith("-"):
-        pass
-    return id
+def until_interrupted() -> threading.Event:
+    """An event that Ctrl-C or SIGTERM sets."""
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    return ended
 
 
 def main() -> int:
@@ -298,9 +282,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=9092, help="loopback port (default: 9092)")
     parser.add_argument("--folder", type=Path, default=ROOT / "var" / "kafka", help="folder for its data")
     arguments = parser.parse_args()
-    ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
+    ended = until_interrupted()
     try:
         with BrokerProcess(arguments.folder, port=arguments.port) as broker:
             print(f"Apache Kafka answers on {broker.address}   (Ctrl-C ends it)", flush=True)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import signal
 import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from api.storage.data_directory import DataDirectory, DirectoryInUseError
-from deploy.kafka_server import running_broker
+from deploy.kafka_server import running_broker, until_interrupted
 from deploy.process_group import ProcessGroup
 from lanewatch import demo
 from lanewatch.config import loader
@@ -41,14 +40,11 @@ DEGREES_NORTH = 0.0006
 
 START_S = 90.0
 
-NUMBERS = ("1번", "2번", "3번", "4번", "5번", "6번", "7번", "8번")
-
 
 def make_site(cameras: int, address: str, prefix: str, now: float, rate: float = RATE) -> dict[str, Any]:
-    """The content of a site file: the demo's site with several cameras.
+    """The content of a site file: the demo's site with up to eight cameras.
 
     Args:
-        cameras: Number of cameras, at most eight.
         address: The broker's; several are separated by commas.
         prefix: Of the topics' names.
         now: Wall clock of the start.
@@ -64,7 +60,7 @@ def make_site(cameras: int, address: str, prefix: str, now: float, rate: float =
         since = datetime.fromtimestamp(now + LEAD_S - shift, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         clock = datetime.fromtimestamp(clip_start - shift, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         camera["id"] = f"lane-{index + 1:02}"
-        camera["name"] = {"ko": f"들말 삼거리 {NUMBERS[index]}", "en": f"Deulmal junction {index + 1}"}
+        camera["name"] = {"ko": f"들말 삼거리 {index + 1}번", "en": f"Deulmal junction {index + 1}"}
         camera["url"] = f"file:{demo.CLIP}?loop=1&clock={clock}&since={since}&pace=live&fps=7"
         camera["latitude"] += index * DEGREES_NORTH
         camera["rate"] = {"active": rate, "idle": rate}
@@ -87,7 +83,6 @@ class LocalCluster:
 
     Args:
         folder: For site file, events, evidence and logs; the content of an earlier run is replaced.
-        cameras: Number of cameras.
         port: Of the console; 0: a free one.
         rate: Frames a second of each camera.
         verbose: Whether to print the processes' logs.
@@ -101,35 +96,29 @@ class LocalCluster:
         self._port = port
         self._rate = rate
         self._verbose = verbose
-        self._closing = contextlib.ExitStack()
 
     def __enter__(self) -> LocalCluster:
-        try:
-            self._start()
-        except BaseException:
-            self._closing.close()
-            raise
+        with DataDirectory(self.folder) as folder:
+            folder.empty()
+        print_line("starting Apache Kafka, one node (or using the broker of LANEWATCH_KAFKA)")
+        with contextlib.ExitStack() as closing:
+            address = closing.enter_context(running_broker())
+            file = self.folder / "site.yaml"
+            prefix = f"lanewatch.cluster-{int(time.time())}"
+            site = make_site(self._cameras, address, prefix, time.time(), self._rate)
+            file.write_text(json.dumps(site, ensure_ascii=False, indent=2), encoding="utf-8")
+            closing.callback(_delete_topics, file)
+            self.processes = closing.enter_context(ProcessGroup(self.folder / "logs", on_line=self._on_line))
+            data = str(self.folder / "data")
+            self._start_stage("serve", file, "1", "--data", data, "--port", str(self._port))
+            for stage in ("correlate", "watch", "detect", "sample"):
+                for number in ("1", "2"):
+                    self._start_stage(stage, file, number)
+            self._closing = closing.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._closing.close()
-
-    def _start(self) -> None:
-        with DataDirectory(self.folder) as folder:
-            folder.empty()
-        print_line("starting Apache Kafka, one node (or using the broker of LANEWATCH_KAFKA)")
-        address = self._closing.enter_context(running_broker())
-        file = self.folder / "site.yaml"
-        prefix = f"lanewatch.cluster-{int(time.time())}"
-        site = make_site(self._cameras, address, prefix, time.time(), self._rate)
-        file.write_text(json.dumps(site, ensure_ascii=False, indent=2), encoding="utf-8")
-        self._closing.callback(_delete_topics, file)
-        self.processes = self._closing.enter_context(ProcessGroup(self.folder / "logs", on_line=self._on_line))
-        data = str(self.folder / "data")
-        self._start_stage("serve", file, "1", "--data", data, "--port", str(self._port))
-        for stage in ("correlate", "watch", "detect", "sample"):
-            for number in ("1", "2"):
-                self._start_stage(stage, file, number)
 
     def _start_stage(self, stage: str, file: Path, number: str, *more: str) -> None:
         name = f"{stage}-{number}"
@@ -182,23 +171,12 @@ def print_line(line: str) -> None:
     print(f"{'cluster':<12}| {line}", flush=True)
 
 
-@contextlib.contextmanager
-def _until_interrupted() -> Iterator[threading.Event]:
-    ended = threading.Event()
-    before = {number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield ended
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a cluster until it is interrupted."""
     parser = argparse.ArgumentParser(
         description="Runs a broker, two processes of each stage, and the console on this machine."
     )
-    parser.add_argument("--cameras", type=int, choices=range(1, len(NUMBERS) + 1), default=4, help="default: 4")
+    parser.add_argument("--cameras", type=int, choices=range(1, 9), default=4, help="default: 4")
     parser.add_argument("--rate", type=float, default=RATE, help=f"frames a second of each camera (default: {RATE:g})")
     parser.add_argument("--port", type=int, default=8000, help="of the console (default: 8000; 0 takes a free one)")
     parser.add_argument(
@@ -206,16 +184,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--seconds", type=float, help="end after this time, and print the events")
     arguments = parser.parse_args(argv)
-    with _until_interrupted() as ended:
-        try:
-            cluster = LocalCluster(arguments.data, cameras=arguments.cameras, port=arguments.port, rate=arguments.rate)
-            with cluster:
-                url = cluster.wait()
-                print_line(f"the console is on {url}   (Ctrl-C ends the cluster)")
-                return _watch(cluster, ended, arguments.seconds)
-        except (DirectoryInUseError, OSError, RuntimeError) as error:
-            print(f"cluster: {error}", file=sys.stderr)
-            return 1
+    ended = until_interrupted()
+    try:
+        cluster = LocalCluster(arguments.data, cameras=arguments.cameras, port=arguments.port, rate=arguments.rate)
+        with cluster:
+            url = cluster.wait()
+            print_line(f"the console is on {url}   (Ctrl-C ends the cluster)")
+            return _watch(cluster, ended, arguments.seconds)
+    except (DirectoryInUseError, OSError, RuntimeError) as error:
+        print(f"cluster: {error}", file=sys.stderr)
+        return 1
 
 
 def _watch(cluster: LocalCluster, ended: threading.Event, seconds: float | None) -> int:

@@ -18,7 +18,7 @@ END_S = 20.0
 
 
 class StageProcess:
-    """One `lanewatch` command as a process.
+    """One `lanewatch` command as a process, which starts at once.
 
     Args:
         name: Such as ``detect-1``; its log is ``name.log``.
@@ -34,69 +34,50 @@ class StageProcess:
         arguments: Sequence[str],
         folder: Path,
         *,
-        environment: Mapping[str, str] | None = None,
-        on_line: Callable[[str, str], None] | None = None,
+        environment: Mapping[str, str] | None,
+        on_line: Callable[[str, str], None] | None,
     ) -> None:
         self.name = name
         self.log = folder / f"{name}.log"
         self._arguments = [sys.executable, "-m", "lanewatch", *arguments]
         self._environment = os.environ | dict(environment or {})
         self._on_line = on_line
-        self._process: subprocess.Popen[bytes] | None = None
-        self._reader: threading.Thread | None = None
+        self.start()
 
     @property
     def running(self) -> bool:
         """Whether it runs."""
-        return self._process is not None and self._process.poll() is None
+        return self._process.poll() is None
 
     @property
     def pid(self) -> int:
-        """Process id.
-
-        Raises:
-            RuntimeError: it was not started.
-        """
-        if self._process is None:
-            raise RuntimeError(f"{self.name} was not started")
+        """Process id."""
         return self._process.pid
 
     @property
     def exit_code(self) -> int | None:
         """None while it runs."""
-        return None if self._process is None else self._process.poll()
+        return self._process.poll()
 
     def start(self) -> None:
-        """Starts it, or starts it again. It gets SIGTERM when this process ends."""
+        """Starts it again. It gets SIGTERM when this process ends."""
         self._process = child_process.popen(
             self._arguments, subprocess.PIPE, environment=self._environment, ending=signal.SIGTERM
         )
-        self._reader = threading.Thread(target=self._read, args=(self._process,), name=self.name, daemon=True)
-        self._reader.start()
+        threading.Thread(target=self._read, args=(self._process,), name=self.name, daemon=True).start()
 
     def kill(self) -> None:
         """Kills it, like a power failure."""
-        if self._process is not None and self._process.poll() is None:
+        if self.running:
             self._process.kill()
             self._process.wait()
 
-    def pause(self) -> None:
-        """Suspends it, like a machine that swaps."""
-        os.kill(self.pid, signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Continues it after ``pause``."""
-        os.kill(self.pid, signal.SIGCONT)
-
     def end(self) -> None:
         """Sends SIGTERM for a planned end; ``wait`` waits for it."""
-        if self.running:
-            os.kill(self.pid, signal.SIGTERM)
+        self._process.terminate()
 
     def wait(self, timeout_s: float = END_S) -> int | None:
         """The exit code; None if it has not ended in time."""
-        if self._process is None:
-            return None
         try:
             return self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
@@ -132,7 +113,6 @@ class ProcessGroup:
         """Starts a stage's command under a name."""
         process = StageProcess(name, arguments, self.folder, environment=self._environment, on_line=self._on_line)
         self.processes[name] = process
-        process.start()
         return process
 
     def __getitem__(self, name: str) -> StageProcess:

@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from streams.kafka.workers.startup import WorkerContext
 
+DRAIN_S = 20.0
+"""A rebalance takes three to six seconds, a camera's first frame up to five."""
+
 
 def status(argv: Sequence[str]) -> int:
     """``lanewatch status SITE``: stages, lag and cameras in one table. Exit status 1 if there is a problem."""
@@ -94,8 +97,7 @@ def sample(argv: Sequence[str]) -> int:
 def publish(argv: Sequence[str]) -> int:
     """``lanewatch publish SITE``: puts a site file into effect, now or from a given time on."""
     parser = _parser(
-        "publish",
-        "Puts a site file into effect. Samplers, watchers and the correlation follow without a restart.",
+        "publish", "Puts a site file into effect. Samplers, watchers and the correlation follow without a restart."
     )
     parser.add_argument(
         "--from",
@@ -111,20 +113,18 @@ def publish(argv: Sequence[str]) -> int:
             print(f"site {context.file.id} ({context.file.digest}) is in effect already")
             return
         revision = context.log.publish(context.file, options.valid_from)
-        since = "at any time" if math.isinf(revision.valid_from) else f"from {_iso_time(revision.valid_from)} on"
-        print(
-            f"site {context.file.id} ({context.file.digest}), {len(context.file.cameras)} cameras, is in effect {since}"
-        )
+        since = "at any time"
+        if not math.isinf(revision.valid_from):
+            since = f"from {datetime.fromtimestamp(revision.valid_from, UTC).isoformat(timespec='seconds')} on"
+        cameras = len(context.file.cameras)
+        print(f"site {context.file.id} ({context.file.digest}), {cameras} cameras, is in effect {since}")
 
     return _run(options, "publish", run, first=False)
 
 
 def drain(argv: Sequence[str]) -> int:
     """``lanewatch drain SITE NODE``: a sampler hands over its cameras and ends. 1 if a camera has no successor."""
-    parser = _parser(
-        "drain",
-        "Makes a sampler hand over its cameras to the other samplers, without a gap, and end.",
-    )
+    parser = _parser("drain", "Makes a sampler hand over its cameras to the other samplers, without a gap, and end.")
     parser.add_argument("drained", metavar="NODE", help="the sampler's --node")
     options = parser.parse_args(argv)
     left: list[str] = []
@@ -134,12 +134,8 @@ def drain(argv: Sequence[str]) -> int:
 
         with SamplerRegistry(context.broker, context.topics) as registry:
             registry.read()
-            cameras = {camera.id for camera in context.log.revisions.at(time.time()).cameras}
-            before = {
-                camera: owner
-                for camera, owner in registry.owners.items()
-                if owner.node == options.drained and camera in cameras
-            }
+            ids = {camera.id for camera in context.log.revisions.at(time.time()).cameras}
+            before = {id: owner for id, owner in registry.owners.items() if owner.node == options.drained and id in ids}
             if not before:
                 print(f"{options.drained} samples no camera")
                 return
@@ -155,10 +151,6 @@ def drain(argv: Sequence[str]) -> int:
                 print(f"{camera}: no other sampler has taken it within {DRAIN_S:.0f} s", file=sys.stderr)
 
     return _run(options, "drain", run, first=False) or int(bool(left))
-
-
-DRAIN_S = 20.0
-"""A rebalance takes three to six seconds, a camera's first frame up to five."""
 
 
 def _parser(command: str, description: str) -> argparse.ArgumentParser:
@@ -204,10 +196,6 @@ def _instant(text: str) -> float:
     return moment.timestamp()
 
 
-def _iso_time(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
-
-
 def migrate(argv: Sequence[str]) -> int:
     """``lanewatch migrate SITE CAMERA URL``: moves a camera to another source without a gap. 1 if it was not moved."""
     parser = _parser(
@@ -246,9 +234,8 @@ def _migrate(context: WorkerContext, options: argparse.Namespace, stop: threadin
             print(f"{camera.id} has had no other URL", file=sys.stderr)
             return False
         if not options.roll_back:
-            old, new = (
-                player(camera.model_copy(update={"url": source}), site.time_zone) for source in (camera.url, url)
-            )
+            changed = camera.model_copy(update={"url": url})
+            old, new = player(camera, site.time_zone), player(changed, site.time_zone)
             found = source_comparison.compare(old, new, options.seconds, 1 / camera.rate.active, stop)
             print(source_comparison.table(found))
             if found.refusals or stop.is_set() or not (options.yes or _confirmed(f"move {camera.id}?")):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -30,7 +30,6 @@ SIZE = (64, 36)
 MIN_FRAMES = 5
 
 
-@dataclass
 class SourceStatistics:
     """Measurements of one source.
 
@@ -43,22 +42,41 @@ class SourceStatistics:
         lumas: Brightness of a small image, normalized, by slot.
     """
 
-    pictures: int = 0
-    gap_s: float = 0.0
-    latency_s: float = 0.0
-    size: tuple[int, int] = (0, 0)
-    error: str | None = None
-    lumas: dict[int, Float64] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.pictures = 0
+        self.gap_s = 0.0
+        self.latency_s = 0.0
+        self.size = (0, 0)
+        self.error: str | None = None
+        self.lumas: dict[int, Float64] = {}
+        self._latencies: list[float] = []
+        self._last_slot: int | None = None
+
+    def play(self, play: Play, stop: threading.Event) -> None:
+        """Measures the source until ``stop`` is set, or to its end."""
+        try:
+            play(stop, self._add)
+        except Exception as error:  # noqa: BLE001 - whatever the error is, it is the result
+            self.error = redact(str(error)) or type(error).__name__
+
+    def _add(self, frame: Frame) -> None:
+        if frame.image is None:
+            return
+        self.pictures += 1
+        if self._last_slot is not None:
+            self.gap_s = max(self.gap_s, (frame.slot - self._last_slot) / 1000)
+        self._last_slot = frame.slot
+        self._latencies.append(frame.received_at - frame.captured_at)
+        self.latency_s = float(np.median(self._latencies))
+        self.size = (frame.width, frame.height)
+        self.lumas[frame.slot] = _luma(frame.image)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The two sources, and the reasons against the new one.
+    """The two sources over some seconds, and the reasons against the new one.
 
-    Attributes:
-        seconds: Duration of the comparison.
-        correlation: Of brightness at common slots, median; None with too few common slots.
-        refusals: Why the new source may not replace the old one; empty: it may.
+    ``correlation`` is the median of brightness at common slots; None with too few of them.
     """
 
     old: SourceStatistics
@@ -68,50 +86,19 @@ class Comparison:
     refusals: tuple[str, ...]
 
 
-class _Recorder:
-    """Measures one source."""
-
-    def __init__(self) -> None:
-        self.statistics = SourceStatistics()
-        self._latencies: list[float] = []
-        self._last_slot: int | None = None
-
-    def play(self, play: Play, stop: threading.Event) -> None:
-        """Plays the source until ``stop`` is set, or to its end."""
-        try:
-            play(stop, self._add)
-        except Exception as error:  # noqa: BLE001 - whatever the error is, it is the result
-            self.statistics.error = redact(str(error)) or type(error).__name__
-
-    def _add(self, frame: Frame) -> None:
-        if frame.image is None:
-            return
-        statistics = self.statistics
-        statistics.pictures += 1
-        if self._last_slot is not None:
-            statistics.gap_s = max(statistics.gap_s, (frame.slot - self._last_slot) / 1000)
-        self._last_slot = frame.slot
-        self._latencies.append(frame.received_at - frame.captured_at)
-        statistics.latency_s = float(np.median(self._latencies))
-        statistics.size = (frame.width, frame.height)
-        statistics.lumas[frame.slot] = _luma(frame.image)
-
-
 def compare(old: Play, new: Play, seconds: float, interval_s: float, stop: threading.Event | None = None) -> Comparison:
-    """Plays two sources side by side and compares them.
+    """Plays the present source and its replacement side by side, and compares them.
 
     Args:
-        old: The present source.
-        new: Its replacement.
         seconds: Duration, from the start of both.
         interval_s: Between two slots of the camera's grid.
         stop: Ends the comparison early.
     """
     ended, stop = threading.Event(), stop or threading.Event()
-    recorders = [_Recorder(), _Recorder()]
+    before, after = SourceStatistics(), SourceStatistics()
     threads = [
-        threading.Thread(target=recorder.play, args=(play, ended), daemon=True)
-        for recorder, play in zip(recorders, (old, new), strict=True)
+        threading.Thread(target=statistics.play, args=(play, ended), daemon=True)
+        for statistics, play in ((before, old), (after, new))
     ]
     started = time.monotonic()
     for thread in threads:
@@ -122,7 +109,6 @@ def compare(old: Play, new: Play, seconds: float, interval_s: float, stop: threa
     ended.set()
     for thread in threads:
         thread.join(5.0)
-    before, after = (recorder.statistics for recorder in recorders)
     correlation = _correlation(before, after)
     return Comparison(before, after, duration, correlation, tuple(_refusals(before, after, correlation, interval_s)))
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Literal, get_args
 
 from kafka import KafkaAdminClient
-from kafka.admin import ACL, ACLOperation, ACLPermissionType, ACLResourcePatternType, ResourcePattern, ResourceType
 from kafka.errors import AuthorizationError, GroupAuthorizationFailedError, RetriableError
 
 from streams.kafka.client.connection import Broker
@@ -34,10 +32,8 @@ _MANAGING: tuple[Operation, ...] = ("CREATE", "ALTER", "ALTER_CONFIGS")
 class StageRights:
     """The rights of one stage besides ``ALL_TOPICS``.
 
-    Attributes:
-        topics: Operations by topic.
-        groups: Consumer groups that it may join, without the prefix; ``*`` allows to describe all groups.
-        managing: Operations on all topics of the prefix, existing or not.
+    ``groups`` are those that it may join, without the prefix; ``*`` allows to describe all groups. ``managing`` are
+    operations on all topics of the prefix, existing or not.
     """
 
     topics: Mapping[Stream, tuple[Operation, ...]]
@@ -45,39 +41,29 @@ class StageRights:
     managing: tuple[Operation, ...] = ()
 
 
-RIGHTS: Mapping[Stage, StageRights] = MappingProxyType(
-    {
-        # publishes the site, moves cameras between samplers, creates the topics
-        "admin": StageRights({"site": ("READ", "WRITE"), "holders": ("READ", "WRITE")}, managing=_MANAGING),
-        "sample": StageRights(
-            {"site": ("READ",), "holders": ("READ", "WRITE"), "frames": ("WRITE",)}, groups=("sample",)
-        ),
-        "detect": StageRights({"site": ("READ",), "frames": ("READ",), "detections": ("WRITE",)}, groups=("detect",)),
-        "watch": StageRights(
-            {"site": ("READ",), "detections": ("READ",), "checkpoints": ("READ", "WRITE"), "events": ("WRITE",)},
-            groups=("watch",),
-        ),
-        "correlate": StageRights(
-            {"site": ("READ",), "events": ("READ", "WRITE"), "checkpoints": ("READ", "WRITE")}, groups=("correlate",)
-        ),
-        # evidence is cut from the frames
-        "serve": StageRights({"site": ("READ",), "events": ("READ",), "frames": ("READ",)}, groups=("serve",)),
-        "keep": StageRights({"site": ("READ",), "detections": ("READ",)}, groups=("archive",)),
-        # reads lags, and which sampler has which camera
-        "status": StageRights({"site": ("READ",), "holders": ("READ",), "events": ("READ",)}, groups=("*",)),
-    }
-)
+RIGHTS: Mapping[Stage, StageRights] = {
+    # publishes the site, moves cameras between samplers, creates the topics
+    "admin": StageRights({"site": ("READ", "WRITE"), "holders": ("READ", "WRITE")}, managing=_MANAGING),
+    "sample": StageRights({"site": ("READ",), "holders": ("READ", "WRITE"), "frames": ("WRITE",)}, groups=("sample",)),
+    "detect": StageRights({"site": ("READ",), "frames": ("READ",), "detections": ("WRITE",)}, groups=("detect",)),
+    "watch": StageRights(
+        {"site": ("READ",), "detections": ("READ",), "checkpoints": ("READ", "WRITE"), "events": ("WRITE",)},
+        groups=("watch",),
+    ),
+    "correlate": StageRights(
+        {"site": ("READ",), "events": ("READ", "WRITE"), "checkpoints": ("READ", "WRITE")}, groups=("correlate",)
+    ),
+    # evidence is cut from the frames
+    "serve": StageRights({"site": ("READ",), "events": ("READ",), "frames": ("READ",)}, groups=("serve",)),
+    "keep": StageRights({"site": ("READ",), "detections": ("READ",)}, groups=("archive",)),
+    # reads lags, and which sampler has which camera
+    "status": StageRights({"site": ("READ",), "holders": ("READ",), "events": ("READ",)}, groups=("*",)),
+}
 
 
 @dataclass(frozen=True)
 class Grant:
-    """One access rule.
-
-    Attributes:
-        kind: Kind of the resource.
-        name: Its name; if ``prefixed``, the beginning of the names.
-        operations: Allowed operations.
-    """
+    """One access rule; if ``prefixed``, the name is the beginning of the resources' names."""
 
     kind: Literal["topic", "group"]
     name: str
@@ -94,9 +80,7 @@ def grants(topics: Topics, stage: Stage) -> tuple[Grant, ...]:
     """All access rules of a stage's user."""
     rights = RIGHTS[stage]
     all_topics = Grant("topic", f"{topics.prefix}.", ALL_TOPICS + rights.managing, prefixed=True)
-    single_topics = [
-        Grant("topic", getattr(topics, stream).name, operations) for stream, operations in rights.topics.items()
-    ]
+    single_topics = [Grant("topic", getattr(topics, stream).name, may) for stream, may in rights.topics.items()]
     # A user that only reads lags is not a member.
     groups = [
         Grant("group", f"{topics.prefix}.", ("DESCRIBE",), prefixed=True)
@@ -110,36 +94,14 @@ def grants(topics: Topics, stage: Stage) -> tuple[Grant, ...]:
 def commands(topics: Topics, stage: Stage, principal: str, address: str) -> list[str]:
     """Shell commands that create all access rules of a stage.
 
-    Args:
-        stage: The stage.
-        principal: Such as ``User:detect``, or ``User:CN=detect`` with certificates.
-        address: The broker's.
+    The principal is such as ``User:detect``, or ``User:CN=detect`` with certificates. The address is the broker's.
     """
     return [
         f"kafka-acls.sh --bootstrap-server {address} --add --allow-principal '{principal}' "
-        + " ".join(f"--operation {_camel_case(operation)}" for operation in grant.operations)
+        + " ".join(f"--operation {operation.title().replace('_', '')}" for operation in grant.operations)
         + f" --{grant.kind} {grant.name}"
         + (" --resource-pattern-type prefixed" if grant.prefixed else "")
         for grant in grants(topics, stage)
-    ]
-
-
-def rules(topics: Topics, stage: Stage, principal: str) -> list[ACL]:
-    """All access rules of a stage for ``KafkaAdminClient.create_acls``."""
-    return [
-        ACL(
-            principal,
-            "*",
-            ACLOperation[operation],
-            ACLPermissionType.ALLOW,
-            ResourcePattern(
-                ResourceType[grant.kind.upper()],
-                grant.name,
-                ACLResourcePatternType.PREFIXED if grant.prefixed else ACLResourcePatternType.LITERAL,
-            ),
-        )
-        for grant in grants(topics, stage)
-        for operation in grant.operations
     ]
 
 
@@ -166,29 +128,23 @@ def check_rights(broker: Broker, topics: Topics, stage: Stage) -> None:
         BrokerAwayError: the broker cannot be reached.
         BrokerError: rights are missing; the message has the commands that grant them.
     """
+    missing: dict[str, set[str]] = {}
     with broker.open_admin() as admin:
-        missing = _missing_rights(admin, topics, stage)
-    if missing:
-        rights = "; ".join(f"{'/'.join(sorted(operations))} on {name}" for name, operations in missing.items())
+        allowed: dict[str, set[str]] = {
+            topic["name"]: set(topic.get("authorized_operations") or ())
+            for topic in admin.describe_topics([topic.name for topic in topics.all])
+        }
+        for stream, operations in RIGHTS[stage].topics.items():
+            name = getattr(topics, stream).name
+            missing[name] = set[str](operations) - allowed.get(name, set())
+        for group in (topics.group(name) for name in RIGHTS[stage].groups if name != "*"):
+            missing[f"group {group}"] = _missing_group_rights(admin, group)
+    rights = "; ".join(f"{'/'.join(sorted(lacked))} on {name}" for name, lacked in missing.items() if lacked)
+    if rights:
         fix = " && ".join(commands(topics, stage, f"User:{broker.user or 'NAME'}", broker.addresses[0]))
         raise BrokerError(
             f"broker {broker.address}: {broker.principal} may not {rights}; allow it as an administrator: {fix}"
         )
-
-
-def _missing_rights(admin: KafkaAdminClient, topics: Topics, stage: Stage) -> dict[str, set[str]]:
-    rights = RIGHTS[stage]
-    missing: dict[str, set[str]] = {}
-    allowed: dict[str, set[str]] = {
-        topic["name"]: set(topic.get("authorized_operations") or ())
-        for topic in admin.describe_topics([topic.name for topic in topics.all])
-    }
-    for stream, operations in rights.topics.items():
-        name = getattr(topics, stream).name
-        missing[name] = set[str](operations) - allowed.get(name, set())
-    for group in (topics.group(name) for name in rights.groups if name != "*"):
-        missing[f"group {group}"] = _missing_group_rights(admin, group)
-    return {name: operations for name, operations in missing.items() if operations}
 
 
 def _missing_group_rights(admin: KafkaAdminClient, group: str) -> set[str]:
@@ -206,7 +162,3 @@ def _missing_group_rights(admin: KafkaAdminClient, group: str) -> set[str]:
             # The broker gives no rights for a group without any member so far; that it can be described is enough.
             allowed = group_description["authorized_operations"]
             return set() if allowed is None or "READ" in allowed else {"READ"}
-
-
-def _camel_case(operation: Operation) -> str:
-    return "".join(part.capitalize() for part in operation.split("_"))

@@ -40,13 +40,13 @@ class Broker:
     """
 
     def __init__(self, site: Site, client: str, environment: Mapping[str, str] = os.environ) -> None:
-        _check_checksum_library()
+        if checksums.crc32c_c is None:
+            raise BrokerError("kafka-python has no compiled checksum, which costs 21 ms a record: `pip install crc32c`")
         self.kafka: KafkaConfig = site.kafka
         addresses = [address.strip() for address in environment.get("LANEWATCH_KAFKA", "").split(",")]
         self.addresses = [address for address in addresses if address] or list(site.kafka.brokers)
         for address in self.addresses:
             parse_address(address)
-        self.client = client
         self._security = security_settings(site.kafka.security)
         self._common: dict[str, Any] = {
             "bootstrap_servers": self.addresses,
@@ -66,12 +66,10 @@ class Broker:
     def member(
         self, group: str, *, instance: str | None = None, session_s: float = SESSION_S, **settings: Any
     ) -> KafkaConsumer:
-        """A member of a consumer group; the group assigns partitions to it.
+        """A member of a consumer group, which assigns partitions to it.
 
-        Args:
-            group: Name of the group.
-            instance: Name of a static member: it keeps its partitions if it restarts within ``session_s``.
-            session_s: Time without a heartbeat after which it loses its partitions; the broker's minimum is 6 s.
+        It loses them ``session_s`` after its last heartbeat; the broker's minimum is 6 s. A static member, one with
+        ``instance`` as its name, keeps them if it restarts within that time.
         """
         defaults: dict[str, Any] = {
             "group_id": group,
@@ -97,11 +95,9 @@ class Broker:
         errors: list[BrokerError] = []
         for address in self.addresses:
             try:
-                check_broker(address, self._security)
+                return check_broker(address, self._security)
             except BrokerError as error:
                 errors.append(error)
-            else:
-                return
             if time.monotonic() > deadline:
                 break
         permanent = [error for error in errors if not isinstance(error, BrokerAwayError)]
@@ -157,12 +153,6 @@ class Broker:
                 "table in docs/kafka.md"
             )
         return BrokerError(f"broker {self.address}: {error}")
-
-
-def _check_checksum_library() -> None:
-    """The compiled library is required: the Python one takes 21 ms for a record of 120 KB."""
-    if checksums.crc32c_c is None:
-        raise BrokerError("kafka-python has no compiled checksum, which costs 21 ms a record: `pip install crc32c`")
 
 
 def subscribe(consumer: KafkaConsumer, topic: str, listener: ConsumerRebalanceListener) -> None:

@@ -1,7 +1,4 @@
-"""Checks one broker address and says what is wrong: name, connection, TLS, login, or an unreachable broker behind it.
-
-kafka-python reports only that it waited too long. So the check makes one connection by itself, without retries.
-"""
+"""Checks one broker address, with one connection, and says what is wrong. kafka-python says only that it waited."""
 
 from __future__ import annotations
 
@@ -38,11 +35,7 @@ _NEEDS_CERTIFICATE = "it requires a client certificate that it trusts: see kafka
 
 
 def check_broker(address: str, settings: dict[str, Any]) -> None:
-    """Connects to a broker as a client with these settings does, and to all brokers of its cluster.
-
-    Args:
-        address: ``host:port``.
-        settings: from ``security.settings``.
+    """Connects to the broker at ``host:port`` as a client with these settings does, and to all of its cluster.
 
     Raises:
         BrokerAwayError: there is no answer at present.
@@ -64,8 +57,15 @@ def check_broker(address: str, settings: dict[str, Any]) -> None:
         brokers = _run(address, settings, read_brokers)
     except Exception as error:
         raise _explained(address, settings, error, connected=connected) from error
-    for advertised in brokers:
-        _check_advertised(address, *advertised)
+    for host, port in brokers:
+        try:
+            socket.create_connection((host, port), STEP_S).close()
+        except OSError as error:
+            raise BrokerAwayError(
+                f"broker {address} says that a broker of its cluster is {host}:{port}, which cannot be reached from "
+                f"this machine ({error.strerror or error}); start that broker, or set its advertised.listeners to an "
+                "address that this machine knows"
+            ) from None
 
 
 def parse_address(address: str) -> tuple[str, int]:
@@ -146,9 +146,7 @@ def _explained(address: str, settings: dict[str, Any], error: Exception, *, conn
     elif isinstance(error, IllegalSaslStateError):
         protocol = "ssl" if tls else "plaintext"
         what = f"it does not use passwords; set kafka.security.protocol to {protocol}, or use another port"
-    elif mechanism and isinstance(
-        error, SaslAuthenticationFailedError | ValueError | KeyError
-    ):  # or its proof is wrong
+    elif mechanism and isinstance(error, SaslAuthenticationFailedError | ValueError | KeyError):  # or a wrong proof
         user = settings.get("sasl_plain_username")
         what = (
             f"it refuses user {user!r} with this password ({mechanism}); check kafka.security.username and password, "
@@ -214,15 +212,3 @@ def _is_web_server(host: str, port: int) -> bool:
             return raw.recv(5, socket.MSG_WAITALL) == b"HTTP/"
     except OSError:
         return False
-
-
-def _check_advertised(address: str, host: str, port: int) -> None:
-    """Raises ``BrokerAwayError`` if a broker cannot be reached at the address that the cluster gives for it."""
-    try:
-        socket.create_connection((host, port), STEP_S).close()
-    except OSError as error:
-        raise BrokerAwayError(
-            f"broker {address} says that a broker of its cluster is {host}:{port}, which cannot be reached from this "
-            f"machine ({error.strerror or error}); start that broker, or set its advertised.listeners to an address "
-            "that this machine knows"
-        ) from None

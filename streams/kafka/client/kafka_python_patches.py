@@ -92,13 +92,10 @@ class LargeReadManager(KafkaConnectionManager):  # type: ignore[misc]
     async def _build_transport(self, *args: Any, **settings: Any) -> Any:
         transport = await super()._build_transport(*args, **settings)
         transport._sock_recv = partial(_receive, transport)
-        transport.write = partial(_write, transport.write)
+        write = transport.write
+        # Over TLS kafka-python slices what could not be sent at once: megabytes are copied for each 16 KB.
+        transport.write = lambda data: write(memoryview(data))
         return transport
-
-
-def _write(write: Any, data: Any) -> None:
-    """Over TLS kafka-python slices what could not be sent at once: megabytes are copied for each 16 KB."""
-    write(memoryview(data))
 
 
 def _receive(transport: Any) -> tuple[bytes, KafkaConnectionError | None]:

@@ -41,7 +41,6 @@ MAX_WAITING_TICKS = 64
 _RETRY_S = 1.0
 _POLL_S = 0.2
 _METADATA_S = 5.0
-_TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 log = metrics.log("kafka")
 
@@ -69,7 +68,6 @@ class FrameProducer:
     for more than some hundredths of a second.
 
     Args:
-        max_bytes: Bound of the bytes in flight.
         acknowledged: Called with camera, epoch and slot of each acknowledged record, in the client's own thread: it
             must not wait.
 
@@ -103,17 +101,10 @@ class FrameProducer:
         """Bytes sent and not yet acknowledged, with the client's overhead."""
         return self._bytes
 
-    @property
-    def waiting(self) -> int:
-        """Records that are not sent yet, because the bound is reached or the broker cannot be reached."""
-        with self._settled:
-            return sum(len(items) for items in self._waiting.values())
-
     def send(self, frame: Frame, partition: int, *, trace: bytes | None = None) -> bool:
         """Sends an encoded frame or a tick, now or when there is room.
 
         Args:
-            frame: Its image is JPEG, or it has none.
             partition: Of the topic ``frames``.
             trace: Trace context, as in a ``traceparent`` header. None starts one for one frame in a hundred.
 
@@ -124,13 +115,11 @@ class FrameProducer:
             trace = tracing.start_sampled_trace("sample", frame.received_at, camera=frame.camera, slot=frame.slot)
         message = codec.encode_frame(frame).traced(trace)
         size = message.size
-        if size > MAX_FRAME_BYTES:
-            self._count_lost(
-                frame.camera, partition, "too_large", f"slot {frame.slot}: {size} bytes, at most {MAX_FRAME_BYTES}"
-            )
-            return False
         has_image, is_last = frame.packed is not None, frame.gap == "ended"
         item = _Item(frame.camera, frame.epoch, frame.slot, has_image, is_last, partition, message, size + RECORD_BYTES)
+        if size > MAX_FRAME_BYTES:
+            self._count_lost(item, "too_large", f"{size} bytes, at most {MAX_FRAME_BYTES}")
+            return False
         with self._settled:
             if self._closed:
                 metrics.DROPPED.labels("sample", frame.camera, "undelivered").inc()
@@ -213,7 +202,7 @@ class FrameProducer:
             )
             return False
         except (KafkaError, ValueError) as error:
-            self._count_lost(item.camera, item.partition, _reason(error), f"slot {item.slot}: {error}")
+            self._count_lost(item, _reason(error), error)
             return True
         self._bytes += item.size
         self._records += 1
@@ -227,7 +216,7 @@ class FrameProducer:
             self._acknowledged(item.camera, item.epoch, item.slot)
 
     def _failed(self, item: _Item, error: BaseException) -> None:
-        self._count_lost(item.camera, item.partition, _reason(error), f"slot {item.slot}: {error}")
+        self._count_lost(item, _reason(error), error)
         self._settle(item)
 
     def _settle(self, item: _Item) -> None:
@@ -239,25 +228,15 @@ class FrameProducer:
             if not self._records:
                 self._settled.notify_all()
 
-    def _count_lost(self, camera: str, partition: int, reason: str, what: str) -> None:
-        metrics.DROPPED.labels("sample", camera, reason).inc()
-        metrics.log_throttled(
-            log,
-            f"frame {reason}",
-            "a frame is lost (%s): %s",
-            reason,
-            what,
-            camera=camera,
-            topic=self._topic,
-            partition=partition,
-        )
+    def _count_lost(self, item: _Item, reason: str, what: object) -> None:
+        metrics.DROPPED.labels("sample", item.camera, reason).inc()
+        where: dict[str, Any] = {"camera": item.camera, "topic": self._topic, "partition": item.partition}
+        text = "a frame is lost (%s): slot %d: %s"
+        metrics.log_throttled(log, f"frame {reason}", text, reason, item.slot, what, **where)
 
 
 class ReliableProducer:
     """Sends other records: acknowledged by all replicas, in order, at least once.
-
-    Args:
-        settings: Of the producer, in place of ``RECORD_SEND``.
 
     Raises:
         kafka.errors.KafkaError: no broker answers.
@@ -275,10 +254,7 @@ class ReliableProducer:
         return self._pending
 
     def send(self, topic: str, partition: int, message: Message) -> Any:
-        """Sends a record.
-
-        Returns:
-            A future: ``get(timeout)``, ``add_callback``, ``add_errback``, ``succeeded()``.
+        """Sends a record; returns kafka-python's future.
 
         Raises:
             kafka.errors.KafkaError: it cannot be sent: there is no metadata of the topic yet, or it is too large.
@@ -286,7 +262,7 @@ class ReliableProducer:
         future = self._producer.send(topic, message.value, message.key, message.headers, partition)
         with self._settled:
             self._pending += 1
-        future.add_callback(self._delivered)
+        future.add_callback(lambda _: self._settle(None))
         future.add_errback(self._failed, f"{topic}-{partition}")
         return future
 
@@ -313,9 +289,6 @@ class ReliableProducer:
         with self._settled:
             self._settled.wait_for(lambda: not self._pending, timeout_s)
         close(self._producer)
-
-    def _delivered(self, _: Any) -> None:
-        self._settle(None)
 
     def _failed(self, where: str, error: BaseException) -> None:
         kind = BrokerAwayError if isinstance(error, RetriableError) else BrokerError
@@ -348,4 +321,4 @@ def _read_metadata(producer: Any, topic: str) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    return "too_large" if isinstance(error, _TOO_LARGE) else "undelivered"
+    return "too_large" if isinstance(error, MessageSizeTooLargeError | RecordListTooLargeError) else "undelivered"

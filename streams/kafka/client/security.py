@@ -35,19 +35,15 @@ def security_settings(security: KafkaSecurity) -> dict[str, Any]:
                 f"kafka.security.protocol is {security.protocol}, which requires a username and a password; give both, "
                 "such as password: ${KAFKA_PASSWORD}"
             )
-        _disable_debug_log()
+        # Its debug log has every byte that it sends, and the mechanism PLAIN sends the password.
+        library = logging.getLogger("kafka")
+        library.setLevel(max(library.level, logging.WARNING))
         settings |= {
             "sasl_mechanism": security.mechanism,
             "sasl_plain_username": security.username,
             "sasl_plain_password": Secret(security.password),
         }
     return settings
-
-
-def _disable_debug_log() -> None:
-    """The client library's debug log has every byte that it sends, and the mechanism PLAIN sends the password."""
-    library = logging.getLogger("kafka")
-    library.setLevel(max(library.level, logging.WARNING))
 
 
 def _tls_context(security: KafkaSecurity) -> ssl.SSLContext:

@@ -31,10 +31,6 @@ MAX_FRAME_BYTES = 4 << 20
 MAX_RECORD_BYTES = MAX_FRAME_BYTES + 65_536
 """The largest record with its headers, as the only one in its batch."""
 
-
-_APPEND_TIME = {"message.timestamp.type": "LogAppendTime"}
-"""With the producer's time, a clip played with a simulated clock would expire at once, or be refused."""
-
 _ZSTD = {"compression.type": "zstd"}
 
 _COMPACTED = _ZSTD | {
@@ -47,14 +43,7 @@ _COMPACTED = _ZSTD | {
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic as the site file specifies it.
-
-    Attributes:
-        stream: Its content.
-        name: Its name at the broker.
-        partitions: Number of partitions.
-        config: Settings at the broker, by name.
-    """
+    """A topic as the site file specifies it, with its settings at the broker."""
 
     stream: Stream
     name: str
@@ -74,15 +63,11 @@ class Topics:
         self.prefix = kafka.prefix or f"lanewatch.{site.id}"
         self.partitions = kafka.partitions
         self.replication = kafka.replication
-        self.frames = self._topic(
-            "frames",
-            kafka.partitions,
-            _retention(kafka.frames, kafka.partitions) | _APPEND_TIME | {"compression.type": "producer"},
-        )
-        self.detections = self._topic(
-            "detections", kafka.partitions, _retention(kafka.detections, kafka.partitions) | _APPEND_TIME | _ZSTD
-        )
-        self.events = self._topic("events", 1, _retention(kafka.events, 1) | _APPEND_TIME | _ZSTD)
+        frames = _retention(kafka.frames, kafka.partitions) | {"compression.type": "producer"}
+        detections = _retention(kafka.detections, kafka.partitions) | _ZSTD
+        self.frames = self._topic("frames", kafka.partitions, frames)
+        self.detections = self._topic("detections", kafka.partitions, detections)
+        self.events = self._topic("events", 1, _retention(kafka.events, 1) | _ZSTD)
         self.site = self._topic("site", kafka.partitions, _COMPACTED)
         self.checkpoints = self._topic("checkpoints", kafka.partitions, _COMPACTED)
         self.holders = self._topic("holders", 1, _COMPACTED)
@@ -112,6 +97,8 @@ def _retention(retention: TopicRetention, partitions: int) -> dict[str, str]:
         "segment.bytes": str(max(MAX_RECORD_BYTES, min(256 << 20, partition_bytes // 4))),
         # Until then a deleted segment uses the disk: a minute of frames is gigabytes.
         "file.delete.delay.ms": str(DELETE_S * 1000),
+        # With the producer's time, a clip played with a simulated clock would expire at once, or be refused.
+        "message.timestamp.type": "LogAppendTime",
     }
 
 
@@ -121,7 +108,6 @@ REQUIRED = ("cleanup.policy", "message.timestamp.type", "max.message.bytes")
 READY_MS = 10_000
 """Time limit for a new topic until each partition has a leader."""
 
-_CREATED = ("NoError", "TopicAlreadyExistsError")
 _REASONS = {"InvalidReplicationFactorError": "there are fewer brokers than `kafka.replication` of the site file"}
 
 
@@ -159,33 +145,23 @@ def _describe(admin: KafkaAdminClient, topics: Topics) -> dict[str, Mapping[str,
 
 
 def _create(broker: Broker, admin: KafkaAdminClient, missing: Iterable[Topic], replication: int) -> None:
-    wanted = {
-        topic.name: {
-            "num_partitions": topic.partitions,
-            "replication_factor": replication,
-            "configs": topic.config,
-        }
+    wanted: dict[str, dict[str, Any]] = {
+        topic.name: {"num_partitions": topic.partitions, "replication_factor": replication, "configs": topic.config}
         for topic in missing
     }
     for topic in admin.create_topics(wanted, raise_errors=False)["topics"]:
-        error = for_code(topic["error_code"])
-        if error.__name__ in _CREATED:
+        name, error = topic["name"], for_code(topic["error_code"])
+        if error.__name__ in ("NoError", "TopicAlreadyExistsError"):
             continue
         reason = _REASONS.get(error.__name__) or topic["error_message"] or error.__name__
-        command = _command(broker, "kafka-topics.sh", _creation(wanted[topic["name"]], topic["name"]))
+        options = f"--partitions {wanted[name]['num_partitions']} --replication-factor {replication}"
+        configs = _pairs(wanted[name]["configs"], " --config ")
+        command = _command(broker, "kafka-topics.sh", f"--create --topic {name} {options} --config {configs}")
         raise BrokerError(
-            f"topic {topic['name']} is missing at {broker.address} and cannot be created: {reason}; create it as an "
+            f"topic {name} is missing at {broker.address} and cannot be created: {reason}; create it as an "
             f"administrator: {command}"
         )
     admin.wait_for_topics(list(wanted), timeout_ms=READY_MS)
-
-
-def _creation(wanted: Mapping[str, Any], name: str) -> str:
-    configs = " ".join(f"--config {key}={value}" for key, value in wanted["configs"].items())
-    return (
-        f"--create --topic {name} --partitions {wanted['num_partitions']} "
-        f"--replication-factor {wanted['replication_factor']} {configs}"
-    )
 
 
 def _check_partitions(broker: Broker, topic: Topic, partitions: int) -> None:
@@ -221,13 +197,9 @@ def _check_config(broker: Broker, admin: KafkaAdminClient, topics: Iterable[Topi
             admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, changes)])
             log.info("topic %s has %s now", name, _pairs(changes, ", "))
         elif changes:
-            log.warning(
-                "topic %s has %s, and the site file has %s; this command changes it: %s",
-                name,
-                _pairs({key: values[key] for key in changes}, ", "),
-                _pairs(changes, ", "),
-                _change(broker, name, changes),
-            )
+            present_values = _pairs({key: values[key] for key in changes}, ", ")
+            text = "topic %s has %s, and the site file has %s; this command changes it: %s"
+            log.warning(text, name, present_values, _pairs(changes, ", "), _change(broker, name, changes))
 
 
 def _is_enough(key: str, present: str, wanted: str) -> bool:
@@ -235,10 +207,8 @@ def _is_enough(key: str, present: str, wanted: str) -> bool:
 
 
 def _change(broker: Broker, name: str, config: Mapping[str, str]) -> str:
-    pairs = _pairs(config, ",")
-    return _command(
-        broker, "kafka-configs.sh", f"--alter --entity-type topics --entity-name {name} --add-config {pairs}"
-    )
+    arguments = f"--alter --entity-type topics --entity-name {name} --add-config {_pairs(config, ',')}"
+    return _command(broker, "kafka-configs.sh", arguments)
 
 
 def _pairs(config: Mapping[str, str], separator: str) -> str:

@@ -109,15 +109,8 @@ class FrameLookup:
             if frame.packed is None or not start <= frame.captured_at <= end:
                 continue
             if size + frame.packed.size > MAX_BYTES:
-                log.warning(
-                    "%s-%d at offset %d: camera %s: more than %d MB of frames in %.0f s, the rest is left out",
-                    partition.topic,
-                    partition.partition,
-                    record.offset,
-                    camera,
-                    MAX_BYTES >> 20,
-                    end - start,
-                )
+                text = "%s-%d at offset %d: camera %s: more than %d MB of frames in %.0f s, the rest is left out"
+                log.warning(text, *partition, record.offset, camera, MAX_BYTES >> 20, end - start)
                 break
             known = frames.get(frame.slot)
             if known is None or frame.epoch >= known.epoch:
@@ -131,21 +124,15 @@ def _search(
 ) -> int:
     """An offset shortly before the camera's frames after a capture time, by the broker's time or by bisection."""
     recent = next(_frames(consumer, partition, camera, max(first, last - RECENT_RECORDS), last), None)
-    if recent is None:
-        return _bisect(consumer, partition, camera, captured_at, first, last)
-    lateness = recent[0].timestamp / 1000 - recent[1].captured_at
-    appended_at_ms = max(0, int((captured_at + lateness) * 1000))
-    by_time = consumer.offsets_for_times({partition: appended_at_ms})[partition]
-    if by_time is not None:
-        found = next(_frames(consumer, partition, camera, by_time.offset, last), None)
-        if found is not None and captured_at - NEAR_S <= found[1].captured_at <= captured_at + BEFORE_S - REORDER_S:
-            return int(by_time.offset)
-    return _bisect(consumer, partition, camera, captured_at, first, last)
-
-
-def _bisect(
-    consumer: KafkaConsumer, partition: TopicPartition, camera: str, captured_at: float, low: int, high: int
-) -> int:
+    if recent is not None:
+        lateness = recent[0].timestamp / 1000 - recent[1].captured_at
+        appended_at_ms = max(0, int((captured_at + lateness) * 1000))
+        by_time = consumer.offsets_for_times({partition: appended_at_ms})[partition]
+        if by_time is not None:
+            found = next(_frames(consumer, partition, camera, by_time.offset, last), None)
+            if found is not None and captured_at - NEAR_S <= found[1].captured_at <= captured_at + BEFORE_S - REORDER_S:
+                return int(by_time.offset)
+    low, high = first, last
     while high - low > SEARCH_RECORDS:
         middle = (low + high) // 2
         found = next(_frames(consumer, partition, camera, middle, high), None)

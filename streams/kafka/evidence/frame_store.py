@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from streams.kafka.evidence.frame_lookup import FrameLookup
 from streams.video import jpeg, mp4_writer
 
 
-class KafkaFrameStore:
+class KafkaFrameStore(FrameLookup):
     """Implements ``streams.stages.FrameStore`` with the topic ``frames``, within its retention.
 
     ``hold`` costs nothing; the topic is read at the first use of the segment, in the thread that uses it. Privacy
@@ -24,7 +24,7 @@ class KafkaFrameStore:
     """
 
     def __init__(self, broker: Broker, topics: Topics, partition: Callable[[str], int]) -> None:
-        self._lookup = FrameLookup(broker, topics)
+        super().__init__(broker, topics)
         self._partition = partition
 
     def hold(self, camera: str, start: float, end: float) -> KafkaSegment:
@@ -34,15 +34,7 @@ class KafkaFrameStore:
             KeyError: there is no such camera.
         """
         partition = self._partition(camera)
-        return KafkaSegment(camera, start, end, lambda: self._lookup.read(camera, partition, start, end))
-
-    def hurry(self) -> None:
-        """Stops waiting for an unreachable broker: the process is about to end."""
-        self._lookup.hurry()
-
-    def close(self) -> None:
-        """Closes the connection."""
-        self._lookup.close()
+        return KafkaSegment(lambda: self.read(camera, partition, start, end))
 
 
 class KafkaSegment:
@@ -51,10 +43,7 @@ class KafkaSegment:
     Its methods raise ``OSError`` if the broker could not be reached.
     """
 
-    def __init__(self, camera: str, start: float, end: float, read: Callable[[], list[Frame]]) -> None:
-        self.camera = camera
-        self.start = start
-        self.end = end
+    def __init__(self, read: Callable[[], list[Frame]]) -> None:
         self._read = read
 
     @cached_property
@@ -73,11 +62,8 @@ class KafkaSegment:
 
     def nearest(self, at: float) -> Frame | None:
         """The frame with the capture time nearest to ``at``, with its pixels; None if no frame can be decoded."""
-        for frame in sorted(self._encoded, key=lambda frame: abs(frame.captured_at - at)):
-            decoded = jpeg.unpack(frame)
-            if decoded.image is not None:
-                return decoded
-        return None
+        frames = sorted(self._encoded, key=lambda frame: abs(frame.captured_at - at))
+        return next(_decoded(frames), None)
 
     def write(self, path: Path | str) -> None:
         """Writes an MP4 that browsers play, each frame at its own time.
@@ -86,14 +72,10 @@ class KafkaSegment:
             ValueError: there is no frame.
             OSError: it cannot be written.
         """
-        mp4_writer.encode(path, self._decoded(), self._rate())
+        first, last = self.covered or (0.0, 0.0)
+        rate = max(1.0, (len(self._encoded) - 1) / (last - first)) if last > first else 1.0
+        mp4_writer.encode(path, _decoded(self._encoded), rate)
 
-    def _decoded(self) -> Iterator[Frame]:
-        for frame in self._encoded:
-            decoded = jpeg.unpack(frame)
-            if decoded.image is not None:
-                yield decoded
 
-    def _rate(self) -> float:
-        duration = self._encoded[-1].captured_at - self._encoded[0].captured_at if self._encoded else 0.0
-        return max(1.0, (len(self._encoded) - 1) / duration) if duration > 0 else 1.0
+def _decoded(frames: Iterable[Frame]) -> Iterator[Frame]:
+    return (decoded for frame in frames if (decoded := jpeg.unpack(frame)).image is not None)

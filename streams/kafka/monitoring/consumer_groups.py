@@ -28,7 +28,6 @@ class ConsumerGroup(msgspec.Struct, frozen=True):
     """A stage's consumer group.
 
     Attributes:
-        stage: Such as ``detect``.
         state: As the broker calls it, such as ``Stable``; ``Empty`` or ``Dead`` without members.
         members: Ordered by name.
         partitions: Number of partitions of the stage's input.

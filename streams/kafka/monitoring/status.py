@@ -36,7 +36,7 @@ AHEAD_S = 2.0
 BEHIND_S = 5.0
 """Limits of a sampler's clock. A clock that is behind looks like a slow sampler, so its limit is larger."""
 
-PROBLEM_GAPS: frozenset[Gap] = frozenset({"lost", "unreadable", "failed", "shed"})
+PROBLEM_GAPS: tuple[Gap, ...] = ("failed", "lost", "shed", "unreadable")
 
 log = metrics.log("status")
 
@@ -55,6 +55,10 @@ Code = Literal[
 ]
 
 
+Lag = tuple[int, float | None]
+"""Number of records that wait for a group, and the age of the oldest one in seconds."""
+
+
 class StatusProblem(msgspec.Struct, frozen=True):
     """A problem: its code, the stage, node or topic, the names of what is affected, and an amount."""
 
@@ -65,13 +69,7 @@ class StatusProblem(msgspec.Struct, frozen=True):
 
 
 class StageStatus(msgspec.Struct, frozen=True):
-    """A stage's processes and their lag.
-
-    Attributes:
-        lag: Records that wait, over all partitions; None for sample, whose input are cameras.
-        lag_s: Age of the oldest of them.
-        growing: Whether more wait than some seconds ago.
-    """
+    """A stage's processes and their lag: the waiting records, and the age of the oldest; None for sample."""
 
     stage: str
     state: str
@@ -88,9 +86,7 @@ class CameraStatus(msgspec.Struct, frozen=True):
 
     Attributes:
         node: The sampler that has its partition.
-        captured_at: Capture time of its last record.
-        age_s: Time since the sampler received that record, wall clock.
-        gap: Why that record had no image.
+        age_s: Time since the sampler received the record, wall clock.
         rate: Frames a second over the last watermarks.
     """
 
@@ -112,13 +108,6 @@ class ClusterStatus(msgspec.Struct, frozen=True):
     problems: tuple[StatusProblem, ...]
     stages: tuple[StageStatus, ...]
     cameras: tuple[CameraStatus, ...]
-
-
-class Lag(msgspec.Struct, frozen=True):
-    """Records that wait for a group, and the age of the oldest one."""
-
-    lag: int
-    lag_s: float | None
 
 
 def load_status(broker: Broker, file: Site) -> tuple[ClusterStatus, Site]:
@@ -143,9 +132,7 @@ def read_status(
 ) -> ClusterStatus:
     """Reads the status from the broker. It takes some seconds and changes nothing.
 
-    Args:
-        slots: The cameras' partition slots; None if no site has been published.
-        interval_s: Between the two measurements that show whether a lag grows.
+    ``slots`` are the cameras' partition slots; None if no site has been published.
 
     Raises:
         BrokerError: the broker does not answer or refuses.
@@ -211,7 +198,7 @@ def _lags(
                 behind[partition] = offset
         oldest = [record.timestamp / 1000 for record in topic_tail.read_records(consumer, behind).values()]
         lag = sum(inputs[partition] - offset for partition, offset in behind.items())
-        lags[group.stage] = Lag(lag, max(0.0, now - min(oldest)) if oldest else (0.0 if not behind else None))
+        lags[group.stage] = lag, max(0.0, now - min(oldest)) if oldest else (0.0 if not behind else None)
     return lags
 
 
@@ -231,12 +218,9 @@ def _clock_errors(consumer: KafkaConsumer, ends: Mapping[TopicPartition, int], t
 
 def _stage(group: ConsumerGroup, lag: Lag | None, before: Lag | None) -> StageStatus:
     unowned = group.unowned if group.members else ()
-    status = StageStatus(group.stage, group.state, group.members, group.partitions, unowned)
-    if lag is None:
-        return status
-    limit = LAG_S.get(group.stage, 10.0)
-    growing = before is not None and lag.lag > before.lag > 0 and (lag.lag_s or 0.0) > limit / 2
-    return msgspec.structs.replace(status, lag=lag.lag, lag_s=lag.lag_s, growing=growing)
+    waiting, oldest_s = lag or (None, None)
+    growing = bool(waiting and before and waiting > before[0] > 0 and (oldest_s or 0.0) > LAG_S[group.stage] / 2)
+    return StageStatus(group.stage, group.state, group.members, group.partitions, unowned, waiting, oldest_s, growing)
 
 
 def _cameras(
@@ -248,13 +232,9 @@ def _cameras(
         status = CameraStatus(camera, slot % partitions, samplers.get(slot % partitions))
         recent = watermarks.cameras.get(camera)
         if recent is not None and recent.latest is not None:
-            latest = recent.latest
+            latest, age_s = recent.latest, max(0.0, now - recent.latest.received_at)
             status = msgspec.structs.replace(
-                status,
-                captured_at=latest.captured_at,
-                age_s=max(0.0, now - latest.received_at),
-                gap=latest.gap,
-                rate=recent.rate,
+                status, captured_at=latest.captured_at, age_s=age_s, gap=latest.gap, rate=recent.rate
             )
         cameras.append(status)
     return tuple(cameras)
@@ -290,18 +270,16 @@ def _clock_problems(errors: Mapping[int, float], samplers: Mapping[int, str]) ->
 
 
 def _camera_problems(cameras: Sequence[CameraStatus]) -> list[StatusProblem]:
-    found = []
     silent = [
         camera for camera in cameras if camera.gap != "ended" and (camera.age_s is None or camera.age_s > SILENT_S)
     ]
-    unsampled = tuple(camera.camera for camera in silent if camera.node is None)
-    sampled = tuple(camera.camera for camera in silent if camera.node is not None)
-    if unsampled:
-        found.append(StatusProblem("unsampled", "", unsampled, len(unsampled)))
-    if sampled:
-        found.append(StatusProblem("silent", "", sampled, len(sampled)))
-    for gap in sorted(PROBLEM_GAPS):
-        names = tuple(camera.camera for camera in cameras if camera.gap == gap and camera not in silent)
-        if names:
-            found.append(StatusProblem("gap", gap, names, len(names)))
-    return found
+    affected: list[tuple[Code, str, list[CameraStatus]]] = [
+        ("unsampled", "", [camera for camera in silent if camera.node is None]),
+        ("silent", "", [camera for camera in silent if camera.node is not None]),
+    ]
+    affected += [("gap", gap, [one for one in cameras if one.gap == gap and one not in silent]) for gap in PROBLEM_GAPS]
+    return [
+        StatusProblem(code, subject, tuple(camera.camera for camera in found), len(found))
+        for code, subject, found in affected
+        if found
+    ]

@@ -98,22 +98,13 @@ TEXTS: Mapping[Language, Mapping[str, str]] = {
 
 
 def table(status: ClusterStatus, site: Site, language: Language, *, all: bool = False) -> str:
-    """The printed table.
-
-    Args:
-        status: The status.
-        site: For names and the time zone.
-        language: ``ko`` or ``en``.
-        all: Whether to list every camera.
-    """
+    """The printed table; the site gives names and the time zone. ``all`` lists every camera."""
     zone = ZoneInfo(site.time_zone)
     texts = TEXTS[language]
-    when = datetime.fromtimestamp(status.at, zone).strftime("%Y-%m-%d %H:%M:%S %Z")
+    when = f"{datetime.fromtimestamp(status.at, zone):%Y-%m-%d %H:%M:%S %Z}"
     lines = [f"{getattr(site.name, language)} ({status.site}) · {when} · Kafka {status.broker}", ""]
-    if status.problems:
-        lines += [texts["some"], *(f"  ! {sentence(problem, language)}" for problem in status.problems)]
-    else:
-        lines.append(texts["well"])
+    lines.append(texts["some" if status.problems else "well"])
+    lines += [f"  ! {sentence(problem, language)}" for problem in status.problems]
     if status.stages:
         rows = [STAGE_COLUMNS[language], *(_stage_row(stage, language) for stage in status.stages)]
         lines += ["", *columns(rows)]
@@ -136,20 +127,18 @@ def sentence(problem: StatusProblem, language: Language) -> str:
 
 def _stage_row(stage: StageStatus, language: Language) -> tuple[str, ...]:
     owned = stage.partitions - len(stage.unowned) if stage.members else 0
-    waiting = "-" if stage.lag is None else f"{stage.lag:,}{' ↑' if stage.growing else ''}"
     return (
         _stage_name(stage.stage, language),
         _join(tuple(_member(member, stage) for member in stage.members), language) or "-",
         TEXTS[language]["of"].format(owned=owned, all=stage.partitions),
-        waiting,
+        "-" if stage.lag is None else f"{stage.lag:,}{' ↑' if stage.growing else ''}",
         "-" if stage.lag_s is None else _duration(stage.lag_s, language),
     )
 
 
 def _member(member: GroupMember, stage: StageStatus) -> str:
-    return (
-        f"{member.node} ({len(member.partitions)})" if stage.partitions > 1 or len(stage.members) > 1 else member.node
-    )
+    several = stage.partitions > 1 or len(stage.members) > 1
+    return f"{member.node} ({len(member.partitions)})" if several else member.node
 
 
 def _camera_lines(status: ClusterStatus, site: Site, language: Language, zone: ZoneInfo, all: bool) -> list[str]:
@@ -166,12 +155,10 @@ def _camera_lines(status: ClusterStatus, site: Site, language: Language, zone: Z
 
 
 def _camera_row(camera: CameraStatus, names: Mapping[str, str], language: Language, zone: ZoneInfo) -> tuple[str, ...]:
-    state = STATES[language]["silent" if camera.captured_at is None else camera.gap]
-    captured = (
-        "-"
-        if camera.captured_at is None
-        else datetime.fromtimestamp(camera.captured_at, zone).strftime("%m-%d %H:%M:%S")
-    )
+    state, captured = STATES[language]["silent"], "-"
+    if camera.captured_at is not None:
+        state = STATES[language][camera.gap]
+        captured = f"{datetime.fromtimestamp(camera.captured_at, zone):%m-%d %H:%M:%S}"
     return (
         camera.camera,
         names.get(camera.camera, ""),

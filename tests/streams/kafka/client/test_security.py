@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from kafka import KafkaConsumer, TopicPartition
+from kafka.admin import ACL, ACLOperation, ACLPermissionType, ACLResourcePatternType, ResourcePattern, ResourceType
 from kafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError
 
 from lanewatch.config.fields import LocalizedName
@@ -39,8 +40,7 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureBroker]:
     secure = SecureBroker(tmp_path_factory.mktemp("secure"))
     with secure.process:
         topics = Topics(site("127.0.0.1:1"))
-        rules = [rule for stage in STAGES for rule in acls.rules(topics, stage, f"User:{stage}")]
-        secure.create_users([*STAGES, "newcomer"], rules)
+        secure.create_users([*STAGES, "newcomer"], [rule for stage in STAGES for rule in access_rules(topics, stage)])
         signed(secure.folder, "ca", "alien", "alien")
         authority(secure.folder, "other")
         signed(secure.folder, "other", "forged", "sample")
@@ -49,6 +49,15 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureBroker]:
             broker(secure, "sasl_ssl", secure.with_password("watch")), topics, "watch"
         )  # waits until the broker answers for groups
         yield secure
+
+
+def access_rules(topics: Topics, stage: Stage) -> Iterator[ACL]:
+    """All access rules of a stage's user, as the admin client takes them."""
+    for grant in acls.grants(topics, stage):
+        kind = ACLResourcePatternType.PREFIXED if grant.prefixed else ACLResourcePatternType.LITERAL
+        resource = ResourcePattern(ResourceType[grant.kind.upper()], grant.name, kind)
+        for operation in grant.operations:
+            yield ACL(f"User:{stage}", "*", ACLOperation[operation], ACLPermissionType.ALLOW, resource)
 
 
 def site(address: str, security: KafkaSecurity = KafkaSecurity(), **kafka: object) -> Site:  # noqa: B008
