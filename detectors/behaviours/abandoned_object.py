@@ -33,37 +33,16 @@ CLASS_SCORE = 0.2
 class AbandonedObjectThresholds(StationaryObjectThresholds):
     """When an object that was set down is abandoned."""
 
-    alone_s: float = Field(
-        3.0,
-        ge=0,
-        le=3600,
-        title="Alone",
-        description="Seconds without a person near it. Raising it raises fewer and later events.",
-    )
-    away: float = Field(
-        1.2,
-        ge=0.2,
-        le=20,
-        title="Away",
-        description="Body lengths from it beyond which its owner has left it; PETS 2006 has 2 m. Raising it raises "
-        "fewer events, and none where people pass by all the time.",
-    )
-    added: float = Field(
-        -0.4,
-        ge=-1,
-        le=1,
-        title="Came",
-        description="How clearly an object came rather than went, -1 to 1: by how much more it stands out from its "
-        "surroundings than the place did before. Raising it raises fewer events, and none of objects as dark as their "
-        "surroundings.",
-    )
-    alert_s: float = Field(
-        30.0,
-        ge=0,
-        le=86400,
-        title="Alert after",
-        description="Seconds alone after which it is an alert. Raising it keeps events at watch for longer.",
-    )
+    alone_s: float = Field(3.0, ge=0, le=3600, title="Alone")
+    """Seconds without a person near it. Raising it raises fewer and later events."""
+    away: float = Field(1.2, ge=0.2, le=20, title="Away")
+    """Body lengths from it beyond which its owner has left it; PETS 2006 has 2 m. Raising it raises fewer events, and
+    none where people pass by all the time."""
+    added: float = Field(-0.4, ge=-1, le=1, title="Came")
+    """How clearly an object came rather than went, -1 to 1: by how much more it stands out from its surroundings than
+    the place did before. Raising it raises fewer events, and none of objects as dark as their surroundings."""
+    alert_s: float = Field(30.0, ge=0, le=86400, title="Alert after")
+    """Seconds alone after which it is an alert. Raising it keeps events at watch for longer."""
 
 
 class AbandonedObject(BaseBehaviour[AbandonedObjectThresholds, StationaryObjects]):

@@ -38,20 +38,11 @@ MAX_UNSEEN_S = 5.0
 class ClimbingThresholds(MovingObjectThresholds):
     """When crossing a fence is climbing."""
 
-    classes: str = Field(
-        "person unknown",
-        title="Classes",
-        description="Classes to evaluate, separated by blanks; unknown is motion without a class. More classes raise "
-        "more events.",
-    )
-    rise: float = Field(
-        0.4,
-        ge=0.1,
-        le=3,
-        title="Rise",
-        description="Body heights by which the feet rise in the picture, and by which a person must get clear of the "
-        "fence on its other side. Raising it excludes low walls.",
-    )
+    classes: str = Field("person unknown", title="Classes")
+    """Classes to evaluate, separated by blanks; unknown is motion without a class. More classes raise more events."""
+    rise: float = Field(0.4, ge=0.1, le=3, title="Rise")
+    """Body heights by which the feet rise in the picture, and by which a person must get clear of the fence on its
+    other side. Raising it excludes low walls."""
 
 
 class FenceContact(msgspec.Struct, frozen=True):

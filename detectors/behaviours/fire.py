@@ -44,34 +44,14 @@ NAMES = {"fire": ("불꽃", "Flames"), "smoke": ("연기", "Smoke")}
 class FireThresholds(Thresholds):
     """When possible flames or smoke are an event."""
 
-    hold_s: float = Field(
-        6.0,
-        ge=0,
-        le=600,
-        title="Hold",
-        description="Seconds for which growing flames must be present. Raising it raises fewer and later events.",
-    )
-    smoke_hold_s: float = Field(
-        15.0,
-        ge=0,
-        le=600,
-        title="Hold of smoke",
-        description="The same for smoke, which fog and exhaust look like. Raising it raises fewer and later events.",
-    )
-    growth: float = Field(
-        1.5,
-        ge=1,
-        le=100,
-        title="Growth",
-        description="Multiple of the area in its first second that it must reach. Raising it raises fewer events.",
-    )
-    steady_s: float = Field(
-        60.0,
-        ge=1,
-        le=3600,
-        title="Steady",
-        description="Seconds after which flames count that do not grow. Raising it excludes bonfires and lamps.",
-    )
+    hold_s: float = Field(6.0, ge=0, le=600, title="Hold")
+    """Seconds for which growing flames must be present. Raising it raises fewer and later events."""
+    smoke_hold_s: float = Field(15.0, ge=0, le=600, title="Hold of smoke")
+    """The same for smoke, which fog and exhaust look like. Raising it raises fewer and later events."""
+    growth: float = Field(1.5, ge=1, le=100, title="Growth")
+    """Multiple of the area in its first second that it must reach. Raising it raises fewer events."""
+    steady_s: float = Field(60.0, ge=1, le=3600, title="Steady")
+    """Seconds after which flames count that do not grow. Raising it excludes bonfires and lamps."""
 
 
 class BurningRegion(msgspec.Struct, frozen=True):

@@ -40,29 +40,15 @@ CROWD = 2
 class GatheringThresholds(MovingObjectThresholds):
     """When people close together are a gathering."""
 
-    classes: str = Field(
-        "person",
-        title="Classes",
-        description="Classes to count, separated by blanks. More classes raise more events.",
-    )
-    people: int = Field(
-        5, ge=3, le=100, title="People", description="Number of people. Raising it excludes small groups."
-    )
-    within: float = Field(
-        2.0,
-        ge=0.5,
-        le=20,
-        title="Within",
-        description="Body heights between one of them and each of the others. Raising it includes people who only "
-        "wait at the same place.",
-    )
-    together_s: float = Field(
-        30.0,
-        ge=1,
-        le=3600,
-        title="For",
-        description="Seconds together. Raising it excludes people who meet in passing.",
-    )
+    classes: str = Field("person", title="Classes")
+    """Classes to count, separated by blanks. More classes raise more events."""
+    people: int = Field(5, ge=3, le=100, title="People")
+    """Number of people. Raising it excludes small groups."""
+    within: float = Field(2.0, ge=0.5, le=20, title="Within")
+    """Body heights between one of them and each of the others. Raising it includes people who only wait at the same
+    place."""
+    together_s: float = Field(30.0, ge=1, le=3600, title="For")
+    """Seconds together. Raising it excludes people who meet in passing."""
     cooldown_s: float = cooldown_field(60.0)
 
 

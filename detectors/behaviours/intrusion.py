@@ -32,21 +32,10 @@ SCHEDULE_SCORE = 0.1
 class IntrusionThresholds(DwellThresholds):
     """When presence is an intrusion."""
 
-    stay_s: float = Field(
-        0.5,
-        ge=0,
-        le=60,
-        title="Stay",
-        description="Seconds that the foot point must be inside. Raising it raises fewer events at the border, and "
-        "later ones.",
-    )
-    dispatch_s: float = Field(
-        30.0,
-        ge=1,
-        le=3600,
-        title="Dispatch after",
-        description="Seconds inside after which dispatch is suggested. Raising it suggests it less often.",
-    )
+    stay_s: float = Field(0.5, ge=0, le=60, title="Stay")
+    """Seconds that the foot point must be inside. Raising it raises fewer events at the border, and later ones."""
+    dispatch_s: float = Field(30.0, ge=1, le=3600, title="Dispatch after")
+    """Seconds inside after which dispatch is suggested. Raising it suggests it less often."""
     cooldown_s: float = cooldown_field(3.0, "the same person in the same zone")
 
 

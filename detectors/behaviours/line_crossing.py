@@ -39,19 +39,11 @@ DIRECTION_NAMES = {
 class LineCrossingThresholds(MovingObjectThresholds):
     """When a step over a line is a crossing."""
 
-    clear: float = Field(
-        0.1,
-        ge=0,
-        le=3,
-        title="Clear of the line",
-        description="Body heights that a track must get away from the line before its next crossing counts. Raising it "
-        "raises fewer events of people who stand on the line, and misses people who turn round close to it.",
-    )
-    alert: bool = Field(
-        False,
-        title="Alert",
-        description="Whether a crossing is an alert at once instead of watch.",
-    )
+    clear: float = Field(0.1, ge=0, le=3, title="Clear of the line")
+    """Body heights that a track must get away from the line before its next crossing counts. Raising it raises fewer
+    events of people who stand on the line, and misses people who turn round close to it."""
+    alert: bool = Field(False, title="Alert")
+    """Whether a crossing is an alert at once instead of watch."""
 
 
 class SuppressedTrack(msgspec.Struct, frozen=True):

@@ -47,41 +47,18 @@ NIGHT_DWELL_S = 20.0
 class LoiteringThresholds(DwellThresholds):
     """When a dwell is loitering."""
 
-    classes: str = Field(
-        "person unknown",
-        title="Classes",
-        description="Classes to evaluate, separated by blanks; unknown is motion without a class. Vehicles are "
-        "excluded because they park. More classes raise more events.",
-    )
-    dwell_s: float = Field(
-        30.0,
-        ge=1,
-        le=3600,
-        title="Dwell",
-        description="Seconds in the zone. Raising it raises fewer and later events.",
-    )
-    night_dwell_s: float | None = Field(
-        None,
-        ge=1,
-        le=3600,
-        title="Dwell by night",
-        description="Seconds in the zone while the sun is 6 degrees below the horizon or the camera sees by infrared. "
-        "If absent, the dwell if that is given, else 20. Raising it makes nights more like days.",
-    )
-    alert_at: float = Field(
-        2.0,
-        ge=1,
-        le=100,
-        title="Alert at",
-        description="Multiple of the dwell at which it becomes an alert. Raising it keeps events at watch for longer.",
-    )
-    dispatch_at: float = Field(
-        6.0,
-        ge=1,
-        le=1000,
-        title="Dispatch at",
-        description="Multiple of the dwell at which dispatch is suggested. Raising it suggests it less often.",
-    )
+    classes: str = Field("person unknown", title="Classes")
+    """Classes to evaluate, separated by blanks; unknown is motion without a class. Vehicles are excluded because they
+    park. More classes raise more events."""
+    dwell_s: float = Field(30.0, ge=1, le=3600, title="Dwell")
+    """Seconds in the zone. Raising it raises fewer and later events."""
+    night_dwell_s: float | None = Field(None, ge=1, le=3600, title="Dwell by night")
+    """Seconds in the zone while the sun is 6 degrees below the horizon or the camera sees by infrared. If absent, the
+    dwell if that is given, else 20. Raising it makes nights more like days."""
+    alert_at: float = Field(2.0, ge=1, le=100, title="Alert at")
+    """Multiple of the dwell at which it becomes an alert. Raising it keeps events at watch for longer."""
+    dispatch_at: float = Field(6.0, ge=1, le=1000, title="Dispatch at")
+    """Multiple of the dwell at which dispatch is suggested. Raising it suggests it less often."""
     cooldown_s: float = cooldown_field(10.0, "the same person in the same zone")
 
     @cached_property

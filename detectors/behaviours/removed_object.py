@@ -34,21 +34,11 @@ CLARITY_SCORE = 0.15
 class RemovedObjectThresholds(StationaryObjectThresholds):
     """When a missing object was taken."""
 
-    gone_s: float = Field(
-        5.0,
-        ge=3,
-        le=3600,
-        title="Gone",
-        description="Seconds for which its place has been bare. Raising it raises fewer and later events.",
-    )
-    removed: float = Field(
-        0.5,
-        ge=0,
-        le=1,
-        title="Went",
-        description="How clearly an object went rather than came, 0 to 1: by how much more the place stood out from "
-        "its surroundings before than it does now. Raising it raises fewer events.",
-    )
+    gone_s: float = Field(5.0, ge=3, le=3600, title="Gone")
+    """Seconds for which its place has been bare. Raising it raises fewer and later events."""
+    removed: float = Field(0.5, ge=0, le=1, title="Went")
+    """How clearly an object went rather than came, 0 to 1: by how much more the place stood out from its surroundings
+    before than it does now. Raising it raises fewer events."""
 
 
 class RemovedObject(BaseBehaviour[RemovedObjectThresholds, StationaryObjects]):

@@ -37,27 +37,14 @@ MAX_UNSEEN_S = 1.0
 class RunningThresholds(MovingObjectThresholds):
     """When fast motion is running."""
 
-    classes: str = Field(
-        "person",
-        title="Classes",
-        description="Classes to evaluate, separated by blanks. Vehicles and bicycles are excluded because they are "
-        "fast. More classes raise more events.",
-    )
-    speed: float = Field(
-        1.7,
-        ge=1,
-        le=10,
-        title="Speed",
-        description="Body heights a second as seen in the picture (walking .8, running 2.5). Raising it excludes "
-        "joggers. If the camera looks along a lane, distances along it look short: lower it there by a rule.",
-    )
-    run_s: float = Field(
-        1.5,
-        ge=0.5,
-        le=60,
-        title="For",
-        description="Seconds at that speed. Raising it excludes people who hurry over a road.",
-    )
+    classes: str = Field("person", title="Classes")
+    """Classes to evaluate, separated by blanks. Vehicles and bicycles are excluded because they are fast. More classes
+    raise more events."""
+    speed: float = Field(1.7, ge=1, le=10, title="Speed")
+    """Body heights a second as seen in the picture (walking .8, running 2.5). Raising it excludes joggers. If the
+    camera looks along a lane, distances along it look short: lower it there by a rule."""
+    run_s: float = Field(1.5, ge=0.5, le=60, title="For")
+    """Seconds at that speed. Raising it excludes people who hurry over a road."""
     cooldown_s: float = cooldown_field(10.0, "the same person")
 
 

@@ -32,32 +32,14 @@ LONGER_SCORE = 0.1
 class StoppedVehicleThresholds(MovingObjectThresholds):
     """When a standing vehicle is a stopped one."""
 
-    classes: str = Field(
-        "car motorcycle bus truck",
-        title="Classes",
-        description="Classes to evaluate, separated by blanks. More classes raise more events.",
-    )
-    stand_s: float = Field(
-        60.0,
-        ge=5,
-        le=86400,
-        title="Standing",
-        description="Seconds that it must stand. Raising it raises fewer and later events.",
-    )
-    alert_at: float = Field(
-        10.0,
-        ge=1,
-        le=1000,
-        title="Alert at",
-        description="Multiple of the time at which it becomes an alert. Raising it keeps events at watch for longer.",
-    )
-    longest_s: float = Field(
-        3600.0,
-        ge=60,
-        le=86400,
-        title="Longest",
-        description="Seconds after which it is parked and the event ends. Raising it keeps events open for longer.",
-    )
+    classes: str = Field("car motorcycle bus truck", title="Classes")
+    """Classes to evaluate, separated by blanks. More classes raise more events."""
+    stand_s: float = Field(60.0, ge=5, le=86400, title="Standing")
+    """Seconds that it must stand. Raising it raises fewer and later events."""
+    alert_at: float = Field(10.0, ge=1, le=1000, title="Alert at")
+    """Multiple of the time at which it becomes an alert. Raising it keeps events at watch for longer."""
+    longest_s: float = Field(3600.0, ge=60, le=86400, title="Longest")
+    """Seconds after which it is parked and the event ends. Raising it keeps events open for longer."""
 
 
 class StoppedVehicleMemory(msgspec.Struct, frozen=True):

@@ -38,23 +38,13 @@ MAX_UNSEEN_S = 2.0
 class WrongWayThresholds(MovingObjectThresholds):
     """When motion against a lane's direction is the wrong way."""
 
-    classes: str = Field(
-        "bicycle motorcycle car bus truck",
-        title="Classes",
-        description="Classes to evaluate, separated by blanks. Add person for a passage that people may use in one "
-        "direction only.",
-    )
-    distance: float = Field(
-        3.0,
-        ge=0.5,
-        le=50,
-        title="Distance",
-        description="Lengths of its own (a person's height, a vehicle's diagonal) that it must move against the "
-        "direction. Raising it excludes vehicles that back up, and raises later events.",
-    )
-    alert: bool = Field(
-        True, title="Alert", description="Whether it is an alert at once instead of watch: it endangers others."
-    )
+    classes: str = Field("bicycle motorcycle car bus truck", title="Classes")
+    """Classes to evaluate, separated by blanks. Add person for a passage that people may use in one direction only."""
+    distance: float = Field(3.0, ge=0.5, le=50, title="Distance")
+    """Lengths of its own (a person's height, a vehicle's diagonal) that it must move against the direction. Raising it
+    excludes vehicles that back up, and raises later events."""
+    alert: bool = Field(True, title="Alert")
+    """Whether it is an alert at once instead of watch: it endangers others."""
     cooldown_s: float = cooldown_field(10.0, "the same vehicle in the same lane")
 
 

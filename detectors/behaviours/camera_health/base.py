@@ -49,14 +49,8 @@ class HealthThresholds(Thresholds):
     """The thresholds of all camera faults."""
 
     hold_s: float = hold_field(30.0)
-    back_s: float = Field(
-        10.0,
-        ge=0,
-        le=3600,
-        title="Back",
-        description="Seconds without the condition until the event ends. Raising it joins an intermittent condition "
-        "into one event.",
-    )
+    back_s: float = Field(10.0, ge=0, le=3600, title="Back")
+    """Seconds without the condition until the event ends. Raising it joins an intermittent condition into one event."""
     alert_s: float = alert_field(600.0)
 
 

@@ -24,13 +24,8 @@ class ClockDriftThresholds(base.HealthThresholds):
     """When a clock is wrong."""
 
     hold_s: float = base.hold_field(60.0)
-    off_s: float = Field(
-        3.0,
-        ge=0.5,
-        le=86_400,
-        title="Off",
-        description="Seconds between the camera's clock and ours. Raising it raises fewer events.",
-    )
+    off_s: float = Field(3.0, ge=0.5, le=86_400, title="Off")
+    """Seconds between the camera's clock and ours. Raising it raises fewer events."""
 
 
 class ClockDrift(base.CameraHealthBehaviour[ClockDriftThresholds]):

@@ -27,14 +27,9 @@ class CoveredThresholds(base.HealthThresholds):
         10.0, what="Seconds for which the condition must hold; a bus in front of the lens drives on"
     )
     alert_s: float = base.alert_field(30.0)
-    left: float = Field(
-        0.4,
-        gt=0,
-        lt=0.6,
-        title="Left",
-        description="Fraction of the baseline contrast, and of the baseline detail, below which it counts. Raising it "
-        "raises more events, also of fog and large vehicles.",
-    )
+    left: float = Field(0.4, gt=0, lt=0.6, title="Left")
+    """Fraction of the baseline contrast, and of the baseline detail, below which it counts. Raising it raises more
+    events, also of fog and large vehicles."""
 
 
 class Covered(base.CameraHealthBehaviour[CoveredThresholds]):

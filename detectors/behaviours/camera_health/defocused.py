@@ -27,14 +27,8 @@ class DefocusedThresholds(base.HealthThresholds):
     """When a picture is out of focus."""
 
     hold_s: float = base.hold_field(60.0)
-    left: float = Field(
-        0.3,
-        gt=0,
-        lt=0.6,
-        title="Left",
-        description="Fraction of the baseline sharpness below which it counts. Raising it raises more events, also of "
-        "fog and rain.",
-    )
+    left: float = Field(0.3, gt=0, lt=0.6, title="Left")
+    """Fraction of the baseline sharpness below which it counts. Raising it raises more events, also of fog and rain."""
 
 
 class Defocused(base.CameraHealthBehaviour[DefocusedThresholds]):

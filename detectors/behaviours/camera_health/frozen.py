@@ -26,13 +26,8 @@ class FrozenThresholds(base.HealthThresholds):
     """When a still picture is frozen."""
 
     hold_s: float = base.hold_field(30.0, least=5, what="Seconds for which the picture is bit-identical")
-    times: float = Field(
-        3.0,
-        ge=1,
-        le=100,
-        title="Times",
-        description="Multiple of the longest still period so far. Raising it tolerates cameras without noise.",
-    )
+    times: float = Field(3.0, ge=1, le=100, title="Times")
+    """Multiple of the longest still period so far. Raising it tolerates cameras without noise."""
 
 
 class Frozen(base.CameraHealthBehaviour[FrozenThresholds]):

@@ -23,14 +23,9 @@ class MovedThresholds(base.HealthThresholds):
 
     hold_s: float = base.hold_field(20.0, most=300)
     alert_s: float = base.alert_field(60.0)
-    alike: float = Field(
-        0.3,
-        gt=0,
-        lt=0.6,
-        title="Alike",
-        description="Similarity of the outlines, up to 1, below which it is another view. Raising it raises more "
-        "events, also of lamps and large vehicles.",
-    )
+    alike: float = Field(0.3, gt=0, lt=0.6, title="Alike")
+    """Similarity of the outlines, up to 1, below which it is another view. Raising it raises more events, also of lamps
+    and large vehicles."""
 
 
 class Moved(base.CameraHealthBehaviour[MovedThresholds]):

@@ -19,13 +19,8 @@ class SignalLostThresholds(base.HealthThresholds):
     """When silence is a loss."""
 
     hold_s: float = base.hold_field(10.0, least=1, what="Seconds without a picture")
-    back_s: float = Field(
-        5.0,
-        ge=0,
-        le=3600,
-        title="Back",
-        description="Seconds of pictures until the event ends. Raising it joins an intermittent loss into one event.",
-    )
+    back_s: float = Field(5.0, ge=0, le=3600, title="Back")
+    """Seconds of pictures until the event ends. Raising it joins an intermittent loss into one event."""
     alert_s: float = base.alert_field(60.0)
 
 

@@ -25,13 +25,8 @@ class TooDarkThresholds(base.HealthThresholds):
 
     hold_s: float = base.hold_field(60.0)
     alert_s: float = base.alert_field(3600.0)
-    brightness: float = Field(
-        DARK,
-        ge=0,
-        le=128,
-        title="Brightness",
-        description="Mean luma below which it is dark. Raising it raises more events at night.",
-    )
+    brightness: float = Field(DARK, ge=0, le=128, title="Brightness")
+    """Mean luma below which it is dark. Raising it raises more events at night."""
 
 
 class TooDark(base.CameraHealthBehaviour[TooDarkThresholds]):

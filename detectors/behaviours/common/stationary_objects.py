@@ -42,21 +42,11 @@ LUGGAGE = frozenset(LABELS.index(name) for name in ("backpack", "handbag", "suit
 class StationaryObjectThresholds(Thresholds):
     """The sizes of objects that are considered."""
 
-    smallest: float = Field(
-        0.01,
-        ge=0.001,
-        le=1,
-        title="Smallest",
-        description="Area of its box, body lengths squared. Raising it excludes small objects.",
-    )
-    largest: float = Field(
-        0.35,
-        ge=0.01,
-        le=10,
-        title="Largest",
-        description="Area of its box, body lengths squared; a larger one is a person or a vehicle. Raising it includes "
-        "larger objects.",
-    )
+    smallest: float = Field(0.01, ge=0.001, le=1, title="Smallest")
+    """Area of its box, body lengths squared. Raising it excludes small objects."""
+    largest: float = Field(0.35, ge=0.01, le=10, title="Largest")
+    """Area of its box, body lengths squared; a larger one is a person or a vehicle. Raising it includes larger
+    objects."""
 
     def accepts_size_of(self, thing: StationaryObject) -> bool:
         """Whether an object is neither too small nor too large."""

@@ -39,29 +39,13 @@ UPRIGHT_INTERVAL_S = 0.25
 class FallThresholds(Thresholds):
     """When being down is a fall."""
 
-    fall_s: float = Field(
-        1.5,
-        ge=0.5,
-        le=5,
-        title="Within",
-        description="Seconds from upright to low. Raising it finds slow falls, and raises more events of people who "
-        "lie down.",
-    )
-    down_s: float = Field(
-        1.0,
-        ge=0.5,
-        le=600,
-        title="Stays down",
-        description="Seconds for which the person must stay down. Raising it excludes people who get up again, and "
-        "raises later events.",
-    )
-    dispatch_s: float = Field(
-        10.0,
-        ge=1,
-        le=3600,
-        title="Dispatch after",
-        description="Seconds down after which dispatch is suggested. Raising it suggests it less often.",
-    )
+    fall_s: float = Field(1.5, ge=0.5, le=5, title="Within")
+    """Seconds from upright to low. Raising it finds slow falls, and raises more events of people who lie down."""
+    down_s: float = Field(1.0, ge=0.5, le=600, title="Stays down")
+    """Seconds for which the person must stay down. Raising it excludes people who get up again, and raises later
+    events."""
+    dispatch_s: float = Field(10.0, ge=1, le=3600, title="Dispatch after")
+    """Seconds down after which dispatch is suggested. Raising it suggests it less often."""
     cooldown_s: float = cooldown_field(10.0, "the same fall")
 
 

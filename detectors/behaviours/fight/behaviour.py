@@ -75,31 +75,14 @@ class FightThresholds(Thresholds):
     place for long enough do not occur in that footage.
     """
 
-    unrest: float = Field(
-        2.3,
-        ge=0.1,
-        le=20,
-        title="Unrest",
-        description="Movement of people close to each other: the change of their outlines, logarithms of width and "
-        "height, and their motion, body heights, a second. Raising it raises fewer events of busy places, and misses "
-        "fights.",
-    )
-    clinched: float = Field(
-        0.5,
-        ge=0.1,
-        le=20,
-        title="Unrest of a clinch",
-        description="Change of the outlines of two people who came from apart and are in one place, logarithms of "
-        "width and height a second. Raising it raises fewer events of people who embrace, and misses fights.",
-    )
-    within: float = Field(
-        1.0,
-        ge=0.2,
-        le=5,
-        title="Within",
-        description="Body heights between two people who may fight. Raising it includes people who only walk side by "
-        "side.",
-    )
+    unrest: float = Field(2.3, ge=0.1, le=20, title="Unrest")
+    """Movement of people close to each other: the change of their outlines, logarithms of width and height, and their
+    motion, body heights, a second. Raising it raises fewer events of busy places, and misses fights."""
+    clinched: float = Field(0.5, ge=0.1, le=20, title="Unrest of a clinch")
+    """Change of the outlines of two people who came from apart and are in one place, logarithms of width and height a
+    second. Raising it raises fewer events of people who embrace, and misses fights."""
+    within: float = Field(1.0, ge=0.2, le=5, title="Within")
+    """Body heights between two people who may fight. Raising it includes people who only walk side by side."""
     cooldown_s: float = cooldown_field(10.0)
 
 

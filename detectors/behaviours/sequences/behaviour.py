@@ -19,12 +19,7 @@ from detectors.behaviours.common import vehicle_stops
 from detectors.behaviours.common.vehicle_stops import MIN_STOP_S, StoppedVehicle
 from detectors.behaviours.sequences import conditions, explanation, zone_activity
 from detectors.behaviours.sequences.conditions import Requirement
-from detectors.behaviours.sequences.zone_activity import (
-    PersonPosition,
-    Representative,
-    ZoneActivity,
-    ZoneObservation,
-)
+from detectors.behaviours.sequences.zone_activity import PersonPosition, Representative, ZoneActivity, ZoneObservation
 from detectors.observation.camera_geometry import CameraGeometry, PixelZone
 from detectors.observation.observation import Observation
 from detectors.observation.tracked_objects import TrackedObject, TrackPoint
@@ -53,19 +48,11 @@ DEFAULT_VEHICLE_REACH = 1.5
 class SequenceThresholds(MovingObjectThresholds):
     """Thresholds of sequences. The requirements of the steps are written in the sequence itself."""
 
-    classes: str = Field(
-        "person",
-        title="Classes",
-        description="Classes that count as people, separated by blanks. Adding unknown, motion without a class, finds "
-        "people whom the detector does not classify, and raises more false events.",
-    )
-    calm_s: float = Field(
-        120.0,
-        ge=1,
-        le=3600,
-        title="Calm",
-        description="Seconds without observation after which it is over. Raising it joins successive activities.",
-    )
+    classes: str = Field("person", title="Classes")
+    """Classes that count as people, separated by blanks. Adding unknown, motion without a class, finds people whom the
+    detector does not classify, and raises more false events."""
+    calm_s: float = Field(120.0, ge=1, le=3600, title="Calm")
+    """Seconds without observation after which it is over. Raising it joins successive activities."""
     cooldown_s: float = cooldown_field(60.0, "the same zone")
 
     def required_s(self, condition: Condition) -> float:
