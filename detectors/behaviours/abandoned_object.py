@@ -1,8 +1,6 @@
 """Abandoned object: a person leaves an object behind and goes away, and no other person is near it.
 
-The definition is that of PETS 2006 and i-LIDS (left luggage: its owner is some metres away for some seconds) and KISA's
-Abandonment, with lengths in body lengths instead of metres. The object is a stationary region of the sampler: a region
-that differs from its usual appearance and rests. So no detector has to know bags.
+The definition is that of PETS 2006 and i-LIDS, with body lengths instead of metres. See docs/behaviours.md.
 """
 
 from __future__ import annotations

@@ -1,9 +1,7 @@
 """Climbing: a person climbs over a fence or wall.
 
-A line of the site with ``kind: fence`` is drawn where the fence stands on the ground, without its gates. A person who
-climbs it crosses that line and gets clear of it on the other side. On the way the feet rise in the picture by .4 body
-heights or more. The feet of a person who walks along the fence do not. KISA's class for intrusion begins later, with
-the entry into the area.
+A line of ``kind: fence`` is drawn where the fence stands on the ground. A person who climbs it crosses the line, and on
+the way the feet rise in the picture. The feet of a person who walks along the fence do not.
 """
 
 from __future__ import annotations

@@ -1,9 +1,7 @@
 """Fire and smoke by colour, flicker and growth. It ranks low until a trained network replaces it.
 
-The sampler reports regions that may be flames or smoke (``streams.sampling.fire_smoke``). A region is an event if it
-stays in place, and grows or lasts long. It must not lie in the box of a detected object: an orange jacket belongs to a
-person, tail lights to a car. KISA's ``FireDetection`` covers flames and smoke alike. Infrared pictures have no colour,
-so no fire is found in them.
+The sampler reports regions that may be flames or smoke (``streams.sampling.fire_smoke``). One in the box of a detected
+object is no fire: an orange jacket belongs to a person, tail lights to a car.
 """
 
 from __future__ import annotations

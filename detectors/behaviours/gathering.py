@@ -1,10 +1,4 @@
-"""Gathering: several people stay close together for a while.
-
-Five people for half a minute, each within two body heights of a person in their middle (3.4 m, E. T. Hall's social
-distance). Distances are in body heights, so the distance from the camera does not matter. Vertical distances in the
-picture count double: a camera that looks down by 27 degrees shows a metre along the line of sight half as long as one
-across. ONVIF and KISA have no class for it. (Crowd density is another measure: heads in an area, without a duration.)
-"""
+"""Gathering: several people stay close together for a while. See docs/behaviours.md."""
 
 from __future__ import annotations
 

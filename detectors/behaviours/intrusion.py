@@ -1,8 +1,7 @@
 """Intrusion: a person is in a zone that is closed, always or during the hours of its schedule.
 
-The definition is KISA's (entering a detection area) and ONVIF's field detector: the foot point inside the polygon. A
-box that jitters over the border for one frame raises nothing, because the foot point must stay for half a second. That
-time is counted in capture time from the entry, interpolated between two records, so the frame rate does not matter.
+The definition is KISA's and ONVIF's: the foot point inside the polygon. It must stay for half a second, so a box that
+jitters over the border raises nothing.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Line crossing: a person's foot point crosses a line of the site in a watched direction.
+"""Line crossing: a person's foot point crosses a line of the site in a watched direction, as ONVIF defines it.
 
-The definition is that of ONVIF's line detector. The foot point is the tracker's, filtered over .4 s, so the jitter of
-boxes is no crossing. A step begins where the track was last observed. A person who stands on the line raises one event
-at most: after a crossing, the track is suppressed at that line until it is clear of it.
+A step begins where the track was last observed. After a crossing, the track is suppressed at that line until it is
+clear of it, so a person who stands on the line raises one event at most.
 """
 
 from __future__ import annotations

@@ -1,11 +1,6 @@
-"""Loitering: a person stays in a watched zone for longer than usual business there takes.
+"""Loitering: a person stays in a watched zone for longer than usual business there takes. See docs/behaviours.md.
 
-KISA's certification rule for intelligent CCTV takes 10 s in the zone. In operation that matches every second person
-at a bus stop, so the defaults are 30 s by day and 20 s at night. The dwell is counted in capture time from the entry of
-the foot point. A short absence, a short occlusion or a new track id does not end it, and several passes do not add up.
-
-A person who loitered and returns to loiter within the hour, in any zone of the camera, raises the severity, as is usual
-in control centres. The person is recognised by appearance; under infrared all people look alike, so none is recognised.
+KISA's certification rule takes 10 s. In operation that matches every second person at a bus stop, hence the defaults.
 For neighbouring cameras see ``detectors.correlation.roaming``.
 """
 

@@ -1,8 +1,6 @@
 """Removed object: an object that lay in a produce zone for long is gone, and a person was there.
 
-ONVIF's ObjectRemoved: a place that kept its appearance since the camera knows it has changed, rests, and is now as
-plain as its surroundings. It is evaluated in produce zones (a field, a drying place, a store) only. Elsewhere what goes
-away is mostly a person who stood there or a parked vehicle.
+It is ONVIF's ObjectRemoved, in produce zones only: elsewhere what goes away is mostly a person or a parked vehicle.
 """
 
 from __future__ import annotations

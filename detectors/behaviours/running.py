@@ -1,9 +1,7 @@
-"""Running: a person moves faster than people walk, for a while.
+"""Running: a person moves faster than people walk, for a while. See docs/behaviours.md.
 
-Speed is in body heights a second, so the distance from the camera does not matter: a walker (1.4 m/s) has .8, a jogger
-1.8, a runner 2.5. It is the tracker's filtered speed. The distance from the start of the run must confirm it, so a box
-that jumps back and forth is no run. No standard defines running. Research sets (CAVIAR, UCF-Crime) stage it as a sign
-of theft and assault, so its severity is watch and not alert.
+Speed is in body heights a second: a walker (1.4 m/s) has .8, a jogger 1.8, a runner 2.5. The severity is watch:
+research sets (CAVIAR, UCF-Crime) stage running as a sign of theft and assault, but no standard defines it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
 """Stopped vehicle: a vehicle arrived and stands off the drawn lanes.
 
-The guides to traffic incident detection call a vehicle stopped that has not moved for some seconds outside of the
-places made for it. On a village lane that is the verge, the field's edge or the ditch. A vehicle that was there before
-the observation began is parked and raises nothing. Neither does one that stands in a lane: it waits.
+A vehicle that was there before the observation began is parked, and one that stands in a lane waits: no event.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
 """Wrong way: a vehicle drives along a lane against the direction that the site file gives it.
 
-A lane's zone has an arrow. A vehicle that moves within 60 degrees of the opposite direction for three of its own
-lengths counts. That is more than backing out of a parking space, and turning round on the lane is less. People may walk
-in both directions, unless the site file names them.
+Three of its own lengths are more than backing out of a parking space; turning round on the lane takes less.
 """
 
 from __future__ import annotations

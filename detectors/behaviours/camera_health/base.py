@@ -1,8 +1,4 @@
-"""What all camera faults share: hysteresis over time, and baselines of the picture.
-
-A condition must hold for a while before it counts, and be absent for a while before it is over. The baseline of a
-camera is a slow running mean, separate for each kind of light.
-"""
+"""What all camera faults share: hysteresis over time, and baselines of the picture for each kind of light."""
 
 from __future__ import annotations
 

@@ -1,8 +1,6 @@
-"""Clock drift: the camera's own clock differs from ours, so the times of its events are wrong.
+"""Clock drift: the camera's own clock differs from ours, so the times of its events and recordings are wrong.
 
-The time that a camera sends (by RTCP) is used, because it is more precise than the time of arrival. If it is wrong, so
-are the times of its events and recordings, and they do not match those of other cameras. The sampler writes down the
-difference, which includes the network delay of some tenths of a second. Recordings have no clock of their own.
+The difference to the time that a camera sends (by RTCP) includes the network delay of some tenths of a second.
 """
 
 from __future__ import annotations

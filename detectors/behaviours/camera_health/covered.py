@@ -1,7 +1,6 @@
 """Covered: an object is in front of the lens, and nothing can be recognised.
 
-A hand, a bag, paint or a web over the lens removes contrast and detail at once, by day and at night. Dusk and fog take
-minutes, and the baseline follows them. A picture that falls dark at night is left to ``too_dark``: a lamp went out.
+The baseline follows dusk and fog. A picture that falls dark at night is left to ``too_dark``: a lamp went out.
 """
 
 from __future__ import annotations

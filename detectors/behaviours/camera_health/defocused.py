@@ -1,7 +1,6 @@
 """Defocused: outlines are much softer than usual in the same kind of light.
 
-Sharpness is compared relative to contrast, so a dull day is no fault. Drops, dirt and a turned lens are. Fog looks the
-same and ends by itself. A fault that exists from the first day on is part of the baseline and is not found.
+Sharpness is relative to contrast, so a dull day is no fault. A fault from the first day on is part of the baseline.
 """
 
 from __future__ import annotations

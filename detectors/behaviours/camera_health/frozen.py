@@ -1,9 +1,4 @@
-"""Frozen: the camera keeps sending the same picture.
-
-A sensor has noise, so two pictures of a still scene differ. A source without noise (a rendered scene, an encoder that
-skips small changes) may be bit-identical for a while without a fault. So the picture must stand still for longer than
-usual at that camera, and must have changed before for a minute in all.
-"""
+"""Frozen: the camera keeps sending the same picture. A sensor has noise, so two pictures of a still scene differ."""
 
 from __future__ import annotations
 

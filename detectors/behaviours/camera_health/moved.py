@@ -1,9 +1,4 @@
-"""Moved: the camera points in another direction than before, and stays so.
-
-The sampler measures the similarity of the outlines to those of the last ten minutes in the same kind of light. Shadows,
-lamps and crowds change a part of them; a camera that was turned, pushed or stolen changes all. After about ten minutes
-the new view is the usual one and the event closes. Zones and lines must be redrawn by then.
-"""
+"""Moved: the camera points in another direction than before, and stays so. See docs/behaviours.md."""
 
 from __future__ import annotations
 

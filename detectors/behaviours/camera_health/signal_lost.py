@@ -1,7 +1,7 @@
 """Signal lost: the camera sends no pictures, or none that can be decoded.
 
-The sampler sends a tick a second while a camera is silent. So the loss is known within seconds, in capture time.
-Pictures that one of our own stages dropped or failed on are no fault of the camera.
+The sampler sends a tick a second while a camera is silent, so the loss is known in capture time. Pictures that one of
+our own stages dropped or failed on are no fault of the camera.
 """
 
 from __future__ import annotations

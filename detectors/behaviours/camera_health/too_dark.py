@@ -1,8 +1,4 @@
-"""Too dark: nothing can be recognised in the picture, because there is no light.
-
-A lane at night is dark, and still worth watching where a lamp shines. It is too dark if the whole picture is dark and
-has no contrast left. This also shows that infrared lamps have failed.
-"""
+"""Too dark: the whole picture is dark and has no contrast left. A lane at night where a lamp shines is not."""
 
 from __future__ import annotations
 

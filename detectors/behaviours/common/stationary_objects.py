@@ -1,8 +1,7 @@
 """Objects that appeared or disappeared: stationary regions over time, and the people near them.
 
-The sampler reports regions that differ from their usual appearance and rest. Here adjacent regions, such as the upper
-and the lower half of a bag, are one object. Its size is measured in body lengths of a person who could have been there
-when it changed. If no person could have been there, the change is light and not an object.
+Adjacent regions, such as the upper and the lower half of a bag, are one object. Its size is in body lengths of a person
+who could have been there when it changed. If there was none, the change is light and not an object.
 """
 
 from __future__ import annotations

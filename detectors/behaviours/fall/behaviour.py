@@ -1,15 +1,7 @@
-"""Fall: a person stood a moment ago, lies now, and stays down.
-
-The definition is physical (``detectors.behaviours.fall.lying_persons``). Within ``fall_s`` an upright person becomes
-low, long and lower than before, at the standing position. No upright person who could be the same walks on. The person
-stays there for ``down_s``.
+"""Fall: a person stood a moment ago, lies now, and stays down. See docs/behaviours.md for the definition.
 
 Low means a box wider than high, or a leaning torso where the detect worker requested keypoints. The box misses people
-who fall across the picture and are half hidden. The torso's angle misses those who fall along the line of sight. People
-who sit down, bend or crouch stay at most as wide as high. People who lie down take longer, or get up again.
-
-Seen from above, "up" may be any direction. There a fall is a person who stops, covers more of the picture than while
-walking, and rests (``detectors.behaviours.fall.overhead_view``). The instant is that of KISA's class ``Falldown``.
+who fall across the picture and are half hidden; the torso's angle misses those who fall along the line of sight.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Lying people: upright a moment ago, low and long now, and still there.
 
-It compares boxes of records and not tracks. A lying person is detected with scores of .2 to .3 and in one frame of
-three. No tracker follows that without following much else. Nor does the box overlap that of the standing person.
+Boxes are compared and not tracks. A lying person is detected with scores of .2 to .3 and in one frame of three. No
+tracker follows that without following much else. Nor does the box overlap that of the standing person.
 """
 
 from __future__ import annotations

@@ -1,17 +1,8 @@
 """Fight: people close to each other move, and change their outlines, faster than people who walk, stand or talk.
 
-The measure is the *outline change rate*, the threshold ``unrest``. It is the rate |d ln width| + |d ln height| of
-people near another person, plus their motion against all other people in the picture, in body heights. Both are per
-second, compared over a fifth of a second. The median over these people is averaged over one second.
-
-Swinging, wrestling and falling change an outline and move people; a walker's stride hardly does. The logarithm of a
-width depends neither on the picture's size nor on a panning camera, and a motion that all share is the camera's. The
-detector's boxes are compared and not tracks, because in a fight scores are too low for a new track. One second of
-evidence ignores greetings and people who pass each other.
-
-Two tracked people who come from apart and stay in one place need a lower rate
-(``detectors.behaviours.fight.close_contact``). An event says "possible fight" and has severity 1. KISA's class is
-Violence; ONVIF has none.
+The measure is the *outline change rate*, the threshold ``unrest``: |d ln width| + |d ln height| plus the motion against
+all other people, in body heights, a second. Two people in close contact need a lower rate
+(``detectors.behaviours.fight.close_contact``). See docs/behaviours.md.
 """
 
 from __future__ import annotations

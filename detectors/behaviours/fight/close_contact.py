@@ -1,9 +1,8 @@
 """Close contact: two people who came from apart meet at one place and stay in it.
 
-People who pass each other are through in a third of a second. People who stand and talk keep half a size to a whole
-size apart. Lengths are in sizes, the root of the larger box's area: seen from above, a box's height is not informative.
-The detector's boxes of tracked people are compared, because the tracker's own boxes are smoothed. Such contacts occur
-in CAVIAR's two fights, and in none of its nine other clips.
+Lengths are in sizes, the root of the larger box's area: seen from above, a box's height is not informative. The
+detector's boxes are compared, because the tracker's own are smoothed. Such contacts occur in CAVIAR's two fights, and
+in none of its nine other clips.
 """
 
 from __future__ import annotations

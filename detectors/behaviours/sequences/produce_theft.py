@@ -1,10 +1,4 @@
-"""Produce theft: stop, load, leave. People come at night, or when the crop is ripe, load and leave.
-
-It is a sequence in the language of the site file. A vehicle stands by a field, a drying place or a store, or off the
-lane. People get out, enter and leave the zone or stay in it, and the vehicle leaves. For people on foot, the time and
-the number of visits count. The owner's hours and registered visits keep the event at watch: a camera cannot see who
-owns the peppers.
-"""
+"""Produce theft: stop, load, leave, as a sequence in the language of the site file. See docs/behaviours.md."""
 
 from __future__ import annotations
 
