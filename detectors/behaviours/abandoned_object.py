@@ -55,36 +55,28 @@ class AbandonedObject(BaseBehaviour[AbandonedObjectThresholds, StationaryObjects
     Memory = StationaryObjects
 
     def step(self, memory: StationaryObjects, observation: Observation) -> Result[StationaryObjects]:
-        """The objects after a record, and a candidate for each that has been left alone for long enough."""
-        if not memory.objects and not observation.detections.scene.still:
-            return memory, ()
         owner_distance = self._limits.at(observation, "", UNKNOWN).away
         after = stationary_objects.update(memory, observation, owner_distance)
         candidates, reported = [], set()
         for thing in after.objects:
             zone = observation.geometry.at(*thing.foot_point)
             limits = self._limits.at(observation, zone, UNKNOWN)
-            if thing.reported or _is_abandoned(thing, observation, limits):
+            if thing.reported or _is_abandoned(thing, observation.captured_at, limits):
                 candidates.append(_candidate(thing, zone, observation, limits))
                 reported.add(thing.number)
         return stationary_objects.mark_reported(after, frozenset(reported)), candidates
 
 
-def _alone_s(thing: StationaryObject, observation: Observation) -> float:
-    return 0.0 if thing.alone_since is None else observation.captured_at - thing.alone_since
-
-
-def _is_abandoned(thing: StationaryObject, observation: Observation, limits: AbandonedObjectThresholds) -> bool:
-    if thing.alone_since is None or thing.unseen_s:
+def _is_abandoned(thing: StationaryObject, now: float, limits: AbandonedObjectThresholds) -> bool:
+    if thing.alone_since is None or thing.unseen_s or now - thing.alone_since < limits.alone_s - TOLERANCE_S:
         return False
-    long_enough = _alone_s(thing, observation) >= limits.alone_s - TOLERANCE_S
-    return long_enough and limits.accepts_size_of(thing) and thing.added > limits.added
+    return limits.accepts_size_of(thing) and thing.added > limits.added
 
 
 def _candidate(
     thing: StationaryObject, zone: str, observation: Observation, limits: AbandonedObjectThresholds
 ) -> Candidate:
-    alone_s = _alone_s(thing, observation)
+    alone_s = 0.0 if thing.alone_since is None else observation.captured_at - thing.alone_since
     name = stationary_objects.detected_class(thing, observation)
     return Candidate(
         key=thing.key,

@@ -78,7 +78,6 @@ class Climbing(BaseBehaviour[ClimbingThresholds, ClimbingMemory]):
     Memory = ClimbingMemory
 
     def step(self, memory: ClimbingMemory, observation: Observation) -> Result[ClimbingMemory]:
-        """The people at fences after a record, and a candidate for each climb that it completes."""
         if not observation.has_frame:
             return memory, ()
         now = observation.captured_at

@@ -93,7 +93,6 @@ class Fire(BaseBehaviour[FireThresholds, FireMemory]):
     Memory = FireMemory
 
     def step(self, memory: FireMemory, observation: Observation) -> Result[FireMemory]:
-        """The burning regions after a record, and a candidate for each that has burned for long enough."""
         flames = observation.detections.scene.flames
         if not flames and not memory.regions:
             return memory, ()
@@ -160,14 +159,11 @@ def _candidate(region: BurningRegion, observation: Observation, limits: FireThre
 
 
 def _explain(region: BurningRegion, observation: Observation) -> Explanation:
+    lasted_s = round(region.lasted_s, 1)
     doublings = min(max(math.log2(max(region.growth, 1.0)), 0.0), 2.0)
     factors = (
         scoring.make_factor(
-            "untrained",
-            SCORES[region.kind],
-            seconds=round(region.lasted_s, 1),
-            flicker=region.flicker,
-            kind=region.kind,
+            "untrained", SCORES[region.kind], seconds=lasted_s, flicker=region.flicker, kind=region.kind
         ),
         scoring.make_factor("growth", GROWTH_SCORE * doublings, times=round(region.growth, 2)),
         night_factor(observation),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -49,10 +50,7 @@ class GatheringThresholds(MovingObjectThresholds):
 class Group(msgspec.Struct, frozen=True):
     """People who are together: since when, their tracks, and the last position of their middle.
 
-    Attributes:
-        first_point: Where and when the group was first observed.
-        most: The largest number of people so far.
-        confidence: The mean of the detector's scores.
+    ``most`` is the largest number of people so far, ``confidence`` the mean of the detector's scores.
     """
 
     first_point: TrackPoint
@@ -96,7 +94,6 @@ class Gathering(BaseBehaviour[GatheringThresholds, GatheringMemory]):
         self._fewest = int(limits.lowest("people"))
 
     def step(self, memory: GatheringMemory, observation: Observation) -> Result[GatheringMemory]:
-        """The groups after a record, and a candidate for each that has been together for long enough."""
         if not memory.groups and len(observation.objects) < self._fewest:
             return memory, ()
         now = observation.captured_at
@@ -166,8 +163,7 @@ def _is_same(group: Group, cluster: Cluster) -> bool:
     """Whether a cluster is an earlier group: two of its people are, or its middle is at the group's position."""
     if sum(track.id in group.tracks for track in cluster.members) >= 2:
         return True
-    distance = float(np.hypot(cluster.x - group.x, DEPTH * (cluster.y - group.y)))
-    return distance <= cluster.height
+    return math.hypot(cluster.x - group.x, DEPTH * (cluster.y - group.y)) <= cluster.height
 
 
 def _updated(before: Group | None, cluster: Cluster, observation: Observation) -> Group:
@@ -191,15 +187,10 @@ def _updated(before: Group | None, cluster: Cluster, observation: Observation) -
 def _explain(group: Group, observation: Observation, limits: GatheringThresholds) -> Explanation:
     lasted_s = group.until - group.since
     count = group.most
+    score = GATHERING_SCORE + PERSON_SCORE * min(max(count - limits.people, 0), 4)
+    measured = {"people": count, "threshold": limits.people, "seconds": round(lasted_s, 1)}
     factors = (
-        scoring.make_factor(
-            "gathering",
-            GATHERING_SCORE + PERSON_SCORE * min(max(count - limits.people, 0), 4),
-            people=count,
-            threshold=limits.people,
-            seconds=round(lasted_s, 1),
-            threshold_s=limits.together_s,
-        ),
+        scoring.make_factor("gathering", score, **measured, threshold_s=limits.together_s),
         *scoring.common_factors(observation.condition, PERSON, group.confidence),
     )
     when_ko, when_en = scoring.WHEN[observation.condition]

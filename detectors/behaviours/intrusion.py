@@ -50,7 +50,6 @@ class Intrusion(BaseBehaviour[IntrusionThresholds, ZoneDwells]):
     Memory = ZoneDwells
 
     def step(self, memory: ZoneDwells, observation: Observation) -> Result[ZoneDwells]:
-        """The stays after a record, and a candidate for each that is long enough."""
         dwells = zone_dwell.update(memory.dwells, observation, ZONES, self._limits)
         if dwells is memory.dwells:
             return memory, ()

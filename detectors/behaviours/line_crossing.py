@@ -70,7 +70,6 @@ class LineCrossing(BaseBehaviour[LineCrossingThresholds, LineCrossingMemory]):
     Memory = LineCrossingMemory
 
     def step(self, memory: LineCrossingMemory, observation: Observation) -> Result[LineCrossingMemory]:
-        """The suppressed tracks after a record, and a candidate for each crossing at it."""
         if not observation.geometry.borders or not (observation.objects or memory.suppressed):
             return memory, ()
         now = observation.captured_at

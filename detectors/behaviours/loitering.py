@@ -108,7 +108,6 @@ class Loitering(BaseBehaviour[LoiteringThresholds, LoiteringMemory]):
     Memory = LoiteringMemory
 
     def step(self, memory: LoiteringMemory, observation: Observation) -> Result[LoiteringMemory]:
-        """The dwells after a record, and a candidate for each that has reached its threshold."""
         dwells = zone_dwell.update(memory.dwells, observation, ZONES, self._limits)
         stays = memory.stays
         if stays and observation.captured_at - stays[0].until > AGAIN_S:

@@ -51,9 +51,6 @@ class RemovedObject(BaseBehaviour[RemovedObjectThresholds, StationaryObjects]):
     Memory = StationaryObjects
 
     def step(self, memory: StationaryObjects, observation: Observation) -> Result[StationaryObjects]:
-        """The changed places after a record, and a candidate, once, for each from which an object was taken."""
-        if not memory.objects and not observation.detections.scene.still:
-            return memory, ()
         after = stationary_objects.update(memory, observation, stationary_objects.REACH)
         candidates, reported = [], set()
         for thing in after.objects:

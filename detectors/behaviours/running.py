@@ -78,7 +78,6 @@ class Running(BaseBehaviour[RunningThresholds, RunningMemory]):
         self._min_speed_squared = (CONTINUE_SPEED * limits.lowest("speed")) ** 2
 
     def step(self, memory: RunningMemory, observation: Observation) -> Result[RunningMemory]:
-        """The runners after a record, and a candidate for each that has run for long enough."""
         if not memory.runners and not any(self._may_run(track) for track in observation.objects):
             return memory, ()
         before = {runner.track: runner for runner in memory.runners}

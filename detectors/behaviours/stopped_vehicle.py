@@ -56,7 +56,6 @@ class StoppedVehicleBehaviour(BaseBehaviour[StoppedVehicleThresholds, StoppedVeh
     Memory = StoppedVehicleMemory
 
     def step(self, memory: StoppedVehicleMemory, observation: Observation) -> Result[StoppedVehicleMemory]:
-        """The vehicles after a record, and a candidate for each that has stood off the lane for long enough."""
         stops = vehicle_stops.update(memory.stops, observation, VEHICLES)
         if stops is memory.stops:
             return memory, ()

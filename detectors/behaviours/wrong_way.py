@@ -72,7 +72,6 @@ class WrongWay(BaseBehaviour[WrongWayThresholds, WrongWayMemory]):
     Memory = WrongWayMemory
 
     def step(self, memory: WrongWayMemory, observation: Observation) -> Result[WrongWayMemory]:
-        """The tracks on the wrong way after a record, and a candidate for each that has moved far enough."""
         if not observation.geometry.lanes and not memory.tracks:
             return memory, ()
         before = {(entry.lane, entry.track): entry for entry in memory.tracks}

@@ -37,7 +37,6 @@ class ClockDrift(base.CameraHealthBehaviour[ClockDriftThresholds]):
     def read(
         self, memory: base.CameraHealthMemory, observation: Observation, limits: ClockDriftThresholds
     ) -> base.ReadResult:
-        """See ``CameraHealthBehaviour.read``."""
         clock_s, now = observation.detections.scene.clock_s, observation.captured_at
         if clock_s is None:
             return memory, base.HealthReading(None)
@@ -46,10 +45,9 @@ class ClockDrift(base.CameraHealthBehaviour[ClockDriftThresholds]):
         mean = base.update_baseline(known, (clock_s,), elapsed_s, MEAN_S)
         memory = replace(memory, baselines={"all": mean}, updated_at=now)
         off_s = mean.values[0]
-        faulty = True if abs(off_s) >= limits.off_s else None
-        return memory, base.HealthReading(False if abs(off_s) < limits.off_s / 2 else faulty, off_s, limits.off_s)
+        faulty = base.hysteresis(abs(off_s) >= limits.off_s, abs(off_s) < limits.off_s / 2)
+        return memory, base.HealthReading(faulty, off_s, limits.off_s)
 
     def describe(self, value: float) -> tuple[str, str]:
-        """See ``CameraHealthBehaviour.describe``."""
         ahead_ko, ahead_en = ("빠름", "ahead") if value > 0 else ("느림", "behind")
         return f"시각이 {abs(value):.1f}초 {ahead_ko}", f"its clock is {abs(value):.1f} s {ahead_en}"

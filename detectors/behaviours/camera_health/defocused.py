@@ -41,7 +41,6 @@ class Defocused(base.CameraHealthBehaviour[DefocusedThresholds]):
     def read(
         self, memory: base.CameraHealthMemory, observation: Observation, limits: DefocusedThresholds
     ) -> base.ReadResult:
-        """See ``CameraHealthBehaviour.read``."""
         scene, now = observation.detections.scene, observation.captured_at
         elapsed_s, memory = now - memory.updated_at, replace(memory, updated_at=now)
         if scene.familiar is not None and scene.familiar < OTHER_VIEW:
@@ -53,14 +52,12 @@ class Defocused(base.CameraHealthBehaviour[DefocusedThresholds]):
         if baseline is not None and baseline.known:
             share = sharpness / max(baseline.values[0], 1e-6)
             low_contrast = scene.contrast < LOW_CONTRAST * baseline.values[1]
-            faulty = None if low_contrast or share < RECOVERED * limits.left else False
-            if share < limits.left and not low_contrast:
-                faulty = True
+            recovered = not low_contrast and share >= RECOVERED * limits.left
+            faulty = base.hysteresis(share < limits.left and not low_contrast, recovered)
         if faulty is False:
             memory = self._learned(memory, observation, (sharpness, scene.contrast), elapsed_s, TIME_CONSTANT_S)
         return memory, base.HealthReading(faulty, share, limits.left)
 
     def describe(self, value: float) -> tuple[str, str]:
-        """See ``CameraHealthBehaviour.describe``."""
         percent = round(100 * value)
         return f"초점이 흐림, 평소 선명도의 {percent}%", f"out of focus, {percent} % of the usual sharpness"

@@ -35,7 +35,7 @@ class Frozen(base.CameraHealthBehaviour[FrozenThresholds]):
     def read(
         self, memory: base.CameraHealthMemory, observation: Observation, limits: FrozenThresholds
     ) -> base.ReadResult:
-        """See ``CameraHealthBehaviour.read``. The baseline holds the longest and the last still period."""
+        """The baseline holds the longest and the last still period."""
         still_s, now = observation.detections.scene.frozen_s, observation.captured_at
         longest_s, last_s = memory.baselines["all"].values if "all" in memory.baselines else (0.0, 0.0)
         if still_s < last_s:  # it has changed in between
@@ -53,5 +53,4 @@ class Frozen(base.CameraHealthBehaviour[FrozenThresholds]):
         return memory, base.HealthReading(faulty or None, still_s, needed_s, now - still_s if faulty else None)
 
     def describe(self, value: float) -> tuple[str, str]:
-        """See ``CameraHealthBehaviour.describe``."""
         return "화면이 멈춰 같은 영상만 전송", "the same picture is sent again and again"

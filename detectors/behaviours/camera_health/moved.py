@@ -34,17 +34,12 @@ class Moved(base.CameraHealthBehaviour[MovedThresholds]):
     def read(
         self, memory: base.CameraHealthMemory, observation: Observation, limits: MovedThresholds
     ) -> base.ReadResult:
-        """See ``CameraHealthBehaviour.read``. A flat or dark picture gives no reading."""
+        """A flat or dark picture gives no reading."""
         scene = observation.detections.scene
         if scene.familiar is None or scene.contrast < FLAT or scene.brightness < DARK / 2:
             return memory, base.HealthReading(None)
-        faulty: bool | None = None
-        if scene.familiar < limits.alike:
-            faulty = True
-        elif scene.familiar >= RECOVERED * limits.alike:
-            faulty = False
+        faulty = base.hysteresis(scene.familiar < limits.alike, scene.familiar >= RECOVERED * limits.alike)
         return memory, base.HealthReading(faulty, scene.familiar, limits.alike)
 
     def describe(self, value: float) -> tuple[str, str]:
-        """See ``CameraHealthBehaviour.describe``."""
         return "평소와 다른 곳을 비춤", "it points away from its usual view"

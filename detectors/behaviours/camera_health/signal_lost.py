@@ -36,7 +36,7 @@ class SignalLost(base.CameraHealthBehaviour[SignalLostThresholds]):
     def read(
         self, memory: base.CameraHealthMemory, observation: Observation, limits: SignalLostThresholds
     ) -> base.ReadResult:
-        """See ``CameraHealthBehaviour.read``. The loss began at the last record with a picture, or idle tick."""
+        """The loss began at the last record with a picture, or idle tick."""
         gap, now, since = observation.detections.gap, observation.captured_at, memory.condition.since
         is_lost = since >= 0
         if gap in LOST:
@@ -47,5 +47,4 @@ class SignalLost(base.CameraHealthBehaviour[SignalLostThresholds]):
         return memory, base.HealthReading(is_lost or None)
 
     def describe(self, value: float) -> tuple[str, str]:
-        """See ``CameraHealthBehaviour.describe``."""
         return "영상 신호 끊김", "no video signal"

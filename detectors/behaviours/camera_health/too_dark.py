@@ -36,17 +36,12 @@ class TooDark(base.CameraHealthBehaviour[TooDarkThresholds]):
     def read(
         self, memory: base.CameraHealthMemory, observation: Observation, limits: TooDarkThresholds
     ) -> base.ReadResult:
-        """See ``CameraHealthBehaviour.read``. There is no baseline."""
         scene = observation.detections.scene
-        faulty: bool | None = None
-        if scene.brightness < limits.brightness and scene.contrast < FLAT:
-            faulty = True
-        elif scene.brightness >= RECOVERED * limits.brightness or scene.contrast >= RECOVERED * FLAT:
-            faulty = False
-        return memory, base.HealthReading(faulty, scene.brightness, limits.brightness)
+        dark = scene.brightness < limits.brightness and scene.contrast < FLAT
+        recovered = scene.brightness >= RECOVERED * limits.brightness or scene.contrast >= RECOVERED * FLAT
+        return memory, base.HealthReading(base.hysteresis(dark, recovered), scene.brightness, limits.brightness)
 
     def describe(self, value: float) -> tuple[str, str]:
-        """See ``CameraHealthBehaviour.describe``."""
         level = round(value)
         return (
             f"너무 어두워 식별 불가 (밝기 {level}/255)",

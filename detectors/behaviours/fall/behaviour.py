@@ -61,7 +61,6 @@ class Fall(BaseBehaviour[FallThresholds, FallMemory]):
     Memory = FallMemory
 
     def step(self, memory: FallMemory, observation: Observation) -> Result[FallMemory]:
-        """The people after a record, and a candidate for each who fell and stays down."""
         if observation.has_frame:
             rows = lying_persons.split_by_posture(observation)
             last_at = memory.upright[-1].at if memory.upright else None

@@ -31,11 +31,11 @@ from lanewatch.records import PERSON, Box
 EVIDENCE_S = 1.0
 """The time over which the rate is averaged. Time without a sample counts as rest."""
 EVIDENCE_FRAMES = 10
-"""The least number of frames in that time, so it is longer at a low rate: with fewer, a detector's jitter alone makes a
-fight. At 2 to 4 fps, pets09-s2l1 and aboda-video4 reach 2.0 in a second's frames and 1.4 in ten."""
+"""The least number of frames in that time. With fewer, jitter alone makes a fight: at 2 to 4 fps, pets09-s2l1 and
+aboda-video4 reach 2.0 in a second's frames and 1.4 in ten."""
 SPAN_S = 0.2
 """The time over which boxes are compared, or one step of a camera with a lower rate. Shorter intervals are scaled to
-it. Otherwise a detector's jitter would give a higher rate the shorter the span is."""
+it, so that a detector's jitter gives no higher rate."""
 MAX_STEP_S = 0.5
 """The longest time between two frames over which boxes are compared: at 2 fps a fight's movements are not visible."""
 MAX_SIZE_RATIO = 1.6
@@ -59,12 +59,7 @@ CONTACT_NAMES = ("두 사람이 맞붙어 격하게 움직임", "Two people hold
 
 
 class FightThresholds(Thresholds):
-    """When people's movement may be a fight.
-
-    The default ``unrest`` is 1.3 times the largest value on footage without fights under all networks, 1.73: the demo's
-    clip by the int8 network on AVX2. The default ``clinched`` needs no such factor: two boxes of high score in one
-    place for long enough do not occur in that footage.
-    """
+    """When people's movement may be a fight. docs/behaviours.md says how the defaults were measured."""
 
     unrest: float = Field(2.3, ge=0.1, le=20, title="Unrest")
     """Movement of people close to each other: the change of their outlines, logarithms of width and height, and their
@@ -131,7 +126,6 @@ class Fight(BaseBehaviour[FightThresholds, FightMemory]):
     Memory = FightMemory
 
     def step(self, memory: FightMemory, observation: Observation) -> Result[FightMemory]:
-        """The evidence after a record, and a candidate while it is that of a fight."""
         contacts = update_contacts(memory.contacts, observation)
         fastest, frames, samples = self._compare(memory, observation)
         if not frames and not contacts.pairs:
@@ -308,16 +302,13 @@ def _candidate(
     episode: FightEpisode, evidence: FightEvidence, observation: Observation, limits: FightThresholds
 ) -> Candidate:
     left, top, right, bottom = episode.box
+    people = (track for track in observation.objects if track.label == PERSON)
     return Candidate(
         key="fight",
         zone=episode.zone,
         since=episode.since,
         until=observation.captured_at,
-        tracks=tuple(
-            track.id
-            for track in observation.objects
-            if track.label == PERSON and iou(track.box, episode.box) > SAME_PERSON_IOU
-        ),
+        tracks=tuple(person.id for person in people if iou(person.box, episode.box) > SAME_PERSON_IOU),
         first_point=episode.first_point,
         box=episode.box,
         clarity=evidence.outline_change_rate * max(right - left, bottom - top),
@@ -333,14 +324,10 @@ def _explain(episode: FightEpisode, observation: Observation, limits: FightThres
     evidence = episode.strongest
     rate, threshold = evidence.outline_change_rate, evidence.threshold(limits)
     confidence = float(observation.detections.scores.max()) if len(observation.detections) else 0.0
+    score = FIGHT_SCORE + FASTER_SCORE * excess(rate, threshold, 1.0)
+    lasted_s = round(observation.captured_at - episode.since, 1)
     factors = (
-        scoring.make_factor(
-            "unrest",
-            FIGHT_SCORE + FASTER_SCORE * excess(rate, threshold, 1.0),
-            unrest=round(rate, 2),
-            threshold=threshold,
-            seconds=round(observation.captured_at - episode.since, 1),
-        ),
+        scoring.make_factor("unrest", score, unrest=round(rate, 2), threshold=threshold, seconds=lasted_s),
         *scoring.common_factors(observation.condition, PERSON, confidence),
     )
     when_ko, when_en = scoring.WHEN[observation.condition]
