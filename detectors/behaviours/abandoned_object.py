@@ -11,11 +11,7 @@ from detectors import scoring
 from detectors.behaviours.base import TOLERANCE_S, BaseBehaviour, Candidate, Explanation, Result
 from detectors.behaviours.common import stationary_objects
 from detectors.behaviours.common.explanations import excess, night_factor, whole_seconds
-from detectors.behaviours.common.stationary_objects import (
-    StationaryObject,
-    StationaryObjects,
-    StationaryObjectThresholds,
-)
+from detectors.behaviours.common.stationary_objects import StationaryObject, StationaryObjects
 from detectors.observation.observation import Observation
 from lanewatch.config.fields import LocalizedName
 from lanewatch.records import UNKNOWN
@@ -28,7 +24,7 @@ CLASS_SCORE = 0.2
 """More if the detector classifies it as luggage."""
 
 
-class AbandonedObjectThresholds(StationaryObjectThresholds):
+class AbandonedObjectThresholds(stationary_objects.StationaryObjectThresholds):
     """When an object that was set down is abandoned."""
 
     alone_s: float = Field(3.0, ge=0, le=3600, title="Alone")

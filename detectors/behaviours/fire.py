@@ -77,8 +77,6 @@ class BurningRegion(msgspec.Struct, frozen=True):
 
 
 class FireMemory(msgspec.Struct, frozen=True):
-    """The burning regions."""
-
     regions: tuple[BurningRegion, ...] = ()
 
 

@@ -67,8 +67,6 @@ class Group(msgspec.Struct, frozen=True):
 
 
 class GatheringMemory(msgspec.Struct, frozen=True):
-    """The present groups."""
-
     groups: tuple[Group, ...] = ()
 
 

@@ -54,8 +54,6 @@ class SuppressedTrack(msgspec.Struct, frozen=True):
 
 
 class LineCrossingMemory(msgspec.Struct, frozen=True):
-    """The tracks that are suppressed at lines."""
-
     suppressed: tuple[SuppressedTrack, ...] = ()
 
 
@@ -74,9 +72,8 @@ class LineCrossing(BaseBehaviour[LineCrossingThresholds, LineCrossingMemory]):
             return memory, ()
         now = observation.captured_at
         tracks = [track for track in observation.objects if track.seen and track.credible]
-        suppressed = {
-            (entry.line, entry.track): entry for entry in memory.suppressed if now - entry.last_seen_at <= MAX_UNSEEN_S
-        }
+        recent = (entry for entry in memory.suppressed if now - entry.last_seen_at <= MAX_UNSEEN_S)
+        suppressed = {(entry.line, entry.track): entry for entry in recent}
         candidates: list[Candidate] = []
         for border in observation.geometry.borders:
             if observation.holds(border.line.schedule):
@@ -110,26 +107,21 @@ class LineCrossing(BaseBehaviour[LineCrossingThresholds, LineCrossingMemory]):
         direction = DIRECTIONS[crossed]
         if line.direction not in ("both", direction) or track.label not in limits.labels:
             return ()
-        return (_candidate(line, track, direction, observation, limits),)
-
-
-def _candidate(
-    line: Line, track: TrackedObject, direction: str, observation: Observation, limits: LineCrossingThresholds
-) -> Candidate:
-    return Candidate(
-        key=f"{line.id}/{track.id}",
-        zone=line.id,
-        since=observation.captured_at,
-        until=observation.captured_at,
-        tracks=(track.id,),
-        first_point=track.born,
-        box=track.box,
-        clarity=track.score * track.height,
-        severity=2 if limits.alert else 1,
-        thresholds=limits,
-        explain=lambda: _explain(line, track, direction, observation, limits),
-        instant=True,
-    )
+        candidate = Candidate(
+            key=f"{line.id}/{track.id}",
+            zone=line.id,
+            since=observation.captured_at,
+            until=observation.captured_at,
+            tracks=(track.id,),
+            first_point=track.born,
+            box=track.box,
+            clarity=track.score * track.height,
+            severity=2 if limits.alert else 1,
+            thresholds=limits,
+            explain=lambda: _explain(line, track, direction, observation, limits),
+            instant=True,
+        )
+        return (candidate,)
 
 
 def _explain(

@@ -11,11 +11,7 @@ from detectors import scoring
 from detectors.behaviours.base import TOLERANCE_S, BaseBehaviour, Candidate, Explanation, Result
 from detectors.behaviours.common import stationary_objects
 from detectors.behaviours.common.explanations import night_factor
-from detectors.behaviours.common.stationary_objects import (
-    StationaryObject,
-    StationaryObjects,
-    StationaryObjectThresholds,
-)
+from detectors.behaviours.common.stationary_objects import StationaryObject, StationaryObjects
 from detectors.observation.observation import Observation
 from lanewatch.config.fields import LocalizedName
 from lanewatch.config.site import Zone
@@ -29,7 +25,7 @@ CLARITY_SCORE = 0.15
 """The most that a clear removal adds."""
 
 
-class RemovedObjectThresholds(StationaryObjectThresholds):
+class RemovedObjectThresholds(stationary_objects.StationaryObjectThresholds):
     """When a missing object was taken."""
 
     gone_s: float = Field(5.0, ge=3, le=3600, title="Gone")

@@ -60,8 +60,6 @@ class Runner(msgspec.Struct, frozen=True):
 
 
 class RunningMemory(msgspec.Struct, frozen=True):
-    """The people who are fast now."""
-
     runners: tuple[Runner, ...] = ()
 
 

@@ -41,8 +41,6 @@ class StoppedVehicleThresholds(MovingObjectThresholds):
 
 
 class StoppedVehicleMemory(msgspec.Struct, frozen=True):
-    """The vehicles that stand."""
-
     stops: tuple[StoppedVehicle, ...] = ()
 
 
@@ -60,9 +58,10 @@ class StoppedVehicleBehaviour(BaseBehaviour[StoppedVehicleThresholds, StoppedVeh
         if stops is memory.stops:
             return memory, ()
         present = tuple(stop for stop in stops if stop.left_at is None)
+        lanes = observation.geometry.areas_of(LANES)
         candidates = []
         for stop in present:
-            if _is_in_lane(stop, observation):
+            if any(area.contains(stop.x, stop.y) for area in lanes):
                 continue
             zone = observation.geometry.at(stop.x, stop.y)
             limits = self._limits.at(observation, zone, stop.label)
@@ -70,10 +69,6 @@ class StoppedVehicleBehaviour(BaseBehaviour[StoppedVehicleThresholds, StoppedVeh
             if long_enough and stop.label in limits.labels:
                 candidates.append(_candidate(stop, zone, observation, limits))
         return StoppedVehicleMemory(present), candidates
-
-
-def _is_in_lane(stop: StoppedVehicle, observation: Observation) -> bool:
-    return any(area.contains(stop.x, stop.y) for area in observation.geometry.areas_of(LANES))
 
 
 def _candidate(

@@ -57,8 +57,6 @@ class WrongWayTrack(msgspec.Struct, frozen=True):
 
 
 class WrongWayMemory(msgspec.Struct, frozen=True):
-    """The tracks that move the wrong way now."""
-
     tracks: tuple[WrongWayTrack, ...] = ()
 
 

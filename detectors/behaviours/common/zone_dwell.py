@@ -23,8 +23,7 @@ REACH = 1.0
 REACH_PER_S = 0.5
 """Body heights more for each second between the two tracks. A person who stays does not run."""
 REACH_GROWS_S = 4.0
-"""The reach grows for so long, the time of an occlusion. After a longer time without observation, such as a restart of
-the sampler, a person who stays is no farther away, and a person who is farther is another one."""
+"""The reach grows for so long, the time of an occlusion. After a restart of the sampler, who is farther is another."""
 MIN_SIMILARITY = 0.8
 """Lowest similarity of appearance for that: the same person has .87 after half a second, two people .50."""
 NEW_TRACK_S = 2.0

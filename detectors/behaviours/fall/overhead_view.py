@@ -79,10 +79,9 @@ def update_walkers(walkers: tuple[TrackedWalker, ...], observation: Observation)
 
 
 def _sampled(walker: TrackedWalker | None, track: TrackedObject, now: float) -> TrackedWalker:
-    earlier = walker.samples if walker is not None else ()
-    sample = BoxSample(now, track.box)
-    samples = (*(old for old in earlier if now - old.at <= REST_S + WALK_S), sample)
-    lying = walker.lying if walker is not None else None
+    walker = walker or TrackedWalker(track.id, ())
+    sample, lying = BoxSample(now, track.box), walker.lying
+    samples = (*(old for old in walker.samples if now - old.at <= REST_S + WALK_S), sample)
     if lying is not None:
         stays = center_distance(track.box, lying.first_box) <= STILL_WITHIN * math.sqrt(sample.area)
         lying = msgspec.structs.replace(lying, until=now, box=track.box, score=track.score) if stays else None

@@ -193,12 +193,8 @@ def begin_on_foot(person: TrackedObject, zone: str, now: float) -> ZoneActivity:
 def update(activity: ZoneActivity, scene: ZoneObservation) -> ZoneActivity:
     """The activity after a frame."""
     now = scene.observation.captured_at
-    if (
-        activity.present_vehicle is not None
-        and len(activity.step_times) < 2
-        and now - activity.last_present_at > HIDDEN_S
-        and activity.present_s
-    ):
+    waits = activity.present_vehicle is not None and len(activity.step_times) < 2
+    if waits and activity.present_s and now - activity.last_present_at > HIDDEN_S:
         # A person who comes to a vehicle that has stood alone for long begins anew
         activity = replace(activity, trip_starts=(), visits_s=(), present_s=0.0)
     if activity.vehicle is not None:
