@@ -12,10 +12,22 @@ from lanewatch.config.site import BehaviourConfig, Site, ThresholdRule
 from lanewatch.records import LABELS
 
 
-class Thresholds(BaseModel):
-    """The base of every behaviour's thresholds. Unknown names are refused, and values are immutable."""
+def _with_joined_lines(schema: dict[str, Any]) -> None:
+    """Makes one line of each description of a JSON Schema: they are docstrings of several lines."""
+    for threshold in schema["properties"].values():
+        if "description" in threshold:
+            threshold["description"] = " ".join(threshold["description"].split())
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+
+class Thresholds(BaseModel):
+    """The base of every behaviour's thresholds. Unknown names are refused, and values are immutable.
+
+    The docstring below a threshold is its description in the site file's JSON Schema.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, json_schema_extra=_with_joined_lines
+    )
 
     def numbers(self) -> dict[str, float]:
         """The numeric thresholds by name, as events carry them."""
@@ -29,12 +41,9 @@ class Thresholds(BaseModel):
 class MovingObjectThresholds(Thresholds):
     """Of behaviours that evaluate moving objects."""
 
-    classes: str = Field(
-        "person unknown bicycle motorcycle car bus truck",
-        title="Classes",
-        description="The classes that are evaluated, separated by blanks; unknown is motion without a class. Adding "
-        "classes raises more events.",
-    )
+    classes: str = Field("person unknown bicycle motorcycle car bus truck", title="Classes")
+    """The classes that are evaluated, separated by blanks; unknown is motion without a class. Adding classes raises
+    more events."""
 
     @field_validator("classes")
     @classmethod
@@ -53,21 +62,11 @@ class MovingObjectThresholds(Thresholds):
 class DwellThresholds(MovingObjectThresholds):
     """Of behaviours that evaluate stays in a zone."""
 
-    exit_grace_s: float = Field(
-        1.0,
-        ge=0,
-        le=60,
-        title="Exit grace",
-        description="Seconds for which a person may be seen outside without ending the stay. Raising it joins stays.",
-    )
-    occlusion_grace_s: float = Field(
-        4.0,
-        ge=0,
-        le=60,
-        title="Occlusion grace",
-        description="Seconds for which a person may be unseen without ending the stay. Raising it joins stays, in "
-        "crowds also those of different people.",
-    )
+    exit_grace_s: float = Field(1.0, ge=0, le=60, title="Exit grace")
+    """Seconds for which a person may be seen outside without ending the stay. Raising it joins stays."""
+    occlusion_grace_s: float = Field(4.0, ge=0, le=60, title="Occlusion grace")
+    """Seconds for which a person may be unseen without ending the stay. Raising it joins stays, in crowds also those of
+    different people."""
 
 
 T = TypeVar("T", bound=Thresholds)

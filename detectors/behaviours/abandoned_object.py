@@ -1,8 +1,6 @@
 """Abandoned object: a person leaves an object behind and goes away, and no other person is near it.
 
-The definition is that of PETS 2006 and i-LIDS (left luggage: its owner is some metres away for some seconds) and KISA's
-Abandonment, with lengths in body lengths instead of metres. The object is a stationary region of the sampler: a region
-that differs from its usual appearance and rests. So no detector has to know bags.
+The definition is that of PETS 2006 and i-LIDS, with body lengths instead of metres. See docs/behaviours.md.
 """
 
 from __future__ import annotations
@@ -13,11 +11,7 @@ from detectors import scoring
 from detectors.behaviours.base import TOLERANCE_S, BaseBehaviour, Candidate, Explanation, Result
 from detectors.behaviours.common import stationary_objects
 from detectors.behaviours.common.explanations import excess, night_factor, whole_seconds
-from detectors.behaviours.common.stationary_objects import (
-    StationaryObject,
-    StationaryObjects,
-    StationaryObjectThresholds,
-)
+from detectors.behaviours.common.stationary_objects import StationaryObject, StationaryObjects
 from detectors.observation.observation import Observation
 from lanewatch.config.fields import LocalizedName
 from lanewatch.records import UNKNOWN
@@ -30,40 +24,19 @@ CLASS_SCORE = 0.2
 """More if the detector classifies it as luggage."""
 
 
-class AbandonedObjectThresholds(StationaryObjectThresholds):
+class AbandonedObjectThresholds(stationary_objects.StationaryObjectThresholds):
     """When an object that was set down is abandoned."""
 
-    alone_s: float = Field(
-        3.0,
-        ge=0,
-        le=3600,
-        title="Alone",
-        description="Seconds without a person near it. Raising it raises fewer and later events.",
-    )
-    away: float = Field(
-        1.2,
-        ge=0.2,
-        le=20,
-        title="Away",
-        description="Body lengths from it beyond which its owner has left it; PETS 2006 has 2 m. Raising it raises "
-        "fewer events, and none where people pass by all the time.",
-    )
-    added: float = Field(
-        -0.4,
-        ge=-1,
-        le=1,
-        title="Came",
-        description="How clearly an object came rather than went, -1 to 1: by how much more it stands out from its "
-        "surroundings than the place did before. Raising it raises fewer events, and none of objects as dark as their "
-        "surroundings.",
-    )
-    alert_s: float = Field(
-        30.0,
-        ge=0,
-        le=86400,
-        title="Alert after",
-        description="Seconds alone after which it is an alert. Raising it keeps events at watch for longer.",
-    )
+    alone_s: float = Field(3.0, ge=0, le=3600, title="Alone")
+    """Seconds without a person near it. Raising it raises fewer and later events."""
+    away: float = Field(1.2, ge=0.2, le=20, title="Away")
+    """Body lengths from it beyond which its owner has left it; PETS 2006 has 2 m. Raising it raises fewer events, and
+    none where people pass by all the time."""
+    added: float = Field(-0.4, ge=-1, le=1, title="Came")
+    """How clearly an object came rather than went, -1 to 1: by how much more it stands out from its surroundings than
+    the place did before. Raising it raises fewer events, and none of objects as dark as their surroundings."""
+    alert_s: float = Field(30.0, ge=0, le=86400, title="Alert after")
+    """Seconds alone after which it is an alert. Raising it keeps events at watch for longer."""
 
 
 class AbandonedObject(BaseBehaviour[AbandonedObjectThresholds, StationaryObjects]):
@@ -78,36 +51,28 @@ class AbandonedObject(BaseBehaviour[AbandonedObjectThresholds, StationaryObjects
     Memory = StationaryObjects
 
     def step(self, memory: StationaryObjects, observation: Observation) -> Result[StationaryObjects]:
-        """The objects after a record, and a candidate for each that has been left alone for long enough."""
-        if not memory.objects and not observation.detections.scene.still:
-            return memory, ()
         owner_distance = self._limits.at(observation, "", UNKNOWN).away
         after = stationary_objects.update(memory, observation, owner_distance)
         candidates, reported = [], set()
         for thing in after.objects:
             zone = observation.geometry.at(*thing.foot_point)
             limits = self._limits.at(observation, zone, UNKNOWN)
-            if thing.reported or _is_abandoned(thing, observation, limits):
+            if thing.reported or _is_abandoned(thing, observation.captured_at, limits):
                 candidates.append(_candidate(thing, zone, observation, limits))
                 reported.add(thing.number)
         return stationary_objects.mark_reported(after, frozenset(reported)), candidates
 
 
-def _alone_s(thing: StationaryObject, observation: Observation) -> float:
-    return 0.0 if thing.alone_since is None else observation.captured_at - thing.alone_since
-
-
-def _is_abandoned(thing: StationaryObject, observation: Observation, limits: AbandonedObjectThresholds) -> bool:
-    if thing.alone_since is None or thing.unseen_s:
+def _is_abandoned(thing: StationaryObject, now: float, limits: AbandonedObjectThresholds) -> bool:
+    if thing.alone_since is None or thing.unseen_s or now - thing.alone_since < limits.alone_s - TOLERANCE_S:
         return False
-    long_enough = _alone_s(thing, observation) >= limits.alone_s - TOLERANCE_S
-    return long_enough and limits.accepts_size_of(thing) and thing.added > limits.added
+    return limits.accepts_size_of(thing) and thing.added > limits.added
 
 
 def _candidate(
     thing: StationaryObject, zone: str, observation: Observation, limits: AbandonedObjectThresholds
 ) -> Candidate:
-    alone_s = _alone_s(thing, observation)
+    alone_s = 0.0 if thing.alone_since is None else observation.captured_at - thing.alone_since
     name = stationary_objects.detected_class(thing, observation)
     return Candidate(
         key=thing.key,

@@ -44,7 +44,6 @@ class Candidate(NamedTuple):
         box: The box to show, pixels.
         clarity: How well the present frame shows it, in any unit. The frame with the largest value is the event's peak.
         severity: 1 watch, 2 alert, 3 dispatch suggested.
-        thresholds: The thresholds that applied.
         explain: Makes the explanation. It is called only for events that are published.
         thresholds_met: Whether the present record meets the thresholds. If it does not, the event continues with the
             explanation and the thresholds of the last record that did.
@@ -116,12 +115,9 @@ class Behaviour(Protocol[M]):
         ...
 
     def step(self, memory: M, observation: Observation) -> Result[M]:
-        """Evaluates one record.
+        """Evaluates one record. Returns the new memory, the same object if nothing changed, and the candidates.
 
         The result depends on the arguments alone, and the memory passed in is not changed.
-
-        Returns:
-            The new memory, the same object if nothing changed, and the candidates.
         """
         ...
 
@@ -141,7 +137,6 @@ class BaseBehaviour(Behaviour[M], Generic[T, M]):
         self._limits = limits
 
     def start(self) -> M:
-        """The memory before the first record."""
         return cast(M, self.Memory())
 
 

@@ -1,9 +1,7 @@
 """Climbing: a person climbs over a fence or wall.
 
-A line of the site with ``kind: fence`` is drawn where the fence stands on the ground, without its gates. A person who
-climbs it crosses that line and gets clear of it on the other side. On the way the feet rise in the picture by .4 body
-heights or more. The feet of a person who walks along the fence do not. KISA's class for intrusion begins later, with
-the entry into the area.
+A line of ``kind: fence`` is drawn where the fence stands on the ground. A person who climbs it crosses the line, and on
+the way the feet rise in the picture. The feet of a person who walks along the fence do not.
 """
 
 from __future__ import annotations
@@ -38,30 +36,18 @@ MAX_UNSEEN_S = 5.0
 class ClimbingThresholds(MovingObjectThresholds):
     """When crossing a fence is climbing."""
 
-    classes: str = Field(
-        "person unknown",
-        title="Classes",
-        description="Classes to evaluate, separated by blanks; unknown is motion without a class. More classes raise "
-        "more events.",
-    )
-    rise: float = Field(
-        0.4,
-        ge=0.1,
-        le=3,
-        title="Rise",
-        description="Body heights by which the feet rise in the picture, and by which a person must get clear of the "
-        "fence on its other side. Raising it excludes low walls.",
-    )
+    classes: str = Field("person unknown", title="Classes")
+    """Classes to evaluate, separated by blanks; unknown is motion without a class. More classes raise more events."""
+    rise: float = Field(0.4, ge=0.1, le=3, title="Rise")
+    """Body heights by which the feet rise in the picture, and by which a person must get clear of the fence on its
+    other side. Raising it excludes low walls."""
 
 
 class FenceContact(msgspec.Struct, frozen=True):
-    """A person at a fence.
+    """A person at a fence, whose feet were last on the ground at ``began_at``.
 
-    Attributes:
-        began_at: When the feet were last on the ground.
-        lowest: The lowest position of the feet, y in pixels.
-        rise: The most by which they have been above it, body heights.
-        direction: The direction in which the fence's line was crossed, 0 if it was not.
+    ``rise``, body heights, is the most by which they have been above ``lowest``, y in pixels. ``direction`` is that in
+    which the fence's line was crossed, 0 if it was not.
     """
 
     fence: str
@@ -74,8 +60,6 @@ class FenceContact(msgspec.Struct, frozen=True):
 
 
 class ClimbingMemory(msgspec.Struct, frozen=True):
-    """The people at fences."""
-
     contacts: tuple[FenceContact, ...] = ()
 
 
@@ -89,15 +73,11 @@ class Climbing(BaseBehaviour[ClimbingThresholds, ClimbingMemory]):
     Memory = ClimbingMemory
 
     def step(self, memory: ClimbingMemory, observation: Observation) -> Result[ClimbingMemory]:
-        """The people at fences after a record, and a candidate for each climb that it completes."""
         if not observation.has_frame:
             return memory, ()
         now = observation.captured_at
-        contacts = {
-            (contact.fence, contact.track): contact
-            for contact in memory.contacts
-            if now - contact.last_seen_at <= MAX_UNSEEN_S
-        }
+        recent = (contact for contact in memory.contacts if now - contact.last_seen_at <= MAX_UNSEEN_S)
+        contacts = {(contact.fence, contact.track): contact for contact in recent}
         candidates: list[Candidate] = []
         for fence in observation.geometry.fences:
             if not observation.holds(fence.line.schedule):
@@ -116,18 +96,33 @@ class Climbing(BaseBehaviour[ClimbingThresholds, ClimbingMemory]):
         observation: Observation,
     ) -> Sequence[Candidate]:
         """Updates ``contacts`` with one track at one fence, and reports a completed climb."""
-        key = (fence.line.id, track.id)
+        line = fence.line
+        key = (line.id, track.id)
         if key not in contacts and _is_far(fence, track):
             return ()
-        limits = self._limits.at(observation, fence.line.id, track.label)
+        limits = self._limits.at(observation, line.id, track.label)
         contact = _updated(fence, track, contacts.pop(key, None), observation.captured_at)
         if contact is None or track.label not in limits.labels:
             return ()
         clear = contact.direction and fence.distance(track) >= limits.rise * track.height
-        if clear and contact.rise >= limits.rise:  # a climb back is a new contact
-            return (_candidate(fence.line, contact, track, observation, limits),)
-        contacts[key] = contact
-        return ()
+        if not clear or contact.rise < limits.rise:
+            contacts[key] = contact
+            return ()
+        candidate = Candidate(  # a climb back is a new contact
+            key=f"{line.id}/{track.id}",
+            zone=line.id,
+            since=contact.began_at,
+            until=observation.captured_at,
+            tracks=(track.id,),
+            first_point=track.born,
+            box=track.box,
+            clarity=track.score * track.height,
+            severity=2,
+            thresholds=limits,
+            explain=lambda: _explain(line, contact, track, observation, limits),
+            instant=True,
+        )
+        return (candidate,)
 
 
 def _updated(fence: PixelLine, track: TrackedObject, before: FenceContact | None, now: float) -> FenceContact | None:
@@ -162,25 +157,6 @@ def _distance(fence: PixelLine, track: TrackedObject) -> float:
     x0, y0, dx, dy = fence.segment
     share = min(max(((track.x - x0) * dx + (track.y - y0) * dy) / (dx * dx + dy * dy), 0.0), 1.0)
     return math.hypot(track.x - x0 - share * dx, track.y - y0 - share * dy)
-
-
-def _candidate(
-    line: Line, contact: FenceContact, track: TrackedObject, observation: Observation, limits: ClimbingThresholds
-) -> Candidate:
-    return Candidate(
-        key=f"{line.id}/{track.id}",
-        zone=line.id,
-        since=contact.began_at,
-        until=observation.captured_at,
-        tracks=(track.id,),
-        first_point=track.born,
-        box=track.box,
-        clarity=track.score * track.height,
-        severity=2,
-        thresholds=limits,
-        explain=lambda: _explain(line, contact, track, observation, limits),
-        instant=True,
-    )
 
 
 def _explain(

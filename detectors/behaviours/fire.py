@@ -1,9 +1,7 @@
 """Fire and smoke by colour, flicker and growth. It ranks low until a trained network replaces it.
 
-The sampler reports regions that may be flames or smoke (``streams.sampling.fire_smoke``). A region is an event if it
-stays in place, and grows or lasts long. It must not lie in the box of a detected object: an orange jacket belongs to a
-person, tail lights to a car. KISA's ``FireDetection`` covers flames and smoke alike. Infrared pictures have no colour,
-so no fire is found in them.
+The sampler reports regions that may be flames or smoke (``streams.sampling.fire_smoke``). One in the box of a detected
+object is no fire: an orange jacket belongs to a person, tail lights to a car.
 """
 
 from __future__ import annotations
@@ -44,34 +42,14 @@ NAMES = {"fire": ("불꽃", "Flames"), "smoke": ("연기", "Smoke")}
 class FireThresholds(Thresholds):
     """When possible flames or smoke are an event."""
 
-    hold_s: float = Field(
-        6.0,
-        ge=0,
-        le=600,
-        title="Hold",
-        description="Seconds for which growing flames must be present. Raising it raises fewer and later events.",
-    )
-    smoke_hold_s: float = Field(
-        15.0,
-        ge=0,
-        le=600,
-        title="Hold of smoke",
-        description="The same for smoke, which fog and exhaust look like. Raising it raises fewer and later events.",
-    )
-    growth: float = Field(
-        1.5,
-        ge=1,
-        le=100,
-        title="Growth",
-        description="Multiple of the area in its first second that it must reach. Raising it raises fewer events.",
-    )
-    steady_s: float = Field(
-        60.0,
-        ge=1,
-        le=3600,
-        title="Steady",
-        description="Seconds after which flames count that do not grow. Raising it excludes bonfires and lamps.",
-    )
+    hold_s: float = Field(6.0, ge=0, le=600, title="Hold")
+    """Seconds for which growing flames must be present. Raising it raises fewer and later events."""
+    smoke_hold_s: float = Field(15.0, ge=0, le=600, title="Hold of smoke")
+    """The same for smoke, which fog and exhaust look like. Raising it raises fewer and later events."""
+    growth: float = Field(1.5, ge=1, le=100, title="Growth")
+    """Multiple of the area in its first second that it must reach. Raising it raises fewer events."""
+    steady_s: float = Field(60.0, ge=1, le=3600, title="Steady")
+    """Seconds after which flames count that do not grow. Raising it excludes bonfires and lamps."""
 
 
 class BurningRegion(msgspec.Struct, frozen=True):
@@ -99,8 +77,6 @@ class BurningRegion(msgspec.Struct, frozen=True):
 
 
 class FireMemory(msgspec.Struct, frozen=True):
-    """The burning regions."""
-
     regions: tuple[BurningRegion, ...] = ()
 
 
@@ -115,7 +91,6 @@ class Fire(BaseBehaviour[FireThresholds, FireMemory]):
     Memory = FireMemory
 
     def step(self, memory: FireMemory, observation: Observation) -> Result[FireMemory]:
-        """The burning regions after a record, and a candidate for each that has burned for long enough."""
         flames = observation.detections.scene.flames
         if not flames and not memory.regions:
             return memory, ()
@@ -182,14 +157,11 @@ def _candidate(region: BurningRegion, observation: Observation, limits: FireThre
 
 
 def _explain(region: BurningRegion, observation: Observation) -> Explanation:
+    lasted_s = round(region.lasted_s, 1)
     doublings = min(max(math.log2(max(region.growth, 1.0)), 0.0), 2.0)
     factors = (
         scoring.make_factor(
-            "untrained",
-            SCORES[region.kind],
-            seconds=round(region.lasted_s, 1),
-            flicker=region.flicker,
-            kind=region.kind,
+            "untrained", SCORES[region.kind], seconds=lasted_s, flicker=region.flicker, kind=region.kind
         ),
         scoring.make_factor("growth", GROWTH_SCORE * doublings, times=round(region.growth, 2)),
         night_factor(observation),

@@ -1,13 +1,8 @@
-"""Gathering: several people stay close together for a while.
-
-Five people for half a minute, each within two body heights of a person in their middle (3.4 m, E. T. Hall's social
-distance). Distances are in body heights, so the distance from the camera does not matter. Vertical distances in the
-picture count double: a camera that looks down by 27 degrees shows a metre along the line of sight half as long as one
-across. ONVIF and KISA have no class for it. (Crowd density is another measure: heads in an area, without a duration.)
-"""
+"""Gathering: several people stay close together for a while. See docs/behaviours.md."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -40,39 +35,22 @@ CROWD = 2
 class GatheringThresholds(MovingObjectThresholds):
     """When people close together are a gathering."""
 
-    classes: str = Field(
-        "person",
-        title="Classes",
-        description="Classes to count, separated by blanks. More classes raise more events.",
-    )
-    people: int = Field(
-        5, ge=3, le=100, title="People", description="Number of people. Raising it excludes small groups."
-    )
-    within: float = Field(
-        2.0,
-        ge=0.5,
-        le=20,
-        title="Within",
-        description="Body heights between one of them and each of the others. Raising it includes people who only "
-        "wait at the same place.",
-    )
-    together_s: float = Field(
-        30.0,
-        ge=1,
-        le=3600,
-        title="For",
-        description="Seconds together. Raising it excludes people who meet in passing.",
-    )
+    classes: str = Field("person", title="Classes")
+    """Classes to count, separated by blanks. More classes raise more events."""
+    people: int = Field(5, ge=3, le=100, title="People")
+    """Number of people. Raising it excludes small groups."""
+    within: float = Field(2.0, ge=0.5, le=20, title="Within")
+    """Body heights between one of them and each of the others. Raising it includes people who only wait at the same
+    place."""
+    together_s: float = Field(30.0, ge=1, le=3600, title="For")
+    """Seconds together. Raising it excludes people who meet in passing."""
     cooldown_s: float = cooldown_field(60.0)
 
 
 class Group(msgspec.Struct, frozen=True):
     """People who are together: since when, their tracks, and the last position of their middle.
 
-    Attributes:
-        first_point: Where and when the group was first observed.
-        most: The largest number of people so far.
-        confidence: The mean of the detector's scores.
+    ``most`` is the largest number of people so far, ``confidence`` the mean of the detector's scores.
     """
 
     first_point: TrackPoint
@@ -89,8 +67,6 @@ class Group(msgspec.Struct, frozen=True):
 
 
 class GatheringMemory(msgspec.Struct, frozen=True):
-    """The present groups."""
-
     groups: tuple[Group, ...] = ()
 
 
@@ -116,7 +92,6 @@ class Gathering(BaseBehaviour[GatheringThresholds, GatheringMemory]):
         self._fewest = int(limits.lowest("people"))
 
     def step(self, memory: GatheringMemory, observation: Observation) -> Result[GatheringMemory]:
-        """The groups after a record, and a candidate for each that has been together for long enough."""
         if not memory.groups and len(observation.objects) < self._fewest:
             return memory, ()
         now = observation.captured_at
@@ -186,8 +161,7 @@ def _is_same(group: Group, cluster: Cluster) -> bool:
     """Whether a cluster is an earlier group: two of its people are, or its middle is at the group's position."""
     if sum(track.id in group.tracks for track in cluster.members) >= 2:
         return True
-    distance = float(np.hypot(cluster.x - group.x, DEPTH * (cluster.y - group.y)))
-    return distance <= cluster.height
+    return math.hypot(cluster.x - group.x, DEPTH * (cluster.y - group.y)) <= cluster.height
 
 
 def _updated(before: Group | None, cluster: Cluster, observation: Observation) -> Group:
@@ -211,15 +185,10 @@ def _updated(before: Group | None, cluster: Cluster, observation: Observation) -
 def _explain(group: Group, observation: Observation, limits: GatheringThresholds) -> Explanation:
     lasted_s = group.until - group.since
     count = group.most
+    score = GATHERING_SCORE + PERSON_SCORE * min(max(count - limits.people, 0), 4)
+    measured = {"people": count, "threshold": limits.people, "seconds": round(lasted_s, 1)}
     factors = (
-        scoring.make_factor(
-            "gathering",
-            GATHERING_SCORE + PERSON_SCORE * min(max(count - limits.people, 0), 4),
-            people=count,
-            threshold=limits.people,
-            seconds=round(lasted_s, 1),
-            threshold_s=limits.together_s,
-        ),
+        scoring.make_factor("gathering", score, **measured, threshold_s=limits.together_s),
         *scoring.common_factors(observation.condition, PERSON, group.confidence),
     )
     when_ko, when_en = scoring.WHEN[observation.condition]

@@ -1,8 +1,7 @@
 """Intrusion: a person is in a zone that is closed, always or during the hours of its schedule.
 
-The definition is KISA's (entering a detection area) and ONVIF's field detector: the foot point inside the polygon. A
-box that jitters over the border for one frame raises nothing, because the foot point must stay for half a second. That
-time is counted in capture time from the entry, interpolated between two records, so the frame rate does not matter.
+The definition is KISA's and ONVIF's: the foot point inside the polygon. It must stay for half a second, so a box that
+jitters over the border raises nothing.
 """
 
 from __future__ import annotations
@@ -32,21 +31,10 @@ SCHEDULE_SCORE = 0.1
 class IntrusionThresholds(DwellThresholds):
     """When presence is an intrusion."""
 
-    stay_s: float = Field(
-        0.5,
-        ge=0,
-        le=60,
-        title="Stay",
-        description="Seconds that the foot point must be inside. Raising it raises fewer events at the border, and "
-        "later ones.",
-    )
-    dispatch_s: float = Field(
-        30.0,
-        ge=1,
-        le=3600,
-        title="Dispatch after",
-        description="Seconds inside after which dispatch is suggested. Raising it suggests it less often.",
-    )
+    stay_s: float = Field(0.5, ge=0, le=60, title="Stay")
+    """Seconds that the foot point must be inside. Raising it raises fewer events at the border, and later ones."""
+    dispatch_s: float = Field(30.0, ge=1, le=3600, title="Dispatch after")
+    """Seconds inside after which dispatch is suggested. Raising it suggests it less often."""
     cooldown_s: float = cooldown_field(3.0, "the same person in the same zone")
 
 
@@ -62,7 +50,6 @@ class Intrusion(BaseBehaviour[IntrusionThresholds, ZoneDwells]):
     Memory = ZoneDwells
 
     def step(self, memory: ZoneDwells, observation: Observation) -> Result[ZoneDwells]:
-        """The stays after a record, and a candidate for each that is long enough."""
         dwells = zone_dwell.update(memory.dwells, observation, ZONES, self._limits)
         if dwells is memory.dwells:
             return memory, ()

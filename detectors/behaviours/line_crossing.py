@@ -1,8 +1,7 @@
-"""Line crossing: a person's foot point crosses a line of the site in a watched direction.
+"""Line crossing: a person's foot point crosses a line of the site in a watched direction, as ONVIF defines it.
 
-The definition is that of ONVIF's line detector. The foot point is the tracker's, filtered over .4 s, so the jitter of
-boxes is no crossing. A step begins where the track was last observed. A person who stands on the line raises one event
-at most: after a crossing, the track is suppressed at that line until it is clear of it.
+A step begins where the track was last observed. After a crossing, the track is suppressed at that line until it is
+clear of it, so a person who stands on the line raises one event at most.
 """
 
 from __future__ import annotations
@@ -39,19 +38,11 @@ DIRECTION_NAMES = {
 class LineCrossingThresholds(MovingObjectThresholds):
     """When a step over a line is a crossing."""
 
-    clear: float = Field(
-        0.1,
-        ge=0,
-        le=3,
-        title="Clear of the line",
-        description="Body heights that a track must get away from the line before its next crossing counts. Raising it "
-        "raises fewer events of people who stand on the line, and misses people who turn round close to it.",
-    )
-    alert: bool = Field(
-        False,
-        title="Alert",
-        description="Whether a crossing is an alert at once instead of watch.",
-    )
+    clear: float = Field(0.1, ge=0, le=3, title="Clear of the line")
+    """Body heights that a track must get away from the line before its next crossing counts. Raising it raises fewer
+    events of people who stand on the line, and misses people who turn round close to it."""
+    alert: bool = Field(False, title="Alert")
+    """Whether a crossing is an alert at once instead of watch."""
 
 
 class SuppressedTrack(msgspec.Struct, frozen=True):
@@ -63,8 +54,6 @@ class SuppressedTrack(msgspec.Struct, frozen=True):
 
 
 class LineCrossingMemory(msgspec.Struct, frozen=True):
-    """The tracks that are suppressed at lines."""
-
     suppressed: tuple[SuppressedTrack, ...] = ()
 
 
@@ -79,14 +68,12 @@ class LineCrossing(BaseBehaviour[LineCrossingThresholds, LineCrossingMemory]):
     Memory = LineCrossingMemory
 
     def step(self, memory: LineCrossingMemory, observation: Observation) -> Result[LineCrossingMemory]:
-        """The suppressed tracks after a record, and a candidate for each crossing at it."""
         if not observation.geometry.borders or not (observation.objects or memory.suppressed):
             return memory, ()
         now = observation.captured_at
         tracks = [track for track in observation.objects if track.seen and track.credible]
-        suppressed = {
-            (entry.line, entry.track): entry for entry in memory.suppressed if now - entry.last_seen_at <= MAX_UNSEEN_S
-        }
+        recent = (entry for entry in memory.suppressed if now - entry.last_seen_at <= MAX_UNSEEN_S)
+        suppressed = {(entry.line, entry.track): entry for entry in recent}
         candidates: list[Candidate] = []
         for border in observation.geometry.borders:
             if observation.holds(border.line.schedule):
@@ -120,26 +107,21 @@ class LineCrossing(BaseBehaviour[LineCrossingThresholds, LineCrossingMemory]):
         direction = DIRECTIONS[crossed]
         if line.direction not in ("both", direction) or track.label not in limits.labels:
             return ()
-        return (_candidate(line, track, direction, observation, limits),)
-
-
-def _candidate(
-    line: Line, track: TrackedObject, direction: str, observation: Observation, limits: LineCrossingThresholds
-) -> Candidate:
-    return Candidate(
-        key=f"{line.id}/{track.id}",
-        zone=line.id,
-        since=observation.captured_at,
-        until=observation.captured_at,
-        tracks=(track.id,),
-        first_point=track.born,
-        box=track.box,
-        clarity=track.score * track.height,
-        severity=2 if limits.alert else 1,
-        thresholds=limits,
-        explain=lambda: _explain(line, track, direction, observation, limits),
-        instant=True,
-    )
+        candidate = Candidate(
+            key=f"{line.id}/{track.id}",
+            zone=line.id,
+            since=observation.captured_at,
+            until=observation.captured_at,
+            tracks=(track.id,),
+            first_point=track.born,
+            box=track.box,
+            clarity=track.score * track.height,
+            severity=2 if limits.alert else 1,
+            thresholds=limits,
+            explain=lambda: _explain(line, track, direction, observation, limits),
+            instant=True,
+        )
+        return (candidate,)
 
 
 def _explain(

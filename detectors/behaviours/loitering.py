@@ -1,11 +1,6 @@
-"""Loitering: a person stays in a watched zone for longer than usual business there takes.
+"""Loitering: a person stays in a watched zone for longer than usual business there takes. See docs/behaviours.md.
 
-KISA's certification rule for intelligent CCTV takes 10 s in the zone. In operation that matches every second person
-at a bus stop, so the defaults are 30 s by day and 20 s at night. The dwell is counted in capture time from the entry of
-the foot point. A short absence, a short occlusion or a new track id does not end it, and several passes do not add up.
-
-A person who loitered and returns to loiter within the hour, in any zone of the camera, raises the severity, as is usual
-in control centres. The person is recognised by appearance; under infrared all people look alike, so none is recognised.
+KISA's certification rule takes 10 s. In operation that matches every second person at a bus stop, hence the defaults.
 For neighbouring cameras see ``detectors.correlation.roaming``.
 """
 
@@ -47,41 +42,18 @@ NIGHT_DWELL_S = 20.0
 class LoiteringThresholds(DwellThresholds):
     """When a dwell is loitering."""
 
-    classes: str = Field(
-        "person unknown",
-        title="Classes",
-        description="Classes to evaluate, separated by blanks; unknown is motion without a class. Vehicles are "
-        "excluded because they park. More classes raise more events.",
-    )
-    dwell_s: float = Field(
-        30.0,
-        ge=1,
-        le=3600,
-        title="Dwell",
-        description="Seconds in the zone. Raising it raises fewer and later events.",
-    )
-    night_dwell_s: float | None = Field(
-        None,
-        ge=1,
-        le=3600,
-        title="Dwell by night",
-        description="Seconds in the zone while the sun is 6 degrees below the horizon or the camera sees by infrared. "
-        "If absent, the dwell if that is given, else 20. Raising it makes nights more like days.",
-    )
-    alert_at: float = Field(
-        2.0,
-        ge=1,
-        le=100,
-        title="Alert at",
-        description="Multiple of the dwell at which it becomes an alert. Raising it keeps events at watch for longer.",
-    )
-    dispatch_at: float = Field(
-        6.0,
-        ge=1,
-        le=1000,
-        title="Dispatch at",
-        description="Multiple of the dwell at which dispatch is suggested. Raising it suggests it less often.",
-    )
+    classes: str = Field("person unknown", title="Classes")
+    """Classes to evaluate, separated by blanks; unknown is motion without a class. Vehicles are excluded because they
+    park. More classes raise more events."""
+    dwell_s: float = Field(30.0, ge=1, le=3600, title="Dwell")
+    """Seconds in the zone. Raising it raises fewer and later events."""
+    night_dwell_s: float | None = Field(None, ge=1, le=3600, title="Dwell by night")
+    """Seconds in the zone while the sun is 6 degrees below the horizon or the camera sees by infrared. If absent, the
+    dwell if that is given, else 20. Raising it makes nights more like days."""
+    alert_at: float = Field(2.0, ge=1, le=100, title="Alert at")
+    """Multiple of the dwell at which it becomes an alert. Raising it keeps events at watch for longer."""
+    dispatch_at: float = Field(6.0, ge=1, le=1000, title="Dispatch at")
+    """Multiple of the dwell at which dispatch is suggested. Raising it suggests it less often."""
     cooldown_s: float = cooldown_field(10.0, "the same person in the same zone")
 
     @cached_property
@@ -136,7 +108,6 @@ class Loitering(BaseBehaviour[LoiteringThresholds, LoiteringMemory]):
     Memory = LoiteringMemory
 
     def step(self, memory: LoiteringMemory, observation: Observation) -> Result[LoiteringMemory]:
-        """The dwells after a record, and a candidate for each that has reached its threshold."""
         dwells = zone_dwell.update(memory.dwells, observation, ZONES, self._limits)
         stays = memory.stays
         if stays and observation.captured_at - stays[0].until > AGAIN_S:

@@ -113,18 +113,10 @@ def behaviours_of(site: Site) -> dict[str, type[Behaviour[Any]]]:
 
 
 def _sequence_behaviour(sequence: EventSequence, site: Site) -> type[Behaviour[Any]]:
-    return type(
-        "SiteSequence",
-        (SequenceBehaviour,),
-        {
-            "kind": sequence.id,
-            "name": sequence.name,
-            "onvif": sequence.onvif,
-            "kisa": sequence.kisa,
-            "places": frozenset(_zone_kinds(sequence, site)),
-            "sequence": sequence,
-        },
-    )
+    attributes = {name: getattr(sequence, name) for name in ("name", "onvif", "kisa")}
+    places = frozenset(_zone_kinds(sequence, site))
+    attributes |= {"kind": sequence.id, "places": places, "sequence": sequence}
+    return type("SiteSequence", (SequenceBehaviour,), attributes)
 
 
 def _zone_kinds(sequence: EventSequence, site: Site) -> Iterator[str]:

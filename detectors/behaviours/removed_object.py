@@ -1,8 +1,6 @@
 """Removed object: an object that lay in a produce zone for long is gone, and a person was there.
 
-ONVIF's ObjectRemoved: a place that kept its appearance since the camera knows it has changed, rests, and is now as
-plain as its surroundings. It is evaluated in produce zones (a field, a drying place, a store) only. Elsewhere what goes
-away is mostly a person who stood there or a parked vehicle.
+It is ONVIF's ObjectRemoved, in produce zones only: elsewhere what goes away is mostly a person or a parked vehicle.
 """
 
 from __future__ import annotations
@@ -13,11 +11,7 @@ from detectors import scoring
 from detectors.behaviours.base import TOLERANCE_S, BaseBehaviour, Candidate, Explanation, Result
 from detectors.behaviours.common import stationary_objects
 from detectors.behaviours.common.explanations import night_factor
-from detectors.behaviours.common.stationary_objects import (
-    StationaryObject,
-    StationaryObjects,
-    StationaryObjectThresholds,
-)
+from detectors.behaviours.common.stationary_objects import StationaryObject, StationaryObjects
 from detectors.observation.observation import Observation
 from lanewatch.config.fields import LocalizedName
 from lanewatch.config.site import Zone
@@ -31,24 +25,14 @@ CLARITY_SCORE = 0.15
 """The most that a clear removal adds."""
 
 
-class RemovedObjectThresholds(StationaryObjectThresholds):
+class RemovedObjectThresholds(stationary_objects.StationaryObjectThresholds):
     """When a missing object was taken."""
 
-    gone_s: float = Field(
-        5.0,
-        ge=3,
-        le=3600,
-        title="Gone",
-        description="Seconds for which its place has been bare. Raising it raises fewer and later events.",
-    )
-    removed: float = Field(
-        0.5,
-        ge=0,
-        le=1,
-        title="Went",
-        description="How clearly an object went rather than came, 0 to 1: by how much more the place stood out from "
-        "its surroundings before than it does now. Raising it raises fewer events.",
-    )
+    gone_s: float = Field(5.0, ge=3, le=3600, title="Gone")
+    """Seconds for which its place has been bare. Raising it raises fewer and later events."""
+    removed: float = Field(0.5, ge=0, le=1, title="Went")
+    """How clearly an object went rather than came, 0 to 1: by how much more the place stood out from its surroundings
+    before than it does now. Raising it raises fewer events."""
 
 
 class RemovedObject(BaseBehaviour[RemovedObjectThresholds, StationaryObjects]):
@@ -63,9 +47,6 @@ class RemovedObject(BaseBehaviour[RemovedObjectThresholds, StationaryObjects]):
     Memory = StationaryObjects
 
     def step(self, memory: StationaryObjects, observation: Observation) -> Result[StationaryObjects]:
-        """The changed places after a record, and a candidate, once, for each from which an object was taken."""
-        if not memory.objects and not observation.detections.scene.still:
-            return memory, ()
         after = stationary_objects.update(memory, observation, stationary_objects.REACH)
         candidates, reported = [], set()
         for thing in after.objects:

@@ -1,9 +1,7 @@
-"""Running: a person moves faster than people walk, for a while.
+"""Running: a person moves faster than people walk, for a while. See docs/behaviours.md.
 
-Speed is in body heights a second, so the distance from the camera does not matter: a walker (1.4 m/s) has .8, a jogger
-1.8, a runner 2.5. It is the tracker's filtered speed. The distance from the start of the run must confirm it, so a box
-that jumps back and forth is no run. No standard defines running. Research sets (CAVIAR, UCF-Crime) stage it as a sign
-of theft and assault, so its severity is watch and not alert.
+Speed is in body heights a second: a walker (1.4 m/s) has .8, a jogger 1.8, a runner 2.5. The severity is watch:
+research sets (CAVIAR, UCF-Crime) stage running as a sign of theft and assault, but no standard defines it.
 """
 
 from __future__ import annotations
@@ -37,27 +35,14 @@ MAX_UNSEEN_S = 1.0
 class RunningThresholds(MovingObjectThresholds):
     """When fast motion is running."""
 
-    classes: str = Field(
-        "person",
-        title="Classes",
-        description="Classes to evaluate, separated by blanks. Vehicles and bicycles are excluded because they are "
-        "fast. More classes raise more events.",
-    )
-    speed: float = Field(
-        1.7,
-        ge=1,
-        le=10,
-        title="Speed",
-        description="Body heights a second as seen in the picture (walking .8, running 2.5). Raising it excludes "
-        "joggers. If the camera looks along a lane, distances along it look short: lower it there by a rule.",
-    )
-    run_s: float = Field(
-        1.5,
-        ge=0.5,
-        le=60,
-        title="For",
-        description="Seconds at that speed. Raising it excludes people who hurry over a road.",
-    )
+    classes: str = Field("person", title="Classes")
+    """Classes to evaluate, separated by blanks. Vehicles and bicycles are excluded because they are fast. More classes
+    raise more events."""
+    speed: float = Field(1.7, ge=1, le=10, title="Speed")
+    """Body heights a second as seen in the picture (walking .8, running 2.5). Raising it excludes joggers. If the
+    camera looks along a lane, distances along it look short: lower it there by a rule."""
+    run_s: float = Field(1.5, ge=0.5, le=60, title="For")
+    """Seconds at that speed. Raising it excludes people who hurry over a road."""
     cooldown_s: float = cooldown_field(10.0, "the same person")
 
 
@@ -75,8 +60,6 @@ class Runner(msgspec.Struct, frozen=True):
 
 
 class RunningMemory(msgspec.Struct, frozen=True):
-    """The people who are fast now."""
-
     runners: tuple[Runner, ...] = ()
 
 
@@ -93,7 +76,6 @@ class Running(BaseBehaviour[RunningThresholds, RunningMemory]):
         self._min_speed_squared = (CONTINUE_SPEED * limits.lowest("speed")) ** 2
 
     def step(self, memory: RunningMemory, observation: Observation) -> Result[RunningMemory]:
-        """The runners after a record, and a candidate for each that has run for long enough."""
         if not memory.runners and not any(self._may_run(track) for track in observation.objects):
             return memory, ()
         before = {runner.track: runner for runner in memory.runners}

@@ -1,8 +1,6 @@
 """Stopped vehicle: a vehicle arrived and stands off the drawn lanes.
 
-The guides to traffic incident detection call a vehicle stopped that has not moved for some seconds outside of the
-places made for it. On a village lane that is the verge, the field's edge or the ditch. A vehicle that was there before
-the observation began is parked and raises nothing. Neither does one that stands in a lane: it waits.
+A vehicle that was there before the observation began is parked, and one that stands in a lane waits: no event.
 """
 
 from __future__ import annotations
@@ -32,37 +30,17 @@ LONGER_SCORE = 0.1
 class StoppedVehicleThresholds(MovingObjectThresholds):
     """When a standing vehicle is a stopped one."""
 
-    classes: str = Field(
-        "car motorcycle bus truck",
-        title="Classes",
-        description="Classes to evaluate, separated by blanks. More classes raise more events.",
-    )
-    stand_s: float = Field(
-        60.0,
-        ge=5,
-        le=86400,
-        title="Standing",
-        description="Seconds that it must stand. Raising it raises fewer and later events.",
-    )
-    alert_at: float = Field(
-        10.0,
-        ge=1,
-        le=1000,
-        title="Alert at",
-        description="Multiple of the time at which it becomes an alert. Raising it keeps events at watch for longer.",
-    )
-    longest_s: float = Field(
-        3600.0,
-        ge=60,
-        le=86400,
-        title="Longest",
-        description="Seconds after which it is parked and the event ends. Raising it keeps events open for longer.",
-    )
+    classes: str = Field("car motorcycle bus truck", title="Classes")
+    """Classes to evaluate, separated by blanks. More classes raise more events."""
+    stand_s: float = Field(60.0, ge=5, le=86400, title="Standing")
+    """Seconds that it must stand. Raising it raises fewer and later events."""
+    alert_at: float = Field(10.0, ge=1, le=1000, title="Alert at")
+    """Multiple of the time at which it becomes an alert. Raising it keeps events at watch for longer."""
+    longest_s: float = Field(3600.0, ge=60, le=86400, title="Longest")
+    """Seconds after which it is parked and the event ends. Raising it keeps events open for longer."""
 
 
 class StoppedVehicleMemory(msgspec.Struct, frozen=True):
-    """The vehicles that stand."""
-
     stops: tuple[StoppedVehicle, ...] = ()
 
 
@@ -76,14 +54,14 @@ class StoppedVehicleBehaviour(BaseBehaviour[StoppedVehicleThresholds, StoppedVeh
     Memory = StoppedVehicleMemory
 
     def step(self, memory: StoppedVehicleMemory, observation: Observation) -> Result[StoppedVehicleMemory]:
-        """The vehicles after a record, and a candidate for each that has stood off the lane for long enough."""
         stops = vehicle_stops.update(memory.stops, observation, VEHICLES)
         if stops is memory.stops:
             return memory, ()
         present = tuple(stop for stop in stops if stop.left_at is None)
+        lanes = observation.geometry.areas_of(LANES)
         candidates = []
         for stop in present:
-            if _is_in_lane(stop, observation):
+            if any(area.contains(stop.x, stop.y) for area in lanes):
                 continue
             zone = observation.geometry.at(stop.x, stop.y)
             limits = self._limits.at(observation, zone, stop.label)
@@ -91,10 +69,6 @@ class StoppedVehicleBehaviour(BaseBehaviour[StoppedVehicleThresholds, StoppedVeh
             if long_enough and stop.label in limits.labels:
                 candidates.append(_candidate(stop, zone, observation, limits))
         return StoppedVehicleMemory(present), candidates
-
-
-def _is_in_lane(stop: StoppedVehicle, observation: Observation) -> bool:
-    return any(area.contains(stop.x, stop.y) for area in observation.geometry.areas_of(LANES))
 
 
 def _candidate(

@@ -1,8 +1,6 @@
 """Wrong way: a vehicle drives along a lane against the direction that the site file gives it.
 
-A lane's zone has an arrow. A vehicle that moves within 60 degrees of the opposite direction for three of its own
-lengths counts. That is more than backing out of a parking space, and turning round on the lane is less. People may walk
-in both directions, unless the site file names them.
+Three of its own lengths are more than backing out of a parking space; turning round on the lane takes less.
 """
 
 from __future__ import annotations
@@ -38,23 +36,13 @@ MAX_UNSEEN_S = 2.0
 class WrongWayThresholds(MovingObjectThresholds):
     """When motion against a lane's direction is the wrong way."""
 
-    classes: str = Field(
-        "bicycle motorcycle car bus truck",
-        title="Classes",
-        description="Classes to evaluate, separated by blanks. Add person for a passage that people may use in one "
-        "direction only.",
-    )
-    distance: float = Field(
-        3.0,
-        ge=0.5,
-        le=50,
-        title="Distance",
-        description="Lengths of its own (a person's height, a vehicle's diagonal) that it must move against the "
-        "direction. Raising it excludes vehicles that back up, and raises later events.",
-    )
-    alert: bool = Field(
-        True, title="Alert", description="Whether it is an alert at once instead of watch: it endangers others."
-    )
+    classes: str = Field("bicycle motorcycle car bus truck", title="Classes")
+    """Classes to evaluate, separated by blanks. Add person for a passage that people may use in one direction only."""
+    distance: float = Field(3.0, ge=0.5, le=50, title="Distance")
+    """Lengths of its own (a person's height, a vehicle's diagonal) that it must move against the direction. Raising it
+    excludes vehicles that back up, and raises later events."""
+    alert: bool = Field(True, title="Alert")
+    """Whether it is an alert at once instead of watch: it endangers others."""
     cooldown_s: float = cooldown_field(10.0, "the same vehicle in the same lane")
 
 
@@ -69,8 +57,6 @@ class WrongWayTrack(msgspec.Struct, frozen=True):
 
 
 class WrongWayMemory(msgspec.Struct, frozen=True):
-    """The tracks that move the wrong way now."""
-
     tracks: tuple[WrongWayTrack, ...] = ()
 
 
@@ -84,7 +70,6 @@ class WrongWay(BaseBehaviour[WrongWayThresholds, WrongWayMemory]):
     Memory = WrongWayMemory
 
     def step(self, memory: WrongWayMemory, observation: Observation) -> Result[WrongWayMemory]:
-        """The tracks on the wrong way after a record, and a candidate for each that has moved far enough."""
         if not observation.geometry.lanes and not memory.tracks:
             return memory, ()
         before = {(entry.lane, entry.track): entry for entry in memory.tracks}

@@ -1,8 +1,4 @@
-"""What all camera faults share: hysteresis over time, and baselines of the picture.
-
-A condition must hold for a while before it counts, and be absent for a while before it is over. The baseline of a
-camera is a slow running mean, separate for each kind of light.
-"""
+"""What all camera faults share: hysteresis over time, and baselines of the picture for each kind of light."""
 
 from __future__ import annotations
 
@@ -49,27 +45,15 @@ class HealthThresholds(Thresholds):
     """The thresholds of all camera faults."""
 
     hold_s: float = hold_field(30.0)
-    back_s: float = Field(
-        10.0,
-        ge=0,
-        le=3600,
-        title="Back",
-        description="Seconds without the condition until the event ends. Raising it joins an intermittent condition "
-        "into one event.",
-    )
+    back_s: float = Field(10.0, ge=0, le=3600, title="Back")
+    """Seconds without the condition until the event ends. Raising it joins an intermittent condition into one event."""
     alert_s: float = alert_field(600.0)
 
 
 class HeldCondition(msgspec.Struct, frozen=True):
-    """A condition over time. Times are capture times, -1 if there is none.
+    """A condition over time: when it was first and last met, and the measured value and its limit then.
 
-    Attributes:
-        since: When it was first met.
-        until: When it was last met.
-        absent_since: Since when it has been absent.
-        active: Whether it has held for long enough.
-        value: The measured value when it was last met.
-        limit: The limit of that value.
+    It is ``active`` if it has held for long enough. Times are capture times, -1 if there is none.
     """
 
     since: float = -1.0
@@ -95,11 +79,7 @@ class Baseline(msgspec.Struct, frozen=True):
 class CameraHealthMemory(msgspec.Struct, frozen=True):
     """The memory of one kind of fault at a camera.
 
-    Attributes:
-        condition: The condition so far.
-        baselines: By the kind of light, or "all".
-        updated_at: Capture time of the last reading.
-        lively_s: Seconds in which the picture changed, for ``frozen``.
+    ``baselines`` are by the kind of light, or "all". ``lively_s``: seconds in which the picture changed (``frozen``).
     """
 
     condition: HeldCondition = HeldCondition()
@@ -111,12 +91,8 @@ class CameraHealthMemory(msgspec.Struct, frozen=True):
 class HealthReading(NamedTuple):
     """The result of one record.
 
-    Attributes:
-        faulty: Whether the condition is met. None between the two limits, and if nothing can be measured: then the
-            present state continues.
-        value: The measured value, for the sentence and the score.
-        limit: Its limit.
-        since: When the condition began, if the record tells.
+    ``faulty`` is whether the condition is met. It is None between the two limits, and if nothing can be measured: then
+    the present state continues. ``since`` is when the condition began, if the record tells.
     """
 
     faulty: bool | None
@@ -128,26 +104,28 @@ class HealthReading(NamedTuple):
 ReadResult = tuple[CameraHealthMemory, HealthReading]
 
 
+def hysteresis(met: bool, recovered: bool) -> bool | None:
+    """Whether a condition is met; None between its two limits."""
+    return True if met else False if recovered else None
+
+
 def update_condition(
     condition: HeldCondition, reading: HealthReading, now: float, limits: HealthThresholds
 ) -> HeldCondition:
-    """The condition after a reading; the same object if nothing has changed."""
+    """The condition after a reading."""
     if condition.active:
         if reading.faulty is False:
             absent_since = now if condition.absent_since < 0 else condition.absent_since
-            if now - absent_since >= limits.back_s:
-                return HeldCondition()
-            return (
-                condition if absent_since == condition.absent_since else replace(condition, absent_since=absent_since)
-            )
+            ended = now - absent_since >= limits.back_s
+            return HeldCondition() if ended else replace(condition, absent_since=absent_since)
         if reading.faulty is None:
             return replace(condition, until=now, absent_since=-1.0)
         return HeldCondition(condition.since, now, active=True, value=reading.value, limit=reading.limit)
     if not reading.faulty:
         return condition if condition.since < 0 else HeldCondition()
-    since = condition.since if condition.since >= 0 else now
-    if reading.since is not None:
-        since = reading.since
+    since = reading.since
+    if since is None:
+        since = condition.since if condition.since >= 0 else now
     return HeldCondition(since, now, active=now - since >= limits.hold_s, value=reading.value, limit=reading.limit)
 
 
@@ -172,7 +150,6 @@ class CameraHealthBehaviour(BaseBehaviour[T, CameraHealthMemory]):
     Memory = CameraHealthMemory
 
     def step(self, memory: CameraHealthMemory, observation: Observation) -> Result[CameraHealthMemory]:
-        """The memory after a record, and a candidate while the fault lasts."""
         limits = self._limits.at(observation, "", UNKNOWN)
         if observation.has_frame and not observation.detections.scene.warm:  # a sampler that has just started
             reading = HealthReading(None)

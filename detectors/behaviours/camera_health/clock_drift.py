@@ -1,8 +1,6 @@
-"""Clock drift: the camera's own clock differs from ours, so the times of its events are wrong.
+"""Clock drift: the camera's own clock differs from ours, so the times of its events and recordings are wrong.
 
-The time that a camera sends (by RTCP) is used, because it is more precise than the time of arrival. If it is wrong, so
-are the times of its events and recordings, and they do not match those of other cameras. The sampler writes down the
-difference, which includes the network delay of some tenths of a second. Recordings have no clock of their own.
+The difference to the time that a camera sends (by RTCP) includes the network delay of some tenths of a second.
 """
 
 from __future__ import annotations
@@ -24,13 +22,8 @@ class ClockDriftThresholds(base.HealthThresholds):
     """When a clock is wrong."""
 
     hold_s: float = base.hold_field(60.0)
-    off_s: float = Field(
-        3.0,
-        ge=0.5,
-        le=86_400,
-        title="Off",
-        description="Seconds between the camera's clock and ours. Raising it raises fewer events.",
-    )
+    off_s: float = Field(3.0, ge=0.5, le=86_400, title="Off")
+    """Seconds between the camera's clock and ours. Raising it raises fewer events."""
 
 
 class ClockDrift(base.CameraHealthBehaviour[ClockDriftThresholds]):
@@ -44,7 +37,6 @@ class ClockDrift(base.CameraHealthBehaviour[ClockDriftThresholds]):
     def read(
         self, memory: base.CameraHealthMemory, observation: Observation, limits: ClockDriftThresholds
     ) -> base.ReadResult:
-        """See ``CameraHealthBehaviour.read``."""
         clock_s, now = observation.detections.scene.clock_s, observation.captured_at
         if clock_s is None:
             return memory, base.HealthReading(None)
@@ -53,10 +45,9 @@ class ClockDrift(base.CameraHealthBehaviour[ClockDriftThresholds]):
         mean = base.update_baseline(known, (clock_s,), elapsed_s, MEAN_S)
         memory = replace(memory, baselines={"all": mean}, updated_at=now)
         off_s = mean.values[0]
-        faulty = True if abs(off_s) >= limits.off_s else None
-        return memory, base.HealthReading(False if abs(off_s) < limits.off_s / 2 else faulty, off_s, limits.off_s)
+        faulty = base.hysteresis(abs(off_s) >= limits.off_s, abs(off_s) < limits.off_s / 2)
+        return memory, base.HealthReading(faulty, off_s, limits.off_s)
 
     def describe(self, value: float) -> tuple[str, str]:
-        """See ``CameraHealthBehaviour.describe``."""
         ahead_ko, ahead_en = ("빠름", "ahead") if value > 0 else ("느림", "behind")
         return f"시각이 {abs(value):.1f}초 {ahead_ko}", f"its clock is {abs(value):.1f} s {ahead_en}"

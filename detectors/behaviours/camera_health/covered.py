@@ -1,7 +1,6 @@
 """Covered: an object is in front of the lens, and nothing can be recognised.
 
-A hand, a bag, paint or a web over the lens removes contrast and detail at once, by day and at night. Dusk and fog take
-minutes, and the baseline follows them. A picture that falls dark at night is left to ``too_dark``: a lamp went out.
+The baseline follows dusk and fog. A picture that falls dark at night is left to ``too_dark``: a lamp went out.
 """
 
 from __future__ import annotations
@@ -27,14 +26,9 @@ class CoveredThresholds(base.HealthThresholds):
         10.0, what="Seconds for which the condition must hold; a bus in front of the lens drives on"
     )
     alert_s: float = base.alert_field(30.0)
-    left: float = Field(
-        0.4,
-        gt=0,
-        lt=0.6,
-        title="Left",
-        description="Fraction of the baseline contrast, and of the baseline detail, below which it counts. Raising it "
-        "raises more events, also of fog and large vehicles.",
-    )
+    left: float = Field(0.4, gt=0, lt=0.6, title="Left")
+    """Fraction of the baseline contrast, and of the baseline detail, below which it counts. Raising it raises more
+    events, also of fog and large vehicles."""
 
 
 class Covered(base.CameraHealthBehaviour[CoveredThresholds]):
@@ -48,7 +42,6 @@ class Covered(base.CameraHealthBehaviour[CoveredThresholds]):
     def read(
         self, memory: base.CameraHealthMemory, observation: Observation, limits: CoveredThresholds
     ) -> base.ReadResult:
-        """See ``CameraHealthBehaviour.read``."""
         scene, now, light = observation.detections.scene, observation.captured_at, observation.light
         elapsed_s, memory = now - memory.updated_at, replace(memory, updated_at=now)
         baseline = memory.baselines.get(light)
@@ -57,15 +50,14 @@ class Covered(base.CameraHealthBehaviour[CoveredThresholds]):
         if baseline is not None and baseline.known:
             contrast, detail = baseline.values
             share = scene.contrast / max(contrast, 1.0)
-            faulty = None if share < RECOVERED * limits.left else False
-            if share < limits.left and scene.sharpness < limits.left * detail:
-                faulty = None if light != "day" and scene.brightness < DARK else True
+            without_light = light != "day" and scene.brightness < DARK
+            covered = share < limits.left and scene.sharpness < limits.left * detail and not without_light
+            faulty = base.hysteresis(covered, share >= RECOVERED * limits.left)
         if faulty is False:
             values = (scene.contrast, scene.sharpness)
             memory = self._learned(memory, observation, values, elapsed_s, TIME_CONSTANT_S)
         return memory, base.HealthReading(faulty, share, limits.left)
 
     def describe(self, value: float) -> tuple[str, str]:
-        """See ``CameraHealthBehaviour.describe``."""
         percent = round(100 * value)
         return f"렌즈가 가려짐, 평소 명암의 {percent}%만 남음", f"covered, {percent} % of the usual contrast is left"

@@ -1,7 +1,6 @@
 """Defocused: outlines are much softer than usual in the same kind of light.
 
-Sharpness is compared relative to contrast, so a dull day is no fault. Drops, dirt and a turned lens are. Fog looks the
-same and ends by itself. A fault that exists from the first day on is part of the baseline and is not found.
+Sharpness is relative to contrast, so a dull day is no fault. A fault from the first day on is part of the baseline.
 """
 
 from __future__ import annotations
@@ -27,14 +26,8 @@ class DefocusedThresholds(base.HealthThresholds):
     """When a picture is out of focus."""
 
     hold_s: float = base.hold_field(60.0)
-    left: float = Field(
-        0.3,
-        gt=0,
-        lt=0.6,
-        title="Left",
-        description="Fraction of the baseline sharpness below which it counts. Raising it raises more events, also of "
-        "fog and rain.",
-    )
+    left: float = Field(0.3, gt=0, lt=0.6, title="Left")
+    """Fraction of the baseline sharpness below which it counts. Raising it raises more events, also of fog and rain."""
 
 
 class Defocused(base.CameraHealthBehaviour[DefocusedThresholds]):
@@ -48,7 +41,6 @@ class Defocused(base.CameraHealthBehaviour[DefocusedThresholds]):
     def read(
         self, memory: base.CameraHealthMemory, observation: Observation, limits: DefocusedThresholds
     ) -> base.ReadResult:
-        """See ``CameraHealthBehaviour.read``."""
         scene, now = observation.detections.scene, observation.captured_at
         elapsed_s, memory = now - memory.updated_at, replace(memory, updated_at=now)
         if scene.familiar is not None and scene.familiar < OTHER_VIEW:
@@ -60,14 +52,12 @@ class Defocused(base.CameraHealthBehaviour[DefocusedThresholds]):
         if baseline is not None and baseline.known:
             share = sharpness / max(baseline.values[0], 1e-6)
             low_contrast = scene.contrast < LOW_CONTRAST * baseline.values[1]
-            faulty = None if low_contrast or share < RECOVERED * limits.left else False
-            if share < limits.left and not low_contrast:
-                faulty = True
+            recovered = not low_contrast and share >= RECOVERED * limits.left
+            faulty = base.hysteresis(share < limits.left and not low_contrast, recovered)
         if faulty is False:
             memory = self._learned(memory, observation, (sharpness, scene.contrast), elapsed_s, TIME_CONSTANT_S)
         return memory, base.HealthReading(faulty, share, limits.left)
 
     def describe(self, value: float) -> tuple[str, str]:
-        """See ``CameraHealthBehaviour.describe``."""
         percent = round(100 * value)
         return f"초점이 흐림, 평소 선명도의 {percent}%", f"out of focus, {percent} % of the usual sharpness"

@@ -1,9 +1,4 @@
-"""Frozen: the camera keeps sending the same picture.
-
-A sensor has noise, so two pictures of a still scene differ. A source without noise (a rendered scene, an encoder that
-skips small changes) may be bit-identical for a while without a fault. So the picture must stand still for longer than
-usual at that camera, and must have changed before for a minute in all.
-"""
+"""Frozen: the camera keeps sending the same picture. A sensor has noise, so two pictures of a still scene differ."""
 
 from __future__ import annotations
 
@@ -26,13 +21,8 @@ class FrozenThresholds(base.HealthThresholds):
     """When a still picture is frozen."""
 
     hold_s: float = base.hold_field(30.0, least=5, what="Seconds for which the picture is bit-identical")
-    times: float = Field(
-        3.0,
-        ge=1,
-        le=100,
-        title="Times",
-        description="Multiple of the longest still period so far. Raising it tolerates cameras without noise.",
-    )
+    times: float = Field(3.0, ge=1, le=100, title="Times")
+    """Multiple of the longest still period so far. Raising it tolerates cameras without noise."""
 
 
 class Frozen(base.CameraHealthBehaviour[FrozenThresholds]):
@@ -45,7 +35,7 @@ class Frozen(base.CameraHealthBehaviour[FrozenThresholds]):
     def read(
         self, memory: base.CameraHealthMemory, observation: Observation, limits: FrozenThresholds
     ) -> base.ReadResult:
-        """See ``CameraHealthBehaviour.read``. The baseline holds the longest and the last still period."""
+        """The baseline holds the longest and the last still period."""
         still_s, now = observation.detections.scene.frozen_s, observation.captured_at
         longest_s, last_s = memory.baselines["all"].values if "all" in memory.baselines else (0.0, 0.0)
         if still_s < last_s:  # it has changed in between
@@ -63,5 +53,4 @@ class Frozen(base.CameraHealthBehaviour[FrozenThresholds]):
         return memory, base.HealthReading(faulty or None, still_s, needed_s, now - still_s if faulty else None)
 
     def describe(self, value: float) -> tuple[str, str]:
-        """See ``CameraHealthBehaviour.describe``."""
         return "화면이 멈춰 같은 영상만 전송", "the same picture is sent again and again"

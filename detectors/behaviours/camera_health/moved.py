@@ -1,9 +1,4 @@
-"""Moved: the camera points in another direction than before, and stays so.
-
-The sampler measures the similarity of the outlines to those of the last ten minutes in the same kind of light. Shadows,
-lamps and crowds change a part of them; a camera that was turned, pushed or stolen changes all. After about ten minutes
-the new view is the usual one and the event closes. Zones and lines must be redrawn by then.
-"""
+"""Moved: the camera points in another direction than before, and stays so. See docs/behaviours.md."""
 
 from __future__ import annotations
 
@@ -23,14 +18,9 @@ class MovedThresholds(base.HealthThresholds):
 
     hold_s: float = base.hold_field(20.0, most=300)
     alert_s: float = base.alert_field(60.0)
-    alike: float = Field(
-        0.3,
-        gt=0,
-        lt=0.6,
-        title="Alike",
-        description="Similarity of the outlines, up to 1, below which it is another view. Raising it raises more "
-        "events, also of lamps and large vehicles.",
-    )
+    alike: float = Field(0.3, gt=0, lt=0.6, title="Alike")
+    """Similarity of the outlines, up to 1, below which it is another view. Raising it raises more events, also of lamps
+    and large vehicles."""
 
 
 class Moved(base.CameraHealthBehaviour[MovedThresholds]):
@@ -44,17 +34,12 @@ class Moved(base.CameraHealthBehaviour[MovedThresholds]):
     def read(
         self, memory: base.CameraHealthMemory, observation: Observation, limits: MovedThresholds
     ) -> base.ReadResult:
-        """See ``CameraHealthBehaviour.read``. A flat or dark picture gives no reading."""
+        """A flat or dark picture gives no reading."""
         scene = observation.detections.scene
         if scene.familiar is None or scene.contrast < FLAT or scene.brightness < DARK / 2:
             return memory, base.HealthReading(None)
-        faulty: bool | None = None
-        if scene.familiar < limits.alike:
-            faulty = True
-        elif scene.familiar >= RECOVERED * limits.alike:
-            faulty = False
+        faulty = base.hysteresis(scene.familiar < limits.alike, scene.familiar >= RECOVERED * limits.alike)
         return memory, base.HealthReading(faulty, scene.familiar, limits.alike)
 
     def describe(self, value: float) -> tuple[str, str]:
-        """See ``CameraHealthBehaviour.describe``."""
         return "평소와 다른 곳을 비춤", "it points away from its usual view"

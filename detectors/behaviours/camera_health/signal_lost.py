@@ -1,7 +1,7 @@
 """Signal lost: the camera sends no pictures, or none that can be decoded.
 
-The sampler sends a tick a second while a camera is silent. So the loss is known within seconds, in capture time.
-Pictures that one of our own stages dropped or failed on are no fault of the camera.
+The sampler sends a tick a second while a camera is silent, so the loss is known in capture time. Pictures that one of
+our own stages dropped or failed on are no fault of the camera.
 """
 
 from __future__ import annotations
@@ -19,13 +19,8 @@ class SignalLostThresholds(base.HealthThresholds):
     """When silence is a loss."""
 
     hold_s: float = base.hold_field(10.0, least=1, what="Seconds without a picture")
-    back_s: float = Field(
-        5.0,
-        ge=0,
-        le=3600,
-        title="Back",
-        description="Seconds of pictures until the event ends. Raising it joins an intermittent loss into one event.",
-    )
+    back_s: float = Field(5.0, ge=0, le=3600, title="Back")
+    """Seconds of pictures until the event ends. Raising it joins an intermittent loss into one event."""
     alert_s: float = base.alert_field(60.0)
 
 
@@ -41,7 +36,7 @@ class SignalLost(base.CameraHealthBehaviour[SignalLostThresholds]):
     def read(
         self, memory: base.CameraHealthMemory, observation: Observation, limits: SignalLostThresholds
     ) -> base.ReadResult:
-        """See ``CameraHealthBehaviour.read``. The loss began at the last record with a picture, or idle tick."""
+        """The loss began at the last record with a picture, or idle tick."""
         gap, now, since = observation.detections.gap, observation.captured_at, memory.condition.since
         is_lost = since >= 0
         if gap in LOST:
@@ -52,5 +47,4 @@ class SignalLost(base.CameraHealthBehaviour[SignalLostThresholds]):
         return memory, base.HealthReading(is_lost or None)
 
     def describe(self, value: float) -> tuple[str, str]:
-        """See ``CameraHealthBehaviour.describe``."""
         return "영상 신호 끊김", "no video signal"

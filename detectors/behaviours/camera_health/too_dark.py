@@ -1,8 +1,4 @@
-"""Too dark: nothing can be recognised in the picture, because there is no light.
-
-A lane at night is dark, and still worth watching where a lamp shines. It is too dark if the whole picture is dark and
-has no contrast left. This also shows that infrared lamps have failed.
-"""
+"""Too dark: the whole picture is dark and has no contrast left. A lane at night where a lamp shines is not."""
 
 from __future__ import annotations
 
@@ -25,13 +21,8 @@ class TooDarkThresholds(base.HealthThresholds):
 
     hold_s: float = base.hold_field(60.0)
     alert_s: float = base.alert_field(3600.0)
-    brightness: float = Field(
-        DARK,
-        ge=0,
-        le=128,
-        title="Brightness",
-        description="Mean luma below which it is dark. Raising it raises more events at night.",
-    )
+    brightness: float = Field(DARK, ge=0, le=128, title="Brightness")
+    """Mean luma below which it is dark. Raising it raises more events at night."""
 
 
 class TooDark(base.CameraHealthBehaviour[TooDarkThresholds]):
@@ -45,17 +36,12 @@ class TooDark(base.CameraHealthBehaviour[TooDarkThresholds]):
     def read(
         self, memory: base.CameraHealthMemory, observation: Observation, limits: TooDarkThresholds
     ) -> base.ReadResult:
-        """See ``CameraHealthBehaviour.read``. There is no baseline."""
         scene = observation.detections.scene
-        faulty: bool | None = None
-        if scene.brightness < limits.brightness and scene.contrast < FLAT:
-            faulty = True
-        elif scene.brightness >= RECOVERED * limits.brightness or scene.contrast >= RECOVERED * FLAT:
-            faulty = False
-        return memory, base.HealthReading(faulty, scene.brightness, limits.brightness)
+        dark = scene.brightness < limits.brightness and scene.contrast < FLAT
+        recovered = scene.brightness >= RECOVERED * limits.brightness or scene.contrast >= RECOVERED * FLAT
+        return memory, base.HealthReading(base.hysteresis(dark, recovered), scene.brightness, limits.brightness)
 
     def describe(self, value: float) -> tuple[str, str]:
-        """See ``CameraHealthBehaviour.describe``."""
         level = round(value)
         return (
             f"너무 어두워 식별 불가 (밝기 {level}/255)",

@@ -1,8 +1,7 @@
 """Objects that appeared or disappeared: stationary regions over time, and the people near them.
 
-The sampler reports regions that differ from their usual appearance and rest. Here adjacent regions, such as the upper
-and the lower half of a bag, are one object. Its size is measured in body lengths of a person who could have been there
-when it changed. If no person could have been there, the change is light and not an object.
+Adjacent regions, such as the upper and the lower half of a bag, are one object. Its size is in body lengths of a person
+who could have been there when it changed. If there was none, the change is light and not an object.
 """
 
 from __future__ import annotations
@@ -42,21 +41,11 @@ LUGGAGE = frozenset(LABELS.index(name) for name in ("backpack", "handbag", "suit
 class StationaryObjectThresholds(Thresholds):
     """The sizes of objects that are considered."""
 
-    smallest: float = Field(
-        0.01,
-        ge=0.001,
-        le=1,
-        title="Smallest",
-        description="Area of its box, body lengths squared. Raising it excludes small objects.",
-    )
-    largest: float = Field(
-        0.35,
-        ge=0.01,
-        le=10,
-        title="Largest",
-        description="Area of its box, body lengths squared; a larger one is a person or a vehicle. Raising it includes "
-        "larger objects.",
-    )
+    smallest: float = Field(0.01, ge=0.001, le=1, title="Smallest")
+    """Area of its box, body lengths squared. Raising it excludes small objects."""
+    largest: float = Field(0.35, ge=0.01, le=10, title="Largest")
+    """Area of its box, body lengths squared; a larger one is a person or a vehicle. Raising it includes larger
+    objects."""
 
     def accepts_size_of(self, thing: StationaryObject) -> bool:
         """Whether an object is neither too small nor too large."""
@@ -64,18 +53,15 @@ class StationaryObjectThresholds(Thresholds):
 
 
 class StationaryObject(msgspec.Struct, frozen=True):
-    """An object that appeared or disappeared.
+    """An object that appeared or disappeared. ``number`` identifies it among the present objects.
 
     Attributes:
-        number: Identifies it among the present objects.
         since: When it was first observed at rest.
-        box: Around all its regions, pixels.
         added: The largest ``added`` of its regions. Above 0 it stands out now, below 0 it did so before.
         body_length: Of the person who could have been there, pixels; 0 while none is known.
         tracks: That person's track and the tracks that were near it since, the first one first.
         first_point: That track's first point. If no track is known, the object's own position and time.
-        last_seen_at: When it was last observed.
-        unseen_s: Observed seconds since then.
+        unseen_s: Observed seconds since ``last_seen_at``.
         alone_since: Since when no person is near it; None while a person is.
         reported: Whether it has been a candidate.
     """
@@ -131,13 +117,7 @@ class PossiblePerson(NamedTuple):
 
 
 def update(memory: StationaryObjects, observation: Observation, owner_distance: float) -> StationaryObjects:
-    """The objects after a record.
-
-    Args:
-        memory: The objects before it.
-        observation: The record.
-        owner_distance: Body lengths from an object within which a person attends to it.
-    """
+    """The objects after a record. Within ``owner_distance``, body lengths, a person attends to an object."""
     if not memory.objects and not observation.detections.scene.still:
         return memory
     now = observation.captured_at
@@ -149,7 +129,8 @@ def update(memory: StationaryObjects, observation: Observation, owner_distance: 
         own = [region for region in regions if boxes.gap(region.box, thing.box) <= ADJACENT * thing.scale]
         regions = [region for region in regions if region not in own]
         if own:
-            objects.append(_observed(thing, own, now))
+            box, added = boxes.enclosing(region.box for region in own), max(region.added for region in own)
+            objects.append(replace(thing, box=box, added=added, last_seen_at=now, unseen_s=0.0))
         elif any(boxes.gap(person.box, thing.box) <= 0 for person in persons):  # occluded
             objects.append(thing)
         elif thing.unseen_s + observation.elapsed_s <= MAX_UNSEEN_S:
@@ -164,9 +145,8 @@ def mark_reported(memory: StationaryObjects, numbers: frozenset[int]) -> Station
     """The memory with those objects marked as reported; the same object if they are already."""
     if all(thing.reported or thing.number not in numbers for thing in memory.objects):
         return memory
-    return StationaryObjects(
-        tuple(replace(thing, reported=thing.reported or thing.number in numbers) for thing in memory.objects)
-    )
+    objects = (replace(thing, reported=thing.reported or thing.number in numbers) for thing in memory.objects)
+    return StationaryObjects(tuple(objects))
 
 
 def detected_class(thing: StationaryObject, observation: Observation) -> str:
@@ -196,11 +176,6 @@ def _new_object(number: int, region: StillRegion, now: float) -> StationaryObjec
     left, _, right, bottom = region.box
     position = TrackPoint((left + right) / 2, bottom, region.still_since)
     return StationaryObject(number, region.still_since, region.box, region.added, 0.0, (), position, now)
-
-
-def _observed(thing: StationaryObject, regions: list[StillRegion], now: float) -> StationaryObject:
-    box = boxes.enclosing(region.box for region in regions)
-    return replace(thing, box=box, added=max(region.added for region in regions), last_seen_at=now, unseen_s=0.0)
 
 
 def _attended(

@@ -45,11 +45,8 @@ class StoppedVehicle(msgspec.Struct, frozen=True):
     """A vehicle that arrived and is stopped, or has just left.
 
     Attributes:
-        track: Its present track.
-        x: Its foot point, pixels; ``y`` likewise.
         length: The diagonal of its box, pixels.
-        since: When it stopped.
-        until: When it was last observed there.
+        since: When it stopped; ``until``: when it was last observed there.
         unseen_s: Observed seconds since it was first missed; None while it is observed.
         left_at: When it left, or was last observed before it was found to have left; None while it is stopped.
         first_point: The first point of its first track.
@@ -89,9 +86,9 @@ def update(
 
     Returns the same tuple if it was empty and no vehicle has stopped.
     """
-    vehicles = [track for track in observation.objects if track.label in labels and track.seen]
-    if not observation.has_frame:
-        vehicles = []
+    vehicles = [
+        track for track in observation.objects if track.label in labels and track.seen and observation.has_frame
+    ]
     if not stops and not any(_has_arrived(track, observation) for track in vehicles):
         return stops
     present = [stop for stop in stops if stop.left_at is None]
@@ -108,7 +105,11 @@ def update(
             result += _unseen(stop, observation)
         elif stop.distance(track.x, track.y) <= STILL_WITHIN:
             del unmatched[track.id]
-            result.append(_still_stopped(stop, track, now))
+            label = track.label if track.score >= stop.score else stop.label
+            stop = replace(
+                stop, track=track.id, label=label, box=track.box, score=track.score, until=now, unseen_s=None
+            )
+            result.append(stop)
         elif stop.stopped_s >= MIN_STOP_S:
             result.append(replace(stop, left_at=now))
     result = [replace(stop, left_at=stop.until) if _is_replaced(stop, result) else stop for stop in result]
@@ -118,16 +119,10 @@ def update(
 
 def _is_replaced(stop: StoppedVehicle, stops: list[StoppedVehicle]) -> bool:
     """Whether a vehicle that is not observed any more has left, because another one stands in its place."""
-    return (
-        stop.unseen_s is not None
-        and stop.left_at is None
-        and any(
-            other.since > stop.until
-            and other.stopped_s >= MIN_STOP_S
-            and stop.distance(other.x, other.y) <= SAME_WITHIN
-            for other in stops
-        )
-    )
+    if stop.unseen_s is None or stop.left_at is not None:
+        return False
+    later = (other for other in stops if other.since > stop.until and other.stopped_s >= MIN_STOP_S)
+    return any(stop.distance(other.x, other.y) <= SAME_WITHIN for other in later)
 
 
 def _has_arrived(track: TrackedObject, observation: Observation) -> bool:
@@ -141,8 +136,7 @@ def _has_arrived(track: TrackedObject, observation: Observation) -> bool:
 
 
 def _at_position(stop: StoppedVehicle, vehicles: Iterable[TrackedObject]) -> TrackedObject | None:
-    """The nearest track at a stop's position, of similar size, that did not drive in while the stop was not
-    observed."""
+    """The nearest track at a stop's position, of similar size, that did not drive in while it was not observed."""
     near = [
         track
         for track in vehicles
@@ -155,11 +149,6 @@ def _at_position(stop: StoppedVehicle, vehicles: Iterable[TrackedObject]) -> Tra
 
 def _drove_in(stop: StoppedVehicle, track: TrackedObject) -> bool:
     return track.credible and track.born.at > stop.until and stop.distance(track.born.x, track.born.y) > SAME_WITHIN
-
-
-def _still_stopped(stop: StoppedVehicle, track: TrackedObject, now: float) -> StoppedVehicle:
-    label = track.label if track.score >= stop.score else stop.label
-    return replace(stop, track=track.id, label=label, box=track.box, score=track.score, until=now, unseen_s=None)
 
 
 def _new_stop(track: TrackedObject, now: float) -> StoppedVehicle:
@@ -180,8 +169,7 @@ def _new_stop(track: TrackedObject, now: float) -> StoppedVehicle:
 
 
 def _unseen(stop: StoppedVehicle, observation: Observation) -> list[StoppedVehicle]:
-    """A stop without a track at this record: none if it was only a slow vehicle, else the stop, which may have
-    ended."""
+    """A stop without a track at this record, which may have ended; none if it was only a slow vehicle."""
     age_s = observation.captured_at - stop.until
     if stop.stopped_s < MIN_STOP_S and age_s > LOST_S:
         return []

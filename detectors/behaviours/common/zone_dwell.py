@@ -23,8 +23,7 @@ REACH = 1.0
 REACH_PER_S = 0.5
 """Body heights more for each second between the two tracks. A person who stays does not run."""
 REACH_GROWS_S = 4.0
-"""The reach grows for so long, the time of an occlusion. After a longer time without observation, such as a restart of
-the sampler, a person who stays is no farther away, and a person who is farther is another one."""
+"""The reach grows for so long, the time of an occlusion. After a restart of the sampler, who is farther is another."""
 MIN_SIMILARITY = 0.8
 """Lowest similarity of appearance for that: the same person has .87 after half a second, two people .50."""
 NEW_TRACK_S = 2.0
@@ -39,16 +38,12 @@ class ZoneDwell(msgspec.Struct, frozen=True):
     """One stay of one person in one zone.
 
     Attributes:
-        track: Its present track.
         tracks: All its tracks, the first one first. If an earlier one is observed again, the dwell is that track's. The
             track that replaced it was another person, whose own dwell continues from its own entry.
         since: When the foot point entered, interpolated between two records.
         track_since: When the present track's foot point entered.
-        until: When it was last observed inside.
         unseen_s: Observed seconds since the first record at which it was missed; None while it is observed. (It is not
             counted from ``until``: at a low rate the person may have been there for most of a second after that.)
-        first_point: The first track's first foot point.
-        confidence: The detector's score, averaged.
     """
 
     zone: str
@@ -177,7 +172,8 @@ def _observed(
     tracks: tuple[int, ...] = (track.id,)
     since, confidence, first_point = track_since, track.score, track.born
     if previous is not None:
-        tracks, since, first_point = _tracks_up_to(track.id, previous.tracks), previous.since, previous.first_point
+        tracks, since, first_point = previous.tracks, previous.since, previous.first_point
+        tracks = tracks[: tracks.index(track.id) + 1] if track.id in tracks else (*tracks, track.id)
         weight = 1 - math.exp(-observation.elapsed_s / CONFIDENCE_MEAN_S)
         confidence = previous.confidence + (track.score - previous.confidence) * weight
     return ZoneDwell(
@@ -198,12 +194,6 @@ def _observed(
         confidence=confidence,
         first_point=first_point,
     )
-
-
-def _tracks_up_to(track: int, tracks: tuple[int, ...]) -> tuple[int, ...]:
-    if track == tracks[-1]:
-        return tracks
-    return tracks[: tracks.index(track) + 1] if track in tracks else (*tracks, track)
 
 
 def _entry_time(area: PixelZone, track: TrackedObject, now: float) -> float:

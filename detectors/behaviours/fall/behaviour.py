@@ -1,15 +1,7 @@
-"""Fall: a person stood a moment ago, lies now, and stays down.
-
-The definition is physical (``detectors.behaviours.fall.lying_persons``). Within ``fall_s`` an upright person becomes
-low, long and lower than before, at the standing position. No upright person who could be the same walks on. The person
-stays there for ``down_s``.
+"""Fall: a person stood a moment ago, lies now, and stays down. See docs/behaviours.md for the definition.
 
 Low means a box wider than high, or a leaning torso where the detect worker requested keypoints. The box misses people
-who fall across the picture and are half hidden. The torso's angle misses those who fall along the line of sight. People
-who sit down, bend or crouch stay at most as wide as high. People who lie down take longer, or get up again.
-
-Seen from above, "up" may be any direction. There a fall is a person who stops, covers more of the picture than while
-walking, and rests (``detectors.behaviours.fall.overhead_view``). The instant is that of KISA's class ``Falldown``.
+who fall across the picture and are half hidden; the torso's angle misses those who fall along the line of sight.
 """
 
 from __future__ import annotations
@@ -39,29 +31,13 @@ UPRIGHT_INTERVAL_S = 0.25
 class FallThresholds(Thresholds):
     """When being down is a fall."""
 
-    fall_s: float = Field(
-        1.5,
-        ge=0.5,
-        le=5,
-        title="Within",
-        description="Seconds from upright to low. Raising it finds slow falls, and raises more events of people who "
-        "lie down.",
-    )
-    down_s: float = Field(
-        1.0,
-        ge=0.5,
-        le=600,
-        title="Stays down",
-        description="Seconds for which the person must stay down. Raising it excludes people who get up again, and "
-        "raises later events.",
-    )
-    dispatch_s: float = Field(
-        10.0,
-        ge=1,
-        le=3600,
-        title="Dispatch after",
-        description="Seconds down after which dispatch is suggested. Raising it suggests it less often.",
-    )
+    fall_s: float = Field(1.5, ge=0.5, le=5, title="Within")
+    """Seconds from upright to low. Raising it finds slow falls, and raises more events of people who lie down."""
+    down_s: float = Field(1.0, ge=0.5, le=600, title="Stays down")
+    """Seconds for which the person must stay down. Raising it excludes people who get up again, and raises later
+    events."""
+    dispatch_s: float = Field(10.0, ge=1, le=3600, title="Dispatch after")
+    """Seconds down after which dispatch is suggested. Raising it suggests it less often."""
     cooldown_s: float = cooldown_field(10.0, "the same fall")
 
 
@@ -85,7 +61,6 @@ class Fall(BaseBehaviour[FallThresholds, FallMemory]):
     Memory = FallMemory
 
     def step(self, memory: FallMemory, observation: Observation) -> Result[FallMemory]:
-        """The people after a record, and a candidate for each who fell and stays down."""
         if observation.has_frame:
             rows = lying_persons.split_by_posture(observation)
             last_at = memory.upright[-1].at if memory.upright else None

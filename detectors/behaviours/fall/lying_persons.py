@@ -1,7 +1,7 @@
 """Lying people: upright a moment ago, low and long now, and still there.
 
-It compares boxes of records and not tracks. A lying person is detected with scores of .2 to .3 and in one frame of
-three. No tracker follows that without following much else. Nor does the box overlap that of the standing person.
+Boxes are compared and not tracks. A lying person is detected with scores of .2 to .3 and in one frame of three. No
+tracker follows that without following much else. Nor does the box overlap that of the standing person.
 """
 
 from __future__ import annotations
@@ -26,13 +26,11 @@ LYING_ANGLE = 55.0
 MIN_KEYPOINT_SCORE = 0.25
 """Mean score of shoulders and hips from which that angle is used."""
 SLIM = 0.75
-"""Width over height up to which a person stands or walks. A person on a chair has up to .8. A person as wide as high,
-seen from above or leaving over the lower edge of the picture, changes the shape with every step."""
+"""Width over height up to which a person stands or walks. A person on a chair has up to .8."""
 MIN_HEAD_DROP = 0.35
 """By how much the head has come down at least, in heights of the upright person."""
 MIN_LENGTH = 0.4
-"""How long a lying person is at least, in heights of the upright one, also with the feet towards the camera. A shorter
-box is an object, or the upright box was of another size."""
+"""How long a lying person is at least, in heights of the upright one, also with the feet towards the camera."""
 REACH = 0.75
 """How far beside or before the feet a person may lie, in heights. Three times that is one fall."""
 BEHIND = 0.3
@@ -50,13 +48,11 @@ SAME_HEIGHT = 0.8
 MIN_UPRIGHT_SCORE = 0.3
 """Score from which an upright box counts as a person."""
 MIN_RISEN_SCORE = 0.45
-"""Score from which an upright box over a lying person means that the person got up. In a lying person a detector often
-reports an upright one as well, with a lower score."""
+"""Score from which an upright box over a lying person means that the person got up. False ones have a lower score."""
 MIN_COUNT = 3
 """Frames in which the person must have been detected low."""
 MAX_UNSEEN_S = 6.0
-"""Seconds for which a lying person may be unobserved. It is longer than a hand over the lens. False boxes that come and
-go at one place are the same false box."""
+"""Seconds for which a lying person may be unobserved. It is longer than a hand over the lens."""
 MAX_PERSONS = 24
 """Upright, and lying, people that are remembered: the latest."""
 
@@ -70,17 +66,9 @@ class UprightPerson(msgspec.Struct, frozen=True):
 
 
 class LyingPerson(msgspec.Struct, frozen=True):
-    """A person who is low.
+    """A person who is low, from the first to the last of ``count`` frames. ``label`` is that of ``first_box``.
 
-    Attributes:
-        since: The first frame.
-        until: The last one.
-        count: The number of frames.
-        box: In the last frame.
-        first_box: In the first frame. A person who moves on from there is not lying.
-        upright: The same person upright; None if the box was low from the start.
-        label: Of the first box.
-        score: Of the last box.
+    A person who moves on from ``first_box`` is not lying. ``upright`` is None if the box was low from the start.
     """
 
     since: float
@@ -163,8 +151,7 @@ def person_boxes(observation: Observation, rows: Sequence[int]) -> list[PersonBo
 def update_upright(
     upright: tuple[UprightPerson, ...], detected: Sequence[PersonBox], now: float, fall_s: float
 ) -> tuple[UprightPerson, ...]:
-    """The upright people of the last ``fall_s`` seconds. A box within one of a higher score is a part of that
-    person."""
+    """The upright people of the last ``fall_s`` seconds. A box within one of a higher score is of that person."""
     recent = [person for person in upright if 0 <= now - person.at <= fall_s]
     for number, person in enumerate(detected[:MAX_PERSONS]):
         if not _overlaps_any(person.box, (other.box for other in detected[:number])):
@@ -182,13 +169,7 @@ def update_lying(
 ) -> tuple[LyingPerson, ...]:
     """The low people after a frame: the earlier ones who are still low or unobserved, and the new ones.
 
-    Args:
-        lying: The people before it.
-        low: Its low boxes.
-        upright: Its upright boxes.
-        earlier: The upright people of the frames before it.
-        now: Its capture time.
-        fall_s: The longest time from upright to low.
+    ``low`` and ``upright`` are its boxes, ``earlier`` the upright people of the frames before it.
     """
     upright = [person for person in upright if person.score >= MIN_UPRIGHT_SCORE]
     risen = [person.box for person in upright if person.score >= MIN_RISEN_SCORE]
@@ -200,7 +181,8 @@ def update_lying(
         low = [box for box in low if box not in near]
         if near:
             person = _observed_again(person, near[0], earlier, upright, now, fall_s)
-        if person.upright is not None and _any_walked_on(person.upright, upright, earlier, now):
+        before = person.upright
+        if before is not None and any(_walked_on(before, walker, earlier, now) for walker in upright):
             person = msgspec.structs.replace(person, upright=None)
         result.append(person)
     result += [_new_person(box, earlier, upright, now, fall_s) for box in low]
@@ -227,19 +209,13 @@ def _new_person(
 ) -> LyingPerson:
     """A person who is low now, with the last upright person who may have fallen."""
     before = [person for person in earlier if 0 < now - person.at <= fall_s and _may_have_fallen(person.box, box.box)]
-    if not any(_is_slim(person.box) for person in before):
+    if not any(right - left <= SLIM * (bottom - top) for left, top, right, bottom in (each.box for each in before)):
         before = []
     for walker in upright:
         others = [person for person in before if not _walked_on(person, walker, earlier, now)]
         # A walker with a track excludes that track alone. Without a track, it may be any of them.
         before = others if walker.track >= 0 or len(others) == len(before) else []
     return LyingPerson(now, now, 1, box.box, box.box, before[-1] if before else None, box.label, box.score)
-
-
-def _any_walked_on(
-    before: UprightPerson, upright: Iterable[PersonBox], earlier: Sequence[UprightPerson], now: float
-) -> bool:
-    return any(_walked_on(before, walker, earlier, now) for walker in upright)
 
 
 def _walked_on(before: UprightPerson, walker: PersonBox, earlier: Iterable[UprightPerson], now: float) -> bool:
@@ -277,10 +253,6 @@ def _may_have_fallen(before: Box, box: Box) -> bool:
         and -BEHIND * height <= box[3] - before[3] <= REACH * height
         and abs(box[0] + box[2] - before[0] - before[2]) / 2 <= REACH * height
     )
-
-
-def _is_slim(box: Box) -> bool:
-    return box[2] - box[0] <= SLIM * (box[3] - box[1])
 
 
 def longer_side(box: Box) -> float:

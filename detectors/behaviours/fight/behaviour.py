@@ -1,17 +1,8 @@
 """Fight: people close to each other move, and change their outlines, faster than people who walk, stand or talk.
 
-The measure is the *outline change rate*, the threshold ``unrest``. It is the rate |d ln width| + |d ln height| of
-people near another person, plus their motion against all other people in the picture, in body heights. Both are per
-second, compared over a fifth of a second. The median over these people is averaged over one second.
-
-Swinging, wrestling and falling change an outline and move people; a walker's stride hardly does. The logarithm of a
-width depends neither on the picture's size nor on a panning camera, and a motion that all share is the camera's. The
-detector's boxes are compared and not tracks, because in a fight scores are too low for a new track. One second of
-evidence ignores greetings and people who pass each other.
-
-Two tracked people who come from apart and stay in one place need a lower rate
-(``detectors.behaviours.fight.close_contact``). An event says "possible fight" and has severity 1. KISA's class is
-Violence; ONVIF has none.
+The measure is the *outline change rate*, the threshold ``unrest``: |d ln width| + |d ln height| plus the motion against
+all other people, in body heights, a second. Two people in close contact need a lower rate
+(``detectors.behaviours.fight.close_contact``). See docs/behaviours.md.
 """
 
 from __future__ import annotations
@@ -40,11 +31,11 @@ from lanewatch.records import PERSON, Box
 EVIDENCE_S = 1.0
 """The time over which the rate is averaged. Time without a sample counts as rest."""
 EVIDENCE_FRAMES = 10
-"""The least number of frames in that time, so it is longer at a low rate: with fewer, a detector's jitter alone makes a
-fight. At 2 to 4 fps, pets09-s2l1 and aboda-video4 reach 2.0 in a second's frames and 1.4 in ten."""
+"""The least number of frames in that time. With fewer, jitter alone makes a fight: at 2 to 4 fps, pets09-s2l1 and
+aboda-video4 reach 2.0 in a second's frames and 1.4 in ten."""
 SPAN_S = 0.2
 """The time over which boxes are compared, or one step of a camera with a lower rate. Shorter intervals are scaled to
-it. Otherwise a detector's jitter would give a higher rate the shorter the span is."""
+it, so that a detector's jitter gives no higher rate."""
 MAX_STEP_S = 0.5
 """The longest time between two frames over which boxes are compared: at 2 fps a fight's movements are not visible."""
 MAX_SIZE_RATIO = 1.6
@@ -68,38 +59,16 @@ CONTACT_NAMES = ("두 사람이 맞붙어 격하게 움직임", "Two people hold
 
 
 class FightThresholds(Thresholds):
-    """When people's movement may be a fight.
+    """When people's movement may be a fight. docs/behaviours.md says how the defaults were measured."""
 
-    The default ``unrest`` is 1.3 times the largest value on footage without fights under all networks, 1.73: the demo's
-    clip by the int8 network on AVX2. The default ``clinched`` needs no such factor: two boxes of high score in one
-    place for long enough do not occur in that footage.
-    """
-
-    unrest: float = Field(
-        2.3,
-        ge=0.1,
-        le=20,
-        title="Unrest",
-        description="Movement of people close to each other: the change of their outlines, logarithms of width and "
-        "height, and their motion, body heights, a second. Raising it raises fewer events of busy places, and misses "
-        "fights.",
-    )
-    clinched: float = Field(
-        0.5,
-        ge=0.1,
-        le=20,
-        title="Unrest of a clinch",
-        description="Change of the outlines of two people who came from apart and are in one place, logarithms of "
-        "width and height a second. Raising it raises fewer events of people who embrace, and misses fights.",
-    )
-    within: float = Field(
-        1.0,
-        ge=0.2,
-        le=5,
-        title="Within",
-        description="Body heights between two people who may fight. Raising it includes people who only walk side by "
-        "side.",
-    )
+    unrest: float = Field(2.3, ge=0.1, le=20, title="Unrest")
+    """Movement of people close to each other: the change of their outlines, logarithms of width and height, and their
+    motion, body heights, a second. Raising it raises fewer events of busy places, and misses fights."""
+    clinched: float = Field(0.5, ge=0.1, le=20, title="Unrest of a clinch")
+    """Change of the outlines of two people who came from apart and are in one place, logarithms of width and height a
+    second. Raising it raises fewer events of people who embrace, and misses fights."""
+    within: float = Field(1.0, ge=0.2, le=5, title="Within")
+    """Body heights between two people who may fight. Raising it includes people who only walk side by side."""
     cooldown_s: float = cooldown_field(10.0)
 
 
@@ -157,7 +126,6 @@ class Fight(BaseBehaviour[FightThresholds, FightMemory]):
     Memory = FightMemory
 
     def step(self, memory: FightMemory, observation: Observation) -> Result[FightMemory]:
-        """The evidence after a record, and a candidate while it is that of a fight."""
         contacts = update_contacts(memory.contacts, observation)
         fastest, frames, samples = self._compare(memory, observation)
         if not frames and not contacts.pairs:
@@ -334,16 +302,13 @@ def _candidate(
     episode: FightEpisode, evidence: FightEvidence, observation: Observation, limits: FightThresholds
 ) -> Candidate:
     left, top, right, bottom = episode.box
+    people = (track for track in observation.objects if track.label == PERSON)
     return Candidate(
         key="fight",
         zone=episode.zone,
         since=episode.since,
         until=observation.captured_at,
-        tracks=tuple(
-            track.id
-            for track in observation.objects
-            if track.label == PERSON and iou(track.box, episode.box) > SAME_PERSON_IOU
-        ),
+        tracks=tuple(person.id for person in people if iou(person.box, episode.box) > SAME_PERSON_IOU),
         first_point=episode.first_point,
         box=episode.box,
         clarity=evidence.outline_change_rate * max(right - left, bottom - top),
@@ -359,14 +324,10 @@ def _explain(episode: FightEpisode, observation: Observation, limits: FightThres
     evidence = episode.strongest
     rate, threshold = evidence.outline_change_rate, evidence.threshold(limits)
     confidence = float(observation.detections.scores.max()) if len(observation.detections) else 0.0
+    score = FIGHT_SCORE + FASTER_SCORE * excess(rate, threshold, 1.0)
+    lasted_s = round(observation.captured_at - episode.since, 1)
     factors = (
-        scoring.make_factor(
-            "unrest",
-            FIGHT_SCORE + FASTER_SCORE * excess(rate, threshold, 1.0),
-            unrest=round(rate, 2),
-            threshold=threshold,
-            seconds=round(observation.captured_at - episode.since, 1),
-        ),
+        scoring.make_factor("unrest", score, unrest=round(rate, 2), threshold=threshold, seconds=lasted_s),
         *scoring.common_factors(observation.condition, PERSON, confidence),
     )
     when_ko, when_en = scoring.WHEN[observation.condition]

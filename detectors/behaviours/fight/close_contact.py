@@ -1,9 +1,8 @@
 """Close contact: two people who came from apart meet at one place and stay in it.
 
-People who pass each other are through in a third of a second. People who stand and talk keep half a size to a whole
-size apart. Lengths are in sizes, the root of the larger box's area: seen from above, a box's height is not informative.
-The detector's boxes of tracked people are compared, because the tracker's own boxes are smoothed. Such contacts occur
-in CAVIAR's two fights, and in none of its nine other clips.
+Lengths are in sizes, the root of the larger box's area: seen from above, a box's height is not informative. The
+detector's boxes are compared, because the tracker's own are smoothed. Such contacts occur in CAVIAR's two fights, and
+in none of its nine other clips.
 """
 
 from __future__ import annotations
@@ -20,19 +19,16 @@ from lanewatch import boxes
 from lanewatch.records import PERSON, Box
 
 MAX_DISTANCE = 1.0
-"""Sizes between the centers of a pair that is measured. Two boxes of one person, and people who came together, were
-never farther apart."""
+"""Sizes between the centers of a pair that is measured. People who came together were never farther apart."""
 CONTACT_DISTANCE = 0.4
 """Sizes between the centers of two people in contact: they are in one place."""
 MIN_SCORE = 0.5
-"""Detector score that both need in each frame of a contact. The box of a person half behind another one has .2 to .4
-(the demo's clip) and changes by the detector's jitter alone."""
+"""Detector score that both need in each frame. The box of a person half behind another has .2 to .4, and jitters."""
 CONTACT_S = 0.8
 """How long a contact must last. The change rate of the outlines is the mean over the same time."""
 SPAN_S = 0.4
-"""The time over which outlines are compared, or one step of a camera with a lower rate. Shorter intervals are scaled to
-it. A detector's jitter does not grow with the span, what people do does. Over .2 s, two people who stand half behind
-each other reach .85 by jitter (the demo's clip), and a fight at five frames a second .76. Over .4 s: .42 and .60."""
+"""The time over which outlines are compared, or one step of a camera with a lower rate. Jitter does not grow with it.
+Over .2 s, it reaches .85 (the demo's clip), and a fight at five frames a second .76. Over .4 s: .42 and .60."""
 MAX_STEP_S = 0.5
 """The longest time between two frames over which outlines are compared."""
 FAR = 2.0
@@ -60,14 +56,10 @@ class PairFrame(NamedTuple):
 
 
 class ContactPair(msgspec.Struct, frozen=True):
-    """Two people who are no farther apart than ``MAX_DISTANCE``.
+    """Two people who are no farther apart than ``MAX_DISTANCE``. ``tracks``: the older one first.
 
-    Attributes:
-        tracks: Their tracks, the older one first.
-        came_from_apart: Whether both were tracked before they were near each other.
-        since: Since when they have been in contact in every frame that showed both; None if they are not.
-        frames: Of the last ``SPAN_S``.
-        samples: Of the last ``CONTACT_S`` of the contact.
+    ``came_from_apart``: both were tracked before they were near each other. ``since``: since when they have been in
+    contact in every frame that showed both. The frames are of ``SPAN_S``, the samples of ``CONTACT_S`` of the contact.
     """
 
     tracks: tuple[int, int]
@@ -106,9 +98,8 @@ def update_contacts(contacts: CloseContacts, observation: Observation) -> CloseC
     if not observation.has_frame or not (observation.objects or contacts.known):
         return contacts
     alive = [track.id for track in observation.objects]
-    people = [
-        track for track in observation.objects if track.label == PERSON and track.credible and track.detection >= 0
-    ]
+    people = [track for track in observation.objects if track.label == PERSON and track.credible]
+    people = [track for track in people if track.detection >= 0]
     if len(people) > MAX_PEOPLE:
         people = sorted(people, key=lambda track: -track.score)[:MAX_PEOPLE]
     pairs = {pair.tracks: pair for pair in contacts.pairs if pair.tracks[0] in alive and pair.tracks[1] in alive}

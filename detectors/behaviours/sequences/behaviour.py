@@ -19,12 +19,7 @@ from detectors.behaviours.common import vehicle_stops
 from detectors.behaviours.common.vehicle_stops import MIN_STOP_S, StoppedVehicle
 from detectors.behaviours.sequences import conditions, explanation, zone_activity
 from detectors.behaviours.sequences.conditions import Requirement
-from detectors.behaviours.sequences.zone_activity import (
-    PersonPosition,
-    Representative,
-    ZoneActivity,
-    ZoneObservation,
-)
+from detectors.behaviours.sequences.zone_activity import PersonPosition, Representative, ZoneActivity, ZoneObservation
 from detectors.observation.camera_geometry import CameraGeometry, PixelZone
 from detectors.observation.observation import Observation
 from detectors.observation.tracked_objects import TrackedObject, TrackPoint
@@ -53,19 +48,11 @@ DEFAULT_VEHICLE_REACH = 1.5
 class SequenceThresholds(MovingObjectThresholds):
     """Thresholds of sequences. The requirements of the steps are written in the sequence itself."""
 
-    classes: str = Field(
-        "person",
-        title="Classes",
-        description="Classes that count as people, separated by blanks. Adding unknown, motion without a class, finds "
-        "people whom the detector does not classify, and raises more false events.",
-    )
-    calm_s: float = Field(
-        120.0,
-        ge=1,
-        le=3600,
-        title="Calm",
-        description="Seconds without observation after which it is over. Raising it joins successive activities.",
-    )
+    classes: str = Field("person", title="Classes")
+    """Classes that count as people, separated by blanks. Adding unknown, motion without a class, finds people whom the
+    detector does not classify, and raises more false events."""
+    calm_s: float = Field(120.0, ge=1, le=3600, title="Calm")
+    """Seconds without observation after which it is over. Raising it joins successive activities."""
     cooldown_s: float = cooldown_field(60.0, "the same zone")
 
     def required_s(self, condition: Condition) -> float:
@@ -107,7 +94,6 @@ class SequenceBehaviour(BaseBehaviour[Any, SequenceMemory]):
         self._areas: dict[tuple[tuple[str, ...], int, int], tuple[PixelZone, ...]] = {}
 
     def step(self, memory: SequenceMemory, observation: Observation) -> Result[SequenceMemory]:
-        """The activities after a record, and a candidate for each that has reached its first step."""
         # Step 1: vehicles, registered visits, and whether there is anything to do
         stops = memory.stops
         if self._vehicle_start is not None:
@@ -124,8 +110,8 @@ class SequenceBehaviour(BaseBehaviour[Any, SequenceMemory]):
             activity = self._continued(activity, stops, people, observation)
             continued.append(self._with_steps(self._with_mitigations(activity, observation, used), observation))
         # Step 3: begin new ones, and end those that are over
-        current = continued
-        if self._may_begin(observation):
+        current, when = continued, self.sequence.when
+        if not when or any(observation.holds(schedule) for schedule in when):
             current = self._with_new(continued, stops, people, observation, used)
         current = [activity for activity in current if not self._is_over(activity, observation)]
         # Step 4: report them; an activity that was replaced is reported a last time
@@ -142,12 +128,8 @@ class SequenceBehaviour(BaseBehaviour[Any, SequenceMemory]):
         if self._foot_start is None or not observation.has_frame:
             return False
         areas = self._areas_of(self._foot_start.where, observation.geometry)
-        for track in observation.objects:
-            if track.label not in VEHICLES:
-                for area in areas:  # any() costs a generator for each track
-                    if area.contains(track.x, track.y):
-                        return True
-        return False
+        people = (track for track in observation.objects if track.label not in VEHICLES)
+        return any(area.contains(track.x, track.y) for track in people for area in areas)
 
     def _areas_of(self, where: tuple[str, ...], camera: CameraGeometry) -> tuple[PixelZone, ...]:
         key = (where, camera.width, camera.height)
@@ -156,10 +138,6 @@ class SequenceBehaviour(BaseBehaviour[Any, SequenceMemory]):
             areas = tuple(area for area in camera.areas if area.zone.kind in where or area.zone.id in where)
             self._areas[key] = areas
         return areas
-
-    def _may_begin(self, observation: Observation) -> bool:
-        when = self.sequence.when
-        return not when or any(observation.holds(schedule) for schedule in when)
 
     def _with_new(
         self,
@@ -200,10 +178,7 @@ class SequenceBehaviour(BaseBehaviour[Any, SequenceMemory]):
         return person.label in self._limits.at(observation, area.zone.id, person.label).labels
 
     def _is_complete(self, activity: ZoneActivity, observation: Observation) -> bool:
-        """Whether a vehicle that comes now does not belong to it: all steps are reached, or it was harmless.
-
-        A vehicle that comes after the owner is not the owner's.
-        """
+        """Whether a vehicle that comes now does not belong to it: all steps are reached, or it was harmless."""
         harmless = bool(activity.mitigations)
         if activity.vehicle is not None and (harmless or len(activity.step_times) == len(self.sequence.steps)):
             return True
@@ -344,9 +319,8 @@ def _is_met(
 ) -> bool:
     if condition.where and not _is_at(condition.where, activity.zone, observation):
         return False
-    needed = Requirement(
-        limits.required_s(condition), limits.required_times(condition), step_times, observation.captured_at
-    )
+    for_s, times = limits.required_s(condition), limits.required_times(condition)
+    needed = Requirement(for_s, times, step_times, observation.captured_at)
     return conditions.CHECKS[condition.what](activity, needed)
 
 
@@ -379,10 +353,7 @@ def _untracked_people(areas: Sequence[PixelZone], observation: Observation) -> l
 
 
 def _with_changes(activity: ZoneActivity, areas: Sequence[PixelZone], observation: Observation) -> ZoneActivity:
-    """With the objects that appeared in the zone, or are gone from it, since the activity began.
-
-    Vehicles, and people who stand still, are no changes.
-    """
+    """With the objects that appeared in the zone, or are gone from it, since it began: no vehicles, no people."""
     changes = list(activity.changes)
     begin, end = activity.since, math.inf if activity.left_at is None else activity.left_at
     boxes = [track.box for track in observation.objects]

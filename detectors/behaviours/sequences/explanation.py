@@ -9,7 +9,6 @@ from detectors.behaviours.base import Explanation
 from detectors.behaviours.sequences.zone_activity import ZoneActivity
 from detectors.observation.observation import Observation
 from lanewatch.config.sequences import Condition, EventSequence
-from lanewatch.records import LABELS
 
 
 def explain(sequence: EventSequence, activity: ZoneActivity, observation: Observation) -> Explanation:
@@ -55,7 +54,11 @@ def _sentence(
 def _phrase(condition: Condition, activity: ZoneActivity) -> tuple[str, str]:
     """What was observed for a condition so far. A step may have been reached by one of its alternatives."""
     if condition.what in ("vehicle_stands", "on_foot"):
-        return _arrival(activity)
+        if activity.vehicle is None:
+            return "사람이 걸어서 들어옴", "a person came on foot"
+        korean, english = scoring.LABEL_NAMES[activity.arrival_class]
+        stop_ko, stop_en = scoring.duration(math.floor(activity.vehicle.stopped_s))
+        return f"{scoring.josa(korean, '이', '가')} {stop_ko} 정차", f"a {english} stood for {stop_en}"
     if condition.what == "people_leave":
         count = activity.occupant_count
         return f"차에서 {count}명이 내림", f"{count} {'person' if count == 1 else 'people'} got out of it"
@@ -66,14 +69,4 @@ def _phrase(condition: Condition, activity: ZoneActivity) -> tuple[str, str]:
         return f"{trips_ko}안에 {stay_ko} 머무름", f"{trips_en}{stay_en} inside"
     if condition.what == "thing_changes":
         return "물건이 놓이거나 없어짐", "an object was left or is gone"
-    if activity.left_at is not None:
-        return "차가 떠남", "the vehicle left"
-    return "사람이 떠남", "the people left"
-
-
-def _arrival(activity: ZoneActivity) -> tuple[str, str]:
-    if activity.vehicle is None:
-        return "사람이 걸어서 들어옴", "a person came on foot"
-    korean, english = scoring.LABEL_NAMES[LABELS[activity.vehicle.label]]
-    stop_ko, stop_en = scoring.duration(math.floor(activity.vehicle.stopped_s))
-    return f"{scoring.josa(korean, '이', '가')} {stop_ko} 정차", f"a {english} stood for {stop_en}"
+    return ("차가 떠남", "the vehicle left") if activity.left_at is not None else ("사람이 떠남", "the people left")

@@ -1,10 +1,4 @@
-"""Produce theft: stop, load, leave. People come at night, or when the crop is ripe, load and leave.
-
-It is a sequence in the language of the site file. A vehicle stands by a field, a drying place or a store, or off the
-lane. People get out, enter and leave the zone or stay in it, and the vehicle leaves. For people on foot, the time and
-the number of visits count. The owner's hours and registered visits keep the event at watch: a camera cannot see who
-owns the peppers.
-"""
+"""Produce theft: stop, load, leave, as a sequence in the language of the site file. See docs/behaviours.md."""
 
 from __future__ import annotations
 
@@ -57,51 +51,20 @@ SEQUENCE = EventSequence.model_validate(
 class TheftThresholds(SequenceThresholds):
     """When stopping, loading and leaving is a suspected theft."""
 
-    vehicle_stands_s: float = Field(
-        20.0,
-        ge=5,
-        le=600,
-        title="Stop",
-        description="Seconds that a vehicle must stand. Raising it excludes vehicles that only stop.",
-    )
-    on_foot_s: float = Field(
-        20.0,
-        ge=1,
-        le=600,
-        title="On foot",
-        description="Seconds that a person without a vehicle must be in the zone. Raising it excludes people who only "
-        "pass through.",
-    )
-    trips: int = Field(
-        2,
-        ge=1,
-        le=20,
-        title="Trips",
-        description="How often people of the vehicle must have been in the zone and left it. Raising it alerts later.",
-    )
-    visits: int = Field(
-        2,
-        ge=1,
-        le=20,
-        title="Visits",
-        description="How often a person must have been there for the time of a visit and left. Raising it alerts later "
-        "of people on foot.",
-    )
-    visits_s: float = Field(
-        20.0,
-        ge=1,
-        le=600,
-        title="Visit",
-        description="Seconds in the zone that count as a visit. Raising it excludes people who only touch it.",
-    )
-    stay_s: float = Field(
-        60.0,
-        ge=5,
-        le=3600,
-        title="Stay",
-        description="Seconds of presence in the zone, in total while a vehicle stands. Raising it alerts later, and "
-        "less often of people who only pass through.",
-    )
+    vehicle_stands_s: float = Field(20.0, ge=5, le=600, title="Stop")
+    """Seconds that a vehicle must stand. Raising it excludes vehicles that only stop."""
+    on_foot_s: float = Field(20.0, ge=1, le=600, title="On foot")
+    """Seconds that a person without a vehicle must be in the zone. Raising it excludes people who only pass through."""
+    trips: int = Field(2, ge=1, le=20, title="Trips")
+    """How often people of the vehicle must have been in the zone and left it. Raising it alerts later."""
+    visits: int = Field(2, ge=1, le=20, title="Visits")
+    """How often a person must have been there for the time of a visit and left. Raising it alerts later of people on
+    foot."""
+    visits_s: float = Field(20.0, ge=1, le=600, title="Visit")
+    """Seconds in the zone that count as a visit. Raising it excludes people who only touch it."""
+    stay_s: float = Field(60.0, ge=5, le=3600, title="Stay")
+    """Seconds of presence in the zone, in total while a vehicle stands. Raising it alerts later, and less often of
+    people who only pass through."""
 
 
 class ProduceTheft(SequenceBehaviour):

@@ -26,13 +26,11 @@ OUTSIDE_S = 1.0
 MAX_UNTRACKED_GAP_S = 10.0
 """The same gap for untracked people while a vehicle stands: at night most people are detected too poorly to track."""
 CONTINUOUS_S = 2.0
-"""Untracked observations within this of one another are continuous: a person who stands beside the zone is now and then
-detected in it."""
+"""Untracked observations within this are continuous. A person who stands beside the zone is detected now and then."""
 MIN_VISIT_S = 3.0
 """A person who was in the zone for less has only touched it."""
 MIN_MOTION = 0.5
-"""Body heights that a person must be seen to move between two trips. Detectors miss people who stand still for a while.
-Such a person has not gone away and come back."""
+"""Body heights that a person must move between two trips: who stands still is missed for a while and has not left."""
 ARRIVED_WITHIN_S = 5.0
 """A person near a vehicle within this of its stop came with it: a motorcycle's rider."""
 SEPARATE_TRIP_S = 10.0
@@ -44,10 +42,7 @@ MAX_ENTRIES = 16
 
 
 class ZonePresence(msgspec.Struct, frozen=True):
-    """A person who entered the zone and has not been observed to leave it.
-
-    ``outside_since`` is since when the person is observed outside, None if not.
-    """
+    """A person who entered the zone and has not been observed to leave it; may be outside since ``outside_since``."""
 
     track: int
     since: float
@@ -75,11 +70,9 @@ class UntrackedPresence(msgspec.Struct, frozen=True):
     """Continuous presence of people in the zone, tracked or not.
 
     Attributes:
-        since: When the continuous presence began.
         has_person: Whether the detector classified any as a person. Rain and insects move there without one.
         trip_counted: Whether this presence has been counted as a trip.
-        x: The last position of one of them, pixels; ``y`` likewise.
-        trip_x: The position at which the last trip was counted; ``trip_y`` likewise.
+        x: The last position of one of them, pixels. ``trip_x`` is that at which the last trip was counted.
         moved: Whether people have been observed elsewhere since that trip.
     """
 
@@ -114,23 +107,15 @@ class ZoneActivity(msgspec.Struct, frozen=True):
         zone: Its id, or "" for a vehicle that stands off the lane and at no zone.
         since: When the vehicle stopped, or the first person entered.
         until: When any part of it was last observed.
-        first_point: The first point of its first track.
-        tracks: Of all participants.
-        vehicle: The vehicle, also after it has left; None without one.
-        left_at: When the vehicle left.
-        occupants: Tracks of the people who came with the vehicle.
-        occupant_count: How many people got out of it.
-        trip_starts: When people of the vehicle entered the zone. If it stands in or at the zone, they are not observed
-            to leave it.
-        untracked: The last continuous presence of people, tracked or not.
+        vehicle: The vehicle, also after it has left at ``left_at``; None without one.
+        occupants: Tracks of the people who came with the vehicle; ``occupant_count`` got out of it.
+        trip_starts: When people of the vehicle entered the zone. At the vehicle, they are not observed to leave it.
         inside: The tracked people in the zone.
-        visits_s: The durations of the visits of people who have left, seconds.
+        visits_s: The durations of the visits of people who have left.
         present_s: The duration of presence: in total with a vehicle, without interruption otherwise.
-        last_present_at: When people were last observed there.
         changes: Stationary regions that appeared in the zone.
         step_times: When each step was reached.
-        escalations: Indices of the escalations that were met.
-        mitigations: Indices of the mitigations that were met.
+        escalations: Indices of those that were met; ``mitigations`` likewise.
     """
 
     zone: str
@@ -176,13 +161,9 @@ class ZoneActivity(msgspec.Struct, frozen=True):
 
 
 class ZoneObservation(NamedTuple):
-    """The part of a record that concerns one activity.
+    """The part of a record that concerns one activity. ``people`` are tracked, ``inside`` those in the zone by track.
 
-    Attributes:
-        people: The tracked people.
-        inside: Those of them in the zone, by track.
-        vehicle_reach: Vehicle lengths within which people get out of a vehicle.
-        untracked: Untracked persons in the zone, and motion without a class.
+    ``vehicle_reach``: vehicle lengths within which people get out. ``untracked``: also motion without a class.
     """
 
     observation: Observation
@@ -212,12 +193,8 @@ def begin_on_foot(person: TrackedObject, zone: str, now: float) -> ZoneActivity:
 def update(activity: ZoneActivity, scene: ZoneObservation) -> ZoneActivity:
     """The activity after a frame."""
     now = scene.observation.captured_at
-    if (
-        activity.present_vehicle is not None
-        and len(activity.step_times) < 2
-        and now - activity.last_present_at > HIDDEN_S
-        and activity.present_s
-    ):
+    waits = activity.present_vehicle is not None and len(activity.step_times) < 2
+    if waits and activity.present_s and now - activity.last_present_at > HIDDEN_S:
         # A person who comes to a vehicle that has stood alone for long begins anew
         activity = replace(activity, trip_starts=(), visits_s=(), present_s=0.0)
     if activity.vehicle is not None:
@@ -281,10 +258,8 @@ def _update_occupants(activity: ZoneActivity, vehicle: StoppedVehicle, scene: Zo
     for person in scene.people:
         if person.id in activity.occupants or person.id in new or vehicle.distance(person.x, person.y) > 4 * reach:
             continue
-        got_out = (
-            person.born.at >= vehicle.since - ARRIVED_WITHIN_S
-            and vehicle.distance(person.born.x, person.born.y) <= reach
-        )
+        began_near = vehicle.distance(person.born.x, person.born.y) <= reach
+        got_out = began_near and person.born.at >= vehicle.since - ARRIVED_WITHIN_S
         arrived = now - vehicle.since <= ARRIVED_WITHIN_S and vehicle.distance(person.x, person.y) <= reach
         if not (got_out or arrived):
             continue
@@ -313,11 +288,7 @@ def _is_elsewhere(person: TrackedObject, presence: UntrackedPresence | None) -> 
 
 
 def _belongs(activity: ZoneActivity, track: TrackedObject) -> bool:
-    """Whether a person in the zone takes part.
-
-    Without a vehicle all people do. With one, its occupants do, and people first observed in the zone after an
-    occupant.
-    """
+    """Whether a person in the zone takes part. With a vehicle, its occupants and those first seen after them do."""
     if activity.vehicle is None or track.id in activity.occupants:
         return True
     return bool(activity.occupants) and track.born.at >= activity.vehicle.since and track.before == track.born
@@ -338,7 +309,7 @@ def _update_inside(activity: ZoneActivity, scene: ZoneObservation) -> tuple[list
             inside.append(ZonePresence(track.id, presence.since, now, track.x, track.y, track.height))
             continue
         if presence.track in outside:
-            since = presence.outside_since if presence.outside_since is not None else now
+            since = now if presence.outside_since is None else presence.outside_since
             presence = replace(presence, outside_since=since)
             left = now - since >= OUTSIDE_S
         else:
