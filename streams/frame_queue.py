@@ -64,10 +64,8 @@ class QueuedFrame(Generic[S]):
 
     Attributes:
         owner: the assigned partition that it belongs to.
-        offset: in its partition.
         appended_at: the broker's timestamp, seconds.
         frame: encoded, or without a picture.
-        trace: the trace context that came with it.
         arrived_at: when it was read, monotonic.
     """
 
@@ -80,7 +78,6 @@ class QueuedFrame(Generic[S]):
 
     @property
     def has_picture(self) -> bool:
-        """Whether there is a picture to detect in."""
         return self.frame.packed is not None
 
     @property
@@ -149,11 +146,7 @@ class FrameQueue(_RoundRobin[Frame]):
         self._records = records
 
     def put(self, frame: Frame, *, live: bool) -> bool:
-        """Adds a frame.
-
-        Returns:
-            False if the queue is closed.
-        """
+        """Adds a frame; False if the queue is closed."""
         with self._changed:
             if not live:
                 self._changed.wait_for(lambda: self._closed or not self._is_full(frame.camera))

@@ -63,9 +63,7 @@ class Message(NamedTuple):
 class CodecError(ValueError):
     """A record is foreign, unreadable, or of a version that this release does not know.
 
-    Attributes:
-        reason: ``foreign``, ``unreadable`` or ``version``.
-        topic, partition, offset: the record's position.
+    ``reason`` is ``foreign``, ``unreadable`` or ``version``; ``topic``, ``partition`` and ``offset`` are its position.
     """
 
     def __init__(self, record: ConsumerRecord, problem: str, reason: str = "foreign") -> None:
@@ -101,6 +99,11 @@ _meta_decoder = msgspec.msgpack.Decoder(_Meta)
 _crop_decoder = msgspec.msgpack.Decoder(_Crop)
 
 
+def kind_of(record: ConsumerRecord) -> bytes | None:
+    """A record's kind and version, such as ``frame/1``; None for a foreign record."""
+    return _header(record.headers, KIND)
+
+
 def trace_context(record: ConsumerRecord) -> bytes | None:
     """The trace context that came with a record."""
     return _header(record.headers, TRACE)
@@ -114,17 +117,7 @@ def encode_frame(frame: Frame) -> Message:
     """
     if frame.image is not None:
         raise ValueError(f"camera {frame.camera}, slot {frame.slot}: encode the pixels as JPEG first")
-    meta = _Meta(
-        frame.epoch,
-        frame.slot,
-        frame.captured_at,
-        frame.received_at,
-        frame.width,
-        frame.height,
-        frame.profile,
-        frame.gap,
-        frame.scene,
-    )
+    meta = _Meta(*(getattr(frame, name) for name in _Meta.__struct_fields__))
     headers: Headers = [(KIND, _FRAME), (META, _encoder.encode(meta))]
     if frame.packed is None:
         return Message(frame.camera.encode(), b"", headers)
@@ -133,33 +126,20 @@ def encode_frame(frame: Frame) -> Message:
 
 
 def decode_frame(record: ConsumerRecord) -> Frame:
-    """A frame, JPEG-encoded.
-
-    Raises:
-        CodecError: the record is not a readable frame.
-    """
-    headers = record.headers
-    _expect(record, headers, _FRAME)
+    """A frame, JPEG-encoded; raises ``CodecError`` if it cannot be read."""
+    expect(record, _FRAME)
     try:
-        meta = _meta_decoder.decode(next(value for name, value in headers if name == META))
-        crops = tuple((crop.box, crop.jpeg) for crop in (_crop_decoder.decode(v) for n, v in headers if n == CROP))
+        meta = _meta_decoder.decode(next(value for name, value in record.headers if name == META))
+        encoded_crops = [value for name, value in record.headers if name == CROP]
+        crops = tuple((crop.box, crop.jpeg) for crop in map(_crop_decoder.decode, encoded_crops))
         camera = record.key.decode()
         _expect_time(meta.captured_at, meta.received_at)
     except (StopIteration, AttributeError, *_UNREADABLE) as error:
         raise CodecError(record, f"a frame's headers cannot be read ({error})", "unreadable") from error
-    return Frame(
-        camera=camera,
-        epoch=meta.epoch,
-        slot=meta.slot,
-        captured_at=meta.captured_at,
-        received_at=meta.received_at,
-        width=meta.width,
-        height=meta.height,
-        packed=EncodedFrame(record.value, crops) if record.value else None,
-        profile=meta.profile,
-        scene=meta.scene,
-        gap=meta.gap if record.value or meta.gap else "unreadable",
-    )
+    fields = msgspec.structs.asdict(meta)
+    if not record.value and meta.gap is None:
+        fields["gap"] = "unreadable"
+    return Frame(camera=camera, packed=EncodedFrame(record.value, crops) if record.value else None, **fields)
 
 
 def encode_detections(detections: Detections) -> Message:
@@ -168,12 +148,8 @@ def encode_detections(detections: Detections) -> Message:
 
 
 def decode_detections(record: ConsumerRecord) -> Detections:
-    """A frame's detections.
-
-    Raises:
-        CodecError: the record holds no readable detections.
-    """
-    _expect(record, record.headers, _DETECTIONS)
+    """A frame's detections; raises ``CodecError`` if they cannot be read."""
+    expect(record, _DETECTIONS)
     try:
         detections = decode(record.value, Detections)
         _expect_time(detections.captured_at, detections.received_at)
@@ -235,17 +211,15 @@ def _expect_time(*times: float) -> None:
         raise ValueError(f"timestamp is not finite: {times}")
 
 
-def _expect(record: ConsumerRecord, headers: Headers, kind: bytes) -> None:
-    found = _header(headers, KIND)
+def expect(record: ConsumerRecord, kind: bytes) -> None:
+    """Raises ``CodecError`` if a record is not of a kind and version, such as ``frame/1``."""
+    found = kind_of(record)
     if found == kind:
         return
     if found is None:
         raise CodecError(record, f"not a Lanewatch record: no header {KIND!r}")
-    name, _, version = found.partition(b"/")
-    if name == kind.partition(b"/")[0]:
-        raise CodecError(
-            record,
-            f"{name.decode()} has version {version.decode(errors='replace')}; this release knows {VERSION}",
-            "version",
-        )
+    name, _, version = found.decode(errors="replace").partition("/")
+    known_name, _, known_version = kind.decode().partition("/")
+    if name == known_name:
+        raise CodecError(record, f"{name} has version {version}; this release knows {known_version}", "version")
     raise CodecError(record, f"expected {kind.decode()}, found {found.decode(errors='replace')}")

@@ -20,15 +20,10 @@ class BrokerClock:
 
     A received record was stamped in the past. So our clock minus its timestamp is an upper bound of our clock's lead.
     The smallest of many such values is the lead, plus the shortest transfer time of a record. Our clock is the
-    monotonic one: setting this machine's wall clock does not make records old.
-
-    Args:
-        monotonic: seconds that only rise.
-        wall: this machine's clock, seconds since the epoch.
+    monotonic one: setting this machine's wall clock does not make records old. ``wall`` is that clock.
     """
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time) -> None:
-        self._monotonic = monotonic
+    def __init__(self, wall: Callable[[], float] = time.time) -> None:
         self._wall = wall
         self._lock = threading.Lock()
         self._window_minimum = math.inf
@@ -37,7 +32,7 @@ class BrokerClock:
 
     def observe(self, stamped_at: float) -> None:
         """Adds the broker's timestamp of a record that was just received, or just acknowledged."""
-        now = self._monotonic()
+        now = time.monotonic()
         with self._lock:
             if now - self._window_start > WINDOW_S:
                 self._previous_minimum, self._window_minimum, self._window_start = self._window_minimum, math.inf, now
@@ -46,13 +41,13 @@ class BrokerClock:
     def age(self, stamped_at: float) -> float:
         """Seconds since the broker stamped a record; 0 if no timestamp was observed yet."""
         lead = self._lead()
-        return 0.0 if math.isinf(lead) else max(0.0, self._monotonic() - stamped_at - lead)
+        return 0.0 if math.isinf(lead) else max(0.0, time.monotonic() - stamped_at - lead)
 
     @property
     def drift(self) -> float | None:
         """This machine's wall clock minus the broker's, in seconds; None if no timestamp was observed yet."""
         lead = self._lead()
-        return None if math.isinf(lead) else self._wall() - (self._monotonic() - lead)
+        return None if math.isinf(lead) else self._wall() - (time.monotonic() - lead)
 
     def _lead(self) -> float:
         with self._lock:

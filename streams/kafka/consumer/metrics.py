@@ -16,12 +16,7 @@ INTERVAL_S = 1.0
 
 
 class ConsumerMetrics:
-    """Updates the gauges of a stage's consumer. Cheap enough to be called after every poll.
-
-    Args:
-        stage: the stage's name in the metrics.
-        topic: the topic whose lag is measured.
-    """
+    """Updates the gauges of a stage's consumer of a topic. Cheap enough to be called after every poll."""
 
     def __init__(self, stage: str, topic: str) -> None:
         self._stage = stage
@@ -30,12 +25,7 @@ class ConsumerMetrics:
         self._clock = BrokerClock()
 
     def update(self, consumer: KafkaConsumer, polled: Mapping[Any, Iterable[ConsumerRecord]]) -> None:
-        """Sets the gauges, at most once a second.
-
-        Args:
-            consumer: the stage's consumer.
-            polled: the records of the last poll. If they are the newest, the broker's clock is read from them.
-        """
+        """Sets the gauges, at most once a second. The broker's clock is read from ``polled`` records without lag."""
         now = time.monotonic()
         if now - self._updated_at < INTERVAL_S:
             return

@@ -62,13 +62,7 @@ class AssignedPartition:
     """One assignment of a partition to this process, from the assignment to the revocation.
 
     A partition that is assigned again gets a new object. So a record of the first assignment never moves the offset
-    of the second.
-
-    Attributes:
-        partition: topic and number.
-        progress: which of its records are in process.
-        committed: the last position that the broker confirmed.
-        revoked: whether the assignment is over.
+    of the second. ``committed`` is the last position that the broker confirmed.
     """
 
     partition: TopicPartition
@@ -86,9 +80,6 @@ class OffsetTracker(ConsumerRebalanceListener):  # type: ignore[misc]
     """The rebalance listener of every stage: follows the assignment and commits finished offsets.
 
     The client calls the listener from its own thread; the worker loop calls the other methods.
-
-    Args:
-        consumer: a member of a group, not yet subscribed.
     """
 
     def __init__(self, consumer: KafkaConsumer) -> None:
@@ -98,11 +89,7 @@ class OffsetTracker(ConsumerRebalanceListener):  # type: ignore[misc]
         self._revoked: list[AssignedPartition] = []
 
     def subscribe(self, topic: str) -> None:
-        """Subscribes to a topic.
-
-        Raises:
-            kafka.errors.KafkaError: the broker does not answer.
-        """
+        """Subscribes to a topic; raises ``KafkaError`` if the broker does not answer."""
         subscribe(self._consumer, topic, self)
 
     def get(self, partition: TopicPartition) -> AssignedPartition | None:

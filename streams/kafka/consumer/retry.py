@@ -46,23 +46,18 @@ log = metrics.log("kafka")
 class RetryPolicy:
     """Retries after errors that may pass, logs them once a minute, and raises the others.
 
-    Args:
-        stage: the stage's name in the metrics.
-        activity: what is retried, such as ``reading lanewatch.demo.frames``.
+    ``activity`` is what is retried, such as ``reading lanewatch.demo.frames``.
     """
 
     def __init__(self, stage: str, activity: str) -> None:
         self._stage = stage
         self._activity = activity
+        self._reason = f"away {activity}"
         self._failing = False
         metrics.BROKER_UP.labels(stage).set(True)  # the start has already checked that the broker answers
 
     def failed(self, error: KafkaError, stop: threading.Event) -> None:
-        """Waits for ``PAUSE_S``, or until ``stop`` is set. After that the caller may try again.
-
-        Raises:
-            BrokerError: a retry cannot help.
-        """
+        """Waits for ``PAUSE_S``, or until ``stop`` is set; raises ``BrokerError`` if a retry cannot help."""
         if isinstance(error, FATAL_ERRORS):
             fix = next((text for kind, text in _FIXES.items() if isinstance(error, kind)), "")
             raise BrokerError(f"{self._activity}: {type(error).__name__}: {error}{fix and '; ' + fix}") from error
@@ -78,7 +73,3 @@ class RetryPolicy:
             metrics.BROKER_UP.labels(self._stage).set(True)
             metrics.reset_throttle(log, [self._reason])
             log.info("%s: the broker answers again", self._activity)
-
-    @property
-    def _reason(self) -> str:
-        return f"away {self._activity}"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import msgspec
 
@@ -38,8 +37,7 @@ class CameraTask:
     the node nor other cameras.
 
     Args:
-        camera: Its URL may have ``${NAME}``, which is replaced from ``environment``.
-        time_zone: The site's.
+        camera: Its URL may have ``${NAME}``, which is replaced from the environment.
         on_frame: Called with each frame, in the task's thread.
         make: Makes the sampler of a camera with a resolved URL.
 
@@ -49,14 +47,7 @@ class CameraTask:
     """
 
     def __init__(
-        self,
-        camera: Camera,
-        time_zone: str,
-        on_frame: OnFrame,
-        *,
-        environment: Mapping[str, str] = os.environ,
-        make: Callable[[Camera, str], Sampler] | None = None,
-        backoff: Backoff | None = None,
+        self, camera: Camera, time_zone: str, on_frame: OnFrame, *, make: Callable[[Camera, str], Sampler] | None = None
     ) -> None:
         self.camera = camera
         self.key = sampling_key(camera, time_zone)
@@ -64,9 +55,8 @@ class CameraTask:
         self.announced = False
         self._time_zone = time_zone
         self._on_frame = on_frame
-        self._environment = environment
-        self._make = make or sampler
-        self._backoff = backoff or Backoff(*RESTART_S)
+        self._make = make or _sampler
+        self._backoff = Backoff(*RESTART_S)
         self._stop = threading.Event()
         self._removed = False
         self._last: Frame | None = None
@@ -114,7 +104,7 @@ class CameraTask:
             self._on_frame(end)
 
     def _play(self) -> None:
-        url = loader.resolve_variables(self.camera.url, self._environment)
+        url = loader.resolve_variables(self.camera.url)
         self._sampler = self._make(self.camera.model_copy(update={"url": url}), self._time_zone)
         if self._stop.is_set():
             return
@@ -128,21 +118,18 @@ class CameraTask:
                 self._backoff.reset()
 
 
-def sampler(camera: Camera, time_zone: str) -> Sampler:
-    """A camera's sampler; without a motion gate if its idle rate is its active rate."""
+def _sampler(camera: Camera, time_zone: str) -> Sampler:
     return Sampler(camera, time_zone=time_zone, gate=camera.rate.idle < camera.rate.active)
 
 
-def player(
-    camera: Camera, time_zone: str, environment: Mapping[str, str] = os.environ
-) -> Callable[[threading.Event, OnFrame], None]:
+def player(camera: Camera, time_zone: str) -> Callable[[threading.Event, OnFrame], None]:
     """A function that plays a camera's source until an event is set, with every slot, without a motion gate.
 
     Raises:
         KeyError: the URL has an unknown environment variable.
         SourceError: the URL is not valid.
     """
-    url = loader.resolve_variables(camera.url, environment)
+    url = loader.resolve_variables(camera.url)
     source = Sampler(camera.model_copy(update={"url": url}), time_zone=time_zone, gate=False)
 
     def play(stop: threading.Event, on_frame: OnFrame) -> None:

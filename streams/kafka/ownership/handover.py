@@ -22,9 +22,7 @@ HasSuccessor = Callable[[str], bool]
 class Handover:
     """Starts and stops camera tasks so that a change of the node or of the source leaves no gap. Not thread-safe.
 
-    Args:
-        make_task: Makes the task of a camera and a time zone.
-        has_successor: Whether frames of a camera have started to come from another process.
+    ``has_successor`` says whether frames of a camera have started to come from another process.
     """
 
     def __init__(self, make_task: MakeTask, has_successor: HasSuccessor, *, overlap_s: float = OVERLAP_S) -> None:
@@ -33,7 +31,7 @@ class Handover:
         self._overlap_s = overlap_s
         self._tasks: dict[str, CameraTask] = {}
         self._leaving: dict[str, tuple[CameraTask, float]] = {}  # with the end of the overlap
-        self._replaced: dict[str, list[tuple[CameraTask, float]]] = {}
+        self._replaced: list[tuple[CameraTask, float]] = []  # by a task with other settings
 
     @property
     def tasks(self) -> Mapping[str, CameraTask]:
@@ -53,8 +51,7 @@ class Handover:
 
         Args:
             owned: Ids of this node's cameras.
-            cameras: The site's, as they are now.
-            time_zone: The site's.
+            cameras: All cameras of the site, as they are now.
         """
         present = {camera.id: camera for camera in cameras}
         self._stop_outdated_masks(present)
@@ -80,30 +77,21 @@ class Handover:
                 log.warning("camera %s: no other sampler has taken it within %.0f s", camera, self._overlap_s)
             task.close()
             del self._leaving[camera]
-        for camera, replaced in list(self._replaced.items()):
-            current = self._tasks.get(camera)
-            has_frame = current is None or current.first_frame is not None
-            waiting = []
-            for task, until in replaced:
-                if has_frame or now >= until or task.ended:
-                    task.close()
-                else:
-                    waiting.append((task, until))
-            self._replaced[camera] = waiting
-            if not waiting:
-                del self._replaced[camera]
+        for replaced in list(self._replaced):
+            task, until = replaced
+            current = self._tasks.get(task.camera.id)
+            if current is None or current.first_frame is not None or now >= until or task.ended:
+                task.close()
+                self._replaced.remove(replaced)
 
     def close(self) -> None:
         """Stops all tasks at once."""
-        tasks = [*self._tasks.values(), *(task for task, _ in self._leaving.values()), *self._replaced_tasks()]
+        tasks = [*self._tasks.values(), *(task for task, _ in (*self._leaving.values(), *self._replaced))]
         for task in tasks:
             task.close()
         for task in tasks:
             task.join(1.0)
-        self._tasks, self._leaving, self._replaced = {}, {}, {}
-
-    def _replaced_tasks(self) -> list[CameraTask]:
-        return [task for replaced in self._replaced.values() for task, _ in replaced]
+        self._tasks, self._leaving, self._replaced = {}, {}, []
 
     def _stop_outdated_masks(self, present: Mapping[str, Camera]) -> None:
         for camera_id, (task, _) in list(self._leaving.items()):
@@ -114,7 +102,7 @@ class Handover:
             else:
                 continue
             del self._leaving[camera_id]
-        for task in (*self._tasks.values(), *self._replaced_tasks()):
+        for task in (*self._tasks.values(), *(task for task, _ in self._replaced)):
             camera = present.get(task.camera.id)
             if camera is not None and task.camera.masks != camera.masks:
                 task.close()
@@ -130,5 +118,5 @@ class Handover:
             return
         task = self._tasks[camera.id] = self._make_task(camera, time_zone)
         if present is not None:
-            self._replaced.setdefault(camera.id, []).append((present, time.monotonic() + self._overlap_s))
+            self._replaced.append((present, time.monotonic() + self._overlap_s))
         task.start()

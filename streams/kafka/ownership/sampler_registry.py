@@ -12,7 +12,7 @@ from kafka.errors import KafkaError
 from streams.kafka.client.connection import Broker
 from streams.kafka.client.producers import ReliableProducer
 from streams.kafka.client.topics import Topics
-from streams.kafka.codec import KIND, CodecError, Message
+from streams.kafka.codec import KIND, CodecError, Message, kind_of
 from streams.kafka.consumer.table_follower import TableFollower
 
 OWNERSHIP = b"holding/1"
@@ -25,13 +25,9 @@ SEND_S = 10.0
 
 
 class Ownership(msgspec.Struct, frozen=True):
-    """A process whose frames of a camera have started to come.
+    """A process whose frames of a camera have started to come, with epoch and slot of its first frame.
 
-    Attributes:
-        node: Its name.
-        process: Distinguishes processes of the same name.
-        epoch, slot: Of its first frame.
-        announced_at: Wall clock, seconds UTC.
+    ``process`` distinguishes processes of the same name. ``announced_at`` is wall clock, seconds UTC.
     """
 
     node: str
@@ -48,33 +44,19 @@ class LeaveRequest(msgspec.Struct, frozen=True):
     requested_at: float = msgspec.field(name="told_at")
 
 
-class SamplerRegistry:
+class SamplerRegistry(TableFollower):
     """Follows the topic, and writes to it; a context manager."""
 
     def __init__(self, broker: Broker, topics: Topics) -> None:
-        self._broker = broker
-        self._name = topics.holders.name
+        super().__init__(broker, "sample", topics.holders.name)
         self._owners: dict[str, Ownership] = {}
         self._leave_requests: dict[str, LeaveRequest] = {}
         self._sender: ReliableProducer | None = None
-        self._follower = TableFollower(broker, "sample", self._name, 1, self._read_record)
-
-    def __enter__(self) -> SamplerRegistry:
-        self._follower.__enter__()
-        return self
 
     def __exit__(self, *_: object) -> None:
-        self._follower.__exit__(None, None, None)
+        super().__exit__()
         if self._sender is not None:
             self._sender.close(1.0)
-
-    def read(self, timeout_s: float = 30.0) -> None:
-        """Waits until everything is read that was in the topic at the start.
-
-        Raises:
-            BrokerError: it took longer, or the broker refuses.
-        """
-        self._follower.read(timeout_s)
 
     def owner(self, camera: str) -> Ownership | None:
         """The process that was the last to start sampling a camera."""
@@ -91,19 +73,11 @@ class SamplerRegistry:
         return None if request is None else request.requested_at
 
     def announce(self, camera: str, ownership: Ownership) -> None:
-        """Announces that frames of a camera have started to come from a process.
-
-        Raises:
-            kafka.errors.KafkaError: the broker cannot be reached.
-        """
+        """Announces that a process samples a camera; raises ``KafkaError`` if the broker cannot be reached."""
         self._send(camera, OWNERSHIP, ownership)
 
     def request_leave(self, node: str) -> None:
-        """Requests that a node leaves, and waits until the broker has the request.
-
-        Raises:
-            BrokerError: the broker cannot be reached.
-        """
+        """Requests that a node leaves; raises ``BrokerError`` if the broker does not confirm the request."""
         try:
             self._send(LEAVE_KEY + node, LEAVE, LeaveRequest(node, time.time())).get(SEND_S)
         except KafkaError as error:
@@ -113,10 +87,10 @@ class SamplerRegistry:
         if self._sender is None:
             self._sender = ReliableProducer(self._broker, max_block_ms=200)
         message = Message(key.encode(), msgspec.json.encode(value), [(KIND, kind)])
-        return self._sender.send(self._name, 0, message)
+        return self._sender.send(self._topic, 0, message)
 
     def _read_record(self, record: ConsumerRecord) -> None:
-        kind = dict(record.headers).get(KIND)
+        kind = kind_of(record)
         try:
             if kind == OWNERSHIP:
                 self._owners[record.key.decode()] = msgspec.json.decode(record.value, type=Ownership)

@@ -1,12 +1,9 @@
 """Checkpoints: states of a stage with their input offsets, in the compacted topic ``checkpoints``.
 
-Each partition of the input has its checkpoint in the same partition of the topic. A checkpoint has a record for each
-camera: its state, and the offset of the last input record in it. One more record follows: the position up to which
-all cameras are processed, and the offset of each state at that time.
-
-Several records cannot be written at once, and a stalled process may overwrite its successor's newer states. So a
-reader starts from the oldest state's offset, and skips the records that a camera's state already has. A record that is
-processed twice gives the same events with the same ids.
+Each partition of the input has its checkpoint in the same partition of the topic: a record for each camera, and then
+one with the position up to which all cameras are processed. Several records cannot be written at once, and a stalled
+process may overwrite its successor's newer states. So a reader starts from the oldest state's offset, and skips the
+records that a camera's state already has. A record that is processed twice gives the same events with the same ids.
 """
 
 from __future__ import annotations
@@ -24,7 +21,7 @@ from lanewatch import metrics
 from streams.kafka.client.connection import Broker
 from streams.kafka.client.producers import ReliableProducer
 from streams.kafka.client.topics import Topics
-from streams.kafka.codec import KIND, CodecError, Message
+from streams.kafka.codec import KIND, CodecError, Message, expect
 
 POSITION = b"@position"
 """Key of a partition's position; no camera id starts with ``@``."""
@@ -45,10 +42,6 @@ class StoredState(msgspec.Struct, frozen=True):
     offset: int
     data: bytes
 
-    def for_new_topic(self) -> StoredState:
-        """The same state for an input topic that was created anew: it has none of its records."""
-        return StoredState(-1, self.data)
-
 
 class CheckpointPosition(msgspec.Struct, frozen=True):
     """The next offset of the input, and the offset of each camera's state at that time."""
@@ -58,12 +51,7 @@ class CheckpointPosition(msgspec.Struct, frozen=True):
 
 
 class Checkpoint(NamedTuple):
-    """The checkpoint of a partition.
-
-    Attributes:
-        position: The next offset; None without a position record: the start of the partition.
-        states: By camera; a state has all records up to its offset.
-    """
+    """The checkpoint of a partition: the next offset (None: its start), and the states by camera."""
 
     position: int | None
     states: dict[str, StoredState]
@@ -72,23 +60,17 @@ class Checkpoint(NamedTuple):
 class Checkpoints:
     """Reads and writes checkpoints. ``restore`` may be called in one thread, ``save`` in another.
 
-    Raises:
-        kafka.errors.KafkaError: no broker answers.
+    Raises ``KafkaError`` if no broker answers.
     """
 
     def __init__(self, broker: Broker, topics: Topics) -> None:
         self._topic = topics.checkpoints.name
-        self._sender = ReliableProducer(
-            broker, delivery_timeout_ms=int(READ_S * 1000), request_timeout_ms=int(READ_S * 500)
-        )
+        timeout_ms = int(READ_S * 1000)
+        self._sender = ReliableProducer(broker, delivery_timeout_ms=timeout_ms, request_timeout_ms=timeout_ms // 2)
         self._reader: KafkaConsumer = broker.consumer()
 
     def restore(self, partitions: Collection[int]) -> dict[int, Checkpoint]:
-        """The checkpoint of each partition.
-
-        Raises:
-            kafka.errors.KafkaError: the topic could not be read to its end in time.
-        """
+        """The checkpoint of each partition; raises ``KafkaError`` if they could not be read in time."""
         states: dict[int, dict[str, StoredState]] = {partition: {} for partition in partitions}
         positions: dict[int, CheckpointPosition | None] = dict.fromkeys(partitions)
         for record in self._read(partitions):
@@ -96,7 +78,11 @@ class Checkpoints:
                 if record.key == POSITION:
                     positions[record.partition] = _decoded(record, _POSITION, CheckpointPosition)
                 elif record.key and not record.key.startswith(b"@"):
-                    _add_state(states[record.partition], record)
+                    camera = record.key.decode(errors="replace")
+                    if record.value is None:
+                        states[record.partition].pop(camera, None)
+                    else:
+                        states[record.partition][camera] = _decoded(record, _STATE, StoredState)
             except CodecError as error:
                 metrics.record_refused("watch", error)
         return {partition: _checkpoint(states[partition], positions[partition]) for partition in partitions}
@@ -149,24 +135,12 @@ class Checkpoints:
         while left:
             for records in self._reader.poll(timeout_ms=200).values():
                 yield from records
-            left = {
-                partition
-                for partition in left
-                if (self._reader.position(partition, timeout_ms=1000) or 0) < ends[partition]
-            }
+            left = {one for one in left if (self._reader.position(one, timeout_ms=1000) or 0) < ends[one]}
             if left and time.monotonic() > deadline:
                 names = ", ".join(f"{topic}-{partition}" for topic, partition in sorted(left))
                 raise KafkaTimeoutError(
                     f"{names}: checkpoints could not be read within {READ_S:g} s: can the broker be reached?"
                 )
-
-
-def _add_state(states: dict[str, StoredState], record: ConsumerRecord) -> None:
-    camera = record.key.decode(errors="replace")
-    if record.value is None:
-        states.pop(camera, None)
-    else:
-        states[camera] = _decoded(record, _STATE, StoredState)
 
 
 def _checkpoint(states: dict[str, StoredState], position: CheckpointPosition | None) -> Checkpoint:
@@ -181,9 +155,7 @@ def _checkpoint(states: dict[str, StoredState], position: CheckpointPosition | N
 
 
 def _decoded(record: ConsumerRecord, kind: bytes, type: type[Any]) -> Any:
-    found = next((value for name, value in record.headers if name == KIND), None)
-    if found != kind:
-        raise CodecError(record, f"{found!r}, expected {kind.decode()}", "version" if found else "foreign")
+    expect(record, kind)
     try:
         return msgspec.msgpack.decode(record.value, type=type)
     except (msgspec.DecodeError, TypeError) as error:

@@ -42,14 +42,8 @@ class EventOutbox:
     """Sends messages to partition 0 of a topic, in order.
 
     For one thread, which must call ``poll`` again and again. Only ``flush`` waits for the broker for more than a
-    second. A message may arrive twice: a failed one may have arrived nevertheless.
-
-    Args:
-        topic: Of the messages.
-        stage: Label of the metrics.
-
-    Raises:
-        kafka.errors.KafkaError: no broker answers.
+    second. A message may arrive twice: a failed one may have arrived nevertheless. Raises ``KafkaError`` if no broker
+    answers.
     """
 
     def __init__(self, broker: Broker, topic: Topic, stage: str) -> None:

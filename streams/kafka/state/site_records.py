@@ -24,8 +24,8 @@ class RevisionContent(msgspec.Struct, frozen=True):
 
     Attributes:
         valid_from: Capture time from which it is in effect, seconds UTC; None: always.
-        site: The site as JSON, without its cameras.
-        cameras: Indices of its cameras in ``SiteRecord.cameras``.
+        site: As JSON, without its cameras.
+        cameras: Indices in ``SiteRecord.cameras``.
     """
 
     valid_from: float | None
@@ -58,11 +58,7 @@ def encode(record: SiteRecord) -> tuple[bytes, str]:
 
 
 def decode(value: bytes) -> tuple[SiteRecord, str]:
-    """The inverse of ``encode``.
-
-    Raises:
-        ValueError: the value is not a site record.
-    """
+    """The inverse of ``encode``; raises ``ValueError`` if the value is not a site record."""
     try:
         data = zlib.decompress(value)
         return msgspec.json.decode(data, type=SiteRecord), hashlib.sha256(data).hexdigest()
@@ -80,9 +76,8 @@ def from_revisions(
         cameras = [msgspec.json.encode(camera.model_dump(mode="json")) for camera in revision.site.cameras]
         indices = tuple(index.setdefault(camera, len(index)) for camera in cameras)
         site = revision.site.model_dump(mode="json", exclude={"cameras", "kafka"})
-        contents.append(
-            RevisionContent(None if math.isinf(revision.valid_from) else revision.valid_from, site, indices)
-        )
+        valid_from = None if math.isinf(revision.valid_from) else revision.valid_from
+        contents.append(RevisionContent(valid_from, site, indices))
     return SiteRecord(base, tuple(contents), tuple(map(msgspec.Raw, index)), slots, previous_urls)
 
 

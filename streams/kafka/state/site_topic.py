@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import closing
 
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError
@@ -18,7 +19,7 @@ from streams.kafka.client.connection import Broker
 from streams.kafka.client.errors import BrokerError
 from streams.kafka.client.producers import ReliableProducer
 from streams.kafka.client.topics import Topics
-from streams.kafka.codec import KIND, CodecError, Message
+from streams.kafka.codec import KIND, CodecError, Message, kind_of
 from streams.kafka.consumer.table_follower import TableFollower
 from streams.kafka.state import site_records
 from streams.kafka.state.site_records import SiteRecord
@@ -36,7 +37,7 @@ log = metrics.log("site")
 Listener = Callable[["SiteTopic"], None]
 
 
-class SiteTopic:
+class SiteTopic(TableFollower):
     """The revisions of a site; a context manager that follows the topic in a thread.
 
     If the newest record is not valid, the revisions before it stay in effect. A foreign record is counted, logged with
@@ -48,11 +49,10 @@ class SiteTopic:
     """
 
     def __init__(self, broker: Broker, topics: Topics, *, now: Callable[[], float] = time.time) -> None:
-        self._broker = broker
+        super().__init__(broker, "site", topics.site.name)
         self._topics = topics
         self._now = now
         self._publishing = threading.Lock()
-        self._follower = TableFollower(broker, "site", topics.site.name, 1, self._read_record, self._apply)
         self._listeners: list[Listener] = []
         self._record: SiteRecord | None = None
         self._digests: list[str] = []  # of all records so far
@@ -62,27 +62,16 @@ class SiteTopic:
         self._revisions: SiteRevisions | None = None
         self._other_version: str | None = None
 
-    def __enter__(self) -> SiteTopic:
-        self._follower.__enter__()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._follower.__exit__(None, None, None)
-
     @property
     def revisions(self) -> SiteRevisions:
-        """All revisions that are still needed.
-
-        Raises:
-            BrokerError: no valid site has been published.
-        """
+        """All revisions that are still needed; raises ``BrokerError`` if no valid site has been published."""
         if self._revisions is None:
             raise BrokerError(self._missing)
         return self._revisions
 
     @property
     def _missing(self) -> str:
-        return f"topic {self._topics.site.name} has no valid site: `lanewatch publish SITE` writes one"
+        return f"topic {self._topic} has no valid site: `lanewatch publish SITE` writes one"
 
     @property
     def partition_slots(self) -> dict[str, int]:
@@ -98,16 +87,12 @@ class SiteTopic:
         """Raises ``BrokerError`` if the topic has a site of another release only."""
         if self.empty and self._other_version is not None:
             raise BrokerError(
-                f"topic {self._topics.site.name} has a site of another release ({self._other_version}, and this "
+                f"topic {self._topic} has a site of another release ({self._other_version}, and this "
                 f"release reads {SITE.decode()}): `lanewatch publish SITE` replaces it"
             )
 
     def partition(self, camera: str) -> int:
-        """The partition of a camera's records.
-
-        Raises:
-            KeyError: no revision has that camera.
-        """
+        """The partition of a camera's records; raises ``KeyError`` if no revision has that camera."""
         return self.partition_slots[camera] % self._topics.partitions
 
     def previous_url(self, camera: str) -> str | None:
@@ -118,21 +103,9 @@ class SiteTopic:
         """Calls a function after each change of ``revisions``, in the follower's thread."""
         self._listeners.append(callback)
 
-    def read(self, timeout_s: float = 30.0) -> None:
-        """Waits until everything is read that was in the topic at the start.
-
-        Raises:
-            BrokerError: it took longer, or the broker refuses.
-        """
-        self._follower.read(timeout_s)
-
     def wait(self, timeout_s: float = 30.0) -> SiteRevisions:
-        """Waits for the first valid site.
-
-        Raises:
-            BrokerError: there was none in time, or the broker refuses.
-        """
-        self._follower.wait_until(lambda: self._revisions is not None, timeout_s, self._missing)
+        """Waits for the first valid site; raises ``BrokerError`` if there is none in time."""
+        self.wait_until(lambda: self._revisions is not None, timeout_s, self._missing)
         return self.revisions
 
     def publish(self, site: Site, valid_from: float | None = None) -> SiteRevision:
@@ -189,28 +162,25 @@ class SiteTopic:
         record = site_records.from_revisions(needed, slots, urls, base)
         value, digest = site_records.encode(record)
         try:
-            sender = ReliableProducer(self._broker)
-            try:
-                sender.send(self._topics.site.name, 0, Message(KEY, value, [(KIND, SITE)]))
+            with closing(ReliableProducer(self._broker)) as sender:
+                sender.send(self._topic, 0, Message(KEY, value, [(KIND, SITE)]))
                 sender.flush(PUBLISH_S)
-            finally:
-                sender.close()
         except KafkaError as error:
             raise self._broker.to_broker_error(error) from error
-        what = f"the new record was not read back from {self._topics.site.name}"
-        self._follower.wait_until(lambda: digest in self._digests, PUBLISH_S, what)
+        what = f"the new record was not read back from {self._topic}"
+        self.wait_until(lambda: digest in self._digests, PUBLISH_S, what)
         if digest in self._conflicts:
             raise BrokerError(
-                f"concurrent publication to {self._topics.site.name}: another process published at the same time, and "
+                f"concurrent publication to {self._topic}: another process published at the same time, and "
                 "this publication replaced that one; check the site, and publish again what is missing"
             )
 
     def _read_record(self, record: ConsumerRecord) -> None:
-        kind = dict(record.headers).get(KIND) or b""
-        if kind != SITE and kind.startswith(b"site/"):
-            self._other_version = kind.decode(errors="replace")
+        kind = kind_of(record) or b""
         if kind != SITE or record.key != KEY:
-            reason = "version" if kind.startswith(b"site/") and kind != SITE else "foreign"
+            reason = "foreign"
+            if kind != SITE and kind.startswith(b"site/"):
+                self._other_version, reason = kind.decode(errors="replace"), "version"
             raise CodecError(record, f"{kind!r} with key {record.key!r}, expected {SITE!r} with {KEY!r}", reason)
         try:
             content, digest = site_records.decode(record.value)
@@ -235,7 +205,7 @@ class SiteTopic:
             metrics.REFUSED.labels("site", "version").inc()
             first = error.errors()[0]
             where = ".".join(str(step) for step in first["loc"])
-            log.error("topic %s: the newest site is not used: %s: %s", self._topics.site.name, where, first["msg"])
+            log.error("topic %s: the newest site is not used: %s: %s", self._topic, where, first["msg"])
             return
         self._applied, self._revisions = record, revisions
         for listener in list(self._listeners):

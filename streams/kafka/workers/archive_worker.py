@@ -42,17 +42,11 @@ class ArchiveWorker(WorkerLoop):
     """Writes detections to disk, and commits the offsets of what is on disk. Any number of these share the partitions.
 
     Each partition has an archive of its own. After a crash the same records come again and give the same files.
-
-    Args:
-        broker: the site's.
-        topics: the site's.
-        folder: the archive's; several processes may share it.
-        node: this process's name in the group.
+    Several processes may share the ``folder``.
     """
 
     def __init__(self, broker: Broker, topics: Topics, folder: Path, *, node: str) -> None:
         super().__init__("keep", topics.detections, broker, topics, group="archive", instance=f"keep-{node}")
-        self.node = node
         self._folder = folder
         self._unwritten: dict[AssignedPartition, _UnwrittenRows] = {}
         self._disk_full = False

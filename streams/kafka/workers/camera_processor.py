@@ -1,21 +1,18 @@
 """The watch stage's processing of one partition: the states and watermarks of its cameras.
 
-A partition has one order, and each camera's records are in order in it. So no reordering is needed. Duplicates are
-dropped by offset, if a state already contains the record, and by slot, in the stage itself. A detect worker that takes
-over starts at the committed offset and sends the same records again, in order. During the handover of a camera both
-samplers give the same slots of the UTC grid. What of the old one arrives after the new one's first record has an older
-epoch, and the new one's record of that slot exists too.
+Each camera's records are in order in its partition, so none is reordered. Duplicates are dropped by offset, if a state
+already contains the record, and by slot, in the stage itself. They come from a detect worker that continues from the
+committed offset, and from a handover: both samplers give the same slots, and late records have the older epoch.
 """
 
 from __future__ import annotations
 
 from typing import Any, Generic, TypeVar, cast
 
-import msgspec
 from kafka.consumer.fetcher import ConsumerRecord
 
 from lanewatch import metrics
-from lanewatch.records import Detections, Event, Watermark, decode, encode
+from lanewatch.records import Event, Watermark, encode
 from streams.kafka import codec
 from streams.kafka.codec import Message
 from streams.kafka.state.checkpoints import Checkpoint, CheckpointPosition, StoredState
@@ -32,15 +29,7 @@ log = metrics.log(STAGE)
 
 
 class CameraProcessor(PartitionProcessor[Watch[S]], Generic[S]):
-    """Processes the cameras of one partition.
-
-    Args:
-        watch: the stage.
-        checkpoint: the states to restore.
-        position: the offset of the first record to come.
-        state_type: the type of the stage's states.
-        end: see ``PartitionProcessor``.
-    """
+    """Processes the cameras of one partition."""
 
     def __init__(
         self, watch: Watch[S], checkpoint: Checkpoint, position: int, state_type: type[S], *, end: int = 0
@@ -53,46 +42,30 @@ class CameraProcessor(PartitionProcessor[Watch[S]], Generic[S]):
         self._failed: set[str] = set()
         self._watch: InstrumentedWatch[S] = InstrumentedWatch()
         for camera, stored in checkpoint.states.items():
-            try:
-                self._states[camera] = decode(stored.data, state_type)
-            except (msgspec.DecodeError, TypeError, ValueError) as error:
-                metrics.DROPPED.labels(STAGE, camera, "state").inc()
-                log.error(
-                    "camera %s starts with a new state: its checkpoint cannot be read: %s",
-                    camera,
-                    error,
-                    extra={"camera": camera},
-                )
-            else:
+            state = self._decode_state(stored, state_type, camera, f"camera {camera}")
+            if state is not None:
+                self._states[camera] = state
                 self._offsets[camera] = stored.offset
 
     @property
     def states(self) -> int:
-        """The number of cameras that have a state."""
         return len(self._states)
 
     @property
     def changed(self) -> bool:
-        """Whether any camera's state has changed."""
         return bool(self._unsaved)
 
     def pop_watermark(self, node: str) -> Message | None:
-        """The watermarks of the cameras that have new ones since the last call."""
         if not self._watermarks:
             return None
         watermarks, self._watermarks = self._watermarks, {}
         return codec.encode_watermark(node, self.position, watermarks)
 
     def save(self) -> tuple[dict[str, StoredState], CheckpointPosition]:
-        """The states that changed since ``saved``, and the position that belongs to all states."""
-        states = {
-            camera: StoredState(self._offsets[camera], encode(cast(Any, self._states[camera])))
-            for camera in self._unsaved
-        }
+        states = {one: StoredState(self._offsets[one], encode(cast(Any, self._states[one]))) for one in self._unsaved}
         return states, CheckpointPosition(self.position, dict(self._offsets))
 
     def saved(self) -> None:
-        """The result of ``save`` is written."""
         self._unsaved.clear()
 
     def _step(self, record: ConsumerRecord) -> list[Event]:
@@ -118,26 +91,15 @@ class CameraProcessor(PartitionProcessor[Watch[S]], Generic[S]):
         self.processed += 1
         self._offsets[camera] = record.offset
         self._unsaved.add(camera)
-        self._update_watermark(detections)
-        return events
-
-    def _update_watermark(self, detections: Detections) -> None:
-        previous = self._watermarks.get(detections.camera)
+        previous = self._watermarks.get(camera)
         pictures = int(detections.gap is None) + (0 if previous is None else previous.pictures)
-        self._watermarks[detections.camera] = Watermark(
-            detections.captured_at, detections.received_at, detections.gap, pictures
-        )
+        self._watermarks[camera] = Watermark(detections.captured_at, detections.received_at, detections.gap, pictures)
+        return events
 
     def _log_failure(self, record: ConsumerRecord, camera: str, problem: str, error: Exception | None = None) -> None:
         """Logs a camera's first failure: the next ones may be the same."""
         if camera in self._failed:
             return
         self._failed.add(camera)
-        log.error(
-            "%s: camera %s %s",
-            format_position(record),
-            camera,
-            problem,
-            exc_info=error,
-            extra=record_position(record) | {"camera": camera},
-        )
+        position = record_position(record) | {"camera": camera}
+        log.error("%s: camera %s %s", format_position(record), camera, problem, exc_info=error, extra=position)

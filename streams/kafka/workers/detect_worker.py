@@ -74,16 +74,11 @@ class DetectWorker(WorkerLoop):
     counted. A frame that cannot be decoded, or is too old, gives detections with a gap.
 
     Args:
-        broker: the site's.
-        topics: the site's.
-        detect: the stage.
-        node: this process's name.
         batch: pictures in one call.
         wait_s: how long the first picture of a batch waits for the others.
         max_age_s: frames that the broker has had for longer are shed: passed on without detection, and counted. None
             sheds nothing.
         prefetch_bytes: of frames that wait for the detector. Above that, all partitions are paused.
-        decoders: threads that decode JPEG.
         clock: measures a frame's age.
     """
 
@@ -171,17 +166,10 @@ class DetectWorker(WorkerLoop):
     def _without_picture(self, frame: Frame, record: ConsumerRecord) -> Frame:
         assert frame.packed is not None
         metrics.DROPPED.labels("detect", frame.camera, "too_large").inc()
-        metrics.log_throttled(
-            self._log,
-            "too_large",
-            "%s, camera %s: %d bytes, at most %d: passed on without detection",
-            format_position(record),
-            frame.camera,
-            frame.packed.size,
-            MAX_FRAME_BYTES,
-            camera=frame.camera,
-            **record_position(record),
-        )
+        problem = "%s, camera %s: %d bytes, at most %d: passed on without detection"
+        values = (format_position(record), frame.camera, frame.packed.size, MAX_FRAME_BYTES)
+        position = record_position(record) | {"camera": frame.camera}
+        metrics.log_throttled(self._log, "too_large", problem, *values, **position)
         return msgspec.structs.replace(frame, packed=None, gap="unreadable")
 
     def _work(self) -> None:

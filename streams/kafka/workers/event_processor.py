@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Generic, TypeVar, cast
 
-import msgspec
 from kafka.consumer.fetcher import ConsumerRecord
 
 from lanewatch import metrics
-from lanewatch.records import Event, decode, encode
+from lanewatch.records import Event, encode
 from streams.kafka import codec
 from streams.kafka.state.checkpoints import Checkpoint, StoredState
 from streams.kafka.workers.partition_processor import PartitionProcessor
@@ -26,46 +25,29 @@ log = metrics.log(STAGE)
 
 
 class EventProcessor(PartitionProcessor[Correlate[S]], Generic[S]):
-    """Processes all events and watermarks.
-
-    Args:
-        correlate: the stage.
-        checkpoint: the state to restore.
-        position: the offset of the first record to come.
-        state_type: the type of the stage's state.
-        end: see ``PartitionProcessor``.
-    """
+    """Processes all events and watermarks."""
 
     def __init__(
         self, correlate: Correlate[S], checkpoint: Checkpoint, position: int, state_type: type[S], *, end: int = 0
     ) -> None:
         super().__init__(STAGE, correlate, position, end=end)
         self._saved_position = position
-        self._state = correlate.start()
         stored = checkpoint.states.get(KEY)
-        if stored is not None:
-            try:
-                self._state = decode(stored.data, state_type)
-            except (msgspec.DecodeError, TypeError, ValueError) as error:
-                metrics.DROPPED.labels(STAGE, "", "state").inc()
-                log.error("The correlation starts with a new state: its checkpoint cannot be read: %s", error)
+        state = None if stored is None else self._decode_state(stored, state_type, "", "The correlation")
+        self._state = correlate.start() if state is None else state
 
     @property
     def states(self) -> int:
-        """There is one state."""
         return 1
 
     @property
     def changed(self) -> bool:
-        """Whether records were processed since ``saved``."""
         return self.position != self._saved_position
 
     def save(self) -> tuple[dict[str, StoredState], None]:
-        """The state; its offset is the position."""
         return {KEY: StoredState(self.position - 1, encode(cast(Any, self._state)))}, None
 
     def saved(self) -> None:
-        """The result of ``save`` is written."""
         self._saved_position = self.position
 
     def _step(self, record: ConsumerRecord) -> list[Event]:

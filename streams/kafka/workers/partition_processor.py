@@ -10,25 +10,24 @@ import time
 from abc import ABC, abstractmethod
 from typing import Generic, TypeVar
 
+import msgspec
 from kafka.consumer.fetcher import ConsumerRecord
 
 from lanewatch import metrics
-from lanewatch.records import Event
+from lanewatch.records import Event, decode
 from streams.kafka import codec
 from streams.kafka.codec import Message
 from streams.kafka.state.checkpoints import CheckpointPosition, StoredState
 from streams.kafka.workers.worker_loop import record_position
 
 J = TypeVar("J")
+S = TypeVar("S")
 
 
 class PartitionProcessor(ABC, Generic[J]):
-    """Processes one partition.
+    """Processes one partition, from the record at ``position`` on.
 
     Args:
-        name: the stage's name in metrics and log.
-        stage: the stage itself.
-        position: the offset of the first record to come.
         end: the partition's end at the restore; the records before it are a replay. 0: there is nothing to replay.
 
     Attributes:
@@ -63,7 +62,8 @@ class PartitionProcessor(ABC, Generic[J]):
             metrics.record_refused(self._name, error)
             return []
         if self._replay_end and self.position >= self._replay_end:
-            self._finish_replay(record)
+            self._replay_end = 0
+            self._log_replay(record)
         return events
 
     def pop_watermark(self, node: str) -> Message | None:
@@ -96,27 +96,26 @@ class PartitionProcessor(ABC, Generic[J]):
             CodecError: it cannot be read.
         """
 
+    def _decode_state(self, stored: StoredState, state_type: type[S], camera: str, owner: str) -> S | None:
+        """A state of the checkpoint; None if it cannot be read, which is counted and logged."""
+        try:
+            return decode(stored.data, state_type)
+        except (msgspec.DecodeError, TypeError, ValueError) as error:
+            metrics.DROPPED.labels(self._name, camera, "state").inc()
+            problem = "%s starts with a new state: its checkpoint cannot be read: %s"
+            self._log.error(problem, owner, error, extra={"camera": camera} if camera else None)
+            return None
+
     def _count_missing(self, record: ConsumerRecord) -> None:
         count = record.offset - self.position
         metrics.DROPPED.labels(self._name, "", "retention").inc(count)
-        self._log.error(
-            "%s-%d: %d records before offset %d are missing: their retention was too short, or they were deleted",
-            record.topic,
-            record.partition,
-            count,
-            record.offset,
-            extra=record_position(record),
-        )
+        problem = "%s-%d: %d records before offset %d are missing: their retention was too short, or they were deleted"
+        partition = (record.topic, record.partition)
+        self._log.error(problem, *partition, count, record.offset, extra=record_position(record))
 
-    def _finish_replay(self, record: ConsumerRecord) -> None:
+    def _log_replay(self, record: ConsumerRecord) -> None:
         metrics.REPLAYED_RECORDS.labels(self._name).inc(self.processed)
-        self._log.info(
-            "%s-%d: replayed %d records from offset %d in %.1f s",
-            record.topic,
-            record.partition,
-            self.processed,
-            self._first_position,
-            time.monotonic() - self._restored_at,
-            extra=record_position(record),
-        )
-        self._replay_end = 0
+        partition = (record.topic, record.partition)
+        replayed = (self.processed, self._first_position, time.monotonic() - self._restored_at)
+        text = "%s-%d: replayed %d records from offset %d in %.1f s"
+        self._log.info(text, *partition, *replayed, extra=record_position(record))

@@ -5,21 +5,22 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
+from contextlib import closing
+from functools import partial
 
 from kafka import TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError
 
 from lanewatch import metrics
-from lanewatch.config.site import Camera
 from lanewatch.records import Frame
 from streams.kafka.client.connection import Broker
 from streams.kafka.client.producers import FrameProducer
 from streams.kafka.client.topics import Topics
 from streams.kafka.consumer.offset_tracker import AssignedPartition
 from streams.kafka.ownership.camera_task import CameraTask
-from streams.kafka.ownership.handover import OVERLAP_S, Handover
+from streams.kafka.ownership.handover import Handover
 from streams.kafka.ownership.sampler_registry import Ownership, SamplerRegistry
 from streams.kafka.state.site_topic import SiteTopic
 from streams.kafka.workers.worker_loop import POLL_S, WorkerLoop
@@ -39,34 +40,16 @@ class SampleWorker(WorkerLoop):
     revision changes is replaced in the same way. Frames of both arrive meanwhile; the watch stage drops duplicates by
     camera and slot. If a revision changes a camera's privacy masks, the old source ends at once.
 
-    A sampler uses the site revision that is in effect by the wall clock.
-
-    Args:
-        broker: the site's.
-        topics: the site's.
-        sites: already followed.
-        node: this process's name.
-        make_task: makes the task of a camera; for tests.
-        overlap_s: how long the old node samples a camera at most.
+    A sampler uses the site revision that is in effect by the wall clock. ``sites`` must be followed already.
     """
 
-    def __init__(
-        self,
-        broker: Broker,
-        topics: Topics,
-        sites: SiteTopic,
-        *,
-        node: str,
-        make_task: Callable[[Camera, str, Callable[[Frame], None]], CameraTask] = CameraTask,
-        overlap_s: float = OVERLAP_S,
-    ) -> None:
+    def __init__(self, broker: Broker, topics: Topics, sites: SiteTopic, *, node: str) -> None:
         super().__init__("sample", topics.site, broker, topics, group="sample")
         self.node = node
         self._sites = sites
-        self._make_task = make_task
         self._process = f"{node}/{uuid.uuid4().hex[:8]}"
         self._started_at = time.time()
-        self._handover = Handover(self._new_task, self._has_successor, overlap_s=overlap_s)
+        self._handover = Handover(partial(CameraTask, on_frame=self._send), self._has_successor)
         self._registry: SamplerRegistry
         self._producer: FrameProducer
 
@@ -131,14 +114,12 @@ class SampleWorker(WorkerLoop):
             try:
                 self._registry.announce(camera, Ownership(self.node, self._process, *task.first_frame, time.time()))
             except KafkaError as error:
-                metrics.log_throttled(
-                    self._log, "holder", "camera %s: its sampler could not be announced: %r", camera, error
-                )
+                problem = "camera %s: its sampler could not be announced: %r"
+                metrics.log_throttled(self._log, "holder", problem, camera, error)
                 return
             task.announced = True
-            self._log.info(
-                "camera %s is sampled here from slot %d on", camera, task.first_frame[1], extra={"camera": camera}
-            )
+            slot = task.first_frame[1]
+            self._log.info("camera %s is sampled here from slot %d on", camera, slot, extra={"camera": camera})
 
     def _hand_over(self) -> None:
         """Waits for the successors' first frames, unless there is no other sampler."""
@@ -154,18 +135,12 @@ class SampleWorker(WorkerLoop):
     def _is_last_sampler(self) -> bool:
         group = self._topics.group("sample")
         try:
-            admin = self._broker.admin()
-            try:
+            with closing(self._broker.admin()) as admin:
                 description = admin.describe_groups([group])[group]
-            finally:
-                admin.close()
         except (KafkaError, KeyError) as error:
             self._log.warning("The group of samplers could not be read: %r", error)
             return True  # without a broker a successor's first frame is not announced either
         return str(description.get("group_state")) in _IDLE_GROUP
-
-    def _new_task(self, camera: Camera, time_zone: str) -> CameraTask:
-        return self._make_task(camera, time_zone, self._send)
 
     def _send(self, frame: Frame) -> None:
         try:

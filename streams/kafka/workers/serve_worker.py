@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 
 from kafka.consumer.fetcher import ConsumerRecord
 
 from lanewatch import metrics, tracing
-from lanewatch.records import Event, Watermark
+from lanewatch.records import Event
 from streams.kafka import codec
 from streams.kafka.client.connection import Broker
 from streams.kafka.client.topics import Topics
@@ -24,27 +23,11 @@ class ServeWorker(WorkerLoop):
 
     While the store is unavailable, the worker repeats the event and holds its offset. Of several services of a site
     one works, the others wait for its end. A service that comes back under its name continues at once.
-
-    Args:
-        broker: the site's.
-        topics: the site's.
-        serve: the stage.
-        node: this process's name in the group.
-        anew: whether to start with the first event of the topic, such as for an empty store.
-        footage: the frames from which the stage cuts evidence; it needs to know how late the cameras' records come.
+    With ``anew`` it starts with the first event of the topic, such as for an empty store.
     """
 
-    def __init__(
-        self,
-        broker: Broker,
-        topics: Topics,
-        serve: Serve,
-        *,
-        node: str,
-        anew: bool = False,
-    ) -> None:
+    def __init__(self, broker: Broker, topics: Topics, serve: Serve, *, node: str, anew: bool = False) -> None:
         super().__init__("serve", topics.events, broker, topics, group="serve", instance=f"serve-{node}")
-        self.node = node
         self._serve = serve
         self._rewind = anew
 
@@ -64,14 +47,11 @@ class ServeWorker(WorkerLoop):
             metrics.record_refused("serve", error)
         else:
             if not isinstance(decoded, Event):
-                self._advance(decoded)
+                for camera, watermark in decoded.items():
+                    self._serve.advance(camera, watermark)
             elif not self._store(decoded, record):
                 return  # not finished, so not committed: the next service stores it
         assigned.progress.finish(record.offset)
-
-    def _advance(self, watermarks: Mapping[str, Watermark]) -> None:
-        for camera, watermark in watermarks.items():
-            self._serve.advance(camera, watermark)
 
     def _store(self, event: Event, record: ConsumerRecord) -> bool:
         """Stores an event; False if the worker is stopped while the store is unavailable."""
@@ -79,19 +59,12 @@ class ServeWorker(WorkerLoop):
         while True:
             try:
                 self._serve.upsert(event)
+                break
             except UnavailableError as error:
-                metrics.log_throttled(
-                    self._log,
-                    "store",
-                    "%s: event %s and all after it wait for the store: %s",
-                    format_position(record),
-                    event.id,
-                    error,
-                )
+                problem = "%s: event %s and all after it wait for the store: %s"
+                metrics.log_throttled(self._log, "store", problem, format_position(record), event.id, error)
                 if self._stop.wait(RETRY_S):
                     return False
-            else:
-                break
         metrics.reset_throttle(self._log, ["store"])
         metrics.RECORDS_OUT.labels("serve").inc()
         tracing.add_span("serve", codec.trace_context(record), time.perf_counter() - started, camera=event.camera)

@@ -26,8 +26,6 @@ class WorkerContext:
 
     Attributes:
         file: the site file's content; ``${NAME}`` in URLs is not replaced.
-        broker: the site's.
-        topics: the site's.
         log: the published site, which is in effect.
         node: this process's name.
     """
@@ -53,7 +51,6 @@ def open_worker(arguments: argparse.Namespace, stage: str, *, first: bool = True
     published site differs from the file, a warning is logged, and the published site is in effect.
 
     Args:
-        arguments: with ``site`` and ``node``.
         stage: with the node, this process's name for the broker.
         first: whether to publish the file if no site is published.
 
@@ -77,17 +74,7 @@ def open_worker(arguments: argparse.Namespace, stage: str, *, first: bool = True
 
 
 def publish_first_site(sites: SiteTopic, site: Site, topics: Topics, path: Path) -> None:
-    """Publishes the first site.
-
-    Args:
-        sites: the site topic, which is empty.
-        site: the site to publish.
-        topics: the site's.
-        path: of the site file, for the message.
-
-    Raises:
-        BrokerError: this user has no permission, or the broker is unreachable.
-    """
+    """Publishes the first site; raises ``BrokerError``, with the site file's ``path``, if this user must not."""
     try:
         sites.publish(site)
     except BrokerAwayError:
@@ -103,14 +90,11 @@ def publish_first_site(sites: SiteTopic, site: Site, topics: Topics, path: Path)
 def _warn_if_different(path: Path, site: Site, sites: SiteTopic) -> None:
     latest = sites.revisions.latest
     if latest.digest != site.digest:
-        log.warning(
+        problem = (
             "%s (%s) differs from the published site (%s), which is in effect. Run `lanewatch publish %s` to apply the "
-            "file",
-            path,
-            site.digest,
-            latest.digest,
-            path,
+            "file"
         )
+        log.warning(problem, path, site.digest, latest.digest, path)
         return
     urls = {camera.id: camera.url for camera in latest.cameras}
     moved = [camera.id for camera in site.cameras if urls.get(camera.id) != camera.url]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 from kafka import TopicPartition
@@ -23,7 +23,7 @@ from streams.kafka.client.connection import SESSION_S, Broker
 from streams.kafka.client.errors import BrokerError
 from streams.kafka.client.topics import Topic, Topics
 from streams.kafka.consumer.offset_tracker import AssignedPartition
-from streams.kafka.state.checkpoints import Checkpoint, Checkpoints
+from streams.kafka.state.checkpoints import Checkpoint, Checkpoints, StoredState
 from streams.kafka.state.event_outbox import EventOutbox
 from streams.kafka.workers.partition_processor import PartitionProcessor
 from streams.kafka.workers.worker_loop import WorkerLoop
@@ -52,16 +52,10 @@ class StatefulWorker(WorkerLoop, ABC, Generic[J, S]):
     """Passes the records of its partitions to the stage, and the stage's events to the events topic.
 
     Args:
-        broker: the site's.
-        topics: the site's.
         make_stage: makes the stage for a site's revisions.
-        site: knows the revisions.
-        node: this process's name.
-        state_type: the type of the stage's states.
         instance: whether the node's name is unique and outlives the process. Such a process keeps its partitions if
             it is back within its session.
         checkpoint_s: seconds between two checkpoints.
-        session_s: how long a silent process keeps its partitions; the default depends on ``instance``.
 
     Raises:
         ValueError: the site needs something that the stage does not have.
@@ -71,7 +65,7 @@ class StatefulWorker(WorkerLoop, ABC, Generic[J, S]):
     """The stage's name."""
 
     named_session_s: ClassVar[float] = SESSION_S
-    """The default session of a process whose name outlives it."""
+    """How long a silent process whose name outlives it keeps its partitions."""
 
     def __init__(
         self,
@@ -84,7 +78,6 @@ class StatefulWorker(WorkerLoop, ABC, Generic[J, S]):
         state_type: type[S],
         instance: bool = False,
         checkpoint_s: float = CHECKPOINT_S,
-        session_s: float | None = None,
     ) -> None:
         super().__init__(
             self.name,
@@ -93,7 +86,7 @@ class StatefulWorker(WorkerLoop, ABC, Generic[J, S]):
             topics,
             group=self.name,
             instance=node if instance else None,
-            session_s=session_s or (self.named_session_s if instance else SESSION_S),
+            session_s=self.named_session_s if instance else SESSION_S,
         )
         self._node = node
         self._state_type = state_type
@@ -119,11 +112,7 @@ class StatefulWorker(WorkerLoop, ABC, Generic[J, S]):
 
     @abstractmethod
     def _read_checkpoints(self, partitions: Collection[int]) -> dict[int, Checkpoint]:
-        """The checkpoints of partitions.
-
-        Raises:
-            kafka.errors.KafkaError: they could not be read in time.
-        """
+        """The checkpoints of partitions; raises ``KafkaError`` if they could not be read in time."""
 
     @abstractmethod
     def _new_processor(self, checkpoint: Checkpoint, position: int, end: int) -> PartitionProcessor[J]:
@@ -137,10 +126,8 @@ class StatefulWorker(WorkerLoop, ABC, Generic[J, S]):
         return not self._outbox.full
 
     def _open(self, resources: ExitStack) -> None:
-        self._outbox = EventOutbox(self._broker, self._topics.events, self._stage)
-        resources.callback(self._outbox.close)
-        self._checkpoints = Checkpoints(self._broker, self._topics)
-        resources.callback(self._checkpoints.close)
+        self._outbox = resources.enter_context(closing(EventOutbox(self._broker, self._topics.events, self._stage)))
+        self._checkpoints = resources.enter_context(closing(Checkpoints(self._broker, self._topics)))
 
     def _release(self, revoked: Sequence[AssignedPartition]) -> None:
         """Writes a last checkpoint and drops the processors; the next worker then has less to repeat.
@@ -226,29 +213,20 @@ class StatefulWorker(WorkerLoop, ABC, Generic[J, S]):
             replayed += end - position
         seconds = time.monotonic() - started
         metrics.RESTORE_SECONDS.labels(self._stage).observe(seconds)
-        self._log.info(
-            "%d partitions of %s are assigned, %d of them new: %d states restored in %.2f s, %d records to replay",
-            len(self._processors),
-            self._source,
-            len(new),
-            sum(self._processors[assigned].states for assigned in new if assigned in self._processors),
-            seconds,
-            replayed,
-        )
+        states = sum(self._processors[assigned].states for assigned in new if assigned in self._processors)
+        text = "%d partitions of %s are assigned, %d of them new: %d states restored in %.2f s, %d records to replay"
+        self._log.info(text, len(self._processors), self._source, len(new), states, seconds, replayed)
 
     def _valid_checkpoint(self, partition: TopicPartition, checkpoint: Checkpoint, end: int) -> Checkpoint:
         """The checkpoint; without its offsets if the topic was deleted and created again since."""
         if checkpoint.position is None or checkpoint.position <= end:
             return checkpoint
-        self._log.error(
+        problem = (
             "%s-%d ends at offset %d, but its checkpoint is at offset %d: the topic was created anew. The states "
-            "continue with the records that are there",
-            partition.topic,
-            partition.partition,
-            end,
-            checkpoint.position,
+            "continue with the records that are there"
         )
-        return Checkpoint(None, {key: state.for_new_topic() for key, state in checkpoint.states.items()})
+        self._log.error(problem, *partition, end, checkpoint.position)
+        return Checkpoint(None, {key: StoredState(-1, state.data) for key, state in checkpoint.states.items()})
 
     def _send_watermarks(self) -> None:
         for assigned, processor in self._processors.items():

@@ -47,8 +47,6 @@ class WorkerLoop:
     Args:
         stage: the stage's name in metrics and log.
         source: the topic that it reads.
-        broker: the site's.
-        topics: the site's.
         group: the consumer group's short name.
         instance: a name that outlives the process. A process that is back within the session keeps its partitions.
         session_s: how long a silent process keeps its partitions.
@@ -150,14 +148,14 @@ class WorkerLoop:
         self._measure(polled)
 
     def _poll(self) -> dict[TopicPartition, list[ConsumerRecord]]:
-        timeout_s = POLL_S
+        timeout_ms = int(POLL_S * 1000)
         if self._has_room:
             self._consumer.resume(*self._consumer.paused())
         else:
             self._consumer.pause(*self._consumer.assignment())
             self._stop.wait(POLL_S)  # the client does not wait if all partitions are paused
-            timeout_s = 0.0
-        polled: dict[TopicPartition, list[ConsumerRecord]] = self._consumer.poll(timeout_ms=int(timeout_s * 1000))
+            timeout_ms = 0
+        polled: dict[TopicPartition, list[ConsumerRecord]] = self._consumer.poll(timeout_ms=timeout_ms)
         return polled
 
     def _leave(self, consumer: KafkaConsumer) -> None:
@@ -173,7 +171,6 @@ class WorkerLoop:
 
     @property
     def _ended(self) -> bool:
-        """Whether the loop ends."""
         return self._stop.is_set()
 
     @property
@@ -182,11 +179,7 @@ class WorkerLoop:
         return True
 
     def _open(self, resources: ExitStack) -> None:
-        """Opens the stage's own clients; called again if the broker does not answer.
-
-        Raises:
-            kafka.errors.KafkaError: the broker does not answer.
-        """
+        """Opens the stage's own clients; called again after a ``KafkaError``."""
 
     def _release(self, revoked: Sequence[AssignedPartition]) -> None:
         """Drops what the stage holds of partitions that were revoked."""
