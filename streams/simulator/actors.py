@@ -142,14 +142,7 @@ def arrival_s(position: LanePoint, direction: float, *, pace: float = 7.0) -> fl
 
 
 def drive_and_stop(
-    kind: str,
-    name: str,
-    position: LanePoint,
-    stop_s: float,
-    *,
-    direction: float,
-    start: float = 0.0,
-    pace: float = 7.0,
+    kind: str, name: str, position: LanePoint, stop_s: float, *, direction: float, start: float = 0.0, pace: float = 7.0
 ) -> VehicleStop:
     """A vehicle that drives along the lane, stands at a position and drives on.
 

@@ -58,13 +58,7 @@ class NightRenderer:
     """Makes the records of one camera's night."""
 
     def __init__(
-        self,
-        scene: LaneScene,
-        camera: str,
-        acts: Sequence[Act],
-        fps: float,
-        infrared: bool,
-        rng: np.random.Generator,
+        self, scene: LaneScene, camera: str, acts: Sequence[Act], fps: float, infrared: bool, rng: np.random.Generator
     ) -> None:
         self._scene = scene
         self._camera = camera
