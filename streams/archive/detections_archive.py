@@ -6,6 +6,7 @@ Boxes, scores, labels and appearances are restored bit for bit, so rescoring giv
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -114,11 +115,7 @@ class DetectionsArchive:
         self.close()
 
     def append(self, detections: Detections) -> None:
-        """Adds a record. A file is written when it is full, at a new day, and at ``close``.
-
-        Raises:
-            OSError: the file cannot be written, for example on a full disk.
-        """
+        """Adds a record. A file is written when it is full, at a new day, and at ``close``."""
         day = datetime.fromtimestamp(detections.captured_at, UTC).date().isoformat()
         file = self._files.setdefault((detections.camera, day), _FileBuffer(f"{detections.slot}-{detections.epoch}"))
         file.append(detections)
@@ -129,19 +126,10 @@ class DetectionsArchive:
                 self._write(*other)
 
     def close(self) -> None:
-        """Writes all remaining rows. If one file fails, the others are still written.
-
-        Raises:
-            OSError: a file cannot be written.
-        """
-        failed: OSError | None = None
-        for camera, day in list(self._files):
-            try:
-                self._write(camera, day)
-            except OSError as error:
-                failed = error
-        if failed is not None:
-            raise failed
+        """Writes all remaining rows. If one file fails (``OSError``), the others are still written."""
+        with contextlib.ExitStack() as stack:  # calls all, even if one raises
+            for camera, day in self._files:
+                stack.callback(self._write, camera, day)
 
     def _write(self, camera: str, day: str) -> None:
         file = self._files[camera, day]
@@ -197,15 +185,8 @@ def is_archive(source: Path) -> bool:
 def read(source: Path, *, cameras: Sequence[str] | None = None) -> Iterator[Detections]:
     """Archived detections, camera by camera, each in the order of the watch stage, from files in any order.
 
-    Duplicates are returned, one after the other.
-
-    Args:
-        source: a Parquet file, or a folder with any number of them.
-        cameras: ids of the cameras; None: all.
-
-    Raises:
-        ArchiveError: a file is not a detections archive, is damaged, or has an unknown version.
-        FileNotFoundError: there are no files.
+    Duplicates are returned, one after the other. The source is a Parquet file, or a folder with any number of them.
+    Raises ``ArchiveError`` or, if there are no files, ``FileNotFoundError``.
     """
     files = list(source.rglob("*.parquet")) if source.is_dir() else [source]
     if not files:

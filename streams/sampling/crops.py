@@ -37,13 +37,9 @@ class CropSelector:
         self._cropped: list[tuple[float, Box]] = []
 
     def select(self, moved: Sequence[Box], size: tuple[int, int], native: tuple[int, int], at: float) -> list[Box]:
-        """Squares around small, persistent regions, xyxy in pixels of the frame.
+        """Squares around small, persistent regions. All boxes are in pixels of the frame.
 
-        Args:
-            moved: boxes in pixels of the frame.
-            size: (width, height) of the frame.
-            native: (width, height) of the camera's own picture.
-            at: capture time, seconds.
+        ``size`` is (width, height) of the frame, ``native`` of the camera's own picture, ``at`` the capture time.
         """
         limit = SMALL_HEIGHT * size[1]
         small = [box for box in moved if box[3] - box[1] < limit and box[2] - box[0] < 2 * limit]

@@ -27,15 +27,8 @@ class DecodeGate:
 
     While idle, it decodes key frames at the idle rate at most, and stores all packets since the last decoded one. When
     a key frame shows motion, it decodes all stored packets. So the approach is not lost, and the decoder does not start
-    between key frames, where it gives damaged pictures.
-
-    Args:
-        rate: the camera's rates.
-        gated: False: never idle.
-        has_motion: whether a picture shows motion; must not learn from the picture.
-
-    Attributes:
-        active: all packets are decoded.
+    between key frames, where it gives damaged pictures. Without ``gated`` it is never idle. ``has_motion`` must not
+    learn from the picture. ``active``: all packets are decoded.
     """
 
     def __init__(self, rate: SamplingRate, gated: bool, has_motion: Callable[[VideoFrame], bool]) -> None:
@@ -55,7 +48,9 @@ class DecodeGate:
 
     def decode(self, packet: Packet) -> Decoded:
         """Pictures in the order of capture, and an event for each one that could not be decoded."""
-        if self._decoder is None or self._is_new_stream(packet):
+        # A jump of the clock between key frames does not concern the decoder.
+        new_epoch = packet.key and packet.epoch != self._epoch
+        if self._decoder is None or packet.codec != self._decoder.codec or new_epoch:
             yield from self.flush()
             self._start(packet)
         if self._needs_key_frame and not packet.key:
@@ -92,11 +87,6 @@ class DecodeGate:
         if self._gated and self.active and short_gop and captured_at - self._moved_at >= QUIET_S:
             self.active = False
             self._next_key_at = captured_at + self._idle_s
-
-    def _is_new_stream(self, packet: Packet) -> bool:
-        """Whether a new decoder is necessary. A jump of the clock between key frames does not concern the decoder."""
-        assert self._decoder is not None
-        return packet.codec != self._decoder.codec or (packet.epoch != self._epoch and packet.key)
 
     def _start(self, packet: Packet) -> None:
         self._decoder = Decoder(packet.codec)

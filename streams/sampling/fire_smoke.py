@@ -83,9 +83,8 @@ class Region(NamedTuple):
 
     def intersects(self, other: Region) -> bool:
         """Whether the boxes share pixels."""
-        across = min(self.right, other.right) - max(self.left, other.left)
-        down = min(self.bottom, other.bottom) - max(self.top, other.top)
-        return across > 0 and down > 0
+        across = min(self.right, other.right) > max(self.left, other.left)
+        return across and min(self.bottom, other.bottom) > max(self.top, other.top)
 
 
 @dataclass
@@ -124,15 +123,10 @@ class FireSmokeDetector:
         captured_at: float,
         scale: float,
     ) -> tuple[Flame, ...]:
-        """Possible flames and smoke that have been visible for a second.
+        """Possible flames and smoke that have been visible for a second. Without motion there is no search.
 
-        Args:
-            picture: the decoded picture.
-            small: the motion gate's picture of it, (h, w) grey.
-            averages: the gate's fast and slow average.
-            moved: whether there is motion; without it there is no search.
-            captured_at: capture time, seconds.
-            scale: the frame's width over the small picture's.
+        ``small`` is the motion gate's picture, (h, w) grey, and ``averages`` are the gate's fast and slow one.
+        ``scale`` is the frame's width over that of ``small``.
         """
         if captured_at < self._fire_at:  # the clock was set back
             self._candidates, self._fire_at, self._smoke_at = [], -math.inf, -math.inf

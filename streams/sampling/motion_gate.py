@@ -50,27 +50,16 @@ _KERNEL = np.ones((3, 3), np.uint8)
 
 @dataclass(frozen=True)
 class Motion:
-    """The result for one picture.
-
-    Attributes:
-        boxes: moving regions, xyxy in pixels of the frame; empty until the background is warm, and in a flood.
-        active: motion, or the background is not learned yet; the camera must not use the idle rate.
-        warm: the background is learned.
-        relearned: the background was learned anew from this picture.
-    """
+    """The result for one picture. There are no boxes (pixels of the frame) in a flood, and until it is warm."""
 
     boxes: tuple[Box, ...]
-    active: bool
-    warm: bool
-    relearned: bool = False
+    active: bool  # motion, or the background is not learned yet: the camera must not use the idle rate
+    warm: bool  # the background is learned
+    relearned: bool = False  # the background was learned anew from this picture
 
 
 class MotionGate:
-    """One camera's background model and motion detection. Not thread-safe.
-
-    Attributes:
-        fast_average, slow_average: (h, w) uint8, the two running averages.
-    """
+    """One camera's background model and motion detection. Not thread-safe."""
 
     def __init__(self, polygons: Sequence[Polygon] = ()) -> None:
         # Halving and blurring carry masked content up to three pixels beyond the mask's edge.
@@ -110,13 +99,10 @@ class MotionGate:
     def update(
         self, small: UInt8, captured_at: float, scale: float = 1.0, learning_mask: UInt8 | None = None
     ) -> Motion:
-        """Finds motion in a picture, then learns from it.
+        """Finds motion in a picture, then learns from it. Capture time must rise.
 
-        Args:
-            small: the result of ``reduce``.
-            captured_at: capture time, seconds; must rise.
-            scale: the frame's width over the small picture's.
-            learning_mask: (h, w) 255 where the slow average learns; None: everywhere.
+        ``small`` is the result of ``reduce``, ``scale`` the frame's width over its width. The slow average learns where
+        ``learning_mask`` (h, w) is 255; None: everywhere.
         """
         if self._updated_at is None or small.shape != self._fast.shape:
             self._relearn(small)

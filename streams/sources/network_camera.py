@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 import time
@@ -51,13 +52,7 @@ class Backoff:
 
 
 class NetworkCamera:
-    """The packets of an RTSP or HTTP camera. It reconnects after each loss.
-
-    Args:
-        camera: id of the camera.
-        url: its URL; the password is never printed.
-        now: wall clock, seconds UTC.
-    """
+    """The packets of an RTSP or HTTP camera. It reconnects after each loss, and never prints the URL's password."""
 
     def __init__(
         self,
@@ -100,8 +95,7 @@ class NetworkCamera:
 
     def _stream(self, stop: threading.Event) -> Iterator[Packet]:
         self.state = "connecting"
-        opened = connect(self._url, self._deadlines)
-        try:
+        with contextlib.closing(connect(self._url, self._deadlines)) as opened:
             clock, started = ArrivalClock(), time.monotonic()
             for packet in opened:
                 if stop.is_set():
@@ -123,8 +117,6 @@ class NetworkCamera:
                     has_pts=packet.pts is not None,
                     clock_s=clock.clock_s,
                 )
-        finally:
-            opened.close()
 
 
 def _reason(error: Exception, state: State) -> str:

@@ -53,9 +53,7 @@ class Packet(msgspec.Struct, frozen=True):
     Attributes:
         captured_at: capture time of the picture, seconds UTC.
         decode_at: decoding time (DTS), seconds UTC; differs from ``captured_at`` if pictures are reordered.
-        key: a key frame; decoding can start here.
         has_pts: the container has a presentation time. Otherwise the decoder derives it from ``decode_at``.
-        epoch: see ``streams.sources.capture_time``.
         clock_s: the camera's clock minus ours at arrival; None if the camera does not report its time.
     """
 

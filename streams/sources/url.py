@@ -32,17 +32,13 @@ def redact(text: str) -> str:
 
 @dataclass(frozen=True)
 class LiveAnchor:
-    """Maps capture time to the wall clock for a recording that is played live.
+    """Maps capture time to the wall clock, both in seconds UTC, for a recording that is played live.
 
     So all samplers of the recording are at the same position, whenever they opened it.
-
-    Attributes:
-        since: wall time at which the first picture is shown, seconds UTC.
-        clock: capture time of that picture, seconds UTC.
     """
 
-    since: float
-    clock: float
+    since: float  # wall time at which the first picture is shown
+    clock: float  # capture time of that picture
 
     def capture_time(self, wall: float) -> float:
         """Capture time of the picture that is shown at a wall time."""
@@ -55,10 +51,9 @@ class LiveAnchor:
 
 @dataclass(frozen=True)
 class SourceUrl:
-    """A parsed camera URL.
+    """A parsed camera URL; docs/site.md describes its options.
 
     Attributes:
-        kind: the kind of source.
         target: the URL of a network camera, the path of a file or folder.
         live: it cannot wait: a network camera, or a file that is played at its own pace.
         paced: a file is played at its own pace.
@@ -92,14 +87,10 @@ class SourceUrl:
 
     @classmethod
     def parse(cls, url: str, *, time_zone: str = "UTC") -> SourceUrl:
-        """Parses a URL or a path.
+        """Parses a URL or a path. Raises ``SourceError`` for an unknown scheme or option, or an invalid value.
 
-        A file is played at full speed (``pace=fast``, the default) or at its own pace (``pace=live``). A ``clock`` or
-        ``since`` without a UTC offset is in ``time_zone``. Over HTTP, a URL with a video suffix is a recording, any
-        other one is a camera.
-
-        Raises:
-            SourceError: unknown scheme or option, or invalid value.
+        A ``clock`` or ``since`` without a UTC offset is in ``time_zone``. Over HTTP, a URL with a video suffix is a
+        recording, any other one is a camera.
         """
         scheme = urlsplit(url).scheme.lower() if "://" in url else ""
         if scheme in {"rtsp", "rtsps"}:
