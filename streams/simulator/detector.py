@@ -63,25 +63,15 @@ _MOTION_SEEN: Final[dict[str, float]] = {"day": 0.9, "dusk": 0.85, "infrared": 0
 
 
 class SceneObjects(NamedTuple):
-    """The K objects before the camera in F consecutive frames.
+    """The K objects before the camera in F consecutive frames."""
 
-    Attributes:
-        boxes: (F, K, 4) whole boxes in pixels, xyxy; they may extend beyond the picture.
-        present: (F, K).
-        distance: (F, K) from the camera: a nearer object occludes a farther one.
-        moving: (F, K).
-        kinds: K keys of ``actors.SIZES_M``.
-        identities: (K, 144) of their appearance.
-        size: Width and height of the picture.
-    """
-
-    boxes: Float64
-    present: Bool
-    distance: Float64
-    moving: Bool
-    kinds: tuple[str, ...]
-    identities: Float64
-    size: tuple[int, int]
+    boxes: Float64  # (F, K, 4) whole boxes in pixels, xyxy; they may extend beyond the picture
+    present: Bool  # (F, K)
+    distance: Float64  # (F, K) from the camera: a nearer object occludes a farther one
+    moving: Bool  # (F, K)
+    kinds: tuple[str, ...]  # K keys of ``actors.SIZES_M``
+    identities: Float64  # (K, 144) of their appearance
+    size: tuple[int, int]  # width and height of the picture
 
 
 class DetectedBoxes(NamedTuple):
@@ -113,11 +103,6 @@ class SimulatedFrame(NamedTuple):
     detected: DetectedBoxes
     moved: Float64
     moved_appearance: UInt8
-
-    @classmethod
-    def empty(cls) -> SimulatedFrame:
-        """A frame without objects."""
-        return cls(DetectedBoxes.empty(), np.zeros((0, 4)), np.zeros((0, appearance.SIZE), np.uint8))
 
 
 def visible_share(boxes: Float64, size: tuple[int, int]) -> Float64:
@@ -161,20 +146,15 @@ def simulate_detections(
     twice = found & (rng.random((frames, count)) < _SECOND_BOX) & is_person
     for frame in range(frames):
         rows, second = found[frame], twice[frame]
-        first_boxes = DetectedBoxes(
-            boxes[frame, rows], scores[frame, rows], labels[frame, rows], descriptors[frame, rows]
-        )
-        detected = _with_second_boxes(first_boxes, boxes[frame, second], descriptors[frame, second], rng)
+        first = DetectedBoxes(*(values[frame, rows] for values in (boxes, scores, labels, descriptors)))
+        detected = _with_second_boxes(first, boxes[frame, second], descriptors[frame, second], rng)
         yield SimulatedFrame(detected, regions[frame, moved[frame]], descriptors[frame, moved[frame]])
 
 
 def detect_labelled_people(boxes: Float64, fps: float, rng: np.random.Generator) -> Iterator[Detections]:
     """The model's detections, by day, of people who are labelled in real footage; their appearance is simulated.
 
-    Args:
-        boxes: (F, P, 4) pixels, nan if a person is not present. A person with a lower foot point is nearer.
-        fps: Frame rate.
-        rng: Random generator.
+    ``boxes`` (F, P, 4) are in pixels, nan if a person is not present. A person with a lower foot point is nearer.
     """
     present = np.isfinite(boxes[..., 0])
     boxes = np.nan_to_num(boxes)
@@ -207,8 +187,7 @@ def to_record(camera: str, slot: int, size: tuple[int, int], boxes: DetectedBoxe
 
 def clip_to_image(boxes: Float64, size: tuple[int, int]) -> Float64:
     """The parts of boxes (..., 4) that are within the picture."""
-    clipped: Float64 = np.clip(boxes, 0, np.array([size[0], size[1]] * 2, np.float64))
-    return clipped
+    return np.clip(boxes, 0, np.array([*size, *size], np.float64))
 
 
 def _miss_log_odds(objects: SceneObjects, visible: Float64, light: Light) -> Float64:
@@ -229,8 +208,7 @@ def _miss_series(frames: int, count: int, fps: float, rng: np.random.Generator) 
 
 def _normal_cdf(value: Float64) -> Float64:
     """The normal distribution's cumulative share (Bowling et al. 2009, error at most 1.4e-4)."""
-    share: Float64 = 1 / (1 + np.exp(-(0.07056 * value**3 + 1.5976 * value)))
-    return share
+    return np.asarray(1 / (1 + np.exp(-(0.07056 * value**3 + 1.5976 * value))), np.float64)
 
 
 def _with_errors(boxes: Float64, fps: float, rng: np.random.Generator) -> Float64:
@@ -270,5 +248,4 @@ def _with_second_boxes(
 
 
 def _area(boxes: Float64) -> Float64:
-    area: Float64 = np.clip(boxes[..., 2] - boxes[..., 0], 0, None) * np.clip(boxes[..., 3] - boxes[..., 1], 0, None)
-    return area
+    return np.asarray(np.clip(boxes[..., 2:] - boxes[..., :2], 0, None).prod(axis=-1), np.float64)

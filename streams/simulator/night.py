@@ -38,29 +38,19 @@ INFRARED: Final = 0.6
 
 @dataclass(frozen=True)
 class SimulatedNight:
-    """One simulated camera-night.
-
-    Attributes:
-        site: The site file: the lane, produce zones with their owner's hours, registered visits.
-        camera: Its only camera.
-        scene: The true positions of lane, field and store.
-        acts: In seconds UTC, ordered by their start.
-        truth: Its events, ordered by their start.
-        owner_hours: The owner's usual hours, HH:MM-HH:MM local time, which the site file has, too.
-        walking_source: Where the steps of people are from.
-    """
+    """One simulated camera-night."""
 
     seed: int
     number: int
     fps: float
     site: Site
-    camera: str
-    scene: LaneScene
-    acts: tuple[Act, ...]
-    truth: tuple[SimulatedEvent, ...]
-    owner_hours: tuple[str, ...]
+    camera: str  # the site's only one
+    scene: LaneScene  # the true positions of lane, field and store
+    acts: tuple[Act, ...]  # in seconds UTC, ordered by their start
+    truth: tuple[SimulatedEvent, ...]  # ordered by their start
+    owner_hours: tuple[str, ...]  # HH:MM-HH:MM local time, which the site file has, too
     infrared: bool
-    walking_source: str
+    walking_source: str  # where the steps of people are from
 
     @property
     def label(self) -> str:
@@ -94,15 +84,8 @@ def simulate_night(
 ) -> SimulatedNight:
     """One camera-night; the same arguments give the same bytes.
 
-    Args:
-        seed: Of all random numbers.
-        number: The seed's night; each has its own camera and scene.
-        walking: The steps of people; the walking model if None.
-        fps: Pictures a second around the acts.
-        patterns: The thefts; ``theft_patterns(number)`` if None.
-
-    Raises:
-        KeyError: A pattern does not exist.
+    Each ``number`` of a seed has its own camera and scene. There are ``fps`` pictures a second around the acts. Without
+    ``walking``, people walk by the model; without ``patterns``, the thefts are ``theft_patterns(number)``.
     """
     rng = np.random.default_rng([seed, number, 0])
     walking = walking or WalkingPaths()
