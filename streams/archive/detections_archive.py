@@ -30,9 +30,7 @@ ROWS_PER_BATCH = 128
 """Records in memory before they become columns. Objects need three times the memory of columns: a whole file of them
 took 300 MB for four cameras."""
 
-MAX_PENDING_FILES = 4
-"""Files whose rows stay in memory while the disk is full. Further rows are dropped and counted."""
-
+MAX_PENDING_FILES = 4  # Files whose rows stay in memory while the disk is full. Further rows are dropped and counted.
 READ_ROWS = 1024
 
 _SCENE = pa.struct(
@@ -60,9 +58,7 @@ _SCENE_VALUES = ("brightness", "chroma", "sharpness", "frozen", "warm", "contras
 _ARRAYS = ("xyxy", "scores", "labels", "appearance", "keypoints", "pose_requested")
 
 _FLAME_KINDS: tuple[Literal["fire", "smoke"], ...] = ("fire", "smoke")
-_FLAME_SIZE = 9
-"""Numbers of a flame: its box, kind, since, flicker, growth and share."""
-
+_FLAME_SIZE = 9  # numbers of a flame: its box, kind, since, flicker, growth and share
 SCHEMA = pa.schema(
     [
         ("camera", pa.string()),

@@ -12,9 +12,7 @@ from streams.stages import Watch
 
 S = TypeVar("S")
 
-HOLE_S = 3.0
-"""A sampler sends a record of each camera every second. A longer time without records was not observed."""
-
+HOLE_S = 3.0  # A sampler sends a record of each camera every second. A longer time without records was not observed.
 STAGE = "watch"
 
 

@@ -12,9 +12,7 @@ SMALL_HEIGHT = 1 / 8
 """Fraction of the frame's height. A lower region (72 px of 576) has less than 52 px in a detector's square of 416.
 The detector misses it more often than not."""
 
-MIN_SIDE = 208
-"""Smallest side of a crop in native pixels: the detector's 416 then doubles its content."""
-
+MIN_SIDE = 208  # smallest side of a crop in native pixels: the detector's 416 then doubles its content
 MAX_CROPS = 4
 CROPS_PER_FRAME = 0.07
 """Average number of crops per frame. A crop costs the detector as much as a frame, and a tree in the wind has many

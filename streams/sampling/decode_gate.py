@@ -10,15 +10,11 @@ from av.video.frame import VideoFrame
 from lanewatch.config.site import SamplingRate
 from streams.sources.packets import Decoder, Packet, SourceEvent
 
-QUIET_S = 5.0
-"""Time without motion until the idle rate applies: longer than a walker's pause behind a tree."""
-
+QUIET_S = 5.0  # time without motion until the idle rate applies: longer than a walker's pause behind a tree
 MAX_GOP_S = 4.0
 """A camera with a longer distance between key frames is always decoded: the idle rate would miss too much."""
 
-MAX_PENDING_BYTES = 16 << 20
-"""Limit of the packets that wait undecoded: 4 s at 32 Mbit/s."""
-
+MAX_PENDING_BYTES = 16 << 20  # limit of the packets that wait undecoded: 4 s at 32 Mbit/s
 Decoded = Iterator[VideoFrame | SourceEvent]
 
 

@@ -25,15 +25,12 @@ The distance is not from grey, because some cameras tint their infrared pictures
 clips of fight-surveillance have .95 and 1.03 by this measure, llvip's infrared stills 0.0. Its lamp-lit streets have at
 least 3.5, the dullest room in colour 1.18."""
 
-LEARNED_S = 20.0
-"""Time until the outlines of a view are learned."""
+LEARNED_S = 20.0  # time until the outlines of a view are learned
 VIEW_S = 600.0
 """Time constant of the learned outlines. Shadows take hours to move. If a camera is turned away, it is reported long
 before the new view is the usual one."""
 
-MIN_RESPONSE = 0.15
-"""Response of the phase correlation. Below it the shift is unreliable and not reported."""
-
+MIN_RESPONSE = 0.15  # Response of the phase correlation. Below it the shift is unreliable and not reported.
 _PLANAR = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p"}
 _VALUES = ("brightness", "chroma", "contrast", "sharpness", "familiar", "shift", "frozen", "frozen_s")
 _SHIFT_SIZE = (160, 90)

@@ -24,12 +24,8 @@ object, and of the ghost that it leaves, within three seconds. The slow one prev
 MIN_DIFFERENCE = 12.0
 """Grey levels. A smaller difference is noise, compression or a short change of the light, in any picture."""
 
-NOISE_FACTOR = 6.0
-"""The threshold in mean absolute differences: 4.8 standard deviations of a camera's noise."""
-
-WARM_S = 2.0
-"""The background is learned after two time constants of the fast average, and three pictures."""
-
+NOISE_FACTOR = 6.0  # the threshold in mean absolute differences: 4.8 standard deviations of a camera's noise
+WARM_S = 2.0  # the background is learned after two time constants of the fast average, and three pictures
 FLOOD = 0.4
 """If a larger fraction of the picture changed at once, it is the light or the camera. The background is learned anew:
 no person or vehicle covers so much within a frame."""

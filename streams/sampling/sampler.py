@@ -28,9 +28,7 @@ from streams.video.frame_converter import FrameConverter, frame_size
 from streams.video.packet_buffer import PacketBuffer
 from streams.video.time_grid import slot_index, slot_ms
 
-TICK_S = 1.0
-"""Longest time between two records of a camera."""
-
+TICK_S = 1.0  # longest time between two records of a camera
 LOST_S = 2.0
 """Time without packets until a camera counts as lost. A larger step of capture time starts a new epoch, too."""
 

@@ -10,9 +10,7 @@ import numpy as np
 from lanewatch.records import Float64
 from streams.simulator.walking import STEP_S, WalkingPaths
 
-LanePoint = tuple[float, float]
-"""Lane coordinates: metres along the lane, metres across it."""
-
+LanePoint = tuple[float, float]  # lane coordinates: metres along the lane, metres across it
 SIZES_M: Final[dict[str, tuple[float, float, float]]] = {
     "person": (0.55, 0.5, 1.68),
     "truck": (5.1, 1.75, 2.0),
@@ -27,10 +25,8 @@ SIZES_M: Final[dict[str, tuple[float, float, float]]] = {
     "sack": (0.8, 0.6, 0.5),
 }
 """Length along the lane, width across it, height. A truck carries one ton, a van is a minibus, a deer a water deer."""
-BENT_HEIGHT: Final = 0.62
-"""Share of the full height of a person who is bent over to pick."""
-LANE_END_M: Final = 38.0
-"""Vehicles appear and disappear at this distance from the middle of the picture."""
+BENT_HEIGHT: Final = 0.62  # share of the full height of a person who is bent over to pick
+LANE_END_M: Final = 38.0  # vehicles appear and disappear at this distance from the middle of the picture
 _SWAY_M: Final = 0.06  # of a person who stands
 _BRAKING: Final = 1.6  # metres per second squared
 

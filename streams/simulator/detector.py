@@ -19,20 +19,15 @@ from streams.simulator import appearance
 from streams.simulator.noise import autoregressive
 
 MODEL: Final = "simulated"
-MIN_SCORE: Final = 0.2
-"""The lowest score that is recorded."""
-
+MIN_SCORE: Final = 0.2  # the lowest score that is recorded
 _MISS_LOG_ODDS: Final = -3.35  # of a person without occlusion, as high as those of the clip
 _OCCLUSION_LOG_ODDS: Final = 4.6  # added if the whole box is occluded
 _SMALL_BELOW_PX: Final = 60.0  # above, the height makes no difference in the clip
 _SMALL_LOG_ODDS: Final = 2.4  # for each e-fold less height; assumed: PETS has no small people (caviar's: most missed)
-_LIGHT_LOG_ODDS: Final[dict[str, float]] = {"day": 0.0, "dusk": 0.3, "infrared": 0.5, "night": 1.0}
-"""Assumed."""
+_LIGHT_LOG_ODDS: Final[dict[str, float]] = {"day": 0.0, "dusk": 0.3, "infrared": 0.5, "night": 1.0}  # assumed
 _KIND_LOG_ODDS: Final[dict[str, float]] = {"person": 0.0, "dog": 1.5, "cat": 2.5, "bicycle": 1.2, "motorcycle": 0.6}
-_OTHER_KIND_LOG_ODDS: Final = -0.5
-"""Assumed."""
-_WITHOUT_CLASS: Final = frozenset({"cart", "deer", "sack"})
-"""A detector has no class for a handcart or a water deer."""
+_OTHER_KIND_LOG_ODDS: Final = -0.5  # assumed, as are the others
+_WITHOUT_CLASS: Final = frozenset({"cart", "deer", "sack"})  # a detector has no class for a handcart or a water deer
 _CLASSES: Final[dict[str, tuple[tuple[str, float], ...]]] = {
     "person": (("person", 1.0),),
     "truck": (("truck", 0.75), ("car", 0.2), ("bus", 0.05)),

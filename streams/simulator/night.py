@@ -32,8 +32,7 @@ _CONCURRENT: Final = frozenset({"insects", "web", "rain", "traffic", "passer_by"
 _GAP_S: Final = (100.0, 420.0)
 _VISIT_MARGIN_S: Final = 600.0  # a visit is registered with this much time before and after it
 _ALERT_MARGIN_S: Final = 60.0
-INFRARED: Final = 0.6
-"""Share of cameras that switch to infrared in the dark; the others see in colour by a street lamp."""
+INFRARED: Final = 0.6  # share of cameras that switch to infrared in the dark; the others see in colour by a street lamp
 
 
 @dataclass(frozen=True)

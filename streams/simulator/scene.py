@@ -22,8 +22,7 @@ LATITUDE: Final = 36.78
 LONGITUDE: Final = 126.45
 TIME_ZONE: Final = "Asia/Seoul"
 
-LaneRectangle = tuple[float, float, float, float]
-"""A rectangle in lane coordinates: s from, s to, d from, d to."""
+LaneRectangle = tuple[float, float, float, float]  # a rectangle in lane coordinates: s from, s to, d from, d to
 Polygon = list[tuple[float, float]]
 
 LANE: Final[LaneRectangle] = (-40.0, 40.0, -2.0, 2.0)

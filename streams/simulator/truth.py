@@ -9,8 +9,7 @@ from typing import Any, Final
 
 from lanewatch.config.site import RegisteredVisit
 
-THEFT: Final = "produce_theft"
-"""The kind of thefts; every other event is ``harmless``."""
+THEFT: Final = "produce_theft"  # the kind of thefts; every other event is ``harmless``
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,7 @@ from prometheus_client import Counter
 MAX_STEP_S = 2.0
 """A larger step of capture time starts a new epoch. Shorter ones come from network delays and lost pictures."""
 
-REORDER_S = 0.5
-"""Packets may be this much out of order. More means that the clock was set back."""
-
+REORDER_S = 0.5  # Packets may be this much out of order. More means that the clock was set back.
 MAX_CLOCK_ERROR_S = 86_400.0
 """A camera's own clock is used if it is within a day of ours. Cameras that were never set report 1970 or 2000."""
 

@@ -11,11 +11,8 @@ from lanewatch.config.site import Camera
 from streams.sources.packets import Packet
 from streams.video.segment import FootageSegment
 
-MAX_AGE_S = 60.0
-"""Capture time in the buffer: the longest pre-roll, plus the time until the evidence is cut."""
-
-MAX_BYTES = 64 << 20
-"""Memory for each camera: a minute at 8 Mbit/s. Above it, the oldest packets are removed."""
+MAX_AGE_S = 60.0  # capture time in the buffer: the longest pre-roll, plus the time until the evidence is cut
+MAX_BYTES = 64 << 20  # Memory for each camera: a minute at 8 Mbit/s. Above it, the oldest packets are removed.
 
 
 @dataclass
