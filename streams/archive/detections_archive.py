@@ -83,8 +83,7 @@ SCHEMA = pa.schema(
     metadata={"lanewatch": f"detections {VERSION}"},
 )
 
-_EARLIER_NAMES = {"look": "appearance", "asked": "pose_requested"}
-"""Column names of release 0.1.0 and their present names."""
+_EARLIER_NAMES = {"look": "appearance", "asked": "pose_requested"}  # columns of release 0.1.0 and their present names
 
 
 class ArchiveError(ValueError):

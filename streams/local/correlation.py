@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Generic, TypeVar
+from typing import Generic
 
 import msgspec
 
 from lanewatch.records import Detections, Event, Watermark
-from streams.stages import Correlate
+from streams.stages import Correlate, S
 
-S = TypeVar("S")
-
-WATERMARK_EVERY_S = 1.0
-"""Capture time between two watermarks of a camera. Events over several cameras are delayed by it."""
+WATERMARK_EVERY_S = 1.0  # capture time between a camera's watermarks; it delays events over several cameras
 
 
 class LocalCorrelation(Generic[S]):

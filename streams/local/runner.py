@@ -7,7 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 from lanewatch import metrics
 from lanewatch.records import Detections, Event, Frame, Watermark
@@ -15,13 +15,9 @@ from streams.frame_queue import FrameQueue
 from streams.local.correlation import LocalCorrelation
 from streams.local.instrumented_watch import InstrumentedWatch
 from streams.sampling import end_of_stream
-from streams.stages import Correlate, Detect, Sample, Serve, UnavailableError, Watch
+from streams.stages import Correlate, Detect, S, Sample, Serve, UnavailableError, Watch
 
-S = TypeVar("S")
-
-LIVE_BATCH = 8
-"""Frames in one call of the detector: 80 ms of work at 100 frames/s, in which the first frame waits for the last."""
-
+LIVE_BATCH = 8  # frames a call of the detector: 80 ms at 100 frames/s, in which the first one waits for the last
 RECORDED_BATCH = 24
 """Recordings do not need a short delay. The detector is idle between two calls: 24 frames a call give 90 frames/s, 8
 give 83 (two cores, the demo's clip)."""

@@ -11,9 +11,7 @@ from lanewatch.config.site import SamplingRate
 from streams.sources.packets import Decoder, Packet, SourceEvent
 
 QUIET_S = 5.0  # time without motion until the idle rate applies: longer than a walker's pause behind a tree
-MAX_GOP_S = 4.0
-"""A camera with a longer distance between key frames is always decoded: the idle rate would miss too much."""
-
+MAX_GOP_S = 4.0  # with a longer distance between key frames, a camera is always decoded: idle would miss too much
 MAX_PENDING_BYTES = 16 << 20  # limit of the packets that wait undecoded: 4 s at 32 Mbit/s
 Decoded = Iterator[VideoFrame | SourceEvent]
 
@@ -36,7 +34,6 @@ class DecodeGate:
         self._epoch = 0
         self._needs_key_frame = True
         self._pending: list[Packet] = []
-        self._pending_bytes = 0
         self._key_at: float | None = None
         self._gop_s: float | None = None
         self._next_key_at = 0.0
@@ -58,8 +55,8 @@ class DecodeGate:
             self._gop_s = None if self._key_at is None else packet.captured_at - self._key_at
             self._key_at = packet.captured_at
             if self.active:
-                self._clear_pending()
-        self._add_pending(packet)
+                self._pending = []
+        self._pending.append(packet)
         yield from self._decode(packet) if self.active else self._decode_idle(packet)
 
     def flush(self) -> Decoded:
@@ -89,14 +86,7 @@ class DecodeGate:
         self._key_at = self._gop_s = self._moved_at = None
         self.active = self._needs_key_frame = True
         self._epoch = packet.epoch
-        self._clear_pending()
-
-    def _add_pending(self, packet: Packet) -> None:
-        self._pending.append(packet)
-        self._pending_bytes += len(packet.data)
-
-    def _clear_pending(self) -> None:
-        self._pending, self._pending_bytes = [], 0
+        self._pending = []
 
     def _decode(self, packet: Packet) -> Decoded:
         assert self._decoder is not None
@@ -110,15 +100,14 @@ class DecodeGate:
 
     def _decode_idle(self, packet: Packet) -> Decoded:
         overdue = self._key_at is not None and packet.captured_at - self._key_at > MAX_GOP_S
-        if overdue or self._pending_bytes > MAX_PENDING_BYTES:
+        if overdue or sum(len(pending.data) for pending in self._pending) > MAX_PENDING_BYTES:
             yield from self._activate()
         elif packet.key and packet.captured_at >= self._next_key_at - 0.5 / packet.codec.rate:
             picture = self._decode_key_frame(packet)
             if picture is None or self._has_motion(picture):
                 yield from self._activate()
                 return
-            self._clear_pending()
-            self._add_pending(packet)
+            self._pending = [packet]
             self._next_key_at = packet.captured_at + self._idle_s
             yield picture
 
@@ -138,9 +127,7 @@ class DecodeGate:
         packets = self._pending
         self._moved_at = packets[-1].captured_at if packets else None
         self._decoder.reset()
-        self._clear_pending()
         last_key = max((index for index, packet in enumerate(packets) if packet.key), default=0)
-        for packet in packets[last_key:]:
-            self._add_pending(packet)
+        self._pending = packets[last_key:]
         for packet in packets:
             yield from self._decode(packet)

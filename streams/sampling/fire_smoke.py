@@ -38,8 +38,7 @@ FLICKERING: Final = (0.15, 0.85)
 
 HIDDEN: Final = 0.6  # largest share of the earlier outlines that is visible behind smoke
 SMOKE_DIFFERENCE: Final = 10.0  # grey levels by which smoke changes what is behind it
-RESTLESS: Final = 2.0
-"""Grey levels from the last second's mean. A grey van that stopped hides outlines too, but it rests."""
+RESTLESS: Final = 2.0  # grey levels from the last second's mean; a grey van that stopped hides outlines, but rests
 GREY: Final = 14.0  # distance from grey, of both chroma values together
 FIRST_S: Final = 1.0  # Time in which a candidate's first area is measured. It is not reported before.
 MAX_MISSING_S: Final = 2.0

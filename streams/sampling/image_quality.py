@@ -14,9 +14,7 @@ from lanewatch.config.site import Camera
 from lanewatch.records import Float32, Profile, SceneMeasurements, UInt8
 from lanewatch.sun import condition, elevation
 
-EVERY_S = 2.0
-"""Interval of colour and sharpness. They change by the hour, and camera faults may be noticed within a minute."""
-
+EVERY_S = 2.0  # of colour and sharpness: they change by the hour, and faults may be noticed within a minute
 SHIFT_EVERY_S = 4.0
 INFRARED, IN_COLOUR = 1.1, 1.8
 """Mean distance from the picture's own tint. Below the first, the camera is infrared; above the second, in colour.

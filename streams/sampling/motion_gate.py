@@ -21,9 +21,7 @@ FAST_S, SLOW_S = 1.0, 60.0
 """Time constants of the two running averages. Motion differs from both. The fast one ends the motion of a stopped
 object, and of the ghost that it leaves, within three seconds. The slow one prevents a trail behind a walker."""
 
-MIN_DIFFERENCE = 12.0
-"""Grey levels. A smaller difference is noise, compression or a short change of the light, in any picture."""
-
+MIN_DIFFERENCE = 12.0  # grey levels; less is noise, compression or a short change of the light, in any picture
 NOISE_FACTOR = 6.0  # the threshold in mean absolute differences: 4.8 standard deviations of a camera's noise
 WARM_S = 2.0  # the background is learned after two time constants of the fast average, and three pictures
 FLOOD = 0.4

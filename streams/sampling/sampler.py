@@ -29,8 +29,7 @@ from streams.video.packet_buffer import PacketBuffer
 from streams.video.time_grid import slot_index, slot_ms
 
 TICK_S = 1.0  # longest time between two records of a camera
-LOST_S = 2.0
-"""Time without packets until a camera counts as lost. A larger step of capture time starts a new epoch, too."""
+LOST_S = 2.0  # Time without packets until a camera counts as lost. A larger step of capture time is a new epoch, too.
 
 
 class PacketSource(Protocol):
@@ -51,12 +50,6 @@ class Sampler:
     - ``unreadable``: a picture cannot be decoded.
     - ``ended``: the end of a recording or of its loop.
 
-    Args:
-        time_zone: the site's; for a URL's clock without a UTC offset.
-        gate: False: every slot is sampled, even without motion. ``scene.moved`` is measured all the same.
-        source: replaces the source that ``camera.url`` names.
-        live: whether the source is read in a thread and may lose packets; None: as the URL says.
-
     Raises ``SourceError`` if the camera's URL is invalid, or, at iteration, if a recording cannot be played.
     """
 
@@ -64,11 +57,11 @@ class Sampler:
         self,
         camera: Camera,
         *,
-        time_zone: str = "UTC",
+        time_zone: str = "UTC",  # the site's; for a URL's clock without a UTC offset
         packet_buffer: PacketBuffer | None = None,
-        gate: bool = True,
-        source: PacketSource | None = None,
-        live: bool | None = None,
+        gate: bool = True,  # False: every slot is sampled, even without motion; ``scene.moved`` is measured anyway
+        source: PacketSource | None = None,  # replaces the source that ``camera.url`` names
+        live: bool | None = None,  # the source is read in a thread and may lose packets; None: as the URL says
         now: Callable[[], float] = time.time,
     ) -> None:
         url = SourceUrl.parse(camera.url, time_zone=camera.time_zone or time_zone)

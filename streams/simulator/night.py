@@ -23,8 +23,7 @@ from streams.simulator.walking import WalkingPaths
 
 FPS: Final = 2.0
 _ZONE: Final = ZoneInfo(scene.TIME_ZONE)
-FIRST_NIGHT: Final = datetime(2026, 9, 7, tzinfo=_ZONE)
-"""Peppers are dried and ginger is dug from September to the end of October."""
+FIRST_NIGHT: Final = datetime(2026, 9, 7, tzinfo=_ZONE)  # peppers are dried and ginger is dug until the end of October
 _NIGHTS: Final = 55
 _OTHER_ACTS: Final = 6
 _VISITED: Final = 0.3  # share of nights with a registered visit

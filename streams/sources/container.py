@@ -19,9 +19,7 @@ from streams.sources.url import SourceError, SourceUrl, redact
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 
-FOLDER_FPS = 5.0
-"""Images per second of a folder without ``fps``: the default active rate, so that every image is sampled."""
-
+FOLDER_FPS = 5.0  # of a folder without ``fps``: the default active rate, so that every image is sampled
 _MAGIC = ((b"\xff\xd8", "mjpeg"), (b"\x89PNG", "png"), (b"BM", "bmp"), (b"II*\0", "tiff"), (b"MM\0*", "tiff"))
 
 _STREAM_OPTIONS = {

@@ -19,8 +19,7 @@ from streams.sources.container import FOLDER_FPS, Deadlines, OpenedSource, image
 from streams.sources.packets import Codec, Packet, SourceEvent
 from streams.sources.url import LiveAnchor, SourceUrl, redact
 
-CATCH_UP_SPEED = 20.0
-"""Speed at which a recording is read from the key frame up to its current position. A decoder can follow it."""
+CATCH_UP_SPEED = 20.0  # of reading from the key frame up to the current position; a decoder can follow it
 
 log = metrics.log("sample")
 

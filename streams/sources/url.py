@@ -51,29 +51,17 @@ class LiveAnchor:
 
 @dataclass(frozen=True)
 class SourceUrl:
-    """A parsed camera URL; docs/site.md describes its options.
-
-    Attributes:
-        target: the URL of a network camera, the path of a file or folder.
-        live: it cannot wait: a network camera, or a file that is played at its own pace.
-        paced: a file is played at its own pace.
-        loop: a file restarts at its end, with rising capture time.
-        clock: capture time of the first picture, seconds UTC; None: the source's own.
-        fps: frames per second instead of the container's; None: the container's.
-        since: wall time at which a live file shows its first picture, seconds UTC; None: when it is opened.
-        lead: seconds at a paced file's start that are played at full speed. Such a file waits for the detector and is
-            not ``live``.
-    """
+    """A parsed camera URL; docs/site.md describes its options. Times are seconds UTC."""
 
     kind: Kind
-    target: str
-    live: bool
-    loop: bool = False
-    clock: float | None = None
-    fps: float | None = None
-    since: float | None = None
-    paced: bool = False
-    lead: float = 0.0
+    target: str  # the URL of a network camera, the path of a file or folder
+    live: bool  # it cannot wait: a network camera, or a file that is played at its own pace
+    loop: bool = False  # a file restarts at its end, with rising capture time
+    clock: float | None = None  # capture time of the first picture; None: the source's own
+    fps: float | None = None  # None: the container's
+    since: float | None = None  # wall time at which a live file shows its first picture; None: when it is opened
+    paced: bool = False  # a file is played at its own pace
+    lead: float = 0.0  # seconds at a paced file's start at full speed; it waits for the detector and is not ``live``
 
     @property
     def anchor(self) -> LiveAnchor | None:

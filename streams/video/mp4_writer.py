@@ -14,8 +14,7 @@ from lanewatch.records import Frame
 
 TIME_BASE = Fraction(1, 90_000)
 
-MP4_OPTIONS = {"movflags": "faststart"}
-"""The index is at the start of the file, so playback starts before the download ends."""
+MP4_OPTIONS = {"movflags": "faststart"}  # the index comes first, so playback starts before the download ends
 
 
 def encode(path: Path | str, frames: Iterable[Frame], rate: float) -> None:
