@@ -16,10 +16,7 @@ class UnavailableError(Exception):
 
 
 class Sample(Protocol):
-    """One camera's frames in the order of capture.
-
-    The iteration ends with a recording. That of a live camera only ends by ``close``, from another thread.
-    """
+    """One camera's frames in the order of capture. Those of a live camera only end by ``close``, from any thread."""
 
     camera: str
     live: bool
@@ -54,8 +51,7 @@ class Watch(Protocol[S]):
 class Correlate(Protocol[S]):
     """A pure fold over the events of all cameras, like ``Watch``. It finds what spans several cameras.
 
-    Events of different cameras may come in any order. ``advance`` reports the watermark of each camera, so that the
-    fold can sort events by capture time. So the same events give the same result.
+    Events of different cameras come in any order. By the watermarks, the fold can sort them by capture time.
     """
 
     def start(self) -> S:

@@ -25,11 +25,8 @@ from streams.archive import file_order
 ROWS_PER_FILE = 2048
 """Five minutes of a camera at 7 frames per second, 7 MB in memory. A killed process loses at most these rows of the
 archive, but no events. A month of one camera has a few thousand files before compaction."""
-
 ROWS_PER_BATCH = 128
-"""Records in memory before they become columns. Objects need three times the memory of columns: a whole file of them
-took 300 MB for four cameras."""
-
+"""Records before they become columns. Objects need three times the memory: a whole file of them took 300 MB."""
 MAX_PENDING_FILES = 4  # Files whose rows stay in memory while the disk is full. Further rows are dropped and counted.
 READ_ROWS = 1024
 
@@ -53,7 +50,6 @@ _SCENE = pa.struct(
     ]
 )
 """New fields are appended. In files without them they are null."""
-
 _SCENE_VALUES = ("brightness", "chroma", "sharpness", "frozen", "warm", "contrast", "familiar", "frozen_s", "clock_s")
 _ARRAYS = ("xyxy", "scores", "labels", "appearance", "keypoints", "pose_requested")
 
@@ -90,7 +86,7 @@ class ArchiveError(ValueError):
     """A file that is not a detections archive, is damaged, or has another version."""
 
 
-class DetectionsArchive:
+class DetectionsArchive(contextlib.AbstractContextManager["DetectionsArchive"]):
     """Writes detections; a context manager.
 
     A file gets its name when it is complete, because Parquet's index is at the end. So a reader never sees a partial
@@ -102,9 +98,6 @@ class DetectionsArchive:
         self._folder = folder
         self._rows_per_file = rows_per_file
         self._files: dict[tuple[str, str], _FileBuffer] = {}
-
-    def __enter__(self) -> DetectionsArchive:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -281,23 +274,16 @@ def _records(batch: pa.RecordBatch, file: Path) -> Iterator[Detections]:
 
 def _scene(row: dict[str, Any]) -> SceneMeasurements:
     moved, flames = row["moved"], row["flames"] or ()
+    still = [row["still"][i : i + 5] for i in range(0, len(row["still"]), 5)]
+    added = row["added"] or [0.0] * len(still)  # older releases have none
     values = {name: row[name] for name in _SCENE_VALUES}
     values["contrast"], values["frozen_s"] = row["contrast"] or 0.0, row["frozen_s"] or 0.0
     return SceneMeasurements(
         **values,
         moved=tuple(tuple(moved[i : i + 4]) for i in range(0, len(moved), 4)),
-        still=_still(row["still"], row["added"]),
+        still=tuple(StillRegion(tuple(box), since, share) for (*box, since), share in zip(still, added, strict=True)),
         shift=(row["shift_x"], row["shift_y"]),
         flames=tuple(_flame(flames[i : i + _FLAME_SIZE]) for i in range(0, len(flames), _FLAME_SIZE)),
-    )
-
-
-def _still(values: Sequence[float], added: Sequence[float] | None) -> tuple[StillRegion, ...]:
-    """Still regions from five numbers each. Older releases have no ``added``."""
-    added = added or [0.0] * (len(values) // 5)
-    return tuple(
-        StillRegion((left, top, right, bottom), since, added[index])
-        for index, (left, top, right, bottom, since) in enumerate(zip(*[iter(values)] * 5, strict=True))
     )
 
 

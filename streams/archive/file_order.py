@@ -15,8 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-_ORDER = ("camera", "epoch", "slot")
-"""After a clock was set back, later records have smaller slots, but a greater epoch."""
+_ORDER = ("camera", "epoch", "slot")  # after a clock was set back, a later record has a greater epoch
 
 
 class _Span(NamedTuple):

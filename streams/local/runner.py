@@ -19,13 +19,8 @@ from streams.stages import Correlate, Detect, S, Sample, Serve, UnavailableError
 
 LIVE_BATCH = 8  # frames a call of the detector: 80 ms at 100 frames/s, in which the first one waits for the last
 RECORDED_BATCH = 24
-"""Recordings do not need a short delay. The detector is idle between two calls: 24 frames a call give 90 frames/s, 8
-give 83 (two cores, the demo's clip)."""
-
-MAX_DETECTIONS = 64
-"""Length of the watch stage's queue. Its records are small; the limit protects memory when the store does not accept
-events."""
-
+"""Recordings need no short delay: 24 frames a call give 90 frames/s, 8 give 83 (two cores, the demo's clip)."""
+MAX_DETECTIONS = 64  # in the watch stage's queue: protects memory when the store does not accept events
 _POLL_S = 0.2
 _RETRY_S = 1.0
 _LOG_EVERY_S = 60.0

@@ -9,20 +9,14 @@ import numpy as np
 from lanewatch.records import Box
 
 SMALL_HEIGHT = 1 / 8
-"""Fraction of the frame's height. A lower region (72 px of 576) has less than 52 px in a detector's square of 416.
-The detector misses it more often than not."""
-
+"""Fraction of the frame's height. A detector misses lower regions (72 px of 576, or 52 of its 416) in most cases."""
 MIN_SIDE = 208  # smallest side of a crop in native pixels: the detector's 416 then doubles its content
 MAX_CROPS = 4
 CROPS_PER_FRAME = 0.07
-"""Average number of crops per frame. A crop costs the detector as much as a frame, and a tree in the wind has many
-small parts. Unused crops add up to ``MAX_CROPS``."""
-
+"""Average: a crop costs as much as a frame, and a tree in the wind has many parts. Unused add up to ``MAX_CROPS``."""
 PERSISTENCE_S = 1.0
 MIN_SIGHTINGS = 2
-"""A region is cropped if there were regions near it in this many frames of the last second. Leaves and insects have
-moved on by then."""
-
+"""A region needs regions near it in this many frames of the last second. Leaves and insects have moved on by then."""
 CROPPED_MEMORY_S = 60.0
 
 

@@ -23,18 +23,15 @@ from streams.video.privacy_masks import Polygon, PrivacyMasks
 WIDTH: Final = 160
 FIRE_EVERY_S, SMOKE_EVERY_S = 0.15, 1.0  # flames flicker several times a second; smoke takes seconds to spread
 ORANGE: Final = 55
-"""Excess of Cr over Cb. Sodium lamps, fire, orange jackets and the evening sky have it. White lamps do not, and skin,
-wood and tape in the sun hardly do."""
+"""Excess of Cr over Cb: sodium lamps, fire, orange jackets, evening sky. White lamps, skin and wood hardly have it."""
 RED: Final = 180.0  # value of R: fire emits light and is among the brightest parts of a picture
 CORE: Final = (225.0, 150)  # R and luma of a fire's core, which saturates a camera's red
 CORE_SHARE: Final = 0.1  # smallest share of the core in a fire
 BRIGHT: Final = 90  # luma: a red light at night, or a red car, is darker
 FLICKER_S: Final = 1.5
-FLICKERS: Final = 0.25
-"""Share of the pictures in which a pixel changed its state. A passing object changes it twice, a fire all the time."""
+FLICKERS: Final = 0.25  # share of the pictures in which a pixel changes: in a fire always, at a passing object twice
 FLICKER_STEP: Final = 12  # grey levels by which a flickering pixel changes: less is noise at the edge of a colour
-FLICKERING: Final = (0.15, 0.85)
-"""Share of a region's pixels that flicker: less at a jacket's edge, more if a blinker switches as a whole."""
+FLICKERING: Final = (0.15, 0.85)  # share of a region's pixels: less at a jacket's edge, more in a blinker
 
 HIDDEN: Final = 0.6  # largest share of the earlier outlines that is visible behind smoke
 SMOKE_DIFFERENCE: Final = 10.0  # grey levels by which smoke changes what is behind it

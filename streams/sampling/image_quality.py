@@ -17,17 +17,11 @@ from lanewatch.sun import condition, elevation
 EVERY_S = 2.0  # of colour and sharpness: they change by the hour, and faults may be noticed within a minute
 SHIFT_EVERY_S = 4.0
 INFRARED, IN_COLOUR = 1.1, 1.8
-"""Mean distance from the picture's own tint. Below the first, the camera is infrared; above the second, in colour.
-
-The distance is not from grey, because some cameras tint their infrared pictures blue or violet, by up to 5. Two such
-clips of fight-surveillance have .95 and 1.03 by this measure, llvip's infrared stills 0.0. Its lamp-lit streets have at
-least 3.5, the dullest room in colour 1.18."""
-
+"""Mean distance from the picture's own tint, since some infrared pictures are blue or violet, by up to 5. Below the
+first, the camera is infrared; above the second, in colour. Such clips of fight-surveillance have .95 and 1.03, llvip's
+infrared stills 0.0. Its lamp-lit streets have at least 3.5, the dullest room in colour 1.18."""
 LEARNED_S = 20.0  # time until the outlines of a view are learned
-VIEW_S = 600.0
-"""Time constant of the learned outlines. Shadows take hours to move. If a camera is turned away, it is reported long
-before the new view is the usual one."""
-
+VIEW_S = 600.0  # time constant of the outlines: faster than shadows, slower than the report of a turned camera
 MIN_RESPONSE = 0.15  # Response of the phase correlation. Below it the shift is unreliable and not reported.
 _PLANAR = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p"}
 _VALUES = ("brightness", "chroma", "contrast", "sharpness", "familiar", "shift", "frozen", "frozen_s")

@@ -14,23 +14,17 @@ from lanewatch.records import Box, UInt8
 from streams.video.privacy_masks import Polygon, PrivacyMasks
 
 GATE_WIDTH = 400
-"""The picture is halved until it is at most this wide (320x180 of 640x360, 384x288 of 768x576). Halving is the one
-reduction that OpenCV does in a tenth of a millisecond. A person 40 px high still has 10 rows."""
-
+"""The picture is halved, in a tenth of a millisecond, until it is at most this wide. A person of 40 px has 10 rows."""
 FAST_S, SLOW_S = 1.0, 60.0
 """Time constants of the two running averages. Motion differs from both. The fast one ends the motion of a stopped
 object, and of the ghost that it leaves, within three seconds. The slow one prevents a trail behind a walker."""
-
 MIN_DIFFERENCE = 12.0  # grey levels; less is noise, compression or a short change of the light, in any picture
 NOISE_FACTOR = 6.0  # the threshold in mean absolute differences: 4.8 standard deviations of a camera's noise
 WARM_S = 2.0  # the background is learned after two time constants of the fast average, and three pictures
 FLOOD = 0.4
-"""If a larger fraction of the picture changed at once, it is the light or the camera. The background is learned anew:
-no person or vehicle covers so much within a frame."""
-
+"""A larger change in a frame is the light or the camera, no person or vehicle: the background is learned anew."""
 LIGHT_JUMP = 8.0
-"""Grey levels by which the whole picture changed since the last second: a lamp or the exposure. Both also scale the
-grey levels, so the background is learned anew."""
+"""Grey levels by which the whole picture changed in a second: a lamp or the exposure, which also scale grey levels."""
 
 _BLOCK = 4
 _MIN_BLOCK_SUM = 255 * 3 // 16  # 3 of a block's 16 pixels have to move: single ones are noise

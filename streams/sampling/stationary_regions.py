@@ -19,7 +19,6 @@ MAX_MOTION = 12
 """Grey levels. The fast average differs from the slow one by more than ``MIN_DIFFERENCE``. In the dark, it is more than
 ``MIN_DIFFERENCE_OF_LIGHT`` times the mean, but at least ``NOISE``. The picture differs from the fast average by less
 than ``MAX_MOTION``, for ``MIN_STAY_S``. On ABODA, these values find the bag and nothing else."""
-
 MAX_AREA = 0.1  # Fraction of the picture. More is a change of the light. Limits for a place are the watcher's matter.
 _SURROUNDINGS = 4  # pixels around a region for comparison: enough for a bag, without its neighbours
 _FIT_ROUNDS = 3  # of the fit of a line to the light, each without the outliers of the one before

@@ -41,8 +41,7 @@ _CLASSES: Final[dict[str, tuple[tuple[str, float], ...]]] = {
 """The classes that the detector assigns to each kind, with their probabilities; assumed."""
 _CLASS_CHANGE_S: Final = 6.0
 _SHORT_MEMORY_S, _LONG_MEMORY_S, _LONG_SHARE = 0.6, 5.0, 0.3
-"""Misses come in runs. The hidden variable is a sum of two series; the second one has the longer memory, and this share
-of the variance."""
+"""Misses come in runs: the hidden variable is a sum of two series. The second one has this share of the variance."""
 _ERROR_SPREAD: Final = np.array([0.048, 0.041, 0.061, 0.195])
 _ERROR_BIAS: Final = np.array([0.0, -0.006, -0.014, 0.0])
 _ERROR_LASTING: Final = np.array([0.82, 0.52, 0.62, 0.70])

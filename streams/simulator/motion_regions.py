@@ -16,8 +16,7 @@ from streams.simulator.detector import DetectedBoxes
 SCORE: Final = 0.15
 COVERED: Final = 0.3
 MAX_DETECTION_SIZE: Final = 12.0
-"""A region is covered by a detection that shares this much of the smaller of both, unless the detection is larger than
-this many regions."""
+"""A detection covers a region if it shares this much of the smaller one, and is at most this many times as large."""
 MAX_AREA: Final = 0.1
 MIN_SIDE: Final = 1 / 48
 MAX_ASPECT: Final = 4.0

@@ -68,10 +68,10 @@ class ArrivalClock:
 
         ``realtime_s`` is the wall time of the stream's zero as the camera reports it by RTCP; None without a report.
         """
-        self.clock_s = None if realtime_s is None else realtime_s + stream_s - arrived_at
-        if realtime_s is not None and abs(realtime_s + stream_s - arrived_at) < MAX_CLOCK_ERROR_S:
+        reported = None if realtime_s is None else realtime_s + stream_s
+        self.clock_s = None if reported is None else reported - arrived_at
+        if reported is not None and abs(reported - arrived_at) < MAX_CLOCK_ERROR_S:
             self._offset = None
-            reported = realtime_s + stream_s
             # The first report may differ a little from the estimate by arrival.
             slightly_back = self._latest - REORDER_S < reported <= self._latest
             self._latest = self._latest + 0.001 if slightly_back else reported

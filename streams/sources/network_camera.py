@@ -21,8 +21,7 @@ from streams.sources.url import SourceUrl, redact
 State = Literal["connecting", "streaming", "backing_off", "closed"]
 
 STABLE_S = 10.0
-"""A connection of this length resets the backoff. Otherwise a camera that accepts and hangs up would be called twice a
-second without end."""
+"""Such a connection resets the backoff. A shorter one does not: a camera may accept and hang up without end."""
 
 log = metrics.log("sample")
 
@@ -32,8 +31,7 @@ class Backoff:
     """Exponential backoff between connection attempts.
 
     The wait doubles from ``first_s`` to ``max_s``, minus a random part of up to a half. So forty cameras behind one
-    switch do not reconnect in step. A camera that is away for a night gets 3,000 attempts with these values. It is
-    back within half a minute of its return.
+    switch do not reconnect in step. A camera that is away for a night gets 3,000 attempts, and is soon back.
     """
 
     first_s: float = 0.5
