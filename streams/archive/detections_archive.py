@@ -26,7 +26,7 @@ ROWS_PER_FILE = 2048
 """Five minutes of a camera at 7 frames per second, 7 MB in memory. A killed process loses at most these rows of the
 archive, but no events. A month of one camera has a few thousand files before compaction."""
 ROWS_PER_BATCH = 128
-"""Records before they become columns. Objects need three times the memory: a whole file of them took 300 MB."""
+"""Records before they become columns. Objects need three times the memory: whole files took 300 MB for 4 cameras."""
 MAX_PENDING_FILES = 4  # Files whose rows stay in memory while the disk is full. Further rows are dropped and counted.
 READ_ROWS = 1024
 

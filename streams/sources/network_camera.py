@@ -21,7 +21,7 @@ from streams.sources.url import SourceUrl, redact
 State = Literal["connecting", "streaming", "backing_off", "closed"]
 
 STABLE_S = 10.0
-"""Such a connection resets the backoff. A shorter one does not: a camera may accept and hang up without end."""
+"""A connection this long resets the backoff. A camera that accepts and hangs up must not be called without pause."""
 
 log = metrics.log("sample")
 
