@@ -6,6 +6,7 @@ Boxes, scores, labels and appearances are restored bit for bit, so rescoring giv
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -24,14 +25,9 @@ from streams.archive import file_order
 ROWS_PER_FILE = 2048
 """Five minutes of a camera at 7 frames per second, 7 MB in memory. A killed process loses at most these rows of the
 archive, but no events. A month of one camera has a few thousand files before compaction."""
-
 ROWS_PER_BATCH = 128
-"""Records in memory before they become columns. Objects need three times the memory of columns: a whole file of them
-took 300 MB for four cameras."""
-
-MAX_PENDING_FILES = 4
-"""Files whose rows stay in memory while the disk is full. Further rows are dropped and counted."""
-
+"""Records before they become columns. Objects need three times the memory: whole files took 300 MB for 4 cameras."""
+MAX_PENDING_FILES = 4  # Files whose rows stay in memory while the disk is full. Further rows are dropped and counted.
 READ_ROWS = 1024
 
 _SCENE = pa.struct(
@@ -54,14 +50,11 @@ _SCENE = pa.struct(
     ]
 )
 """New fields are appended. In files without them they are null."""
-
 _SCENE_VALUES = ("brightness", "chroma", "sharpness", "frozen", "warm", "contrast", "familiar", "frozen_s", "clock_s")
 _ARRAYS = ("xyxy", "scores", "labels", "appearance", "keypoints", "pose_requested")
 
 _FLAME_KINDS: tuple[Literal["fire", "smoke"], ...] = ("fire", "smoke")
-_FLAME_SIZE = 9
-"""Numbers of a flame: its box, kind, since, flicker, growth and share."""
-
+_FLAME_SIZE = 9  # numbers of a flame: its box, kind, since, flicker, growth and share
 SCHEMA = pa.schema(
     [
         ("camera", pa.string()),
@@ -86,15 +79,14 @@ SCHEMA = pa.schema(
     metadata={"lanewatch": f"detections {VERSION}"},
 )
 
-_EARLIER_NAMES = {"look": "appearance", "asked": "pose_requested"}
-"""Column names of release 0.1.0 and their present names."""
+_EARLIER_NAMES = {"look": "appearance", "asked": "pose_requested"}  # columns of release 0.1.0 and their present names
 
 
 class ArchiveError(ValueError):
     """A file that is not a detections archive, is damaged, or has another version."""
 
 
-class DetectionsArchive:
+class DetectionsArchive(contextlib.AbstractContextManager["DetectionsArchive"]):
     """Writes detections; a context manager.
 
     A file gets its name when it is complete, because Parquet's index is at the end. So a reader never sees a partial
@@ -107,18 +99,11 @@ class DetectionsArchive:
         self._rows_per_file = rows_per_file
         self._files: dict[tuple[str, str], _FileBuffer] = {}
 
-    def __enter__(self) -> DetectionsArchive:
-        return self
-
     def __exit__(self, *_: object) -> None:
         self.close()
 
     def append(self, detections: Detections) -> None:
-        """Adds a record. A file is written when it is full, at a new day, and at ``close``.
-
-        Raises:
-            OSError: the file cannot be written, for example on a full disk.
-        """
+        """Adds a record. A file is written when it is full, at a new day, and at ``close``."""
         day = datetime.fromtimestamp(detections.captured_at, UTC).date().isoformat()
         file = self._files.setdefault((detections.camera, day), _FileBuffer(f"{detections.slot}-{detections.epoch}"))
         file.append(detections)
@@ -129,19 +114,10 @@ class DetectionsArchive:
                 self._write(*other)
 
     def close(self) -> None:
-        """Writes all remaining rows. If one file fails, the others are still written.
-
-        Raises:
-            OSError: a file cannot be written.
-        """
-        failed: OSError | None = None
-        for camera, day in list(self._files):
-            try:
-                self._write(camera, day)
-            except OSError as error:
-                failed = error
-        if failed is not None:
-            raise failed
+        """Writes all remaining rows. If one file fails (``OSError``), the others are still written."""
+        with contextlib.ExitStack() as stack:  # calls all, even if one raises
+            for camera, day in self._files:
+                stack.callback(self._write, camera, day)
 
     def _write(self, camera: str, day: str) -> None:
         file = self._files[camera, day]
@@ -197,15 +173,8 @@ def is_archive(source: Path) -> bool:
 def read(source: Path, *, cameras: Sequence[str] | None = None) -> Iterator[Detections]:
     """Archived detections, camera by camera, each in the order of the watch stage, from files in any order.
 
-    Duplicates are returned, one after the other.
-
-    Args:
-        source: a Parquet file, or a folder with any number of them.
-        cameras: ids of the cameras; None: all.
-
-    Raises:
-        ArchiveError: a file is not a detections archive, is damaged, or has an unknown version.
-        FileNotFoundError: there are no files.
+    Duplicates are returned, one after the other. The source is a Parquet file, or a folder with any number of them.
+    Raises ``ArchiveError`` or, if there are no files, ``FileNotFoundError``.
     """
     files = list(source.rglob("*.parquet")) if source.is_dir() else [source]
     if not files:
@@ -305,23 +274,16 @@ def _records(batch: pa.RecordBatch, file: Path) -> Iterator[Detections]:
 
 def _scene(row: dict[str, Any]) -> SceneMeasurements:
     moved, flames = row["moved"], row["flames"] or ()
+    still = [row["still"][i : i + 5] for i in range(0, len(row["still"]), 5)]
+    added = row["added"] or [0.0] * len(still)  # older releases have none
     values = {name: row[name] for name in _SCENE_VALUES}
     values["contrast"], values["frozen_s"] = row["contrast"] or 0.0, row["frozen_s"] or 0.0
     return SceneMeasurements(
         **values,
         moved=tuple(tuple(moved[i : i + 4]) for i in range(0, len(moved), 4)),
-        still=_still(row["still"], row["added"]),
+        still=tuple(StillRegion(tuple(box), since, share) for (*box, since), share in zip(still, added, strict=True)),
         shift=(row["shift_x"], row["shift_y"]),
         flames=tuple(_flame(flames[i : i + _FLAME_SIZE]) for i in range(0, len(flames), _FLAME_SIZE)),
-    )
-
-
-def _still(values: Sequence[float], added: Sequence[float] | None) -> tuple[StillRegion, ...]:
-    """Still regions from five numbers each. Older releases have no ``added``."""
-    added = added or [0.0] * (len(values) // 5)
-    return tuple(
-        StillRegion((left, top, right, bottom), since, added[index])
-        for index, (left, top, right, bottom, since) in enumerate(zip(*[iter(values)] * 5, strict=True))
     )
 
 

@@ -15,8 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-_ORDER = ("camera", "epoch", "slot")
-"""After a clock was set back, later records have smaller slots, but a greater epoch."""
+_ORDER = ("camera", "epoch", "slot")  # after a clock was set back, a later record has a greater epoch
 
 
 class _Span(NamedTuple):
@@ -30,12 +29,7 @@ class _Span(NamedTuple):
 
 
 def overlapping_groups(files: Iterable[Path], open_file: Callable[[Path], pq.ParquetFile]) -> Iterator[list[Path]]:
-    """Files by camera and time; files that overlap are in one group.
-
-    Args:
-        files: in any order.
-        open_file: opens a file.
-    """
+    """Files by camera and time; files that overlap are in one group."""
     group: list[_Span] = []
     for span in sorted(_span(file, open_file) for file in files):
         if group and not any(span.camera <= other.last_camera and span.low <= other.high for other in group):
@@ -82,12 +76,8 @@ def _span(file: Path, open_file: Callable[[Path], pq.ParquetFile]) -> _Span:
 def _bounds(table: pq.ParquetFile, column: str) -> tuple[Any, Any]:
     """The least and greatest value: from the footer, or from the column if the footer has no statistics."""
     footer = table.metadata
-    row_groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
-    chunks = [
-        next(c for c in map(group.column, range(group.num_columns)) if c.path_in_schema == column)
-        for group in row_groups
-    ]
-    statistics = [chunk.statistics for chunk in chunks]
+    position = footer.schema.names.index(column)
+    statistics = [footer.row_group(number).column(position).statistics for number in range(footer.num_row_groups)]
     if all(bounds is not None and bounds.has_min_max for bounds in statistics):
         values = [value for bounds in statistics for value in (bounds.min, bounds.max)]
     else:

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Generic, TypeVar
+from typing import Generic
+
+import msgspec
 
 from lanewatch.records import Detections, Event, Watermark
-from streams.stages import Correlate
+from streams.stages import Correlate, S
 
-S = TypeVar("S")
-
-WATERMARK_EVERY_S = 1.0
-"""Capture time between two watermarks of a camera. Events over several cameras are delayed by it."""
+WATERMARK_EVERY_S = 1.0  # capture time between a camera's watermarks; it delays events over several cameras
 
 
 class LocalCorrelation(Generic[S]):
     """Feeds a correlation with events and with the cameras' watermarks.
 
-    Args:
-        correlate: the stage.
-        cameras: ids of all cameras. At the end, the correlation does not wait for those without records.
+    ``cameras`` has the ids of all. At the end, the correlation does not wait for those without records.
     """
 
     def __init__(self, correlate: Correlate[S], cameras: Iterable[str]) -> None:
@@ -49,10 +46,7 @@ class LocalCorrelation(Generic[S]):
 
     def finish(self) -> list[Event]:
         """The remaining events after the last record."""
-        ended = {
-            camera: Watermark(watermark.captured_at, watermark.received_at, "ended")
-            for camera, watermark in self._watermarks.items()
-        }
+        ended = {camera: msgspec.structs.replace(last, gap="ended") for camera, last in self._watermarks.items()}
         self._state, events = self._correlate.advance(self._state, ended)
         return events
 

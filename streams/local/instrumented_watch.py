@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from typing import Generic, TypeVar
+from typing import Generic
 
 from lanewatch import metrics
 from lanewatch.records import BLIND, Detections, Event
-from streams.stages import Watch
+from streams.stages import S, Watch
 
-S = TypeVar("S")
-
-HOLE_S = 3.0
-"""A sampler sends a record of each camera every second. A longer time without records was not observed."""
-
+HOLE_S = 3.0  # A sampler sends a record of each camera every second. A longer time without records was not observed.
 STAGE = "watch"
 
 

@@ -7,7 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 from lanewatch import metrics
 from lanewatch.records import Detections, Event, Frame, Watermark
@@ -15,21 +15,12 @@ from streams.frame_queue import FrameQueue
 from streams.local.correlation import LocalCorrelation
 from streams.local.instrumented_watch import InstrumentedWatch
 from streams.sampling import end_of_stream
-from streams.stages import Correlate, Detect, Sample, Serve, UnavailableError, Watch
+from streams.stages import Correlate, Detect, S, Sample, Serve, UnavailableError, Watch
 
-S = TypeVar("S")
-
-LIVE_BATCH = 8
-"""Frames in one call of the detector: 80 ms of work at 100 frames/s, in which the first frame waits for the last."""
-
+LIVE_BATCH = 8  # frames a call of the detector: 80 ms at 100 frames/s, in which the first one waits for the last
 RECORDED_BATCH = 24
-"""Recordings do not need a short delay. The detector is idle between two calls: 24 frames a call give 90 frames/s, 8
-give 83 (two cores, the demo's clip)."""
-
-MAX_DETECTIONS = 64
-"""Length of the watch stage's queue. Its records are small; the limit protects memory when the store does not accept
-events."""
-
+"""Recordings need no short delay: 24 frames a call give 90 frames/s, 8 give 83 (two cores, the demo's clip)."""
+MAX_DETECTIONS = 64  # in the watch stage's queue: protects memory when the store does not accept events
 _POLL_S = 0.2
 _RETRY_S = 1.0
 _LOG_EVERY_S = 60.0
@@ -48,18 +39,9 @@ class LocalRunner(Generic[S]):
     A failed camera does not affect the others. A record on which the watch stage fails is skipped. ``errors`` has the
     first error of each camera. If the store is unavailable, serving is retried; after ``stop``, for some seconds only.
 
-    Args:
-        samplers: one for each camera.
-        detect: the detect stage.
-        watch: the watch stage.
-        serve: accepts the events.
-        correlate: the correlation; None: without one.
-        archive: called with each ``Detections`` before the watch stage, such as an archive's ``append``.
-        batch: frames in one call of the detector; None: ``LIVE_BATCH`` if any camera is live, else ``RECORDED_BATCH``.
-
-    Attributes:
-        errors: the first error of each camera, by its id.
-        frames: number of frames that were watched.
+    ``archive`` is called with each ``Detections`` before the watch stage, such as an archive's ``append``. ``batch`` is
+    the number of frames in one call of the detector. None is ``LIVE_BATCH`` if any camera is live, or else
+    ``RECORDED_BATCH``.
     """
 
     def __init__(
@@ -74,7 +56,7 @@ class LocalRunner(Generic[S]):
         batch: int | None = None,
     ) -> None:
         self.errors: dict[str, Exception] = {}
-        self.frames = 0
+        self.frames = 0  # that were watched
         self._samplers = list(samplers)
         self._detect = detect
         self._watch = watch
@@ -92,8 +74,7 @@ class LocalRunner(Generic[S]):
     def run(self) -> None:
         """Runs until every camera has ended or ``stop`` is called.
 
-        Raises:
-            Exception: the detector, the archive or the store failed. Errors of cameras are in ``errors`` instead.
+        Raises the error of a detector, archive or store. Those of cameras are in ``errors`` instead.
         """
         cameras = [
             threading.Thread(target=self._sample, args=(sampler,), name=f"sample-{sampler.camera}", daemon=True)
@@ -180,11 +161,10 @@ class LocalRunner(Generic[S]):
                 events = [*events, *self._correlation.update(detections, events)]
             for event in events:
                 self._deliver(event)
-            self._serve.advance(
-                camera,
-                Watermark(detections.captured_at, detections.received_at, detections.gap, int(detections.gap is None)),
-            )
-            self.frames += detections.gap is None
+            pictures = int(detections.gap is None)
+            reached = Watermark(detections.captured_at, detections.received_at, detections.gap, pictures)
+            self._serve.advance(camera, reached)
+            self.frames += pictures
         for event in () if self._correlation is None or self._fatal else self._correlation.finish():
             self._deliver(event)
 

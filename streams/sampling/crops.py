@@ -9,22 +9,14 @@ import numpy as np
 from lanewatch.records import Box
 
 SMALL_HEIGHT = 1 / 8
-"""Fraction of the frame's height. A lower region (72 px of 576) has less than 52 px in a detector's square of 416.
-The detector misses it more often than not."""
-
-MIN_SIDE = 208
-"""Smallest side of a crop in native pixels: the detector's 416 then doubles its content."""
-
+"""Fraction of the frame's height. A detector misses lower regions (72 px of 576, or 52 of its 416) in most cases."""
+MIN_SIDE = 208  # smallest side of a crop in native pixels: the detector's 416 then doubles its content
 MAX_CROPS = 4
 CROPS_PER_FRAME = 0.07
-"""Average number of crops per frame. A crop costs the detector as much as a frame, and a tree in the wind has many
-small parts. Unused crops add up to ``MAX_CROPS``."""
-
+"""Average: a crop costs as much as a frame, and a tree in the wind has many parts. Unused add up to ``MAX_CROPS``."""
 PERSISTENCE_S = 1.0
 MIN_SIGHTINGS = 2
-"""A region is cropped if there were regions near it in this many frames of the last second. Leaves and insects have
-moved on by then."""
-
+"""A region needs regions near it in this many frames of the last second. Leaves and insects have moved on by then."""
 CROPPED_MEMORY_S = 60.0
 
 
@@ -37,13 +29,9 @@ class CropSelector:
         self._cropped: list[tuple[float, Box]] = []
 
     def select(self, moved: Sequence[Box], size: tuple[int, int], native: tuple[int, int], at: float) -> list[Box]:
-        """Squares around small, persistent regions, xyxy in pixels of the frame.
+        """Squares around small, persistent regions. All boxes are in pixels of the frame.
 
-        Args:
-            moved: boxes in pixels of the frame.
-            size: (width, height) of the frame.
-            native: (width, height) of the camera's own picture.
-            at: capture time, seconds.
+        ``size`` is (width, height) of the frame, ``native`` of the camera's own picture, ``at`` the capture time.
         """
         limit = SMALL_HEIGHT * size[1]
         small = [box for box in moved if box[3] - box[1] < limit and box[2] - box[0] < 2 * limit]

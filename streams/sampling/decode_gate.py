@@ -10,15 +10,9 @@ from av.video.frame import VideoFrame
 from lanewatch.config.site import SamplingRate
 from streams.sources.packets import Decoder, Packet, SourceEvent
 
-QUIET_S = 5.0
-"""Time without motion until the idle rate applies: longer than a walker's pause behind a tree."""
-
-MAX_GOP_S = 4.0
-"""A camera with a longer distance between key frames is always decoded: the idle rate would miss too much."""
-
-MAX_PENDING_BYTES = 16 << 20
-"""Limit of the packets that wait undecoded: 4 s at 32 Mbit/s."""
-
+QUIET_S = 5.0  # time without motion until the idle rate applies: longer than a walker's pause behind a tree
+MAX_GOP_S = 4.0  # with a longer distance between key frames, a camera is always decoded: idle would miss too much
+MAX_PENDING_BYTES = 16 << 20  # limit of the packets that wait undecoded: 4 s at 32 Mbit/s
 Decoded = Iterator[VideoFrame | SourceEvent]
 
 
@@ -27,15 +21,8 @@ class DecodeGate:
 
     While idle, it decodes key frames at the idle rate at most, and stores all packets since the last decoded one. When
     a key frame shows motion, it decodes all stored packets. So the approach is not lost, and the decoder does not start
-    between key frames, where it gives damaged pictures.
-
-    Args:
-        rate: the camera's rates.
-        gated: False: never idle.
-        has_motion: whether a picture shows motion; must not learn from the picture.
-
-    Attributes:
-        active: all packets are decoded.
+    between key frames, where it gives damaged pictures. Without ``gated`` it is never idle. ``has_motion`` must not
+    learn from the picture. ``active``: all packets are decoded.
     """
 
     def __init__(self, rate: SamplingRate, gated: bool, has_motion: Callable[[VideoFrame], bool]) -> None:
@@ -47,7 +34,6 @@ class DecodeGate:
         self._epoch = 0
         self._needs_key_frame = True
         self._pending: list[Packet] = []
-        self._pending_bytes = 0
         self._key_at: float | None = None
         self._gop_s: float | None = None
         self._next_key_at = 0.0
@@ -55,7 +41,9 @@ class DecodeGate:
 
     def decode(self, packet: Packet) -> Decoded:
         """Pictures in the order of capture, and an event for each one that could not be decoded."""
-        if self._decoder is None or self._is_new_stream(packet):
+        # A jump of the clock between key frames does not concern the decoder.
+        new_epoch = packet.key and packet.epoch != self._epoch
+        if self._decoder is None or packet.codec != self._decoder.codec or new_epoch:
             yield from self.flush()
             self._start(packet)
         if self._needs_key_frame and not packet.key:
@@ -67,8 +55,8 @@ class DecodeGate:
             self._gop_s = None if self._key_at is None else packet.captured_at - self._key_at
             self._key_at = packet.captured_at
             if self.active:
-                self._clear_pending()
-        self._add_pending(packet)
+                self._pending = []
+        self._pending.append(packet)
         yield from self._decode(packet) if self.active else self._decode_idle(packet)
 
     def flush(self) -> Decoded:
@@ -93,24 +81,12 @@ class DecodeGate:
             self.active = False
             self._next_key_at = captured_at + self._idle_s
 
-    def _is_new_stream(self, packet: Packet) -> bool:
-        """Whether a new decoder is necessary. A jump of the clock between key frames does not concern the decoder."""
-        assert self._decoder is not None
-        return packet.codec != self._decoder.codec or (packet.epoch != self._epoch and packet.key)
-
     def _start(self, packet: Packet) -> None:
         self._decoder = Decoder(packet.codec)
         self._key_at = self._gop_s = self._moved_at = None
         self.active = self._needs_key_frame = True
         self._epoch = packet.epoch
-        self._clear_pending()
-
-    def _add_pending(self, packet: Packet) -> None:
-        self._pending.append(packet)
-        self._pending_bytes += len(packet.data)
-
-    def _clear_pending(self) -> None:
-        self._pending, self._pending_bytes = [], 0
+        self._pending = []
 
     def _decode(self, packet: Packet) -> Decoded:
         assert self._decoder is not None
@@ -124,15 +100,14 @@ class DecodeGate:
 
     def _decode_idle(self, packet: Packet) -> Decoded:
         overdue = self._key_at is not None and packet.captured_at - self._key_at > MAX_GOP_S
-        if overdue or self._pending_bytes > MAX_PENDING_BYTES:
+        if overdue or sum(len(pending.data) for pending in self._pending) > MAX_PENDING_BYTES:
             yield from self._activate()
         elif packet.key and packet.captured_at >= self._next_key_at - 0.5 / packet.codec.rate:
             picture = self._decode_key_frame(packet)
             if picture is None or self._has_motion(picture):
                 yield from self._activate()
                 return
-            self._clear_pending()
-            self._add_pending(packet)
+            self._pending = [packet]
             self._next_key_at = packet.captured_at + self._idle_s
             yield picture
 
@@ -152,9 +127,7 @@ class DecodeGate:
         packets = self._pending
         self._moved_at = packets[-1].captured_at if packets else None
         self._decoder.reset()
-        self._clear_pending()
         last_key = max((index for index, packet in enumerate(packets) if packet.key), default=0)
-        for packet in packets[last_key:]:
-            self._add_pending(packet)
+        self._pending = packets[last_key:]
         for packet in packets:
             yield from self._decode(packet)

@@ -30,10 +30,7 @@ def end_record(last: Frame) -> Frame | None:
 
 
 def play_to_end(sampler: Sample, emit: Callable[[Frame], bool], errors: dict[str, Exception]) -> None:
-    """Emits a camera's frames until it ends or ``emit`` returns False.
-
-    An error of the camera is stored in ``errors`` under its id. It does not affect other cameras.
-    """
+    """Emits a camera's frames until it ends or ``emit`` returns False. ``errors`` gets its error, by its id."""
     last: Frame | None = None
     try:
         for frame in sampler:

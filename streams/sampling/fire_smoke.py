@@ -21,40 +21,23 @@ from streams.sampling.image_quality import chroma_planes
 from streams.video.privacy_masks import Polygon, PrivacyMasks
 
 WIDTH: Final = 160
-FIRE_EVERY_S, SMOKE_EVERY_S = 0.15, 1.0
-"""Flames flicker several times a second; smoke takes seconds to spread."""
-
+FIRE_EVERY_S, SMOKE_EVERY_S = 0.15, 1.0  # flames flicker several times a second; smoke takes seconds to spread
 ORANGE: Final = 55
-"""Excess of Cr over Cb. Sodium lamps, fire, orange jackets and the evening sky have it. White lamps do not, and skin,
-wood and tape in the sun hardly do."""
-RED: Final = 180.0
-"""Value of R: fire emits light and is among the brightest parts of a picture."""
-CORE: Final = (225.0, 150)
-"""R and luma of a fire's core, which saturates a camera's red."""
-CORE_SHARE: Final = 0.1
-"""Smallest share of the core in a fire."""
-BRIGHT: Final = 90
-"""Luma: a red light at night, or a red car, is darker."""
-
+"""Excess of Cr over Cb: sodium lamps, fire, orange jackets, evening sky. White lamps, skin and wood hardly have it."""
+RED: Final = 180.0  # value of R: fire emits light and is among the brightest parts of a picture
+CORE: Final = (225.0, 150)  # R and luma of a fire's core, which saturates a camera's red
+CORE_SHARE: Final = 0.1  # smallest share of the core in a fire
+BRIGHT: Final = 90  # luma: a red light at night, or a red car, is darker
 FLICKER_S: Final = 1.5
-FLICKERS: Final = 0.25
-"""Share of the pictures in which a pixel changed its state. A passing object changes it twice, a fire all the time."""
-FLICKER_STEP: Final = 12
-"""Grey levels by which a flickering pixel changes: less is noise at the edge of a colour."""
-FLICKERING: Final = (0.15, 0.85)
-"""Share of a region's pixels that flicker: less at a jacket's edge, more if a blinker switches as a whole."""
+FLICKERS: Final = 0.25  # share of the pictures in which a pixel changes: in a fire always, at a passing object twice
+FLICKER_STEP: Final = 12  # grey levels by which a flickering pixel changes: less is noise at the edge of a colour
+FLICKERING: Final = (0.15, 0.85)  # share of a region's pixels: less at a jacket's edge, more in a blinker
 
-HIDDEN: Final = 0.6
-"""Largest share of the earlier outlines that is visible behind smoke."""
-SMOKE_DIFFERENCE: Final = 10.0
-"""Grey levels by which smoke changes what is behind it."""
-RESTLESS: Final = 2.0
-"""Grey levels from the last second's mean. A grey van that stopped hides outlines too, but it rests."""
-GREY: Final = 14.0
-"""Distance from grey, of both chroma values together."""
-
-FIRST_S: Final = 1.0
-"""Time in which a candidate's first area is measured. It is not reported before."""
+HIDDEN: Final = 0.6  # largest share of the earlier outlines that is visible behind smoke
+SMOKE_DIFFERENCE: Final = 10.0  # grey levels by which smoke changes what is behind it
+RESTLESS: Final = 2.0  # grey levels from the last second's mean; a grey van that stopped hides outlines, but rests
+GREY: Final = 14.0  # distance from grey, of both chroma values together
+FIRST_S: Final = 1.0  # Time in which a candidate's first area is measured. It is not reported before.
 MAX_MISSING_S: Final = 2.0
 
 _MIN_AREA = {"fire": 10, "smoke": 5}  # pixels of the small picture, blocks
@@ -83,9 +66,8 @@ class Region(NamedTuple):
 
     def intersects(self, other: Region) -> bool:
         """Whether the boxes share pixels."""
-        across = min(self.right, other.right) - max(self.left, other.left)
-        down = min(self.bottom, other.bottom) - max(self.top, other.top)
-        return across > 0 and down > 0
+        across = min(self.right, other.right) > max(self.left, other.left)
+        return across and min(self.bottom, other.bottom) > max(self.top, other.top)
 
 
 @dataclass
@@ -124,15 +106,10 @@ class FireSmokeDetector:
         captured_at: float,
         scale: float,
     ) -> tuple[Flame, ...]:
-        """Possible flames and smoke that have been visible for a second.
+        """Possible flames and smoke that have been visible for a second. Without motion there is no search.
 
-        Args:
-            picture: the decoded picture.
-            small: the motion gate's picture of it, (h, w) grey.
-            averages: the gate's fast and slow average.
-            moved: whether there is motion; without it there is no search.
-            captured_at: capture time, seconds.
-            scale: the frame's width over the small picture's.
+        ``small`` is the motion gate's picture, (h, w) grey, and ``averages`` are the gate's fast and slow one.
+        ``scale`` is the frame's width over that of ``small``.
         """
         if captured_at < self._fire_at:  # the clock was set back
             self._candidates, self._fire_at, self._smoke_at = [], -math.inf, -math.inf

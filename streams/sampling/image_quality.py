@@ -14,39 +14,24 @@ from lanewatch.config.site import Camera
 from lanewatch.records import Float32, Profile, SceneMeasurements, UInt8
 from lanewatch.sun import condition, elevation
 
-EVERY_S = 2.0
-"""Interval of colour and sharpness. They change by the hour, and camera faults may be noticed within a minute."""
-
+EVERY_S = 2.0  # of colour and sharpness: they change by the hour, and faults may be noticed within a minute
 SHIFT_EVERY_S = 4.0
 INFRARED, IN_COLOUR = 1.1, 1.8
-"""Mean distance from the picture's own tint. Below the first, the camera is infrared; above the second, in colour.
-
-The distance is not from grey, because some cameras tint their infrared pictures blue or violet, by up to 5. Two such
-clips of fight-surveillance have .95 and 1.03 by this measure, llvip's infrared stills 0.0. Its lamp-lit streets have at
-least 3.5, the dullest room in colour 1.18."""
-
-LEARNED_S = 20.0
-"""Time until the outlines of a view are learned."""
-VIEW_S = 600.0
-"""Time constant of the learned outlines. Shadows take hours to move. If a camera is turned away, it is reported long
-before the new view is the usual one."""
-
-MIN_RESPONSE = 0.15
-"""Response of the phase correlation. Below it the shift is unreliable and not reported."""
-
+"""Mean distance from the picture's own tint, since some infrared pictures are blue or violet, by up to 5. Below the
+first, the camera is infrared; above the second, in colour. Such clips of fight-surveillance have .95 and 1.03, llvip's
+infrared stills 0.0. Its lamp-lit streets have at least 3.5, the dullest room in colour 1.18."""
+LEARNED_S = 20.0  # time until the outlines of a view are learned
+VIEW_S = 600.0  # time constant of the outlines: faster than shadows, slower than the report of a turned camera
+MIN_RESPONSE = 0.15  # Response of the phase correlation. Below it the shift is unreliable and not reported.
 _PLANAR = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p"}
+_VALUES = ("brightness", "chroma", "contrast", "sharpness", "familiar", "shift", "frozen", "frozen_s")
 _SHIFT_SIZE = (160, 90)
 _VIEW_SIZE = (80, 45)
 _STEEP = 24.0  # gradient by Sobel; noise of one grey level gives 3
 
 
 class ImageQuality:
-    """Measures one camera's pictures. The expensive values are updated every ``EVERY_S``.
-
-    Attributes:
-        brightness, chroma, contrast, sharpness, familiar, shift, frozen, frozen_s: see
-            ``lanewatch.records.SceneMeasurements``.
-    """
+    """Measures one camera's pictures: see ``SceneMeasurements``. The expensive values come every ``EVERY_S``."""
 
     def __init__(self, camera: Camera) -> None:
         self.brightness = 0.0
@@ -66,14 +51,7 @@ class ImageQuality:
         self._window = cv2.createHanningWindow(_SHIFT_SIZE, cv2.CV_32F)
 
     def update(self, picture: VideoFrame, small: UInt8, background: UInt8, captured_at: float) -> None:
-        """Updates the values.
-
-        Args:
-            picture: the decoded picture.
-            small: the motion gate's picture of it, (h, w) grey.
-            background: the gate's slow average.
-            captured_at: capture time, seconds.
-        """
+        """Updates the values. ``small`` is the motion gate's picture, (h, w) grey, ``background`` its slow average."""
         self.brightness = float(cv2.mean(small)[0])
         self.frozen = _is_identical(self._previous, small)
         if not self.frozen or captured_at < self._changed_at:
@@ -94,17 +72,7 @@ class ImageQuality:
 
     def scene(self, **others: Any) -> SceneMeasurements:
         """The frame's scene: these values and the ``others`` by field name."""
-        return SceneMeasurements(
-            brightness=self.brightness,
-            chroma=self.chroma,
-            contrast=self.contrast,
-            sharpness=self.sharpness,
-            familiar=self.familiar,
-            shift=self.shift,
-            frozen=self.frozen,
-            frozen_s=self.frozen_s,
-            **others,
-        )
+        return SceneMeasurements(**{name: getattr(self, name) for name in _VALUES}, **others)
 
     def profile(self, captured_at: float) -> Profile:
         """Infrared by colour, otherwise day or night by the sun at the camera. Dusk counts as night."""
@@ -128,10 +96,7 @@ class _ViewComparison:
         self._started_at = self._updated_at = 0.0
 
     def update(self, small: UInt8, captured_at: float) -> float | None:
-        """Similarity of the picture's outlines to the learned ones, -1 to 1; then learns from the picture.
-
-        None until the outlines are learned.
-        """
+        """Similarity of the picture's outlines to the learned ones, -1 to 1, or None; then learns from the picture."""
         outlines = _outlines(small)
         if self._mean is None or self._mean.shape != outlines.shape or captured_at < self._updated_at:
             self._mean, self._started_at, self._updated_at = outlines, captured_at, captured_at

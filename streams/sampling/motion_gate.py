@@ -14,29 +14,17 @@ from lanewatch.records import Box, UInt8
 from streams.video.privacy_masks import Polygon, PrivacyMasks
 
 GATE_WIDTH = 400
-"""The picture is halved until it is at most this wide (320x180 of 640x360, 384x288 of 768x576). Halving is the one
-reduction that OpenCV does in a tenth of a millisecond. A person 40 px high still has 10 rows."""
-
+"""The picture is halved, in a tenth of a millisecond, until it is at most this wide. A person of 40 px has 10 rows."""
 FAST_S, SLOW_S = 1.0, 60.0
 """Time constants of the two running averages. Motion differs from both. The fast one ends the motion of a stopped
 object, and of the ghost that it leaves, within three seconds. The slow one prevents a trail behind a walker."""
-
-MIN_DIFFERENCE = 12.0
-"""Grey levels. A smaller difference is noise, compression or a short change of the light, in any picture."""
-
-NOISE_FACTOR = 6.0
-"""The threshold in mean absolute differences: 4.8 standard deviations of a camera's noise."""
-
-WARM_S = 2.0
-"""The background is learned after two time constants of the fast average, and three pictures."""
-
+MIN_DIFFERENCE = 12.0  # grey levels; less is noise, compression or a short change of the light, in any picture
+NOISE_FACTOR = 6.0  # the threshold in mean absolute differences: 4.8 standard deviations of a camera's noise
+WARM_S = 2.0  # the background is learned after two time constants of the fast average, and three pictures
 FLOOD = 0.4
-"""If a larger fraction of the picture changed at once, it is the light or the camera. The background is learned anew:
-no person or vehicle covers so much within a frame."""
-
+"""A larger change in a frame is the light or the camera, no person or vehicle: the background is learned anew."""
 LIGHT_JUMP = 8.0
-"""Grey levels by which the whole picture changed since the last second: a lamp or the exposure. Both also scale the
-grey levels, so the background is learned anew."""
+"""Grey levels by which the whole picture changed in a second: a lamp or the exposure, which also scale grey levels."""
 
 _BLOCK = 4
 _MIN_BLOCK_SUM = 255 * 3 // 16  # 3 of a block's 16 pixels have to move: single ones are noise
@@ -50,27 +38,16 @@ _KERNEL = np.ones((3, 3), np.uint8)
 
 @dataclass(frozen=True)
 class Motion:
-    """The result for one picture.
-
-    Attributes:
-        boxes: moving regions, xyxy in pixels of the frame; empty until the background is warm, and in a flood.
-        active: motion, or the background is not learned yet; the camera must not use the idle rate.
-        warm: the background is learned.
-        relearned: the background was learned anew from this picture.
-    """
+    """The result for one picture. There are no boxes (pixels of the frame) in a flood, and until it is warm."""
 
     boxes: tuple[Box, ...]
-    active: bool
-    warm: bool
-    relearned: bool = False
+    active: bool  # motion, or the background is not learned yet: the camera must not use the idle rate
+    warm: bool  # the background is learned
+    relearned: bool = False  # the background was learned anew from this picture
 
 
 class MotionGate:
-    """One camera's background model and motion detection. Not thread-safe.
-
-    Attributes:
-        fast_average, slow_average: (h, w) uint8, the two running averages.
-    """
+    """One camera's background model and motion detection. Not thread-safe."""
 
     def __init__(self, polygons: Sequence[Polygon] = ()) -> None:
         # Halving and blurring carry masked content up to three pixels beyond the mask's edge.
@@ -110,13 +87,10 @@ class MotionGate:
     def update(
         self, small: UInt8, captured_at: float, scale: float = 1.0, learning_mask: UInt8 | None = None
     ) -> Motion:
-        """Finds motion in a picture, then learns from it.
+        """Finds motion in a picture, then learns from it. Capture time must rise.
 
-        Args:
-            small: the result of ``reduce``.
-            captured_at: capture time, seconds; must rise.
-            scale: the frame's width over the small picture's.
-            learning_mask: (h, w) 255 where the slow average learns; None: everywhere.
+        ``small`` is the result of ``reduce``, ``scale`` the frame's width over its width. The slow average learns where
+        ``learning_mask`` (h, w) is 255; None: everywhere.
         """
         if self._updated_at is None or small.shape != self._fast.shape:
             self._relearn(small)

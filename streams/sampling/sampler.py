@@ -28,11 +28,8 @@ from streams.video.frame_converter import FrameConverter, frame_size
 from streams.video.packet_buffer import PacketBuffer
 from streams.video.time_grid import slot_index, slot_ms
 
-TICK_S = 1.0
-"""Longest time between two records of a camera."""
-
-LOST_S = 2.0
-"""Time without packets until a camera counts as lost. A larger step of capture time starts a new epoch, too."""
+TICK_S = 1.0  # longest time between two records of a camera
+LOST_S = 2.0  # Time without packets until a camera counts as lost. A larger step of capture time is a new epoch, too.
 
 
 class PacketSource(Protocol):
@@ -53,28 +50,18 @@ class Sampler:
     - ``unreadable``: a picture cannot be decoded.
     - ``ended``: the end of a recording or of its loop.
 
-    Args:
-        camera: the camera.
-        time_zone: the site's; for a URL's clock without a UTC offset.
-        packet_buffer: stores packets for evidence.
-        gate: False: every slot is sampled, even without motion. ``scene.moved`` is measured all the same.
-        source: replaces the source that ``camera.url`` names.
-        live: whether the source is read in a thread and may lose packets; None: as the URL says.
-        now: wall clock, seconds UTC.
-
-    Raises:
-        SourceError: the camera's URL is invalid; or, at iteration, a recording cannot be played.
+    Raises ``SourceError`` if the camera's URL is invalid, or, at iteration, if a recording cannot be played.
     """
 
     def __init__(
         self,
         camera: Camera,
         *,
-        time_zone: str = "UTC",
+        time_zone: str = "UTC",  # the site's; for a URL's clock without a UTC offset
         packet_buffer: PacketBuffer | None = None,
-        gate: bool = True,
-        source: PacketSource | None = None,
-        live: bool | None = None,
+        gate: bool = True,  # False: every slot is sampled, even without motion; ``scene.moved`` is measured anyway
+        source: PacketSource | None = None,  # replaces the source that ``camera.url`` names
+        live: bool | None = None,  # the source is read in a thread and may lose packets; None: as the URL says
         now: Callable[[], float] = time.time,
     ) -> None:
         url = SourceUrl.parse(camera.url, time_zone=camera.time_zone or time_zone)
@@ -84,10 +71,13 @@ class Sampler:
         self.live = url.live if live is None else live
         self._fps = camera.rate.active
         self._max_width = camera.width
-        self._source = source or _source(camera, url, now)
+        self._anchor = url.anchor if source is None else None
+        recorded = url.kind in {"file", "folder"} or not url.live
+        if source is None and recorded:
+            source = Recording(camera.id, url, pause_s=2.0 / camera.rate.active, now=now)
+        self._source = source or NetworkCamera(camera.id, url, now=now)
         self._packet_buffer = packet_buffer
         self._now = now
-        self._anchor = url.anchor if source is None else None
         self._joined_at = 0.0
         self._stop = threading.Event()
         self._reader: PacketReader | None = None
@@ -231,9 +221,8 @@ class Sampler:
         moved = bool(motion.boxes)
         flames = self._fire_smoke.update(picture, small, (fast, slow), moved, captured_at, scale) if motion.warm else ()
         # step 4: crops and record
-        scene = self._image_quality.scene(
-            moved=motion.boxes, still=still, flames=flames, warm=motion.warm, clock_s=self._clock_s
-        )
+        measured = {"moved": motion.boxes, "still": still, "flames": flames, "warm": motion.warm}
+        scene = self._image_quality.scene(**measured, clock_s=self._clock_s)
         crops = self._crops(picture, image, motion, captured_at)
         return self._record(captured_at, image=image, crops=crops, scene=scene)
 
@@ -275,12 +264,6 @@ class Sampler:
             scene=scene or SceneMeasurements(),
             gap=gap,
         )
-
-
-def _source(camera: Camera, url: SourceUrl, now: Callable[[], float]) -> PacketSource:
-    if url.kind in {"file", "folder"} or not url.live:
-        return Recording(camera.id, url, pause_s=2.0 / camera.rate.active, now=now)
-    return NetworkCamera(camera.id, url, now=now)
 
 
 def make_sampler(camera: Camera, site: Site, packet_buffer: PacketBuffer | None = None) -> Sampler:

@@ -19,10 +19,7 @@ MAX_MOTION = 12
 """Grey levels. The fast average differs from the slow one by more than ``MIN_DIFFERENCE``. In the dark, it is more than
 ``MIN_DIFFERENCE_OF_LIGHT`` times the mean, but at least ``NOISE``. The picture differs from the fast average by less
 than ``MAX_MOTION``, for ``MIN_STAY_S``. On ABODA, these values find the bag and nothing else."""
-
-MAX_AREA = 0.1
-"""Fraction of the picture. A larger region is a change of the light. Limits for a place are the watcher's matter."""
-
+MAX_AREA = 0.1  # Fraction of the picture. More is a change of the light. Limits for a place are the watcher's matter.
 _SURROUNDINGS = 4  # pixels around a region for comparison: enough for a bag, without its neighbours
 _FIT_ROUNDS = 3  # of the fit of a line to the light, each without the outliers of the one before
 _OUTLIER = 2.5  # medians of the distances
@@ -46,34 +43,11 @@ class _Candidate:
     added: float
 
 
-class _MedianBackground:
-    """The usual picture: a running median that changes by one grey level per update.
-
-    Walkers on a busy path smear the slow average, so that the bare ground differs from it. On pets09-s2l1 nearly all
-    still regions were such ground. A median ignores content that is present less than half of the time.
-    """
-
-    def __init__(self) -> None:
-        self.picture = np.zeros((0, 0), np.uint8)
-
-    def update(self, small: UInt8, slow: UInt8, learning_mask: UInt8 | None) -> UInt8:
-        """Learns from a picture where the mask is set. The slow average is the first estimate."""
-        if self.picture.shape != small.shape:
-            self.picture = slow.copy()
-        lighter, darker = small > self.picture, small < self.picture
-        if learning_mask is not None:
-            lighter &= learning_mask > 0
-            darker &= learning_mask > 0
-        self.picture = self.picture + lighter - darker
-        return self.picture
-
-
 class StationaryRegionDetector:
     """Follows one camera's stationary regions in the motion gate's pictures, at most every ``EVERY_S``.
 
-    Attributes:
-        learning_mask: (h, w) 255 where the slow average may learn; None: everywhere. It is 0 in a region, because
-            otherwise a bag would become background within a minute.
+    ``learning_mask`` (h, w) is 255 where the slow average may learn; None: everywhere. It is 0 in a region, because
+    otherwise a bag would become background within a minute.
     """
 
     def __init__(self, polygons: Sequence[Polygon] = ()) -> None:
@@ -85,23 +59,20 @@ class StationaryRegionDetector:
         self.learning_mask: UInt8 | None = None
         self._candidates: list[_Candidate] = []
         self._next_at = 0.0
-        self._background = _MedianBackground()
+        self._median = np.zeros((0, 0), np.uint8)
 
     def update(
         self, small: UInt8, fast: UInt8, slow: UInt8, captured_at: float, scale: float
     ) -> tuple[StillRegion, ...]:
         """The regions that have stayed long enough.
 
-        Args:
-            small: the motion gate's picture, (h, w) grey.
-            fast, slow: the gate's running averages.
-            captured_at: capture time, seconds.
-            scale: the frame's width over the small picture's.
+        ``small``, ``fast`` and ``slow`` are the motion gate's picture and averages, (h, w) grey. ``scale`` is the
+        frame's width over theirs.
         """
         if captured_at >= self._next_at or captured_at < self._next_at - 2 * EVERY_S:
             self._next_at = captured_at + EVERY_S
-            median = self._background.update(small, slow, self.learning_mask)
-            self._match(_found(small, fast, slow, median, self._masks), captured_at)
+            self._update_median(small, slow)
+            self._match(_found(small, fast, slow, self._median, self._masks), captured_at)
             self._update_learning_mask(small.shape)
         regions = []
         for candidate in self._candidates:
@@ -110,6 +81,17 @@ class StationaryRegionDetector:
                 box = (left * scale, top * scale, right * scale, bottom * scale)
                 regions.append(StillRegion(box, candidate.since, candidate.added))
         return tuple(regions)
+
+    def _update_median(self, small: UInt8, slow: UInt8) -> None:
+        """Learns the usual picture: a running median that changes by one grey level per update.
+
+        Walkers on a busy path smear the slow average, so that the bare ground differs from it. On pets09-s2l1 nearly
+        all still regions were such ground. A median ignores content that is present less than half of the time.
+        """
+        if self._median.shape != small.shape:
+            self._median = slow.copy()
+        may_learn = True if self.learning_mask is None else self.learning_mask > 0
+        self._median = self._median + ((small > self._median) & may_learn) - ((small < self._median) & may_learn)
 
     def _match(self, found: list[tuple[_Corners, float]], captured_at: float) -> None:
         known = np.array([candidate.box for candidate in self._candidates]).reshape(-1, 4)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -10,9 +10,7 @@ import numpy as np
 from lanewatch.records import Float64
 from streams.simulator.walking import STEP_S, WalkingPaths
 
-LanePoint = tuple[float, float]
-"""Lane coordinates: metres along the lane, metres across it."""
-
+LanePoint = tuple[float, float]  # lane coordinates: metres along the lane, metres across it
 SIZES_M: Final[dict[str, tuple[float, float, float]]] = {
     "person": (0.55, 0.5, 1.68),
     "truck": (5.1, 1.75, 2.0),
@@ -27,10 +25,8 @@ SIZES_M: Final[dict[str, tuple[float, float, float]]] = {
     "sack": (0.8, 0.6, 0.5),
 }
 """Length along the lane, width across it, height. A truck carries one ton, a van is a minibus, a deer a water deer."""
-BENT_HEIGHT: Final = 0.62
-"""Share of the full height of a person who is bent over to pick."""
-LANE_END_M: Final = 38.0
-"""Vehicles appear and disappear at this distance from the middle of the picture."""
+BENT_HEIGHT: Final = 0.62  # share of the full height of a person who is bent over to pick
+LANE_END_M: Final = 38.0  # vehicles appear and disappear at this distance from the middle of the picture
 _SWAY_M: Final = 0.06  # of a person who stands
 _BRAKING: Final = 1.6  # metres per second squared
 
@@ -39,27 +35,16 @@ _BRAKING: Final = 1.6  # metres per second squared
 class Actor:
     """A person, vehicle or animal, present from its first time to its last.
 
-    Attributes:
-        name: The same name has the same appearance, such as a driver who gets out of a car and in again.
-        kind: A key of ``SIZES_M``.
-        times: (N,) seconds, rising.
-        positions: (N, 2) lane coordinates.
-        height_scale: (N,) share of the full height.
-        active: (N,) 1 if the actor moves even while it stays in its place.
-        permanent: Scenery, for which alone the sampler does not sample faster.
+    The same name has the same appearance, such as a driver who gets out of a car and in again.
     """
 
     name: str
-    kind: str
-    times: Float64
-    positions: Float64
-    height_scale: Float64
-    active: Float64
-    permanent: bool = False
-
-    def shifted(self, seconds: float, name: str) -> Actor:
-        """The same actor, later and with another name."""
-        return replace(self, times=self.times + seconds, name=name)
+    kind: str  # a key of ``SIZES_M``
+    times: Float64  # (N,) seconds, rising
+    positions: Float64  # (N, 2) lane coordinates
+    height_scale: Float64  # (N,) share of the full height
+    active: Float64  # (N,) 1 if the actor moves even while it stays in its place
+    permanent: bool = False  # scenery, for which alone the sampler does not sample faster
 
 
 @dataclass(frozen=True)
@@ -130,11 +115,6 @@ class VehicleStop:
     leaves_at: float
     position: LanePoint
 
-    @property
-    def stationary(self) -> StationaryPeriod:
-        """The period in which the sampler may see the vehicle as a stationary region."""
-        return StationaryPeriod(self.actor.kind, self.position, self.stopped_at, self.leaves_at)
-
 
 def arrival_s(position: LanePoint, direction: float, *, pace: float = 7.0) -> float:
     """Seconds that a vehicle needs from the end of the lane until it stands at a position."""
@@ -142,29 +122,14 @@ def arrival_s(position: LanePoint, direction: float, *, pace: float = 7.0) -> fl
 
 
 def drive_and_stop(
-    kind: str,
-    name: str,
-    position: LanePoint,
-    stop_s: float,
-    *,
-    direction: float,
-    start: float = 0.0,
-    pace: float = 7.0,
+    kind: str, name: str, position: LanePoint, stop_s: float, *, direction: float, start: float = 0.0, pace: float = 7.0
 ) -> VehicleStop:
-    """A vehicle that drives along the lane, stands at a position and drives on.
+    """A vehicle that drives along the lane (direction 1, or -1 against it), stands at a position and drives on.
 
-    Args:
-        kind: Of vehicle.
-        name: Of the actor.
-        position: Where it stands.
-        stop_s: How long it stands.
-        direction: 1 along the lane, -1 against it.
-        start: When it appears at the end of the lane.
-        pace: Metres a second.
+    ``start`` is when it appears at the end of the lane, ``pace`` its speed in metres a second.
     """
     begin, end = -LANE_END_M * direction, LANE_END_M * direction
-    arriving = _braking_profile(abs(position[0] - begin), pace)
-    leaving = _braking_profile(abs(end - position[0]), pace)
+    arriving, leaving = (_braking_profile(abs(lane_end - position[0]), pace) for lane_end in (begin, end))
     stopped_at = start + float(arriving[-1, 0])
     leaves_at = stopped_at + stop_s
     gone_at = leaves_at + float(leaving[-1, 0])

@@ -202,13 +202,8 @@ def nuisance(context: ScriptContext, *, kind: str, least_s: float, most_s: float
     return Act(kind, "lane", nuisances=[motion])
 
 
-OWNER: Final[dict[str, Script]] = {
-    "own_truck": own_truck,
-    "own_car": own_car,
-    "own_walk": own_walk,
-}
+OWNER: Final[dict[str, Script]] = {"own_truck": own_truck, "own_car": own_car, "own_walk": own_walk}
 """The owner takes his produce, in his usual hours or on a registered visit."""
-
 OTHERS: Final[dict[str, Script]] = {
     "passer_by": passer_by,
     "phone": phone,

@@ -19,20 +19,15 @@ from streams.simulator import appearance
 from streams.simulator.noise import autoregressive
 
 MODEL: Final = "simulated"
-MIN_SCORE: Final = 0.2
-"""The lowest score that is recorded."""
-
+MIN_SCORE: Final = 0.2  # the lowest score that is recorded
 _MISS_LOG_ODDS: Final = -3.35  # of a person without occlusion, as high as those of the clip
 _OCCLUSION_LOG_ODDS: Final = 4.6  # added if the whole box is occluded
 _SMALL_BELOW_PX: Final = 60.0  # above, the height makes no difference in the clip
 _SMALL_LOG_ODDS: Final = 2.4  # for each e-fold less height; assumed: PETS has no small people (caviar's: most missed)
-_LIGHT_LOG_ODDS: Final[dict[str, float]] = {"day": 0.0, "dusk": 0.3, "infrared": 0.5, "night": 1.0}
-"""Assumed."""
+_LIGHT_LOG_ODDS: Final[dict[str, float]] = {"day": 0.0, "dusk": 0.3, "infrared": 0.5, "night": 1.0}  # assumed
 _KIND_LOG_ODDS: Final[dict[str, float]] = {"person": 0.0, "dog": 1.5, "cat": 2.5, "bicycle": 1.2, "motorcycle": 0.6}
-_OTHER_KIND_LOG_ODDS: Final = -0.5
-"""Assumed."""
-_WITHOUT_CLASS: Final = frozenset({"cart", "deer", "sack"})
-"""A detector has no class for a handcart or a water deer."""
+_OTHER_KIND_LOG_ODDS: Final = -0.5  # assumed, as are the others
+_WITHOUT_CLASS: Final = frozenset({"cart", "deer", "sack"})  # a detector has no class for a handcart or a water deer
 _CLASSES: Final[dict[str, tuple[tuple[str, float], ...]]] = {
     "person": (("person", 1.0),),
     "truck": (("truck", 0.75), ("car", 0.2), ("bus", 0.05)),
@@ -46,8 +41,7 @@ _CLASSES: Final[dict[str, tuple[tuple[str, float], ...]]] = {
 """The classes that the detector assigns to each kind, with their probabilities; assumed."""
 _CLASS_CHANGE_S: Final = 6.0
 _SHORT_MEMORY_S, _LONG_MEMORY_S, _LONG_SHARE = 0.6, 5.0, 0.3
-"""Misses come in runs. The hidden variable is a sum of two series; the second one has the longer memory, and this share
-of the variance."""
+"""Misses come in runs: the hidden variable is a sum of two series. The second one has this share of the variance."""
 _ERROR_SPREAD: Final = np.array([0.048, 0.041, 0.061, 0.195])
 _ERROR_BIAS: Final = np.array([0.0, -0.006, -0.014, 0.0])
 _ERROR_LASTING: Final = np.array([0.82, 0.52, 0.62, 0.70])
@@ -63,25 +57,15 @@ _MOTION_SEEN: Final[dict[str, float]] = {"day": 0.9, "dusk": 0.85, "infrared": 0
 
 
 class SceneObjects(NamedTuple):
-    """The K objects before the camera in F consecutive frames.
+    """The K objects before the camera in F consecutive frames."""
 
-    Attributes:
-        boxes: (F, K, 4) whole boxes in pixels, xyxy; they may extend beyond the picture.
-        present: (F, K).
-        distance: (F, K) from the camera: a nearer object occludes a farther one.
-        moving: (F, K).
-        kinds: K keys of ``actors.SIZES_M``.
-        identities: (K, 144) of their appearance.
-        size: Width and height of the picture.
-    """
-
-    boxes: Float64
-    present: Bool
-    distance: Float64
-    moving: Bool
-    kinds: tuple[str, ...]
-    identities: Float64
-    size: tuple[int, int]
+    boxes: Float64  # (F, K, 4) whole boxes in pixels, xyxy; they may extend beyond the picture
+    present: Bool  # (F, K)
+    distance: Float64  # (F, K) from the camera: a nearer object occludes a farther one
+    moving: Bool  # (F, K)
+    kinds: tuple[str, ...]  # K keys of ``actors.SIZES_M``
+    identities: Float64  # (K, 144) of their appearance
+    size: tuple[int, int]  # width and height of the picture
 
 
 class DetectedBoxes(NamedTuple):
@@ -113,11 +97,6 @@ class SimulatedFrame(NamedTuple):
     detected: DetectedBoxes
     moved: Float64
     moved_appearance: UInt8
-
-    @classmethod
-    def empty(cls) -> SimulatedFrame:
-        """A frame without objects."""
-        return cls(DetectedBoxes.empty(), np.zeros((0, 4)), np.zeros((0, appearance.SIZE), np.uint8))
 
 
 def visible_share(boxes: Float64, size: tuple[int, int]) -> Float64:
@@ -161,20 +140,15 @@ def simulate_detections(
     twice = found & (rng.random((frames, count)) < _SECOND_BOX) & is_person
     for frame in range(frames):
         rows, second = found[frame], twice[frame]
-        first_boxes = DetectedBoxes(
-            boxes[frame, rows], scores[frame, rows], labels[frame, rows], descriptors[frame, rows]
-        )
-        detected = _with_second_boxes(first_boxes, boxes[frame, second], descriptors[frame, second], rng)
+        first = DetectedBoxes(*(values[frame, rows] for values in (boxes, scores, labels, descriptors)))
+        detected = _with_second_boxes(first, boxes[frame, second], descriptors[frame, second], rng)
         yield SimulatedFrame(detected, regions[frame, moved[frame]], descriptors[frame, moved[frame]])
 
 
 def detect_labelled_people(boxes: Float64, fps: float, rng: np.random.Generator) -> Iterator[Detections]:
     """The model's detections, by day, of people who are labelled in real footage; their appearance is simulated.
 
-    Args:
-        boxes: (F, P, 4) pixels, nan if a person is not present. A person with a lower foot point is nearer.
-        fps: Frame rate.
-        rng: Random generator.
+    ``boxes`` (F, P, 4) are in pixels, nan if a person is not present. A person with a lower foot point is nearer.
     """
     present = np.isfinite(boxes[..., 0])
     boxes = np.nan_to_num(boxes)
@@ -207,8 +181,7 @@ def to_record(camera: str, slot: int, size: tuple[int, int], boxes: DetectedBoxe
 
 def clip_to_image(boxes: Float64, size: tuple[int, int]) -> Float64:
     """The parts of boxes (..., 4) that are within the picture."""
-    clipped: Float64 = np.clip(boxes, 0, np.array([size[0], size[1]] * 2, np.float64))
-    return clipped
+    return np.clip(boxes, 0, np.array([*size, *size], np.float64))
 
 
 def _miss_log_odds(objects: SceneObjects, visible: Float64, light: Light) -> Float64:
@@ -229,8 +202,7 @@ def _miss_series(frames: int, count: int, fps: float, rng: np.random.Generator) 
 
 def _normal_cdf(value: Float64) -> Float64:
     """The normal distribution's cumulative share (Bowling et al. 2009, error at most 1.4e-4)."""
-    share: Float64 = 1 / (1 + np.exp(-(0.07056 * value**3 + 1.5976 * value)))
-    return share
+    return np.asarray(1 / (1 + np.exp(-(0.07056 * value**3 + 1.5976 * value))), np.float64)
 
 
 def _with_errors(boxes: Float64, fps: float, rng: np.random.Generator) -> Float64:
@@ -270,5 +242,4 @@ def _with_second_boxes(
 
 
 def _area(boxes: Float64) -> Float64:
-    area: Float64 = np.clip(boxes[..., 2] - boxes[..., 0], 0, None) * np.clip(boxes[..., 3] - boxes[..., 1], 0, None)
-    return area
+    return np.asarray(np.clip(boxes[..., 2:] - boxes[..., :2], 0, None).prod(axis=-1), np.float64)

@@ -23,17 +23,11 @@ _TRANSIENT: Final = 0.004  # mean number a frame of boxes that show for one fram
 
 @dataclass(frozen=True)
 class FalsePositives:
-    """The false people of a camera.
+    """The false people of a camera."""
 
-    Attributes:
-        boxes: (P, 4).
-        frequency: (P,) share of the frames in which each shows.
-        appearance: (1, 144) of all of them.
-    """
-
-    boxes: Float64
-    frequency: Float64
-    appearance: UInt8
+    boxes: Float64  # (P, 4)
+    frequency: Float64  # (P,) share of the frames in which each shows
+    appearance: UInt8  # (1, 144) of all of them
 
     @classmethod
     def random(cls, rng: np.random.Generator, appearance: UInt8) -> FalsePositives:

@@ -16,8 +16,7 @@ from streams.simulator.detector import DetectedBoxes
 SCORE: Final = 0.15
 COVERED: Final = 0.3
 MAX_DETECTION_SIZE: Final = 12.0
-"""A region is covered by a detection that shares this much of the smaller of both, unless the detection is larger than
-this many regions."""
+"""A detection covers a region if it shares this much of the smaller one, and is at most this many times as large."""
 MAX_AREA: Final = 0.1
 MIN_SIDE: Final = 1 / 48
 MAX_ASPECT: Final = 4.0
@@ -28,21 +27,17 @@ ratio. A frame has at most this many regions."""
 
 def merge_overlapping(moved: Float64, appearance: UInt8) -> tuple[Float64, UInt8]:
     """Merges regions that overlap; a merged region has the appearance of its first."""
-    boxes = moved.tolist()
-    rows = list(range(len(boxes)))
-    merged: list[list[float]] = []
-    merged_rows: list[int] = []
-    while boxes:
-        box, row = boxes.pop(0), rows.pop(0)
-        index = next((index for index, other in enumerate(boxes) if _overlap(box, other)), None)
+    regions = [(box, row) for row, box in enumerate(moved.tolist())]
+    merged = []
+    while regions:
+        box, row = regions.pop(0)
+        index = next((index for index, (other, _) in enumerate(regions) if _overlap(box, other)), None)
         if index is None:
-            merged.append(box)
-            merged_rows.append(row)
+            merged.append((box, row))
         else:
-            other = boxes[index]
-            boxes[index] = [*map(min, box[:2], other[:2]), *map(max, box[2:], other[2:])]
-            rows[index] = min(row, rows[index])
-    return np.array(merged).reshape(-1, 4), appearance[merged_rows]
+            other, other_row = regions[index]
+            regions[index] = [*map(min, box[:2], other[:2]), *map(max, box[2:], other[2:])], min(row, other_row)
+    return np.array([box for box, _ in merged]).reshape(-1, 4), appearance[[row for _, row in merged]]
 
 
 def _overlap(a: list[float], b: list[float]) -> bool:

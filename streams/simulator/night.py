@@ -23,8 +23,7 @@ from streams.simulator.walking import WalkingPaths
 
 FPS: Final = 2.0
 _ZONE: Final = ZoneInfo(scene.TIME_ZONE)
-FIRST_NIGHT: Final = datetime(2026, 9, 7, tzinfo=_ZONE)
-"""Peppers are dried and ginger is dug from September to the end of October."""
+FIRST_NIGHT: Final = datetime(2026, 9, 7, tzinfo=_ZONE)  # peppers are dried and ginger is dug until the end of October
 _NIGHTS: Final = 55
 _OTHER_ACTS: Final = 6
 _VISITED: Final = 0.3  # share of nights with a registered visit
@@ -32,35 +31,24 @@ _CONCURRENT: Final = frozenset({"insects", "web", "rain", "traffic", "passer_by"
 _GAP_S: Final = (100.0, 420.0)
 _VISIT_MARGIN_S: Final = 600.0  # a visit is registered with this much time before and after it
 _ALERT_MARGIN_S: Final = 60.0
-INFRARED: Final = 0.6
-"""Share of cameras that switch to infrared in the dark; the others see in colour by a street lamp."""
+INFRARED: Final = 0.6  # share of cameras that switch to infrared in the dark; the others see in colour by a street lamp
 
 
 @dataclass(frozen=True)
 class SimulatedNight:
-    """One simulated camera-night.
-
-    Attributes:
-        site: The site file: the lane, produce zones with their owner's hours, registered visits.
-        camera: Its only camera.
-        scene: The true positions of lane, field and store.
-        acts: In seconds UTC, ordered by their start.
-        truth: Its events, ordered by their start.
-        owner_hours: The owner's usual hours, HH:MM-HH:MM local time, which the site file has, too.
-        walking_source: Where the steps of people are from.
-    """
+    """One simulated camera-night."""
 
     seed: int
     number: int
     fps: float
     site: Site
-    camera: str
-    scene: LaneScene
-    acts: tuple[Act, ...]
-    truth: tuple[SimulatedEvent, ...]
-    owner_hours: tuple[str, ...]
+    camera: str  # the site's only one
+    scene: LaneScene  # the true positions of lane, field and store
+    acts: tuple[Act, ...]  # in seconds UTC, ordered by their start
+    truth: tuple[SimulatedEvent, ...]  # ordered by their start
+    owner_hours: tuple[str, ...]  # HH:MM-HH:MM local time, which the site file has, too
     infrared: bool
-    walking_source: str
+    walking_source: str  # where the steps of people are from
 
     @property
     def label(self) -> str:
@@ -94,15 +82,8 @@ def simulate_night(
 ) -> SimulatedNight:
     """One camera-night; the same arguments give the same bytes.
 
-    Args:
-        seed: Of all random numbers.
-        number: The seed's night; each has its own camera and scene.
-        walking: The steps of people; the walking model if None.
-        fps: Pictures a second around the acts.
-        patterns: The thefts; ``theft_patterns(number)`` if None.
-
-    Raises:
-        KeyError: A pattern does not exist.
+    Each ``number`` of a seed has its own camera and scene. There are ``fps`` pictures a second around the acts. Without
+    ``walking``, people walk by the model; without ``patterns``, the thefts are ``theft_patterns(number)``.
     """
     rng = np.random.default_rng([seed, number, 0])
     walking = walking or WalkingPaths()

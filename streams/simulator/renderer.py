@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
@@ -43,6 +44,7 @@ _BRIGHTNESS_AND_CHROMA: Final[dict[str, tuple[float, float]]] = {
 }
 _PILE_M: Final = (1.8, 1.4, 0.6)
 _NUISANCE_APPEARANCES: Final = 24
+_NOTHING: Final = SimulatedFrame(DetectedBoxes.empty(), np.zeros((0, 4)), DetectedBoxes.empty().appearance)
 
 
 class _Span(NamedTuple):
@@ -58,13 +60,7 @@ class NightRenderer:
     """Makes the records of one camera's night."""
 
     def __init__(
-        self,
-        scene: LaneScene,
-        camera: str,
-        acts: Sequence[Act],
-        fps: float,
-        infrared: bool,
-        rng: np.random.Generator,
+        self, scene: LaneScene, camera: str, acts: Sequence[Act], fps: float, infrared: bool, rng: np.random.Generator
     ) -> None:
         self._scene = scene
         self._camera = camera
@@ -78,12 +74,9 @@ class NightRenderer:
         self._still_luck = rng.random(len(self._stationary))
         names = sorted({actor.name for actor in self._actors})
         self._identities = {name: appearance.random_identity(rng) for name in names}
-        self._nuisance_appearance = np.concatenate(
-            [
-                appearance.descriptors(appearance.random_identity(rng), 1, fps, infrared, rng)
-                for _ in range(_NUISANCE_APPEARANCES)
-            ]
-        )
+        identities = (appearance.random_identity(rng) for _ in range(_NUISANCE_APPEARANCES))
+        descriptors = [appearance.descriptors(identity, 1, fps, infrared, rng) for identity in identities]
+        self._nuisance_appearance = np.concatenate(descriptors)
         self._false_positives = FalsePositives.random(rng, self._nuisance_appearance[:1])
         self._flooded_at = [nuisance.start + 1.0 for nuisance in self._nuisances if nuisance.floods_picture]
 
@@ -120,8 +113,7 @@ class NightRenderer:
     def _grid(self, span: _Span) -> Float64:
         """The times of the span's records, on the grid of its interval."""
         first, last = math.ceil(span.begin / span.interval), math.ceil(span.end / span.interval)
-        grid: Float64 = np.arange(first, last, dtype=np.float64) * span.interval
-        return grid
+        return np.arange(first, last, dtype=np.float64) * span.interval
 
     def _ticks(self, span: _Span) -> Iterator[Detections]:
         profile = _profile(self._light(span.begin))
@@ -133,10 +125,8 @@ class NightRenderer:
         times = self._grid(span)
         light = self._light(span.begin)
         actors = [actor for actor in self._actors if actor.times[0] <= span.end and actor.times[-1] >= span.begin]
-        nuisances = [
-            nuisance for nuisance in self._nuisances if nuisance.start <= span.end and nuisance.end >= span.begin
-        ]
-        frames: Iterator[SimulatedFrame] = (SimulatedFrame.empty() for _ in times)
+        nuisances = [motion for motion in self._nuisances if motion.start <= span.end and motion.end >= span.begin]
+        frames: Iterator[SimulatedFrame] = itertools.repeat(_NOTHING, len(times))
         if actors:
             frames = detector.simulate_detections(self._objects(actors, times), 1 / span.interval, light, self._rng)
         for time, frame in zip(times.tolist(), frames, strict=True):

@@ -22,8 +22,7 @@ LATITUDE: Final = 36.78
 LONGITUDE: Final = 126.45
 TIME_ZONE: Final = "Asia/Seoul"
 
-LaneRectangle = tuple[float, float, float, float]
-"""A rectangle in lane coordinates: s from, s to, d from, d to."""
+LaneRectangle = tuple[float, float, float, float]  # a rectangle in lane coordinates: s from, s to, d from, d to
 Polygon = list[tuple[float, float]]
 
 LANE: Final[LaneRectangle] = (-40.0, 40.0, -2.0, 2.0)
@@ -32,25 +31,15 @@ _NEAREST_M: Final = 1.0  # metres before the lens; nearer objects are not drawn
 
 @dataclass(frozen=True)
 class LaneScene:
-    """A camera and its surroundings.
+    """A camera and its surroundings."""
 
-    Attributes:
-        height_m: Of the camera above the ground.
-        tilt: Radians below the horizon.
-        focal_px: Focal length.
-        lane_distance_m: From the camera's foot to the lane's middle, straight on.
-        lane_angle: Radians between the lane and the picture's width.
-        field: Where produce grows.
-        store: Where sacks lie or peppers dry.
-    """
-
-    height_m: float
-    tilt: float
+    height_m: float  # of the camera above the ground
+    tilt: float  # radians below the horizon
     focal_px: float
-    lane_distance_m: float
-    lane_angle: float
-    field: LaneRectangle
-    store: LaneRectangle
+    lane_distance_m: float  # from the camera's foot to the lane's middle, straight on
+    lane_angle: float  # radians between the lane and the picture's width
+    field: LaneRectangle  # where produce grows
+    store: LaneRectangle  # where sacks lie or peppers dry
 
     @property
     def produce_areas(self) -> dict[str, LaneRectangle]:
@@ -76,21 +65,15 @@ class LaneScene:
         return np.stack([x, y], axis=-1)
 
     def boxes(self, positions: Float64, size: Float64) -> tuple[Float64, Float64, Bool]:
-        """Boxes of upright cuboids that lie along the lane.
+        """Boxes of upright cuboids that lie along the lane, from their centres (N, 2) and sizes (N, 3) in metres.
 
-        Args:
-            positions: (N, 2) lane coordinates of their centres.
-            size: (N, 3) metres: length along the lane, width, height.
-
-        Returns:
-            (N, 4) whole boxes in pixels, (N,) metres from the camera, (N,) whether all of it is in front of the lens.
+        Returns (N, 4) whole boxes in pixels, (N,) metres from the camera, (N,) whether all is in front of the lens.
         """
         corners = np.array([(a, b, c) for a in (-0.5, 0.5) for b in (-0.5, 0.5) for c in (0.0, 1.0)])
         solid = corners * size[:, None, :]
         flat = self.to_ground(positions[:, None, :] + solid[..., :2])
         points = np.concatenate([flat, solid[..., 2:]], axis=-1)
-        pixels = self.project(points)
-        depth = self.depth(points)
+        pixels, depth = self.project(points), self.depth(points)
         boxes = np.concatenate([pixels.min(axis=1), pixels.max(axis=1)], axis=-1)
         return boxes, depth.mean(axis=1), depth.min(axis=1) > _NEAREST_M
 

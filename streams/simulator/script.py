@@ -14,39 +14,29 @@ from streams.simulator.walking import WalkingPaths
 
 @dataclass
 class Act:
-    """What a script made.
+    """What a script made."""
 
-    Attributes:
-        pattern: The script's name.
-        zone: Where it takes place: a produce zone, or ``lane``.
-        acted_at: When a person first reaches the produce; None if that does not happen.
-        began_at: 0 until the act is placed in a night.
-    """
-
-    pattern: str
-    zone: str
+    pattern: str  # the script's name
+    zone: str  # a produce zone, or ``lane``
     actors: list[Actor] = field(default_factory=list)
     stationary: list[StationaryPeriod] = field(default_factory=list)
     nuisances: list[NuisanceMotion] = field(default_factory=list)
-    acted_at: float | None = None
-    began_at: float = 0.0
+    acted_at: float | None = None  # when a person first reaches the produce
+    began_at: float = 0.0  # until the act is placed in a night
 
     def add(self, stop: VehicleStop) -> None:
         """Adds a vehicle and the time in which it stands."""
         self.actors.append(stop.actor)
-        self.stationary.append(stop.stationary)
+        self.stationary.append(StationaryPeriod(stop.actor.kind, stop.position, stop.stopped_at, stop.leaves_at))
 
     def shifted(self, seconds: float, prefix: str) -> Act:
         """The same act, later; the prefix makes the names of its actors unique in a night."""
         return Act(
             self.pattern,
             self.zone,
-            [actor.shifted(seconds, prefix + actor.name) for actor in self.actors],
+            [replace(actor, times=actor.times + seconds, name=prefix + actor.name) for actor in self.actors],
             [replace(period, start=period.start + seconds, end=period.end + seconds) for period in self.stationary],
-            [
-                replace(nuisance, start=nuisance.start + seconds, end=nuisance.end + seconds)
-                for nuisance in self.nuisances
-            ],
+            [replace(motion, start=motion.start + seconds, end=motion.end + seconds) for motion in self.nuisances],
             None if self.acted_at is None else self.acted_at + seconds,
             self.began_at + seconds,
         )

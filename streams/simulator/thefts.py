@@ -127,8 +127,7 @@ def load_vehicle(
 def pick_beside_vehicle(context: ScriptContext, pattern: str, kind: str, zone: str, work_s: float) -> Act:
     """A vehicle stops; one person picks in the zone, comes back and leaves with it."""
     act = Act(pattern, zone)
-    side = context.direction()
-    place = context.verge_by(zone)
+    side, place = context.direction(), context.verge_by(zone)
     stopped_at = arrival_s(place, side)
     route = context.person(stopped_at + context.uniform(3, 10), context.beside(place))
     act.acted_at = enter(context, route, zone)

@@ -9,35 +9,22 @@ from typing import Any, Final
 
 from lanewatch.config.site import RegisteredVisit
 
-THEFT: Final = "produce_theft"
-"""The kind of thefts; every other event is ``harmless``."""
+THEFT: Final = "produce_theft"  # the kind of thefts; every other event is ``harmless``
 
 
 @dataclass(frozen=True)
 class SimulatedEvent:
-    """An event before the camera. All times are capture times, seconds UTC.
+    """An event before the camera. All times are capture times, seconds UTC."""
 
-    Attributes:
-        kind: ``produce_theft`` or ``harmless``.
-        pattern: The script: ``truck_sacks``, ``phone``, ``insects``...
-        zone: The produce zone of a theft, else ``lane``.
-        began_at: When its first actor appears, in view or on the way to it.
-        acted_at: Of a theft: when a person first reaches the produce; else ``began_at``.
-        alert_from: An alarm from here on belongs to this event,
-        alert_until: and up to here, a minute after ``ended_at``.
-        ended_at: When its last actor is gone.
-        allowed: Taking the produce is lawful: in the owner's hours or on a registered visit.
-    """
-
-    kind: str
-    pattern: str
-    zone: str
-    began_at: float
-    acted_at: float
-    alert_from: float
-    alert_until: float
-    ended_at: float
-    allowed: bool = False
+    kind: str  # ``produce_theft`` or ``harmless``
+    pattern: str  # the script: ``truck_sacks``, ``phone``, ``insects``...
+    zone: str  # the produce zone of a theft, else ``lane``
+    began_at: float  # when its first actor appears, in view or on the way to it
+    acted_at: float  # of a theft: when a person first reaches the produce; else ``began_at``
+    alert_from: float  # an alarm from here on belongs to this event,
+    alert_until: float  # and up to here, a minute after ``ended_at``
+    ended_at: float  # when its last actor is gone
+    allowed: bool = False  # taking the produce is lawful: in the owner's hours or on a registered visit
 
     @property
     def theft(self) -> bool:

@@ -24,13 +24,9 @@ _PIECE = 40  # steps that the model makes at a time
 
 
 class WalkingPaths:
-    """Makes walking paths.
+    """Makes walking paths from a folder ``trajectories`` with ``ETH`` and ``UCY`` in it; None: from the model.
 
-    Args:
-        folder: ``trajectories`` with ``ETH`` and ``UCY`` in it; None for the walking model.
-
-    Raises:
-        FileNotFoundError: The folder does not have a set's ``obsmat.txt``.
+    Raises ``FileNotFoundError`` if the folder does not have a set's ``obsmat.txt``.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -46,10 +42,7 @@ class WalkingPaths:
     def path(self, metres: float, pace: float, rng: np.random.Generator) -> Float64:
         """(N + 1, 2) metres along and across, one row each ``STEP_S``, from (0, 0) to (``metres``, 0).
 
-        Args:
-            metres: Distance.
-            pace: Factor on the speed, below 1 for a person who carries a sack.
-            rng: Chooses the walkers.
+        ``pace`` is a factor on the speed, below 1 for a person who carries a sack.
         """
         pieces: list[Float64] = []
         walked = 0.0

@@ -4,18 +4,10 @@ from __future__ import annotations
 
 from prometheus_client import Counter
 
-MAX_STEP_S = 2.0
-"""A larger step of capture time starts a new epoch. Shorter ones come from network delays and lost pictures."""
-
-REORDER_S = 0.5
-"""Packets may be this much out of order. More means that the clock was set back."""
-
-MAX_CLOCK_ERROR_S = 86_400.0
-"""A camera's own clock is used if it is within a day of ours. Cameras that were never set report 1970 or 2000."""
-
-MAX_DRIFT = 0.001
-"""Seconds per second by which the offset to a camera's clock may grow: ten times the drift of a cheap crystal."""
-
+MAX_STEP_S = 2.0  # A larger step of capture time starts a new epoch. Network delays and lost pictures are shorter.
+REORDER_S = 0.5  # Packets may be this much out of order. More means that the clock was set back.
+MAX_CLOCK_ERROR_S = 86_400.0  # a camera's clock is used if its error is less; those never set report 1970 or 2000
+MAX_DRIFT = 0.001  # seconds per second of growth of the offset to a camera's clock: ten times a cheap crystal's drift
 EPOCHS = Counter("lanewatch_epochs", "Breaks in a camera's capture time.", ["camera", "reason"])
 
 
@@ -32,13 +24,10 @@ class EpochCounter:
         self._latest: float | None = None
 
     def start(self, captured_at: float, reason: str, *, joined_at: float = 0.0) -> int:
-        """Starts a new epoch and returns its number.
+        """Starts a new epoch with the capture time of its first packet, and returns its number.
 
-        Args:
-            captured_at: capture time of its first packet.
-            reason: start, reconnect, loop, ahead or back.
-            joined_at: capture time of now, if playback starts before it. Of two samplers, the one that joined later
-                then has the greater number.
+        ``joined_at`` is the capture time of now, if playback starts before it. So of two samplers, the one that joined
+        later has the greater number.
         """
         self.current = max(round(max(captured_at, joined_at) * 1000), self.current + 1)
         self._latest = captured_at
@@ -64,9 +53,8 @@ class ArrivalClock:
     difference is the best estimate. It may grow by ``MAX_DRIFT`` to follow a drifting camera. A difference that jumps
     by more than ``MAX_STEP_S`` means that the stream was cut; it is used at once.
 
-    Attributes:
-        clock_s: The camera's clock minus ours, network delay included, even if it is too far off to be used. None
-            until the camera reports its time.
+    ``clock_s`` is the camera's clock minus ours, network delay included, even if it is too far off to be used. It is
+    None until the camera reports its time.
     """
 
     def __init__(self) -> None:
@@ -76,17 +64,14 @@ class ArrivalClock:
         self._latest = 0.0
 
     def capture_time(self, stream_s: float, arrived_at: float, realtime_s: float | None = None) -> float:
-        """Capture time in seconds UTC.
+        """Capture time, seconds UTC, of a packet by its time in the stream and its arrival by the wall clock.
 
-        Args:
-            stream_s: the packet's time in the stream, seconds.
-            arrived_at: arrival of the packet, wall clock.
-            realtime_s: wall time of the stream's zero as the camera reports it by RTCP; None without a report.
+        ``realtime_s`` is the wall time of the stream's zero as the camera reports it by RTCP; None without a report.
         """
-        self.clock_s = None if realtime_s is None else realtime_s + stream_s - arrived_at
-        if realtime_s is not None and abs(realtime_s + stream_s - arrived_at) < MAX_CLOCK_ERROR_S:
+        reported = None if realtime_s is None else realtime_s + stream_s
+        self.clock_s = None if reported is None else reported - arrived_at
+        if reported is not None and abs(reported - arrived_at) < MAX_CLOCK_ERROR_S:
             self._offset = None
-            reported = realtime_s + stream_s
             # The first report may differ a little from the estimate by arrival.
             slightly_back = self._latest - REORDER_S < reported <= self._latest
             self._latest = self._latest + 0.001 if slightly_back else reported

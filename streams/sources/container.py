@@ -19,9 +19,7 @@ from streams.sources.url import SourceError, SourceUrl, redact
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 
-FOLDER_FPS = 5.0
-"""Images per second of a folder without ``fps``: the default active rate, so that every image is sampled."""
-
+FOLDER_FPS = 5.0  # of a folder without ``fps``: the default active rate, so that every image is sampled
 _MAGIC = ((b"\xff\xd8", "mjpeg"), (b"\x89PNG", "png"), (b"BM", "bmp"), (b"II*\0", "tiff"), (b"MM\0*", "tiff"))
 
 _STREAM_OPTIONS = {
@@ -34,14 +32,10 @@ _STREAM_OPTIONS = {
 
 @dataclass(frozen=True)
 class Deadlines:
-    """How long to wait for a camera, seconds.
+    """How long to wait for a camera, seconds."""
 
-    A larger ``connect_s`` helps cameras behind slow links. A larger ``read_s`` tolerates longer pauses of the stream,
-    but the loss of a camera is noticed later.
-    """
-
-    connect_s: float = 10.0
-    read_s: float = 5.0
+    connect_s: float = 10.0  # more helps cameras behind slow links
+    read_s: float = 5.0  # more tolerates longer pauses of the stream, but a loss is noticed later
 
 
 class ContainerPacket(msgspec.Struct, frozen=True):
@@ -92,23 +86,13 @@ class OpenedSource:
 
 
 def connect(url: SourceUrl, deadlines: Deadlines) -> OpenedSource:
-    """Opens a network camera.
-
-    Raises:
-        av.error.FFmpegError: no usable stream in time. The error's text may contain the password.
-    """
-    options = _STREAM_OPTIONS[url.kind]
+    """Opens a network camera. Raises ``av.error.FFmpegError``, whose text may contain the password."""
     timeout = (deadlines.connect_s, deadlines.read_s)
-    container = av.open(url.target, options=options, timeout=timeout)
-    return _with_video(container)
+    return _with_video(av.open(url.target, options=_STREAM_OPTIONS[url.kind], timeout=timeout))
 
 
 def open_recording(url: SourceUrl, deadlines: Deadlines) -> OpenedSource:
-    """Opens a local video file, or one over HTTP.
-
-    Raises:
-        SourceError: the file does not exist or is not a video; the message has the file and the fix.
-    """
+    """Opens a local video file, or one over HTTP. Raises ``SourceError`` with the file and the fix."""
     shown = redact(url.target)
     try:
         if url.kind == "http":
@@ -133,19 +117,15 @@ def _with_video(container: InputContainer) -> OpenedSource:
 
 
 def image_paths(folder: str) -> list[Path]:
-    """A folder's images in natural order (9.jpg before 10.jpg).
-
-    Raises:
-        SourceError: the folder has no images.
-    """
+    """A folder's images in natural order (9.jpg before 10.jpg). Raises ``SourceError`` if there are none."""
     paths = [path for path in Path(folder).iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
     if not paths:
         raise SourceError(f"{folder}: a folder without images; supported are {', '.join(sorted(IMAGE_SUFFIXES))}")
-    return sorted(paths, key=_natural_key)
 
+    def natural_key(path: Path) -> list[tuple[int, str]]:
+        return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", path.name)]
 
-def _natural_key(path: Path) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", path.name)]
+    return sorted(paths, key=natural_key)
 
 
 def image_codec(data: bytes) -> Codec | None:

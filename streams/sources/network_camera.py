@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 import time
@@ -20,8 +21,7 @@ from streams.sources.url import SourceUrl, redact
 State = Literal["connecting", "streaming", "backing_off", "closed"]
 
 STABLE_S = 10.0
-"""A connection of this length resets the backoff. Otherwise a camera that accepts and hangs up would be called twice a
-second without end."""
+"""A connection this long resets the backoff. A camera that accepts and hangs up must not be called without pause."""
 
 log = metrics.log("sample")
 
@@ -31,8 +31,7 @@ class Backoff:
     """Exponential backoff between connection attempts.
 
     The wait doubles from ``first_s`` to ``max_s``, minus a random part of up to a half. So forty cameras behind one
-    switch do not reconnect in step. A camera that is away for a night gets 3,000 attempts with these values. It is
-    back within half a minute of its return.
+    switch do not reconnect in step. A camera that is away for a night gets 3,000 attempts, and is soon back.
     """
 
     first_s: float = 0.5
@@ -51,13 +50,7 @@ class Backoff:
 
 
 class NetworkCamera:
-    """The packets of an RTSP or HTTP camera. It reconnects after each loss.
-
-    Args:
-        camera: id of the camera.
-        url: its URL; the password is never printed.
-        now: wall clock, seconds UTC.
-    """
+    """The packets of an RTSP or HTTP camera. It reconnects after each loss, and never prints the URL's password."""
 
     def __init__(
         self,
@@ -100,8 +93,7 @@ class NetworkCamera:
 
     def _stream(self, stop: threading.Event) -> Iterator[Packet]:
         self.state = "connecting"
-        opened = connect(self._url, self._deadlines)
-        try:
+        with contextlib.closing(connect(self._url, self._deadlines)) as opened:
             clock, started = ArrivalClock(), time.monotonic()
             for packet in opened:
                 if stop.is_set():
@@ -123,8 +115,6 @@ class NetworkCamera:
                     has_pts=packet.pts is not None,
                     clock_s=clock.clock_s,
                 )
-        finally:
-            opened.close()
 
 
 def _reason(error: Exception, state: State) -> str:

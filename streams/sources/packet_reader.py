@@ -25,12 +25,9 @@ class ReaderClosedError(Exception):
 
 
 class PacketReader:
-    """Runs a source in a daemon thread and queues its items.
+    """Runs a source's ``packets`` in a daemon thread and queues its items.
 
-    Args:
-        camera: id of the camera.
-        read: the source's ``packets``.
-        on_packet: called with each packet at arrival, even if it is dropped here later.
+    ``on_packet`` is called with each packet at arrival, even if it is dropped here later.
     """
 
     def __init__(self, camera: str, read: ReadPackets, on_packet: Callable[[Packet], None]) -> None:
@@ -59,9 +56,7 @@ class PacketReader:
     def get(self, timeout_s: float) -> Packet | SourceEvent | None:
         """The next item; None if nothing arrives in time.
 
-        Raises:
-            ReaderClosedError: closed, or the source has ended.
-            SourceError: the source cannot be played.
+        Raises ``ReaderClosedError`` after ``close`` or the source's end, and the source's own error, if it has failed.
         """
         deadline = time.monotonic() + timeout_s
         with self._changed:

@@ -48,25 +48,16 @@ class Codec:
 
 
 class Packet(msgspec.Struct, frozen=True):
-    """One encoded picture.
-
-    Attributes:
-        captured_at: capture time of the picture, seconds UTC.
-        decode_at: decoding time (DTS), seconds UTC; differs from ``captured_at`` if pictures are reordered.
-        key: a key frame; decoding can start here.
-        has_pts: the container has a presentation time. Otherwise the decoder derives it from ``decode_at``.
-        epoch: see ``streams.sources.capture_time``.
-        clock_s: the camera's clock minus ours at arrival; None if the camera does not report its time.
-    """
+    """One encoded picture; times are seconds UTC."""
 
     captured_at: float
-    decode_at: float
+    decode_at: float  # decoding time (DTS); differs from ``captured_at`` if pictures are reordered
     data: bytes
-    key: bool
+    key: bool  # a key frame: decoding can start here
     codec: Codec
     epoch: int = 0
-    has_pts: bool = True
-    clock_s: float | None = None
+    has_pts: bool = True  # the container has a presentation time; otherwise the decoder derives it from ``decode_at``
+    clock_s: float | None = None  # the camera's clock minus ours at arrival; None if the camera does not report it
 
 
 class SourceEvent(msgspec.Struct, frozen=True):

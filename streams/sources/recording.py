@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
 import time
@@ -18,8 +19,7 @@ from streams.sources.container import FOLDER_FPS, Deadlines, OpenedSource, image
 from streams.sources.packets import Codec, Packet, SourceEvent
 from streams.sources.url import LiveAnchor, SourceUrl, redact
 
-CATCH_UP_SPEED = 20.0
-"""Speed at which a recording is read from the key frame up to its current position. A decoder can follow it."""
+CATCH_UP_SPEED = 20.0  # of reading from the key frame up to the current position; a decoder can follow it
 
 log = metrics.log("sample")
 
@@ -39,12 +39,6 @@ class Recording:
     With ``since`` in the URL, the recording plays as if it had run since then. It starts in the loop and at the
     position that are due now, at the key frame before it. Each picture comes when it is due. So all samplers of the
     recording give the same capture times.
-
-    Args:
-        camera: id of the camera.
-        url: a file or folder.
-        pause_s: capture time between the end of a loop and the next start, seconds.
-        now: wall clock, seconds UTC.
     """
 
     def __init__(
@@ -66,8 +60,7 @@ class Recording:
     def packets(self, stop: threading.Event) -> Items:
         """Packets until the end, until ``stop`` is set, or without end in a loop. The event ``ended`` is the last item.
 
-        Raises:
-            SourceError: the file does not exist or is not a video, or the folder has no images.
+        Raises ``SourceError`` if the file does not exist or is not a video, or the folder has no images.
         """
         anchor, start, reason = self._url.anchor, self._url.clock, "start"
         joined_at, turn, period_s = 0.0, 0, 0.0
@@ -108,17 +101,15 @@ class Recording:
         return self._folder(start) if self._url.kind == "folder" else self._file(start)
 
     def _file(self, start: float | None) -> Items:
-        opened = open_recording(self._url, self._deadlines)
-        try:
+        with contextlib.closing(open_recording(self._url, self._deadlines)) as opened:
             codec, scale = opened.codec, 1.0
             if self._url.fps:
                 codec, scale = replace(codec, rate=self._url.fps), codec.rate / self._url.fps
-            yield from _with_capture_time(opened, codec, self._start(opened) if start is None else start, scale)
-        except av.error.FFmpegError as error:
-            self._report_unreadable(f"{self._url}: playback stops here: {redact(str(error))}")
-            yield SourceEvent("unreadable")
-        finally:
-            opened.close()
+            try:
+                yield from _with_capture_time(opened, codec, self._start(opened) if start is None else start, scale)
+            except av.error.FFmpegError as error:
+                self._report_unreadable(f"{self._url}: playback stops here: {redact(str(error))}")
+                yield SourceEvent("unreadable")
 
     def _start(self, opened: OpenedSource) -> float:
         """Capture time of the first picture if the URL has no ``clock``."""
@@ -154,14 +145,8 @@ def _with_capture_time(opened: OpenedSource, codec: Codec, start: float, scale: 
     for packet in opened:
         shown_s = packet.pts if packet.pts is not None else packet.dts
         first_s = shown_s if first_s is None else first_s
-        yield Packet(
-            start + (shown_s - first_s) * scale,
-            start + (packet.dts - first_s) * scale,
-            packet.data,
-            packet.key,
-            codec,
-            has_pts=packet.pts is not None,
-        )
+        captured_at, decode_at = (start + (time_s - first_s) * scale for time_s in (shown_s, packet.dts))
+        yield Packet(captured_at, decode_at, packet.data, packet.key, codec, has_pts=packet.pts is not None)
 
 
 def _paced(items: Items, delay_s: Callable[[Packet], float], stop: threading.Event) -> Items:

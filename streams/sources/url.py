@@ -32,17 +32,13 @@ def redact(text: str) -> str:
 
 @dataclass(frozen=True)
 class LiveAnchor:
-    """Maps capture time to the wall clock for a recording that is played live.
+    """Maps capture time to the wall clock, both in seconds UTC, for a recording that is played live.
 
     So all samplers of the recording are at the same position, whenever they opened it.
-
-    Attributes:
-        since: wall time at which the first picture is shown, seconds UTC.
-        clock: capture time of that picture, seconds UTC.
     """
 
-    since: float
-    clock: float
+    since: float  # wall time at which the first picture is shown
+    clock: float  # capture time of that picture
 
     def capture_time(self, wall: float) -> float:
         """Capture time of the picture that is shown at a wall time."""
@@ -55,30 +51,17 @@ class LiveAnchor:
 
 @dataclass(frozen=True)
 class SourceUrl:
-    """A parsed camera URL.
-
-    Attributes:
-        kind: the kind of source.
-        target: the URL of a network camera, the path of a file or folder.
-        live: it cannot wait: a network camera, or a file that is played at its own pace.
-        paced: a file is played at its own pace.
-        loop: a file restarts at its end, with rising capture time.
-        clock: capture time of the first picture, seconds UTC; None: the source's own.
-        fps: frames per second instead of the container's; None: the container's.
-        since: wall time at which a live file shows its first picture, seconds UTC; None: when it is opened.
-        lead: seconds at a paced file's start that are played at full speed. Such a file waits for the detector and is
-            not ``live``.
-    """
+    """A parsed camera URL; docs/site.md describes its options. Times are seconds UTC."""
 
     kind: Kind
-    target: str
-    live: bool
-    loop: bool = False
-    clock: float | None = None
-    fps: float | None = None
-    since: float | None = None
-    paced: bool = False
-    lead: float = 0.0
+    target: str  # the URL of a network camera, the path of a file or folder
+    live: bool  # it cannot wait: a network camera, or a file that is played at its own pace
+    loop: bool = False  # a file restarts at its end, with rising capture time
+    clock: float | None = None  # capture time of the first picture; None: the source's own
+    fps: float | None = None  # None: the container's
+    since: float | None = None  # wall time at which a live file shows its first picture; None: when it is opened
+    paced: bool = False  # a file is played at its own pace
+    lead: float = 0.0  # seconds at a paced file's start at full speed; it waits for the detector and is not ``live``
 
     @property
     def anchor(self) -> LiveAnchor | None:
@@ -92,14 +75,10 @@ class SourceUrl:
 
     @classmethod
     def parse(cls, url: str, *, time_zone: str = "UTC") -> SourceUrl:
-        """Parses a URL or a path.
+        """Parses a URL or a path. Raises ``SourceError`` for an unknown scheme or option, or an invalid value.
 
-        A file is played at full speed (``pace=fast``, the default) or at its own pace (``pace=live``). A ``clock`` or
-        ``since`` without a UTC offset is in ``time_zone``. Over HTTP, a URL with a video suffix is a recording, any
-        other one is a camera.
-
-        Raises:
-            SourceError: unknown scheme or option, or invalid value.
+        A ``clock`` or ``since`` without a UTC offset is in ``time_zone``. Over HTTP, a URL with a video suffix is a
+        recording, any other one is a camera.
         """
         scheme = urlsplit(url).scheme.lower() if "://" in url else ""
         if scheme in {"rtsp", "rtsps"}:

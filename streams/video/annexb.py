@@ -15,11 +15,7 @@ def is_annexb(extradata: bytes) -> bool:
 
 
 def parameter_sets(extradata: bytes) -> bytes:
-    """The stream's SPS and PPS with start codes, from either form of extradata.
-
-    Raises:
-        ValueError: the extradata is truncated.
-    """
+    """The stream's SPS and PPS with start codes, from either form of extradata. Raises ``ValueError`` if truncated."""
     if is_annexb(extradata):
         return extradata
     if len(extradata) < 7:
@@ -35,11 +31,7 @@ def parameter_sets(extradata: bytes) -> bytes:
 
 
 def annexb(data: bytes, extradata: bytes) -> bytes:
-    """A packet's data with start codes.
-
-    Raises:
-        ValueError: a NAL unit is longer than the rest of the packet.
-    """
+    """A packet's data with start codes. Raises ``ValueError`` if a NAL unit is truncated."""
     if is_annexb(extradata):
         return data
     prefix, position, units = (extradata[4] & 3) + 1, 0, []

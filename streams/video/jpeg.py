@@ -21,9 +21,8 @@ def pack(frame: Frame, quality: int = QUALITY) -> Frame:
     """The frame with its pixels as JPEG. A tick is returned unchanged."""
     if frame.image is None:
         return frame
-    packed = EncodedFrame(
-        _encode(frame.image, quality), tuple((crop.box, _encode(crop.image, quality)) for crop in frame.crops)
-    )
+    crops = tuple((crop.box, _encode(crop.image, quality)) for crop in frame.crops)
+    packed = EncodedFrame(_encode(frame.image, quality), crops)
     return msgspec.structs.replace(frame, image=None, crops=(), packed=packed)
 
 

@@ -14,21 +14,14 @@ from lanewatch.records import Frame
 
 TIME_BASE = Fraction(1, 90_000)
 
-MP4_OPTIONS = {"movflags": "faststart"}
-"""The index is at the start of the file, so playback starts before the download ends."""
+MP4_OPTIONS = {"movflags": "faststart"}  # the index comes first, so playback starts before the download ends
 
 
 def encode(path: Path | str, frames: Iterable[Frame], rate: float) -> None:
     """Writes frames as H.264 in MP4, each at its own capture time.
 
-    Args:
-        path: of the file.
-        frames: with pixels, in the order of capture; all are scaled to the size of the first.
-        rate: approximate frames per second.
-
-    Raises:
-        ValueError: there are no frames.
-        OSError: the file cannot be written, for example on a full disk.
+    The frames have pixels and come in the order of capture. All are scaled to the size of the first. ``rate`` is
+    approximate. Raises ``ValueError`` without frames, ``OSError`` for example on a full disk.
     """
     with av.open(str(path), "w", format="mp4", options=MP4_OPTIONS) as out:
         stream = None

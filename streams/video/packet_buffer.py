@@ -11,11 +11,8 @@ from lanewatch.config.site import Camera
 from streams.sources.packets import Packet
 from streams.video.segment import FootageSegment
 
-MAX_AGE_S = 60.0
-"""Capture time in the buffer: the longest pre-roll, plus the time until the evidence is cut."""
-
-MAX_BYTES = 64 << 20
-"""Memory for each camera: a minute at 8 Mbit/s. Above it, the oldest packets are removed."""
+MAX_AGE_S = 60.0  # capture time in the buffer: the longest pre-roll, plus the time until the evidence is cut
+MAX_BYTES = 64 << 20  # Memory for each camera: a minute at 8 Mbit/s. Above it, the oldest packets are removed.
 
 
 @dataclass
@@ -24,6 +21,9 @@ class _CameraPackets:
     packets: deque[tuple[float, Packet]]
     bytes: int = 0
     elapsed_s: float = 0.0
+
+    def remove_oldest(self) -> None:
+        self.bytes -= len(self.packets.popleft()[1].data)
 
 
 class PacketBuffer:
@@ -55,31 +55,25 @@ class PacketBuffer:
             buffered.packets.append((buffered.elapsed_s, packet))
             buffered.bytes += len(packet.data)
             while buffered.packets and self._exceeds_limits(buffered):
-                self._remove_oldest_group(buffered)
+                buffered.remove_oldest()
+                while buffered.packets and not buffered.packets[0][1].key:
+                    buffered.remove_oldest()
 
     def _exceeds_limits(self, buffered: _CameraPackets) -> bool:
         age_s = buffered.elapsed_s - buffered.packets[0][0]
         return buffered.bytes > self._max_bytes or age_s > self._max_age_s
 
-    @staticmethod
-    def _remove_oldest_group(buffered: _CameraPackets) -> None:
-        buffered.bytes -= len(buffered.packets.popleft()[1].data)
-        while buffered.packets and not buffered.packets[0][1].key:
-            buffered.bytes -= len(buffered.packets.popleft()[1].data)
-
     def hold(self, camera: str, start: float, end: float) -> FootageSegment:
         """The packets of ``start <= captured_at <= end``, and those from the key frame before on. Copies no data.
 
-        The segment covers what is in the buffer: see ``FootageSegment.covered``.
-
-        Raises:
-            KeyError: the buffer does not have this camera.
+        The segment covers what is in the buffer: see ``FootageSegment.covered``. Raises ``KeyError`` for an unknown
+        camera.
         """
         with self._lock:
-            buffered = self._cameras.get(camera)
-            packets = [packet for _, packet in buffered.packets] if buffered else []
-        if buffered is None:
-            raise KeyError(f"the packet buffer has no camera {camera!r}")
+            if camera not in self._cameras:
+                raise KeyError(f"the packet buffer has no camera {camera!r}")
+            buffered = self._cameras[camera]
+            packets = [packet for _, packet in buffered.packets]
         return FootageSegment(buffered.camera, _cut(packets, start, end), start, end)
 
 

@@ -23,8 +23,7 @@ _PLAYABLE = {"yuv420p", "yuvj420p", ""}
 class FootageSegment:
     """Encoded packets of one camera. They stay available when the packet buffer removes them.
 
-    Attributes:
-        start, end: the requested range of capture time, seconds UTC. Only frames within it are returned.
+    ``start`` and ``end`` are the requested range of capture time, seconds UTC. Only frames within it are returned.
     """
 
     def __init__(self, camera: Camera, packets: tuple[Packet, ...], start: float, end: float) -> None:
@@ -52,9 +51,8 @@ class FootageSegment:
         """Whether ``write`` can copy the stream: H.264 that browsers play, without masks, from one epoch and codec."""
         if not self.packets or self.camera.masks:
             return False
-        first = self.packets[0]
-        uniform = all(packet.epoch == first.epoch and packet.codec == first.codec for packet in self.packets)
-        codec = first.codec
+        first, codec = self.packets[0], self.packets[0].codec
+        uniform = all(packet.epoch == first.epoch and packet.codec == codec for packet in self.packets)
         return uniform and first.key and codec.name == "h264" and bool(codec.extradata) and codec.pix_fmt in _PLAYABLE
 
     def frames(self) -> Iterator[Frame]:
@@ -92,10 +90,7 @@ class FootageSegment:
         """Writes an MP4 that browsers can start before it is complete.
 
         It is a copy of the stream from the key frame before ``start`` on if ``can_remux``, otherwise re-encoded H.264.
-
-        Raises:
-            ValueError: the segment is empty.
-            OSError: the file cannot be written, for example on a full disk.
+        Raises ``ValueError`` if the segment is empty, ``OSError`` for example on a full disk.
         """
         if not self.packets:
             raise ValueError(f"camera {self.camera.id}: no footage between {self.start:.3f} and {self.end:.3f}")

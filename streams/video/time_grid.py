@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-TOLERANCE = 0.01
-"""Fraction of an interval by which a picture may be early, so that rounding does not move it to another slot."""
+TOLERANCE = 0.01  # fraction of an interval by which a picture may be early: rounding must not change its slot
 
 
 def slot_index(captured_at: float, fps: float) -> int:
