@@ -21,16 +21,14 @@ def iou(a: Box, b: Box) -> float:
 def areas(xyxy: NDArray[Any]) -> Float64:
     """(N,) areas of (N, 4) boxes; 0 for boxes whose second corner is above or left of the first."""
     sides: Float64 = np.clip(xyxy[:, 2:].astype(np.float64) - xyxy[:, :2], 0, None)
-    area: Float64 = sides[:, 0] * sides[:, 1]
-    return area
+    return sides[:, 0] * sides[:, 1]
 
 
 def intersections(xyxy: NDArray[Any], others: NDArray[Any]) -> Float64:
     """(N, M) areas that (N, 4) boxes share with (M, 4) others."""
     begin = np.maximum(xyxy[:, None, :2].astype(np.float64), others[None, :, :2])
-    sides = np.clip(np.minimum(xyxy[:, None, 2:], others[None, :, 2:]) - begin, 0, None)
-    shared: Float64 = sides[..., 0] * sides[..., 1]
-    return shared
+    sides: Float64 = np.clip(np.minimum(xyxy[:, None, 2:], others[None, :, 2:]) - begin, 0, None)
+    return sides[..., 0] * sides[..., 1]
 
 
 def intersection_over_smaller(xyxy: NDArray[Any], others: NDArray[Any]) -> Float64:
@@ -46,8 +44,7 @@ def iou_matrix(xyxy: NDArray[Any], others: NDArray[Any]) -> Float64:
 
 def _ratio(shared: Float64, whole: Float64) -> Float64:
     """Shares of ``whole``; 0 where it is 0."""
-    ratio: Float64 = np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
-    return ratio
+    return np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
 
 
 def intersection(box: Box, other: Box) -> float:

@@ -31,18 +31,13 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status; 2 if the arguments are wrong."""
     parser = argparse.ArgumentParser(
-        prog="lanewatch",
-        description="Watches CCTV and raises scored events with explanation and evidence.",
+        prog="lanewatch", description="Watches CCTV and raises scored events with explanation and evidence."
     )
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, (_, summary) in COMMANDS.items():
         subparsers.add_parser(name, help=summary, add_help=False)
     arguments = list(sys.argv[1:] if argv is None else argv)
     chosen = parser.parse_args(arguments[:1]).command
-    return _load(chosen)(arguments[1:])
-
-
-def _load(command: str) -> Callable[[list[str]], int]:
-    module, function = COMMANDS[command][0].split(":")
+    module, function = COMMANDS[chosen][0].split(":")
     run: Callable[[list[str]], int] = getattr(importlib.import_module(module), function)
-    return run
+    return run(arguments[1:])

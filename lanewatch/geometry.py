@@ -3,8 +3,7 @@
 In pictures y points down. Left and right are those of a person who walks over the picture from a line's first point to
 its second: when walking to the right of the picture, the left hand is at the top.
 
-Points are checked one by one in plain Python. The watch stage has few corners and points for each zone: 4 corners and
-3 points take 3 us, and would take 23 us in numpy.
+Points are checked one by one in plain Python: 4 corners and 3 points take 3 us, and would take 23 us in numpy.
 """
 
 from __future__ import annotations
@@ -29,11 +28,8 @@ def to_pixels(points: ArrayLike, width: int, height: int) -> Float64:
 def contains(corners: list[list[float]], x: float, y: float) -> bool:
     """Whether a point lies in a polygon, by the even-odd rule.
 
-    Half of the border belongs to the polygon: of two polygons that share an edge, a point on it is in exactly one.
-
-    Args:
-        corners: the polygon's corners in order, the first not repeated.
-        x, y: the point, in the polygon's unit.
+    Half of the border belongs to the polygon: of two polygons that share an edge, a point on it is in exactly one. The
+    polygon's first corner is not repeated at its end.
     """
     within = False
     x0, y0 = corners[-1]
@@ -60,11 +56,7 @@ def distance_to_polygon(corners: list[list[float]], x: float, y: float) -> float
 
 
 def segment(line: Float64) -> Segment:
-    """A (2, 2) line as a ``Segment``.
-
-    Raises:
-        ValueError: the line's points are the same.
-    """
+    """A (2, 2) line as a ``Segment``; a ValueError if its points are the same."""
     (x0, y0), (x1, y1) = line.tolist()
     if x0 == x1 and y0 == y1:
         raise ValueError(f"a line needs two different points, both are ({x0:g}, {y0:g})")
@@ -78,12 +70,9 @@ def signed_distance(line: Segment, x: float, y: float) -> float:
 
 
 def crossing(line: Segment, x0: float, y0: float, x1: float, y1: float) -> int:
-    """Whether a step from point 0 to point 1 crosses a line between its two points, and in which direction.
+    """1 if a step from point 0 to point 1 crosses a line from left to right, -1 from right to left, 0 for no crossing.
 
     A step that ends on the line has reached its right side. So a path with a stop on the line crosses it once.
-
-    Returns:
-        1 from left to right, -1 from right to left, 0 for no crossing.
     """
     line_x, line_y, along_x, along_y = line
     before = along_x * (y0 - line_y) - along_y * (x0 - line_x)

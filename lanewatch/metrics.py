@@ -1,10 +1,8 @@
 """The Prometheus metrics of all stages, and logging that is limited to once a minute.
 
-A process runs one or more stages; Prometheus adds ``instance``. A series for each camera exists only where an operator
-acts on that camera: its frames, its last processed record, its losses, its reconnects. With 3,500 cameras that is some
-10,000 series in a deployment, spread over its processes. All other series are by stage, or by stage and partition.
-Times are absolute, so a camera that has moved to another process is read by ``max by (camera)``, and the old process's
-value does no harm.
+A series for each camera exists only where an operator acts on that camera. With 3,500 cameras that is some 10,000
+series in a deployment. Times are absolute, so a camera that has moved to another process is read by
+``max by (camera)``.
 """
 
 from __future__ import annotations
@@ -17,8 +15,8 @@ from collections.abc import Collection, Iterable
 import prometheus_client
 from prometheus_client import Counter, Gauge, Histogram
 
-prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 # They would double the series with the time at which each counter was created, which is not used.
+prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 
 THROTTLE_S = 60.0
 """An error of one record usually hits thousands. A log reports it once a minute, with the count."""
@@ -138,15 +136,7 @@ def log_throttled(
 ) -> bool:
     """Logs a message that may occur thousands of times: once a minute for each reason, with the suppressed count.
 
-    Args:
-        logger: a stage's logger.
-        reason: messages of one reason are counted together; a few words of a small fixed set.
-        message: with ``arguments``, as in ``logging``.
-        level: as in ``logging``.
-        fields: such as camera, topic, partition, offset.
-
-    Returns:
-        Whether the message was logged.
+    Returns whether it was logged. ``reason`` is of a small fixed set; ``fields`` are those of ``service.FIELDS``.
     """
     now = time.monotonic()
     key = (logger.name, reason)

@@ -50,89 +50,61 @@ UNKNOWN, PERSON = Label(0), Label(1)
 Profile = Literal["day", "night", "infrared"]
 Light = Literal["day", "dusk", "night", "infrared"]
 """By the sun's elevation at the camera, unless the camera sees by infrared."""
-Gap = Literal["idle", "lost", "ended", "unreadable", "shed", "failed"]
-"""Why a record has no picture.
-
-- ``idle``: a tick of a camera without motion.
-- ``lost``: the camera is out of reach.
-- ``ended``: the recording is over.
-- ``unreadable``: the frame could not be decoded.
-- ``shed``: the frame was dropped under load.
-- ``failed``: the detector failed on the frame.
-"""
+Gap = Literal[
+    "idle",  # a tick of a camera without motion
+    "lost",  # the camera is out of reach
+    "ended",  # the recording is over
+    "unreadable",  # the frame could not be decoded
+    "shed",  # the frame was dropped under load
+    "failed",  # the detector failed on the frame
+]
+"""Why a record has no picture."""
 BLIND = frozenset({"lost", "unreadable", "shed", "failed"})
 """Gaps without observation. At ``idle`` the camera is observed, and nothing moves."""
 State = Literal["open", "updated", "closed", "expired"]
 
 
 class StillRegion(msgspec.Struct, frozen=True):
-    """A region that differs from the background and does not move, such as a parked car.
+    """A region that differs from the background and does not move, such as a parked car."""
 
-    Attributes:
-        box: pixels of the frame.
-        still_since: capture time of its first observation at rest.
-        added: where its outline is, -1 to 1. Above 0 it is in the picture: an object was added. Below 0 it is in the
-            background: an object was removed. 0 if unknown.
-    """
-
-    box: Box
-    still_since: float
+    box: Box  # pixels of the frame
+    still_since: float  # capture time of its first observation at rest
+    # where its outline is, -1 to 1. Above 0 it is in the picture: an object was added. Below 0 it is in the
+    # background: an object was removed. 0 if unknown.
     added: float = 0.0
 
 
 class Flame(msgspec.Struct, frozen=True):
-    """A region with the colour of fire or smoke that flickers and grows.
+    """A region with the colour of fire or smoke that flickers and grows."""
 
-    Attributes:
-        box: pixels of the frame.
-        kind: by its colour.
-        since: capture time of its first observation.
-        flicker: share of its pixels that appeared or disappeared in the last second, 0-1.
-        growth: its area divided by its area in the first second.
-        share: share of the box that has the colour, 0-1.
-    """
-
-    box: Box
-    kind: Literal["fire", "smoke"]
-    since: float = 0.0
-    flicker: float = 0.0
-    growth: float = 1.0
-    share: float = 0.0
+    box: Box  # pixels of the frame
+    kind: Literal["fire", "smoke"]  # by its colour
+    since: float = 0.0  # capture time of its first observation
+    flicker: float = 0.0  # share of its pixels that appeared or disappeared in the last second, 0-1
+    growth: float = 1.0  # its area divided by its area in the first second
+    share: float = 0.0  # share of the box that has the colour, 0-1
 
 
 class SceneMeasurements(msgspec.Struct, frozen=True):
-    """What only the sampler can measure, because it has all of a camera's pixels in order.
+    """What only the sampler can measure, because it has all of a camera's pixels in order."""
 
-    Attributes:
-        moved: boxes of motion, pixels of the frame.
-        still: stationary regions.
-        flames: possible fire or smoke.
-        brightness: mean luma, 0-255.
-        chroma: mean distance of the colours from the picture's own tint, 0-128; near 0 under infrared light.
-        contrast: standard deviation of luma.
-        sharpness: variance of the Laplacian of the motion gate's picture.
-        familiar: similarity of the outlines to those of the last ten minutes in the same kind of light, -1 to 1; None
-            until those are known.
-        shift: movement of the whole picture against the background, in fractions of its width and height.
-        frozen: whether the picture is bit-identical to the previous one.
-        frozen_s: for how many seconds it has been.
-        clock_s: the camera's clock minus ours, seconds; None for recordings and for cameras that send no time.
-        warm: whether the background is learned; until then ``moved`` and ``still`` are empty.
-    """
-
-    moved: tuple[Box, ...] = ()
-    still: tuple[StillRegion, ...] = ()
-    flames: tuple[Flame, ...] = ()
-    brightness: float = 0.0
-    chroma: float = 0.0
-    contrast: float = 0.0
-    sharpness: float = 0.0
+    moved: tuple[Box, ...] = ()  # boxes of motion, pixels of the frame
+    still: tuple[StillRegion, ...] = ()  # stationary regions
+    flames: tuple[Flame, ...] = ()  # possible fire or smoke
+    brightness: float = 0.0  # mean luma, 0-255
+    chroma: float = 0.0  # mean distance of the colours from the picture's own tint, 0-128; near 0 under infrared light
+    contrast: float = 0.0  # standard deviation of luma
+    sharpness: float = 0.0  # variance of the Laplacian of the motion gate's picture
+    # similarity of the outlines to those of the last ten minutes in the same kind of light, -1 to 1; None until
+    # those are known.
     familiar: float | None = None
+    # movement of the whole picture against the background, in fractions of its width and height.
     shift: tuple[float, float] = (0.0, 0.0)
-    frozen: bool = False
-    frozen_s: float = 0.0
+    frozen: bool = False  # whether the picture is bit-identical to the previous one
+    frozen_s: float = 0.0  # for how many seconds it has been
+    # the camera's clock minus ours, seconds; None for recordings and for cameras that send no time.
     clock_s: float | None = None
-    warm: bool = False
+    warm: bool = False  # whether the background is learned; until then `moved` and `still` are empty
 
 
 class Crop(msgspec.Struct, frozen=True, eq=False):
@@ -177,30 +149,22 @@ class Frame(msgspec.Struct, frozen=True, eq=False, kw_only=True):
 
 
 class Detections(msgspec.Struct, frozen=True, eq=False, kw_only=True):
-    """The detections of one frame; empty, with a ``gap``, if no picture was processed.
-
-    Attributes:
-        xyxy: (N, 4) float32, pixels of a frame of ``width`` x ``height``.
-        scores: (N,) float32 in [0, 1].
-        labels: (N,) uint8, indices into ``LABELS``.
-        appearance: (N, K) uint8, a small colour descriptor (K may be 0).
-        keypoints: (N, 17, 3) float32 x, y in pixels and a score, COCO order; zeros if none were requested.
-        pose_requested: (N,) bool, whether keypoints were requested.
-        received_at: when the sampler had the frame, wall clock; only for measuring latency.
-    """
+    """The detections of one frame; empty, with a ``gap``, if no picture was processed."""
 
     camera: str
     epoch: int
     slot: int
     captured_at: float
-    received_at: float
+    received_at: float  # when the sampler had the frame, wall clock; only for measuring latency
     width: int
     height: int
-    xyxy: Float32
-    scores: Float32
-    labels: UInt8
-    appearance: UInt8 = msgspec.field(name="look")
+    xyxy: Float32  # (N, 4) float32, pixels of a frame of `width` x `height`
+    scores: Float32  # (N,) float32 in [0, 1]
+    labels: UInt8  # (N,) uint8, indices into `LABELS`
+    appearance: UInt8 = msgspec.field(name="look")  # (N, K) uint8, a small colour descriptor (K may be 0)
+    # (N, 17, 3) float32 x, y in pixels and a score, COCO order; zeros if none were requested.
     keypoints: Float32 | None = None
+    # (N,) bool, whether keypoints were requested.
     pose_requested: Bool | None = msgspec.field(default=None, name="asked")
     profile: Profile = "day"
     scene: SceneMeasurements = SceneMeasurements()
@@ -213,10 +177,7 @@ class Detections(msgspec.Struct, frozen=True, eq=False, kw_only=True):
 
     @classmethod
     def empty(cls, frame: Frame, *, model: str = "", gap: Gap | None = None, look: int = 0) -> Detections:
-        """The record of a frame without detections, or of one that was not processed (``gap``).
-
-        ``look`` is the length of an appearance descriptor.
-        """
+        """The record of a frame without detections, or not processed (``gap``); ``look`` is a descriptor's length."""
         return cls(
             camera=frame.camera,
             epoch=frame.epoch,
@@ -237,19 +198,12 @@ class Detections(msgspec.Struct, frozen=True, eq=False, kw_only=True):
 
 
 class Watermark(msgspec.Struct, frozen=True):
-    """How far the watch stage has processed a camera.
+    """How far the watch stage has processed a camera."""
 
-    Attributes:
-        captured_at: capture time of the camera's last record.
-        received_at: when the sampler had it, wall clock.
-        gap: why it has no picture, if it has none.
-        pictures: pictures of the camera since its previous watermark.
-    """
-
-    captured_at: float
-    received_at: float
-    gap: Gap | None = None
-    pictures: int = 0
+    captured_at: float  # capture time of the camera's last record
+    received_at: float  # when the sampler had it, wall clock
+    gap: Gap | None = None  # why it has no picture, if it has none
+    pictures: int = 0  # pictures of the camera since its previous watermark
 
 
 class Factor(msgspec.Struct, frozen=True):
@@ -271,52 +225,34 @@ class Peak(msgspec.Struct, frozen=True):
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """One revision of a suspicious activity at one camera.
-
-    ``(run, id, revision)`` is its key. All times are capture time.
-
-    Attributes:
-        id: made once, when the event opens; it stays the same in all revisions.
-        began_at: when the activity began, such as a loiterer's entry into the zone.
-        started_at: when its definition was met and the alarm was raised, such as a loiterer's thirtieth second.
-        updated_at: when this revision was made.
-        ended_at: when the activity was last observed. None while it continues. An event whose camera is lost is
-            ``expired`` and has no end, because the end was not observed.
-        revision: the capture time of the change, milliseconds.
-        severity: 1 watch, 2 alert, 3 dispatch suggested.
-        score: 0-1, the sum of the factors' values.
-        thresholds: the thresholds that applied, by name.
-        sentence: the reason in one sentence, by language (``ko``, ``en``).
-        onvif: the kind's ONVIF topic, if there is one.
-        kisa: the kind's class in KISA's list, if there is one.
-        condition: the light when the event opened; evaluation splits its figures by it.
-        parts: the ids of the events, of several cameras or nights, that this one consists of.
-    """
+    """One revision of a suspicious activity at one camera. ``(run, id, revision)`` is its key."""
 
     run: str
-    id: str
+    id: str  # made once, when the event opens; it stays the same in all revisions
     camera: str
     kind: str
     zone: str
-    began_at: float
-    started_at: float
-    updated_at: float
+    began_at: float  # when the activity began, such as a loiterer's entry into the zone
+    started_at: float  # when its definition was met and the alarm was raised, such as a loiterer's thirtieth second
+    updated_at: float  # when this revision was made
+    # when the activity was last observed. None while it continues. An event whose camera is lost is `expired` and
+    # has no end, because the end was not observed.
     ended_at: float | None
-    revision: int
+    revision: int  # the capture time of the change, milliseconds
     state: State
-    severity: int
-    score: float
+    severity: int  # 1 watch, 2 alert, 3 dispatch suggested
+    score: float  # 0-1, the sum of the factors' values
     factors: tuple[Factor, ...]
-    thresholds: dict[str, float]
-    sentence: dict[str, str]
+    thresholds: dict[str, float]  # the thresholds that applied, by name
+    sentence: dict[str, str]  # the reason in one sentence, by language (`ko`, `en`)
     tracks: tuple[int, ...]
     peak: Peak
     model: str
     site: str
-    onvif: str = ""
-    kisa: str = ""
-    condition: Light | Literal[""] = ""
-    parts: tuple[str, ...] = ()
+    onvif: str = ""  # the kind's ONVIF topic, if there is one
+    kisa: str = ""  # the kind's class in KISA's list, if there is one
+    condition: Light | Literal[""] = ""  # the light when the event opened; evaluation splits its figures by it
+    parts: tuple[str, ...] = ()  # the ids of the events, of several cameras or nights, that this one consists of
     version: int = VERSION
 
 
@@ -337,18 +273,13 @@ def encode(record: msgspec.Struct) -> bytes:
 
 
 def decode(data: bytes, kind: type[T]) -> T:
-    """A record from msgpack.
-
-    Raises:
-        msgspec.ValidationError: the bytes are not a record of that type.
-    """
+    """A record from msgpack; a ``msgspec.ValidationError`` if the bytes are not one of that type."""
     return msgspec.msgpack.decode(data, type=kind, dec_hook=_from_wire)
 
 
 def restore(value: Any, kind: type[T]) -> T:
     """Converts a part of a record that was decoded without its type (as lists and dicts) to its type.
 
-    Raises:
-        msgspec.ValidationError: the value does not fit the type.
+    A value that does not fit raises ``msgspec.ValidationError``.
     """
     return msgspec.convert(value, type=kind, dec_hook=_from_wire)

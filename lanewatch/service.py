@@ -68,9 +68,7 @@ def node_name(arguments: argparse.Namespace) -> str:
 def process(arguments: argparse.Namespace, stage: str = "stage") -> Iterator[threading.Event]:
     """Sets up log, metrics and traces. SIGINT and SIGTERM set the event, and then the stage should shut down.
 
-    Args:
-        arguments: with the options of ``add_options``.
-        stage: its name in traces.
+    ``arguments`` has the options of ``add_options``; ``stage`` is its name in traces.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter(arguments.log))

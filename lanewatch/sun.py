@@ -13,15 +13,10 @@ CIVIL_TWILIGHT = -6.0
 
 
 def elevation(latitude: float, longitude: float, captured_at: float) -> float:
-    """The elevation of the sun's centre at a place, degrees, without refraction, as civil twilight is defined.
+    """The elevation of the sun's centre at degrees north and east, in degrees, without refraction.
 
     It is computed once a minute, for the minute's beginning, because the watch stage needs it at every record. The sun
     moves by at most .25 degrees in that time.
-
-    Args:
-        latitude: degrees north.
-        longitude: degrees east.
-        captured_at: seconds since the Unix epoch, UTC.
     """
     return _elevation(latitude, longitude, int(captured_at // 60))
 

@@ -1,8 +1,7 @@
 """OpenTelemetry traces of frames through the stages, linked by the W3C ``traceparent`` header of their records.
 
-The sampler starts a trace for one frame in ``LANEWATCH_TRACE_EVERY`` (default 100; 0 for none). An event's revision
-without a traced frame gets a trace in the watch stage. A frame without a trace costs one step of a counter. The headers
-are always passed on. Spans are exported if OpenTelemetry's SDK is installed and ``OTEL_TRACES_EXPORTER`` or
+The sampler starts a trace for one frame in ``LANEWATCH_TRACE_EVERY`` (default 100; 0 for none). Other frames cost one
+step of a counter. Spans are exported if OpenTelemetry's SDK is installed and ``OTEL_TRACES_EXPORTER`` or
 ``OTEL_EXPORTER_OTLP_ENDPOINT`` is set. The SDK's other OTEL_* variables apply.
 """
 
@@ -19,13 +18,11 @@ from importlib.metadata import entry_points
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import Link, Span, SpanKind, StatusCode
+from opentelemetry.trace import Link, Span, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 DEFAULT_INTERVAL = 100
-"""Frames for each trace.
-
-700 cameras at two frames a second make 14 traces a second, each of five spans: enough to see a slow stage."""
+"""Frames for each trace: 700 cameras at two frames a second make 14 traces a second, each of five spans."""
 
 Trace = bytes
 """The value of a ``traceparent`` header."""
@@ -35,20 +32,15 @@ Attribute = str | int | float
 _propagator = TraceContextTextMapPropagator()
 _tracer = trace.get_tracer("lanewatch")
 _frames = itertools.count()
+_configured = os.environ.get("LANEWATCH_TRACE_EVERY", "")
+_interval = int(_configured) if _configured.isdecimal() else DEFAULT_INTERVAL
 log = logging.getLogger("lanewatch.tracing")
 
 
 def start_trace(name: str, started_at: float | None = None, **attributes: Attribute) -> Trace:
-    """Starts a trace whose first span ends now.
-
-    Args:
-        name: the span's, such as ``sample``.
-        started_at: the span's start, wall clock in seconds; now if None.
-        attributes: such as camera and slot.
-    """
-    span = _tracer.start_span(
-        name, Context(), SpanKind.PRODUCER, attributes, start_time=None if started_at is None else int(started_at * 1e9)
-    )
+    """Starts a trace whose first span, such as ``sample``, began at ``started_at`` (wall clock) and ends now."""
+    start = None if started_at is None else int(started_at * 1e9)
+    span = _tracer.start_span(name, Context(), SpanKind.PRODUCER, attributes, start_time=start)
     span.end()
     if span.get_span_context().is_valid:
         return _header(span)
@@ -61,16 +53,9 @@ def start_sampled_trace(name: str, started_at: float | None = None, **attributes
 
 
 def add_span(name: str, parent: Trace | None, seconds: float = 0.0, **attributes: Attribute) -> Trace | None:
-    """Adds a span to a trace. The span ends now.
+    """Adds a span that lasted for ``seconds`` and ends now; returns the header for the resulting record.
 
-    Args:
-        name: such as ``serve``.
-        parent: the header of the processed record; None if it has no trace.
-        seconds: the span's duration.
-        attributes: such as camera, topic and offset.
-
-    Returns:
-        The header for the resulting record.
+    ``parent`` is the header of the processed record, None if it has no trace.
     """
     if parent is None:
         return None
@@ -82,15 +67,9 @@ def add_span(name: str, parent: Trace | None, seconds: float = 0.0, **attributes
 
 @contextmanager
 def batch_span(name: str, parents: Sequence[Trace | None], **attributes: Attribute) -> Iterator[list[Trace | None]]:
-    """A span for one call over many records, linked to the traces of its records.
+    """A span for one call over many records, linked to their traces; yields the header for each record's result.
 
-    Args:
-        name: such as ``detect``.
-        parents: the header of each record, None if it has no trace.
-        attributes: such as the model.
-
-    Yields:
-        The header for each record's result. The spans end with the block.
+    ``parents`` has the header of each record, None if it has no trace. The spans end with the block.
     """
     if not any(parents):
         yield list(parents)
@@ -98,7 +77,7 @@ def batch_span(name: str, parents: Sequence[Trace | None], **attributes: Attribu
     contexts = [None if parent is None else _context(parent) for parent in parents]
     links = [Link(trace.get_current_span(context).get_span_context()) for context in contexts if context is not None]
     with ExitStack() as stack:
-        whole = stack.enter_context(_ending(_tracer.start_span(f"{name} batch", Context(), links=links)))
+        whole = stack.enter_context(_tracer.start_as_current_span(f"{name} batch", Context(), links=links))
         whole.set_attributes({"batch.size": len(parents), **attributes})
         link = [Link(whole.get_span_context())]
         headers: list[Trace | None] = []
@@ -106,17 +85,16 @@ def batch_span(name: str, parents: Sequence[Trace | None], **attributes: Attribu
             if context is None:
                 headers.append(None)
                 continue
-            span = stack.enter_context(_ending(_tracer.start_span(name, context, SpanKind.CONSUMER, links=link)))
+            of_record = _tracer.start_as_current_span(name, context, SpanKind.CONSUMER, links=link)
+            span = stack.enter_context(of_record)
             headers.append(_header(span) or parent)
         yield headers
 
 
 def configure(stage: str, environment: Mapping[str, str] = os.environ) -> None:
-    """Sets up the SDK if the environment names an exporter; otherwise does nothing.
+    """Sets up the SDK if ``OTEL_TRACES_EXPORTER`` names an installed exporter, such as ``otlp`` or ``console``.
 
-    Args:
-        stage: makes the service's name, ``lanewatch-STAGE``, unless ``OTEL_SERVICE_NAME`` is set.
-        environment: with OTEL_TRACES_EXPORTER, the name of an installed exporter such as ``otlp`` or ``console``.
+    The service is ``lanewatch-STAGE``, unless ``OTEL_SERVICE_NAME`` is set.
     """
     wanted = environment.get("OTEL_TRACES_EXPORTER", "otlp" if "OTEL_EXPORTER_OTLP_ENDPOINT" in environment else "none")
     if wanted in ("", "none") or environment.get("OTEL_SDK_DISABLED", "").lower() == "true":
@@ -139,26 +117,6 @@ def configure(stage: str, environment: Mapping[str, str] = os.environ) -> None:
     provider = sdk.TracerProvider(resource=resources.Resource.create({"service.name": name}))
     provider.add_span_processor(export.BatchSpanProcessor(exporter.load()()))
     trace.set_tracer_provider(provider)
-
-
-def _interval_from(environment: Mapping[str, str]) -> int:
-    text = environment.get("LANEWATCH_TRACE_EVERY", "")
-    return int(text) if text.isdecimal() else DEFAULT_INTERVAL
-
-
-_interval = _interval_from(os.environ)
-
-
-@contextmanager
-def _ending(span: Span) -> Iterator[Span]:
-    try:
-        yield span
-    except Exception as error:
-        span.record_exception(error)
-        span.set_status(StatusCode.ERROR, type(error).__name__)
-        raise
-    finally:
-        span.end()
 
 
 def _context(parent: Trace) -> Context:

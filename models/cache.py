@@ -23,11 +23,7 @@ _CHECKSUM_BYTES = 4
 
 
 def folder(kind: str) -> Path | None:
-    """The cache's folder for this processor, created if it is missing; None if it is not writable.
-
-    Args:
-        kind: The name of a subfolder.
-    """
+    """The cache's subfolder of a kind for this processor, created if it is missing; None if it is not writable."""
     try:
         configured = Path(os.environ.get("XDG_CACHE_HOME", ""))
         root = configured if configured.is_absolute() else Path.home() / ".cache"
@@ -40,13 +36,9 @@ def folder(kind: str) -> Path | None:
 
 
 def network(name: str, build: Callable[[Path], Any], weights: Path, threads: int) -> Any:
-    """An OpenVINO model for many pictures on the CPU, compiled or loaded from the cache.
+    """An OpenVINO model for many pictures on some threads of the CPU, compiled or loaded from the cache.
 
-    Args:
-        name: Of the cached file.
-        build: Makes the model from a file of weights. All its code must be in its own module, which is part of the key.
-        weights: An ONNX file, or OpenVINO's XML beside its ``.bin``.
-        threads: Cores to use.
+    ``build`` makes it from its weights. All its code must be in its own module, which is part of the cached file's key.
     """
     settings: dict[str, Any] = {
         "PERFORMANCE_HINT": "THROUGHPUT",
@@ -74,9 +66,7 @@ def _load(core: Any, file: Path, settings: dict[str, Any]) -> Any:
     try:
         data = file.read_bytes()
         checksum, blob = data[:_CHECKSUM_BYTES], data[_CHECKSUM_BYTES:]
-        if checksum != _checksum(blob):
-            return None
-        return core.import_model(blob, "CPU", settings)
+        return core.import_model(blob, "CPU", settings) if checksum == _checksum(blob) else None
     except Exception:  # noqa: BLE001 - whatever the error, it is compiled anew
         return None
 

@@ -88,13 +88,11 @@ def _export(name: str, output_format: str, size: int) -> Path:
     target = path.with_name(path.stem + _FORMATS[output_format])
     ultralytics = offline.ultralytics()
     try:
-        exported = Path(
-            ultralytics.YOLO(str(path)).export(format=output_format, imgsz=size, dynamic=True, verbose=False)
-        )
+        model = ultralytics.YOLO(str(path))
+        exported = Path(model.export(format=output_format, imgsz=size, dynamic=True, verbose=False))
     except Exception as error:
-        raise base.ModelMissingError(
-            f"{path} could not be exported to {output_format}: {error}. Lanewatch installs no packages for it"
-        ) from error
+        what = f"{path} could not be exported to {output_format}: {error}"
+        raise base.ModelMissingError(f"{what}. Lanewatch installs no packages for it") from error
     if exported.resolve() != target.resolve():
         shutil.move(exported, target)
     return target

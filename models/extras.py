@@ -22,24 +22,15 @@ class ExtraMissingError(ModelMissingError):
 
 
 def import_extra(module: str, needed_by: str) -> ModuleType:
-    """Imports a module that needs packages of the extra ``gpu``.
-
-    Args:
-        module: Its name.
-        needed_by: For the message.
-
-    Raises:
-        ExtraMissingError: one of these packages is not installed.
-    """
+    """Imports a module that needs packages of the extra ``gpu``; an ``ExtraMissingError`` if one is not installed."""
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         package = str(error.name).partition(".")[0]
-        if package in GPU_PACKAGES:
-            raise ExtraMissingError(
-                f"{needed_by} needs the package {package}, which is not installed. {GPU_HOW}"
-            ) from error
-        raise
+        if package not in GPU_PACKAGES:
+            raise
+        what = f"{needed_by} needs the package {package}, which is not installed"
+        raise ExtraMissingError(f"{what}. {GPU_HOW}") from error
 
 
 def gpu_installed() -> bool:

@@ -19,15 +19,9 @@ _OWN_CGROUP = Path("/proc/self/cgroup")
 
 
 def usable_cores(cgroups: Path = _CGROUPS, own: Path = _OWN_CGROUP) -> int:
-    """The cores that this process may use, at least 1; a quota of 1.5 cores counts as 2.
-
-    Args:
-        cgroups: Where control groups are mounted.
-        own: The file that lists this process's groups.
-    """
+    """The cores that this process may use, at least 1; a quota of 1.5 cores counts as 2."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quotas = list(_quotas(cgroups, own))
-    return max(1, min([allowed, *(math.ceil(quota) for quota in quotas)]))
+    return max(1, min([allowed, *(math.ceil(quota) for quota in _quotas(cgroups, own))]))
 
 
 def _quotas(cgroups: Path, own: Path) -> Iterator[float]:
@@ -84,18 +78,16 @@ def available_devices() -> tuple[str, ...]:
 
 
 def choose_device(device: str) -> str:
-    """A device's full name. ``auto`` is the first CUDA device if the extra ``gpu`` is installed, or else the CPU.
+    """A device's full name; a ``DeviceMissingError`` if it is not here.
 
-    Raises:
-        DeviceMissingError: this machine has no such device.
+    ``auto`` is the first CUDA device if the extra ``gpu`` is installed, or else the CPU.
     """
     devices = available_devices()
     if device == "auto":
-        if "cuda:0" not in devices:
-            return "cpu"
-        if gpu_installed():
+        if "cuda:0" in devices and gpu_installed():
             return "cuda:0"
-        metrics.log("detect").warning("there is a GPU, but no torch to use it: the CPU is used. %s", GPU_HOW)
+        if "cuda:0" in devices:
+            metrics.log("detect").warning("there is a GPU, but no torch to use it: the CPU is used. %s", GPU_HOW)
         return "cpu"
     match = _CUDA.fullmatch(device)
     chosen = f"cuda:{int(match[1] or 0)}" if match else device

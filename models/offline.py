@@ -28,11 +28,7 @@ def openvino() -> ModuleType:
 
 
 def ultralytics() -> ModuleType:
-    """The module, imported with all its use of the network turned off.
-
-    Raises:
-        models.extras.ExtraMissingError: it is not installed.
-    """
+    """The module, with all its use of the network turned off; an ``ExtraMissingError`` if it is not installed."""
     from models.extras import import_extra  # not above: compiling kernels needs no OpenCV
 
     os.environ.update(_ULTRALYTICS)

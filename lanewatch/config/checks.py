@@ -144,9 +144,8 @@ def _zone(zone: Zone, at: Location, covers: Sequence[Sequence[Point]]) -> Iterat
         yield ConfigProblem((*at, "direction"), f"zone {zone.id} has a direction but is no lane", "make it a lane")
     if math.dist(*zone.direction) < MIN_LINE_LENGTH:
         what = f"the direction of zone {zone.id} is too short to point anywhere"
-        yield ConfigProblem(
-            (*at, "direction"), what, f"put its points at least {MIN_LINE_LENGTH:.0%} of the frame apart"
-        )
+        fix = f"put its points at least {MIN_LINE_LENGTH:.0%} of the frame apart"
+        yield ConfigProblem((*at, "direction"), what, fix)
 
 
 def _line(line: Line, at: Location, covers: Sequence[Sequence[Point]]) -> Iterator[ConfigProblem]:
@@ -197,9 +196,8 @@ def _repeated_ids(ids: Iterable[tuple[Location, str]]) -> Iterator[ConfigProblem
     seen: set[str] = set()
     for at, name in ids:
         if name in seen:
-            yield ConfigProblem(
-                (*at, "id"), f"the id {name} is used twice", "give each its own: it is the key of events"
-            )
+            what = f"the id {name} is used twice"
+            yield ConfigProblem((*at, "id"), what, "give each its own: it is the key of events")
         seen.add(name)
 
 

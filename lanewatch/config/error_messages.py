@@ -18,13 +18,7 @@ _MAX_SHOWN = 40
 
 
 def problems(model: type[BaseModel], errors: list[ErrorDetails], under: Location = ()) -> list[ConfigProblem]:
-    """One problem for each location at which a model's validation failed.
-
-    Args:
-        model: the model that was validated.
-        errors: the result of ``ValidationError.errors()``.
-        under: the location of the model's value in the site.
-    """
+    """One problem for each location at which a model's validation failed; ``under`` is the model's own in the site."""
     found: dict[Location, ConfigProblem] = {}
     parents = {error["loc"][:depth] for error in errors for depth in range(len(error["loc"]))}
     for error in errors:
@@ -126,9 +120,8 @@ def _show(value: Any) -> str:
 
 
 def _id_fix(value: str) -> str:
-    slug = re.sub(r"[^a-z0-9._-]+", "-", value.lower()).strip("._-")[:63]
-    example = f" such as `{slug or 'north-gate'}`"
-    return f"use small letters, digits, dots, hyphens and underscores, at most 63{example}"
+    slug = re.sub(r"[^a-z0-9._-]+", "-", value.lower()).strip("._-")[:63] or "north-gate"
+    return f"use small letters, digits, dots, hyphens and underscores, at most 63 such as `{slug}`"
 
 
 _PATTERNS = (

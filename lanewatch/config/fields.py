@@ -29,9 +29,7 @@ class Schedule(ConfigModel):
     """A named time: hours of the local clock, the sun's elevation, or both."""
 
     hours: tuple[Hours, ...] = Field(
-        (),
-        title="Hours",
-        description="HH:MM-HH:MM in the camera's time zone; may pass midnight. All day if empty.",
+        (), title="Hours", description="HH:MM-HH:MM in the camera's time zone; may pass midnight. All day if empty."
     )
     days: tuple[Day, ...] = Field((), title="Days", description="Days on which the hours begin; every day if empty.")
     months: tuple[Annotated[int, Field(ge=1, le=12)], ...] = Field(

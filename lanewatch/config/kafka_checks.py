@@ -9,12 +9,7 @@ from lanewatch.config.site import KafkaConfig, KafkaSecurity
 
 
 def problems(kafka: KafkaConfig, at: Location) -> Iterator[ConfigProblem]:
-    """All problems that can be found without the broker.
-
-    Args:
-        kafka: the part, with absolute paths.
-        at: its location in the site.
-    """
+    """All problems that can be found without the broker; ``kafka`` has absolute paths."""
     for index, address in enumerate(kafka.brokers):
         if not is_broker_address(address):
             what = f"{address} is no address of a broker"
@@ -57,9 +52,8 @@ def _files(security: KafkaSecurity, at: Location) -> Iterator[ConfigProblem]:
             what = f"the file of `{key}` can't be read: {error.strerror or error}"
             yield ConfigProblem((*at, key), what, "give the path of a PEM file; it starts from this file's folder")
     if security.key is not None and security.certificate is None:
-        yield ConfigProblem(
-            (*at, "key"), "there is a key without a certificate", "add `certificate`, or remove the key"
-        )
+        what = "there is a key without a certificate"
+        yield ConfigProblem((*at, "key"), what, "add `certificate`, or remove the key")
 
 
 def _unused(key: str, security: KafkaSecurity, at: Location, protocols: str) -> ConfigProblem:

@@ -25,12 +25,7 @@ class SiteFile:
     """A site file and its problems.
 
     The first pass covers the YAML text, the environment's variables and each value by itself. The second pass checks
-    the parts of the site against each other. It runs only if all values are valid, because it needs a whole site.
-
-    Attributes:
-        path: the file.
-        site: the site; None if a value is missing or invalid.
-        problems: in the file's order.
+    the parts of the site against each other. It needs a whole site: ``site`` is None if a value is missing or invalid.
     """
 
     def __init__(self, path: Path | str, environment: Mapping[str, str] = os.environ, *, resolve: bool = True) -> None:
@@ -80,16 +75,10 @@ def load(path: Path | str, environment: Mapping[str, str] = os.environ, *, resol
     """The site that a file describes.
 
     ``${NAME}`` in a camera's URL and in the Kafka part is replaced from the environment. Relative paths there start
-    from the file's folder.
+    from the file's folder. Without ``resolve`` the variables stay in the URLs, which keeps passwords out of a site that
+    is passed on to other processes.
 
-    Args:
-        path: the YAML file.
-        environment: the variables.
-        resolve: whether the variables in the cameras' URLs are replaced. False keeps passwords out of a site that is
-            passed on to other processes.
-
-    Raises:
-        SiteError: the file can't be read or has problems; the text has a line for each.
+    A file with problems raises a ``SiteError``, whose text has a line for each.
     """
     file = SiteFile(path, environment, resolve=resolve)
     if file.problems or file.site is None:
@@ -98,11 +87,7 @@ def load(path: Path | str, environment: Mapping[str, str] = os.environ, *, resol
 
 
 def resolve_variables(text: str, environment: Mapping[str, str] = os.environ) -> str:
-    """A text, such as a camera's URL, with each ``${NAME}`` replaced from the environment.
-
-    Raises:
-        KeyError: the environment lacks a variable; the argument is its name.
-    """
+    """A text, such as a camera's URL, with each ``${NAME}`` replaced; a ``KeyError`` with the name of a missing one."""
     return _VARIABLE.sub(lambda match: environment[match[1]], text)
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+_MAX_LISTED = 30
+
 Location = tuple[str | int, ...]
 """The path from the file's root to a value: keys and indices, as in pydantic's errors."""
 
@@ -20,21 +22,13 @@ class ConfigProblem(msgspec.Struct, frozen=True):
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """A problem in a file.
+    """A problem in a file."""
 
-    Attributes:
-        file: its path.
-        line: from 1.
-        pointer: the location within the site, such as ``cameras[0].zones[1].polygon``.
-        what: what is wrong.
-        fix: how to fix it.
-    """
-
-    file: str
-    line: int
-    pointer: str
-    what: str
-    fix: str
+    file: str  # its path
+    line: int  # from 1
+    pointer: str  # the location within the site, such as `cameras[0].zones[1].polygon`
+    what: str  # what is wrong
+    fix: str  # how to fix it
 
     def __str__(self) -> str:
         at = f" [{self.pointer}]" if self.pointer else ""
@@ -50,13 +44,7 @@ class SiteError(ValueError):
 
 
 def suggestion(word: str, known: Iterable[str], *, none: str) -> str:
-    """The fix for an unknown word: the known word that is most similar, or the known words.
-
-    Args:
-        word: as it was written.
-        known: the valid words.
-        none: the fix if there are no valid words.
-    """
+    """The fix for an unknown word: the known word that is most similar, or the known words; ``none`` without any."""
     words = sorted(set(known))
     if not words:
         return none
@@ -66,9 +54,6 @@ def suggestion(word: str, known: Iterable[str], *, none: str) -> str:
     if len(words) > _MAX_LISTED:
         return f"use an existing one, such as {quoted_list(words[:3])}"
     return f"known are {quoted_list(words)}"
-
-
-_MAX_LISTED = 30
 
 
 def quoted_list(words: Sequence[str]) -> str:

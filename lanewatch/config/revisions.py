@@ -21,14 +21,7 @@ class SiteRevision:
 class SiteRevisions:
     """All revisions of a site. Each record is processed with the site of its own capture time, live and on replay.
 
-    Args:
-        revisions: in any order; of several with the same ``valid_from``, the last one is used.
-
-    Attributes:
-        all: the revisions in order.
-
-    Raises:
-        ValueError: ``revisions`` is empty.
+    Of several revisions with the same ``valid_from``, the last one is used.
     """
 
     def __init__(self, revisions: Iterable[SiteRevision]) -> None:

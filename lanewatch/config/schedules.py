@@ -16,15 +16,13 @@ from lanewatch.config.site import Camera, RegisteredVisit, Site
 from lanewatch.records import Bool
 
 DAY_MINUTES = 24 * 60
-_SUN_STEP = 5
-"""Minutes between two of the sun's elevations in ``longest_overlap``."""
+_SUN_STEP = 5  # minutes between two of the sun's elevations in ``longest_overlap``
 
 
 class CameraSchedules:
     """A site's schedules as they hold at one camera.
 
-    Behaviours query them at every record. The last answer of each schedule is cached for its minute, which loses
-    nothing, because hours are given in minutes. Answers depend only on the site, the camera and the capture time.
+    Behaviours query them at every record, so the last answer of each schedule is cached for its minute.
     """
 
     def __init__(self, site: Site, camera: Camera) -> None:
@@ -39,15 +37,7 @@ class CameraSchedules:
         ]
 
     def holds(self, schedule: str | Schedule | None, captured_at: float) -> bool:
-        """Whether a schedule holds.
-
-        Args:
-            schedule: a key of the site's schedules, a schedule, or None, which always holds.
-            captured_at: seconds since the Unix epoch, UTC.
-
-        Raises:
-            KeyError: the site has no such schedule.
-        """
+        """Whether a schedule holds: a key of the site's schedules, a schedule, or None, which always holds."""
         if schedule is None:
             return True
         minute = int(captured_at // 60)
@@ -97,28 +87,24 @@ def matches_sun(wanted: str, elevation: float) -> bool:
 
 
 def minute_spans(schedule: Schedule) -> list[tuple[int, int]]:
-    """A schedule's hours as minutes from the midnight before they begin; ends are above 1440 if they pass the next.
-
-    Hours that end when they begin last 24 hours.
-    """
+    """A schedule's hours as minutes from the midnight before they begin; ends are above 1440 if they pass the next."""
     result = []
     for hours in schedule.hours or ("00:00-24:00",):
         start, end = (int(time[:2]) * 60 + int(time[3:]) for time in hours.split("-"))
-        result.append((start, end if end > start else end + DAY_MINUTES))
+        result.append((start, end if end > start else end + DAY_MINUTES))  # 24 hours if both are the same
     return result
 
 
 def _on(schedule: Schedule, start: datetime) -> bool:
-    return (not schedule.days or DAYS[start.weekday()] in schedule.days) and (
-        not schedule.months or start.month in schedule.months
-    )
+    in_days = not schedule.days or DAYS[start.weekday()] in schedule.days
+    return in_days and (not schedule.months or start.month in schedule.months)
 
 
 def longest_overlap(schedules: Sequence[Schedule], zone: ZoneInfo, latitude: float, longitude: float) -> float:
     """The longest time in seconds for which schedules all hold together at a place; 0 for never, infinite for always.
 
-    Made for finding schedules that make no sense. It repeats one day of each month over a week. It computes the sun
-    without the equation of time, so a limit by the sun may be wrong by a quarter of an hour.
+    It repeats one day of each month over a week. It computes the sun without the equation of time, so a limit by the
+    sun may be wrong by a quarter of an hour.
     """
     # Cameras within half a degree share a result, at two minutes of error.
     return _longest_overlap(tuple(schedules), zone, round(2 * latitude) / 2, round(2 * longitude) / 2)
@@ -148,8 +134,8 @@ def _week(schedule: Schedule) -> Bool:
 def _sun_week(suns: Collection[str], month: int, zone: ZoneInfo, latitude: float, longitude: float) -> Bool:
     """(10080,) bool: the minutes of a week in a month's second half at which the sun fits all of ``suns``.
 
-    The elevation follows from the sun's declination and its hour angle. The declination is about 23.44 degrees times
-    the sine of the time since 21 March. The hour angle is 15 degrees for each hour from noon at the longitude.
+    The declination is about 23.44 degrees times the sine of the time since 21 March. The hour angle is 15 degrees for
+    each hour from noon at the longitude.
     """
     utc_offset = datetime(2026, month, 21, tzinfo=zone).utcoffset() or timedelta()
     declination = math.radians(23.44) * math.sin(2 * math.pi * (month - 3) / 12)

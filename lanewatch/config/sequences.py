@@ -1,8 +1,7 @@
 """Sequences: events of several steps, which the site file describes under ``composites``.
 
-A sequence belongs to a zone, with a stopped vehicle or without one. Its steps are reached in order. The severity is the
-highest of the steps reached, so one event escalates. ``detectors.behaviours.sequences.behaviour`` evaluates the
-conditions.
+Its steps are reached in order. The severity is the highest of the steps reached, so one event escalates.
+``detectors.behaviours.sequences.behaviour`` evaluates the conditions.
 """
 
 from __future__ import annotations
@@ -120,9 +119,7 @@ class EventSequence(ConfigModel):
     id: Id = Field(title="Id", description="The kind of its events; must not be a behaviour's kind.")
     name: LocalizedName = Field(title="Name", description="Its name for operators.")
     when: tuple[str | Schedule, ...] = Field(
-        (),
-        title="When",
-        description="Schedules, by name or inline; it must begin during one of them. Always if empty.",
+        (), title="When", description="Schedules, by name or inline; it must begin during one of them. Always if empty."
     )
     steps: tuple[Step, ...] = Field(min_length=1, max_length=MAX_PARTS, title="Steps", description="In order.")
     raisers: tuple[Escalation, ...] = Field(

@@ -24,11 +24,7 @@ class SamplingRate(ConfigModel):
 
     active: float = Field(5.0, gt=0, le=30, title="Active rate", description="Frames a second during motion.")
     idle: float = Field(
-        0.5,
-        gt=0,
-        le=30,
-        title="Idle rate",
-        description="Frames a second at most without motion; key frames only.",
+        0.5, gt=0, le=30, title="Idle rate", description="Frames a second at most without motion; key frames only."
     )
 
 
@@ -51,9 +47,7 @@ class Zone(ConfigModel):
         "both directions if absent.",
     )
     schedule: str | None = Field(
-        None,
-        title="Schedule",
-        description="When the zone counts (a closed zone: when it is closed); always if absent.",
+        None, title="Schedule", description="When the zone counts (a closed zone: when it is closed); always if absent."
     )
     owner_hours: str | None = Field(
         None,
@@ -102,11 +96,7 @@ class Camera(ConfigModel):
     )
     rate: SamplingRate = Field(SamplingRate(), title="Rate", description="How often it is sampled.")
     width: int = Field(
-        960,
-        ge=160,
-        le=3840,
-        title="Width",
-        description="Frames are scaled down to at most this width in pixels.",
+        960, ge=160, le=3840, title="Width", description="Frames are scaled down to at most this width in pixels."
     )
     zones: tuple[Zone, ...] = Field((), title="Zones", description="Polygons in the picture.")
     lines: tuple[Line, ...] = Field((), title="Lines", description="Lines that can be crossed.")
@@ -185,11 +175,7 @@ class DetectorConfig(ConfigModel):
     )
     device: str = Field("auto", title="Device", description="auto, cpu, cuda or cuda:N.")
     score: float = Field(
-        0.2,
-        gt=0,
-        lt=1,
-        title="Score",
-        description="Boxes below it are not recorded; tracks start higher.",
+        0.2, gt=0, lt=1, title="Score", description="Boxes below it are not recorded; tracks start higher."
     )
     pose: str = Field(
         "movenet",
@@ -280,9 +266,7 @@ class Site(ConfigModel):
     name: LocalizedName = Field(title="Name", description="The centre's name.")
     time_zone: str = Field("Asia/Seoul", title="Time zone", description="IANA name.")
     note: LocalizedName | None = Field(
-        None,
-        title="Note",
-        description="Shown at the top of the console, for example that a demo's night is simulated.",
+        None, title="Note", description="Shown at the top of the console, for example that a demo's night is simulated."
     )
     detector: DetectorConfig = Field(DetectorConfig(), title="Detector", description="The networks for all cameras.")
     kafka: KafkaConfig = Field(
@@ -294,9 +278,7 @@ class Site(ConfigModel):
         {}, title="Schedules", description="Named times, used by zones, lines and rules."
     )
     behaviours: dict[str, BehaviourConfig] = Field(
-        {},
-        title="Behaviours",
-        description="Settings by the behaviour's name; the others use defaults.",
+        {}, title="Behaviours", description="Settings by the behaviour's name; the others use defaults."
     )
     composites: tuple[EventSequence, ...] = Field(
         (), title="Composites", description="Sequences of several steps that this site describes."
@@ -305,17 +287,11 @@ class Site(ConfigModel):
         (), title="Visits", description="Announced visits, which mitigate sequences in their zones."
     )
     correlations: tuple[str, ...] | None = Field(
-        None,
-        title="Correlations",
-        description="Kinds of events that span cameras; all kinds if absent.",
+        None, title="Correlations", description="Kinds of events that span cameras; all kinds if absent."
     )
 
     def camera(self, camera_id: str) -> Camera:
-        """The camera with an id.
-
-        Raises:
-            KeyError: the site has no such camera.
-        """
+        """The camera with an id; a ``KeyError`` if there is none."""
         for camera in self.cameras:
             if camera.id == camera_id:
                 return camera

@@ -27,13 +27,7 @@ MAX_DEPTH = 20
 
 
 class YamlError(Exception):
-    """The text is not YAML, or not the kind of YAML that a site file may use.
-
-    Attributes:
-        line: from 1.
-        what: what is wrong.
-        fix: what to do.
-    """
+    """The text is not YAML, or not the kind of YAML that a site file may use; lines are counted from 1."""
 
     def __init__(self, line: int, what: str, fix: str) -> None:
         super().__init__(what)
@@ -43,11 +37,8 @@ class YamlError(Exception):
 def parse(data: bytes) -> Any:
     """The value of a YAML 1.2 document: ``no`` and ``on`` are text, and so are times.
 
-    Returns:
-        A ``CommentedMap``, ``CommentedSeq`` or plain scalar. An alias is a copy of its anchor's value.
-
-    Raises:
-        YamlError: the text cannot be read; for the first reason that is found.
+    It is a ``CommentedMap``, ``CommentedSeq`` or plain scalar. An alias is a copy of its anchor's value. The first
+    reason why the text cannot be read is raised as a ``YamlError``.
     """
     reader = YAML(typ="safe", pure=True)
     reader.max_depth = MAX_DEPTH
@@ -89,11 +80,8 @@ def locate(root: Any, location: Location) -> tuple[int, str]:
 
 def _text(data: bytes) -> str:
     if len(data) > MAX_BYTES:
-        raise YamlError(
-            1,
-            f"the file has {len(data) / 2**20:.0f} MB, more than the {MAX_BYTES // 2**20} that are read",
-            "check that this is the site file, or split the site",
-        )
+        what = f"the file has {len(data) / 2**20:.0f} MB, more than the {MAX_BYTES // 2**20} that are read"
+        raise YamlError(1, what, "check that this is the site file, or split the site")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -129,14 +117,11 @@ class _Builder:
         if self._values > MAX_VALUES:
             raise YamlError(self._top_line, f"there are more than {MAX_VALUES:,} values", "use fewer aliases (*name)")
         if depth > MAX_DEPTH:
-            raise YamlError(
-                self._top_line, "values are nested too deeply", "remove aliases (*name) that refer to themselves"
-            )
+            fix = "remove aliases (*name) that refer to themselves"
+            raise YamlError(self._top_line, "values are nested too deeply", fix)
         if isinstance(node, MappingNode):
             return self._mapping(node, depth)
-        if isinstance(node, SequenceNode):
-            return self._sequence(node, depth)
-        return self._scalar(node)
+        return self._sequence(node, depth) if isinstance(node, SequenceNode) else self._scalar(node)
 
     def _sequence(self, node: SequenceNode, depth: int) -> CommentedSeq:
         items = CommentedSeq([self.build(item, depth + 1) for item in node.value])

@@ -35,17 +35,11 @@ class ModelMissingError(LookupError):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Boxes:
-    """The detections of one picture.
+    """The detections of one picture."""
 
-    Attributes:
-        xyxy: (N, 4) float32, pixels of the picture.
-        scores: (N,) float32 in [0, 1].
-        labels: (N,) uint8, indices into ``records.LABELS``.
-    """
-
-    xyxy: Float32
-    scores: Float32
-    labels: UInt8
+    xyxy: Float32  # (N, 4) float32, pixels of the picture
+    scores: Float32  # (N,) float32 in [0, 1]
+    labels: UInt8  # (N,) uint8, indices into `records.LABELS`
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -80,9 +74,7 @@ class Boxes:
     def distinct(self, overlap: float = OVERLAP) -> Boxes:
         """One box for each object, best first: greedy non-maximum suppression within each group of classes.
 
-        Args:
-            overlap: Intersection over union above which the box of the lower score is removed. *Raising* it separates
-                people who stand in front of one another, and leaves more second boxes of one person.
+        *Raising* ``overlap`` separates people who stand in front of one another, and leaves more second boxes.
         """
         if not len(self):
             return self

@@ -17,61 +17,35 @@ import numpy as np
 
 from lanewatch.records import Image
 from models import cache, hardware, offline
+from models.detection import nanodet_network
 from models.detection.base import Boxes, ObjectDetector
-from models.detection.nanodet_network import (
-    CHANNELS,
-    FLOAT,
-    INT8,
-    NAME,
-    PLACES,
-    SIDE,
-    STRIDES,
-    build_network,
-    decode_head,
-)
+from models.detection.nanodet_network import FLOAT, INT8, NAME, SIDE, build_network, decode_head
 from models.extras import import_extra
 
 FLOAT_NAME: Final = "nanodet-g-float32"
 
 
 def load(device: str, score: float) -> ObjectDetector:
-    """NanoDet-g on a device: auto, cpu, cuda or cuda:N.
-
-    Raises:
-        DeviceMissingError: this machine has no such device.
-        ExtraMissingError: the device is a GPU, and torch is not installed.
-    """
+    """NanoDet-g on a device: auto, cpu, cuda or cuda:N. Errors are those of ``models.detection.registry.load``."""
     chosen = hardware.choose_device(device)
     if chosen == "cpu":
         return NanoDet(score)
-    on_torch: Callable[[str, float], ObjectDetector] = import_extra(
-        "models.detection.nanodet_torch", f"{NAME} on {chosen}"
-    ).NanoDetTorch
+    module = import_extra("models.detection.nanodet_torch", f"{NAME} on {chosen}")
+    on_torch: Callable[[str, float], ObjectDetector] = module.NanoDetTorch
     return on_torch(chosen, score)
 
 
 def load_float32(device: str, score: float) -> ObjectDetector:
-    """NanoDet-g from the float32 weights, for comparison with the int8 network. It is slower on a CPU.
-
-    Raises:
-        DeviceMissingError: this machine has no such device.
-    """
-    if hardware.choose_device(device) == "cpu":
-        return NanoDet(score, weights=FLOAT)
-    return load(device, score)  # a GPU uses the float32 weights in any case
+    """NanoDet-g from the float32 weights, which a GPU uses in any case, for comparison. It is slower on a CPU."""
+    on_cpu = hardware.choose_device(device) == "cpu"
+    return NanoDet(score, weights=FLOAT) if on_cpu else load(device, score)
 
 
 class NanoDet:
     """On a CPU, in as many threads as keep all streams busy."""
 
     def __init__(self, score: float = 0.2, *, threads: int | None = None, weights: Path = INT8) -> None:
-        """Compiles the network.
-
-        Args:
-            score: Boxes below it are left out.
-            threads: Cores to use; all that the process may use if None.
-            weights: ``INT8`` or ``FLOAT``.
-        """
+        """Compiles the network for a number of cores; for all that the process may use if it is None."""
         self.name = NAME if weights == INT8 else FLOAT_NAME
         self._network: Any = cache.network(self.name, build_network, weights, threads or hardware.usable_cores())
         self._tensor: Any = offline.openvino().Tensor
@@ -99,10 +73,10 @@ class NanoDet:
         own = self._thread
         own.request = self._network.create_infer_request()
         own.input = own.request.get_input_tensor().data
-        own.head = np.zeros((PLACES, CHANNELS), np.float32)
+        own.head = np.zeros((nanodet_network.PLACES, nanodet_network.CHANNELS), np.float32)
         begin = 0
-        for level, stride in enumerate(STRIDES):
+        for level, stride in enumerate(nanodet_network.STRIDES):
             cells = SIDE // stride
-            part = own.head[begin : begin + cells * cells].reshape(1, cells, cells, CHANNELS)
+            part = own.head[begin : begin + cells * cells].reshape(1, cells, cells, nanodet_network.CHANNELS)
             own.request.set_output_tensor(level, self._tensor(part, shared_memory=True))
             begin += cells * cells

@@ -60,12 +60,8 @@ def build_network(weights: Path) -> Any:
 def decode_head(head: Float32, width: int, height: int, score: float) -> Boxes:
     """The boxes of one picture, by generalised focal loss (arXiv:2006.04388): a side's distance is a distribution.
 
-    Args:
-        head: (``PLACES``, C) raw values: the last 44 columns are the distances' logits, C - 44 the classes', either
-            COCO's 80 or only those of ``records.LABELS``.
-        width: Of the picture, pixels.
-        height: Of the picture, pixels.
-        score: Boxes below it are left out.
+    ``head`` has (``PLACES``, C) raw values. The last 44 columns are the distances' logits, C - 44 the classes', either
+    COCO's 80 or only those of ``records.LABELS``.
     """
     count = head.shape[1] - _SIDES * len(_STEPS)
     logits = head[:, _CLASSES] if count == _COCO_CLASSES else head[:, :count]

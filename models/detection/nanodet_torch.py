@@ -39,10 +39,8 @@ class NanoDetTorch:
 
     def __call__(self, images: Sequence[Image]) -> list[Boxes]:
         """See ``ObjectDetector``."""
-        boxes: list[Boxes] = []
-        for begin in range(0, len(images), _BATCH):
-            boxes += self._detect(images[begin : begin + _BATCH])
-        return boxes
+        batches = [images[begin : begin + _BATCH] for begin in range(0, len(images), _BATCH)]
+        return [boxes for batch in batches for boxes in self._detect(batch)]
 
     def _detect(self, images: Sequence[Image]) -> list[Boxes]:
         size = (nanodet_network.SIDE, nanodet_network.SIDE)
@@ -60,14 +58,7 @@ class Graph(torch.nn.Module):
     """An OpenVINO model of a few convolutional operators, for any number of pictures."""
 
     def __init__(self, model: Any) -> None:
-        """Reads the operators and keeps the constants as buffers.
-
-        Args:
-            model: An ``openvino.Model`` with one input, whose first axis is the pictures.
-
-        Raises:
-            NotImplementedError: the model has an operator that is not in ``_OPERATORS``.
-        """
+        """Reads the operators of an ``openvino.Model`` with one input, and keeps the constants as buffers."""
         super().__init__()
         offline.openvino()
         passes = importlib.import_module("openvino.passes")
@@ -77,26 +68,20 @@ class Graph(torch.nn.Module):
         self._steps: list[tuple[str, Operator, Any, list[str]]] = []
         self._outputs = [_name(value.get_node().input_value(0).get_node()) for value in model.outputs]
         for number, node in enumerate(model.get_ordered_ops()):
-            self._add(number, node)
-
-    def _add(self, number: int, node: Any) -> None:
-        kind, name = node.get_type_name(), _name(node)
-        sources = [_name(value.get_source_output().get_node()) for value in node.inputs()]
-        if kind == "Parameter":
-            self._input = name
-        elif kind == "Constant":
-            self.register_buffer(name, torch.from_numpy(np.array(node.get_data())))
-        elif kind in _OPERATORS:
-            self._steps.append((name, _OPERATORS[kind], node.get_attributes(), sources))
-        elif kind != "Result":
-            raise NotImplementedError(f"operator {kind} (number {number}, {node.get_friendly_name()}) is not replayed")
+            kind, name = node.get_type_name(), _name(node)
+            if kind == "Parameter":
+                self._input = name
+            elif kind == "Constant":
+                self.register_buffer(name, torch.from_numpy(np.array(node.get_data())))
+            elif kind in _OPERATORS:
+                sources = [_name(value.get_source_output().get_node()) for value in node.inputs()]
+                self._steps.append((name, _OPERATORS[kind], node.get_attributes(), sources))
+            elif kind != "Result":
+                what = f"operator {kind} (number {number}, {node.get_friendly_name()})"
+                raise NotImplementedError(f"{what} is not replayed")
 
     def forward(self, pixels: Tensor) -> list[Tensor]:
-        """The model's outputs.
-
-        Args:
-            pixels: (N, H, W, 3) uint8.
-        """
+        """The model's outputs for (N, H, W, 3) pixels, uint8."""
         constants = dict(self.named_buffers())
         precision = next(value.dtype for value in constants.values() if value.is_floating_point())
         values = {self._input: pixels.to(precision), **constants}

@@ -26,15 +26,13 @@ Factory = Callable[[str, float], ObjectDetector]
 
 
 def load(name: str, device: str = "auto", score: float = 0.2) -> ObjectDetector:
-    """A detector, ready to be called.
+    """A detector, ready to be called: built in, a plug-in, or the path or name of an ultralytics model.
 
-    Args:
-        name: Of a built-in detector, of a plug-in, or the path or name of an ultralytics model.
-        device: auto, cpu, cuda or cuda:N.
-        score: Boxes below it are left out. *Raising* it loses people who lie, sit or are far away.
+    The device is auto, cpu, cuda or cuda:N. Boxes below ``score`` are left out: *raising* it loses people who lie, sit
+    or are far away.
 
     Raises:
-        ModelMissingError: there is no such detector; the message explains how to get it.
+        ModelMissingError: there is none, or it cannot be used here; the message explains how to get it.
         DeviceMissingError: this machine has no such device.
     """
     if name in BUILT_IN:
@@ -45,7 +43,7 @@ def load(name: str, device: str = "auto", score: float = 0.2) -> ObjectDetector:
         factory: Factory = plugin.load()
         return factory(device, score)
     path = find(name)
-    ultralytics: Callable[[Path, str, float], ObjectDetector] = import_extra("models.detection.yolo", str(path)).load
+    ultralytics: Callable[[Path, str, float], ObjectDetector] = import_extra("models.detection.yolo", str(path)).Yolo
     return ultralytics(path, device, score)
 
 
@@ -68,15 +66,9 @@ def known() -> tuple[str, ...]:
 
 
 def find(name: str, others: Sequence[str] | None = None, key: str = "detector.name") -> Path:
-    """The ultralytics model of a path or name.
+    """The ultralytics model of a path or name, as a ``key`` of the site file; a ``ModelMissingError`` if there is none.
 
-    Args:
-        name: As in the site file.
-        others: Names that need no file, for the message; ``known()`` if None.
-        key: Of the site file.
-
-    Raises:
-        ModelMissingError: there is none.
+    ``others`` are names that need no file, for the message; ``known()`` if None.
     """
     path = Path(name).expanduser()
     endings = ("", *SUFFIXES, OPENVINO_SUFFIX)

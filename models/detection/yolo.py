@@ -16,7 +16,7 @@ import torch
 
 from lanewatch.records import LABELS, Image, Int64
 from models import hardware, offline
-from models.detection.base import OVERLAP, Boxes, ModelMissingError, ObjectDetector
+from models.detection.base import OVERLAP, Boxes, ModelMissingError
 
 _SYNONYMS: Final = {
     "pedestrian": "person",
@@ -28,27 +28,15 @@ _SYNONYMS: Final = {
 """Names in other data sets for classes of ``records.LABELS``."""
 
 
-def load(path: Path, device: str, score: float) -> ObjectDetector:
-    """Loads the model of a file or folder.
-
-    Args:
-        path: Of ``models.detection.registry.find``.
-        device: auto, cpu, cuda or cuda:N.
-        score: Boxes below it are left out.
-
-    Raises:
-        ModelMissingError: ultralytics cannot load it here, or it has no class of ``records.LABELS``.
-        DeviceMissingError: this machine has no such device.
-    """
-    return Yolo(path, hardware.choose_device(device), score)
-
-
 class Yolo:
-    """One model on one device. A lock serialises calls: ultralytics holds a call's state in the model."""
+    """One model on one device. Its errors are those of ``models.detection.registry.load``.
+
+    A lock serialises calls: ultralytics holds a call's state in the model.
+    """
 
     def __init__(self, path: Path, device: str, score: float) -> None:
         self.name = path.name
-        self._device = device
+        self._device = device = hardware.choose_device(device)
         self._score = score
         self._lock = threading.Lock()
         try:

@@ -22,14 +22,8 @@ class PoseEstimator(Protocol):
         ...
 
     def __call__(self, image: Image, boxes: Float32) -> Float32:
-        """The keypoints of the person in each box.
+        """(N, 17, 3) float32, the keypoints of the person in each of (N, 4) boxes: x, y (pixels) and a score in [0, 1].
 
-        Args:
-            image: (H, W, 3) uint8, BGR.
-            boxes: (N, 4) xyxy, pixels of the image.
-
-        Returns:
-            (N, 17, 3) float32: x and y in pixels of the image, and a score in [0, 1]; keypoints that
-            are only guessed, such as those outside of the picture, have low scores.
+        Keypoints that are only guessed, such as those outside of the picture, have low scores.
         """
         ...

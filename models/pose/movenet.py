@@ -33,11 +33,7 @@ class MoveNet:
     name = NAME
 
     def __init__(self, *, threads: int | None = None) -> None:
-        """Compiles the network.
-
-        Args:
-            threads: Cores to use; all that the process may use if None.
-        """
+        """Compiles the network for a number of cores; for all that the process may use if it is None."""
         self._network: Any = cache.network(NAME, _build, WEIGHTS, threads or hardware.usable_cores())
         self._thread = threading.local()
         self._pool = ThreadPoolExecutor(int(self._network.get_property("NUM_STREAMS")), thread_name_prefix=NAME)
@@ -45,8 +41,7 @@ class MoveNet:
     def __call__(self, image: Image, boxes: Float32) -> Float32:
         """See ``models.pose.base.PoseEstimator``."""
         poses = np.zeros((len(boxes), POINTS, 3), np.float32)
-        rows = self._pool.map(lambda box: self._estimate(image, box), boxes.tolist())
-        for row, pose in enumerate(rows):
+        for row, pose in enumerate(self._pool.map(lambda box: self._estimate(image, box), boxes.tolist())):
             poses[row] = pose
         return poses
 

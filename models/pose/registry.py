@@ -16,14 +16,10 @@ NONE: Final = "none"
 
 
 def load(name: str, device: str = "auto") -> PoseEstimator | None:
-    """A pose estimator, ready to be called; None for ``none``.
-
-    Args:
-        name: movenet (which always runs on the CPU), none, or the path or name of an ultralytics pose model.
-        device: auto, cpu, cuda or cuda:N, for an ultralytics model.
+    """A pose estimator: movenet, always on the CPU, or an ultralytics pose model's path or name; None for ``none``.
 
     Raises:
-        models.detection.base.ModelMissingError: there is no such model; the message explains how to get it.
+        models.detection.base.ModelMissingError: there is none, or it cannot be used; the message explains it.
         models.hardware.DeviceMissingError: this machine has no such device.
     """
     if name == NONE:
@@ -32,14 +28,10 @@ def load(name: str, device: str = "auto") -> PoseEstimator | None:
         bundled: Callable[[], PoseEstimator] = importlib.import_module("models.pose.movenet").MoveNet
         return bundled()
     path = find(name)
-    ultralytics: Callable[[Path, str], PoseEstimator] = import_extra("models.pose.yolo_pose", str(path)).load
+    ultralytics: Callable[[Path, str], PoseEstimator] = import_extra("models.pose.yolo_pose", str(path)).YoloPose
     return ultralytics(path, device)
 
 
 def find(name: str) -> Path:
-    """The ultralytics pose model of a path or name.
-
-    Raises:
-        models.detection.base.ModelMissingError: there is none.
-    """
+    """The ultralytics pose model of a path or name; a ``ModelMissingError`` if there is none."""
     return registry.find(name, (BUILT_IN, NONE), "detector.pose")

@@ -15,7 +15,7 @@ from lanewatch.records import Box, Float32, Image
 from models import hardware, offline
 from models.detection.base import ModelMissingError
 from models.extras import ExtraMissingError
-from models.pose.base import POINTS, PoseEstimator
+from models.pose.base import POINTS
 
 MARGIN: Final = 1.25
 """Side of the crop over the box's longer side; the model finds the person in it."""
@@ -23,22 +23,15 @@ SIDE: Final = 256
 """Of the network's input, pixels: one person fills it."""
 
 
-def load(path: Path, device: str) -> PoseEstimator:
-    """Loads the model of a file or folder.
-
-    Raises:
-        ModelMissingError: it is no pose model, or ultralytics cannot load it here.
-        DeviceMissingError: this machine has no such device.
-    """
-    return YoloPose(path, hardware.choose_device(device))
-
-
 class YoloPose:
-    """One model on one device. A lock serialises calls: ultralytics holds a call's state in the model."""
+    """One model on one device. Its errors are those of ``models.pose.registry.load``.
+
+    A lock serialises calls: ultralytics holds a call's state in the model.
+    """
 
     def __init__(self, path: Path, device: str) -> None:
         self.name = path.name
-        self._device = device
+        self._device = device = hardware.choose_device(device)
         self._lock = threading.Lock()
         try:
             self._model = offline.yolo(path, "pose")
@@ -46,9 +39,8 @@ class YoloPose:
         except ExtraMissingError:
             raise
         except Exception as error:
-            raise ModelMissingError(
-                f"{path} is no pose model that ultralytics can load on {device}: {error}"
-            ) from error
+            what = f"{path} is no pose model that ultralytics can load on {device}"
+            raise ModelMissingError(f"{what}: {error}") from error
         if points is None or points.data.shape[1:] not in ((POINTS, 3), (0, 3)):
             raise ModelMissingError(f"{path} gives no {POINTS} keypoints: it is no pose model of people")
 

@@ -1,8 +1,7 @@
 """The assignment of least cost between rows and columns, where a row may also stay unassigned.
 
 R. Jonker and A. Volgenant, A shortest augmenting path algorithm for dense and sparse linear assignment problems,
-Computing 38, 1987. A dozen rows take some microseconds, as long as scipy's function needs to
-check its arguments. Compiled code can't call scipy's.
+Computing 38, 1987. A dozen rows take some microseconds. Compiled code can't call scipy's function.
 """
 
 from __future__ import annotations

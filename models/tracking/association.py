@@ -8,48 +8,13 @@ from typing import Any, Final
 import numpy as np
 
 from lanewatch.records import Bool, Float32, Float64, Int64, UInt8
+from models.tracking import motion_model as m
 from models.tracking.assignment import FAR, assign
 from models.tracking.jit import compiled, compiled_cached, fingerprint
-from models.tracking.motion_model import (
-    BORN_AT,
-    BORN_BORDER,
-    BORN_X,
-    BORN_Y,
-    COLUMNS,
-    CONFIRMED,
-    HITS,
-    LABEL,
-    LAST_X,
-    LAST_Y,
-    LEAVING,
-    NOISE,
-    OCCLUDED,
-    PXX,
-    SCALE,
-    SEEN_AT,
-    SINCE_S,
-    STRONG_S,
-    UNSEEN_S,
-    BoxArrays,
-    TrackArrays,
-    TrackerLimits,
-    X,
-    Y,
-    begin,
-    choose_label,
-    correct,
-    foot_y,
-    is_alive,
-    is_leaving,
-    is_remembered,
-    predict,
-    scale,
-)
+from models.tracking.motion_model import BoxArrays, TrackArrays, TrackerLimits
 
 GATE_GROWTH_S: Final = 0.5  # the gate stops growing after this time unseen: a runner is not occluded for long
-WEAK_REACH: Final = (
-    0.1  # body heights; a weak box must be so near, since NanoDet has 20 false boxes of .1-.2 in a frame
-)
+WEAK_REACH: Final = 0.1  # body heights; a weak box must be so near: NanoDet has 20 false boxes of .1-.2 in a frame
 SIZE_RANGE: Final = 0.5  # largest difference of the scales' logarithms
 APPEARANCE_COST: Final = 20.0  # of appearances without any similarity
 SAME_SIMILARITY: Final = 0.87  # one person's mean after half a second; used for a box or track without an appearance
@@ -109,16 +74,13 @@ def assignment_cost(
 ) -> float:
     """The cost of a box for a track: position (half the squared Mahalanobis distance), size, appearance; or ``FAR``."""
     box = boxes.xyxy[n]
-    distance = np.hypot((box[0] + box[2]) / 2 - row[X], foot_y(row, box, occluded) - row[Y]) / row[SCALE]
-    size = abs(np.log(scale(box[2] - box[0], box[3] - box[1]) / row[SCALE]))
+    distance = np.hypot((box[0] + box[2]) / 2 - row[m.X], m.foot_y(row, box, occluded) - row[m.Y]) / row[m.SCALE]
+    size = abs(np.log(m.scale(box[2] - box[0], box[3] - box[1]) / row[m.SCALE]))
     if distance > reach or size > SIZE_RANGE:
         return FAR
-    place = distance * distance / (row[PXX] + NOISE * NOISE) / 2
-    return float(
-        place
-        + (size / SIZE_RANGE) ** 2
-        + APPEARANCE_COST * (1 - appearance_similarity(appearance, boxes.appearance[n]))
-    )
+    place = distance * distance / (row[m.PXX] + m.NOISE * m.NOISE) / 2
+    similarity = appearance_similarity(appearance, boxes.appearance[n])
+    return float(place + (size / SIZE_RANGE) ** 2 + APPEARANCE_COST * (1 - similarity))
 
 
 @compiled
@@ -137,19 +99,18 @@ def match(
     any_match = False
     for t in range(len(rows.ids)):
         row = rows.motion[t]
-        allows_weak = row[CONFIRMED] > 0 and row[STRONG_S] - passed <= limits.weak_s
-        reach = limits.speed * min(row[SINCE_S], max(passed, GATE_GROWTH_S)) + 3 * NOISE
+        allows_weak = row[m.CONFIRMED] > 0 and row[m.STRONG_S] - passed <= limits.weak_s
+        reach = limits.speed * min(row[m.SINCE_S], max(passed, GATE_GROWTH_S)) + 3 * m.NOISE
         for n in range(len(free)):
             other = int(boxes.labels[n])
             if matches[t] >= 0 or not free[n] or strong != (other > 0 and boxes.scores[n] >= limits.start_score):
                 continue
-            if not compatible_classes(limits, row[LABEL], other):
+            if not compatible_classes(limits, row[m.LABEL], other):
                 continue
-            unnamed = row[LABEL] == 0 and other == 0
+            unnamed = row[m.LABEL] == 0 and other == 0
             if strong or unnamed or allows_weak:
-                cost[t, n] = assignment_cost(
-                    row, rows.appearance[t], boxes, n, occluded[n], reach if strong or unnamed else WEAK_REACH
-                )
+                within = reach if strong or unnamed else WEAK_REACH
+                cost[t, n] = assignment_cost(row, rows.appearance[t], boxes, n, occluded[n], within)
                 any_match = any_match or cost[t, n] < COST_LIMIT
     if any_match:
         assigned = assign(cost, COST_LIMIT)
@@ -165,16 +126,16 @@ def update_track(
 ) -> bool:
     """Updates track ``t`` with its box ``n``; True if that confirmed it."""
     row, appearance, label = rows.motion[t], rows.appearance[t], int(boxes.labels[n])
-    if occluded <= OCCLUDED and (label or row[LABEL] == 0):
-        renew = np.float32(0.5 if row[HITS] < 2 else 1 - np.exp(-row[SINCE_S] / APPEARANCE_S))
+    if occluded <= m.OCCLUDED and (label or row[m.LABEL] == 0):
+        renew = np.float32(0.5 if row[m.HITS] < 2 else 1 - np.exp(-row[m.SINCE_S] / APPEARANCE_S))
         for k in range(len(appearance)):
             appearance[k] += renew * (np.float32(boxes.appearance[n, k]) - appearance[k])
-    correct(limits, now, row, boxes, n, occluded)
+    m.correct(limits, now, row, boxes, n, occluded)
     rows.votes[t, label] += boxes.scores[n]
-    choose_label(row, rows.votes[t])
-    if row[CONFIRMED] or row[HITS] < (2 if row[LABEL] else UNNAMED_HITS):
+    m.choose_label(row, rows.votes[t])
+    if row[m.CONFIRMED] or row[m.HITS] < (2 if row[m.LABEL] else UNNAMED_HITS):
         return False
-    row[CONFIRMED] = 1
+    row[m.CONFIRMED] = 1
     return True
 
 
@@ -185,29 +146,26 @@ def relink(limits: TrackerLimits, rows: TrackArrays, t: int, matches: Int64) -> 
     best, least = -1, FAR
     for o in range(len(rows.ids)):
         other = rows.motion[o]
-        if matches[o] >= 0 or not other[CONFIRMED] or other[HITS] == 0 or other[LEAVING] or row[BORN_BORDER]:
+        if matches[o] >= 0 or not other[m.CONFIRMED] or other[m.HITS] == 0 or other[m.LEAVING] or row[m.BORN_BORDER]:
             continue
-        if other[SEEN_AT] >= row[BORN_AT] or not compatible_classes(limits, row[LABEL], other[LABEL]):
+        if other[m.SEEN_AT] >= row[m.BORN_AT] or not compatible_classes(limits, row[m.LABEL], other[m.LABEL]):
             continue
-        distance = np.hypot(row[BORN_X] - other[LAST_X], row[BORN_Y] - other[LAST_Y]) / other[SCALE]
+        distance = np.hypot(row[m.BORN_X] - other[m.LAST_X], row[m.BORN_Y] - other[m.LAST_Y]) / other[m.SCALE]
         similarity = appearance_similarity(rows.appearance[o], rows.appearance[t])
-        if (
-            distance > RELINK_REACH
-            or similarity < RELINK_SIMILARITY
-            or abs(np.log(row[SCALE] / other[SCALE])) > SIZE_RANGE
-        ):
+        size = abs(np.log(row[m.SCALE] / other[m.SCALE]))
+        if distance > RELINK_REACH or similarity < RELINK_SIMILARITY or size > SIZE_RANGE:
             continue
         if distance + 5 * (1 - similarity) < least:
             best, least = o, distance + 5 * (1 - similarity)
     if best >= 0:
         other = rows.motion[best]
         rows.ids[t] = rows.ids[best]
-        for at in (BORN_X, BORN_Y, BORN_AT):
+        for at in (m.BORN_X, m.BORN_Y, m.BORN_AT):
             row[at] = other[at]
-        row[HITS] += other[HITS]
+        row[m.HITS] += other[m.HITS]
         for label in range(rows.votes.shape[1]):
             rows.votes[t, label] += rows.votes[best, label]
-        other[HITS] = 0
+        other[m.HITS] = 0
 
 
 @compiled
@@ -219,16 +177,16 @@ def associate(
     for n in range(len(free)):
         box, score = boxes.xyxy[n], boxes.scores[n]
         free[n] = is_valid_box(box, score) and (boxes.labels[n] == 0 or score >= limits.keep_score)
-        for m in range(len(free)):
-            nearer = boxes.xyxy[m]
-            if free[n] and boxes.scores[m] >= 0.8 * limits.start_score and is_valid_box(nearer, 0.0):
+        for o in range(len(free)):
+            nearer = boxes.xyxy[o]
+            if free[n] and boxes.scores[o] >= 0.8 * limits.start_score and is_valid_box(nearer, 0.0):
                 occluded[n] = max(occluded[n], occluded_share(box, nearer))
     for strong in (True, False):
         match(limits, passed, strong, rows, boxes, free, occluded, matches)
     for t in range(len(matches)):
         if matches[t] < 0:
-            rows.motion[t, UNSEEN_S] += passed
-            rows.motion[t, LEAVING] = rows.motion[t, LEAVING] or is_leaving(rows.motion[t], boxes)
+            rows.motion[t, m.UNSEEN_S] += passed
+            rows.motion[t, m.LEAVING] = rows.motion[t, m.LEAVING] or m.is_leaving(rows.motion[t], boxes)
         elif update_track(limits, now, rows, t, boxes, matches[t], occluded[matches[t]]):
             relink(limits, rows, t, matches)
 
@@ -239,12 +197,12 @@ def starts_track(limits: TrackerLimits, boxes: BoxArrays, n: int, free: Bool) ->
     label, score = int(boxes.labels[n]), boxes.scores[n]
     if not free[n] or (label and score < limits.start_score):
         return False
-    for m in range(len(free)):
-        other = int(boxes.labels[m])
-        if m == n or (label and limits.groups[other] != limits.groups[label]) or not is_valid_box(boxes.xyxy[m], 0.0):
+    for o in range(len(free)):
+        other = int(boxes.labels[o])
+        if o == n or (label and limits.groups[other] != limits.groups[label]) or not is_valid_box(boxes.xyxy[o], 0.0):
             continue
-        ahead = not free[m] or boxes.scores[m] > score or (boxes.scores[m] == score and m < n)
-        if ahead and boxes.scores[m] >= limits.keep_score and share_inside(boxes.xyxy[n], boxes.xyxy[m]) > COVERED:
+        ahead = not free[o] or boxes.scores[o] > score or (boxes.scores[o] == score and o < n)
+        if ahead and boxes.scores[o] >= limits.keep_score and share_inside(boxes.xyxy[n], boxes.xyxy[o]) > COVERED:
             return False
     return True
 
@@ -254,11 +212,11 @@ def gather_tracks(rows: TrackArrays, kept: Int64, matches: Int64, new_boxes: Int
     """The kept tracks in their order, and empty rows for new_boxes after them."""
     total, labels, k = len(kept) + len(new_boxes), rows.votes.shape[1], rows.appearance.shape[1]
     ids, boxes, appearance = np.zeros(total, np.int64), np.zeros(total, np.int64), np.zeros((total, k), np.float32)
-    after = TrackArrays(ids, np.zeros((total, COLUMNS)), np.zeros((total, labels)), appearance)
+    after = TrackArrays(ids, np.zeros((total, m.COLUMNS)), np.zeros((total, labels)), appearance)
     for i in range(len(kept)):
         t = kept[i]
         ids[i], boxes[i] = rows.ids[t], matches[t]
-        for c in range(COLUMNS):
+        for c in range(m.COLUMNS):
             after.motion[i, c] = rows.motion[t, c]
         for c in range(labels):
             after.votes[i, c] = rows.votes[t, c]
@@ -272,7 +230,7 @@ def visible_tracks(limits: TrackerLimits, motion: Float64) -> Int64:
     """The indices of the tracks that are alive."""
     indices, count = np.zeros(len(motion), np.int64), 0
     for t in range(len(motion)):
-        if is_alive(limits, motion[t]):
+        if m.is_alive(limits, motion[t]):
             indices[count] = t
             count += 1
     return indices[:count]
@@ -312,13 +270,13 @@ def _step(sources: int) -> Callable[..., Result]:
         limits = TrackerLimits(start_score, keep_score, weak_s, speed, lost_s, foot_s, coast_s, groups)
         boxes = BoxArrays(xyxy, scores, labels, appearances, width, height)
         rows = TrackArrays(ids.copy(), motion.copy(), votes.copy(), appearance.copy())
-        predict(rows.motion, passed)
+        m.predict(rows.motion, passed)
         free, matches = np.zeros(len(boxes.scores), np.bool_), np.full(len(rows.ids), -1)
         if has_frame:
             associate(limits, now, passed, rows, boxes, free, matches)
         kept, kept_count = np.zeros(len(rows.ids), np.int64), 0
         for t in range(len(rows.ids)):
-            if is_remembered(limits, rows.motion[t]):
+            if m.is_remembered(limits, rows.motion[t]):
                 at = kept_count
                 while at and rows.ids[kept[at - 1]] > rows.ids[t]:  # a re-linked track has its older id again
                     kept[at] = kept[at - 1]
@@ -333,7 +291,7 @@ def _step(sources: int) -> Callable[..., Result]:
         after, track_boxes = gather_tracks(rows, kept[:kept_count], matches, new_boxes[:new_count])
         for i in range(new_count):
             after.ids[kept_count + i], track_boxes[kept_count + i] = next_id + i, new_boxes[i]
-            begin(now, after, kept_count + i, boxes, new_boxes[i])
+            m.begin(now, after, kept_count + i, boxes, new_boxes[i])
         return after.ids, after.motion, after.votes, after.appearance, track_boxes, visible_tracks(limits, after.motion)
 
     return step

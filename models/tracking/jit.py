@@ -41,10 +41,9 @@ def compiled_cached(function: F) -> F:
 
 
 def fingerprint() -> int:
-    """A number that changes with the sources.
+    """A number that changes with the sources, and that a kernel closes over.
 
-    Numba compares a cached kernel with its own source file only, and would use old parts from the other files. It does
-    compare the values that a kernel closes over, so a kernel closes over this number.
+    Numba compares a cached kernel only with its own source file and with the values that it closes over.
     """
     folder = Path(__file__).parent
     return zlib.crc32(b"".join((folder / name).read_bytes() for name in SOURCES))

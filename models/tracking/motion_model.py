@@ -42,9 +42,7 @@ BORDER_S: Final = 0.4  # a track that moves out over the picture's border ends a
 BORDER_WIDTH: Final = 0.1  # body heights
 OUTWARD: Final = 0.1  # body heights/s; a slower track stands at the border
 FORGET_S: Final = 60.0  # without any frame
-TRACK_SIZE_SHARE: Final = (
-    0.5  # share of a box's size that comes from the track: boxes of half-occluded people are cut (MOTA +.01)
-)
+TRACK_SIZE_SHARE: Final = 0.5  # of a box's size: boxes of half-occluded people are cut (MOTA +.01)
 SIZE_S: Final = 1.0  # time constant of the size
 
 

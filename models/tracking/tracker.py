@@ -17,107 +17,65 @@ from models.tracking.association import step
 
 
 class TrackerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The tracker's limits.
+    """The tracker's limits."""
 
-    Attributes:
-        start_score: Lowest score of a named box that may start a track; raising it starts fewer false ones, and
-            misses people with low scores.
-        keep_score: Lowest score of a named box that may continue a track; raising it loses people who lie or are half
-            occluded, lowering it continues tracks of people who have left.
-        weak_s: Seconds for which boxes below ``start_score`` alone may continue a track; raising it follows people who
-            lie or are half occluded for longer, and false boxes of the background too.
-        speed: Fastest movement, body heights a second (1.4 m/s are .8, a run is 2.5); raising it follows faster
-            objects at low rates and switches identities more.
-        coast_s: Seconds with frames for which an unseen track is alive and its box is predicted; raising it
-            bridges misses and predicts boxes of people who have left.
-        lost_s: Seconds with frames after which an unseen track ends; raising it finds people again behind
-            objects, and may confuse them with others.
-        foot_s: Time constant of the foot point's filter; raising it removes jitter, and shows turns later.
-    """
-
+    # Lowest score of a named box that may start a track; raising it starts fewer false ones, and misses people
+    # with low scores.
     start_score: float = 0.55
+    # Lowest score of a named box that may continue a track; raising it loses people who lie or are half occluded,
+    # lowering it continues tracks of people who have left.
     keep_score: float = 0.2
+    # Seconds for which boxes below `start_score` alone may continue a track; raising it follows people who lie or
+    # are half occluded for longer, and false boxes of the background too.
     weak_s: float = 1.5
+    # Fastest movement, body heights a second (1.4 m/s are .8, a run is 2.5); raising it follows faster objects at
+    # low rates and switches identities more.
     speed: float = 2.5
+    # Seconds with frames for which an unseen track is alive and its box is predicted; raising it bridges misses
+    # and predicts boxes of people who have left.
     coast_s: float = 0.5
+    # Seconds with frames after which an unseen track ends; raising it finds people again behind objects, and may
+    # confuse them with others.
     lost_s: float = 3.0
-    foot_s: float = 0.4
+    foot_s: float = 0.4  # Time constant of the foot point's filter; raising it removes jitter, and shows turns later
 
 
 class TrackerState(msgspec.Struct, frozen=True, eq=False, kw_only=True):
-    """The fold's state, as arrays of one row for each track; ``records.encode`` and ``decode`` restore it to the bit.
+    """The fold's state, as arrays of one row for each track; ``records.decode`` restores it to the bit."""
 
-    Attributes:
-        clock: Capture time of the last record, NaN before the first.
-        next_id: The id that the next new track gets.
-        ids: (T,) int64.
-        motion: (T, C) float64, columns as ``models.tracking.motion_model`` names them.
-        votes: (T, L) float64, the summed scores of each label.
-        appearance: (T, K) float32, the running mean of the boxes' colour descriptors.
-    """
-
-    clock: float
-    next_id: int
-    ids: Int64
-    motion: Float64
-    votes: Float64
-    appearance: Float32
+    clock: float  # Capture time of the last record, NaN before the first
+    next_id: int  # The id that the next new track gets
+    ids: Int64  # (T,) int64
+    motion: Float64  # (T, C) float64, columns as `models.tracking.motion_model` names them
+    votes: Float64  # (T, L) float64, the summed scores of each label
+    appearance: Float32  # (T, K) float32, the running mean of the boxes' colour descriptors
 
 
 class Tracks(msgspec.Struct, frozen=True, eq=False, kw_only=True):
-    """The confirmed tracks that are alive at a record, coasting ones included, by rising id.
+    """The confirmed tracks that are alive at a record, coasting ones included, by rising id."""
 
-    Attributes:
-        ids: (N,) int64; a person that is found again has the old one.
-        xyxy: (N, 4) float64, the last box seen, pixels.
-        foot: (N, 2) float64, the foot point filtered over about 0.4 s, pixels.
-        height: (N,) float64, the smoothed body height, pixels; a vehicle's is the diagonal of its box.
-        velocity: (N, 2) float64, pixels a second.
-        labels: (N,) uint8, the label with the most votes.
-        scores: (N,) float32, of the last box.
-        born_at: (N,) float64, capture time of the first hit.
-        born_foot: (N, 2) float64, the foot point then.
-        seen_at: (N,) float64, capture time of the last hit.
-        seen: (N,) bool, matched in this record.
-        detection: (N,) int64, the index of the record's box, or -1.
-        appearance: (N, K) uint8, the running colour descriptor.
-    """
-
-    ids: Int64
-    xyxy: Float64
-    foot: Float64
-    height: Float64
-    velocity: Float64
-    labels: UInt8
-    scores: Float32
-    born_at: Float64
-    born_foot: Float64
-    seen_at: Float64
-    seen: Bool
-    detection: Int64
-    appearance: UInt8
+    ids: Int64  # (N,) int64; a person that is found again has the old one
+    xyxy: Float64  # (N, 4) float64, the last box seen, pixels
+    foot: Float64  # (N, 2) float64, the foot point filtered over about 0.4 s, pixels
+    height: Float64  # (N,) float64, the smoothed body height, pixels; a vehicle's is the diagonal of its box
+    velocity: Float64  # (N, 2) float64, pixels a second
+    labels: UInt8  # (N,) uint8, the label with the most votes
+    scores: Float32  # (N,) float32, of the last box
+    born_at: Float64  # (N,) float64, capture time of the first hit
+    born_foot: Float64  # (N, 2) float64, the foot point then
+    seen_at: Float64  # (N,) float64, capture time of the last hit
+    seen: Bool  # (N,) bool, matched in this record
+    detection: Int64  # (N,) int64, the index of the record's box, or -1
+    appearance: UInt8  # (N, K) uint8, the running colour descriptor
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    @classmethod
-    def none(cls) -> Tracks:
+    @staticmethod
+    def none() -> Tracks:
         """No tracks."""
-        return cls(
-            ids=np.zeros(0, np.int64),
-            xyxy=np.zeros((0, 4)),
-            foot=np.zeros((0, 2)),
-            height=np.zeros(0),
-            velocity=np.zeros((0, 2)),
-            labels=np.zeros(0, np.uint8),
-            scores=np.zeros(0, np.float32),
-            born_at=np.zeros(0),
-            born_foot=np.zeros((0, 2)),
-            seen_at=np.zeros(0),
-            seen=np.zeros(0, np.bool_),
-            detection=np.zeros(0, np.int64),
-            appearance=np.zeros((0, 0), np.uint8),
-        )
+        nothing = np.zeros(0, np.int64)
+        return _tracks(Tracker().start(), nothing, nothing)
 
 
 class Tracker:
@@ -129,10 +87,8 @@ class Tracker:
 
     def __init__(self, settings: TrackerSettings | None = None) -> None:
         self.settings = settings or TrackerSettings()
-        s = self.settings
-        self._limits = motion_model.TrackerLimits(
-            s.start_score, s.keep_score, s.weak_s, s.speed, s.lost_s, s.foot_s, s.coast_s, motion_model.GROUPS
-        )
+        limits = msgspec.structs.asdict(self.settings)
+        self._limits = motion_model.TrackerLimits(**limits, groups=motion_model.GROUPS)
 
     def start(self) -> TrackerState:
         """The state before the first record."""
@@ -172,27 +128,28 @@ class Tracker:
         )
         next_id = max(state.next_id, int(ids[-1]) + 1) if len(ids) else state.next_id
         after = TrackerState(clock=now, next_id=next_id, ids=ids, motion=motion, votes=votes, appearance=appearance)
-        return after, self._tracks(after, matched, alive)
+        return after, _tracks(after, matched, alive)
 
-    def _tracks(self, state: TrackerState, matched: Int64, alive: Int64) -> Tracks:
-        rows, ids, appearance = state.motion, state.ids, state.appearance
-        if len(alive) < len(ids):  # otherwise they are the state's own, which are never written to
-            rows, ids, appearance, matched = rows[alive], ids[alive], appearance[alive], matched[alive]
-        return Tracks(
-            ids=ids,
-            xyxy=rows[:, motion_model.LEFT : motion_model.BOTTOM + 1],
-            foot=rows[:, motion_model.FOOT_X : motion_model.FOOT_Y + 1],
-            height=rows[:, motion_model.SCALE],
-            velocity=rows[:, motion_model.VX : motion_model.VY + 1],
-            labels=rows[:, motion_model.LABEL].astype(np.uint8),
-            scores=rows[:, motion_model.SCORE].astype(np.float32),
-            born_at=rows[:, motion_model.BORN_AT],
-            born_foot=rows[:, motion_model.BORN_X : motion_model.BORN_Y + 1],
-            seen_at=rows[:, motion_model.SEEN_AT],
-            seen=matched >= 0,
-            detection=matched,
-            appearance=appearance.astype(np.uint8),
-        )
+
+def _tracks(state: TrackerState, matched: Int64, alive: Int64) -> Tracks:
+    rows, ids, appearance = state.motion, state.ids, state.appearance
+    if len(alive) < len(ids):  # otherwise they are the state's own, which are never written to
+        rows, ids, appearance, matched = rows[alive], ids[alive], appearance[alive], matched[alive]
+    return Tracks(
+        ids=ids,
+        xyxy=rows[:, motion_model.LEFT : motion_model.BOTTOM + 1],
+        foot=rows[:, motion_model.FOOT_X : motion_model.FOOT_Y + 1],
+        height=rows[:, motion_model.SCALE],
+        velocity=rows[:, motion_model.VX : motion_model.VY + 1],
+        labels=rows[:, motion_model.LABEL].astype(np.uint8),
+        scores=rows[:, motion_model.SCORE].astype(np.float32),
+        born_at=rows[:, motion_model.BORN_AT],
+        born_foot=rows[:, motion_model.BORN_X : motion_model.BORN_Y + 1],
+        seen_at=rows[:, motion_model.SEEN_AT],
+        seen=matched >= 0,
+        detection=matched,
+        appearance=appearance.astype(np.uint8),
+    )
 
 
 def warm() -> None:
