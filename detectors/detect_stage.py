@@ -1,7 +1,4 @@
-"""The detect stage: from frames of any cameras to detections. Pixels end here.
-
-The appearances in its records are compared by ``models.appearance.similarity``.
-"""
+"""The detect stage: from frames of any cameras to detections. Pixels end here."""
 
 from __future__ import annotations
 
@@ -19,21 +16,18 @@ from models.pose import candidates
 from models.pose.base import POINTS, PoseEstimator
 
 UNKNOWN_SCORE: Final = 0.15
-"""The score of an unnamed moving object. It is below a detector's default minimum (.2), since a named box weighs more
-than motion, and high enough for the tracker's second pass."""
+"""Of an unnamed moving object: below a detector's default minimum (.2), and enough for the tracker's second pass."""
 
 COVERED: Final = 0.3
-"""Share of the smaller box from which motion belongs to a named box. A shadow or a pair of legs is smaller than its
-person, and a group that moves together is larger than its named person."""
+"""Share of the smaller box from which motion belongs to a named box, such as a shadow, legs, or a group's one name."""
 
 MAX_AREA_RATIO: Final = 12.0
-"""Motion does not belong to a named box that is larger by more than this factor: a person at a truck's tail is not the
-truck, and a false box over half of the picture explains nothing. In caviar's lobby, every 5th frame, this triples the
-people who are detected by motion only (34 to 104 of 497). On pets09-s2l1 it costs nothing."""
+"""Motion does not belong to a named box that is larger by more than this factor, such as a person at a truck's tail.
+In caviar's lobby this triples the people who are detected by motion only (34 to 104 of 497)."""
 
 MAX_AREA: Final = 0.1
-"""Share of the frame's area. A person near the camera fills .02 in pets09-s2l1 and .06 in caviar's lobby. A car that
-fills more is detected by name; anything larger is a headlight's beam or a change of the light."""
+"""Share of the frame's area. A person near the camera fills .02 in pets09-s2l1 and .06 in caviar's lobby. Larger
+motion is a headlight's beam or a change of the light."""
 
 MIN_SIDE: Final = 1 / 48
 """Of the frame's height, for the shorter side: 12 px of 576. Thinner boxes are leaves, tape and noise: a third of the
@@ -53,16 +47,11 @@ log = metrics.log("detect")
 class DetectStage:
     """Detects objects in frames and their crops, in one batch. It has no state.
 
-    If the detector fails at a frame, only that frame's record gets the ``gap`` "failed", and it is counted.
+    If the detector fails at a frame, only that frame's record gets the ``gap`` "failed", and it is counted. ``pose``
+    estimates keypoints of people in unusual postures (``models.pose.candidates``).
     """
 
     def __init__(self, detector: ObjectDetector, pose: PoseEstimator | None = None) -> None:
-        """Creates the stage.
-
-        Args:
-            detector: Of objects.
-            pose: Estimates keypoints of people in unusual postures (``models.pose.candidates``); none if None.
-        """
         self._detector = detector
         self._pose = pose
 
@@ -169,12 +158,7 @@ def _in_frame(boxes: Boxes, image: Image, crop: Crop | None, frame: Frame) -> Bo
 
 
 def unnamed_movers(frame: Frame, named: Boxes) -> Boxes:
-    """Motion in a frame that belongs to no named box: small, lying or dark people, and untrained classes.
-
-    Args:
-        frame: Its scene has the motion, once the sampler's background is ready.
-        named: The detector's boxes, pixels of the frame.
-    """
+    """Motion in a frame that belongs to none of the detector's boxes: small or dark people, and untrained classes."""
     if not frame.scene.moved:
         return Boxes.empty()
     moved: Float32 = np.array(frame.scene.moved, np.float32).reshape(-1, 4)

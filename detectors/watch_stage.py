@@ -31,21 +31,14 @@ from lanewatch.records import BLIND, Detections, Event
 from models.tracking.tracker import Tracker, TrackerState, Tracks
 
 _NO_TRACKS = Tracks.none()
-_NO_OBJECTS: tuple[TrackedObject, ...] = ()
 
 
 class WatchStage:
     """Implements ``streams.stages.Watch``. It holds what is constant: the site, and each camera's geometry in pixels.
 
-    The same state and record give the same state and events in any process. The clock is the records' capture time.
     A record is evaluated with the site revision of its capture time. The state survives a change of revision: tracks
     and stays continue, and an event in a zone that was removed closes. If the revision has no such camera, its open
     events expire, and its records are counted as ``removed``.
-
-    Args:
-        site: One site, or its revisions.
-        run: The name of this scoring.
-        tracker: A tracker with default settings if None.
 
     Raises:
         ThresholdError: the site gives a behaviour a threshold that it does not have.
@@ -70,12 +63,7 @@ class WatchStage:
         return CameraState(camera=camera, tracker=self._tracker.start())
 
     def step(self, state: CameraState, detections: Detections) -> tuple[CameraState, list[Event]]:
-        """The state after a record, and the event revisions that it causes, in the order of the behaviours.
-
-        Late and duplicate records are only counted. Open events expire and tracks are forgotten when a recording
-        ends, when a camera was blind for half a minute, and when its clock is set back. Over a shorter hole, such as
-        between a killed sampler and its successor, stays continue.
-        """
+        """The state after a record, and the event revisions that it causes, in the order of the behaviours."""
         # Step 1: admit the record, or count it
         reason = refusal(state, detections)
         if reason is not None:
@@ -101,7 +89,7 @@ class WatchStage:
 
         # Step 4: track
         triggers = context.triggers_of(detections, state.picture_checked_at)
-        tracks, objects = _NO_TRACKS, _NO_OBJECTS
+        tracks, objects = _NO_TRACKS, ()
         if not blind and (len(detections) or len(state.tracker.ids) or state.track_memory):
             state, tracks, objects = self._tracked(state, detections)
         elif not triggers and (blind or _is_idle(state, context)):
@@ -115,18 +103,14 @@ class WatchStage:
 
         # Step 6: evaluate the behaviours
         evaluation = context.evaluate(state.memories, observation, triggers)
-        state = _with_evaluation(state, evaluation, observation, triggers)
+        state = _with_evaluation(state, evaluation, detections.captured_at, triggers)
 
         # Step 7: update the events
         state, revised = _with_events(state, evaluation, observation, context)
         return advanced(state, detections, blind=blind), events + revised
 
     def skipped(self, state: CameraState) -> dict[str, int]:
-        """Records that were not evaluated, by reason.
-
-        ``duplicate`` and ``late`` go by slot, ``stale`` by epoch; ``removed``: the site has no such camera any more;
-        ``mode switch``: just after a switch between colour and infrared.
-        """
+        """Records that were not evaluated, by reason: those of ``refusal``, ``removed`` and ``mode switch``."""
         return state.skipped
 
     def counters(self, state: CameraState) -> dict[str, int]:
@@ -142,11 +126,7 @@ class WatchStage:
         return self._contexts[key]
 
     def _latest_context(self, camera: str) -> CameraContext:
-        """A camera's context in the last revision that has it.
-
-        Raises:
-            KeyError: no revision of the site has such a camera.
-        """
+        """A camera's context in the last revision that has it."""
         for revision in reversed(self._revisions.all):
             context = self._context(revision.site, camera)
             if context is not None:
@@ -202,24 +182,21 @@ def _check(site: Site) -> None:
         Resolver(site, site.cameras[0].id, kind, behaviour.Thresholds)
 
 
-def _with_evaluation(
-    state: CameraState, evaluation: Evaluation, observation: Observation, triggers: int
-) -> CameraState:
+def _with_evaluation(state: CameraState, evaluation: Evaluation, captured_at: float, triggers: int) -> CameraState:
     for kind in evaluation.failed:
         state = counted(state, "noted", f"behaviour {kind}")
-    checked_at = observation.captured_at if triggers & PICTURE else state.picture_checked_at
+    checked_at = captured_at if triggers & PICTURE else state.picture_checked_at
     return msgspec.structs.replace(state, memories=evaluation.memories, picture_checked_at=checked_at)
 
 
 def _with_events(
     state: CameraState, evaluation: Evaluation, observation: Observation, context: CameraContext
 ) -> tuple[CameraState, list[Event]]:
-    before = state.events
-    if not (evaluation.candidates or before.open or before.cooldowns):
+    before, candidates = state.events, evaluation.candidates
+    if not (candidates or before.open or before.cooldowns):
         return state, []
-    after, revised = event_lifecycle.update_events(
-        before, evaluation.candidates, observation, context.source, evaluation.not_evaluated
-    )
+    skipped = evaluation.not_evaluated
+    after, revised = event_lifecycle.update_events(before, candidates, observation, context.source, skipped)
     return msgspec.structs.replace(state, events=after), revised
 
 

@@ -69,13 +69,7 @@ def step(
     if event.severity < ALERT or not begins:
         return memory, []
     theft = Theft(
-        event.id,
-        event.camera,
-        event.zone,
-        event.began_at,
-        _night(event, cameras),
-        event.updated_at,
-        event.revision,
+        event.id, event.camera, event.zone, event.began_at, _night(event, cameras), event.updated_at, event.revision
     )
     before = [other for other in memory.thefts if _repeats(theft, other)]
     revisions: list[Event] = []

@@ -1,9 +1,6 @@
 """KISA's certification of intelligent CCTV: its XML, read and written, and the evaluator's self-test.
 
-A clip's XML is ``KisaLibraryIndex/Library/Clip`` with ``Header/{Filename,Duration,AlarmEvents}`` and
-``Alarms/Alarm/{StartTime,AlarmDescription,AlarmDuration}``. Times are hh:mm:ss from the clip's beginning. Ground truth
-and a system's alarms have the same form. An alarm counts from 2 s before to 10 s after the truth's instant. An alarm
-outside is a false positive and leaves a miss. F1 of .90 passes.
+Its form and its rule are in docs/evaluation.md. Ground truth and a system's alarms have the same form.
 """
 
 from __future__ import annotations
@@ -79,12 +76,7 @@ def read(source: Path) -> list[KisaClip]:
 
 
 def labels(clips: Iterable[KisaClip], start: float = 0.0) -> list[TruthLabels]:
-    """Clips as ground truth.
-
-    Args:
-        clips: As read.
-        start: Capture time of their beginning.
-    """
+    """Clips as ground truth; ``start`` is the capture time of their beginning."""
     return [
         TruthLabels(
             file=clip.file,
@@ -127,9 +119,7 @@ def alarms(clips: Iterable[KisaClip], start: float = 0.0) -> list[Alarm]:
 def clips(alarms: Sequence[Alarm], labels: Sequence[TruthLabels]) -> list[KisaClip]:
     """Alarms as clips, one for each labelled stretch; without alarms of kinds that have no KISA class.
 
-    Args:
-        alarms: In any order.
-        labels: The stretches; a clip's times count from their beginning.
+    A clip's times count from the stretch's beginning.
     """
     cameras = [stretch.camera for stretch in labels]
     return [

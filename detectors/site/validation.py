@@ -231,11 +231,7 @@ def _overrides(later: ThresholdRule, rule: ThresholdRule) -> bool:
         and later.schedule in (None, rule.schedule)
         and all(
             not over or (under and set(under) <= set(over))
-            for over, under in (
-                (later.zones, rule.zones),
-                (later.cameras, rule.cameras),
-                (later.classes, rule.classes),
-            )
+            for over, under in ((later.zones, rule.zones), (later.cameras, rule.cameras), (later.classes, rule.classes))
         )
     )
 
