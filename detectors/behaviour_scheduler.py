@@ -78,10 +78,9 @@ class CameraContext:
 
     def geometry(self, width: int, height: int) -> CameraGeometry:
         """The camera's geometry in pixels of frames of that size."""
-        geometry = self._geometries.get((width, height))
-        if geometry is None:
-            geometry = self._geometries[width, height] = CameraGeometry(self.camera, width, height)
-        return geometry
+        if (width, height) not in self._geometries:
+            self._geometries[width, height] = CameraGeometry(self.camera, width, height)
+        return self._geometries[width, height]
 
     def is_idle(self, memories: dict[str, Any]) -> bool:
         """Whether no behaviour needs a record that triggers none."""
@@ -182,7 +181,7 @@ def _bits(triggers: Iterable[str]) -> int:
 
 
 def _validated(behaviour: Behaviour[Any], memory: Any, found: Sequence[Candidate]) -> tuple[Any, Sequence[Candidate]]:
-    """A behaviour's result as it is; an invalid one is refused here, where the behaviour is known."""
+    """A behaviour's result as it is; an invalid one is refused."""
     if not isinstance(memory, behaviour.Memory):
         raise TypeError(f"its memory is of type {type(memory).__name__}, not {behaviour.Memory.__name__}")
     found = tuple(found)

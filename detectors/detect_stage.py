@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from lanewatch import metrics
@@ -83,34 +84,27 @@ class DetectStage:
             yield self._finish(frame, [_in_frame(next(results), image, crop, frame) for image, crop in group])
 
     def _finish(self, frame: Frame, parts: list[Boxes]) -> Detections:
+        empty = Detections.empty(frame, model=self._detector.name, look=appearance.SIZE)
         if frame.image is None:
-            return Detections.empty(frame, model=self._detector.name, look=appearance.SIZE)
+            return empty
         if not parts:
             metrics.DROPPED.labels("detect", frame.camera, "unreadable").inc()
-            return Detections.empty(frame, model=self._detector.name, gap="unreadable", look=appearance.SIZE)
+            return msgspec.structs.replace(empty, gap="unreadable")
         height, width = frame.image.shape[:2]
         named = Boxes.join(parts).inside(width, height)
         if len(parts) > 1:
             named = named.distinct()
         boxes = Boxes.join([named, unnamed_movers(frame, named)])
         pose_requested, keypoints = self._keypoints(frame.image, boxes)
-        return Detections(
-            camera=frame.camera,
-            epoch=frame.epoch,
-            slot=frame.slot,
-            captured_at=frame.captured_at,
-            received_at=frame.received_at,
-            width=frame.width,
-            height=frame.height,
+        return msgspec.structs.replace(
+            empty,
             xyxy=boxes.xyxy,
             scores=boxes.scores,
             labels=boxes.labels,
             appearance=appearance.describe(frame.image, boxes.xyxy),
             keypoints=keypoints,
             pose_requested=pose_requested,
-            profile=frame.profile,
-            scene=frame.scene,
-            model=self._detector.name,
+            gap=None,
         )
 
     def _keypoints(self, image: Image, boxes: Boxes) -> tuple[Bool | None, Float32 | None]:
@@ -167,9 +161,8 @@ def unnamed_movers(frame: Frame, named: Boxes) -> Boxes:
     short, long = sides.min(axis=1), sides.max(axis=1)
     plausible = (short >= MIN_SIDE * frame.height) & (long <= MAX_ASPECT * short)
     plausible &= size <= MAX_AREA * frame.width * frame.height
-    covers = (intersection_over_smaller(moved, named.xyxy) >= COVERED) & (
-        areas(named.xyxy) <= MAX_AREA_RATIO * size[:, None]
-    )
+    covers = intersection_over_smaller(moved, named.xyxy) >= COVERED
+    covers &= areas(named.xyxy) <= MAX_AREA_RATIO * size[:, None]
     rows = np.flatnonzero(plausible & ~covers.any(axis=1))
     rows = rows[np.argsort(-size[rows], kind="stable")][:MAX_UNKNOWN]
     return Boxes(

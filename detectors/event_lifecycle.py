@@ -35,8 +35,7 @@ class OpenEvent(msgspec.Struct, frozen=True):
     """An event that is open.
 
     ``score``, ``factors``, ``sentence`` and ``thresholds`` are those of the last record that reached the thresholds,
-    or at most a second older. So no revision shows a measure below its threshold. ``published_score`` is that of the
-    last published revision.
+    or at most a second older. So no revision shows a measure below its threshold.
     """
 
     id: str
@@ -159,16 +158,10 @@ def make_event_id(source: EventSource, kind: str, candidate: Candidate) -> str:
 
     The candidate's begin is part of it, because one track may cross a line, or enter a zone, more than once.
     """
-    first_point = candidate.first_point
-    parts = (
-        source.camera,
-        kind,
-        candidate.zone,
-        str(round(first_point.at * 1000)),
-        f"{round(first_point.x)},{round(first_point.y)}",
-        str(round(candidate.since * 1000)),
-    )
-    return str(uuid.uuid5(NAMESPACE, "|".join(parts)))
+    x, y, at = candidate.first_point
+    born = f"{round(at * 1000)}|{round(x)},{round(y)}"
+    parts = f"{source.camera}|{kind}|{candidate.zone}|{born}|{round(candidate.since * 1000)}"
+    return str(uuid.uuid5(NAMESPACE, parts))
 
 
 def _opened(

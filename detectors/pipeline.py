@@ -44,11 +44,7 @@ def latest_revisions(revisions: Iterable[Event]) -> list[Event]:
 
 
 def load_detector(site: Site) -> ObjectDetector:
-    """The detector that the site names.
-
-    Raises:
-        models.detection.base.ModelMissingError: it is missing; the message explains how to get it.
-    """
+    """The detector that the site names. Raises ``ModelMissingError`` if it is missing."""
     return detector_registry.load(site.detector.name, site.detector.device, site.detector.score)
 
 

@@ -81,7 +81,9 @@ class WatchStage:
         if is_settling(state, detections):
             return counted(advanced(state, detections, blind=True), "skipped", "mode switch"), events
         blind = detections.gap in BLIND
-        state, elapsed_s = self._across_hole(state, detections, blind)
+        elapsed_s = 0.0 if state.slot < 0 else detections.captured_at - state.captured_at
+        if not blind and was_unobserved(state, detections):
+            state, elapsed_s = self._without_tracks(state), 0.0
 
         # Step 3: filter out ignored regions and false detections
         if not blind and len(detections):
@@ -89,9 +91,12 @@ class WatchStage:
 
         # Step 4: track
         triggers = context.triggers_of(detections, state.picture_checked_at)
-        tracks, objects = _NO_TRACKS, ()
+        tracks = _NO_TRACKS
+        objects: tuple[TrackedObject, ...] = ()
         if not blind and (len(detections) or len(state.tracker.ids) or state.track_memory):
-            state, tracks, objects = self._tracked(state, detections)
+            tracker, tracks = self._tracker.update(state.tracker, detections)
+            objects = tracked_objects(tracks, state.track_memory, state.picture_at, detections.captured_at)
+            state = msgspec.structs.replace(state, tracker=tracker)
         elif not triggers and (blind or _is_idle(state, context)):
             return advanced(state, detections, blind=blind), events
 
@@ -155,23 +160,10 @@ class WatchStage:
         memories = {kind: memory for kind, memory in state.memories.items() if kind in kept_kinds}
         return msgspec.structs.replace(self._without_tracks(state), memories=memories, events=event_states), events
 
-    def _across_hole(self, state: CameraState, detections: Detections, blind: bool) -> tuple[CameraState, float]:
-        """The state, and the seconds since the last record that count; a long hole ends tracks and counts as 0 s."""
-        if not blind and was_unobserved(state, detections):
-            return self._without_tracks(state), 0.0
-        return state, 0.0 if state.slot < 0 else detections.captured_at - state.captured_at
-
     def _without_tracks(self, state: CameraState) -> CameraState:
         """The state without tracks. Track ids keep rising, so that no id stands for two objects."""
         tracker: TrackerState = msgspec.structs.replace(self._tracker.start(), next_id=state.tracker.next_id)
         return msgspec.structs.replace(state, tracker=tracker, track_memory={})
-
-    def _tracked(
-        self, state: CameraState, detections: Detections
-    ) -> tuple[CameraState, Tracks, tuple[TrackedObject, ...]]:
-        tracker, tracks = self._tracker.update(state.tracker, detections)
-        objects = tracked_objects(tracks, state.track_memory, state.picture_at, detections.captured_at)
-        return msgspec.structs.replace(state, tracker=tracker), tracks, objects
 
 
 def _check(site: Site) -> None:
@@ -207,11 +199,9 @@ def _is_idle(state: CameraState, context: CameraContext) -> bool:
 
 def _filtered(state: CameraState, detections: Detections, context: CameraContext) -> tuple[CameraState, Detections]:
     """The record without boxes in ignored regions, and without unnamed ones that are rain, insects or headlights."""
-    geometry = context.geometry(detections.width, detections.height)
-    if geometry.ignored:
-        ignored = geometry.ignores(detections)
-        if any(ignored):
-            detections = _rows(detections, [row for row, ignore in enumerate(ignored) if not ignore])
+    ignored = context.geometry(detections.width, detections.height).ignores(detections)
+    if any(ignored):
+        detections = _rows(detections, [row for row, ignore in enumerate(ignored) if not ignore])
     if detections.gap is not None or not len(detections):
         return state, detections
     result = false_detection_filter.apply_filter(state.filter, detections)
@@ -226,13 +216,6 @@ def _filtered(state: CameraState, detections: Detections, context: CameraContext
 
 def _rows(detections: Detections, rows: list[int]) -> Detections:
     """The record with some of its boxes only."""
-    keypoints, pose_requested = detections.keypoints, detections.pose_requested
-    return msgspec.structs.replace(
-        detections,
-        xyxy=detections.xyxy[rows],
-        scores=detections.scores[rows],
-        labels=detections.labels[rows],
-        appearance=detections.appearance[rows],
-        keypoints=None if keypoints is None else keypoints[rows],
-        pose_requested=None if pose_requested is None else pose_requested[rows],
-    )
+    names = ("xyxy", "scores", "labels", "appearance", "keypoints", "pose_requested")
+    columns = {name: column[rows] for name in names if (column := getattr(detections, name)) is not None}
+    return msgspec.structs.replace(detections, **columns)

@@ -46,11 +46,8 @@ def read(file: Path) -> list[Alarm]:
         EvaluationError: a line is no event, or the events are of several runs.
         OSError: the file cannot be read.
     """
-    events = []
     with file.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            if line.strip():
-                events.append(_event(line, file, number))
+        events = [_event(line, file, number) for number, line in enumerate(lines, 1) if line.strip()]
     runs = sorted({event.run for event in events})
     if len(runs) > 1:
         what = f"there are events of {len(runs)} runs ({', '.join(runs[:5])})"

@@ -27,7 +27,6 @@ class TruthEvent(msgspec.Struct, frozen=True, kw_only=True):
         at: Time of the expected alarm: capture time, seconds UTC (in KISA's clips, from the clip's beginning).
         condition: The light; "" if unknown.
         pattern: The variant of the kind, such as "on foot"; "" if unknown.
-        what: A description for people.
     """
 
     camera: str
