@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -20,13 +20,12 @@ from lanewatch.config.site import BehaviourConfig, Camera, Site
 from lanewatch.records import BLIND, Detections, restore
 
 PICTURE_S = 2.0
-"""How often behaviours check the picture as a whole. The sampler measures colour and sharpness at this rate, and
-camera health events have a minute to be raised."""
+"""How often behaviours check the picture as a whole: the rate at which the sampler measures colour and sharpness."""
 
 TRACKS, STILL, FLAMES, PICTURE, LOST, BOXES = 1, 2, 4, 8, 16, 32
 _BITS = {"tracks": TRACKS, "boxes": BOXES, "still": STILL, "flames": FLAMES, "picture": PICTURE, "blind": LOST}
-"""Triggers as bits, so that most records of most cameras cost a few comparisons: 48,000 records/s where one record in
-ten has boxes, 7,000 where each has three people (``benchmarks.behaviours --only speed``)."""
+"""Triggers as bits, so that most records of most cameras cost a few comparisons: see
+``benchmarks.behaviours --only speed``."""
 
 SEVERITIES = (1, 2, 3)
 
@@ -36,11 +35,8 @@ log = metrics.log("watch")
 class Evaluation(NamedTuple):
     """The behaviours' results for a record.
 
-    Attributes:
-        memories: After the record, by kind; without memories that equal a fresh one.
-        candidates: Of the behaviours that were evaluated.
-        not_evaluated: Kinds that were not evaluated although their open events may continue.
-        failed: Kinds that raised an exception.
+    ``memories``, by kind, are without those that equal a fresh one. The open events of the ``not_evaluated`` kinds may
+    continue. ``failed`` are the kinds that raised an exception.
     """
 
     memories: dict[str, Any]
@@ -59,9 +55,7 @@ class _ScheduledBehaviour(NamedTuple):
 class CameraContext:
     """What is constant at one camera under one site revision: its geometry, schedules and behaviours.
 
-    Attributes:
-        picture_kinds: Kinds of the behaviours that check the picture as a whole.
-        blind_kinds: Kinds of the behaviours that are evaluated while the camera is blind.
+    ``picture_kinds`` check the picture as a whole; ``blind_kinds`` are evaluated while the camera is blind.
     """
 
     def __init__(self, site: Site, camera: Camera, run: str) -> None:
@@ -78,18 +72,15 @@ class CameraContext:
         self._kinds = frozenset(item.kind for item in self._behaviours)
         self.picture_kinds = frozenset(item.kind for item in self._behaviours if item.triggers & PICTURE)
         self.blind_kinds = frozenset(item.kind for item in self._behaviours if item.triggers & LOST)
-        self._triggers = 0
-        for item in self._behaviours:
-            self._triggers |= item.triggers
+        self._triggers = _bits(trigger for item in self._behaviours for trigger in item.behaviour.triggers)
         self._geometries: dict[tuple[int, int], CameraGeometry] = {}
         self._logged_failures: set[str] = set()
 
     def geometry(self, width: int, height: int) -> CameraGeometry:
         """The camera's geometry in pixels of frames of that size."""
-        geometry = self._geometries.get((width, height))
-        if geometry is None:
-            geometry = self._geometries[width, height] = CameraGeometry(self.camera, width, height)
-        return geometry
+        if (width, height) not in self._geometries:
+            self._geometries[width, height] = CameraGeometry(self.camera, width, height)
+        return self._geometries[width, height]
 
     def is_idle(self, memories: dict[str, Any]) -> bool:
         """Whether no behaviour needs a record that triggers none."""
@@ -100,9 +91,7 @@ class CameraContext:
     def triggers_of(self, detections: Detections, picture_checked_at: float) -> int:
         """The triggers of a record that some behaviour here has, as bits; tracks come later.
 
-        Args:
-            detections: the record.
-            picture_checked_at: capture time of the last check of the picture as a whole.
+        ``picture_checked_at`` is the capture time of the last check of the picture as a whole.
         """
         if detections.gap is not None:
             return LOST & self._triggers if detections.gap in BLIND else 0
@@ -132,7 +121,10 @@ class CameraContext:
             memory = memories.get(item.kind)
             if not _is_needed(item, memory, triggers):
                 continue
-            before = item.fresh_memory if memory is None else _restored(memory, item.behaviour)
+            if memory is None:
+                before: Any = item.fresh_memory
+            else:  # after a decoding it consists of plain msgpack values
+                before = memory if isinstance(memory, msgspec.Struct) else restore(memory, item.behaviour.Memory)
             after, found = self._step(item.behaviour, before, observation, failed)
             if found:
                 candidates.append((item.behaviour, found))
@@ -181,14 +173,15 @@ def _instance(behaviour: type[Behaviour[Any]], limits: Resolver[Any], camera: st
 
 
 def _scheduled(behaviour: Behaviour[Any]) -> _ScheduledBehaviour:
-    bits = 0
-    for trigger in behaviour.triggers:
-        bits |= _BITS[trigger]
-    return _ScheduledBehaviour(behaviour, behaviour.kind, bits, behaviour.start())
+    return _ScheduledBehaviour(behaviour, behaviour.kind, _bits(behaviour.triggers), behaviour.start())
+
+
+def _bits(triggers: Iterable[str]) -> int:
+    return sum(_BITS[trigger] for trigger in set(triggers))
 
 
 def _validated(behaviour: Behaviour[Any], memory: Any, found: Sequence[Candidate]) -> tuple[Any, Sequence[Candidate]]:
-    """A behaviour's result as it is; an invalid one is refused here, where the behaviour is known."""
+    """A behaviour's result as it is; an invalid one is refused."""
     if not isinstance(memory, behaviour.Memory):
         raise TypeError(f"its memory is of type {type(memory).__name__}, not {behaviour.Memory.__name__}")
     found = tuple(found)
@@ -199,16 +192,10 @@ def _validated(behaviour: Behaviour[Any], memory: Any, found: Sequence[Candidate
         if not math.isfinite(times + candidate.clarity + sum(candidate.box) + sum(candidate.first_point)):
             raise ValueError(f"candidate {candidate.key}: a time, a position or the clarity is not finite")
         if len(candidate.box) != 4 or candidate.severity not in SEVERITIES:
-            raise ValueError(
-                f"candidate {candidate.key}: box of {len(candidate.box)} numbers, severity {candidate.severity}"
-            )
+            wrong = f"box of {len(candidate.box)} numbers, severity {candidate.severity}"
+            raise ValueError(f"candidate {candidate.key}: {wrong}")
     return memory, found
 
 
 def _is_idle(memory: Any) -> bool:
     return getattr(memory, "idle", False)
-
-
-def _restored(memory: Any, behaviour: Behaviour[Any]) -> Any:
-    """A memory in its own type: after a decoding it consists of plain msgpack values."""
-    return memory if isinstance(memory, msgspec.Struct) else restore(memory, behaviour.Memory)

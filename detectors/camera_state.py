@@ -16,14 +16,12 @@ from models.tracking.tracker import TrackerState
 OVERLAP_S = 2.0
 """Two samplers of one camera overlap by less than this. A larger step back is a clock that was set back."""
 CARRY_S = 16.0
-"""Tracks survive a hole of this length: 15 s in which a killed sampler is replaced, and a second. A limit of 3 s
-cost half as many line crossings again at a hole of 10 s (``benchmarks/frame_gaps.py``). After a longer hole all
-tracks end; a stay is then continued by position and appearance (``detectors.behaviours.common.zone_dwell``)."""
+"""Tracks survive a hole of this length: 15 s in which a killed sampler is replaced, and a second. After a longer one
+a stay is continued by position and appearance (``benchmarks/frame_gaps.py``)."""
 LOST_S = 30.0
 """Open events expire when a camera was blind for longer than this: the people may be others."""
 SETTLE_S = 2.0
-"""Pictures are ignored for this time after a switch between colour and infrared. The exposure settles, the background
-is learned again, and appearances cannot be compared."""
+"""Pictures are ignored for this time after a switch between colour and infrared, while exposure settles."""
 TRACK_MEMORY_S = 5.0
 """The last point of a track that is not seen is remembered for this time."""
 
@@ -36,15 +34,8 @@ class CameraState(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         epoch: Of the last record, and ``slot``, ``captured_at`` likewise; -1 before the first record.
         observed_at: Last record at which the camera was not blind.
-        picture_at: Last record with a picture.
-        picture_checked_at: Last time at which behaviours checked the picture as a whole.
         switched_at: Last switch between colour and infrared.
-        tracker: The tracker's state.
-        track_memory: The last point of each track.
         memories: The behaviours' memories by kind; plain msgpack values until first used after a decoding.
-        events: Open events and cooldowns.
-        profile: Of the last picture.
-        filter: The state of the false detection filter.
         skipped: Records that were not evaluated, by reason.
         noted: Failed behaviours and boxes left out by the filter, by name.
     """

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,11 +18,23 @@ if TYPE_CHECKING:
     from streams.kafka.workers.stateful_worker import StatefulWorker
 
 
+@contextmanager
+def errors_printed(
+    *complete: type[Exception], others: tuple[type[Exception], ...] = (OSError, ValueError, KeyError)
+) -> Iterator[None]:
+    """Prints an expected error instead of raising it. The messages of ``complete`` ones need no prefix."""
+    try:
+        yield
+    except complete as error:
+        print(error, file=sys.stderr)
+    except others as error:
+        print(f"lanewatch: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
+
+
 def check(argv: Sequence[str]) -> int:
     """``lanewatch check SITE``: prints the site's summary, or the file's problems. Returns 1 if there are any."""
     parser = argparse.ArgumentParser(
-        prog="lanewatch check",
-        description="Validates a site file. Each problem has file, line and fix.",
+        prog="lanewatch check", description="Validates a site file. Each problem has file, line and fix."
     )
     parser.add_argument("site", nargs="?", metavar="SITE", help="the site's YAML file")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
@@ -30,15 +43,11 @@ def check(argv: Sequence[str]) -> int:
     if options.schema == (options.site is not None):
         parser.error("give a site file, or --schema")
     if options.schema:
-        return _print_schema()
+        from detectors.site.json_schema import schema
+
+        print(json.dumps(schema(), indent=2, ensure_ascii=False))
+        return 0
     return _check(options.site, as_json=options.json)
-
-
-def _print_schema() -> int:
-    from detectors.site.json_schema import schema
-
-    print(json.dumps(schema(), indent=2, ensure_ascii=False))
-    return 0
 
 
 def _check(path: str, *, as_json: bool) -> int:
@@ -73,10 +82,8 @@ def rescore(argv: Sequence[str]) -> int:
     parser.add_argument("--keep", type=Path, help="folder for the archive of a video's detections")
     parser.add_argument("--json", action="store_true", help="one event a line, as JSON")
     parser.add_argument("--language", choices=("ko", "en"), default="en", help="of the printed table")
-    return _rescore(parser.parse_args(argv))
+    options = parser.parse_args(argv)
 
-
-def _rescore(options: argparse.Namespace) -> int:
     from detectors import event_table, pipeline
     from detectors.behaviours.base import BehaviourError
     from detectors.site import validation
@@ -87,30 +94,18 @@ def _rescore(options: argparse.Namespace) -> int:
     from streams.archive import detections_archive
     from streams.sources.url import SourceError
 
-    try:
+    with errors_printed(SiteError, SourceError, BehaviourError, ThresholdError, ModelMissingError, DeviceMissingError):
         site = validation.load(options.site, pictures=False)
         if detections_archive.is_archive(options.source):
-            cameras = [options.camera] if options.camera else None
-            revisions = list(
-                pipeline.rescore(detections_archive.read(options.source, cameras=cameras), site, run=options.run)
-            )
+            records = detections_archive.read(options.source, cameras=[options.camera] if options.camera else None)
+            revisions = list(pipeline.rescore(records, site, run=options.run))
         else:
-            revisions = pipeline.score(
-                pipeline.with_recording(options.source, site, options.camera, options.clock),
-                run=options.run,
-                keep=options.keep,
-            )
-    except (SiteError, SourceError, BehaviourError, ThresholdError, ModelMissingError, DeviceMissingError) as error:
-        print(error, file=sys.stderr)
-    except (OSError, ValueError, KeyError) as error:
-        print(f"lanewatch: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
-    else:
-        print(
-            event_table.lines(pipeline.latest_revisions(revisions))
-            if options.json
-            else event_table.table(revisions, site, options.language),
-            end="" if options.json else "\n",
-        )
+            recording = pipeline.with_recording(options.source, site, options.camera, options.clock)
+            revisions = pipeline.score(recording, run=options.run, keep=options.keep)
+        if options.json:
+            print(event_table.lines(pipeline.latest_revisions(revisions)), end="")
+        else:
+            print(event_table.table(revisions, site, options.language))
         return 0
     return 1
 
@@ -159,32 +154,31 @@ def _detect(options: argparse.Namespace) -> int:
     from streams.kafka.workers.detect_worker import BATCH, DECODERS, DetectWorker
     from streams.kafka.workers.startup import open_worker
 
-    try:
-        with service.process(options, "detect") as stop, open_worker(options, "detect") as worker:
-            config = worker.log.revisions.latest.detector
-            device = hardware.choose_device(options.device or config.device)
-            network = detector_registry.load(options.model or config.name, device, config.score)
-            pose = pose_registry.load(config.pose, device)
-            batch = options.batch or (BATCH if device == "cpu" else GPU_BATCH)
-            metrics.log("detect").info(
-                "%s on %s, batches of %d, pose estimator %s", network.name, device, batch, pose.name if pose else "none"
-            )
-            DetectWorker(
-                worker.broker,
-                worker.topics,
-                DetectStage(network, pose),
-                node=worker.node,
-                batch=batch,
-                max_age_s=options.max_age or None,
-                decoders=max(DECODERS, hardware.usable_cores() // 2),
-            ).run(stop)
-    except (SiteError, BrokerError, base.ModelMissingError, hardware.DeviceMissingError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"lanewatch: {error}", file=sys.stderr)
-        return 1
-    return 0
+    expected = SiteError, BrokerError, base.ModelMissingError, hardware.DeviceMissingError
+    with (
+        errors_printed(*expected, others=(OSError,)),
+        service.process(options, "detect") as stop,
+        open_worker(options, "detect") as worker,
+    ):
+        config = worker.log.revisions.latest.detector
+        device = hardware.choose_device(options.device or config.device)
+        network = detector_registry.load(options.model or config.name, device, config.score)
+        pose = pose_registry.load(config.pose, device)
+        batch = options.batch or (BATCH if device == "cpu" else GPU_BATCH)
+        metrics.log("detect").info(
+            "%s on %s, batches of %d, pose estimator %s", network.name, device, batch, pose.name if pose else "none"
+        )
+        DetectWorker(
+            worker.broker,
+            worker.topics,
+            DetectStage(network, pose),
+            node=worker.node,
+            batch=batch,
+            max_age_s=options.max_age or None,
+            decoders=max(DECODERS, hardware.usable_cores() // 2),
+        ).run(stop)
+        return 0
+    return 1
 
 
 def watch(argv: Sequence[str]) -> int:
@@ -200,9 +194,7 @@ def watch(argv: Sequence[str]) -> int:
 def correlate(argv: Sequence[str]) -> int:
     """``lanewatch correlate SITE``: correlates the events of all cameras."""
     return _run_stateful(
-        "correlate",
-        "Correlates the events of all cameras. One process works; further ones are standbys.",
-        argv,
+        "correlate", "Correlates the events of all cameras. One process works; further ones are standbys.", argv
     )
 
 
@@ -219,14 +211,13 @@ def _run_stateful(stage: str, description: str, argv: Sequence[str]) -> int:
     startup.options(parser)
     parser.add_argument("--run", default="live", help="name of the scoring of the events (default: live)")
     options = parser.parse_args(argv)
-    try:
-        with service.process(options, stage) as stop, startup.open_worker(options, stage) as worker:
-            _worker(stage, worker, options).run(stop)
-    except (SiteError, BrokerError, BehaviourError, ThresholdError, CorrelationError) as error:
-        print(error, file=sys.stderr)
-    except OSError as error:
-        print(f"lanewatch: {error}", file=sys.stderr)
-    else:
+    expected = SiteError, BrokerError, BehaviourError, ThresholdError, CorrelationError
+    with (
+        errors_printed(*expected, others=(OSError,)),
+        service.process(options, stage) as stop,
+        startup.open_worker(options, stage) as worker,
+    ):
+        _worker(stage, worker, options).run(stop)
         return 0
     return 1
 

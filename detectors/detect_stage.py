@@ -1,13 +1,11 @@
-"""The detect stage: from frames of any cameras to detections. Pixels end here.
-
-The appearances in its records are compared by ``models.appearance.similarity``.
-"""
+"""The detect stage: from frames of any cameras to detections. Pixels end here."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from lanewatch import metrics
@@ -19,21 +17,18 @@ from models.pose import candidates
 from models.pose.base import POINTS, PoseEstimator
 
 UNKNOWN_SCORE: Final = 0.15
-"""The score of an unnamed moving object. It is below a detector's default minimum (.2), since a named box weighs more
-than motion, and high enough for the tracker's second pass."""
+"""Of an unnamed moving object: below a detector's default minimum (.2), and enough for the tracker's second pass."""
 
 COVERED: Final = 0.3
-"""Share of the smaller box from which motion belongs to a named box. A shadow or a pair of legs is smaller than its
-person, and a group that moves together is larger than its named person."""
+"""Share of the smaller box from which motion belongs to a named box, such as a shadow, legs, or a group's one name."""
 
 MAX_AREA_RATIO: Final = 12.0
-"""Motion does not belong to a named box that is larger by more than this factor: a person at a truck's tail is not the
-truck, and a false box over half of the picture explains nothing. In caviar's lobby, every 5th frame, this triples the
-people who are detected by motion only (34 to 104 of 497). On pets09-s2l1 it costs nothing."""
+"""Motion does not belong to a named box that is larger by more than this factor, such as a person at a truck's tail.
+In caviar's lobby this triples the people who are detected by motion only (34 to 104 of 497)."""
 
 MAX_AREA: Final = 0.1
-"""Share of the frame's area. A person near the camera fills .02 in pets09-s2l1 and .06 in caviar's lobby. A car that
-fills more is detected by name; anything larger is a headlight's beam or a change of the light."""
+"""Share of the frame's area. A person near the camera fills .02 in pets09-s2l1 and .06 in caviar's lobby. Larger
+motion is a headlight's beam or a change of the light."""
 
 MIN_SIDE: Final = 1 / 48
 """Of the frame's height, for the shorter side: 12 px of 576. Thinner boxes are leaves, tape and noise: a third of the
@@ -53,16 +48,11 @@ log = metrics.log("detect")
 class DetectStage:
     """Detects objects in frames and their crops, in one batch. It has no state.
 
-    If the detector fails at a frame, only that frame's record gets the ``gap`` "failed", and it is counted.
+    If the detector fails at a frame, only that frame's record gets the ``gap`` "failed", and it is counted. ``pose``
+    estimates keypoints of people in unusual postures (``models.pose.candidates``).
     """
 
     def __init__(self, detector: ObjectDetector, pose: PoseEstimator | None = None) -> None:
-        """Creates the stage.
-
-        Args:
-            detector: Of objects.
-            pose: Estimates keypoints of people in unusual postures (``models.pose.candidates``); none if None.
-        """
         self._detector = detector
         self._pose = pose
 
@@ -94,34 +84,27 @@ class DetectStage:
             yield self._finish(frame, [_in_frame(next(results), image, crop, frame) for image, crop in group])
 
     def _finish(self, frame: Frame, parts: list[Boxes]) -> Detections:
+        empty = Detections.empty(frame, model=self._detector.name, look=appearance.SIZE)
         if frame.image is None:
-            return Detections.empty(frame, model=self._detector.name, look=appearance.SIZE)
+            return empty
         if not parts:
             metrics.DROPPED.labels("detect", frame.camera, "unreadable").inc()
-            return Detections.empty(frame, model=self._detector.name, gap="unreadable", look=appearance.SIZE)
+            return msgspec.structs.replace(empty, gap="unreadable")
         height, width = frame.image.shape[:2]
         named = Boxes.join(parts).inside(width, height)
         if len(parts) > 1:
             named = named.distinct()
         boxes = Boxes.join([named, unnamed_movers(frame, named)])
         pose_requested, keypoints = self._keypoints(frame.image, boxes)
-        return Detections(
-            camera=frame.camera,
-            epoch=frame.epoch,
-            slot=frame.slot,
-            captured_at=frame.captured_at,
-            received_at=frame.received_at,
-            width=frame.width,
-            height=frame.height,
+        return msgspec.structs.replace(
+            empty,
             xyxy=boxes.xyxy,
             scores=boxes.scores,
             labels=boxes.labels,
             appearance=appearance.describe(frame.image, boxes.xyxy),
             keypoints=keypoints,
             pose_requested=pose_requested,
-            profile=frame.profile,
-            scene=frame.scene,
-            model=self._detector.name,
+            gap=None,
         )
 
     def _keypoints(self, image: Image, boxes: Boxes) -> tuple[Bool | None, Float32 | None]:
@@ -169,12 +152,7 @@ def _in_frame(boxes: Boxes, image: Image, crop: Crop | None, frame: Frame) -> Bo
 
 
 def unnamed_movers(frame: Frame, named: Boxes) -> Boxes:
-    """Motion in a frame that belongs to no named box: small, lying or dark people, and untrained classes.
-
-    Args:
-        frame: Its scene has the motion, once the sampler's background is ready.
-        named: The detector's boxes, pixels of the frame.
-    """
+    """Motion in a frame that belongs to none of the detector's boxes: small or dark people, and untrained classes."""
     if not frame.scene.moved:
         return Boxes.empty()
     moved: Float32 = np.array(frame.scene.moved, np.float32).reshape(-1, 4)
@@ -183,9 +161,8 @@ def unnamed_movers(frame: Frame, named: Boxes) -> Boxes:
     short, long = sides.min(axis=1), sides.max(axis=1)
     plausible = (short >= MIN_SIDE * frame.height) & (long <= MAX_ASPECT * short)
     plausible &= size <= MAX_AREA * frame.width * frame.height
-    covers = (intersection_over_smaller(moved, named.xyxy) >= COVERED) & (
-        areas(named.xyxy) <= MAX_AREA_RATIO * size[:, None]
-    )
+    covers = intersection_over_smaller(moved, named.xyxy) >= COVERED
+    covers &= areas(named.xyxy) <= MAX_AREA_RATIO * size[:, None]
     rows = np.flatnonzero(plausible & ~covers.any(axis=1))
     rows = rows[np.argsort(-size[rows], kind="stable")][:MAX_UNKNOWN]
     return Boxes(

@@ -26,8 +26,7 @@ SCORE_CHANGE = 0.1
 """A change of the score that is published at once."""
 UPDATE_S = 5.0
 UPDATE_SHARE = 0.1
-"""An open event is updated at least every 5 s, and later every tenth of its length. That gives 60 revisions in the
-first hour, and 25 in each tenfold of time after it."""
+"""An open event is updated at least every 5 s, and later every tenth of its length: 60 revisions in the first hour."""
 PEAK_GAIN = 1.1
 """A frame must be clearer by this factor to become the peak. Otherwise each step towards the camera would change it."""
 
@@ -36,8 +35,7 @@ class OpenEvent(msgspec.Struct, frozen=True):
     """An event that is open.
 
     ``score``, ``factors``, ``sentence`` and ``thresholds`` are those of the last record that reached the thresholds,
-    or at most a second older. So no revision shows a measure below its threshold. ``published_score`` is that of the
-    last published revision.
+    or at most a second older. So no revision shows a measure below its threshold.
     """
 
     id: str
@@ -103,12 +101,7 @@ def update_events(
 ) -> tuple[EventStates, list[Event]]:
     """The states after a record, and the event revisions that it causes.
 
-    Args:
-        states: Before the record.
-        candidates: Of the behaviours that were evaluated.
-        observation: The record.
-        source: Of the events.
-        not_evaluated: Kinds whose behaviours were not evaluated; their open events stay as they are.
+    The open events of kinds that were ``not_evaluated`` stay as they are.
     """
     now = observation.captured_at
     # Step 1: cooldowns end
@@ -163,19 +156,12 @@ def expire_events(
 def make_event_id(source: EventSource, kind: str, candidate: Candidate) -> str:
     """An event's id, the same in every run over the same detections and under any thresholds.
 
-    It is made from camera, kind, zone, the first track's birth and its foot point then. The candidate's begin is
-    part of it, because one track may cross a line, or enter a zone, more than once.
+    The candidate's begin is part of it, because one track may cross a line, or enter a zone, more than once.
     """
-    first_point = candidate.first_point
-    parts = (
-        source.camera,
-        kind,
-        candidate.zone,
-        str(round(first_point.at * 1000)),
-        f"{round(first_point.x)},{round(first_point.y)}",
-        str(round(candidate.since * 1000)),
-    )
-    return str(uuid.uuid5(NAMESPACE, "|".join(parts)))
+    x, y, at = candidate.first_point
+    born = f"{round(at * 1000)}|{round(x)},{round(y)}"
+    parts = f"{source.camera}|{kind}|{candidate.zone}|{born}|{round(candidate.since * 1000)}"
+    return str(uuid.uuid5(NAMESPACE, parts))
 
 
 def _opened(
@@ -195,7 +181,7 @@ def _opened(
         published_at=now,
         published_score=score,
         checked_at=now,
-        revision=_revision_number(now),
+        revision=round(now * 1000),
         severity=candidate.severity,
         score=score,
         factors=explanation.factors,
@@ -250,9 +236,8 @@ def _explanation(kind: str, candidate: Candidate, source: EventSource) -> Explan
         return explanation
     except Exception:  # a plug-in may raise anything
         log.exception("behaviour %s failed to explain a candidate, camera %s", kind, source.camera)
-        return Explanation(
-            (), {"ko": f"{kind}: 이유를 설명할 수 없음", "en": f"{kind}: the behaviour failed to say why"}
-        )
+        ko, en = f"{kind}: 이유를 설명할 수 없음", f"{kind}: the behaviour failed to say why"
+        return Explanation((), {"ko": ko, "en": en})
 
 
 def _closed(event: OpenEvent, now: float, source: EventSource) -> Event:
@@ -261,11 +246,7 @@ def _closed(event: OpenEvent, now: float, source: EventSource) -> Event:
 
 def _numbered(event: OpenEvent, now: float) -> OpenEvent:
     """The event with the next revision number: it rises even if the clock was set back."""
-    return msgspec.structs.replace(event, revision=max(_revision_number(now), event.revision + 1))
-
-
-def _revision_number(now: float) -> int:
-    return round(now * 1000)
+    return msgspec.structs.replace(event, revision=max(round(now * 1000), event.revision + 1))
 
 
 def _peak(candidate: Candidate, observation: Observation) -> Peak:

@@ -18,10 +18,7 @@ COLUMNS = ("raised", "camera", "event", "where", "severity", "score", "why")
 def table(revisions: Iterable[Event], site: Site, language: str) -> str:
     """One row for each event: the time at which it was raised, in the camera's time zone, and its last revision.
 
-    Args:
-        revisions: Every revision, in order.
-        site: For the names of cameras and zones.
-        language: ``ko`` or ``en``.
+    The revisions are all, in order. ``language`` is ``ko`` or ``en``.
     """
     raised_ms: dict[str, int] = {}
     newest: dict[str, Event] = {}

@@ -13,23 +13,14 @@ from streams.sampling import sampler
 
 
 def detect(site: Site, *, network: ObjectDetector | None = None) -> list[Detections]:
-    """The detections of a site's recordings, played once at full speed.
-
-    Args:
-        site: Its cameras play recordings.
-        network: The object detector; the site's if None.
+    """The detections of a site's recordings, played once at full speed, by the site's object detector or ``network``.
 
     Raises:
         ValueError: the site has a network camera.
         Exception: a recording could not be played.
     """
     detections: list[Detections] = []
-    runner = pipeline.runner(
-        pipeline.as_recordings(site), pipeline.EventCollector(), run="detect", keep=detections.append, network=network
-    )
-    runner.run()
-    for error in runner.errors.values():
-        raise error
+    pipeline.play(site, run="detect", keep=detections.append, network=network)
     return detections
 
 

@@ -1,13 +1,8 @@
-"""The stages joined in one process, and the same watch stage over archived detections.
-
-Live cameras, recordings and a notebook's clip all use this module. They differ only in the source of frames and the
-receiver of events.
-"""
+"""The stages joined in one process, and the same watch stage over archived detections."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
 from pathlib import Path
 
 from detectors.camera_state import CameraState
@@ -19,7 +14,6 @@ from lanewatch.records import Detections, Event, Watermark
 from models.detection import registry as detector_registry
 from models.detection.base import ObjectDetector
 from models.pose import registry as pose_registry
-from models.pose.base import PoseEstimator
 from models.tracking.tracker import warm
 from streams.archive.detections_archive import DetectionsArchive
 from streams.local.correlation import correlate_events
@@ -43,36 +37,15 @@ class EventCollector:
     def advance(self, camera: str, reached: Watermark) -> None:
         """Does nothing: a list needs no clock."""
 
-    @property
-    def events(self) -> list[Event]:
-        """The last revision of each event, in the order of their opening."""
-        return latest_revisions(self.revisions)
-
 
 def latest_revisions(revisions: Iterable[Event]) -> list[Event]:
     """The last revision of each event, in the order of their opening."""
-    events: dict[str, Event] = {}
-    for event in revisions:
-        events[event.id] = event
-    return list(events.values())
+    return list({event.id: event for event in revisions}.values())
 
 
 def load_detector(site: Site) -> ObjectDetector:
-    """The detector that the site names.
-
-    Raises:
-        models.detection.base.ModelMissingError: it is missing; the message explains how to get it.
-    """
+    """The detector that the site names. Raises ``ModelMissingError`` if it is missing."""
     return detector_registry.load(site.detector.name, site.detector.device, site.detector.score)
-
-
-def load_pose(site: Site) -> PoseEstimator | None:
-    """The pose estimator that the site names; None for ``none``.
-
-    Raises:
-        models.detection.base.ModelMissingError: it is missing; the message explains how to get it.
-    """
-    return pose_registry.load(site.detector.pose, site.detector.device)
 
 
 def runner(
@@ -97,14 +70,9 @@ def runner(
     samplers = [make_sampler(camera, site, ring) for camera in site.cameras]
     watch = WatchStage(site, run=run)
     warm()
-    return LocalRunner(
-        samplers,
-        DetectStage(network or load_detector(site), load_pose(site)),
-        watch,
-        serve,
-        correlate=Correlator(site, run=run),
-        archive=keep,
-    )
+    pose = pose_registry.load(site.detector.pose, site.detector.device)
+    detect = DetectStage(network or load_detector(site), pose)
+    return LocalRunner(samplers, detect, watch, serve, correlate=Correlator(site, run=run), archive=keep)
 
 
 def rescore(records: Iterable[Detections], site: Site, *, run: str = "rescore") -> Iterator[Event]:
@@ -132,26 +100,25 @@ def score(
 ) -> list[Event]:
     """Every revision of every event in a site's recordings, played once at full speed.
 
-    Args:
-        site: Its cameras play recordings.
-        run: The name of this scoring.
-        keep: A folder for the archive of detections, so that the next scoring needs no video.
-        network: The object detector; the site's if None.
+    ``keep`` is a folder for the archive of detections, so that the next scoring needs no video.
 
     Raises:
         ValueError: the site has a live camera.
         Exception: a recording could not be played.
     """
+    if keep is None:
+        return play(site, run=run, network=network)
+    with DetectionsArchive(keep) as archive:
+        return play(site, run=run, keep=archive.append, network=network)
+
+
+def play(
+    site: Site, *, run: str, keep: Callable[[Detections], None] | None = None, network: ObjectDetector | None = None
+) -> list[Event]:
+    """As ``score``; ``keep`` and ``network`` as for ``runner``."""
     collector = EventCollector()
-    with DetectionsArchive(keep) if keep is not None else nullcontext() as archive:
-        local_runner = runner(
-            as_recordings(site),
-            collector,
-            run=run,
-            keep=None if archive is None else archive.append,
-            network=network,
-        )
-        local_runner.run()
+    local_runner = runner(as_recordings(site), collector, run=run, keep=keep, network=network)
+    local_runner.run()
     for error in local_runner.errors.values():
         raise error
     return collector.revisions
@@ -186,8 +153,7 @@ def with_recording(source: Path, site: Site, camera_id: str | None = None, clock
 
     Args:
         source: A video file or a folder of images.
-        site: The site.
-        camera_id: The camera that recorded it; optional if the site has only one.
+        camera_id: Optional if the site has only one camera.
         clock: Capture time of the first picture, ISO 8601; the recording's own if None.
 
     Raises:

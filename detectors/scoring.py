@@ -53,10 +53,7 @@ def make_factor(name: str, value: float, **detail: float | str) -> Factor:
 def common_factors(condition: Condition, label: int, confidence: float) -> tuple[Factor, ...]:
     """The factors of every behaviour: time of day, the detector's confidence, and the class; between -.15 and .30.
 
-    Args:
-        condition: Of the sun at the camera.
-        label: Index into ``LABELS``.
-        confidence: The detector's score over the track, 0-1.
+    ``confidence`` is the detector's score over the track, 0-1.
     """
     low, high = CONFIDENCE_RANGE
     share = min(max((confidence - low) / (high - low), 0.0), 1.0)
@@ -99,8 +96,5 @@ def josa(word: str, after_consonant: str, after_vowel: str) -> str:
     Digits and Latin letters count by their Korean reading; anything else counts as ending in a vowel.
     """
     last = word.rstrip("'\")”’ ")[-1:]
-    if "가" <= last <= "힣":
-        closed = (ord(last) - ord("가")) % 28 != 0
-    else:
-        closed = last in _FINAL_DIGITS or last in _FINAL_LETTERS
+    closed = (ord(last) - ord("가")) % 28 != 0 if "가" <= last <= "힣" else last in _FINAL_DIGITS | _FINAL_LETTERS
     return word + (after_consonant if closed else after_vowel)

@@ -31,11 +31,8 @@ class Thresholds(BaseModel):
 
     def numbers(self) -> dict[str, float]:
         """The numeric thresholds by name, as events carry them."""
-        return {
-            name: float(value)
-            for name, value in self.model_dump().items()
-            if isinstance(value, int | float) and not isinstance(value, bool)
-        }
+        values = self.model_dump().items()
+        return {name: float(value) for name, value in values if type(value) in (int, float)}
 
 
 class MovingObjectThresholds(Thresholds):

@@ -31,21 +31,14 @@ from lanewatch.records import BLIND, Detections, Event
 from models.tracking.tracker import Tracker, TrackerState, Tracks
 
 _NO_TRACKS = Tracks.none()
-_NO_OBJECTS: tuple[TrackedObject, ...] = ()
 
 
 class WatchStage:
     """Implements ``streams.stages.Watch``. It holds what is constant: the site, and each camera's geometry in pixels.
 
-    The same state and record give the same state and events in any process. The clock is the records' capture time.
     A record is evaluated with the site revision of its capture time. The state survives a change of revision: tracks
     and stays continue, and an event in a zone that was removed closes. If the revision has no such camera, its open
     events expire, and its records are counted as ``removed``.
-
-    Args:
-        site: One site, or its revisions.
-        run: The name of this scoring.
-        tracker: A tracker with default settings if None.
 
     Raises:
         ThresholdError: the site gives a behaviour a threshold that it does not have.
@@ -70,12 +63,7 @@ class WatchStage:
         return CameraState(camera=camera, tracker=self._tracker.start())
 
     def step(self, state: CameraState, detections: Detections) -> tuple[CameraState, list[Event]]:
-        """The state after a record, and the event revisions that it causes, in the order of the behaviours.
-
-        Late and duplicate records are only counted. Open events expire and tracks are forgotten when a recording
-        ends, when a camera was blind for half a minute, and when its clock is set back. Over a shorter hole, such as
-        between a killed sampler and its successor, stays continue.
-        """
+        """The state after a record, and the event revisions that it causes, in the order of the behaviours."""
         # Step 1: admit the record, or count it
         reason = refusal(state, detections)
         if reason is not None:
@@ -93,7 +81,9 @@ class WatchStage:
         if is_settling(state, detections):
             return counted(advanced(state, detections, blind=True), "skipped", "mode switch"), events
         blind = detections.gap in BLIND
-        state, elapsed_s = self._across_hole(state, detections, blind)
+        elapsed_s = 0.0 if state.slot < 0 else detections.captured_at - state.captured_at
+        if not blind and was_unobserved(state, detections):
+            state, elapsed_s = self._without_tracks(state), 0.0
 
         # Step 3: filter out ignored regions and false detections
         if not blind and len(detections):
@@ -101,9 +91,12 @@ class WatchStage:
 
         # Step 4: track
         triggers = context.triggers_of(detections, state.picture_checked_at)
-        tracks, objects = _NO_TRACKS, _NO_OBJECTS
+        tracks = _NO_TRACKS
+        objects: tuple[TrackedObject, ...] = ()
         if not blind and (len(detections) or len(state.tracker.ids) or state.track_memory):
-            state, tracks, objects = self._tracked(state, detections)
+            tracker, tracks = self._tracker.update(state.tracker, detections)
+            objects = tracked_objects(tracks, state.track_memory, state.picture_at, detections.captured_at)
+            state = msgspec.structs.replace(state, tracker=tracker)
         elif not triggers and (blind or _is_idle(state, context)):
             return advanced(state, detections, blind=blind), events
 
@@ -115,18 +108,14 @@ class WatchStage:
 
         # Step 6: evaluate the behaviours
         evaluation = context.evaluate(state.memories, observation, triggers)
-        state = _with_evaluation(state, evaluation, observation, triggers)
+        state = _with_evaluation(state, evaluation, detections.captured_at, triggers)
 
         # Step 7: update the events
         state, revised = _with_events(state, evaluation, observation, context)
         return advanced(state, detections, blind=blind), events + revised
 
     def skipped(self, state: CameraState) -> dict[str, int]:
-        """Records that were not evaluated, by reason.
-
-        ``duplicate`` and ``late`` go by slot, ``stale`` by epoch; ``removed``: the site has no such camera any more;
-        ``mode switch``: just after a switch between colour and infrared.
-        """
+        """Records that were not evaluated, by reason: those of ``refusal``, ``removed`` and ``mode switch``."""
         return state.skipped
 
     def counters(self, state: CameraState) -> dict[str, int]:
@@ -142,11 +131,7 @@ class WatchStage:
         return self._contexts[key]
 
     def _latest_context(self, camera: str) -> CameraContext:
-        """A camera's context in the last revision that has it.
-
-        Raises:
-            KeyError: no revision of the site has such a camera.
-        """
+        """A camera's context in the last revision that has it."""
         for revision in reversed(self._revisions.all):
             context = self._context(revision.site, camera)
             if context is not None:
@@ -175,23 +160,10 @@ class WatchStage:
         memories = {kind: memory for kind, memory in state.memories.items() if kind in kept_kinds}
         return msgspec.structs.replace(self._without_tracks(state), memories=memories, events=event_states), events
 
-    def _across_hole(self, state: CameraState, detections: Detections, blind: bool) -> tuple[CameraState, float]:
-        """The state, and the seconds since the last record that count; a long hole ends tracks and counts as 0 s."""
-        if not blind and was_unobserved(state, detections):
-            return self._without_tracks(state), 0.0
-        return state, 0.0 if state.slot < 0 else detections.captured_at - state.captured_at
-
     def _without_tracks(self, state: CameraState) -> CameraState:
         """The state without tracks. Track ids keep rising, so that no id stands for two objects."""
         tracker: TrackerState = msgspec.structs.replace(self._tracker.start(), next_id=state.tracker.next_id)
         return msgspec.structs.replace(state, tracker=tracker, track_memory={})
-
-    def _tracked(
-        self, state: CameraState, detections: Detections
-    ) -> tuple[CameraState, Tracks, tuple[TrackedObject, ...]]:
-        tracker, tracks = self._tracker.update(state.tracker, detections)
-        objects = tracked_objects(tracks, state.track_memory, state.picture_at, detections.captured_at)
-        return msgspec.structs.replace(state, tracker=tracker), tracks, objects
 
 
 def _check(site: Site) -> None:
@@ -202,24 +174,21 @@ def _check(site: Site) -> None:
         Resolver(site, site.cameras[0].id, kind, behaviour.Thresholds)
 
 
-def _with_evaluation(
-    state: CameraState, evaluation: Evaluation, observation: Observation, triggers: int
-) -> CameraState:
+def _with_evaluation(state: CameraState, evaluation: Evaluation, captured_at: float, triggers: int) -> CameraState:
     for kind in evaluation.failed:
         state = counted(state, "noted", f"behaviour {kind}")
-    checked_at = observation.captured_at if triggers & PICTURE else state.picture_checked_at
+    checked_at = captured_at if triggers & PICTURE else state.picture_checked_at
     return msgspec.structs.replace(state, memories=evaluation.memories, picture_checked_at=checked_at)
 
 
 def _with_events(
     state: CameraState, evaluation: Evaluation, observation: Observation, context: CameraContext
 ) -> tuple[CameraState, list[Event]]:
-    before = state.events
-    if not (evaluation.candidates or before.open or before.cooldowns):
+    before, candidates = state.events, evaluation.candidates
+    if not (candidates or before.open or before.cooldowns):
         return state, []
-    after, revised = event_lifecycle.update_events(
-        before, evaluation.candidates, observation, context.source, evaluation.not_evaluated
-    )
+    skipped = evaluation.not_evaluated
+    after, revised = event_lifecycle.update_events(before, candidates, observation, context.source, skipped)
     return msgspec.structs.replace(state, events=after), revised
 
 
@@ -230,11 +199,9 @@ def _is_idle(state: CameraState, context: CameraContext) -> bool:
 
 def _filtered(state: CameraState, detections: Detections, context: CameraContext) -> tuple[CameraState, Detections]:
     """The record without boxes in ignored regions, and without unnamed ones that are rain, insects or headlights."""
-    geometry = context.geometry(detections.width, detections.height)
-    if geometry.ignored:
-        ignored = geometry.ignores(detections)
-        if any(ignored):
-            detections = _rows(detections, [row for row, ignore in enumerate(ignored) if not ignore])
+    ignored = context.geometry(detections.width, detections.height).ignores(detections)
+    if any(ignored):
+        detections = _rows(detections, [row for row, ignore in enumerate(ignored) if not ignore])
     if detections.gap is not None or not len(detections):
         return state, detections
     result = false_detection_filter.apply_filter(state.filter, detections)
@@ -249,13 +216,6 @@ def _filtered(state: CameraState, detections: Detections, context: CameraContext
 
 def _rows(detections: Detections, rows: list[int]) -> Detections:
     """The record with some of its boxes only."""
-    keypoints, pose_requested = detections.keypoints, detections.pose_requested
-    return msgspec.structs.replace(
-        detections,
-        xyxy=detections.xyxy[rows],
-        scores=detections.scores[rows],
-        labels=detections.labels[rows],
-        appearance=detections.appearance[rows],
-        keypoints=None if keypoints is None else keypoints[rows],
-        pose_requested=None if pose_requested is None else pose_requested[rows],
-    )
+    names = ("xyxy", "scores", "labels", "appearance", "keypoints", "pose_requested")
+    columns = {name: column[rows] for name in names if (column := getattr(detections, name)) is not None}
+    return msgspec.structs.replace(detections, **columns)

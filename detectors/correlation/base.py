@@ -32,19 +32,16 @@ class CameraMap(NamedTuple):
 
     def name(self, camera: str) -> LocalizedName:
         """A camera's name; its id if it is unknown."""
-        config = self.cameras.get(camera)
-        return LocalizedName(ko=camera, en=camera) if config is None else config.name
+        return self.cameras[camera].name if camera in self.cameras else LocalizedName(ko=camera, en=camera)
 
     def zone_name(self, camera: str, zone: str) -> LocalizedName | None:
         """The name of a camera's zone; None if there is no such zone."""
-        config = self.cameras.get(camera)
-        zones = () if config is None else config.zones
+        zones = self.cameras[camera].zones if camera in self.cameras else ()
         return next((item.name for item in zones if item.id == zone), None)
 
     def group(self, camera: str) -> str:
         """A camera's group; "" if it has none."""
-        config = self.cameras.get(camera)
-        return "" if config is None else config.group
+        return self.cameras[camera].group if camera in self.cameras else ""
 
     def group_size(self, group: str) -> int:
         """The number of cameras of a group."""
@@ -106,12 +103,9 @@ class Correlation(NamedTuple):
 
     Attributes:
         kind: Names it in the site file and in events.
-        name: Its name for people.
         sources: The kinds of events that it links.
         memory_s: How long after its last revision an event may still be linked. A later revision changes nothing.
         Memory: A frozen ``msgspec.Struct`` that survives msgpack. Its default value is the memory before any event.
-        step: See ``StepFunction``.
-        forget: See ``ForgetFunction``.
     """
 
     kind: str
@@ -133,24 +127,18 @@ M = TypeVar("M", bound=LinkMemory)
 def link_step(continue_group: LinkFunction, link: LinkFunction) -> StepFunction:
     """The step of a correlation that links events of several cameras.
 
-    Args:
-        continue_group: For an event that belongs to a group.
-        link: For an event that belongs to none; it gets the memory without this event.
+    ``continue_group`` is for an event that belongs to a group. ``link`` gets the memory without this event.
     """
 
     def step(memory: M, event: Event, cameras: CameraMap, *, begins: bool) -> tuple[M, list[Event]]:
         part = EventSummary.of(event)
-        for index, group in enumerate(memory.groups):
-            known = _find(group.parts, part.id)
-            if known is None:
-                continue
-            if known.revision >= part.revision:
-                return memory, []
-            group, revisions = continue_group(group, part, event, cameras)
-            return with_group(memory, index, group), revisions
-        known = _find(memory.single, part.id)
-        if known is not None and known.revision >= part.revision:
+        known = [*memory.single, *(item for group in memory.groups for item in group.parts)]
+        if any(item.id == part.id and item.revision >= part.revision for item in known):
             return memory, []
+        for index, group in enumerate(memory.groups):
+            if any(item.id == part.id for item in group.parts):
+                group, revisions = continue_group(group, part, event, cameras)
+                return with_group(memory, index, group), revisions
         memory = msgspec.structs.replace(memory, single=tuple(item for item in memory.single if item.id != part.id))
         return link(memory, part, event, cameras) if begins else (memory, [])
 
@@ -184,16 +172,11 @@ def is_over(event: Event) -> bool:
 
 
 def new_event(
-    event: Event, *, namespace: uuid.UUID, parts: Iterable[str], kind: str, thresholds: dict[str, float]
+    event: Event, *, namespace: uuid.UUID, parts: Iterable[str], kind: str, thresholds: dict[str, float], **changes: Any
 ) -> Event:
     """The event of a new link, before its first revision, from the revision that causes it.
 
-    Args:
-        event: The revision.
-        namespace: For the id.
-        parts: The ids from which its own is made.
-        kind: Of the correlation.
-        thresholds: That applied.
+    Its id is made from the namespace and the ids of its parts.
     """
     return msgspec.structs.replace(
         event,
@@ -204,18 +187,14 @@ def new_event(
         onvif="",
         kisa="",
         revision=0,
+        **changes,
     )
 
 
 def next_revision(linked: Event, event: Event, state: State, *, ended_at: float | None = None, **changes: Any) -> Event:
     """The next revision of a link's event, caused by a revision of one of its parts.
 
-    Args:
-        linked: The link's last revision.
-        event: The part's revision.
-        state: The link's state then.
-        ended_at: Its end; used only if it is closed.
-        changes: Other fields.
+    ``ended_at`` is used only if the link's new state is closed.
     """
     return msgspec.structs.replace(
         linked,
@@ -227,7 +206,3 @@ def next_revision(linked: Event, event: Event, state: State, *, ended_at: float 
         site=event.site,
         **changes,
     )
-
-
-def _find(parts: Iterable[EventSummary], event_id: str) -> EventSummary | None:
-    return next((part for part in parts if part.id == event_id), None)

@@ -49,13 +49,9 @@ class Correlator:
     """Implements ``streams.stages.Correlate``.
 
     The same events give the same result, in any interleaving of cameras and with any repetitions. The condition is
-    that no camera is a minute behind the others (see ``detectors.correlation.event_ordering``). Events of its own are
-    not part of its input. If a revision of the site disables a correlation, it starts no new link from that capture
-    time on; links that exist continue until they end.
-
-    Args:
-        site: One site, or its revisions.
-        run: The scoring whose events it takes, and to which its own belong.
+    that no camera is a minute behind the others (see ``detectors.correlation.event_ordering``). If a revision of the
+    site disables a correlation, it starts no new link from that capture time on; links that exist continue. ``run`` is
+    the scoring whose events it takes, and to which its own belong.
 
     Raises:
         CorrelationError: the site names an unknown correlation.
@@ -97,7 +93,9 @@ class Correlator:
         memories: dict[str, Any] = {}
         revisions: list[Event] = []
         for correlation in CORRELATIONS:
-            memory = _restored(state.memories.get(correlation.kind), correlation.Memory)
+            memory = state.memories.get(correlation.kind, correlation.Memory())
+            if not isinstance(memory, msgspec.Struct):  # plain msgpack values after a decoding
+                memory = restore(memory, correlation.Memory)
             for event in ready:
                 if event.kind in correlation.sources:
                     site = self._revisions.at(event.updated_at)
@@ -113,13 +111,6 @@ class Correlator:
         if id(site) not in self._camera_maps:  # the revisions hold their sites, so an id is never reused
             self._camera_maps[id(site)] = CameraMap({camera.id: camera for camera in site.cameras})
         return self._camera_maps[id(site)]
-
-
-def _restored(memory: Any, kind: type[msgspec.Struct]) -> Any:
-    """A memory in its own type: a fresh one, or one that consists of plain msgpack values after a decoding."""
-    if memory is None:
-        return kind()
-    return memory if isinstance(memory, msgspec.Struct) else restore(memory, kind)
 
 
 def _check(site: Site) -> None:

@@ -1,18 +1,15 @@
 """Events of many cameras in the order of capture time, in whatever order they arrive.
 
-One camera's events arrive in their order; those of several cameras in any, and some arrive twice. An event is released
-when the watermarks of all cameras have passed it. So the order is always by time, camera, id and revision. A camera
-that sends nothing delays the others by a minute of capture time at most, and so does a wrong clock:
-
-- A camera whose watermark is more than a minute before an event is not waited for: it is dead, or its clock is wrong.
-- An event that has waited while the other cameras advanced by a minute is released.
+An event is released when the watermarks of all cameras have passed it. A camera that sends nothing delays the others
+by a minute of capture time at most. One whose watermark lies further behind is not waited for: it is dead, or its clock
+is wrong.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Collection, Mapping
-from typing import NamedTuple
+from itertools import takewhile
 
 import msgspec
 
@@ -51,18 +48,9 @@ class EventOrder(msgspec.Struct, frozen=True):
     waiting: tuple[WaitingEvent, ...] = ()
 
 
-class OrderKey(NamedTuple):
-    """The order in which events are released."""
-
-    updated_at: float
-    camera: str
-    id: str
-    revision: int
-
-
-def order_key(event: Event) -> OrderKey:
-    """An event's position in the order."""
-    return OrderKey(event.updated_at, event.camera, event.id, event.revision)
+def order_key(event: Event) -> tuple[float, str, str, int]:
+    """An event's position in the order in which events are released."""
+    return event.updated_at, event.camera, event.id, event.revision
 
 
 def insert(order: EventOrder, event: Event) -> EventOrder:
@@ -100,21 +88,15 @@ def _clock_offset(
 
 
 def release_ready(order: EventOrder, cameras: Collection[str]) -> tuple[EventOrder, list[Event]]:
-    """The order without the events that need not wait any longer, and these events in order.
+    """The order without the events that need not wait any longer for the site's cameras, and these events in order."""
 
-    Args:
-        order: Before.
-        cameras: The site's cameras, which are waited for.
-    """
-    count = 0
-    for item in order.waiting:
-        if order.now - item.arrived_at < MAX_WAIT_S and _must_wait(item.event, order, cameras):
-            break
-        count += 1
-    if not count:
+    def is_ready(item: WaitingEvent) -> bool:
+        return order.now - item.arrived_at >= MAX_WAIT_S or not _must_wait(item.event, order, cameras)
+
+    released = [item.event for item in takewhile(is_ready, order.waiting)]
+    if not released:
         return order, []
-    released = [item.event for item in order.waiting[:count]]
-    return msgspec.structs.replace(order, waiting=order.waiting[count:]), released
+    return msgspec.structs.replace(order, waiting=order.waiting[len(released) :]), released
 
 
 def _must_wait(event: Event, order: EventOrder, cameras: Collection[str]) -> bool:

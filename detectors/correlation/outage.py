@@ -1,7 +1,6 @@
 """Outage: many cameras lose their signal at once, so that a dead switch is one alarm and not forty.
 
 Cameras that share a switch, a mast or a power line form a group in the site file. A site without groups is one group.
-The cameras' own events stay, as parts of the outage.
 """
 
 from __future__ import annotations
@@ -80,14 +79,12 @@ def _link(
     if len({part.camera for part in joined}) < needed:
         return msgspec.structs.replace(memory, single=single), []
     losses = tuple(sorted(joined, key=lambda part: (part.began_at, part.camera, part.id)))
-    first = msgspec.structs.replace(
-        new_event(
-            event,
-            namespace=NAMESPACE,
-            parts=[part.id for part in losses],
-            kind=KIND,
-            thresholds={"least": float(MIN_CAMERAS), "share": MIN_SHARE, "within_s": WITHIN_S},
-        ),
+    first = new_event(
+        event,
+        namespace=NAMESPACE,
+        parts=[part.id for part in losses],
+        kind=KIND,
+        thresholds={"least": float(MIN_CAMERAS), "share": MIN_SHARE, "within_s": WITHIN_S},
         camera=losses[0].camera,
         began_at=losses[0].began_at,
         tracks=(),
@@ -105,9 +102,7 @@ def _continue(
     losses = tuple(loss if part.id == loss.id else part for part in outage.parts)
     if is_over(outage.event) or (loss.open and was_open):
         return msgspec.structs.replace(outage, parts=losses), []
-    state: State = "updated"
-    if not any(part.open for part in losses):
-        state = "expired" if event.state == "expired" else "closed"
+    state = "updated" if any(part.open for part in losses) else event.state
     revision = _revision(outage.event, outage.group, losses, event, cameras, state=state)
     return GroupOutage(losses, revision, outage.group), [revision]
 
@@ -140,6 +135,7 @@ def _revision(
     cameras = len({loss.camera for loss in losses})
     away = len({loss.camera for loss in losses if loss.open})
     score = BASE_SCORE + WHOLE_GROUP_SCORE * min(cameras / members, 1.0)
+    where_ko, where_en = (f"'{group}' 그룹", f"group '{group}'") if group else ("전체", "the site")
     factors = (scoring.make_factor("outage", score, cameras=cameras, away=away, members=members, group=group),)
     return next_revision(
         outage,
@@ -149,15 +145,9 @@ def _revision(
         severity=2,
         score=scoring.total_score(factors),
         factors=factors,
-        sentence=_sentence(group, cameras, away, members),
+        sentence={
+            "ko": f"{where_ko} 카메라 {members}대 중 {cameras}대 동시 신호 끊김 (현재 {away}대)",
+            "en": f"{cameras} of the {members} cameras of {where_en} lost their signal at once ({away} away now)",
+        },
         parts=tuple(loss.id for loss in losses),
     )
-
-
-def _sentence(group: str, cameras: int, away: int, members: int) -> dict[str, str]:
-    where_ko = f"'{group}' 그룹" if group else "전체"
-    where_en = f"group '{group}'" if group else "the site"
-    return {
-        "ko": f"{where_ko} 카메라 {members}대 중 {cameras}대 동시 신호 끊김 (현재 {away}대)",
-        "en": f"{cameras} of the {members} cameras of {where_en} lost their signal at once ({away} away now)",
-    }

@@ -1,8 +1,7 @@
 """Repeated theft: the same pattern at the same place on a later night.
 
-Produce thieves come back to a place where they succeeded, at about the same hour. A theft that becomes an alert is
-linked to earlier thefts at the same zone. They lie on other nights of the last thirty, within two hours of the same
-time of day. The link is an event of its own, made of all of them.
+A theft that becomes an alert is linked to earlier thefts at the same zone. They lie on other nights of the last
+thirty, within two hours of the same time of day.
 """
 
 from __future__ import annotations
@@ -69,13 +68,7 @@ def step(
     if event.severity < ALERT or not begins:
         return memory, []
     theft = Theft(
-        event.id,
-        event.camera,
-        event.zone,
-        event.began_at,
-        _night(event, cameras),
-        event.updated_at,
-        event.revision,
+        event.id, event.camera, event.zone, event.began_at, _night(event, cameras), event.updated_at, event.revision
     )
     before = [other for other in memory.thefts if _repeats(theft, other)]
     revisions: list[Event] = []

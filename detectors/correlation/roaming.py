@@ -1,8 +1,7 @@
 """Roaming: a person loiters at one camera after another.
 
 Persons are not recognised by their face. A stay follows another one if it begins at a neighbouring camera within an
-hour, and if the way can be made in that time. Both are then taken for the same person. Roaming is an event of its own,
-and more severe with each further camera. Control centres call repeated visits within the hour suspicious.
+hour, and if the way can be made in that time. Both are then taken for the same person.
 """
 
 from __future__ import annotations
@@ -68,9 +67,8 @@ def _link(
     memory: RoamingMemory, stay: EventSummary, event: Event, cameras: CameraMap
 ) -> tuple[RoamingMemory, list[Event]]:
     """A stay joins the last one that it may follow."""
-    known = [(part, None) for part in memory.single] + [
-        (part, index) for index, episode in enumerate(memory.groups) for part in episode.parts
-    ]
+    known: list[tuple[EventSummary, int | None]] = [(part, None) for part in memory.single]
+    known += [(part, index) for index, episode in enumerate(memory.groups) for part in episode.parts]
     followed = [(part, index) for part, index in known if _follows(stay, part, cameras)]
     if not followed:
         return msgspec.structs.replace(memory, single=(*memory.single, stay)), []
@@ -82,14 +80,12 @@ def _link(
         parts = (*episode.parts, stay)
         revision = _revision(episode.event, parts, event, cameras)
         return with_group(memory, index, RoamingEpisode(parts, revision)), [revision]
-    first = msgspec.structs.replace(
-        new_event(
-            event,
-            namespace=NAMESPACE,
-            parts=(last.id, stay.id),
-            kind=KIND,
-            thresholds={"within_s": WITHIN_S, "near_m": NEIGHBOUR_M},
-        ),
+    first = new_event(
+        event,
+        namespace=NAMESPACE,
+        parts=(last.id, stay.id),
+        kind=KIND,
+        thresholds={"within_s": WITHIN_S, "near_m": NEIGHBOUR_M},
         began_at=last.began_at,
         tracks=(),  # track ids of one camera mean nothing at another
     )
@@ -105,8 +101,7 @@ def _continue(
     parts = tuple(stay if part.id == stay.id else part for part in episode.parts)
     if any(part.open for part in parts) or is_over(episode.event):
         return RoamingEpisode(parts, episode.event), []
-    state: State = "expired" if event.state == "expired" else "closed"
-    revision = next_revision(episode.event, event, state, ended_at=max(part.until for part in parts))
+    revision = next_revision(episode.event, event, event.state, ended_at=max(part.until for part in parts))
     return RoamingEpisode(parts, revision), [revision]
 
 
@@ -159,10 +154,7 @@ def _revision(
 def _night(event: Event) -> tuple[Condition, Factor]:
     by_day = scoring.make_factor("night", 0.0, condition="day")
     factor = next((factor for factor in event.factors if factor.name == "night"), by_day)
-    for condition in scoring.WHEN:
-        if condition == factor.detail.get("condition"):
-            return condition, factor
-    return "day", factor
+    return next((name for name in scoring.WHEN if name == factor.detail.get("condition")), "day"), factor
 
 
 def _sentence(

@@ -1,12 +1,6 @@
 """Miss rate against false alarms a camera-day, by sweeping the score: the curve of NIST's ActEV evaluations.
 
-Alarms and truths are aligned one to one, once, by the best overall assignment (the Hungarian method). Higher scores are
-preferred, then nearer times. At each score the alarms below it are removed: a truth without its alarm is missed, an
-alarm without a truth is false.
-
-This follows the evaluation plan of TRECVID ActEV: P_miss at a rate of false alarms, and the area under that curve up to
-a limit, divided by the limit. NIST counts false alarms a minute and aligns by overlap. Here the unit is the camera-day,
-and an alarm may be raised from 2 s before a truth to 10 s after its end: operators answer it when it is raised.
+Alarms and truths are aligned one to one, once (docs/evaluation.md). At each score the alarms below it are removed.
 """
 
 from __future__ import annotations
@@ -46,10 +40,7 @@ class TruthInterval(NamedTuple):
 
 
 class MissRateCurve(NamedTuple):
-    """The curve's points, from the highest score on.
-
-    ``rates`` are in false alarms a camera-day; ``one_alarm`` is the rate of a single one.
-    """
+    """The curve's points, from the highest score on. Rates are in false alarms a camera-day; ``one_alarm`` of one."""
 
     one_alarm: float
     scores: tuple[float, ...]
@@ -96,12 +87,7 @@ def aligned(
 def curve(
     alarms: Sequence[ScoredAlarm], truths: Sequence[TruthInterval], matching: Matching, observed_s: float
 ) -> MissRateCurve:
-    """The curve of aligned alarms.
-
-    Args:
-        alarms: As they were aligned; ``truths`` likewise.
-        matching: Their alignment.
-        observed_s: Camera time in which they were raised, seconds, without gaps.
+    """The curve of aligned alarms; ``observed_s`` is the camera time in which they were raised, without gaps.
 
     Raises:
         ValueError: there is no truth, or no camera time to divide by.

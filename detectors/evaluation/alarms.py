@@ -16,20 +16,14 @@ _DECODER = msgspec.json.Decoder(Event)
 
 
 def alarm_instants(revisions: Iterable[Event]) -> list[Instant]:
-    """The capture time at which each event was raised. Key: camera, kind and zone.
-
-    Args:
-        revisions: Of events of one run, one or more of each.
-    """
+    """The capture time at which each event of one run was raised. Key: camera, kind and zone."""
     return [Instant((alarm.camera, alarm.kind, alarm.zone), alarm.at) for alarm in raised_alarms(revisions)]
 
 
 def raised_alarms(revisions: Iterable[Event], severity: int = 1) -> list[Alarm]:
-    """One alarm for each event, in the order of opening; score and end are those of the newest revision.
+    """One alarm for each event of one run, in the order of opening; score and end are of the newest revision.
 
-    Args:
-        revisions: Of events of one run; all of them if ``severity`` is above 1.
-        severity: An event is an alarm from the time at which it reaches this severity.
+    An event is an alarm from the time at which it reaches the severity; above 1 this needs all of its revisions.
     """
     newest: dict[tuple[str, str], Event] = {}
     reached: dict[tuple[str, str], Event] = {}
@@ -52,11 +46,8 @@ def read(file: Path) -> list[Alarm]:
         EvaluationError: a line is no event, or the events are of several runs.
         OSError: the file cannot be read.
     """
-    events = []
     with file.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            if line.strip():
-                events.append(_event(line, file, number))
+        events = [_event(line, file, number) for number, line in enumerate(lines, 1) if line.strip()]
     runs = sorted({event.run for event in events})
     if len(runs) > 1:
         what = f"there are events of {len(runs)} runs ({', '.join(runs[:5])})"

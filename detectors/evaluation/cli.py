@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from detectors.cli import errors_printed
 from detectors.evaluation.results import DIMENSIONS
 
 if TYPE_CHECKING:
@@ -56,25 +56,18 @@ def evaluate(argv: Sequence[str]) -> int:
     parser.add_argument("--self-test", action="store_true", help="the evaluator's own test: hit, late, none, spurious")
     options = parser.parse_args(argv)
     if options.self_test:
-        return _self_test()
+        from detectors.evaluation import kisa
+
+        matching = kisa.self_test()
+        counts = len(matching.pairs), len(matching.missed), len(matching.false)
+        print("hit, late, none, spurious: TP {}, FN {}, FP {}".format(*counts))
+        return 0 if counts == (1, 2, 2) else 1
     if options.events is None or not options.truth:
         parser.error("give EVENTS and --truth FILE, or --self-test")
     for name, value in (("--hours", options.hours), ("--recall-bias", options.recall_bias)):
         if value is not None and not 0 < value < float("inf"):
             parser.error(f"{name} must be above 0")
-    return _evaluate(options)
 
-
-def _self_test() -> int:
-    from detectors.evaluation import kisa
-
-    matching = kisa.self_test()
-    counts = len(matching.pairs), len(matching.missed), len(matching.false)
-    print("hit, late, none, spurious: TP {}, FN {}, FP {}".format(*counts))
-    return 0 if counts == (1, 2, 2) else 1
-
-
-def _evaluate(options: argparse.Namespace) -> int:
     from detectors.behaviours.base import BehaviourError
     from detectors.evaluation import report
     from detectors.evaluation.ground_truth import EvaluationError
@@ -82,14 +75,9 @@ def _evaluate(options: argparse.Namespace) -> int:
     from detectors.thresholds import ThresholdError
     from lanewatch.config.problems import SiteError
 
-    try:
+    with errors_printed(EvaluationError, SiteError, BehaviourError, ThresholdError):
         site = validation.load(options.site, pictures=False) if options.site else None
         values = _evaluated(options, site)
-    except (EvaluationError, SiteError, BehaviourError, ThresholdError) as error:
-        print(error, file=sys.stderr)
-    except (OSError, ValueError, KeyError) as error:
-        print(f"lanewatch: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
-    else:
         print(json.dumps(values, ensure_ascii=False) if options.json else report.markdown(values, {}).rstrip("\n"))
         return 0
     return 1
@@ -106,12 +94,7 @@ def _evaluated(options: argparse.Namespace, site: Site | None) -> dict[str, Any]
 
     def load(events: Path) -> Dataset:
         return dataset.load(
-            events,
-            options.truth,
-            site=site,
-            clock=options.clock,
-            hours=options.hours,
-            severity=options.severity,
+            events, options.truth, site=site, clock=options.clock, hours=options.hours, severity=options.severity
         )
 
     first = load(options.events)

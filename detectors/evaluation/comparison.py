@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from math import comb
 from typing import Any
 
@@ -22,11 +23,10 @@ MIN_CELLS = 5
 
 
 def compare(first: Results, second: Results) -> dict[str, Any]:
-    """Compares the results of two runs by the same labels.
+    """Compares the results of two runs by the same labels: see docs/evaluation.md.
 
-    ``only_first`` and ``only_second`` are the truths that only one run found. ``p`` is McNemar's exact probability
-    that two equally good runs differ at least so much. ``f1_difference`` is the second's minus the first's, with an
-    interval of 95 % by the paired bootstrap over camera-hours; None for fewer than five.
+    ``p`` is McNemar's exact probability that two equally good runs differ at least so much. ``f1_difference`` is the
+    second's minus the first's, with an interval of 95 % by the paired bootstrap over camera-hours.
 
     Raises:
         ValueError: the truths differ.
@@ -61,13 +61,14 @@ def _truth(results: Results, number: int) -> dict[str, Any]:
 
 def _interval(first: Results, second: Results) -> tuple[float, float] | None:
     cells: dict[tuple[str, int], Float64] = defaultdict(lambda: np.zeros((2, 3)))
+    items: Sequence[Alarm | TruthEvent]
     for run, results in enumerate((first, second)):
-        for _, truth in results.matching.pairs:
-            cells[_cell(results.truths[truth])][run, 0] += 1
-        for alarm in results.matching.false:
-            cells[_cell(results.alarms[alarm])][run, 1] += 1
-        for truth in results.matching.missed:
-            cells[_cell(results.truths[truth])][run, 2] += 1
+        hits = [results.truths[truth] for _, truth in results.matching.pairs]
+        false = [results.alarms[alarm] for alarm in results.matching.false]
+        missed = [results.truths[truth] for truth in results.matching.missed]
+        for column, items in enumerate((hits, false, missed)):
+            for item in items:
+                cells[item.camera, int(item.at // CELL_S)][run, column] += 1
     if len(cells) < MIN_CELLS:
         return None
     counts = np.stack([cells[cell] for cell in sorted(cells)])
@@ -76,7 +77,3 @@ def _interval(first: Results, second: Results) -> tuple[float, float] | None:
     differences = [f1(*second_run) - f1(*first_run) for first_run, second_run in sums]
     low, high = np.quantile(differences, (0.025, 0.975))
     return float(low), float(high)
-
-
-def _cell(item: Alarm | TruthEvent) -> tuple[str, int]:
-    return item.camera, int(item.at // CELL_S)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -21,11 +21,8 @@ NO_CLASS = "of kinds that KISA has no class for"
 class Dataset(msgspec.Struct, frozen=True, kw_only=True):
     """One run and its ground truth, with kinds and zones in the same terms.
 
-    Attributes:
-        source: Path of the events; ``truth_sources`` likewise.
-        seconds: Observation time; empty if unknown.
-        excluded: The number of alarms and truths that cannot be evaluated, by reason.
-        kinds: All known kinds.
+    ``seconds`` is the observation time; empty if unknown. ``excluded`` counts the alarms and truths that cannot be
+    evaluated, by reason. ``kinds`` are all known ones.
     """
 
     source: str
@@ -49,15 +46,8 @@ def load(
 ) -> Dataset:
     """Reads events (lines of JSON, KISA's XML, or archived detections, which are scored) and their ground truth.
 
-    If either is KISA's XML, both are converted to KISA's classes, and zones are not compared.
-
-    Args:
-        events: A file or folder.
-        truths: Files of YAML or XML, or folders of XML.
-        site: Its sun gives the light, and archived detections are scored by it.
-        clock: Capture time at which KISA's clips begin, ISO 8601; needed if the other side has capture times.
-        hours: Camera time, if neither detections nor labels have it.
-        severity: From which an event is an alarm. Above 1 it needs archived detections, which show when it rose.
+    If either is KISA's XML, both are converted to KISA's classes, and zones are not compared. The options are those of
+    ``lanewatch evaluate``.
 
     Raises:
         EvaluationError: a file is invalid; the message has the line.
@@ -74,10 +64,8 @@ def load(
     if detections_archive.is_archive(events):
         raised, seconds, light = _scored(events, labels, site, light, severity)
     elif severity > 1:
-        raise ValueError(
-            f"{events} doesn't tell when an event became so grave: for --severity {severity} give archived detections "
-            "and --site"
-        )
+        unknown = f"{events} doesn't tell when an event became so grave"
+        raise ValueError(f"{unknown}: for --severity {severity} give archived detections and --site")
     else:
         raised, seconds = _alarms(events, clock, any(truths_are_kisa)), {}
     kinds = set(installed()) | set(KINDS) | {alarm.kind for alarm in raised}
@@ -86,7 +74,8 @@ def load(
     excluded: dict[str, int] = {}
     if use_classes:
         before = len(raised), sum(len(stretch.events) for stretch in labels)
-        raised, labels = _alarms_in_classes(raised), [_labels_in_classes(stretch) for stretch in labels]
+        raised = [msgspec.structs.replace(alarm, kind=alarm.kisa, zone="") for alarm in raised if alarm.kisa]
+        labels = [_labels_in_classes(stretch) for stretch in labels]
         after = len(raised), sum(len(stretch.events) for stretch in labels)
         for name, count, remaining in zip(("alarms", "truths"), before, after, strict=True):
             if count > remaining:
@@ -141,19 +130,13 @@ def _scored(
 def _start(clock: str | None, needed: bool, relative: bool) -> float:
     if clock is None:
         if needed and not relative:
-            raise ValueError(
-                "KISA's times count from the clip's beginning: give its capture time with --clock, such as "
-                "2026-01-15T02:00:00+09:00"
-            )
+            fix = "give its capture time with --clock, such as 2026-01-15T02:00:00+09:00"
+            raise ValueError(f"KISA's times count from the clip's beginning: {fix}")
         return 0.0
     try:
         return datetime.fromisoformat(clock).timestamp()
     except ValueError:
         raise ValueError(f"--clock {clock} is no instant; write it like 2026-01-15T02:00:00+09:00") from None
-
-
-def _alarms_in_classes(alarms: Iterable[Alarm]) -> list[Alarm]:
-    return [msgspec.structs.replace(alarm, kind=alarm.kisa, zone="") for alarm in alarms if alarm.kisa]
 
 
 def _labels_in_classes(labels: TruthLabels) -> TruthLabels:

@@ -1,7 +1,6 @@
 """The area under the ROC curve over frames, as for the video anomaly sets UCSD Ped and ShanghaiTech.
 
-Each frame has a score and a label. All frames of all clips are pooled (the micro AUC; some papers average over clips,
-the macro AUC). Frames of equal score are one point of the curve, so that a tie counts half.
+All frames of all clips are pooled (the micro AUC). Frames of equal score are one point, so that a tie counts half.
 """
 
 from __future__ import annotations
@@ -31,11 +30,7 @@ class Roc(NamedTuple):
 
 
 def roc(scores: ArrayLike, labels: ArrayLike) -> Roc:
-    """The ROC curve of frames.
-
-    Args:
-        scores: (N,) in any unit; higher is more suspicious.
-        labels: (N,) whether an event is in progress in the frame.
+    """The ROC curve of (N,) frames by score, in any unit, and label: whether an event is in progress.
 
     Raises:
         ValueError: the lengths differ, a score is not finite, or all frames have the same label.
@@ -54,29 +49,21 @@ def roc(scores: ArrayLike, labels: ArrayLike) -> Roc:
     return Roc(np.append(0.0, false / (~positive).sum()), np.append(0.0, true / positive.sum()))
 
 
-def frame_scores(
-    labels: TruthLabels, events: Sequence[TruthEvent], alarms: Sequence[Alarm], *, step_s: float = STEP_S
-) -> tuple[Float64, Bool]:
+def frame_scores(labels: TruthLabels, events: Sequence[TruthEvent], alarms: Sequence[Alarm]) -> tuple[Float64, Bool]:
     """A stretch of a camera as frames: the highest score of the open alarms, and whether an event is in progress.
-
-    Args:
-        labels: Of the stretch, which must have an end.
-        events: Its true events, which must have ends.
-        alarms: Of that camera.
-        step_s: Of the grid.
 
     Raises:
         ValueError: an end is missing; the message has file and line.
     """
     if labels.end is None:
         raise ValueError(f"{labels.file}:1: frames are counted up to the recording's end; give `duration_s`")
-    times = np.arange(labels.start, labels.end, step_s)
+    times = np.arange(labels.start, labels.end, STEP_S)
     scores, positive = np.zeros(len(times)), np.zeros(len(times), bool)
     for event in events:
         if event.end is None:
             raise ValueError(f"{labels.file}:{event.line}: frames need to know until when it lasts; give `end_s`")
         positive |= (times >= event.at) & (times <= event.end)
     for alarm in alarms:
-        is_open = (times >= alarm.at) & (times <= max(alarm.at + step_s, alarm.end or alarm.at))
+        is_open = (times >= alarm.at) & (times <= max(alarm.at + STEP_S, alarm.end or alarm.at))
         scores[is_open] = np.maximum(scores[is_open], alarm.score)
     return scores, positive

@@ -21,15 +21,12 @@ class TruthEvent(msgspec.Struct, frozen=True, kw_only=True):
     """A real event at a camera, by its ground truth.
 
     Attributes:
-        camera: Id of the camera, or the name of KISA's clip without its extension.
+        camera: Its id, or the name of KISA's clip without its extension.
         kind: A behaviour's kind, or a class of KISA's list.
         zone: Id of the zone or line; None if unknown, so that an alarm of any zone matches.
         at: Time of the expected alarm: capture time, seconds UTC (in KISA's clips, from the clip's beginning).
-        end: Its end; None if unknown.
         condition: The light; "" if unknown.
         pattern: The variant of the kind, such as "on foot"; "" if unknown.
-        what: A description for people.
-        line: Of the file.
     """
 
     camera: str
@@ -46,10 +43,8 @@ class TruthEvent(msgspec.Struct, frozen=True, kw_only=True):
 class TruthLabels(msgspec.Struct, frozen=True, kw_only=True):
     """The labels of one stretch of one camera. An alarm beyond the stretch is neither right nor wrong.
 
-    Attributes:
-        start: Of the stretch, capture time; ``end`` likewise, None if the file gives no duration.
-        kinds: The labelled kinds; None: all.
-        condition: The light all through it; "" if unknown.
+    ``start`` and ``end`` are capture times; no end if the file gives no duration. ``kinds`` are the labelled ones;
+    None: all. ``condition`` is the light all through it; "" if unknown.
     """
 
     file: str
@@ -66,13 +61,9 @@ class TruthLabels(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Alarm(msgspec.Struct, frozen=True, kw_only=True):
-    """An event of ours, or an alarm in KISA's XML.
+    """An event of ours, or an alarm in KISA's XML: raised ``at`` a capture time, its subject last seen at its ``end``.
 
-    Attributes:
-        at: When it was raised, capture time.
-        end: When its subject was last seen; None if unknown.
-        score: 0-1; the curve of the miss rate is swept by it.
-        kisa: The class of KISA's list, "" if the kind has none.
+    ``kisa`` is the class of KISA's list, "" if the kind has none.
     """
 
     camera: str

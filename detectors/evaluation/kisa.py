@@ -1,9 +1,6 @@
 """KISA's certification of intelligent CCTV: its XML, read and written, and the evaluator's self-test.
 
-A clip's XML is ``KisaLibraryIndex/Library/Clip`` with ``Header/{Filename,Duration,AlarmEvents}`` and
-``Alarms/Alarm/{StartTime,AlarmDescription,AlarmDuration}``. Times are hh:mm:ss from the clip's beginning. Ground truth
-and a system's alarms have the same form. An alarm counts from 2 s before to 10 s after the truth's instant. An alarm
-outside is a false positive and leaves a miss. F1 of .90 passes.
+Its form and its rule are in docs/evaluation.md. Ground truth and a system's alarms have the same form.
 """
 
 from __future__ import annotations
@@ -79,12 +76,7 @@ def read(source: Path) -> list[KisaClip]:
 
 
 def labels(clips: Iterable[KisaClip], start: float = 0.0) -> list[TruthLabels]:
-    """Clips as ground truth.
-
-    Args:
-        clips: As read.
-        start: Capture time of their beginning.
-    """
+    """Clips as ground truth; ``start`` is the capture time of their beginning."""
     return [
         TruthLabels(
             file=clip.file,
@@ -127,9 +119,7 @@ def alarms(clips: Iterable[KisaClip], start: float = 0.0) -> list[Alarm]:
 def clips(alarms: Sequence[Alarm], labels: Sequence[TruthLabels]) -> list[KisaClip]:
     """Alarms as clips, one for each labelled stretch; without alarms of kinds that have no KISA class.
 
-    Args:
-        alarms: In any order.
-        labels: The stretches; a clip's times count from their beginning.
+    A clip's times count from the stretch's beginning.
     """
     cameras = [stretch.camera for stretch in labels]
     return [
@@ -172,12 +162,10 @@ def write(folder: Path, clips: Iterable[KisaClip]) -> list[Path]:
         OSError: it cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    files = []
-    for clip in clips:
-        file = folder / f"{clip.camera}.xml"
-        file.write_text(text(clip), encoding="utf-8")
-        files.append(file)
-    return files
+    files = {folder / f"{clip.camera}.xml": text(clip) for clip in clips}
+    for file, content in files.items():
+        file.write_text(content, encoding="utf-8")
+    return list(files)
 
 
 def self_test() -> Matching:
@@ -218,17 +206,17 @@ def _clip(element: Element, file: str) -> KisaClip:
 
 
 def _alarm(element: Element) -> KisaAlarm:
-    for child in ("StartTime", "AlarmDescription"):
-        if element.find(child) is None:
-            raise XmlError(line_of(element), f"the alarm has no {child}", _FORM)
-    description = element.find("AlarmDescription")
+    start, description = element.find("StartTime"), element.find("AlarmDescription")
+    if start is None or description is None:
+        missing = "StartTime" if start is None else "AlarmDescription"
+        raise XmlError(line_of(element), f"the alarm has no {missing}", _FORM)
     text = text_of(description)
     kind = next((name for name in CLASSES if name.lower() == text.lower()), None)
     if kind is None:
-        line = line_of(element if description is None else description)
-        raise XmlError(line, f"unknown class {text[:40] or '(nothing)'}", suggestion(text, CLASSES, none=""))
-    start_s = _seconds(element.find("StartTime"), required=True)
-    return KisaAlarm(kind, start_s or 0.0, _seconds(element.find("AlarmDuration")) or 0.0, line_of(element))
+        what = f"unknown class {text[:40] or '(nothing)'}"
+        raise XmlError(line_of(description), what, suggestion(text, CLASSES, none=""))
+    duration_s = _seconds(element.find("AlarmDuration")) or 0.0
+    return KisaAlarm(kind, _seconds(start, required=True) or 0.0, duration_s, line_of(element))
 
 
 def _seconds(element: Element | None, *, required: bool = False) -> float | None:

@@ -29,18 +29,6 @@ class Matching(NamedTuple):
     false: tuple[int, ...]
 
     @property
-    def precision(self) -> float:
-        """Share of the alarms that are true; 1 without alarms."""
-        alarms = len(self.pairs) + len(self.false)
-        return len(self.pairs) / alarms if alarms else 1.0
-
-    @property
-    def recall(self) -> float:
-        """Share of the truths that were found; 1 without truths."""
-        truths = len(self.pairs) + len(self.missed)
-        return len(self.pairs) / truths if truths else 1.0
-
-    @property
     def f1(self) -> float:
         """2 TP / (2 TP + FP + FN); 1 without truths and alarms."""
         return f1(len(self.pairs), len(self.false), len(self.missed))
@@ -57,14 +45,8 @@ def match(
 ) -> Matching:
     """Pairs alarms with truths of the same key, one to one, as many as the windows allow.
 
-    Each truth, in order of time, gets the earliest alarm in its window. This is optimal, since all windows have one
-    length.
-
-    Args:
-        alarms: In any order.
-        truths: In any order.
-        before_s: An alarm counts from this time before the truth. *Raising* it accepts earlier alarms.
-        after_s: And until this time after it. *Raising* it accepts later alarms.
+    An alarm counts from ``before_s`` before the truth until ``after_s`` after it. Each truth, in order of time, gets
+    the earliest alarm in its window. This is optimal, since all windows have one length.
     """
     waiting: dict[Hashable, list[int]] = defaultdict(list)
     for index in sorted(range(len(alarms)), key=lambda i: alarms[i].at):

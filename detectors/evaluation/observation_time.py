@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from detectors.evaluation.ground_truth import TruthLabels
@@ -48,19 +49,14 @@ def labelled_time(labels: Iterable[TruthLabels], light: Light) -> ObservedSecond
 class ObservationTime:
     """Counts the time that archived detections cover, while they pass by to be scored.
 
-    Gaps are not counted: times without records, or with records of a blind camera. Repeated records, and records
-    after a later one of their epoch, add nothing.
-
-    Args:
-        labels: Time outside of them is not counted, since alarms in it are excluded.
-        light: Splits the time, unless a record of that minute is infrared.
+    Gaps and repeated records are not counted, nor is time outside of the labels, since alarms in it are excluded.
     """
 
     def __init__(self, labels: Sequence[TruthLabels], light: Light) -> None:
         self.seconds: ObservedSeconds = {}
-        self._labels: dict[str, list[TruthLabels]] = {}
+        self._labels: dict[str, list[TruthLabels]] = defaultdict(list)
         for stretch in labels:
-            self._labels.setdefault(stretch.camera, []).append(stretch)
+            self._labels[stretch.camera].append(stretch)
         self._light = light
         self._last: dict[str, Detections] = {}
         self._infrared: set[tuple[str, int]] = set()
@@ -89,7 +85,7 @@ class ObservationTime:
         self._last[record.camera] = record
         if passed_s > MAX_GAP_S or last.gap in BLIND or last.gap == "ended" or record.gap in BLIND:
             return
-        stretches = self._labels.get(record.camera, ())
+        stretches = self._labels[record.camera]
         if any(item.covers(last.captured_at) and item.covers(record.captured_at) for item in stretches):
             if record.profile == "infrared":
                 self._infrared.add((record.camera, int(record.captured_at // _MINUTE)))

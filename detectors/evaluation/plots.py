@@ -35,17 +35,15 @@ def shares(file: Path, rows: Mapping[str, Mapping[str, Any]], title: str) -> Non
 
     def draw(axes: Axes) -> None:
         names = list(rows)
-        for offset, (measure, colour, count) in enumerate(
-            (("recall", ACCENT, "truths"), ("precision", OTHER, "alarms"))
-        ):
+        style: dict[str, Any] = {"fmt": "o", "ms": 5, "lw": 1.6, "capsize": 3}
+        measures = ("recall", ACCENT, "truths", -0.12), ("precision", OTHER, "alarms", 0.12)
+        for measure, colour, count, shift in measures:
             defined = [(index, rows[name]) for index, name in enumerate(names) if rows[name][count]]
             values = [row[measure] for _, row in defined]
             low = [max(0.0, row[measure] - row[f"{measure}_interval"][0]) for _, row in defined]
             high = [max(0.0, row[f"{measure}_interval"][1] - row[measure]) for _, row in defined]
-            heights = [index + (offset - 0.5) * 0.24 for index, _ in defined]
-            axes.errorbar(
-                values, heights, xerr=(low, high), fmt="o", ms=5, lw=1.6, capsize=3, color=colour, label=measure
-            )
+            heights = [index + shift for index, _ in defined]
+            axes.errorbar(values, heights, xerr=(low, high), color=colour, label=measure, **style)
         axes.set_yticks(range(len(names)), [f"{_plain(name)} (n {rows[name]['truths']})" for name in names])
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.set_xlim(0, 1.02)

@@ -17,27 +17,14 @@ _NAMES = {
     "actev": "ActEV (miss rate against false alarms a camera-day)",
     "frames": "area under the ROC curve over frames",
 }
-_HEAD = (
-    "",
-    "truths",
-    "alarms",
-    "hits",
-    "false",
-    "missed",
-    "precision",
-    "recall",
-    "F1",
-    "camera-hours",
-    "false a camera-day",
-)
+_COUNTS = ("truths", "alarms", "hits", "false", "missed")
+_HEAD = ("", *_COUNTS, "precision", "recall", "F1", "camera-hours", "false a camera-day")
 
 
 def markdown(values: Mapping[str, Any], pictures: Mapping[str, str]) -> str:
-    """The report.
+    """The report of the values of ``summary``, with ``curve``, ``frames`` and ``compare`` if they apply.
 
-    Args:
-        values: Of ``summary``, with ``curve``, ``frames`` and ``compare`` if they apply.
-        pictures: File names by title.
+    ``pictures`` are file names by title.
     """
     before_s, after_s = values["window_s"]
     truth = ", ".join(f"`{source}`" for source in values["truth"])
@@ -79,7 +66,7 @@ def _table(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> str:
 def _cells(row: Mapping[str, Any]) -> Sequence[str]:
     hours, rate = row["camera_hours"], row["false_per_camera_day"]
     return (
-        *(str(row[name]) for name in ("truths", "alarms", "hits", "false", "missed")),
+        *(str(row[name]) for name in _COUNTS),
         _with_interval(row["precision"], row["precision_interval"]) if row["alarms"] else "-",
         _with_interval(row["recall"], row["recall_interval"]) if row["truths"] else "-",
         f"{row['f1']:.3f}",
@@ -95,12 +82,9 @@ def _with_interval(value: float, interval: Sequence[float]) -> str:
 
 
 def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(_safe(cell) for cell in cells)} |"
-
-
-def _safe(text: str) -> str:
-    """A file's text in a cell, without the characters that have a meaning in tables or in a browser."""
-    return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+    """A row of a table, without the characters that have a meaning in tables or in a browser."""
+    safe = (" ".join(cell.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;") for cell in cells)
+    return f"| {' | '.join(safe)} |"
 
 
 def _excluded(counts: Mapping[str, int], title: str) -> str:
@@ -131,41 +115,26 @@ def _comparison(compared: Mapping[str, Any] | None) -> str:
         return ""
     interval = compared["f1_interval"]
     within = "no interval: too few camera-hours" if interval is None else f"{interval[0]:+.3f} to {interval[1]:+.3f}"
-    second = compared["second"]
-    return "\n\n".join(
-        [
-            f"## Compared with `{compared['events']}`",
-            _table([("this", compared["first"]), ("other", second)]),
-            *filter(None, (_excluded(compared["aside"], "Of the other not judged"),)),
-            f"The other's F1 less this one's: {compared['f1_difference']:+.3f} ({within}). Found by both "
-            f"{compared['both']}, by neither {compared['neither']}, by this alone {len(compared['only_first'])}, by "
-            f"the other alone {len(compared['only_second'])} (McNemar's exact p {compared['p']:.3f}).",
-            *filter(
-                None,
-                (
-                    _list(f"Found by {run} alone", compared[key], 3)
-                    for run, key in (("this", "only_first"), ("the other", "only_second"))
-                ),
-            ),
-        ]
-    )
+    parts = [
+        f"## Compared with `{compared['events']}`",
+        _table([("this", compared["first"]), ("other", compared["second"])]),
+        _excluded(compared["aside"], "Of the other not judged"),
+        f"The other's F1 less this one's: {compared['f1_difference']:+.3f} ({within}). Found by both "
+        f"{compared['both']}, by neither {compared['neither']}, by this alone {len(compared['only_first'])}, by "
+        f"the other alone {len(compared['only_second'])} (McNemar's exact p {compared['p']:.3f}).",
+        _list("Found by this alone", compared["only_first"], 3),
+        _list("Found by the other alone", compared["only_second"], 3),
+    ]
+    return "\n\n".join(part for part in parts if part)
 
 
 def _list(title: str, items: Sequence[Mapping[str, Any]], level: int = 2) -> str:
     if not items:
         return ""
-    lines = [
-        _line(
-            (
-                item["camera"],
-                item["kind"],
-                item["zone"] or "",
-                _time(item["at"]),
-                item.get("what") or item.get("id") or "",
-            )
-        )
-        for item in items[:LISTED]
-    ]
+    lines = []
+    for item in items[:LISTED]:
+        what = item.get("what") or item.get("id") or ""
+        lines.append(_line((item["camera"], item["kind"], item["zone"] or "", _time(item["at"]), what)))
     more = f"\n\nand {len(items) - LISTED} more" if len(items) > LISTED else ""
     head = "| camera | kind | where | when (UTC) | |\n|---|---|---|---|---|"
     return f"{'#' * level} {title}\n\n{head}\n" + "\n".join(lines) + more

@@ -59,12 +59,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
         if axis is not None:  # cameras and lights that were observed without alarms and truths
             values |= {key[axis] for key in self.seconds if key[axis]}
         return {
-            value: Tally(
-                counts[value, "hits"],
-                counts[value, "false"],
-                counts[value, "missed"],
-                self._observed_s(dimension, value),
-            )
+            value: Tally(*(counts[value, name] for name in Tally._fields[:3]), self._observed_s(dimension, value))
             for value in sorted(values)
         }
 
@@ -98,19 +93,11 @@ def evaluate(
     *,
     light: Light,
     seconds: ObservedSeconds,
-    after_s: float = AFTER_S,
     kinds: frozenset[str] | None = None,
 ) -> Results:
-    """Compares alarms with labels. Alarms outside of all labels are excluded, not false.
+    """Compares alarms with labels, by a protocol's rule. Alarms outside of all labels are excluded, not false.
 
-    Args:
-        alarms: In any order.
-        labels: Of any number of stretches of any cameras.
-        rule: The protocol's.
-        light: For alarms and truths without a condition.
-        seconds: The observation time.
-        after_s: Alarms until this time after a stretch's end are still evaluated.
-        kinds: Only these; None: all.
+    ``light`` is for alarms and truths without a condition. Only the ``kinds`` are evaluated; None: all.
     """
     truths = [
         truth if truth.condition else msgspec.structs.replace(truth, condition=light(truth.camera, truth.at))
@@ -121,7 +108,7 @@ def evaluate(
     excluded: Counter[str] = Counter()
     evaluated = []
     for alarm in alarms:
-        reason = _exclusion(alarm, labels, after_s, kinds)
+        reason = _exclusion(alarm, labels, kinds)
         if reason:
             excluded[reason] += 1
         else:
@@ -133,23 +120,18 @@ def evaluate(
         place = (item.camera, item.kind)
         return (*place, None if place in any_zone else item.zone)
 
-    return Results(
-        alarms=tuple(evaluated),
-        truths=tuple(truths),
-        matching=rule(evaluated, truths, key),
-        excluded=dict(excluded),
-        seconds=seconds,
-    )
+    matching, left_out = rule(evaluated, truths, key), dict(excluded)
+    return Results(alarms=tuple(evaluated), truths=tuple(truths), matching=matching, excluded=left_out, seconds=seconds)
 
 
-def _exclusion(alarm: Alarm, labels: Sequence[TruthLabels], after_s: float, kinds: frozenset[str] | None) -> str:
+def _exclusion(alarm: Alarm, labels: Sequence[TruthLabels], kinds: frozenset[str] | None) -> str:
     """Why an alarm is excluded; "" if it is evaluated."""
     if kinds is not None and alarm.kind not in kinds:
         return "alarms of kinds that were not asked for"
     stretches = [stretch for stretch in labels if stretch.camera == alarm.camera]
     if not stretches:
         return "alarms of cameras without labels"
-    stretches = [stretch for stretch in stretches if stretch.covers(alarm.at, after_s)]
+    stretches = [stretch for stretch in stretches if stretch.covers(alarm.at, AFTER_S)]
     if not stretches:
         return "alarms outside of the labelled time"
     if all(stretch.kinds is not None and alarm.kind not in stretch.kinds for stretch in stretches):

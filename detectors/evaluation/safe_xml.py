@@ -33,10 +33,7 @@ def text_of(element: Element | None) -> str:
 
 
 def parse(data: bytes) -> Element:
-    """The root of an XML document; the names of elements are without namespace prefixes.
-
-    A document type is refused as a whole: its entities can exhaust memory, or name files and hosts to be fetched.
-    Nothing is ever fetched.
+    """The root of an XML document; the names of elements are without namespace prefixes. Nothing is ever fetched.
 
     Raises:
         XmlError: it is not XML, has a document type, or is too large or nested too deeply.

@@ -20,15 +20,7 @@ _COMMON = ("camera", "kind", "zone", "at", "condition")
 def summary(
     dataset: Dataset, results: Results, protocol: str, dimensions: Sequence[str], bias: float
 ) -> dict[str, Any]:
-    """All figures of one run.
-
-    Args:
-        dataset: The alarms and the truth.
-        results: Of the dataset, by the protocol's rule.
-        protocol: ``kisa``, ``ilids``, ``actev`` or ``frames``.
-        dimensions: By which the figures are split.
-        bias: The recall bias of i-LIDS.
-    """
+    """All figures of one run by a protocol, also split by ``dimensions``; ``bias`` is the recall bias of i-LIDS."""
     total = results.tally
     values: dict[str, Any] = {
         "protocol": protocol,

@@ -22,11 +22,7 @@ _FORM = "a truth file has camera, start and happenings with kind, zone, at_s"
 
 
 def truths(file: Path) -> list[Instant]:
-    """The instants of a truth file, with camera, kind and zone as their key.
-
-    Raises:
-        EvaluationError: as ``read``.
-    """
+    """The instants of a truth file, with camera, kind and zone as their key. It raises what ``read`` raises."""
     return [Instant((event.camera, event.kind, event.zone or ""), event.at) for event in read(file).events]
 
 
@@ -165,9 +161,8 @@ class _Reader:
                 self._report(line_of(item), f"`{name}` is missing", _FORM)
             return None
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            self._report(
-                line_of(item, name), f"`{name}` must be a number", "write seconds from `start`, without a unit"
-            )
+            fix = "write seconds from `start`, without a unit"
+            self._report(line_of(item, name), f"`{name}` must be a number", fix)
             return None
         return float(value)
 
@@ -185,8 +180,7 @@ class _Reader:
         try:
             moment = datetime.fromisoformat(text)
         except ValueError:
-            self._report(
-                line_of(content, "start"), f"`start` {text} is not a time", "write it like 2026-01-15T02:00:00+09:00"
-            )
+            fix = "write it like 2026-01-15T02:00:00+09:00"
+            self._report(line_of(content, "start"), f"`start` {text} is not a time", fix)
             return 0.0
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

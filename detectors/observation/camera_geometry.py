@@ -86,13 +86,14 @@ class CameraGeometry:
 
     def areas_of(self, kinds: frozenset[str]) -> tuple[PixelZone, ...]:
         """The zones of some kinds."""
-        found = self._by_kinds.get(kinds)
-        if found is None:
-            found = self._by_kinds[kinds] = tuple(item for item in self.areas if item.zone.kind in kinds)
-        return found
+        if kinds not in self._by_kinds:
+            self._by_kinds[kinds] = tuple(item for item in self.areas if item.zone.kind in kinds)
+        return self._by_kinds[kinds]
 
     def ignores(self, detections: Detections) -> list[bool]:
-        """For each of the record's boxes, whether it stands in a zone of kind ``ignore``."""
+        """For each of the record's boxes, whether it stands in a zone of kind ``ignore``; empty without such zones."""
+        if not self.ignored:
+            return []
         return [
             any(item.contains((left + right) / 2, bottom) for item in self.ignored)
             for left, _, right, bottom in detections.xyxy.tolist()
@@ -101,9 +102,7 @@ class CameraGeometry:
 
 def _pixel_zone(zone: Zone, width: int, height: int) -> PixelZone:
     polygon = geometry.to_pixels(zone.polygon, width, height)
-    left, top = polygon.min(axis=0).tolist()
-    right, bottom = polygon.max(axis=0).tolist()
-    return PixelZone(zone, polygon.tolist(), left, top, right, bottom)
+    return PixelZone(zone, polygon.tolist(), *polygon.min(axis=0).tolist(), *polygon.max(axis=0).tolist())
 
 
 def _pixel_lane(zone: PixelZone, width: int, height: int) -> PixelLane:
@@ -114,6 +113,4 @@ def _pixel_lane(zone: PixelZone, width: int, height: int) -> PixelLane:
 
 def _pixel_line(line: Line, width: int, height: int) -> PixelLine:
     points = geometry.to_pixels(line.points, width, height)
-    left, top = points.min(axis=0).tolist()
-    right, bottom = points.max(axis=0).tolist()
-    return PixelLine(line, geometry.segment(points), left, top, right, bottom)
+    return PixelLine(line, geometry.segment(points), *points.min(axis=0).tolist(), *points.max(axis=0).tolist())

@@ -1,7 +1,6 @@
 """The filter of false detections: insects and webs at the lens, rain, and headlights are counted, and not tracked.
 
-Only unnamed boxes are removed, never a detector's named ones, whatever the weather. They are counted by reason, so that
-the counts show a camera behind a spider's web.
+Only unnamed boxes are removed, never a detector's named ones, whatever the weather.
 """
 
 from __future__ import annotations
@@ -17,8 +16,7 @@ from lanewatch.records import PERSON, UNKNOWN, Bool, Detections, Float64
 BRIGHTNESS_RISE = 6.0
 """Grey levels by which the whole picture is brighter than in the last seconds: headlights come round a bend."""
 HEADLIGHTS_S, HEADLIGHTS_MAX_S = 1.0, 6.0
-"""Unnamed boxes are removed for this time after a rise of brightness, and in a row for the second time at most. A lamp
-that stays on becomes the usual light, and people in it are tracked."""
+"""Unnamed boxes are removed for this time after a rise of brightness, and in a row for the second time at most."""
 LIGHT_S = 3.0
 """Time constant of the usual brightness."""
 
@@ -53,7 +51,6 @@ class FilterState(msgspec.Struct, frozen=True):
     """The filter's state at one camera.
 
     Attributes:
-        captured_at: Capture time of the last picture.
         brightness: A mean over some seconds; -1 before the first picture.
         glare_from: Start of the glare of headlights; ``glare_until`` its end.
         unnamed_boxes: In a picture, a mean over some seconds.
@@ -133,10 +130,8 @@ def _with_centres(memory: FilterState, centres: tuple[tuple[float, float], ...],
 def _with_body_heights(memory: FilterState, record: Detections) -> FilterState:
     """Updates the bands' body heights from people with high scores."""
     heights = list(memory.body_heights)
-    columns = zip(record.labels.tolist(), record.scores.tolist(), record.xyxy.tolist(), strict=True)
-    for label, score, (_, top, _, bottom) in columns:
-        if label != PERSON or score < PERSON_SCORE:
-            continue
+    people = (record.labels == PERSON) & (record.scores >= PERSON_SCORE)
+    for _, top, _, bottom in record.xyxy[people].tolist():
         band = _band(bottom, record.height)
         known = heights[band]
         heights[band] = bottom - top if known == 0 else known + (bottom - top - known) * _HEIGHT_WEIGHT

@@ -21,10 +21,8 @@ class Observation:
         captured_at: Capture time, seconds UTC.
         elapsed_s: Since the last record of any kind; 0 at the first.
         has_frame: Whether a picture was detected; False at the ticks of a camera without motion: tracks stay unchanged.
-        detections: The whole record, with ``scene``, ``profile`` and keypoints.
         tracks: The tracker's arrays, for computations on all tracks at once.
         objects: The same tracks, one by one.
-        geometry: The camera's geometry in pixels.
     """
 
     def __init__(

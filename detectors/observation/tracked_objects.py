@@ -29,8 +29,7 @@ class TrackMemory(msgspec.Struct, frozen=True):
 MOVED = 1.0
 """Body heights from its first point that a track must reach to count as moving."""
 UNNAMED_S = 2.0
-"""Seconds for which an unnamed object must be tracked. On pets09-s2l1, 30 unnamed tracks were no persons: tape and
-branches in the wind, parts of people. The longest lasted for 7 s, and none moved by its own height."""
+"""Seconds for which an unnamed object must be tracked: on pets09-s2l1 30 unnamed tracks were tape and branches."""
 CREDIBLE_AT_REST = frozenset(LABELS.index(name) for name in ("person", "cat", "dog"))
 """Classes that need not move to be credible: a person may stand, but a vehicle that stands is parked."""
 
@@ -39,11 +38,9 @@ class TrackedObject(NamedTuple):
     """One track at one record.
 
     Attributes:
-        id: The tracker's.
         x: The filtered foot point, pixels; ``y`` likewise.
-        height: Body height, pixels.
-        box: The last box, pixels.
-        score: The last box's score.
+        height: Of the body, pixels.
+        box: The last one, pixels; its ``score`` likewise.
         seen: Matched in this record; False while it coasts.
         born: The first foot point.
         before: The foot point when it was last seen before this record; ``born`` when it becomes credible.
@@ -80,13 +77,9 @@ class TrackedObject(NamedTuple):
 def tracked_objects(
     tracks: Tracks, memory: dict[int, TrackMemory], picture_at: float, now: float
 ) -> tuple[TrackedObject, ...]:
-    """The tracks one by one, each with its step from its last point.
+    """The tracks one by one, each with its step from its last point, which the ``memory`` has by id.
 
-    Args:
-        tracks: Those that are alive.
-        memory: Of the tracks, by id.
-        picture_at: Capture time of the last picture before this record.
-        now: Capture time of this record.
+    ``picture_at`` is the capture time of the last picture before this record, ``now`` that of this record.
     """
     if not len(tracks.ids):
         return ()

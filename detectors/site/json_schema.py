@@ -15,10 +15,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schema() -> dict[str, Any]:
-    """JSON Schema (2020-12) of a site file, for editors and forms.
-
-    It checks names, types and ranges. Only ``lanewatch check`` finds problems of the site as a whole, such as repeated
-    ids, polygons that cross themselves, and times that never come.
+    """JSON Schema (2020-12) of a site file, for editors and forms: names, types and ranges.
 
     Raises:
         BehaviourError: an installed plug-in is broken.
@@ -64,9 +61,6 @@ def _with_thresholds(part: dict[str, Any], name: str) -> dict[str, Any]:
     """A copy of a definition with the thresholds of one behaviour."""
     own = copy.deepcopy(part)
     general = own["properties"]["thresholds"]
-    own["properties"]["thresholds"] = {
-        "$ref": f"#/$defs/{name}",
-        "title": general["title"],
-        "description": general["description"],
-    }
+    texts = {key: general[key] for key in ("title", "description")}
+    own["properties"]["thresholds"] = {"$ref": f"#/$defs/{name}"} | texts
     return own

@@ -12,12 +12,11 @@ from lanewatch.config.site import Camera, Line, Site, Zone
 
 def describe(site: Site) -> str:
     """Lines with the kinds of events and the times of each camera's zones and lines."""
-    return "\n".join(
-        [f"{site.name.en} ({site.name.ko}), {site.time_zone}, detector {site.detector.name}", *_lines(site)]
-    )
+    return "\n".join(_lines(site))
 
 
 def _lines(site: Site) -> Iterator[str]:
+    yield f"{site.name.en} ({site.name.ko}), {site.time_zone}, detector {site.detector.name}"
     for camera in site.cameras:
         rate = f"{camera.rate.active:g} frames a second, {camera.rate.idle:g} while nothing moves"
         yield f"camera {camera.id}: {camera.name.en} ({camera.name.ko}), {_source(camera)}, {rate}"

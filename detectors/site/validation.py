@@ -32,12 +32,7 @@ _NETWORKS = ("detector.name", "detector.pose")
 
 
 def validate(path: Path | str) -> tuple[Site | None, list[Problem]]:
-    """Reads a site file and finds all its problems.
-
-    Returns:
-        The site, or None if the file has none; and the problems in the file's order. Without problems the site is
-        valid.
-    """
+    """Reads a site file: the site, or None if the file has none, and all problems in the file's order."""
     file = SiteFile(path)
     if file.site is not None:
         file.add(findings(file.site))
@@ -47,19 +42,14 @@ def validate(path: Path | str) -> tuple[Site | None, list[Problem]]:
 def load(path: Path | str, *, pictures: bool = True) -> Site:
     """Reads a valid site.
 
-    Args:
-        path: The file.
-        pictures: Whether its cameras' pictures are used. Scoring of archived detections or other recordings needs
-            neither their sources nor, before they are loaded, the networks.
+    Without ``pictures``, as for scoring of archived detections, neither sources nor networks need to exist.
 
     Raises:
         SiteError: the file has problems; the message has the lines of ``lanewatch check``.
     """
     site, problems = validate(path)
     if not pictures:
-        problems = [
-            problem for problem in problems if not problem.pointer.endswith(".url") and problem.pointer not in _NETWORKS
-        ]
+        problems = [item for item in problems if not item.pointer.endswith(".url") and item.pointer not in _NETWORKS]
     if problems or site is None:
         raise SiteError(problems)
     return site
@@ -69,13 +59,10 @@ def findings(site: Site) -> list[ConfigProblem]:
     """The problems of a site's behaviours, thresholds, rules, networks and sources."""
     found = [*_networks(site)]
     found += [finding for number, camera in enumerate(site.cameras) for finding in _source(site, camera, number)]
-    found += [
-        ConfigProblem(
-            ("correlations", number), f"unknown correlation {kind}", suggestion(kind, KINDS, none="remove it")
-        )
-        for number, kind in enumerate(enabled_correlations(site))
-        if kind not in KINDS
-    ]
+    for number, kind in enumerate(enabled_correlations(site)):
+        if kind not in KINDS:
+            fix = suggestion(kind, KINDS, none="remove it")
+            found.append(ConfigProblem(("correlations", number), f"unknown correlation {kind}", fix))
     try:
         known = installed()
     except BehaviourError as error:
@@ -123,9 +110,8 @@ def _source(site: Site, camera: Camera, number: int) -> Iterator[ConfigProblem]:
         address = SourceUrl.parse(camera.url, time_zone="UTC")
         parts = urlsplit(camera.url)
         if address.kind in ("rtsp", "http") and (parts.hostname is None or parts.port == 0):
-            yield ConfigProblem(
-                at, "the URL names no host", "write it like rtsp://user:${PASSWORD}@10.0.0.5:554/stream"
-            )
+            fix = "write it like rtsp://user:${PASSWORD}@10.0.0.5:554/stream"
+            yield ConfigProblem(at, "the URL names no host", fix)
     except SourceError as error:
         what, _, advice = str(error).partition("; ")
         yield ConfigProblem(at, what, advice or "see docs/site.md")
@@ -157,9 +143,8 @@ def _invalid(
         if "score" in name and isinstance(value, int | float) and value >= 1:
             yield ConfigProblem((*at, name), f"`{name}` {value:g} can never be reached", "scores are below 1")
         if name == "classes" and isinstance(value, str) and not value.strip():
-            yield ConfigProblem(
-                (*at, name), "no class is evaluated, so no event is ever raised", "name one, or set enabled: false"
-            )
+            what = "no class is evaluated, so no event is ever raised"
+            yield ConfigProblem((*at, name), what, "name one, or set enabled: false")
 
 
 def _unreachable_dwells(
@@ -169,22 +154,15 @@ def _unreachable_dwells(
     defaults = behaviour.Thresholds.model_validate(config.thresholds).model_dump()
     for camera in site.cameras:
         for zone in camera.zones:
-            open_s = _longest_time(site, camera, zone.schedule) if _is_evaluated(behaviour, zone) else math.inf
+            open_s = _longest_time(site, camera, zone.schedule) if zone.kind in behaviour.places else math.inf
             if open_s == 0:  # reported already: it never holds
                 continue
             for place, values in _dwell_values(camera, zone, config, at, defaults):
                 for name, value in values.items():
                     if name.endswith(DWELL_SUFFIXES) and isinstance(value, int | float) and value > open_s:
                         what = f"`{name}` {value:g} s can never be reached in zone {zone.id} of camera {camera.id}"
-                        yield ConfigProblem(
-                            (*place, name),
-                            f"{what}: its schedule {zone.schedule} lasts {open_s:g} s at most",
-                            "shorten the threshold or lengthen the schedule",
-                        )
-
-
-def _is_evaluated(behaviour: type[Behaviour[Any]], zone: Zone) -> bool:
-    return zone.schedule is not None and zone.kind in behaviour.places
+                        what += f": its schedule {zone.schedule} lasts {open_s:g} s at most"
+                        yield ConfigProblem((*place, name), what, "shorten the threshold or lengthen the schedule")
 
 
 def _dwell_values(
@@ -231,11 +209,7 @@ def _overrides(later: ThresholdRule, rule: ThresholdRule) -> bool:
         and later.schedule in (None, rule.schedule)
         and all(
             not over or (under and set(under) <= set(over))
-            for over, under in (
-                (later.zones, rule.zones),
-                (later.cameras, rule.cameras),
-                (later.classes, rule.classes),
-            )
+            for over, under in ((later.zones, rule.zones), (later.cameras, rule.cameras), (later.classes, rule.classes))
         )
     )
 
@@ -247,13 +221,9 @@ def _can_apply(site: Site, rule: ThresholdRule) -> bool:
     cameras = [camera for camera in site.cameras if not rule.cameras or camera.id in rule.cameras]
     places = [(camera, part) for camera in cameras for part in camera.places]
     chosen = [(camera, part) for camera, part in places if not rule.zones or part.id in rule.zones]
-    if not cameras or (not chosen and not _all_known(site, rule)):
+    known = {part.id for camera in site.cameras for part in camera.places}
+    if not cameras or (not chosen and not set(rule.zones) <= known):
         return True
     if rule.schedule is None or not chosen:
         return bool(chosen) or not rule.zones
     return any(_longest_time(site, camera, rule.schedule, part.schedule) > 0 for camera, part in chosen)
-
-
-def _all_known(site: Site, rule: ThresholdRule) -> bool:
-    known = {part.id for camera in site.cameras for part in camera.places}
-    return set(rule.zones) <= known
