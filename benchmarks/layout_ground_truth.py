@@ -135,11 +135,7 @@ def layouts(paths: list[PersonPath], width: int, height: int, heights: float, se
 
 
 def _zone(
-    feet: Float64,
-    body_height: Float64,
-    frame: shapely.Polygon,
-    heights: float,
-    draw: random.Random,
+    feet: Float64, body_height: Float64, frame: shapely.Polygon, heights: float, draw: random.Random
 ) -> shapely.Polygon:
     for _ in range(10_000):
         x, y = feet[draw.randrange(len(feet))]

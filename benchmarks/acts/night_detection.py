@@ -69,7 +69,7 @@ def table(report: dict[str, Any]) -> str:
     night = report["night"]
     lines = [
         f"night, {night['pairs']} pairs of stills    certain people (>= {CERTAIN})  possible (>= {POSSIBLE})  "
-        "certain ones that the other light shows  classified as infrared",
+        "certain ones that the other light shows  classified as infrared"
     ]
     for light, other in (("visible", "infrared"), ("infrared", "visible")):
         matched, total = night[f"seen_in_{other}_too"]

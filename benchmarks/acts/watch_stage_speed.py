@@ -70,9 +70,7 @@ SITE: dict[str, Any] = {
             "lines": [_line("gate", 0.3), _line("wall", 0.8, kind="fence")],
         }
     ],
-    "behaviours": {
-        "loitering": {"rules": [{"schedule": "night", "thresholds": {"dwell_s": 20}}]},
-    },
+    "behaviours": {"loitering": {"rules": [{"schedule": "night", "thresholds": {"dwell_s": 20}}]}},
 }
 
 
