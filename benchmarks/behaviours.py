@@ -1,6 +1,6 @@
 """Figures of the behaviours on real footage and in simulated lanes, each condition apart, in one table.
 
-Each part is a module of ``benchmarks.acts``; its docstring defines its counts. All clips of its kind in the folder are
+Each part is a module of ``benchmarks.acts``; PROTOCOLS.md defines its counts. All clips of its kind in the folder are
 measured. If a part's footage is missing or broken, it is named under ``failed`` and its figures are left out. The other
 parts run, and the exit status is 1. A figure that the footage does not give is null.
 

@@ -1,13 +1,4 @@
-"""The stages as processes on this machine: the latency of revisions, and the sharing of load in a stage.
-
-``revision``: a producer sends eight cameras' frames at their instants, as a sampler would. `lanewatch detect`, `watch`
-and `serve` process them. A client reads each revision over the service's API as soon as the event stream has it. The
-latency is measured from the capture of the frame that caused the revision.
-
-``sharing``: 64 cameras, two detect workers with a detector double of a given speed, two `lanewatch watch`. First the
-workers can process all frames: how equal is their load? Then there are more frames: how much do two workers process,
-compared with one?
-"""
+"""The stages as processes on this machine: the latency of revisions, and the sharing of load (see PROTOCOLS.md)."""
 
 from __future__ import annotations
 

@@ -1,12 +1,6 @@
 """Events against the ground truth of pets09-s2l1, at 7, 3.5 and 2.33 frames a second, in KISA's window.
 
-The clip goes once through the sampler and the bundled detector, as in operation. Lower rates take every second and
-third record, as a sampler at that rate does. For 20 random layouts of zones and lines, the labels give the ground truth
-(``benchmarks/layout_ground_truth.py``) and the watch stage the events. An alarm is the opening of an event, at the
-capture time of its record. It counts from 2 s before to 10 s after the truth in the same zone or line, one alarm to one
-truth. Every other alarm is false.
-
-    LANEWATCH_DATA=... python -m benchmarks.events [--json] [--seed 1]
+LANEWATCH_DATA=... python -m benchmarks.events [--json] [--seed 1]    (protocol: benchmarks/PROTOCOLS.md)
 """
 
 from __future__ import annotations

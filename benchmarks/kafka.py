@@ -1,9 +1,6 @@
 """Throughput and latency of 40 KB frames over Kafka on this machine, compared with librdkafka.
 
-A broker, a producer and a consumer share the machine's cores, each as a process. Lanewatch's path is that of a sampler
-and a detect worker: ``FrameProducer`` and ``codec.decode_frame``. librdkafka, by confluent-kafka, carries the same
-records in a run before and one after, half as long each. With ``--city`` the stages run as processes too: latency of
-revisions, and sharing of load (``benchmarks.end_to_end``).
+With ``--city`` the stages run as processes too: latency of revisions, and sharing of load (``benchmarks.end_to_end``).
 """
 
 from __future__ import annotations

@@ -1,9 +1,6 @@
 """Latency from the capture of the frame that caused a revision until that revision can be read over the API.
 
-The demo's site runs live for the length of its clip, behind a real server. A client follows the event stream and reads
-each event as soon as the stream reports it. A frame's capture is the moment at which the clip's clock showed it. The
-offset between that clock and this machine's is the least of all frames of the epoch, so a late frame counts as late.
-Revisions that no frame caused (the end of a loop) are left out.
+The demo's site runs live for the length of its clip, behind a real server (protocol: benchmarks/PROTOCOLS.md).
 """
 
 from __future__ import annotations

@@ -1,14 +1,7 @@
 """Ground truth of loitering, intrusion and line crossing, from labelled boxes over random layouts of zones and lines.
 
-It shares no code with the watch stage: geometry is shapely's, and a person is an id of the labels. A foot point is the
-middle of a box's lower edge, one for each frame.
-
-- A *stay* is the time in which a foot point is in a zone; absences of up to a second do not end it. It begins at the
-  first frame inside. For a person who comes in over the picture's border that is the first labelled frame.
-- *Loitering* occurs when a stay has lasted 10 s. Stays of 9-11 s are ignored: an alarm is neither required nor false.
-- *Intrusion* occurs when a stay begins. Stays of less than a second are ignored.
-- A *crossing* occurs when the path between two frames' foot points cuts the line. Crossings by the same person within
-  two seconds are a person who stands on the line or turns round: the first counts, the others are ignored.
+It shares no code with the watch stage: geometry is shapely's, and a person is an id of the labels. PROTOCOLS.md has the
+definitions.
 """
 
 from __future__ import annotations

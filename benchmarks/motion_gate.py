@@ -1,16 +1,6 @@
 """The motion gate's miss rate on labelled clips: people in the picture while the gate reports no motion.
 
-``pets09-s2l1`` at 7 frames a second and the runs of ``caviar``'s pictures at 5 (of 25) go through the sampler with the
-gate, as in operation. They go through it once more without the gate, to see its measurement in every slot. On PETS some
-person always walks, so the gate never closes. ``tiles`` is therefore the same clip cut into 4x3 pictures of 192x192, in
-which people come and go. Each is encoded as its own camera, with a key frame each two seconds. The first two seconds,
-in which the background is learned, do not count. A person counts as moving who moves by more than .25 of the box's
-larger side within a second (PETS), or is labelled as walking or running (CAVIAR).
-
-``unsampled`` people were in a slot that the gate left out, so no detector saw them at that time. ``unseen`` people
-moved in a sampled slot, but no motion box covered a tenth of them. ``idle`` is the share of slots that the gate saved.
-
-    LANEWATCH_DATA=... python -m benchmarks.motion_gate [--json]
+LANEWATCH_DATA=... python -m benchmarks.motion_gate [--json]    (protocol: benchmarks/PROTOCOLS.md)
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
 """Throughput of the whole pipeline on the demo's clip, compared with a plain loop over ultralytics.
 
-Ours is the demo: sample, detect every frame, watch, store, archive the detections, write the evidence. The loop is
-``YOLO('yolov8n.pt').track(clip, stream=True)`` at 640 pixels. To compare its events, its boxes and track ids go through
-the same behaviours. Events are compared with the demo's own labels in KISA's window.
+PROTOCOLS.md describes both. Events are compared with the demo's own labels in KISA's window.
 """
 
 from __future__ import annotations

@@ -1,19 +1,6 @@
-"""The cost of sampling a camera: 640x360, H.264 at 25 frames a second, a key frame each two seconds, 1 Mbit/s, on one
-core.
+"""The cost of sampling a camera: 640x360, H.264 at 25 frames a second, 1 Mbit/s, on one core.
 
-The moving scene is the bundled clip, cut to 16:9, scaled to 640x360 and shown at 25 frames a second instead of 7. So
-it has real walkers at more than three times their pace, and a real sensor's noise. The still scene is its median
-picture with noise of two grey levels. To measure the wake-up, a person begins to walk through the still scene at ten
-different times after a key frame. All clips are encoded here, in a temporary folder.
-
-- ``active_ms`` is CPU time for a second of the moving scene, sampled 5 times a second with motion gate, masks and
-  packet buffer as in operation, without JPEG.
-- ``bare_ms`` is a plain loop over PyAV's decoder in one thread, in the same run; ``bare_ratio`` is the ratio of both.
-- ``idle_ms`` is CPU time for a second of the still scene at the idle rate.
-- ``gate_ms`` is one measurement of the motion gate at 320x180.
-- ``wake_s`` is stream time from the first motion to the packet that started the active rate: mean, and worst case.
-
-The runs alternate, and the least disturbed one of each counts.
+PROTOCOLS.md describes the scenes and the figures.
 
     python -m benchmarks.sampling [--json]
 """

@@ -1,18 +1,6 @@
 """Trackers on pets09-s2l1 with the bundled detector's boxes, at 7, 3.5 and 2.33 frames a second: MOTA and IDF1.
 
-Every tracker gets the same boxes (scores of at least .1) of the same frames. There are six runs; each drops 2 % of the
-boxes and begins a frame later. motmetrics compares at an overlap of .5 with all labelled people. That includes 174
-labels that MOTChallenge flags as not to be considered, since they are people. Lanewatch's boxes are those of
-``Tracks``: observed ones, and predicted ones for up to half a second; no gap is filled afterwards.
-
-Ultralytics' six run with the thresholds that suit these boxes best, found by a grid over this footage. (With their own
-defaults they accept many weak boxes as people.) Their memory is as long as Lanewatch's. They have no camera motion
-compensation, since the camera is fixed, and no re-identification networks, which a closed network does not have.
-
-``--all`` adds scenes to which nothing was fitted: tud-stadtmitte with its public detections, and caviar's labelled
-boxes with 3 % of noise. Neither has appearance descriptors here.
-
-    LANEWATCH_DATA=... python -m benchmarks.tracking [--json] [--all]
+LANEWATCH_DATA=... python -m benchmarks.tracking [--json] [--all]    (protocol: benchmarks/PROTOCOLS.md)
 """
 
 from __future__ import annotations

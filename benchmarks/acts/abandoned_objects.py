@@ -1,13 +1,4 @@
-"""Abandoned bags, from pixels: the clips of ABODA, and PETS, where no bag is left.
-
-Each clip is played through sampler, detect stage and watch stage in two ways: at five frames a second with the motion
-gate, as in operation, and with every picture. The worse result counts. All thresholds are the defaults. An abandoned
-object is *found* if the first alarm of a clip comes while its owner is away (``OWNER_AWAY_S``). If that time is not
-known, any alarm counts as found, and is marked as not checked. All further alarms of the clip are false, and so is
-every alarm on PETS.
-
-    LANEWATCH_DATA=... python -m benchmarks.behaviours --only abandoned
-"""
+"""Abandoned bags, from pixels: ABODA, and PETS, where no bag is left. Protocol: benchmarks/PROTOCOLS.md."""
 
 from __future__ import annotations
 

@@ -1,26 +1,6 @@
 """CAVIAR's staged acts in a lobby: falls, fights, bags left and browsing, from the labelled boxes and from pixels.
 
-The labels are the ground truth. A *fall* is the first rest of a person whose context is "drop down". A *fight* is a run
-of frames in which a group's situation is "fighting". A *bag* is an object whose role is "leaving object", from its
-first to its last label. *Browsing* is an act if it lasts KISA's 10 s of loitering or longer, where interruptions up to
-a second do not count. For a shorter browsing no alarm is required, and none is false. The same holds for a *stay*: a
-person whose labelled foot point is in a watched place for those 10 s loiters by KISA's definition, whatever the label
-says. Each of these optional acts excuses one alarm, and those are printed.
-
-From labels, a record holds what a perfect detector and a perfect sampler give. Each labelled person is a box of score
-.9 with its own appearance, in every frame. A bag has 16 x 20 pixels here, and no detector of everyday objects has a
-class for it, so it is no box. Whatever is labelled "inactive" for three seconds is a stationary region from then on, as
-the sampler makes them. That holds for a bag, and for a person who stands. There are no keypoints.
-
-All clips have one site, drawn on the empty lobby. The three places with something to look at are watched, and loitering
-takes KISA's 10 s. All other thresholds are the defaults, and all behaviours are on. An alarm matches an act of its kind
-from 2 s before it begins until 10 s after it ends, one alarm to one act. Any other alarm of the four kinds is false.
-Alarms of other kinds are listed apart, since the labels do not have those kinds.
-
-From pixels, only runs of frames exist, most of them far shorter than their act. An act is required if it begins within
-the run, even if the run ends soon after. So a missed act may not have been detectable.
-
-    LANEWATCH_DATA=... python -m benchmarks.behaviours --only caviar
+The definitions of the acts and the protocol are in benchmarks/PROTOCOLS.md.
 """
 
 from __future__ import annotations

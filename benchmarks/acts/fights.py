@@ -1,20 +1,6 @@
 """Fights from pixels on fight-surveillance, with one scene left out at a time, and false alarms on other footage.
 
-A clip's score is the greatest measure of the fight behaviour in it, in the watch stage as in operation. The threshold
-for each clip is the one that best separates the clips of all other scenes. Clips are of one scene if they have the same
-size, and their middle pictures share 25 SIFT points under one similarity transform. So turned cameras are recognised,
-while text over a picture has fewer points. By eye these scenes are right, and one more clip belongs to one of them
-(``CLOSER``). The interval is a bootstrap over scenes.
-
-Each picture of a clip is sampled, at 25 or 30 a second. The figures at 10 and at 5 a second, which are usual rates of
-cameras, are printed beside it. They start from three different pictures; for 10 a second the worst is repeated in one
-line.
-
-The measure was chosen on these clips from about forty: speeds of limbs and wrists by MoveNet, speeds and edges of
-boxes, dense flow within the boxes. Its span of a fifth of a second and its second of evidence were chosen here, too. So
-the figures are those of the development clips, although no threshold was chosen on its own scene.
-
-    LANEWATCH_DATA=... python -m benchmarks.behaviours --only fights
+A clip's score is the greatest measure of the fight behaviour in it. Protocol: benchmarks/PROTOCOLS.md.
 """
 
 from __future__ import annotations

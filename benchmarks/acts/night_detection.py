@@ -1,10 +1,6 @@
 """People found at night, from pixels: the same streets in visible and in infrared light, still by still.
 
-These pictures have no labels, so no count is the truth. Counted are people whom the bundled detector finds as certain
-(score >= .5) and as possible (>= .3) in each kind of light, through the sampler and the detect stage. The pairs are
-registered, so each light is a reference for the other. Of the people who are certain in one picture, the share is given
-that the other picture shows as possible in the same place (IoU >= .5). People in neither picture are in no figure, and
-the thermal camera of LLVIP sees more than a lane camera's near infrared.
+These pictures have no labels, so no count is the truth. Protocol: benchmarks/PROTOCOLS.md.
 """
 
 from __future__ import annotations

@@ -1,15 +1,6 @@
 """Produce theft in simulated rural lanes: 100 camera-nights of ``streams.simulator`` at 2 fps.
 
-SIMULATED: no camera ever saw this. The simulator was written independently of the rule and shares no constant with it.
-The rule was developed on seeds 11 to 16. The figures are those of seed 2032. Those of seeds 2026 to 2031 were reported
-before and led to changes, so these seeds are no longer fresh. Registered visitors come by car or truck here, which is
-the meaning of a registration that names no vehicle.
-
-An alarm is the first revision of a ``produce_theft`` event with severity 2 (alert). A theft is found if an alarm lies
-between its ``alert_from`` (its first actor or vehicle appears) and its ``alert_until`` (a minute after its last one is
-out of view). An alarm outside every theft's time is false, and the acts of that time are listed (a
-farmer, a passer-by, insects, nothing). Further alarms of a found theft are counted apart (``again``); they are neither
-found nor false. The intervals are Wilson's, of 95 %.
+SIMULATED: no camera ever saw this. The rules of matching and the seeds are in benchmarks/PROTOCOLS.md.
 """
 
 from __future__ import annotations
@@ -82,7 +73,7 @@ def _overlap(theft: SimulatedEvent, visit: RegisteredVisit) -> bool:
 
 
 def compare(truth: tuple[SimulatedEvent, ...], alarms: list[float], watched: int = 0) -> Outcome:
-    """Matches alarms and thefts; the module's docstring has the rules."""
+    """Matches alarms and thefts; PROTOCOLS.md has the rules."""
     thefts = [event for event in truth if event.theft]
     first_alarm: dict[int, float] = {}
     false, again = [], 0

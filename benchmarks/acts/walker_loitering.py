@@ -1,17 +1,6 @@
 """False loitering alarms of real walkers, whose tracks are in metres and timed.
 
-Each set (every ``obsmat.txt`` below ``trajectories``: ETH, Hotel, UCY zara01) is placed before a made-up camera. Its
-annotations, each 0.4 s, become records: once as a perfect detector gives them, once through the detector model of
-``streams.simulator``. Ten random zones with a least width of 4.5 body heights lie where people walk. The walkers'
-intentions are unknown, so each alarm is classified by its walker's true movement in metres:
-
-- *group*: the walker stood and talked: slower than 0.3 m/s, within 1.5 m of another one as slow, for 5 s, at some time
-  in the minute before the alarm. That is loitering by definition, but harmless; it is counted apart.
-- *stay*: the foot was in the zone for the threshold less a second: the alarm is right.
-- *false*: neither. ``false_loitering_per_walker_hour`` is with the detector model, at the default threshold of the day
-  (30 s). The figure at KISA's 10 s is printed beside it; a strolling person needs about that long to cross a zone.
-
-A walker-hour is an hour of one person in view of one zone.
+The classes of alarms (group, stay, false) and the protocol are in benchmarks/PROTOCOLS.md.
 """
 
 from __future__ import annotations
@@ -91,7 +80,7 @@ def _crowd(file: Path) -> Crowd:
 
 
 def talking(crowd: Crowd) -> Bool:
-    """(F, P) whether a walker stands and talks; the module's docstring has the definition."""
+    """(F, P) whether a walker stands and talks: *group* in PROTOCOLS.md."""
     slow = np.zeros(crowd.present.shape, bool)
     speed = np.hypot(*np.moveaxis(crowd.positions[3:] - crowd.positions[:-3], 2, 0)) / (3 * STEP_S)
     slow[1:-2] = np.nan_to_num(speed, nan=np.inf) < SLOW

@@ -1,16 +1,6 @@
-"""Chaos tests of the Kafka workers, each with a real broker and real processes.
+"""Chaos tests of the Kafka workers, each with a real broker and real processes; PROTOCOLS.md describes them.
 
-    LANEWATCH_DATA=... python -m benchmarks.chaos [--only stages sampler broker restart camera outage] [--json]
-
-- ``stages``: kill -9 of detect, watch, correlate or serve at seeded random moments, without shedding. The events must
-  equal those of an undisturbed run, ids and revisions included.
-- ``sampler``: kill -9 of one of two samplers. ``broker``: the broker is stopped for a minute. ``restart``: the broker
-  is killed and started again during its work. Each reports the events found within KISA's window, compared with an
-  undisturbed run, and the losses by reason.
-- ``camera``: a camera stalls, sends garbage, changes its picture size, sets its clock. It reports the others' rates.
-- ``outage``: the broker is unreachable for ten minutes. It checks memory, that losses are counted, and that all
-  stages continue afterwards. The delivery of unacknowledged events has a slow test of its own
-  (tests/streams/kafka/state/test_event_outbox.py).
+LANEWATCH_DATA=... python -m benchmarks.chaos [--only stages sampler broker restart camera outage] [--json]
 """
 
 from __future__ import annotations
