@@ -17,12 +17,12 @@ import numpy as np
 from kafka import TopicPartition
 
 from benchmarks.chaos.cluster import Cluster, new_prefix, running_cluster, wait_until
-from benchmarks.kafka_clients import pictures
+from benchmarks.kafka_clients import encoded_frame, pictures
 from benchmarks.latency import follow_events, with_cameras
 from lanewatch import demo
 from lanewatch.config import loader
 from lanewatch.config.site import KafkaConfig, Site
-from lanewatch.records import Detections, EncodedFrame, Event, Frame
+from lanewatch.records import Detections, Event, Frame
 from streams.kafka import codec
 from streams.kafka.client.connection import Broker
 from streams.kafka.client.producers import FrameProducer
@@ -69,11 +69,8 @@ def revision(address: str, seconds: float) -> dict[str, float]:
     """
     site = demo_site(CAMERAS, CAMERAS)
     first = site.cameras[0].model_copy(update={"rate": site.cameras[0].rate.model_copy(update={"active": FPS})})
-    frames = list(
-        itertools.takewhile(
-            lambda frame: frame.captured_at - CLOCK < seconds, Sampler(first, time_zone=site.time_zone, gate=False)
-        )
-    )
+    sampled = Sampler(first, time_zone=site.time_zone, gate=False)
+    frames = list(itertools.takewhile(lambda frame: frame.captured_at - CLOCK < seconds, sampled))
     read: list[tuple[str, int, float]] = []
     with tempfile.TemporaryDirectory() as folder, running_cluster(Path(folder), site, address) as cluster:
         slots = _publish(cluster)
@@ -113,14 +110,12 @@ def _play(cluster: Cluster, frames: Sequence[Frame], slots: dict[str, int]) -> t
     producer = FrameProducer(cluster.broker, cluster.topics)
     started_at = time.time() + 1.0
     captured = set()
-    order = sorted(
-        (
-            (frame.captured_at + number / (FPS * len(slots)), camera, frame)
-            for number, camera in enumerate(slots)
-            for frame in frames
-        ),
-        key=lambda entry: entry[:2],
+    shown = (
+        (frame.captured_at + number / (FPS * len(slots)), camera, frame)
+        for number, camera in enumerate(slots)
+        for frame in frames
     )
+    order = sorted(shown, key=lambda entry: entry[:2])
     try:
         for captured_at, camera, source in order:
             time.sleep(max(0.0, started_at + captured_at - CLOCK - time.time()))
@@ -148,9 +143,8 @@ def sharing(address: str, seconds: float) -> dict[str, float]:
         slots = _publish(cluster)
         for name in ("watch-1", "watch-2"):
             cluster.start("watch", name)
-        workers = [
-            context.Process(target=_run_double, args=(site, address, f"detect-{n}"), daemon=True) for n in (1, 2)
-        ]
+        names = ("detect-1", "detect-2")
+        workers = [context.Process(target=_run_double, args=(site, address, name), daemon=True) for name in names]
         for worker in workers:
             worker.start()
         tally = _Tally(cluster)
@@ -246,11 +240,7 @@ class _Feeding(threading.Thread):
                 break
             now = time.time()
             camera = list(self._slots)[number % len(self._slots)]
-            packed = EncodedFrame(jpegs[number % len(jpegs)])
-            frame = Frame(
-                camera=camera, epoch=0, slot=round(now * 1000), captured_at=now, received_at=now, width=640, height=480,
-                packed=packed,
-            )  # fmt: skip
+            frame = encoded_frame(camera, now, jpegs[number % len(jpegs)])
             producer.send(frame, self._slots[camera] % self._here.topics.partitions)
             next_at = max(next_at + 1 / (self.fps * len(self._slots)), now - 1.0)
             self._ended.wait(max(0.0, next_at - time.time()))
@@ -288,9 +278,8 @@ def _publish(cluster: Cluster) -> dict[str, int]:
 def _wait_until_assigned(cluster: Cluster, stage: str, partitions: int) -> None:
     """Waits until a stage's processes have so many partitions in all."""
     names = [name for name in cluster.process_group.processes if name.startswith(stage)]
-
-    def all_assigned() -> bool:
-        samples = [sample for name in names for sample in cluster.metrics(name).items()]
-        return sum(value for key, value in samples if key.startswith("lanewatch_partitions{")) == partitions
-
-    wait_until(all_assigned, 60, f"{stage} has all partitions")
+    wait_until(
+        lambda: sum(cluster.total(name, "lanewatch_partitions") for name in names) == partitions,
+        60,
+        f"{stage} has all partitions",
+    )

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any, Literal
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -47,13 +47,8 @@ Client = Literal["lanewatch", "librdkafka"]
 class Load:
     """The frames to transfer.
 
-    Attributes:
-        address: of the broker; several are separated by commas.
-        prefix: of the topics.
-        partitions: of the frames topic.
-        cameras: the number of camera ids.
-        rate: frames a second of all cameras; None: as many as possible.
-        seconds: how long to measure, after ``WARM_S``.
+    ``address`` names the brokers, separated by commas. ``rate`` is frames a second of all cameras; None: as many as
+    possible. It is measured for ``seconds`` after ``WARM_S``.
     """
 
     address: str
@@ -106,18 +101,30 @@ def pictures() -> list[bytes]:
     """64 pictures of the demo's clip as JPEG, 40 KB on average."""
     video = cv2.VideoCapture(str(demo.CLIP))
     try:
-        return [_jpeg(cv2.resize(video.read()[1], SIZE, interpolation=cv2.INTER_AREA)) for _ in range(64)]
+        small = [cv2.resize(video.read()[1], SIZE, interpolation=cv2.INTER_AREA) for _ in range(64)]
     finally:
         video.release()
+    return [cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, QUALITY))[1].tobytes() for picture in small]
 
 
-def _jpeg(picture: Any) -> bytes:
-    return bytes(cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, QUALITY))[1].tobytes())
+def encoded_frame(camera: str, at: float, jpeg: bytes) -> Frame:
+    """A frame of one of the ``pictures``, captured and received at one time."""
+    width, height = SIZE
+    return Frame(
+        camera=camera,
+        epoch=0,
+        slot=round(at * 1000),
+        captured_at=at,
+        received_at=at,
+        width=width,
+        height=height,
+        packed=EncodedFrame(jpeg),
+    )
 
 
 def _produce(client: Client, load: Load, pipe: Connection) -> None:
     jpegs = pictures()
-    send, close = _open_producer(client, load)
+    send, close = _lanewatch_producer(load) if client == "lanewatch" else _librdkafka_producer(load)
     pipe.send("ready")
     pipe.recv()
     process = psutil.Process()
@@ -129,17 +136,8 @@ def _produce(client: Client, load: Load, pipe: Connection) -> None:
         if time.monotonic() >= until:
             break
         now = time.time()
-        frame = Frame(
-            camera=f"camera-{number % load.cameras:04d}",
-            epoch=0,
-            slot=round(now * 1000),
-            captured_at=now,
-            received_at=now,
-            width=SIZE[0],
-            height=SIZE[1],
-            packed=EncodedFrame(jpegs[number % len(jpegs)]),
-        )
-        send(frame, number % load.cameras % load.partitions)
+        camera = number % load.cameras
+        send(encoded_frame(f"camera-{camera:04d}", now, jpegs[number % len(jpegs)]), camera % load.partitions)
     cores = (sum(process.cpu_times()[:2]) - cpu_before) / (time.monotonic() - started)
     dropped = close()
     pipe.send(
@@ -152,12 +150,8 @@ def _produce(client: Client, load: Load, pipe: Connection) -> None:
     )
 
 
-def _open_producer(client: Client, load: Load) -> tuple[Callable[[Frame, int], None], Callable[[], int]]:
-    """A function that sends a frame, and one that closes the producer and returns the number of lost frames."""
-    return _lanewatch_producer(load) if client == "lanewatch" else _librdkafka_producer(load)
-
-
 def _lanewatch_producer(load: Load) -> tuple[Callable[[Frame, int], None], Callable[[], int]]:
+    """A function that sends a frame, and one that closes the producer and returns the number of lost frames."""
     producer = FrameProducer(Broker(load.site, "benchmark", {}), Topics(load.site), max_bytes=2 * IN_FLIGHT_BYTES)
 
     def send(frame: Frame, partition: int) -> None:

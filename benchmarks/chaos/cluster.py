@@ -13,7 +13,7 @@ import time
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -101,13 +101,7 @@ def new_prefix() -> str:
 
 
 class Cluster:
-    """A site and its stages as processes.
-
-    Args:
-        folder: for the site file, the logs and the event store.
-        site: the site.
-        address: of the broker.
-    """
+    """A site and its stages as processes; the folder holds the site file, the logs and the event store."""
 
     def __init__(self, folder: Path, site: Site, address: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -130,10 +124,6 @@ class Cluster:
             options = ("--port", str(self.port), "--data", str(self.folder / "served"), *options)
         self.process_group.start(name, stage, str(self.file), *common, *options)
 
-    def restart(self, name: str) -> None:
-        """Starts a process again that was killed."""
-        self.process_group[name].start()
-
     def metrics(self, name: str) -> dict[str, float]:
         """A process's Prometheus samples by ``name{labels}``; empty if it does not answer."""
         try:
@@ -143,6 +133,10 @@ class Cluster:
             return {}
         samples = (line.rsplit(" ", 1) for line in text.splitlines() if line and not line.startswith("#"))
         return {key: float(value) for key, value in samples}
+
+    def total(self, name: str, metric: str) -> float:
+        """The sum of a process's samples of a metric."""
+        return sum(value for key, value in self.metrics(name).items() if key.startswith(f"{metric}{{"))
 
     def losses(self) -> dict[str, float]:
         """Dropped records of the running processes by stage and reason, and unwatched seconds by reason."""
@@ -181,15 +175,13 @@ class Cluster:
     def revisions(self) -> list[Event]:
         """All event revisions of the store, in the order in which they were stored."""
         store = EventStore(self.folder / "served" / "events.db")
-        try:
-            found: list[Event] = []
-            position = 0
+        found: list[Event] = []
+        position = 0
+        with closing(store):
             while entries := store.since(position, 500):
                 found += [entry.event for entry in entries if entry.change == "event"]
                 position = entries[-1].position
-            return found
-        finally:
-            store.close()
+        return found
 
     def committed(self, stage: str) -> int:
         """The offset that a stage's group has committed in the events topic."""
@@ -202,13 +194,10 @@ class Cluster:
         self._wait_until_read("serve", timeout_s)
 
     def _wait_until_read(self, stage: str, timeout_s: float) -> None:
-        end = self._end()
-        wait_until(lambda: self.committed(stage) >= end, timeout_s, f"{stage} has read all events")
-
-    def _end(self) -> int:
         partition = TopicPartition(self.topics.events.name, 0)
         with self.broker.consumer() as consumer:
-            return int(consumer.end_offsets([partition])[partition])
+            end = int(consumer.end_offsets([partition])[partition])
+        wait_until(lambda: self.committed(stage) >= end, timeout_s, f"{stage} has read all events")
 
 
 class Listener:
@@ -254,8 +243,8 @@ class Listener:
                             self.watermarks.setdefault(camera, []).append((arrived_at, watermark))
 
 
-def wait_until(condition: Callable[[], bool], timeout_s: float, description: str) -> float:
-    """Waits until a condition holds; returns how long that took.
+def wait_until(condition: Callable[[], bool], timeout_s: float, description: str) -> None:
+    """Waits until a condition holds.
 
     Raises:
         TimeoutError: it did not hold in time.
@@ -265,7 +254,6 @@ def wait_until(condition: Callable[[], bool], timeout_s: float, description: str
         if time.monotonic() - started > timeout_s:
             raise TimeoutError(f"not within {timeout_s:g} s: {description}")
         time.sleep(0.1)
-    return time.monotonic() - started
 
 
 def _answers(port: int) -> bool:
