@@ -51,11 +51,7 @@ class Count(NamedTuple):
 
 
 def pets_detections(folder: Path, name: str = PETS) -> list[Detections]:
-    """The bundled detector's records of each frame of a PETS 2009 clip.
-
-    Raises:
-        FileNotFoundError: There is no video.
-    """
+    """The bundled detector's records of each frame of a PETS 2009 clip."""
     clip = next(iter(videos(folder, f"{name}/*")), None)
     if clip is None:
         raise FileNotFoundError(f"{folder / name}: there is no video")
@@ -64,7 +60,7 @@ def pets_detections(folder: Path, name: str = PETS) -> list[Detections]:
 
 def score(
     records: Sequence[Detections], paths: list[PersonPath], layouts: Sequence[Layout]
-) -> tuple[dict[str, Count], dict[str, Count], dict[str, Count]]:
+) -> tuple[dict[str, Count], ...]:
     """By kind: counts in KISA's window, in the tight one, and for as many alarms at random times."""
     size = records[0].width, records[0].height
     begin, end = records[0].captured_at, records[-1].captured_at

@@ -15,12 +15,11 @@ from typing import Any
 import numpy as np
 
 from api.site_service import SiteService
-from benchmarks import command, yolo_weights
+from benchmarks import clips, command, yolo_weights
 from detectors import pipeline
 from detectors.evaluation.alarms import alarm_instants
 from detectors.evaluation.matching import match
 from detectors.evaluation.truth_file import truths
-from detectors.watch_stage import WatchStage
 from lanewatch import demo
 from lanewatch.config import loader
 from lanewatch.config.site import Site
@@ -115,9 +114,8 @@ def _ultralytics_loop(site: Site) -> tuple[float, int, list[Event]]:
     model = offline.ultralytics().YOLO(str(yolo_weights.fetch()))
     label_of = {index: LABELS.index(name) for index, name in model.names.items() if name in LABELS}
     began = time.perf_counter()
-    results = [
-        result.boxes.cpu().numpy() for result in model.track(str(demo.CLIP), stream=True, imgsz=640, verbose=False)
-    ]
+    tracked = model.track(str(demo.CLIP), stream=True, imgsz=640, verbose=False)
+    results = [result.boxes.cpu().numpy() for result in tracked]
     seconds = time.perf_counter() - began
     camera = site.cameras[0].id
     clock = SourceUrl.parse(site.cameras[0].url).clock or 0.0
@@ -125,9 +123,8 @@ def _ultralytics_loop(site: Site) -> tuple[float, int, list[Event]]:
     records = []
     for index, boxes in enumerate(results):
         numbers = [] if boxes.id is None else boxes.id.astype(int).tolist()
-        rows = [
-            row for _, row in sorted(zip(numbers, range(len(numbers)), strict=True)) if int(boxes.cls[row]) in label_of
-        ]
+        order = sorted(range(len(numbers)), key=lambda row: numbers[row])
+        rows = [row for row in order if int(boxes.cls[row]) in label_of]
         captured_at = clock + index / 7
         slot = round(captured_at * 1000)
         ids[slot] = [numbers[row] for row in rows]
@@ -147,13 +144,7 @@ def _ultralytics_loop(site: Site) -> tuple[float, int, list[Event]]:
                 model="yolov8n",
             )
         )
-    watcher = WatchStage(site, run="loop", tracker=_GivenTracks(ids))
-    state = watcher.start(camera)
-    revisions: list[Event] = []
-    for record in records:
-        state, events = watcher.step(state, record)
-        revisions += events
-    return seconds, len(results), revisions
+    return seconds, len(results), list(clips.revisions(records, site, tracker=_GivenTracks(ids)))
 
 
 def _f1(revisions: list[Event]) -> float:

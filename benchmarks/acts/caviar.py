@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -65,9 +65,9 @@ class Clip(NamedTuple):
 
 def read_clips(folder: Path) -> list[Clip]:
     """All labelled clips in the folder of research data, by name, each up to its last labelled frame."""
-    by_clip: dict[str, list[CaviarLabel]] = {}
+    by_clip: dict[str, list[CaviarLabel]] = defaultdict(list)
     for label in datasets.caviar_labels(folder):
-        by_clip.setdefault(label.clip, []).append(label)
+        by_clip[label.clip].append(label)
     return [
         Clip(
             name,
@@ -108,13 +108,13 @@ def _stays(people: list[CaviarLabel]) -> list[Act]:
     found = []
     for _, _, corners in PLACES.values():
         place = Polygon(corners)
-        for _, labels in _by_id(label for label in people if place.contains(Point(_foot(label.box)))):
+        for _, labels in _by_id(label for label in people if place.contains(_foot(label.box))):
             found += [run._replace(since=run.since + LOITERING_S, optional=True) for run in _runs("loitering", labels)]
     return [stay for stay in found if stay.until >= stay.since]
 
 
-def _foot(box: Box) -> tuple[float, float]:
-    return (box[0] + box[2]) / 2, box[3]
+def _foot(box: Box) -> Point:
+    return Point((box[0] + box[2]) / 2, box[3])
 
 
 def _overlap(stay: Act, act: Act) -> bool:
@@ -259,20 +259,12 @@ def _summary(outcomes: dict[str, Outcome]) -> dict[str, Any]:
     for outcome in outcomes.values():
         others.update(outcome.others)
 
-    def listed(acts_of: str) -> list[str]:
-        return [
-            f"{name}: {act.kind} {act.since:.1f} s"
-            for name, outcome in outcomes.items()
-            for act in getattr(outcome, acts_of)
-        ]
+    def listed(part: str) -> list[str]:
+        parts = ((name, entry) for name, outcome in outcomes.items() for entry in getattr(outcome, part))
+        return [f"{name}: {kind} {at:.1f} s" for name, (kind, at, *_) in parts]
 
-    return {
-        "found": listed("found"),
-        "missed": listed("missed"),
-        "aside": listed("excused"),
-        "false": [f"{name}: {kind} {at:.1f} s" for name, outcome in outcomes.items() for kind, at in outcome.false],
-        "others": dict(sorted(others.items())),
-    }
+    parts = {"found": "found", "missed": "missed", "aside": "excused", "false": "false"}
+    return {name: listed(part) for name, part in parts.items()} | {"others": dict(sorted(others.items()))}
 
 
 def _from_pixels(folder: Path, staged: Sequence[Clip]) -> dict[str, Any]:

@@ -17,8 +17,9 @@ import cv2
 import numpy as np
 
 from benchmarks import clips, datasets
-from benchmarks.datasets import frame_rate, images, street_videos, videos
+from benchmarks.datasets import clips_in, frame_rate, images, street_videos
 from detectors.behaviours.fight import behaviour
+from detectors.evaluation.frame_auc import roc
 from detectors.watch_stage import WatchStage
 from lanewatch.config.site import BehaviourConfig, Site
 from lanewatch.records import Detections, Image
@@ -52,18 +53,8 @@ class Clip(NamedTuple):
 
 
 def labelled_clips(folder: Path) -> list[Clip]:
-    """All clips in the folders ``fight`` and ``no-fight``, by name.
-
-    Raises:
-        FileNotFoundError: One of the folders has none.
-    """
-    found = []
-    for name in ("fight", "no-fight"):
-        files = videos(folder, f"{name}/*")
-        if not files:
-            raise FileNotFoundError(f"{folder / name}: there are no clips")
-        found += [_clip(file, name == "fight") for file in files]
-    return found
+    """All clips in the folders ``fight`` and ``no-fight``, by name."""
+    return [_clip(file, name == "fight") for name in ("fight", "no-fight") for file in clips_in(folder, name)]
 
 
 def _clip(path: Path, fights: bool) -> Clip:
@@ -139,12 +130,8 @@ def balanced_accuracy(answers: Sequence[bool], fights: Sequence[bool]) -> float:
 
 
 def auc(scores: Sequence[float], fights: Sequence[bool]) -> float:
-    """The share of pairs (fight, no fight) with the right order of scores; equal scores count half."""
-    positive = [score for score, fight in zip(scores, fights, strict=True) if fight]
-    negative = [score for score, fight in zip(scores, fights, strict=True) if not fight]
-    if not positive or not negative:
-        return float("nan")
-    return sum((a > b) + (a == b) / 2 for a in positive for b in negative) / (len(positive) * len(negative))
+    """The share of pairs (fight, no fight) with the right order of scores; equal scores count half. NaN without one."""
+    return roc(scores, fights).auc if any(fights) and not all(fights) else float("nan")
 
 
 def leave_scene_out(scores: Sequence[float], fights: Sequence[bool], scene: Sequence[int]) -> list[bool]:
@@ -178,18 +165,18 @@ def measure(folder: Path) -> dict[str, Any]:
     own = rates[0]
     slower = [rate for rate in rates if rate["fps"] == FPS]
     fights = [clip.fights for clip in found]
-    several = [number for number in set(scene) if scene.count(number) > 1]
+    members = {
+        number: [clip.path.stem for clip, own in zip(found, scene, strict=True) if own == number]
+        for number in set(scene)
+    }
     return {
         "fight_balanced_accuracy": own["balanced_accuracy"],
         "fight_auc_mid": own["auc_mid"],
         "fight_pairs": own["pairs"],
         "fights": {
             "clips": len(found),
-            "scenes": len(set(scene)),
-            "several": [
-                [clip.path.stem for clip, other in zip(found, scene, strict=True) if other == number]
-                for number in several
-            ],
+            "scenes": len(members),
+            "several": [names for names in members.values() if len(names) > 1],
             "size_alone": round(balanced_accuracy([clip.size not in REVEALING_SIZES for clip in found], fights), 3),
             "interval": own["interval"],
             "pairs_total": own["pairs_total"],

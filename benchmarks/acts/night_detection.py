@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -23,28 +23,17 @@ STILLS_FPS = 0.5
 LIGHTS = ("visible", "infrared")
 
 
-class Pair(NamedTuple):
-    """One street in both lights."""
-
-    visible: Detections
-    infrared: Detections
-
-
 def measure(folder: Path) -> dict[str, Any]:
     """The people found in each light, and those of them that the other light shows, too.
 
-    Args:
-        folder: Of research data, with any folders that hold ``visible`` and ``infrared`` stills of the same names.
-
-    Raises:
-        FileNotFoundError: There is none, or no name is in both.
+    Any folders below ``folder`` count that hold ``visible`` and ``infrared`` stills of the same names.
     """
     pairs = [pair for place in _places(folder) for pair in _pairs(place)]
     if not pairs:
         raise FileNotFoundError(f"{folder}: no still exists in visible and in infrared light under the same name")
 
     def by_light(count: Callable[[Detections], int]) -> dict[str, int]:
-        return {light: sum(count(getattr(pair, light)) for pair in pairs) for light in LIGHTS}
+        return {light: sum(count(pair[light]) for pair in pairs) for light in LIGHTS}
 
     certain = by_light(lambda record: len(_people(record, CERTAIN)))
     return {
@@ -53,8 +42,14 @@ def measure(folder: Path) -> dict[str, Any]:
         "night": {
             "pairs": len(pairs),
             "possible": by_light(lambda record: len(_people(record, POSSIBLE))),
-            "seen_in_visible_too": (sum(_matched(pair.infrared, pair.visible) for pair in pairs), certain["infrared"]),
-            "seen_in_infrared_too": (sum(_matched(pair.visible, pair.infrared) for pair in pairs), certain["visible"]),
+            "seen_in_visible_too": (
+                sum(_matched(pair["infrared"], pair["visible"]) for pair in pairs),
+                certain["infrared"],
+            ),
+            "seen_in_infrared_too": (
+                sum(_matched(pair["visible"], pair["infrared"]) for pair in pairs),
+                certain["visible"],
+            ),
             "taken_for_infrared": by_light(lambda record: record.profile == "infrared"),
         },
     }
@@ -78,18 +73,18 @@ def table(report: dict[str, Any]) -> str:
 
 
 def _places(folder: Path) -> list[Path]:
-    places = sorted(
-        path.parent for path in folder.rglob("visible") if path.is_dir() and (path.parent / "infrared").is_dir()
-    )
+    visible = (path for path in folder.rglob("visible") if path.is_dir())
+    places = sorted(path.parent for path in visible if (path.parent / "infrared").is_dir())
     if not places:
         raise FileNotFoundError(f"{folder}: no folder in it holds visible and infrared stills (llvip-night)")
     return places
 
 
-def _pairs(place: Path) -> Iterator[Pair]:
-    visible, infrared = (_stills(place / light) for light in LIGHTS)
-    for name in sorted(visible.keys() & infrared.keys()):
-        yield Pair(visible[name], infrared[name])
+def _pairs(place: Path) -> Iterator[dict[str, Detections]]:
+    """The records of one street in each light."""
+    stills = {light: _stills(place / light) for light in LIGHTS}
+    for name in sorted(stills["visible"].keys() & stills["infrared"].keys()):
+        yield {light: stills[light][name] for light in LIGHTS}
 
 
 def _stills(folder: Path) -> dict[str, Detections]:

@@ -11,9 +11,9 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.clips import only_behaviour
+from benchmarks.clips import only_behaviour, revisions
+from detectors.evaluation.alarms import raised_alarms
 from detectors.evaluation.confidence_interval import poisson, wilson
-from detectors.watch_stage import WatchStage
 from lanewatch.config.site import RegisteredVisit
 from streams.simulator.night import SimulatedNight, simulate_nights
 from streams.simulator.truth import SimulatedEvent
@@ -27,37 +27,25 @@ ALERT = 2
 
 
 class Outcome(NamedTuple):
-    """The thefts and alarms of one night, compared.
-
-    Attributes:
-        found: Each theft's pattern, and seconds from its ``acted_at`` to its alarm, or None if there was none.
-        false: The acts at each false alarm.
-        again: Further alarms of thefts that were found already.
-        watched: Events that stayed at severity 1.
-        visited: Thefts that overlap with a visit registered for their zone, and how many of those were found. A visit
-            covers the first party that comes in its time; the rule cannot know whether it was the right one.
-    """
+    """The thefts and alarms of one night, compared."""
 
     found: list[tuple[str, float | None]]
+    """Each theft's pattern, and seconds from its ``acted_at`` to its alarm, or None if there was none."""
     false: list[str]
+    """The acts at each false alarm."""
     again: int
     watched: int
+    """Events that stayed at severity 1."""
     visited: tuple[int, int] = (0, 0)
+    """Thefts that overlap with a visit registered for their zone, and how many of those were found. A visit covers the
+    first party that comes in its time; the rule cannot know whether it was the right one."""
 
 
 def watch(night: SimulatedNight) -> Outcome:
     """Runs the watch stage over one night and compares its alarms with the truth."""
-    watcher = WatchStage(only_behaviour(night.site, KIND), run="lanes")
-    state = watcher.start(night.camera)
-    alarms: dict[str, float] = {}
-    event_ids: set[str] = set()
-    for record in night.records:
-        state, events = watcher.step(state, record)
-        for event in events:
-            event_ids.add(event.id)
-            if event.severity >= ALERT:
-                alarms.setdefault(event.id, event.updated_at)
-    outcome = compare(night.truth, sorted(alarms.values()), len(event_ids) - len(alarms))
+    events = list(revisions(night.records, only_behaviour(night.site, KIND)))
+    alarms = [alarm.at for alarm in raised_alarms(events, ALERT)]
+    outcome = compare(night.truth, alarms, len({event.id for event in events}) - len(alarms))
     thefts = [event for event in night.truth if event.theft]
     visited = [
         delay

@@ -56,11 +56,7 @@ class Crowd(NamedTuple):
 
 
 def crowds(folder: Path) -> list[Crowd]:
-    """All sets below ``trajectories``.
-
-    Raises:
-        FileNotFoundError: There is none.
-    """
+    """All sets below ``trajectories``; at least one."""
     files = sorted((folder / "trajectories").rglob("obsmat.txt"))
     if not files:
         raise FileNotFoundError(f"{folder / 'trajectories'}: there are no walkers (obsmat.txt)")
