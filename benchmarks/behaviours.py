@@ -78,13 +78,8 @@ def without_nan(value: Any) -> Any:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--json",
-        nargs="?",
-        const="-",
-        metavar="FILE",
-        help="print one JSON object instead of a table, or write FILE, too",
-    )
+    json_help = "print one JSON object instead of a table, or write FILE, too"
+    parser.add_argument("--json", nargs="?", const="-", metavar="FILE", help=json_help)
     parser.add_argument("--only", default=",".join(PARTS), help=f"some of {','.join(PARTS)}")
     options = parser.parse_args(arguments)
     parts = [part for part in options.only.split(",") if part]

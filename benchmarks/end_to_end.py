@@ -38,12 +38,9 @@ PARTITIONS = 8
 SIMULATED = 64
 PICTURE_S = 0.015
 """The double's time for a picture. Most of it is waiting, so two doubles run as independently as two GPUs."""
-
 CALM_FPS, PRESSED_FPS = 0.75, 4.0
 """Frame rates of each simulated camera. Two doubles can process 133 pictures a second; they get 48, then 256."""
-
 SETTLE_S = 5.0
-
 CLOCK = 1768410000.0
 """Capture time of the clip's first picture: 02:00 on 15 January 2026, in Seoul."""
 
@@ -60,12 +57,7 @@ def demo_site(cameras: int, partitions: int) -> Site:
 def revision(address: str, seconds: float) -> dict[str, float]:
     """Measures the latency of revisions.
 
-    Returns:
-        ``revision_p50_s``, ``revision_p95_s``, ``revision_max_s``, ``revisions``, ``shed``: frames without detection
-        because of overload. If there are any, the rate was not sustainable.
-
-    Raises:
-        RuntimeError: no event was raised in that time.
+    ``shed`` counts frames without detection because of overload. If there are any, the rate was not sustainable.
     """
     site = demo_site(CAMERAS, CAMERAS)
     first = site.cameras[0].model_copy(update={"rate": site.cameras[0].rate.model_copy(update={"active": FPS})})
@@ -104,8 +96,7 @@ def revision(address: str, seconds: float) -> dict[str, float]:
 def _play(cluster: Cluster, frames: Sequence[Frame], slots: dict[str, int]) -> tuple[float, set[tuple[str, int]]]:
     """Sends the cameras' frames at their instants.
 
-    Returns:
-        The wall clock time of the capture time ``CLOCK``, and each picture's camera and capture time (ms).
+    Returns the wall clock time of the capture time ``CLOCK``, and each picture's camera and capture time (ms).
     """
     producer = FrameProducer(cluster.broker, cluster.topics)
     started_at = time.time() + 1.0
@@ -133,9 +124,8 @@ def _play(cluster: Cluster, frames: Sequence[Frame], slots: dict[str, int]) -> t
 def sharing(address: str, seconds: float) -> dict[str, float]:
     """Measures how the processes of a stage share the load.
 
-    Returns:
-        ``spread`` and ``watch_spread``: the larger load of two divided by the smaller, minus 1. ``second_worker``: the
-        throughput of two detect workers divided by that of one. ``one_per_s``, ``two_per_s``: these throughputs.
+    ``spread`` and ``watch_spread``: the larger load of two divided by the smaller, minus 1. ``second_worker``: the
+    throughput of two detect workers divided by that of one.
     """
     site = demo_site(SIMULATED, PARTITIONS)
     context = multiprocessing.get_context("spawn")

@@ -31,7 +31,6 @@ TIGHT_WINDOW_S = (1.0, 2.0)
 RANDOM_DRAWS = 200
 THRESHOLDS = {"loitering": {"dwell_s": layout_ground_truth.LOITERING_S}}
 """All other thresholds are the defaults."""
-
 KINDS = ("loitering", "intrusion", "line_crossing")
 
 

@@ -13,7 +13,6 @@ from typing import Literal
 
 import cv2
 import numpy as np
-import psutil
 from confluent_kafka import Consumer, Producer
 from kafka.consumer.fetcher import ConsumerRecord
 
@@ -30,13 +29,10 @@ from streams.kafka.client.topics import Topics
 SIZE = 640, 480
 QUALITY = 68
 """JPEG quality at which the demo's pictures have 40 KB."""
-
 WARM_S = 5.0
 """Not measured at the start: connections, the first segments, the JVM's compilation."""
-
 IN_FLIGHT_BYTES = 16_000_000
 """Limit in flight. A producer without a rate is always ahead of the broker; more would only fill the cache."""
-
 LIBRDKAFKA_BYTES = 64_000_000
 """librdkafka's default queue; with 16 MB it is slower."""
 
@@ -73,10 +69,8 @@ class Load:
 def transfer(client: Client, load: Load) -> dict[str, float]:
     """Runs a producer and a consumer, each as a process.
 
-    Returns:
-        ``frames_per_s``, ``least_per_s`` (the slowest five seconds), ``p50_ms``, ``p95_ms``, ``max_ms`` (from send to
-        ``Frame``), ``frames``, ``producer_mb``, ``consumer_mb`` (peak resident memory), ``mean_bytes``, ``dropped``,
-        ``producer_cores``, ``consumer_cores``.
+    ``least_per_s`` is of the slowest five seconds, ``p50_ms`` and others are from send to ``Frame``, ``producer_mb``
+    and ``consumer_mb`` are peak resident memory.
     """
     context = multiprocessing.get_context("spawn")
     ends = []
@@ -127,8 +121,7 @@ def _produce(client: Client, load: Load, pipe: Connection) -> None:
     send, close = _lanewatch_producer(load) if client == "lanewatch" else _librdkafka_producer(load)
     pipe.send("ready")
     pipe.recv()
-    process = psutil.Process()
-    cpu_before, started = sum(process.cpu_times()[:2]), time.monotonic()
+    cpu_before, started = time.process_time(), time.monotonic()
     until = started + WARM_S + load.seconds + 1.0  # the consumer stops first
     for number in itertools.count():
         if load.rate is not None:
@@ -138,7 +131,7 @@ def _produce(client: Client, load: Load, pipe: Connection) -> None:
         now = time.time()
         camera = number % load.cameras
         send(encoded_frame(f"camera-{camera:04d}", now, jpegs[number % len(jpegs)]), camera % load.partitions)
-    cores = (sum(process.cpu_times()[:2]) - cpu_before) / (time.monotonic() - started)
+    cores = (time.process_time() - cpu_before) / (time.monotonic() - started)
     dropped = close()
     pipe.send(
         {
@@ -202,8 +195,7 @@ def _consume(client: Client, load: Load, pipe: Connection) -> None:
     next(records)  # the partitions are assigned
     pipe.send("ready")
     pipe.recv()
-    process = psutil.Process()
-    cpu_before, started = sum(process.cpu_times()[:2]), time.time()
+    cpu_before, started = time.process_time(), time.time()
     start = started + WARM_S
     until = start + load.seconds
     delays: list[float] = []
@@ -218,7 +210,7 @@ def _consume(client: Client, load: Load, pipe: Connection) -> None:
                 arrivals.append(now)
         if now >= until:
             break
-    cores = (sum(process.cpu_times()[:2]) - cpu_before) / (time.time() - started)
+    cores = (time.process_time() - cpu_before) / (time.time() - started)
     if not arrivals:
         raise SystemExit("no frame arrived")
     per_five, _ = np.histogram(arrivals, np.arange(start, until + 0.1, min(5.0, load.seconds)))

@@ -109,9 +109,6 @@ def layouts(paths: list[PersonPath], width: int, height: int, heights: float, se
 
     A zone is a polygon of six to nine corners; its least width is ``heights`` body heights. A line is 2.5-4 body
     heights long and goes through a foot point in a random direction.
-
-    Raises:
-        ValueError: No zone of that size fits into the picture.
     """
     draw = random.Random(seed)
     feet = np.concatenate([path.feet for path in paths])

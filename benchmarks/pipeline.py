@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from api.site_service import SiteService
@@ -126,24 +127,10 @@ def _ultralytics_loop(site: Site) -> tuple[float, int, list[Event]]:
         order = sorted(range(len(numbers)), key=lambda row: numbers[row])
         rows = [row for row in order if int(boxes.cls[row]) in label_of]
         captured_at = clock + index / 7
-        slot = round(captured_at * 1000)
-        ids[slot] = [numbers[row] for row in rows]
-        records.append(
-            Detections(
-                camera=camera,
-                epoch=1,
-                slot=slot,
-                captured_at=captured_at,
-                received_at=0.0,
-                width=768,
-                height=576,
-                xyxy=boxes.xyxy[rows].astype(np.float32).reshape(-1, 4),
-                scores=boxes.conf[rows].astype(np.float32),
-                labels=np.array([label_of[int(boxes.cls[row])] for row in rows], np.uint8),
-                appearance=np.zeros((len(rows), 0), np.uint8),
-                model="yolov8n",
-            )
-        )
+        ids[round(captured_at * 1000)] = [numbers[row] for row in rows]
+        record = clips.people_record(camera, captured_at, (768, 576), boxes.xyxy[rows], boxes.conf[rows])
+        labels = np.array([label_of[int(boxes.cls[row])] for row in rows], np.uint8)
+        records.append(msgspec.structs.replace(record, labels=labels, model="yolov8n"))
     return seconds, len(results), list(clips.revisions(records, site, tracker=_GivenTracks(ids)))
 
 

@@ -34,21 +34,17 @@ from streams.kafka.client.topics import Topics
 
 FPS = 7.0
 """The clip's frame rate. Its labels are given for each frame."""
-
 WIDTH, HEIGHT = 768, 576
 SEED = 31
 """Of the layouts. The events benchmark and the tuning of the behaviours used other seeds."""
-
 POLL_MS = 200
-
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 
 def site(prefix: str, url: str, cameras: int, *, fps: float = FPS) -> Site:
     """A site whose cameras all show the clip, each with its own zones, line and partition.
 
-    Raises:
-        SystemExit: LANEWATCH_DATA is not set. The layouts are drawn from labels in that folder.
+    The layouts are drawn from labels in the folder LANEWATCH_DATA.
     """
     layouts_by_camera = layout_ground_truth.layouts(people(), WIDTH, HEIGHT, layouts.ZONE_HEIGHTS, SEED, cameras)
     return Site(
@@ -159,11 +155,7 @@ class Cluster:
         return pages * os.sysconf("SC_PAGE_SIZE") / 1e9
 
     def wait_for_service(self, timeout_s: float = 60.0) -> None:
-        """Waits until the service answers.
-
-        Raises:
-            RuntimeError: a process has ended by itself.
-        """
+        """Waits until the service answers; RuntimeError if a process has ended by itself."""
         wait_until(lambda: _answers(self.port) or self._check_processes(), timeout_s, "the service answers")
 
     def _check_processes(self) -> bool:
@@ -244,11 +236,7 @@ class Listener:
 
 
 def wait_until(condition: Callable[[], bool], timeout_s: float, description: str) -> None:
-    """Waits until a condition holds.
-
-    Raises:
-        TimeoutError: it did not hold in time.
-    """
+    """Waits until a condition holds; TimeoutError if it did not in time."""
     started = time.monotonic()
     while not condition():
         if time.monotonic() - started > timeout_s:
@@ -279,11 +267,7 @@ def running_cluster(folder: Path, site: Site, address: str) -> Iterator[Cluster]
 
 
 def content(revisions: Sequence[Event]) -> Mapping[tuple[str, int], Any]:
-    """Event revisions by id and number.
-
-    Raises:
-        AssertionError: a revision was stored twice with different contents.
-    """
+    """Event revisions by id and number; AssertionError if one was stored twice with different contents."""
     found: dict[tuple[str, int], Any] = {}
     for event in revisions:
         key = (event.id, event.revision)

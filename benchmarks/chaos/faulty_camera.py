@@ -25,7 +25,6 @@ CALM_S = 40.0
 TROUBLE_S = 80.0
 HEALTHY_S = 4.0
 """How long the faulty camera works after each connection, before its fault."""
-
 FAULTS = ("stall", "garbage", "size", "clock")
 STALL_S = 12.0
 JUMP_S = 7200.0
@@ -105,12 +104,7 @@ class FaultyCamera:
 
 
 def measure(folder: Path, address: str) -> dict[str, Any]:
-    """Measures the healthy cameras' pictures a second, without and with the faults.
-
-    Returns:
-        ``rates`` by camera, ``calm`` and ``troubled``; ``worst``, the largest change; ``seen``, the faults that
-        happened; ``counted``, the samplers' counters.
-    """
+    """The healthy cameras' pictures a second, without and with the faults; ``worst`` is the largest change."""
     with closing(FaultyCamera()) as faulty:
         url = f"file:{CLIP}?loop=1&pace=live&fps={FPS:g}"
         healthy = site(new_prefix(), url, HEALTHY + 1, fps=RATE)

@@ -19,22 +19,16 @@ from lanewatch.demo import CLIP
 CAMERAS = 4
 RATE = 3.5
 """Pictures a second and camera. With twice as many, and evidence of sixty events a minute, two cores are not enough."""
-
 TAKEOVER_S = 15.0
-
 LAG_S = 5.0
 """From a camera's last instant until its events are stored, on a busy machine."""
-
 MAX_AGE_S = "300"
 """Frames that waited in a sampler during a broker outage are detected late instead of shed, so none is lost."""
-
 PERIOD_S = 794 / FPS + 2 / RATE
 """From the first of the clip's 795 pictures to its next showing; the pause between is the source's own. It is a whole
 number of grid steps, so every showing is sampled at the same pictures."""
-
 UP_S = 40.0
 """After this time all stages work, and the counted showing starts."""
-
 MAX_GB = 1.2
 """Resident memory of any process, at any time."""
 
@@ -42,13 +36,9 @@ Disturb = Callable[[Cluster, Listener], dict[str, Any]]
 
 
 def play(folder: Path, address: str, disturb: Disturb | None, loops: int) -> dict[str, Any]:
-    """Plays the demo's clip live, in capture time, in a loop; one showing passes while the stages start.
+    """Plays the demo's clip live, in wall time, ``loops`` times after a showing during which the stages start.
 
-    Args:
-        folder: for the run's files.
-        address: of the broker.
-        disturb: called when the first counted showing starts; its result is part of the result.
-        loops: how many showings are counted.
+    ``disturb`` is called when the first counted showing starts; its result is part of the result.
     """
     since = on_grid(time.time() + UP_S - PERIOD_S)
     stamp = datetime.fromtimestamp(since, UTC).isoformat()

@@ -22,12 +22,10 @@ CAMERAS = 2
 FPS = 3.5
 SPEED = 4.0
 """Capture seconds a second. So a round lasts half a minute, and the detector has 28 frames a second."""
-
 CLOCK = "2026-01-15T12:00:00+09:00"
 TAKEOVER_S = 15.0
 PREROLL = 20
 """Records sent before the clock starts: they pass when all processes run and have their partitions."""
-
 NAMES = {
     "detect": ("detect-1", "detect-2"),
     "watch": ("watch-1", "watch-2"),
@@ -45,11 +43,7 @@ def footage(site: Site) -> list[Frame]:
 
 
 def rounds(folder: Path, address: str, count: int, seed: int) -> dict[str, Any]:
-    """Runs an undisturbed round and ``count`` disturbed ones.
-
-    Returns:
-        ``rounds`` has for each: stage, moment, whether the events are equal, lost and doubled events, takeover time.
-    """
+    """Runs an undisturbed round and ``count`` disturbed ones, whose rows are in ``rounds``."""
     url = f"file:{CLIP}?pace=fast&fps=7&clock={CLOCK}"
     frames = footage(site(new_prefix(), url, CAMERAS, fps=FPS))
     undisturbed = _round(folder / "undisturbed", url, frames, address, None, 0.0)
@@ -106,9 +100,7 @@ def _round(
         with Listener(cluster) as listener:
             feeder = _Feeder(cluster, frames, cameras)
             feeder.start()
-            wait_until(
-                lambda: all(camera in listener.watermarks for camera in cameras), 90, "every camera has a watermark"
-            )
+            wait_until(lambda: len(listener.watermarks) == len(cameras), 90, "every camera has a watermark")
             feeder.go.set()
             up_s = time.monotonic() - started
             takeover_s = 0.0
