@@ -61,9 +61,8 @@ def _counts(records: Sequence[Detections], begin: float, paths: list[PersonPath]
 def table(report: dict[str, Any]) -> str:
     """The report as text."""
     formats = {"kind": "", "hole_s": "g", "n": "", "f1": ".3f", "false": "", "missed": ""}
-    title = (
-        f"{report['set']}, {report['layouts']} layouts of seed {report['seed']}, a gap at {report['moments']} moments"
-    )
+    layouts = f"{report['set']}, {report['layouts']} layouts of seed {report['seed']}"
+    title = f"{layouts}, a gap at {report['moments']} moments"
     return "\n".join([title, *command.aligned(report["rows"], formats)])
 
 

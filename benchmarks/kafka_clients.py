@@ -57,12 +57,8 @@ class Load:
     @property
     def site(self) -> Site:
         """The demo's site with these topics."""
-        kafka = KafkaConfig(
-            brokers=tuple(self.address.split(",")),
-            prefix=self.prefix,
-            partitions=self.partitions,
-            frames=TopicRetention(minutes=1, gigabytes=2),
-        )
+        brokers, frames = tuple(self.address.split(",")), TopicRetention(minutes=1, gigabytes=2)
+        kafka = KafkaConfig(brokers=brokers, prefix=self.prefix, partitions=self.partitions, frames=frames)
         return loader.load(demo.SITE).model_copy(update={"kafka": kafka})
 
 
@@ -133,14 +129,9 @@ def _produce(client: Client, load: Load, pipe: Connection) -> None:
         send(encoded_frame(f"camera-{camera:04d}", now, jpegs[number % len(jpegs)]), camera % load.partitions)
     cores = (time.process_time() - cpu_before) / (time.monotonic() - started)
     dropped = close()
-    pipe.send(
-        {
-            "producer_mb": _peak_mb(),
-            "producer_cores": round(cores, 2),
-            "dropped": dropped,
-            "mean_bytes": round(float(np.mean([len(jpeg) for jpeg in jpegs]))),
-        }
-    )
+    mean_bytes = round(float(np.mean([len(jpeg) for jpeg in jpegs])))
+    figures = {"producer_mb": _peak_mb(), "producer_cores": round(cores, 2), "dropped": dropped}
+    pipe.send(figures | {"mean_bytes": mean_bytes})
 
 
 def _lanewatch_producer(load: Load) -> tuple[Callable[[Frame, int], None], Callable[[], int]]:

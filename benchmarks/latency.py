@@ -54,9 +54,8 @@ def with_cameras(site: Site, count: int) -> Site:
 
 def serve(service: SiteService) -> server.Server:
     """The HTTP API of a running site, on a free port of this machine."""
-    return server.serve(
-        app.create(service.store, service.evidence, service.site, cameras=service.cameras), "127.0.0.1", 0
-    )
+    created = app.create(service.store, service.evidence, service.site, cameras=service.cameras)
+    return server.serve(created, "127.0.0.1", 0)
 
 
 def measure(site: Site, seconds: float) -> dict[str, Any]:
@@ -83,17 +82,16 @@ def measure(site: Site, seconds: float) -> dict[str, Any]:
         service.runner.run()
     if not arrivals:
         raise SystemExit("no event was raised in that time; use a longer --seconds")
-    delays = np.array(
-        [
-            arrived * 1000 - revision - offsets[camera, epochs[camera, revision]] * 1000
-            for camera, revision, arrived in arrivals
-            if (camera, revision) in epochs
-        ]
-    )
+    delays = [
+        arrived * 1000 - revision - offsets[camera, epochs[camera, revision]] * 1000
+        for camera, revision, arrived in arrivals
+        if (camera, revision) in epochs
+    ]
+    p50, p95 = np.percentile(delays, (50, 95))
     return {
-        "p50_ms": round(float(np.percentile(delays, 50)), 1),
-        "p95_ms": round(float(np.percentile(delays, 95)), 1),
-        "max_ms": round(float(delays.max()), 1),
+        "p50_ms": round(float(p50), 1),
+        "p95_ms": round(float(p95), 1),
+        "max_ms": round(max(delays), 1),
         "n": len(delays),
         "first_event_s": round(arrivals[0][2] - began, 1),
     }

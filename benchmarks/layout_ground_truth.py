@@ -114,14 +114,11 @@ def layouts(paths: list[PersonPath], width: int, height: int, heights: float, se
     feet = np.concatenate([path.feet for path in paths])
     body_height = np.polyfit(feet[:, 1], np.concatenate([path.heights for path in paths]), 1)
     frame = shapely.box(width * BORDER, height * BORDER, width * (1 - BORDER), height * (1 - BORDER))
-    return [
-        Layout(
-            _zone(feet, body_height, frame, heights, draw),
-            _zone(feet, body_height, frame, heights, draw),
-            _line(feet, body_height, frame, draw),
-        )
-        for _ in range(count)
-    ]
+    made = []
+    for _ in range(count):
+        watch, closed = (_zone(feet, body_height, frame, heights, draw) for _ in range(2))
+        made.append(Layout(watch, closed, _line(feet, body_height, frame, draw)))
+    return made
 
 
 def _zone(

@@ -1,10 +1,6 @@
 """Errors of the bundled detector on real footage beside those of the simulator's model of it.
 
-Detected people are matched to labelled ones by an intersection over union of at least .5, as many as possible. A miss
-is a labelled person without a match. The model's detections come from the same labelled boxes and are measured in the
-same way. So the two columns differ only by the model's error and by chance.
-
-    LANEWATCH_DATA=... python -m benchmarks.simulated_detector [--json]
+LANEWATCH_DATA=... python -m benchmarks.simulated_detector [--json]    (protocol: benchmarks/PROTOCOLS.md)
 """
 
 from __future__ import annotations

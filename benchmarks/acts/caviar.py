@@ -186,16 +186,11 @@ def _stationary(clip: Clip) -> dict[int, list[tuple[Box, int]]]:
 
 def site() -> Site:
     """The lobby with its watched places."""
-    zones = tuple(
-        Zone(
-            id=name,
-            name=LocalizedName(ko=korean, en=english),
-            kind="watch",
-            polygon=tuple((x / WIDTH, y / HEIGHT) for x, y in corners),
-        )
-        for name, (korean, english, corners) in PLACES.items()
-    )
-    lobby = clips.site(Path("lobby.mp4"), FPS, zones=zones)
+    zones = []
+    for id, (korean, english, corners) in PLACES.items():
+        polygon = tuple((x / WIDTH, y / HEIGHT) for x, y in corners)
+        zones.append(Zone(id=id, name=LocalizedName(ko=korean, en=english), kind="watch", polygon=polygon))
+    lobby = clips.site(Path("lobby.mp4"), FPS, zones=tuple(zones))
     return lobby.model_copy(update={"behaviours": {"loitering": BehaviourConfig(thresholds={"dwell_s": LOITERING_S})}})
 
 

@@ -199,11 +199,8 @@ def _rate(found: Sequence[Clip], scene: Sequence[int], fps: float, phase: int) -
     fights = [clip.fights for clip in found]
     answers = leave_scene_out(scores, fights, scene)
     mid = [row for row, clip in enumerate(found) if clip.size not in REVEALING_SIZES]
-    pairs = [
-        (i, j)
-        for i, j in itertools.product(range(len(found)), repeat=2)
-        if scene[i] == scene[j] and fights[i] and not fights[j]
-    ]
+    both = itertools.product(range(len(found)), repeat=2)
+    pairs = [(i, j) for i, j in both if scene[i] == scene[j] and fights[i] and not fights[j]]
     return {
         "fps": fps,
         "phase": phase,

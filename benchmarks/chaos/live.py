@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.chaos.cluster import FPS, Cluster, Listener, new_prefix, running_cluster, site, truths, wait_until
+from benchmarks.events import KINDS
 from deploy.kafka_server import BrokerProcess
 from detectors.evaluation.alarms import alarm_instants
 from detectors.evaluation.matching import AFTER_S, Instant, match
@@ -75,9 +76,6 @@ def on_grid(at: float) -> float:
     hundred. A sampled picture lies a quarter of a step behind its instant, the next picture three quarters.
     """
     return (math.ceil(at * RATE) + 0.25) / RATE
-
-
-KINDS = ("loitering", "intrusion", "line_crossing")
 
 
 def start(cluster: Cluster) -> None:

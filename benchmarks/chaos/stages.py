@@ -36,9 +36,8 @@ NAMES = {
 
 def footage(site: Site) -> list[Frame]:
     """All cameras' frames, JPEG-encoded, in the order of capture. They are sampled once for all rounds."""
-    frames = [
-        jpeg.pack(frame) for camera in site.cameras for frame in Sampler(camera, time_zone=site.time_zone, gate=False)
-    ]
+    samplers = (Sampler(camera, time_zone=site.time_zone, gate=False) for camera in site.cameras)
+    frames = [jpeg.pack(frame) for sampler in samplers for frame in sampler]
     return sorted(frames, key=lambda frame: (frame.captured_at, frame.camera))
 
 
