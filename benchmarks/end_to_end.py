@@ -74,10 +74,8 @@ def revision(address: str, seconds: float) -> dict[str, float]:
             _wait_until_assigned(cluster, stage, CAMERAS)
         started_at, captured = _play(cluster, frames, slots)
         time.sleep(SETTLE_S)
-        dropped = {
-            key: n for key, n in cluster.metrics("detect-1").items() if key.startswith("lanewatch_dropped_total{")
-        }
-        shed = sum(n for key, n in dropped.items() if 'reason="shed"' in key)
+        samples = cluster.metrics("detect-1").items()
+        shed = sum(value for key, value in samples if "dropped_total{" in key and 'reason="shed"' in key)
         cluster.process_group.end()
     delays = [at - started_at - (number / 1000 - CLOCK) for camera, number, at in read if (camera, number) in captured]
     if not delays:
