@@ -1,6 +1,6 @@
 """Figures of the behaviours on real footage and in simulated lanes, each condition apart, in one table.
 
-Each part is a module of ``benchmarks.acts``; its docstring defines its counts. All clips of its kind in the folder are
+Each part is a module of ``benchmarks.acts``; PROTOCOLS.md defines its counts. All clips of its kind in the folder are
 measured. If a part's footage is missing or broken, it is named under ``failed`` and its figures are left out. The other
 parts run, and the exit status is 1. A figure that the footage does not give is null.
 
@@ -78,13 +78,8 @@ def without_nan(value: Any) -> Any:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--json",
-        nargs="?",
-        const="-",
-        metavar="FILE",
-        help="print one JSON object instead of a table, or write FILE, too",
-    )
+    json_help = "print one JSON object instead of a table, or write FILE, too"
+    parser.add_argument("--json", nargs="?", const="-", metavar="FILE", help=json_help)
     parser.add_argument("--only", default=",".join(PARTS), help=f"some of {','.join(PARTS)}")
     options = parser.parse_args(arguments)
     parts = [part for part in options.only.split(",") if part]

@@ -17,6 +17,7 @@ from detectors.watch_stage import WatchStage
 from lanewatch.config.fields import LocalizedName
 from lanewatch.config.site import BehaviourConfig, Camera, Line, SamplingRate, Site, Zone
 from lanewatch.records import PERSON, Detections, Event, UInt8
+from models.tracking.tracker import Tracker
 
 CAMERA: Final = "clip"
 NAME: Final = LocalizedName(ko="시험", en="Trial")
@@ -32,14 +33,10 @@ def site(
     lines: tuple[Line, ...] = (),
     rate: SamplingRate | None = None,
 ) -> Site:
-    """A site of one camera that shows a clip.
+    """A site of one camera that shows a clip: a video file or a folder of images.
 
-    Args:
-        path: A video file or a folder of images.
-        fps: Its true frame rate; the container's is ignored.
-        zones: Of the camera.
-        lines: Of the camera.
-        rate: At which the sampler gives frames; every picture up to ``MAX_FPS`` if None.
+    ``fps`` is its true frame rate; the container's is ignored. Without a ``rate``, every picture up to ``MAX_FPS`` is
+    sampled.
     """
     full = min(fps / _stride(fps), MAX_FPS)
     camera = Camera(
@@ -80,13 +77,18 @@ def only_behaviour(site: Site, kind: str, config: BehaviourConfig | None = None)
     return site.model_copy(update={"behaviours": behaviours, "correlations": ()})
 
 
-def opened_events(records: Iterable[Detections], site: Site) -> Iterator[Event]:
-    """The first revision of each event that the watch stage raises at the site's first camera."""
-    watcher = WatchStage(site, run="benchmark")
+def revisions(records: Iterable[Detections], site: Site, *, tracker: Tracker | None = None) -> Iterator[Event]:
+    """The revisions of all events that the watch stage raises at the site's first camera."""
+    watcher = WatchStage(site, run="benchmark", tracker=tracker)
     state = watcher.start(site.cameras[0].id)
     for record in records:
         state, events = watcher.step(state, record)
-        yield from (event for event in events if event.state == "open")
+        yield from events
+
+
+def opened_events(records: Iterable[Detections], site: Site) -> Iterator[Event]:
+    """The first revision of each event."""
+    return (event for event in revisions(records, site) if event.state == "open")
 
 
 def people_record(

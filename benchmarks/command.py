@@ -33,11 +33,7 @@ def aligned(rows: Sequence[Mapping[str, Any]], formats: Mapping[str, str]) -> li
 
 
 def data_folder() -> Path:
-    """The folder of labelled footage, which is not part of the repository.
-
-    Raises:
-        SystemExit: ``LANEWATCH_DATA`` is not set.
-    """
+    """The folder of labelled footage, which is not part of the repository; SystemExit without one."""
     folder = os.environ.get("LANEWATCH_DATA")
     if not folder:
         raise SystemExit("LANEWATCH_DATA is not set; it names the folder with pets09-s2l1, caviar and the other sets")

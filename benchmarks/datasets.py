@@ -31,12 +31,16 @@ def videos(folder: Path, pattern: str) -> list[Path]:
     return sorted(path for path in folder.glob(pattern) if path.suffix.lower() in VIDEOS)
 
 
-def street_videos(folder: Path) -> list[Path]:
-    """The videos of streets without falls and fights: PETS 2009 and ABODA.
+def clips_in(folder: Path, name: str) -> list[Path]:
+    """The video files in the folders of that name or pattern, by name; at least one."""
+    found = videos(folder, f"{name}/*")
+    if not found:
+        raise FileNotFoundError(f"{folder}/{name}: there are no clips")
+    return found
 
-    Raises:
-        FileNotFoundError: There is none.
-    """
+
+def street_videos(folder: Path) -> list[Path]:
+    """The videos of streets without falls and fights: PETS 2009 and ABODA; at least one."""
     found = [*videos(folder, "pets09-*/*"), *videos(folder, "aboda-*/*")]
     if not found:
         raise FileNotFoundError(f"{folder}: neither pets09-* nor aboda-* has a video")
@@ -44,11 +48,7 @@ def street_videos(folder: Path) -> list[Path]:
 
 
 def frame_rate(path: Path) -> float:
-    """The frame rate of a video file, from its container; PETS 2009 has ``PETS_FPS``.
-
-    Raises:
-        ValueError: The container does not state it.
-    """
+    """The frame rate of a video file, from its container; PETS 2009 has ``PETS_FPS``."""
     if path.parent.name.startswith("pets09-"):
         return PETS_FPS
     with av.open(str(path)) as container:

@@ -30,11 +30,8 @@ def main() -> None:
     parser.add_argument("--detectors", nargs="+", default=["nanodet-g"], help="names or paths, as in a site file")
     parser.add_argument("--runs", type=int, default=3, help="over the clip; the median counts (%(default)s)")
     options = parser.parse_args()
-    rows = [
-        measure(registry.load(name, device), device, options.runs)
-        for name in options.detectors
-        for device in hardware.available_devices()
-    ]
+    pairs = itertools.product(options.detectors, hardware.available_devices())
+    rows = [measure(registry.load(name, device), device, options.runs) for name, device in pairs]
     formats = {"detector": "", "device": "", "frames_per_s": ".1f", "cpu_ms": ".1f"}
     report = {"cores": len(os.sched_getaffinity(0)), "rows": rows}
     command.show(report, lambda report: "\n".join(command.aligned(report["rows"], formats)), options.json)

@@ -1,13 +1,4 @@
-"""The stages as processes on this machine: the latency of revisions, and the sharing of load in a stage.
-
-``revision``: a producer sends eight cameras' frames at their instants, as a sampler would. `lanewatch detect`, `watch`
-and `serve` process them. A client reads each revision over the service's API as soon as the event stream has it. The
-latency is measured from the capture of the frame that caused the revision.
-
-``sharing``: 64 cameras, two detect workers with a detector double of a given speed, two `lanewatch watch`. First the
-workers can process all frames: how equal is their load? Then there are more frames: how much do two workers process,
-compared with one?
-"""
+"""The stages as processes on this machine: the latency of revisions, and the sharing of load (see PROTOCOLS.md)."""
 
 from __future__ import annotations
 
@@ -26,12 +17,12 @@ import numpy as np
 from kafka import TopicPartition
 
 from benchmarks.chaos.cluster import Cluster, new_prefix, running_cluster, wait_until
-from benchmarks.kafka_clients import pictures
+from benchmarks.kafka_clients import encoded_frame, pictures
 from benchmarks.latency import follow_events, with_cameras
 from lanewatch import demo
 from lanewatch.config import loader
 from lanewatch.config.site import KafkaConfig, Site
-from lanewatch.records import Detections, EncodedFrame, Event, Frame
+from lanewatch.records import Detections, Event, Frame
 from streams.kafka import codec
 from streams.kafka.client.connection import Broker
 from streams.kafka.client.producers import FrameProducer
@@ -47,12 +38,9 @@ PARTITIONS = 8
 SIMULATED = 64
 PICTURE_S = 0.015
 """The double's time for a picture. Most of it is waiting, so two doubles run as independently as two GPUs."""
-
 CALM_FPS, PRESSED_FPS = 0.75, 4.0
 """Frame rates of each simulated camera. Two doubles can process 133 pictures a second; they get 48, then 256."""
-
 SETTLE_S = 5.0
-
 CLOCK = 1768410000.0
 """Capture time of the clip's first picture: 02:00 on 15 January 2026, in Seoul."""
 
@@ -69,20 +57,12 @@ def demo_site(cameras: int, partitions: int) -> Site:
 def revision(address: str, seconds: float) -> dict[str, float]:
     """Measures the latency of revisions.
 
-    Returns:
-        ``revision_p50_s``, ``revision_p95_s``, ``revision_max_s``, ``revisions``, ``shed``: frames without detection
-        because of overload. If there are any, the rate was not sustainable.
-
-    Raises:
-        RuntimeError: no event was raised in that time.
+    ``shed`` counts frames without detection because of overload. If there are any, the rate was not sustainable.
     """
     site = demo_site(CAMERAS, CAMERAS)
     first = site.cameras[0].model_copy(update={"rate": site.cameras[0].rate.model_copy(update={"active": FPS})})
-    frames = list(
-        itertools.takewhile(
-            lambda frame: frame.captured_at - CLOCK < seconds, Sampler(first, time_zone=site.time_zone, gate=False)
-        )
-    )
+    sampled = Sampler(first, time_zone=site.time_zone, gate=False)
+    frames = list(itertools.takewhile(lambda frame: frame.captured_at - CLOCK < seconds, sampled))
     read: list[tuple[str, int, float]] = []
     with tempfile.TemporaryDirectory() as folder, running_cluster(Path(folder), site, address) as cluster:
         slots = _publish(cluster)
@@ -94,11 +74,8 @@ def revision(address: str, seconds: float) -> dict[str, float]:
             _wait_until_assigned(cluster, stage, CAMERAS)
         started_at, captured = _play(cluster, frames, slots)
         time.sleep(SETTLE_S)
-        shed = sum(
-            value
-            for key, value in cluster.metrics("detect-1").items()
-            if key.startswith("lanewatch_dropped_total{") and 'reason="shed"' in key
-        )
+        samples = cluster.metrics("detect-1").items()
+        shed = sum(value for key, value in samples if "dropped_total{" in key and 'reason="shed"' in key)
         cluster.process_group.end()
     delays = [at - started_at - (number / 1000 - CLOCK) for camera, number, at in read if (camera, number) in captured]
     if not delays:
@@ -116,20 +93,17 @@ def revision(address: str, seconds: float) -> dict[str, float]:
 def _play(cluster: Cluster, frames: Sequence[Frame], slots: dict[str, int]) -> tuple[float, set[tuple[str, int]]]:
     """Sends the cameras' frames at their instants.
 
-    Returns:
-        The wall clock time of the capture time ``CLOCK``, and each picture's camera and capture time (ms).
+    Returns the wall clock time of the capture time ``CLOCK``, and each picture's camera and capture time (ms).
     """
     producer = FrameProducer(cluster.broker, cluster.topics)
     started_at = time.time() + 1.0
     captured = set()
-    order = sorted(
-        (
-            (frame.captured_at + number / (FPS * len(slots)), camera, frame)
-            for number, camera in enumerate(slots)
-            for frame in frames
-        ),
-        key=lambda entry: entry[:2],
+    shown = (
+        (frame.captured_at + number / (FPS * len(slots)), camera, frame)
+        for number, camera in enumerate(slots)
+        for frame in frames
     )
+    order = sorted(shown, key=lambda entry: entry[:2])
     try:
         for captured_at, camera, source in order:
             time.sleep(max(0.0, started_at + captured_at - CLOCK - time.time()))
@@ -147,9 +121,8 @@ def _play(cluster: Cluster, frames: Sequence[Frame], slots: dict[str, int]) -> t
 def sharing(address: str, seconds: float) -> dict[str, float]:
     """Measures how the processes of a stage share the load.
 
-    Returns:
-        ``spread`` and ``watch_spread``: the larger load of two divided by the smaller, minus 1. ``second_worker``: the
-        throughput of two detect workers divided by that of one. ``one_per_s``, ``two_per_s``: these throughputs.
+    ``spread`` and ``watch_spread``: the larger load of two divided by the smaller, minus 1. ``second_worker``: the
+    throughput of two detect workers divided by that of one.
     """
     site = demo_site(SIMULATED, PARTITIONS)
     context = multiprocessing.get_context("spawn")
@@ -157,9 +130,8 @@ def sharing(address: str, seconds: float) -> dict[str, float]:
         slots = _publish(cluster)
         for name in ("watch-1", "watch-2"):
             cluster.start("watch", name)
-        workers = [
-            context.Process(target=_run_double, args=(site, address, f"detect-{n}"), daemon=True) for n in (1, 2)
-        ]
+        names = ("detect-1", "detect-2")
+        workers = [context.Process(target=_run_double, args=(site, address, name), daemon=True) for name in names]
         for worker in workers:
             worker.start()
         tally = _Tally(cluster)
@@ -255,11 +227,7 @@ class _Feeding(threading.Thread):
                 break
             now = time.time()
             camera = list(self._slots)[number % len(self._slots)]
-            packed = EncodedFrame(jpegs[number % len(jpegs)])
-            frame = Frame(
-                camera=camera, epoch=0, slot=round(now * 1000), captured_at=now, received_at=now, width=640, height=480,
-                packed=packed,
-            )  # fmt: skip
+            frame = encoded_frame(camera, now, jpegs[number % len(jpegs)])
             producer.send(frame, self._slots[camera] % self._here.topics.partitions)
             next_at = max(next_at + 1 / (self.fps * len(self._slots)), now - 1.0)
             self._ended.wait(max(0.0, next_at - time.time()))
@@ -297,9 +265,8 @@ def _publish(cluster: Cluster) -> dict[str, int]:
 def _wait_until_assigned(cluster: Cluster, stage: str, partitions: int) -> None:
     """Waits until a stage's processes have so many partitions in all."""
     names = [name for name in cluster.process_group.processes if name.startswith(stage)]
-
-    def all_assigned() -> bool:
-        samples = [sample for name in names for sample in cluster.metrics(name).items()]
-        return sum(value for key, value in samples if key.startswith("lanewatch_partitions{")) == partitions
-
-    wait_until(all_assigned, 60, f"{stage} has all partitions")
+    wait_until(
+        lambda: sum(cluster.total(name, "lanewatch_partitions") for name in names) == partitions,
+        60,
+        f"{stage} has all partitions",
+    )

@@ -1,12 +1,6 @@
 """Events against the ground truth of pets09-s2l1, at 7, 3.5 and 2.33 frames a second, in KISA's window.
 
-The clip goes once through the sampler and the bundled detector, as in operation. Lower rates take every second and
-third record, as a sampler at that rate does. For 20 random layouts of zones and lines, the labels give the ground truth
-(``benchmarks/layout_ground_truth.py``) and the watch stage the events. An alarm is the opening of an event, at the
-capture time of its record. It counts from 2 s before to 10 s after the truth in the same zone or line, one alarm to one
-truth. Every other alarm is false.
-
-    LANEWATCH_DATA=... python -m benchmarks.events [--json] [--seed 1]
+LANEWATCH_DATA=... python -m benchmarks.events [--json] [--seed 1]    (protocol: benchmarks/PROTOCOLS.md)
 """
 
 from __future__ import annotations
@@ -37,7 +31,6 @@ TIGHT_WINDOW_S = (1.0, 2.0)
 RANDOM_DRAWS = 200
 THRESHOLDS = {"loitering": {"dwell_s": layout_ground_truth.LOITERING_S}}
 """All other thresholds are the defaults."""
-
 KINDS = ("loitering", "intrusion", "line_crossing")
 
 
@@ -57,11 +50,7 @@ class Count(NamedTuple):
 
 
 def pets_detections(folder: Path, name: str = PETS) -> list[Detections]:
-    """The bundled detector's records of each frame of a PETS 2009 clip.
-
-    Raises:
-        FileNotFoundError: There is no video.
-    """
+    """The bundled detector's records of each frame of a PETS 2009 clip."""
     clip = next(iter(videos(folder, f"{name}/*")), None)
     if clip is None:
         raise FileNotFoundError(f"{folder / name}: there is no video")
@@ -70,7 +59,7 @@ def pets_detections(folder: Path, name: str = PETS) -> list[Detections]:
 
 def score(
     records: Sequence[Detections], paths: list[PersonPath], layouts: Sequence[Layout]
-) -> tuple[dict[str, Count], dict[str, Count], dict[str, Count]]:
+) -> tuple[dict[str, Count], ...]:
     """By kind: counts in KISA's window, in the tight one, and for as many alarms at random times."""
     size = records[0].width, records[0].height
     begin, end = records[0].captured_at, records[-1].captured_at

@@ -1,9 +1,6 @@
 """Event F1 in a crowded scene if frames are missing for a while, such as between a sampler's death and its successor.
 
-It uses the records of ``benchmarks/events.py`` at 3.5 frames a second. Each gap is cut out at nine moments in turn. The
-records after it have a newer epoch, as a successor's have. All true events count, also those within the gap.
-
-    LANEWATCH_DATA=... python -m benchmarks.frame_gaps [--json] [--seed 2009]
+LANEWATCH_DATA=... python -m benchmarks.frame_gaps [--json] [--seed 2009]    (protocol: benchmarks/PROTOCOLS.md)
 """
 
 from __future__ import annotations
@@ -64,9 +61,8 @@ def _counts(records: Sequence[Detections], begin: float, paths: list[PersonPath]
 def table(report: dict[str, Any]) -> str:
     """The report as text."""
     formats = {"kind": "", "hole_s": "g", "n": "", "f1": ".3f", "false": "", "missed": ""}
-    title = (
-        f"{report['set']}, {report['layouts']} layouts of seed {report['seed']}, a gap at {report['moments']} moments"
-    )
+    layouts = f"{report['set']}, {report['layouts']} layouts of seed {report['seed']}"
+    title = f"{layouts}, a gap at {report['moments']} moments"
     return "\n".join([title, *command.aligned(report["rows"], formats)])
 
 

@@ -1,21 +1,17 @@
 """Throughput and latency of 40 KB frames over Kafka on this machine, compared with librdkafka.
 
-A broker, a producer and a consumer share the machine's cores, each as a process. Lanewatch's path is that of a sampler
-and a detect worker: ``FrameProducer`` and ``codec.decode_frame``. librdkafka, by confluent-kafka, carries the same
-records in a run before and one after, half as long each. With ``--city`` the stages run as processes too: latency of
-revisions, and sharing of load (``benchmarks.end_to_end``).
+With ``--city`` the stages run as processes too: latency of revisions, and sharing of load (``benchmarks.end_to_end``).
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import uuid
+from typing import Any
 
 import numpy as np
 
-from benchmarks import end_to_end
+from benchmarks import command, end_to_end
 from benchmarks.kafka_clients import QUALITY, SIZE, Client, Load, transfer
 from deploy.kafka_server import running_broker
 from streams.kafka.client.connection import Broker
@@ -31,25 +27,26 @@ CITY_S, SHARING_S = 110.0, 20.0
 
 def main() -> None:
     """Prints the figures, with ``--json`` as an object."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="one object: frames_per_s, librdkafka_ratio, p95_ms, ...")
+    parser = command.parser(__doc__, "frames_per_s, librdkafka_ratio, p95_ms, ...")
     parser.add_argument("--seconds", type=float, default=60.0, help="length of the sustained run")
     parser.add_argument("--partitions", type=int, default=PARTITIONS, help="of the frames topic")
     parser.add_argument("--city", action="store_true", help="the stages too: revision_p95_s, spread, second_worker")
-    arguments = parser.parse_args()
+    options = parser.parse_args()
     with running_broker() as address:
-        figures = measure(address, arguments.seconds, arguments.partitions)
-        if arguments.city:
+        figures = measure(address, options.seconds, options.partitions)
+        if options.city:
             figures |= end_to_end.revision(address, CITY_S) | end_to_end.sharing(address, SHARING_S)
-    if arguments.json:
-        print(json.dumps(figures))
-        return
-    print(
+    command.show(figures, lambda figures: table(figures, options.seconds, options.partitions), options.json)
+
+
+def table(figures: dict[str, Any], seconds: float, partitions: int) -> str:
+    """The figures as text."""
+    text = (
         f"{CAMERAS} cameras, JPEG {SIZE[0]}x{SIZE[1]} at quality {QUALITY} ({figures['mean_bytes'] / 1000:.1f} KB), "
-        f"{arguments.partitions} partitions, {os.cpu_count()} cores, broker included\n"
+        f"{partitions} partitions, {os.cpu_count()} cores, broker included\n"
         f"send: acks 1, batches of {FRAME_SEND['batch_size'] >> 10} KB, linger {FRAME_SEND['linger_ms']} ms; "
         f"fetch: {FRAME_FETCH['fetch_max_bytes'] >> 20} MB, checksums on\n"
-        f"unlimited rate, {arguments.seconds:g} s: {figures['frames_per_s']:.0f} frames/s "
+        f"unlimited rate, {seconds:g} s: {figures['frames_per_s']:.0f} frames/s "
         f"(slowest five seconds {figures['least_per_s']:.0f}); lost {figures['dropped']:.0f}\n"
         f"librdkafka before and after: {figures['librdkafka_per_s']:.0f} frames/s; "
         f"ratio {figures['librdkafka_ratio']:.2f}\n"
@@ -58,9 +55,9 @@ def main() -> None:
         f"at {PACE:.0f} frames/s, from send to decoded frame: median {figures['p50_ms']} ms, "
         f"p95 {figures['p95_ms']} ms, longest {figures['max_ms']} ms"
     )
-    if arguments.city:
-        print(
-            f"{end_to_end.CAMERAS} cameras at {end_to_end.FPS} frames/s, bundled detector, from capture to the API, "
+    if "revisions" in figures:
+        text += (
+            f"\n{end_to_end.CAMERAS} cameras at {end_to_end.FPS} frames/s, bundled detector, from capture to the API, "
             f"{figures['revisions']} revisions: "
             f"median {figures['revision_p50_s']} s, p95 {figures['revision_p95_s']} s, "
             f"longest {figures['revision_max_s']} s; shed {figures['shed']:.0f}\n"
@@ -68,14 +65,11 @@ def main() -> None:
             f"{figures['one_per_s']}/s, two {figures['two_per_s']}/s, {figures['second_worker']} times; load of two "
             f"workers apart by {figures['spread']:.0%}, of two watchers by {figures['watch_spread']:.0%}"
         )
+    return text
 
 
 def measure(address: str, seconds: float, partitions: int) -> dict[str, float]:
-    """Does all runs, one after the other, each with its own topics.
-
-    Returns:
-        The figures by their names in ``--json``.
-    """
+    """Does all runs, one after the other, each with its own topics; returns the figures of ``--json``."""
     half = seconds / 2
     before = _run("librdkafka", address, partitions, None, half)
     ours = _run("lanewatch", address, partitions, None, seconds)

@@ -9,11 +9,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any, Literal
+from typing import Literal
 
 import cv2
 import numpy as np
-import psutil
 from confluent_kafka import Consumer, Producer
 from kafka.consumer.fetcher import ConsumerRecord
 
@@ -30,13 +29,10 @@ from streams.kafka.client.topics import Topics
 SIZE = 640, 480
 QUALITY = 68
 """JPEG quality at which the demo's pictures have 40 KB."""
-
 WARM_S = 5.0
 """Not measured at the start: connections, the first segments, the JVM's compilation."""
-
 IN_FLIGHT_BYTES = 16_000_000
 """Limit in flight. A producer without a rate is always ahead of the broker; more would only fill the cache."""
-
 LIBRDKAFKA_BYTES = 64_000_000
 """librdkafka's default queue; with 16 MB it is slower."""
 
@@ -47,13 +43,8 @@ Client = Literal["lanewatch", "librdkafka"]
 class Load:
     """The frames to transfer.
 
-    Attributes:
-        address: of the broker; several are separated by commas.
-        prefix: of the topics.
-        partitions: of the frames topic.
-        cameras: the number of camera ids.
-        rate: frames a second of all cameras; None: as many as possible.
-        seconds: how long to measure, after ``WARM_S``.
+    ``address`` names the brokers, separated by commas. ``rate`` is frames a second of all cameras; None: as many as
+    possible. It is measured for ``seconds`` after ``WARM_S``.
     """
 
     address: str
@@ -66,22 +57,16 @@ class Load:
     @property
     def site(self) -> Site:
         """The demo's site with these topics."""
-        kafka = KafkaConfig(
-            brokers=tuple(self.address.split(",")),
-            prefix=self.prefix,
-            partitions=self.partitions,
-            frames=TopicRetention(minutes=1, gigabytes=2),
-        )
+        brokers, frames = tuple(self.address.split(",")), TopicRetention(minutes=1, gigabytes=2)
+        kafka = KafkaConfig(brokers=brokers, prefix=self.prefix, partitions=self.partitions, frames=frames)
         return loader.load(demo.SITE).model_copy(update={"kafka": kafka})
 
 
 def transfer(client: Client, load: Load) -> dict[str, float]:
     """Runs a producer and a consumer, each as a process.
 
-    Returns:
-        ``frames_per_s``, ``least_per_s`` (the slowest five seconds), ``p50_ms``, ``p95_ms``, ``max_ms`` (from send to
-        ``Frame``), ``frames``, ``producer_mb``, ``consumer_mb`` (peak resident memory), ``mean_bytes``, ``dropped``,
-        ``producer_cores``, ``consumer_cores``.
+    ``least_per_s`` is of the slowest five seconds, ``p50_ms`` and others are from send to ``Frame``, ``producer_mb``
+    and ``consumer_mb`` are peak resident memory.
     """
     context = multiprocessing.get_context("spawn")
     ends = []
@@ -106,22 +91,33 @@ def pictures() -> list[bytes]:
     """64 pictures of the demo's clip as JPEG, 40 KB on average."""
     video = cv2.VideoCapture(str(demo.CLIP))
     try:
-        return [_jpeg(cv2.resize(video.read()[1], SIZE, interpolation=cv2.INTER_AREA)) for _ in range(64)]
+        small = [cv2.resize(video.read()[1], SIZE, interpolation=cv2.INTER_AREA) for _ in range(64)]
     finally:
         video.release()
+    return [cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, QUALITY))[1].tobytes() for picture in small]
 
 
-def _jpeg(picture: Any) -> bytes:
-    return bytes(cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, QUALITY))[1].tobytes())
+def encoded_frame(camera: str, at: float, jpeg: bytes) -> Frame:
+    """A frame of one of the ``pictures``, captured and received at one time."""
+    width, height = SIZE
+    return Frame(
+        camera=camera,
+        epoch=0,
+        slot=round(at * 1000),
+        captured_at=at,
+        received_at=at,
+        width=width,
+        height=height,
+        packed=EncodedFrame(jpeg),
+    )
 
 
 def _produce(client: Client, load: Load, pipe: Connection) -> None:
     jpegs = pictures()
-    send, close = _open_producer(client, load)
+    send, close = _lanewatch_producer(load) if client == "lanewatch" else _librdkafka_producer(load)
     pipe.send("ready")
     pipe.recv()
-    process = psutil.Process()
-    cpu_before, started = sum(process.cpu_times()[:2]), time.monotonic()
+    cpu_before, started = time.process_time(), time.monotonic()
     until = started + WARM_S + load.seconds + 1.0  # the consumer stops first
     for number in itertools.count():
         if load.rate is not None:
@@ -129,35 +125,17 @@ def _produce(client: Client, load: Load, pipe: Connection) -> None:
         if time.monotonic() >= until:
             break
         now = time.time()
-        frame = Frame(
-            camera=f"camera-{number % load.cameras:04d}",
-            epoch=0,
-            slot=round(now * 1000),
-            captured_at=now,
-            received_at=now,
-            width=SIZE[0],
-            height=SIZE[1],
-            packed=EncodedFrame(jpegs[number % len(jpegs)]),
-        )
-        send(frame, number % load.cameras % load.partitions)
-    cores = (sum(process.cpu_times()[:2]) - cpu_before) / (time.monotonic() - started)
+        camera = number % load.cameras
+        send(encoded_frame(f"camera-{camera:04d}", now, jpegs[number % len(jpegs)]), camera % load.partitions)
+    cores = (time.process_time() - cpu_before) / (time.monotonic() - started)
     dropped = close()
-    pipe.send(
-        {
-            "producer_mb": _peak_mb(),
-            "producer_cores": round(cores, 2),
-            "dropped": dropped,
-            "mean_bytes": round(float(np.mean([len(jpeg) for jpeg in jpegs]))),
-        }
-    )
-
-
-def _open_producer(client: Client, load: Load) -> tuple[Callable[[Frame, int], None], Callable[[], int]]:
-    """A function that sends a frame, and one that closes the producer and returns the number of lost frames."""
-    return _lanewatch_producer(load) if client == "lanewatch" else _librdkafka_producer(load)
+    mean_bytes = round(float(np.mean([len(jpeg) for jpeg in jpegs])))
+    figures = {"producer_mb": _peak_mb(), "producer_cores": round(cores, 2), "dropped": dropped}
+    pipe.send(figures | {"mean_bytes": mean_bytes})
 
 
 def _lanewatch_producer(load: Load) -> tuple[Callable[[Frame, int], None], Callable[[], int]]:
+    """A function that sends a frame, and one that closes the producer and returns the number of lost frames."""
     producer = FrameProducer(Broker(load.site, "benchmark", {}), Topics(load.site), max_bytes=2 * IN_FLIGHT_BYTES)
 
     def send(frame: Frame, partition: int) -> None:
@@ -208,8 +186,7 @@ def _consume(client: Client, load: Load, pipe: Connection) -> None:
     next(records)  # the partitions are assigned
     pipe.send("ready")
     pipe.recv()
-    process = psutil.Process()
-    cpu_before, started = sum(process.cpu_times()[:2]), time.time()
+    cpu_before, started = time.process_time(), time.time()
     start = started + WARM_S
     until = start + load.seconds
     delays: list[float] = []
@@ -224,7 +201,7 @@ def _consume(client: Client, load: Load, pipe: Connection) -> None:
                 arrivals.append(now)
         if now >= until:
             break
-    cores = (sum(process.cpu_times()[:2]) - cpu_before) / (time.time() - started)
+    cores = (time.process_time() - cpu_before) / (time.time() - started)
     if not arrivals:
         raise SystemExit("no frame arrived")
     per_five, _ = np.histogram(arrivals, np.arange(start, until + 0.1, min(5.0, load.seconds)))

@@ -1,9 +1,6 @@
 """Latency from the capture of the frame that caused a revision until that revision can be read over the API.
 
-The demo's site runs live for the length of its clip, behind a real server. A client follows the event stream and reads
-each event as soon as the stream reports it. A frame's capture is the moment at which the clip's clock showed it. The
-offset between that clock and this machine's is the least of all frames of the epoch, so a late frame counts as late.
-Revisions that no frame caused (the end of a loop) are left out.
+The demo's site runs live for the length of its clip, behind a real server (protocol: benchmarks/PROTOCOLS.md).
 """
 
 from __future__ import annotations
@@ -57,9 +54,8 @@ def with_cameras(site: Site, count: int) -> Site:
 
 def serve(service: SiteService) -> server.Server:
     """The HTTP API of a running site, on a free port of this machine."""
-    return server.serve(
-        app.create(service.store, service.evidence, service.site, cameras=service.cameras), "127.0.0.1", 0
-    )
+    created = app.create(service.store, service.evidence, service.site, cameras=service.cameras)
+    return server.serve(created, "127.0.0.1", 0)
 
 
 def measure(site: Site, seconds: float) -> dict[str, Any]:
@@ -86,17 +82,16 @@ def measure(site: Site, seconds: float) -> dict[str, Any]:
         service.runner.run()
     if not arrivals:
         raise SystemExit("no event was raised in that time; use a longer --seconds")
-    delays = np.array(
-        [
-            arrived * 1000 - revision - offsets[camera, epochs[camera, revision]] * 1000
-            for camera, revision, arrived in arrivals
-            if (camera, revision) in epochs
-        ]
-    )
+    delays = [
+        arrived * 1000 - revision - offsets[camera, epochs[camera, revision]] * 1000
+        for camera, revision, arrived in arrivals
+        if (camera, revision) in epochs
+    ]
+    p50, p95 = np.percentile(delays, (50, 95))
     return {
-        "p50_ms": round(float(np.percentile(delays, 50)), 1),
-        "p95_ms": round(float(np.percentile(delays, 95)), 1),
-        "max_ms": round(float(delays.max()), 1),
+        "p50_ms": round(float(p50), 1),
+        "p95_ms": round(float(p95), 1),
+        "max_ms": round(max(delays), 1),
         "n": len(delays),
         "first_event_s": round(arrivals[0][2] - began, 1),
     }

@@ -1,14 +1,7 @@
 """Ground truth of loitering, intrusion and line crossing, from labelled boxes over random layouts of zones and lines.
 
-It shares no code with the watch stage: geometry is shapely's, and a person is an id of the labels. A foot point is the
-middle of a box's lower edge, one for each frame.
-
-- A *stay* is the time in which a foot point is in a zone; absences of up to a second do not end it. It begins at the
-  first frame inside. For a person who comes in over the picture's border that is the first labelled frame.
-- *Loitering* occurs when a stay has lasted 10 s. Stays of 9-11 s are ignored: an alarm is neither required nor false.
-- *Intrusion* occurs when a stay begins. Stays of less than a second are ignored.
-- A *crossing* occurs when the path between two frames' foot points cuts the line. Crossings by the same person within
-  two seconds are a person who stands on the line or turns round: the first counts, the others are ignored.
+It shares no code with the watch stage: geometry is shapely's, and a person is an id of the labels. PROTOCOLS.md has the
+definitions.
 """
 
 from __future__ import annotations
@@ -116,30 +109,20 @@ def layouts(paths: list[PersonPath], width: int, height: int, heights: float, se
 
     A zone is a polygon of six to nine corners; its least width is ``heights`` body heights. A line is 2.5-4 body
     heights long and goes through a foot point in a random direction.
-
-    Raises:
-        ValueError: No zone of that size fits into the picture.
     """
     draw = random.Random(seed)
     feet = np.concatenate([path.feet for path in paths])
     body_height = np.polyfit(feet[:, 1], np.concatenate([path.heights for path in paths]), 1)
     frame = shapely.box(width * BORDER, height * BORDER, width * (1 - BORDER), height * (1 - BORDER))
-    return [
-        Layout(
-            _zone(feet, body_height, frame, heights, draw),
-            _zone(feet, body_height, frame, heights, draw),
-            _line(feet, body_height, frame, draw),
-        )
-        for _ in range(count)
-    ]
+    made = []
+    for _ in range(count):
+        watch, closed = (_zone(feet, body_height, frame, heights, draw) for _ in range(2))
+        made.append(Layout(watch, closed, _line(feet, body_height, frame, draw)))
+    return made
 
 
 def _zone(
-    feet: Float64,
-    body_height: Float64,
-    frame: shapely.Polygon,
-    heights: float,
-    draw: random.Random,
+    feet: Float64, body_height: Float64, frame: shapely.Polygon, heights: float, draw: random.Random
 ) -> shapely.Polygon:
     for _ in range(10_000):
         x, y = feet[draw.randrange(len(feet))]

@@ -1,16 +1,6 @@
 """The motion gate's miss rate on labelled clips: people in the picture while the gate reports no motion.
 
-``pets09-s2l1`` at 7 frames a second and the runs of ``caviar``'s pictures at 5 (of 25) go through the sampler with the
-gate, as in operation. They go through it once more without the gate, to see its measurement in every slot. On PETS some
-person always walks, so the gate never closes. ``tiles`` is therefore the same clip cut into 4x3 pictures of 192x192, in
-which people come and go. Each is encoded as its own camera, with a key frame each two seconds. The first two seconds,
-in which the background is learned, do not count. A person counts as moving who moves by more than .25 of the box's
-larger side within a second (PETS), or is labelled as walking or running (CAVIAR).
-
-``unsampled`` people were in a slot that the gate left out, so no detector saw them at that time. ``unseen`` people
-moved in a sampled slot, but no motion box covered a tenth of them. ``idle`` is the share of slots that the gate saved.
-
-    LANEWATCH_DATA=... python -m benchmarks.motion_gate [--json]
+LANEWATCH_DATA=... python -m benchmarks.motion_gate [--json]    (protocol: benchmarks/PROTOCOLS.md)
 """
 
 from __future__ import annotations
@@ -20,21 +10,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from benchmarks import command
+from benchmarks import command, datasets
 from benchmarks.clips import NAME
-from benchmarks.datasets import (
-    CAVIAR_FPS,
-    PETS,
-    PETS_FPS,
-    caviar_labels,
-    caviar_runs,
-    encode,
-    images,
-    link_pictures,
-    mot_labels,
-)
+from benchmarks.datasets import CAVIAR_FPS, PETS, PETS_FPS
+from lanewatch.boxes import intersection
 from lanewatch.config.site import Camera, SamplingRate
 from lanewatch.records import Box, Frame
 from streams.sampling.sampler import Sampler
@@ -48,8 +29,7 @@ START = 1_768_410_000.0
 CLOCK = "2026-01-15T02:00:00+09:00"
 
 
-@dataclass(frozen=True)
-class Person:
+class Person(NamedTuple):
     """A labelled person in one frame; the box is in pixels."""
 
     box: Box
@@ -58,14 +38,7 @@ class Person:
 
 @dataclass
 class Run:
-    """Consecutive labelled pictures.
-
-    Attributes:
-        url: Of the recording.
-        source_fps: Its frame rate.
-        fps: Of the sampler.
-        people: By the number of the picture from 0.
-    """
+    """Consecutive labelled pictures: ``fps`` is the sampler's rate, ``people`` are by the picture's number from 0."""
 
     url: str
     source_fps: float
@@ -129,15 +102,13 @@ def _frames(run: Run, gate: bool) -> Iterator[Frame]:
 
 
 def _share_inside(person: Box, box: Box) -> float:
-    width = min(person[2], box[2]) - max(person[0], box[0])
-    height = min(person[3], box[3]) - max(person[1], box[1])
     area = (person[2] - person[0]) * (person[3] - person[1])
-    return max(width, 0.0) * max(height, 0.0) / area if area > 0 else 1.0
+    return intersection(person, box) / area if area > 0 else 1.0
 
 
 def pets(data: Path) -> Run:
     """The whole PETS clip."""
-    labels = mot_labels(data / PETS / "gt.txt")
+    labels = datasets.mot_labels(data / PETS / "gt.txt")
     tracks: dict[int, dict[int, Box]] = defaultdict(dict)
     boxes = zip(labels.frames.tolist(), labels.people.tolist(), labels.xyxy.tolist(), strict=True)
     for frame, person, (left, top, right, bottom) in boxes:
@@ -155,13 +126,13 @@ def pets(data: Path) -> Run:
 def tiles(data: Path, folder: Path) -> list[Run]:
     """The PETS clip cut into pictures of ``TILE``; a person belongs to the tile that holds most of the box."""
     whole = pets(data)
-    pictures = list(images(data / PETS / "video.avi"))
+    pictures = list(datasets.images(data / PETS / "video.avi"))
     runs = []
     for top in range(0, 576, TILE):
         for left in range(0, 768, TILE):
             path = folder / f"tile-{left}-{top}.mp4"
             tile_pictures = (picture[top : top + TILE, left : left + TILE] for picture in pictures)
-            encode(path, tile_pictures, (TILE, TILE), 7, {"g": "14", "bf": "0", "crf": "20"})
+            datasets.encode(path, tile_pictures, (TILE, TILE), 7, {"g": "14", "bf": "0", "crf": "20"})
             run = Run(f"file://{path}?clock={CLOCK}", PETS_FPS, PETS_FPS)
             tile = (float(left), float(top), float(left + TILE), float(top + TILE))
             for number, people in whole.people.items():
@@ -178,13 +149,13 @@ def tiles(data: Path, folder: Path) -> list[Run]:
 def caviar(data: Path, folder: Path) -> dict[str, list[Run]]:
     """The runs of at least three seconds of each CAVIAR clip, as folders of links."""
     people: dict[str, dict[int, list[Person]]] = defaultdict(lambda: defaultdict(list))
-    for label in caviar_labels(data):
+    for label in datasets.caviar_labels(data):
         if label.kind == "object":
             people[label.clip][label.frame].append(Person(label.box, label.movement in {"walking", "running"}))
     runs: dict[str, list[Run]] = defaultdict(list)
-    for pictures in caviar_runs(data):
+    for pictures in datasets.caviar_runs(data):
         if len(pictures.files) > MIN_RUN:
-            link = link_pictures(pictures.files, folder / f"{pictures.clip}-{pictures.first}")
+            link = datasets.link_pictures(pictures.files, folder / f"{pictures.clip}-{pictures.first}")
             run = Run(f"file://{link}?clock={CLOCK}&fps=25", CAVIAR_FPS, 5.0)
             labelled = people[pictures.clip]
             numbers = range(pictures.first, pictures.first + len(pictures.files))

@@ -1,8 +1,6 @@
 """Throughput of the whole pipeline on the demo's clip, compared with a plain loop over ultralytics.
 
-Ours is the demo: sample, detect every frame, watch, store, archive the detections, write the evidence. The loop is
-``YOLO('yolov8n.pt').track(clip, stream=True)`` at 640 pixels. To compare its events, its boxes and track ids go through
-the same behaviours. Events are compared with the demo's own labels in KISA's window.
+PROTOCOLS.md describes both. Events are compared with the demo's own labels in KISA's window.
 """
 
 from __future__ import annotations
@@ -14,15 +12,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from api.site_service import SiteService
-from benchmarks import command, yolo_weights
+from benchmarks import clips, command, yolo_weights
 from detectors import pipeline
 from detectors.evaluation.alarms import alarm_instants
 from detectors.evaluation.matching import match
 from detectors.evaluation.truth_file import truths
-from detectors.watch_stage import WatchStage
 from lanewatch import demo
 from lanewatch.config import loader
 from lanewatch.config.site import Site
@@ -117,9 +115,8 @@ def _ultralytics_loop(site: Site) -> tuple[float, int, list[Event]]:
     model = offline.ultralytics().YOLO(str(yolo_weights.fetch()))
     label_of = {index: LABELS.index(name) for index, name in model.names.items() if name in LABELS}
     began = time.perf_counter()
-    results = [
-        result.boxes.cpu().numpy() for result in model.track(str(demo.CLIP), stream=True, imgsz=640, verbose=False)
-    ]
+    tracked = model.track(str(demo.CLIP), stream=True, imgsz=640, verbose=False)
+    results = [result.boxes.cpu().numpy() for result in tracked]
     seconds = time.perf_counter() - began
     camera = site.cameras[0].id
     clock = SourceUrl.parse(site.cameras[0].url).clock or 0.0
@@ -127,35 +124,14 @@ def _ultralytics_loop(site: Site) -> tuple[float, int, list[Event]]:
     records = []
     for index, boxes in enumerate(results):
         numbers = [] if boxes.id is None else boxes.id.astype(int).tolist()
-        rows = [
-            row for _, row in sorted(zip(numbers, range(len(numbers)), strict=True)) if int(boxes.cls[row]) in label_of
-        ]
+        order = sorted(range(len(numbers)), key=lambda row: numbers[row])
+        rows = [row for row in order if int(boxes.cls[row]) in label_of]
         captured_at = clock + index / 7
-        slot = round(captured_at * 1000)
-        ids[slot] = [numbers[row] for row in rows]
-        records.append(
-            Detections(
-                camera=camera,
-                epoch=1,
-                slot=slot,
-                captured_at=captured_at,
-                received_at=0.0,
-                width=768,
-                height=576,
-                xyxy=boxes.xyxy[rows].astype(np.float32).reshape(-1, 4),
-                scores=boxes.conf[rows].astype(np.float32),
-                labels=np.array([label_of[int(boxes.cls[row])] for row in rows], np.uint8),
-                appearance=np.zeros((len(rows), 0), np.uint8),
-                model="yolov8n",
-            )
-        )
-    watcher = WatchStage(site, run="loop", tracker=_GivenTracks(ids))
-    state = watcher.start(camera)
-    revisions: list[Event] = []
-    for record in records:
-        state, events = watcher.step(state, record)
-        revisions += events
-    return seconds, len(results), revisions
+        ids[round(captured_at * 1000)] = [numbers[row] for row in rows]
+        record = clips.people_record(camera, captured_at, (768, 576), boxes.xyxy[rows], boxes.conf[rows])
+        labels = np.array([label_of[int(boxes.cls[row])] for row in rows], np.uint8)
+        records.append(msgspec.structs.replace(record, labels=labels, model="yolov8n"))
+    return seconds, len(results), list(clips.revisions(records, site, tracker=_GivenTracks(ids)))
 
 
 def _f1(revisions: list[Event]) -> float:

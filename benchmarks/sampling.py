@@ -1,19 +1,6 @@
-"""The cost of sampling a camera: 640x360, H.264 at 25 frames a second, a key frame each two seconds, 1 Mbit/s, on one
-core.
+"""The cost of sampling a camera: 640x360, H.264 at 25 frames a second, 1 Mbit/s, on one core.
 
-The moving scene is the bundled clip, cut to 16:9, scaled to 640x360 and shown at 25 frames a second instead of 7. So
-it has real walkers at more than three times their pace, and a real sensor's noise. The still scene is its median
-picture with noise of two grey levels. To measure the wake-up, a person begins to walk through the still scene at ten
-different times after a key frame. All clips are encoded here, in a temporary folder.
-
-- ``active_ms`` is CPU time for a second of the moving scene, sampled 5 times a second with motion gate, masks and
-  packet buffer as in operation, without JPEG.
-- ``bare_ms`` is a plain loop over PyAV's decoder in one thread, in the same run; ``bare_ratio`` is the ratio of both.
-- ``idle_ms`` is CPU time for a second of the still scene at the idle rate.
-- ``gate_ms`` is one measurement of the motion gate at 320x180.
-- ``wake_s`` is stream time from the first motion to the packet that started the active rate: mean, and worst case.
-
-The runs alternate, and the least disturbed one of each counts.
+PROTOCOLS.md describes the scenes and the figures.
 
     python -m benchmarks.sampling [--json]
 """
@@ -85,7 +72,8 @@ def table(figures: dict[str, float]) -> str:
 
 def measure(folder: Path, runs: int) -> dict[str, float]:
     """All figures; the clips are made in ``folder``."""
-    pictures = [_scaled(image) for image in images(demo.CLIP)]
+    clip = images(demo.CLIP)
+    pictures = [np.asarray(cv2.resize(image[72:504], SIZE, interpolation=cv2.INTER_AREA), np.uint8) for image in clip]
     background: Float64 = np.median(np.stack(pictures[::16]), axis=0)
     moving = _encode(folder / "moving.mp4", pictures)
     still = _encode(folder / "still.mp4", noisy_pictures(background, STILL_S))
@@ -93,7 +81,7 @@ def measure(folder: Path, runs: int) -> dict[str, float]:
     bare, active, idle = [], [], []
     for _ in range(runs):
         bare.append(cpu_seconds(lambda: _decode(moving)) / seconds)
-        active.append(cpu_seconds(lambda: _sample(moving)) / seconds)
+        active.append(cpu_seconds(lambda: deque(_sampler(moving), maxlen=QUEUED)) / seconds)
         idle.append(_idle_cost(still))
     waits = [_wake_up_s(folder, background, phase) for phase in np.arange(10) * 0.2 + 0.1]
     return {
@@ -127,10 +115,6 @@ def _encode(path: Path, pictures: Iterable[Image]) -> Path:
     return encode(path, pictures, SIZE, FPS, options)
 
 
-def _scaled(image: Image) -> Image:
-    return np.asarray(cv2.resize(image[72:504], SIZE, interpolation=cv2.INTER_AREA), np.uint8)
-
-
 def _decode(path: Path) -> None:
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
@@ -152,10 +136,6 @@ def _sampler(path: Path, source: PacketSource | None = None) -> Sampler:
     return Sampler(camera, packet_buffer=PacketBuffer(), source=source)
 
 
-def _sample(path: Path) -> None:
-    deque(_sampler(path), maxlen=QUEUED)
-
-
 def _idle_cost(path: Path) -> float:
     """CPU seconds a second of video, from ``IDLE_FROM_S`` until shortly before the end."""
     times = []
@@ -171,7 +151,6 @@ def _idle_cost(path: Path) -> float:
 def _gate_s(pictures: list[Image]) -> float:
     gate = MotionGate()
     small = [gate.reduce(np.ascontiguousarray(picture[:, :, 1])) for picture in pictures[:100]]
-
     times = itertools.count(0.0, 0.2)
 
     def measure_all() -> None:

@@ -1,10 +1,6 @@
 """Errors of the bundled detector on real footage beside those of the simulator's model of it.
 
-Detected people are matched to labelled ones by an intersection over union of at least .5, as many as possible. A miss
-is a labelled person without a match. The model's detections come from the same labelled boxes and are measured in the
-same way. So the two columns differ only by the model's error and by chance.
-
-    LANEWATCH_DATA=... python -m benchmarks.simulated_detector [--json]
+LANEWATCH_DATA=... python -m benchmarks.simulated_detector [--json]    (protocol: benchmarks/PROTOCOLS.md)
 """
 
 from __future__ import annotations
@@ -56,15 +52,10 @@ class Labels(NamedTuple):
 
 
 class LabelMatches(NamedTuple):
-    """The detection of each label, (F, P) arrays.
+    """The detection of each label, (F, P) arrays; nan without one.
 
-    Attributes:
-        found: Whether it was detected.
-        score: Of the detection, else nan.
-        error: (F, P, 4) of centre, foot, height (in label heights) and width (in label widths), else nan.
-        moved: Whether a motion box without a class is on it.
-        false_per_frame: People detected where there is no label.
-        similarities: Of appearance descriptors.
+    ``error`` is (F, P, 4): centre, foot, height (in label heights) and width (in label widths). ``moved``: a motion box
+    without a class is on it. ``false_per_frame``: people where there is no label.
     """
 
     found: Bool
@@ -200,9 +191,9 @@ def _error_correlation(error: Float64, lag: int) -> list[float]:
     return [float(np.corrcoef(before[both][:, i], after[both][:, i])[0, 1].round(3)) for i in range(4)]
 
 
-def modelled(labels: Labels, seed: int = SEED) -> list[Detections]:
+def modelled(labels: Labels) -> list[Detections]:
     """The detections of the simulator's model, by day."""
-    return list(detect_labelled_people(labels.boxes, labels.fps, np.random.default_rng(seed)))
+    return list(detect_labelled_people(labels.boxes, labels.fps, np.random.default_rng(SEED)))
 
 
 def measure(folder: Path) -> dict[str, Any]:

@@ -44,13 +44,8 @@ def _page(clone: Path, environment: dict[str, str]) -> float:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     began = time.monotonic()
-    process = subprocess.Popen(
-        ["make", "demo", f"ARGS=--port {port}"],
-        cwd=clone,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    command = ["make", "demo", f"ARGS=--port {port}"]
+    process = subprocess.Popen(command, cwd=clone, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
     try:
         while time.monotonic() - began < GIVE_UP_S and process.poll() is None:
             with (

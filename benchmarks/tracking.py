@@ -1,18 +1,6 @@
 """Trackers on pets09-s2l1 with the bundled detector's boxes, at 7, 3.5 and 2.33 frames a second: MOTA and IDF1.
 
-Every tracker gets the same boxes (scores of at least .1) of the same frames. There are six runs; each drops 2 % of the
-boxes and begins a frame later. motmetrics compares at an overlap of .5 with all labelled people. That includes 174
-labels that MOTChallenge flags as not to be considered, since they are people. Lanewatch's boxes are those of
-``Tracks``: observed ones, and predicted ones for up to half a second; no gap is filled afterwards.
-
-Ultralytics' six run with the thresholds that suit these boxes best, found by a grid over this footage. (With their own
-defaults they accept many weak boxes as people.) Their memory is as long as Lanewatch's. They have no camera motion
-compensation, since the camera is fixed, and no re-identification networks, which a closed network does not have.
-
-``--all`` adds scenes to which nothing was fitted: tud-stadtmitte with its public detections, and caviar's labelled
-boxes with 3 % of noise. Neither has appearance descriptors here.
-
-    LANEWATCH_DATA=... python -m benchmarks.tracking [--json] [--all]
+LANEWATCH_DATA=... python -m benchmarks.tracking [--json] [--all]    (protocol: benchmarks/PROTOCOLS.md)
 """
 
 from __future__ import annotations
@@ -22,7 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import import_module
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -47,12 +35,7 @@ OVERLAP: Final = 0.5
 UPDATES: Final = 400
 BATCH: Final = 12  # pictures at a time; all rates divide it
 
-_FITTED: Final[dict[str, Any]] = {
-    "track_high_thresh": 0.4,
-    "new_track_thresh": 0.7,
-    "match_thresh": 0.95,
-    "fuse_score": False,
-}
+_FITTED: Final = {"track_high_thresh": 0.4, "new_track_thresh": 0.7, "match_thresh": 0.95, "fuse_score": False}
 # Each tracker's best mean of MOTA and IDF1 over the three rates, on these same boxes. The grid: match_thresh .9 and .95
 # with fuse_score on and off, then track_high_thresh .4-.6, new_track_thresh .5-.7 and track_low_thresh .1-.35.
 ULTRALYTICS: Final[dict[str, dict[str, Any]]] = {
@@ -222,15 +205,10 @@ def ultralytics_tracker(name: str, fps: float) -> UpdateTracker:
 def row_of(tracker: str, footages: Sequence[Footage], every: int, name: str) -> dict[str, Any]:
     """A tracker's row: means over runs and scenes, and the least of its runs."""
     fps = footages[0].fps / every
-    runs = [
-        quality(
-            lanewatch_tracker() if tracker == "lanewatch" else ultralytics_tracker(tracker, fps),
-            run(footage, every, number),
-            footage.truth,
-        )
-        for footage in footages
-        for number in range(RUNS)
-    ]
+    runs = []
+    for footage, number in product(footages, range(RUNS)):
+        update = lanewatch_tracker() if tracker == "lanewatch" else ultralytics_tracker(tracker, fps)
+        runs.append(quality(update, run(footage, every, number), footage.truth))
     mota, idf1 = zip(*runs, strict=True)
     return {
         "set": name,
@@ -270,8 +248,7 @@ def main() -> None:
     folder = command.data_folder()
     scenes: list[tuple[str, list[Footage], tuple[int, ...]]] = [(PETS, [pets(folder)], (1, 2, 3))]
     if options.all:
-        scenes.append((STADTMITTE, [stadtmitte(folder)], (4, 8)))
-        scenes.append((CAVIAR, list(caviar(folder)), (4, 8)))
+        scenes += [(STADTMITTE, [stadtmitte(folder)], (4, 8)), (CAVIAR, list(caviar(folder)), (4, 8))]
     rows = [
         row_of(tracker, footages, every, name)
         for name, footages, rates in scenes
@@ -283,15 +260,8 @@ def main() -> None:
 
 def table(report: dict[str, Any]) -> str:
     """The report as text."""
-    formats = {
-        "set": "",
-        "fps": ".2f",
-        "tracker": "",
-        "mota": ".3f",
-        "mota_min": ".3f",
-        "idf1": ".3f",
-        "idf1_min": ".3f",
-    }
+    formats = {"set": "", "fps": ".2f", "tracker": ""}
+    formats |= dict.fromkeys(("mota", "mota_min", "idf1", "idf1_min"), ".3f")
     update = f"an update takes {report['update_ms_3']} ms with three tracks, {report['update_ms_10']} ms with ten"
     return "\n".join([*command.aligned(report["rows"], formats), update])
 

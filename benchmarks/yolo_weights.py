@@ -22,11 +22,7 @@ _SHA256: Final = "f59b3d833e2ff32e194b5bb8e08d211dc7c5bdf144b90d2c8412c47ccfc83b
 
 
 def fetch(folder: Path = FOLDER) -> Path:
-    """The path of the weights, which are downloaded if they are missing.
-
-    Raises:
-        RuntimeError: The download failed, or the file is not the known one.
-    """
+    """The path of the weights, which are downloaded if they are missing; RuntimeError for an unknown file."""
     path = folder / "yolov8n.pt"
     if not path.is_file():
         weights = _download()

@@ -7,7 +7,7 @@ from sphinx.application import Sphinx
 
 CONTENTS = {
     "Use": ("site", "behaviours", "api", "kafka", "scaling"),
-    "Evaluate": ("evaluation", "figures", "../benchmarks/LEDGER"),
+    "Evaluate": ("evaluation", "figures", "../benchmarks/PROTOCOLS", "../benchmarks/LEDGER"),
     "Understand": ("architecture", "glossary", "../CONTRIBUTING", "../CHANGELOG", "../README"),
 }
 """The side bar, below ``index``."""

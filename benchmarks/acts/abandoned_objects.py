@@ -1,13 +1,4 @@
-"""Abandoned bags, from pixels: the clips of ABODA, and PETS, where no bag is left.
-
-Each clip is played through sampler, detect stage and watch stage in two ways: at five frames a second with the motion
-gate, as in operation, and with every picture. The worse result counts. All thresholds are the defaults. An abandoned
-object is *found* if the first alarm of a clip comes while its owner is away (``OWNER_AWAY_S``). If that time is not
-known, any alarm counts as found, and is marked as not checked. All further alarms of the clip are false, and so is
-every alarm on PETS.
-
-    LANEWATCH_DATA=... python -m benchmarks.behaviours --only abandoned
-"""
+"""Abandoned bags, from pixels: ABODA, and PETS, where no bag is left. Protocol: benchmarks/PROTOCOLS.md."""
 
 from __future__ import annotations
 
@@ -17,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import clips
-from benchmarks.datasets import frame_rate, videos
+from benchmarks.datasets import clips_in, frame_rate
 from detectors import notebook
 from lanewatch.config.site import SamplingRate
 from lanewatch.records import Detections
@@ -32,7 +23,7 @@ OPERATION = SamplingRate(active=5.0, idle=1.0)
 def measure(folder: Path) -> dict[str, Any]:
     """``abandoned_found`` of ABODA's clips, ``abandoned_false`` there and ``abandoned_false_pets``: the worse."""
     aboda, pets = (
-        [_row(folder, clip, gated) for clip in _videos(folder, f"{name}-*") for gated in (True, False)]
+        [_row(folder, clip, gated) for clip in clips_in(folder, f"{name}-*") for gated in (True, False)]
         for name in ("aboda", "pets09")
     )
     found: dict[str, int] = {}
@@ -42,25 +33,15 @@ def measure(folder: Path) -> dict[str, Any]:
         "abandoned_found": sum(found.values()),
         "abandoned_total": len(found),
         "abandoned_false": _worse(aboda, "false"),
-        "abandoned_false_pets": _worse(pets, "alarms"),
+        "abandoned_false_pets": _worse(pets, "found", "false"),
         "abandoned": {"aboda": aboda, "pets": pets},
     }
 
 
-def _videos(folder: Path, name: str) -> list[Path]:
-    found = videos(folder, f"{name}/*")
-    if not found:
-        raise FileNotFoundError(f"{folder}/{name}: there are no clips")
-    return found
-
-
-def _worse(rows: list[dict[str, Any]], key: str) -> int:
+def _worse(rows: list[dict[str, Any]], *counts: str) -> int:
     """The larger sum over the clips: with the gate, or with every picture."""
-
-    def amount(row: dict[str, Any]) -> int:
-        return len(row[key]) if isinstance(row[key], list) else int(row[key])
-
-    return max(sum(amount(row) for row in rows if row["gated"] is gated) for gated in (True, False))
+    gate, every = ([row for row in rows if row["gated"] is gated] for gated in (True, False))
+    return max(sum(int(row[count]) for row in of_way for count in counts) for of_way in (gate, every))
 
 
 def _row(folder: Path, clip: Path, gated: bool) -> dict[str, Any]:

@@ -1,33 +1,13 @@
 """CAVIAR's staged acts in a lobby: falls, fights, bags left and browsing, from the labelled boxes and from pixels.
 
-The labels are the ground truth. A *fall* is the first rest of a person whose context is "drop down". A *fight* is a run
-of frames in which a group's situation is "fighting". A *bag* is an object whose role is "leaving object", from its
-first to its last label. *Browsing* is an act if it lasts KISA's 10 s of loitering or longer, where interruptions up to
-a second do not count. For a shorter browsing no alarm is required, and none is false. The same holds for a *stay*: a
-person whose labelled foot point is in a watched place for those 10 s loiters by KISA's definition, whatever the label
-says. Each of these optional acts excuses one alarm, and those are printed.
-
-From labels, a record holds what a perfect detector and a perfect sampler give. Each labelled person is a box of score
-.9 with its own appearance, in every frame. A bag has 16 x 20 pixels here, and no detector of everyday objects has a
-class for it, so it is no box. Whatever is labelled "inactive" for three seconds is a stationary region from then on, as
-the sampler makes them. That holds for a bag, and for a person who stands. There are no keypoints.
-
-All clips have one site, drawn on the empty lobby. The three places with something to look at are watched, and loitering
-takes KISA's 10 s. All other thresholds are the defaults, and all behaviours are on. An alarm matches an act of its kind
-from 2 s before it begins until 10 s after it ends, one alarm to one act. Any other alarm of the four kinds is false.
-Alarms of other kinds are listed apart, since the labels do not have those kinds.
-
-From pixels, only runs of frames exist, most of them far shorter than their act. An act is required if it begins within
-the run, even if the run ends soon after. So a missed act may not have been detectable.
-
-    LANEWATCH_DATA=... python -m benchmarks.behaviours --only caviar
+The definitions of the acts and the protocol are in benchmarks/PROTOCOLS.md.
 """
 
 from __future__ import annotations
 
 import itertools
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -85,9 +65,9 @@ class Clip(NamedTuple):
 
 def read_clips(folder: Path) -> list[Clip]:
     """All labelled clips in the folder of research data, by name, each up to its last labelled frame."""
-    by_clip: dict[str, list[CaviarLabel]] = {}
+    by_clip: dict[str, list[CaviarLabel]] = defaultdict(list)
     for label in datasets.caviar_labels(folder):
-        by_clip.setdefault(label.clip, []).append(label)
+        by_clip[label.clip].append(label)
     return [
         Clip(
             name,
@@ -128,13 +108,13 @@ def _stays(people: list[CaviarLabel]) -> list[Act]:
     found = []
     for _, _, corners in PLACES.values():
         place = Polygon(corners)
-        for _, labels in _by_id(label for label in people if place.contains(Point(_foot(label.box)))):
+        for _, labels in _by_id(label for label in people if place.contains(_foot(label.box))):
             found += [run._replace(since=run.since + LOITERING_S, optional=True) for run in _runs("loitering", labels)]
     return [stay for stay in found if stay.until >= stay.since]
 
 
-def _foot(box: Box) -> tuple[float, float]:
-    return (box[0] + box[2]) / 2, box[3]
+def _foot(box: Box) -> Point:
+    return Point((box[0] + box[2]) / 2, box[3])
 
 
 def _overlap(stay: Act, act: Act) -> bool:
@@ -206,16 +186,11 @@ def _stationary(clip: Clip) -> dict[int, list[tuple[Box, int]]]:
 
 def site() -> Site:
     """The lobby with its watched places."""
-    zones = tuple(
-        Zone(
-            id=name,
-            name=LocalizedName(ko=korean, en=english),
-            kind="watch",
-            polygon=tuple((x / WIDTH, y / HEIGHT) for x, y in corners),
-        )
-        for name, (korean, english, corners) in PLACES.items()
-    )
-    lobby = clips.site(Path("lobby.mp4"), FPS, zones=zones)
+    zones = []
+    for id, (korean, english, corners) in PLACES.items():
+        polygon = tuple((x / WIDTH, y / HEIGHT) for x, y in corners)
+        zones.append(Zone(id=id, name=LocalizedName(ko=korean, en=english), kind="watch", polygon=polygon))
+    lobby = clips.site(Path("lobby.mp4"), FPS, zones=tuple(zones))
     return lobby.model_copy(update={"behaviours": {"loitering": BehaviourConfig(thresholds={"dwell_s": LOITERING_S})}})
 
 
@@ -279,20 +254,12 @@ def _summary(outcomes: dict[str, Outcome]) -> dict[str, Any]:
     for outcome in outcomes.values():
         others.update(outcome.others)
 
-    def listed(acts_of: str) -> list[str]:
-        return [
-            f"{name}: {act.kind} {act.since:.1f} s"
-            for name, outcome in outcomes.items()
-            for act in getattr(outcome, acts_of)
-        ]
+    def listed(part: str) -> list[str]:
+        parts = ((name, entry) for name, outcome in outcomes.items() for entry in getattr(outcome, part))
+        return [f"{name}: {kind} {at:.1f} s" for name, (kind, at, *_) in parts]
 
-    return {
-        "found": listed("found"),
-        "missed": listed("missed"),
-        "aside": listed("excused"),
-        "false": [f"{name}: {kind} {at:.1f} s" for name, outcome in outcomes.items() for kind, at in outcome.false],
-        "others": dict(sorted(others.items())),
-    }
+    parts = {"found": "found", "missed": "missed", "aside": "excused", "false": "false"}
+    return {name: listed(part) for name, part in parts.items()} | {"others": dict(sorted(others.items()))}
 
 
 def _from_pixels(folder: Path, staged: Sequence[Clip]) -> dict[str, Any]:

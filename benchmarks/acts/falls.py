@@ -1,18 +1,6 @@
 """Falls from pixels: those found in the clips with falls, and false alarms in clips without.
 
-*GMDCSA24* (indoor, 640x480): each subject's ``Fall.csv`` and ``ADL.csv`` label the times. The instant of a fall is the
-beginning of its "Falling" interval: when balance is lost, not when the floor is reached. *UR Fall* (``ur-fall-*``): the
-right half of each picture shows the scene in colour. Each clip called ``fall-*`` has one fall. Its time is known for
-the first of them only; in the others any alarm matches it. In clips of daily living, and at any other time, every alarm
-is false; so is a second alarm for the same fall.
-
-A fall is found by an alarm from 2 s before to 10 s after its instant (KISA's window), at the capture time of the record
-that opened the event. Clips are sampled at about 15 pictures a second, at half of that from the first and from the
-second picture on, and at a third (printed, not counted). The worst of the first three counts.
-
-*Street*: alarms on PETS 2009, at its 7 pictures a second, and on ABODA, where people walk, meet and bend.
-
-    LANEWATCH_DATA=... python -m benchmarks.behaviours --only falls
+The sets, their labels and the protocol are in benchmarks/PROTOCOLS.md.
 """
 
 from __future__ import annotations

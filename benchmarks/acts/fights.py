@@ -1,20 +1,6 @@
 """Fights from pixels on fight-surveillance, with one scene left out at a time, and false alarms on other footage.
 
-A clip's score is the greatest measure of the fight behaviour in it, in the watch stage as in operation. The threshold
-for each clip is the one that best separates the clips of all other scenes. Clips are of one scene if they have the same
-size, and their middle pictures share 25 SIFT points under one similarity transform. So turned cameras are recognised,
-while text over a picture has fewer points. By eye these scenes are right, and one more clip belongs to one of them
-(``CLOSER``). The interval is a bootstrap over scenes.
-
-Each picture of a clip is sampled, at 25 or 30 a second. The figures at 10 and at 5 a second, which are usual rates of
-cameras, are printed beside it. They start from three different pictures; for 10 a second the worst is repeated in one
-line.
-
-The measure was chosen on these clips from about forty: speeds of limbs and wrists by MoveNet, speeds and edges of
-boxes, dense flow within the boxes. Its span of a fifth of a second and its second of evidence were chosen here, too. So
-the figures are those of the development clips, although no threshold was chosen on its own scene.
-
-    LANEWATCH_DATA=... python -m benchmarks.behaviours --only fights
+A clip's score is the greatest measure of the fight behaviour in it. Protocol: benchmarks/PROTOCOLS.md.
 """
 
 from __future__ import annotations
@@ -31,8 +17,9 @@ import cv2
 import numpy as np
 
 from benchmarks import clips, datasets
-from benchmarks.datasets import frame_rate, images, street_videos, videos
+from benchmarks.datasets import clips_in, frame_rate, images, street_videos
 from detectors.behaviours.fight import behaviour
+from detectors.evaluation.frame_auc import roc
 from detectors.watch_stage import WatchStage
 from lanewatch.config.site import BehaviourConfig, Site
 from lanewatch.records import Detections, Image
@@ -66,18 +53,8 @@ class Clip(NamedTuple):
 
 
 def labelled_clips(folder: Path) -> list[Clip]:
-    """All clips in the folders ``fight`` and ``no-fight``, by name.
-
-    Raises:
-        FileNotFoundError: One of the folders has none.
-    """
-    found = []
-    for name in ("fight", "no-fight"):
-        files = videos(folder, f"{name}/*")
-        if not files:
-            raise FileNotFoundError(f"{folder / name}: there are no clips")
-        found += [_clip(file, name == "fight") for file in files]
-    return found
+    """All clips in the folders ``fight`` and ``no-fight``, by name."""
+    return [_clip(file, name == "fight") for name in ("fight", "no-fight") for file in clips_in(folder, name)]
 
 
 def _clip(path: Path, fights: bool) -> Clip:
@@ -153,12 +130,8 @@ def balanced_accuracy(answers: Sequence[bool], fights: Sequence[bool]) -> float:
 
 
 def auc(scores: Sequence[float], fights: Sequence[bool]) -> float:
-    """The share of pairs (fight, no fight) with the right order of scores; equal scores count half."""
-    positive = [score for score, fight in zip(scores, fights, strict=True) if fight]
-    negative = [score for score, fight in zip(scores, fights, strict=True) if not fight]
-    if not positive or not negative:
-        return float("nan")
-    return sum((a > b) + (a == b) / 2 for a in positive for b in negative) / (len(positive) * len(negative))
+    """The share of pairs (fight, no fight) with the right order of scores; equal scores count half. NaN without one."""
+    return roc(scores, fights).auc if any(fights) and not all(fights) else float("nan")
 
 
 def leave_scene_out(scores: Sequence[float], fights: Sequence[bool], scene: Sequence[int]) -> list[bool]:
@@ -192,18 +165,18 @@ def measure(folder: Path) -> dict[str, Any]:
     own = rates[0]
     slower = [rate for rate in rates if rate["fps"] == FPS]
     fights = [clip.fights for clip in found]
-    several = [number for number in set(scene) if scene.count(number) > 1]
+    members = {
+        number: [clip.path.stem for clip, own in zip(found, scene, strict=True) if own == number]
+        for number in set(scene)
+    }
     return {
         "fight_balanced_accuracy": own["balanced_accuracy"],
         "fight_auc_mid": own["auc_mid"],
         "fight_pairs": own["pairs"],
         "fights": {
             "clips": len(found),
-            "scenes": len(set(scene)),
-            "several": [
-                [clip.path.stem for clip, other in zip(found, scene, strict=True) if other == number]
-                for number in several
-            ],
+            "scenes": len(members),
+            "several": [names for names in members.values() if len(names) > 1],
             "size_alone": round(balanced_accuracy([clip.size not in REVEALING_SIZES for clip in found], fights), 3),
             "interval": own["interval"],
             "pairs_total": own["pairs_total"],
@@ -226,11 +199,8 @@ def _rate(found: Sequence[Clip], scene: Sequence[int], fps: float, phase: int) -
     fights = [clip.fights for clip in found]
     answers = leave_scene_out(scores, fights, scene)
     mid = [row for row, clip in enumerate(found) if clip.size not in REVEALING_SIZES]
-    pairs = [
-        (i, j)
-        for i, j in itertools.product(range(len(found)), repeat=2)
-        if scene[i] == scene[j] and fights[i] and not fights[j]
-    ]
+    both = itertools.product(range(len(found)), repeat=2)
+    pairs = [(i, j) for i, j in both if scene[i] == scene[j] and fights[i] and not fights[j]]
     return {
         "fps": fps,
         "phase": phase,

@@ -1,17 +1,13 @@
 """People found at night, from pixels: the same streets in visible and in infrared light, still by still.
 
-These pictures have no labels, so no count is the truth. Counted are people whom the bundled detector finds as certain
-(score >= .5) and as possible (>= .3) in each kind of light, through the sampler and the detect stage. The pairs are
-registered, so each light is a reference for the other. Of the people who are certain in one picture, the share is given
-that the other picture shows as possible in the same place (IoU >= .5). People in neither picture are in no figure, and
-the thermal camera of LLVIP sees more than a lane camera's near infrared.
+These pictures have no labels, so no count is the truth. Protocol: benchmarks/PROTOCOLS.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -27,28 +23,17 @@ STILLS_FPS = 0.5
 LIGHTS = ("visible", "infrared")
 
 
-class Pair(NamedTuple):
-    """One street in both lights."""
-
-    visible: Detections
-    infrared: Detections
-
-
 def measure(folder: Path) -> dict[str, Any]:
     """The people found in each light, and those of them that the other light shows, too.
 
-    Args:
-        folder: Of research data, with any folders that hold ``visible`` and ``infrared`` stills of the same names.
-
-    Raises:
-        FileNotFoundError: There is none, or no name is in both.
+    Any folders below ``folder`` count that hold ``visible`` and ``infrared`` stills of the same names.
     """
     pairs = [pair for place in _places(folder) for pair in _pairs(place)]
     if not pairs:
         raise FileNotFoundError(f"{folder}: no still exists in visible and in infrared light under the same name")
 
     def by_light(count: Callable[[Detections], int]) -> dict[str, int]:
-        return {light: sum(count(getattr(pair, light)) for pair in pairs) for light in LIGHTS}
+        return {light: sum(count(pair[light]) for pair in pairs) for light in LIGHTS}
 
     certain = by_light(lambda record: len(_people(record, CERTAIN)))
     return {
@@ -57,8 +42,14 @@ def measure(folder: Path) -> dict[str, Any]:
         "night": {
             "pairs": len(pairs),
             "possible": by_light(lambda record: len(_people(record, POSSIBLE))),
-            "seen_in_visible_too": (sum(_matched(pair.infrared, pair.visible) for pair in pairs), certain["infrared"]),
-            "seen_in_infrared_too": (sum(_matched(pair.visible, pair.infrared) for pair in pairs), certain["visible"]),
+            "seen_in_visible_too": (
+                sum(_matched(pair["infrared"], pair["visible"]) for pair in pairs),
+                certain["infrared"],
+            ),
+            "seen_in_infrared_too": (
+                sum(_matched(pair["visible"], pair["infrared"]) for pair in pairs),
+                certain["visible"],
+            ),
             "taken_for_infrared": by_light(lambda record: record.profile == "infrared"),
         },
     }
@@ -69,7 +60,7 @@ def table(report: dict[str, Any]) -> str:
     night = report["night"]
     lines = [
         f"night, {night['pairs']} pairs of stills    certain people (>= {CERTAIN})  possible (>= {POSSIBLE})  "
-        "certain ones that the other light shows  classified as infrared",
+        "certain ones that the other light shows  classified as infrared"
     ]
     for light, other in (("visible", "infrared"), ("infrared", "visible")):
         matched, total = night[f"seen_in_{other}_too"]
@@ -82,18 +73,18 @@ def table(report: dict[str, Any]) -> str:
 
 
 def _places(folder: Path) -> list[Path]:
-    places = sorted(
-        path.parent for path in folder.rglob("visible") if path.is_dir() and (path.parent / "infrared").is_dir()
-    )
+    visible = (path for path in folder.rglob("visible") if path.is_dir())
+    places = sorted(path.parent for path in visible if (path.parent / "infrared").is_dir())
     if not places:
         raise FileNotFoundError(f"{folder}: no folder in it holds visible and infrared stills (llvip-night)")
     return places
 
 
-def _pairs(place: Path) -> Iterator[Pair]:
-    visible, infrared = (_stills(place / light) for light in LIGHTS)
-    for name in sorted(visible.keys() & infrared.keys()):
-        yield Pair(visible[name], infrared[name])
+def _pairs(place: Path) -> Iterator[dict[str, Detections]]:
+    """The records of one street in each light."""
+    stills = {light: _stills(place / light) for light in LIGHTS}
+    for name in sorted(stills["visible"].keys() & stills["infrared"].keys()):
+        yield {light: stills[light][name] for light in LIGHTS}
 
 
 def _stills(folder: Path) -> dict[str, Detections]:

@@ -16,20 +16,14 @@ LABELS = "gt.txt"
 
 
 def measure(folder: Path) -> dict[str, Any]:
-    """``pets_f1``: the least event F1 of all sets, kinds and rates; ``pets`` has all of them.
-
-    Raises:
-        FileNotFoundError: No set has labels, or one has no video.
-    """
+    """``pets_f1``: the least event F1 of all sets, kinds and rates; ``pets`` has all of them."""
     sets = [path.parent.name for path in sorted(folder.glob(f"pets09-*/{LABELS}"))]
     if not sets:
         raise FileNotFoundError(f"{folder}: no pets09-* has {LABELS}")
-    reports = {
-        name: events.measure(
-            events.pets_detections(folder, name), person_paths(folder / name / LABELS, PETS_FPS), events.SEED
-        )
-        for name in sets
-    }
+    reports = {}
+    for name in sets:
+        paths = person_paths(folder / name / LABELS, PETS_FPS)
+        reports[name] = events.measure(events.pets_detections(folder, name), paths, events.SEED)
     return {"pets_f1": min(row["f1"] for report in reports.values() for row in report["rows"]), "pets": reports}
 
 

@@ -1,15 +1,6 @@
 """Produce theft in simulated rural lanes: 100 camera-nights of ``streams.simulator`` at 2 fps.
 
-SIMULATED: no camera ever saw this. The simulator was written independently of the rule and shares no constant with it.
-The rule was developed on seeds 11 to 16. The figures are those of seed 2032. Those of seeds 2026 to 2031 were reported
-before and led to changes, so these seeds are no longer fresh. Registered visitors come by car or truck here, which is
-the meaning of a registration that names no vehicle.
-
-An alarm is the first revision of a ``produce_theft`` event with severity 2 (alert). A theft is found if an alarm lies
-between its ``alert_from`` (its first actor or vehicle appears) and its ``alert_until`` (a minute after its last one is
-out of view). An alarm outside every theft's time is false, and the acts of that time are listed (a
-farmer, a passer-by, insects, nothing). Further alarms of a found theft are counted apart (``again``); they are neither
-found nor false. The intervals are Wilson's, of 95 %.
+SIMULATED: no camera ever saw this. The rules of matching and the seeds are in benchmarks/PROTOCOLS.md.
 """
 
 from __future__ import annotations
@@ -20,9 +11,9 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.clips import only_behaviour
+from benchmarks.clips import only_behaviour, revisions
+from detectors.evaluation.alarms import raised_alarms
 from detectors.evaluation.confidence_interval import poisson, wilson
-from detectors.watch_stage import WatchStage
 from lanewatch.config.site import RegisteredVisit
 from streams.simulator.night import SimulatedNight, simulate_nights
 from streams.simulator.truth import SimulatedEvent
@@ -36,37 +27,25 @@ ALERT = 2
 
 
 class Outcome(NamedTuple):
-    """The thefts and alarms of one night, compared.
-
-    Attributes:
-        found: Each theft's pattern, and seconds from its ``acted_at`` to its alarm, or None if there was none.
-        false: The acts at each false alarm.
-        again: Further alarms of thefts that were found already.
-        watched: Events that stayed at severity 1.
-        visited: Thefts that overlap with a visit registered for their zone, and how many of those were found. A visit
-            covers the first party that comes in its time; the rule cannot know whether it was the right one.
-    """
+    """The thefts and alarms of one night, compared."""
 
     found: list[tuple[str, float | None]]
+    """Each theft's pattern, and seconds from its ``acted_at`` to its alarm, or None if there was none."""
     false: list[str]
+    """The acts at each false alarm."""
     again: int
     watched: int
+    """Events that stayed at severity 1."""
     visited: tuple[int, int] = (0, 0)
+    """Thefts that overlap with a visit registered for their zone, and how many of those were found. A visit covers the
+    first party that comes in its time; the rule cannot know whether it was the right one."""
 
 
 def watch(night: SimulatedNight) -> Outcome:
     """Runs the watch stage over one night and compares its alarms with the truth."""
-    watcher = WatchStage(only_behaviour(night.site, KIND), run="lanes")
-    state = watcher.start(night.camera)
-    alarms: dict[str, float] = {}
-    event_ids: set[str] = set()
-    for record in night.records:
-        state, events = watcher.step(state, record)
-        for event in events:
-            event_ids.add(event.id)
-            if event.severity >= ALERT:
-                alarms.setdefault(event.id, event.updated_at)
-    outcome = compare(night.truth, sorted(alarms.values()), len(event_ids) - len(alarms))
+    events = list(revisions(night.records, only_behaviour(night.site, KIND)))
+    alarms = [alarm.at for alarm in raised_alarms(events, ALERT)]
+    outcome = compare(night.truth, alarms, len({event.id for event in events}) - len(alarms))
     thefts = [event for event in night.truth if event.theft]
     visited = [
         delay
@@ -82,7 +61,7 @@ def _overlap(theft: SimulatedEvent, visit: RegisteredVisit) -> bool:
 
 
 def compare(truth: tuple[SimulatedEvent, ...], alarms: list[float], watched: int = 0) -> Outcome:
-    """Matches alarms and thefts; the module's docstring has the rules."""
+    """Matches alarms and thefts; PROTOCOLS.md has the rules."""
     thefts = [event for event in truth if event.theft]
     first_alarm: dict[int, float] = {}
     false, again = [], 0

@@ -1,17 +1,6 @@
 """False loitering alarms of real walkers, whose tracks are in metres and timed.
 
-Each set (every ``obsmat.txt`` below ``trajectories``: ETH, Hotel, UCY zara01) is placed before a made-up camera. Its
-annotations, each 0.4 s, become records: once as a perfect detector gives them, once through the detector model of
-``streams.simulator``. Ten random zones with a least width of 4.5 body heights lie where people walk. The walkers'
-intentions are unknown, so each alarm is classified by its walker's true movement in metres:
-
-- *group*: the walker stood and talked: slower than 0.3 m/s, within 1.5 m of another one as slow, for 5 s, at some time
-  in the minute before the alarm. That is loitering by definition, but harmless; it is counted apart.
-- *stay*: the foot was in the zone for the threshold less a second: the alarm is right.
-- *false*: neither. ``false_loitering_per_walker_hour`` is with the detector model, at the default threshold of the day
-  (30 s). The figure at KISA's 10 s is printed beside it; a strolling person needs about that long to cross a zone.
-
-A walker-hour is an hour of one person in view of one zone.
+The classes of alarms (group, stay, false) and the protocol are in benchmarks/PROTOCOLS.md.
 """
 
 from __future__ import annotations
@@ -67,11 +56,7 @@ class Crowd(NamedTuple):
 
 
 def crowds(folder: Path) -> list[Crowd]:
-    """All sets below ``trajectories``.
-
-    Raises:
-        FileNotFoundError: There is none.
-    """
+    """All sets below ``trajectories``; at least one."""
     files = sorted((folder / "trajectories").rglob("obsmat.txt"))
     if not files:
         raise FileNotFoundError(f"{folder / 'trajectories'}: there are no walkers (obsmat.txt)")
@@ -91,7 +76,7 @@ def _crowd(file: Path) -> Crowd:
 
 
 def talking(crowd: Crowd) -> Bool:
-    """(F, P) whether a walker stands and talks; the module's docstring has the definition."""
+    """(F, P) whether a walker stands and talks: *group* in PROTOCOLS.md."""
     slow = np.zeros(crowd.present.shape, bool)
     speed = np.hypot(*np.moveaxis(crowd.positions[3:] - crowd.positions[:-3], 2, 0)) / (3 * STEP_S)
     slow[1:-2] = np.nan_to_num(speed, nan=np.inf) < SLOW
@@ -136,15 +121,9 @@ def records(crowd: Crowd, model: bool) -> Iterator[Detections]:
             chunk = slice(begin, begin + CHUNK)
             walkers = np.flatnonzero(present[chunk].any(axis=0))
             here = present[chunk][:, walkers]
-            objects = SceneObjects(
-                xyxy[chunk][:, walkers],
-                here,
-                distance[chunk][:, walkers],
-                here,
-                ("person",) * len(walkers),
-                identities[walkers],
-                (WIDTH, HEIGHT),
-            )
+            own_boxes, own_distance = xyxy[chunk][:, walkers], distance[chunk][:, walkers]
+            labels, size = ("person",) * len(walkers), (WIDTH, HEIGHT)
+            objects = SceneObjects(own_boxes, here, own_distance, here, labels, identities[walkers], size)
             frames += [frame.detected for frame in detector.simulate_detections(objects, FPS, "day", rng)]
     else:
         descriptors = np.concatenate([appearance.descriptors(identity, 1, FPS, False, rng) for identity in identities])
@@ -172,10 +151,8 @@ def paths(crowd: Crowd) -> list[PersonPath]:
 
 def site(layouts: list[Layout], dwell_s: float) -> Site:
     """One camera with the watch zones of all layouts, with loitering alone."""
-    zones = tuple(
-        events.zones_of(layout, WIDTH, HEIGHT)[0].model_copy(update={"id": f"zone-{number}"})
-        for number, layout in enumerate(layouts)
-    )
+    watched = (events.zones_of(layout, WIDTH, HEIGHT)[0] for layout in layouts)
+    zones = tuple(zone.model_copy(update={"id": f"zone-{number}"}) for number, zone in enumerate(watched))
     loitering = BehaviourConfig(thresholds={"dwell_s": dwell_s})
     return only_behaviour(clips.site(Path("none"), FPS, zones=zones), "loitering", loitering)
 
@@ -193,9 +170,8 @@ def _classify(event: Event, walkers: list[PersonPath], talks: Bool, layouts: lis
     left, top, right, bottom = event.peak.box
     foot = np.array([(left + right) / 2, bottom])
     near = [walker for walker in walkers if walker.times[0] - STEP_S <= at <= walker.times[-1] + STEP_S]
-    distances = [
-        float(np.hypot(*(interpolate(np.array([at]), walker.times, walker.feet)[0] - foot))) for walker in near
-    ]
+    feet = [interpolate(np.array([at]), walker.times, walker.feet)[0] for walker in near]
+    distances = [float(np.hypot(*(own - foot))) for own in feet]
     if not distances or min(distances) > (bottom - top) / 2:
         return "false"
     walker = near[int(np.argmin(distances))]
@@ -218,24 +194,13 @@ def measure(folder: Path) -> dict[str, Any]:
         for model in (False, True):
             for dwell_s in DWELLS_S:
                 alarms = count_alarms(crowd, dwell_s, model, layouts)
-                rows.append(
-                    {
-                        "set": crowd.name,
-                        "walkers": len(walkers),
-                        "hours": round(crowd.hours * ZONES, 2),
-                        "detector": "simulated" if model else "perfect",
-                        "dwell_s": dwell_s,
-                        **{name: alarms[name] for name in ("group", "stay", "false")},
-                    }
-                )
+                row = {"set": crowd.name, "walkers": len(walkers), "hours": round(crowd.hours * ZONES, 2)}
+                row |= {"detector": "simulated" if model else "perfect", "dwell_s": dwell_s}
+                rows.append(row | {name: alarms[name] for name in ("group", "stay", "false")})
+    at_kisas, by_day = (round(_false_rate(rows, dwell_s), 4) for dwell_s in DWELLS_S)
     return {
-        "false_loitering_per_walker_hour": round(_false_rate(rows, DWELLS_S[1]), 4),
-        "walkers": {
-            "seed": SEED,
-            "zones": ZONES,
-            "at_kisas_10_s": round(_false_rate(rows, DWELLS_S[0]), 4),
-            "rows": rows,
-        },
+        "false_loitering_per_walker_hour": by_day,
+        "walkers": {"seed": SEED, "zones": ZONES, "at_kisas_10_s": at_kisas, "rows": rows},
     }
 
 

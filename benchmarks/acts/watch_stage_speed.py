@@ -1,9 +1,6 @@
 """Speed of the watch stage on one core: detections in, events out, with all behaviours and all kinds of zones.
 
-Three walkers at a time at 5 frames a second come in over the border, walk into a zone, stay there for some seconds or a
-minute, and leave. So events open, escalate and close. Their boxes have a detector's noise. In the sparse scene, nine of
-ten minutes show an empty street, as most of a camera's pictures do. Times are CPU time of all threads of this process,
-so other load on the machine matters little.
+The scenes are described in benchmarks/PROTOCOLS.md.
 """
 
 from __future__ import annotations
@@ -70,9 +67,7 @@ SITE: dict[str, Any] = {
             "lines": [_line("gate", 0.3), _line("wall", 0.8, kind="fence")],
         }
     ],
-    "behaviours": {
-        "loitering": {"rules": [{"schedule": "night", "thresholds": {"dwell_s": 20}}]},
-    },
+    "behaviours": {"loitering": {"rules": [{"schedule": "night", "thresholds": {"dwell_s": 20}}]}},
 }
 
 

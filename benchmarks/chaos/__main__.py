@@ -1,21 +1,10 @@
-"""Chaos tests of the Kafka workers, each with a real broker and real processes.
+"""Chaos tests of the Kafka workers, each with a real broker and real processes; PROTOCOLS.md describes them.
 
-    LANEWATCH_DATA=... python -m benchmarks.chaos [--only stages sampler broker restart camera outage] [--json]
-
-- ``stages``: kill -9 of detect, watch, correlate or serve at seeded random moments, without shedding. The events must
-  equal those of an undisturbed run, ids and revisions included.
-- ``sampler``: kill -9 of one of two samplers. ``broker``: the broker is stopped for a minute. ``restart``: the broker
-  is killed and started again during its work. Each reports the events found within KISA's window, compared with an
-  undisturbed run, and the losses by reason.
-- ``camera``: a camera stalls, sends garbage, changes its picture size, sets its clock. It reports the others' rates.
-- ``outage``: the broker is unreachable for ten minutes. It checks memory, that losses are counted, and that all
-  stages continue afterwards. The delivery of unacknowledged events has a slow test of its own
-  (tests/streams/kafka/state/test_event_outbox.py).
+LANEWATCH_DATA=... python -m benchmarks.chaos [--only stages sampler broker restart camera outage] [--json]
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 import sys
@@ -28,9 +17,7 @@ from typing import Any
 from benchmarks import command
 from benchmarks.chaos import faulty_camera, live, stages
 from deploy.kafka_server import BrokerProcess
-from lanewatch.demo import CLIP
 
-TESTS = ("stages", "sampler", "broker", "restart", "camera", "outage")
 LOOPS = {"broker": 2}
 """Counted showings of the clip, if not one; the undisturbed run for comparison has as many."""
 
@@ -39,11 +26,7 @@ OUTAGE_S = 600.0
 
 
 def run(only: Sequence[str], rounds: int, seed: int, outage_s: float) -> dict[str, Any]:
-    """Runs the tests.
-
-    Returns:
-        The results by test; ``failed`` lists the failures.
-    """
+    """Runs the tests; returns the results by test, and the failures as ``failed``."""
     folder = Path(tempfile.mkdtemp(prefix="lanewatch-chaos-"))
     results: dict[str, Any] = {}
     failed: list[str] = []
@@ -51,14 +34,14 @@ def run(only: Sequence[str], rounds: int, seed: int, outage_s: float) -> dict[st
     with BrokerProcess(heap="768m") as process:
 
         def played(name: str, disturb: live.Disturb | None = None, *, loops: int = 1) -> dict[str, Any]:
-            return live.LoopedClip(folder, CLIP, process.address, live.PERIOD_S, loops=loops).play(name, disturb)
+            return live.play(folder / name, process.address, disturb, loops)
 
         tests: dict[str, Callable[[], dict[str, Any]]] = {
-            "stages": lambda: stages.rounds(folder, CLIP, process.address, rounds, seed),
+            "stages": lambda: stages.rounds(folder, process.address, rounds, seed),
             "sampler": lambda: played("sampler", live.killed_sampler),
             "broker": lambda: played("broker", live.stopped_broker(process, AWAY_S), loops=LOOPS["broker"]),
             "restart": lambda: played("restart", live.restarted_broker(process, 3)),
-            "camera": lambda: faulty_camera.measure(folder, CLIP, process.address),
+            "camera": lambda: faulty_camera.measure(folder, process.address),
             "outage": lambda: played("outage", live.stopped_broker(process, outage_s)),
         }
         for name in only:
@@ -115,22 +98,22 @@ CHECKS: dict[str, Callable[[dict[str, Any], dict[str, Any]], list[str]]] = {
 }
 
 
+def table(results: dict[str, Any]) -> str:
+    """A line for each test."""
+    return "\n".join(f"{name}: {json.dumps(result, ensure_ascii=False)}" for name, result in results.items())
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the tests and prints their results; 1 if one fails."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--only", nargs="+", choices=TESTS, default=list(TESTS), help="the tests to run (default: all)")
+    parser = command.parser(__doc__)
+    parser.add_argument("--only", nargs="+", choices=CHECKS, default=list(CHECKS), help="the tests (default: all)")
     parser.add_argument("--rounds", type=int, default=20, help="of kill -9 (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=2026, help="of the moments (default: %(default)s)")
     parser.add_argument("--outage-s", type=float, default=OUTAGE_S, help="of the outage (default: %(default)s)")
-    parser.add_argument("--json", action="store_true", help="one object instead of lines")
     options = parser.parse_args(arguments)
     command.data_folder()  # fails now, not after the first test
     results = run(options.only, options.rounds, options.seed, options.outage_s)
-    if options.json:
-        print(json.dumps(results))
-    else:
-        for name, result in results.items():
-            print(f"{name}: {json.dumps(result, ensure_ascii=False)}")
+    command.show(results, table, options.json)
     return 1 if results["failed"] else 0
 
 

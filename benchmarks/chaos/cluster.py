@@ -13,7 +13,7 @@ import time
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,21 +34,17 @@ from streams.kafka.client.topics import Topics
 
 FPS = 7.0
 """The clip's frame rate. Its labels are given for each frame."""
-
 WIDTH, HEIGHT = 768, 576
 SEED = 31
 """Of the layouts. The events benchmark and the tuning of the behaviours used other seeds."""
-
 POLL_MS = 200
-
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 
 def site(prefix: str, url: str, cameras: int, *, fps: float = FPS) -> Site:
     """A site whose cameras all show the clip, each with its own zones, line and partition.
 
-    Raises:
-        SystemExit: LANEWATCH_DATA is not set. The layouts are drawn from labels in that folder.
+    The layouts are drawn from labels in the folder LANEWATCH_DATA.
     """
     layouts_by_camera = layout_ground_truth.layouts(people(), WIDTH, HEIGHT, layouts.ZONE_HEIGHTS, SEED, cameras)
     return Site(
@@ -101,13 +97,7 @@ def new_prefix() -> str:
 
 
 class Cluster:
-    """A site and its stages as processes.
-
-    Args:
-        folder: for the site file, the logs and the event store.
-        site: the site.
-        address: of the broker.
-    """
+    """A site and its stages as processes; the folder holds the site file, the logs and the event store."""
 
     def __init__(self, folder: Path, site: Site, address: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -130,10 +120,6 @@ class Cluster:
             options = ("--port", str(self.port), "--data", str(self.folder / "served"), *options)
         self.process_group.start(name, stage, str(self.file), *common, *options)
 
-    def restart(self, name: str) -> None:
-        """Starts a process again that was killed."""
-        self.process_group[name].start()
-
     def metrics(self, name: str) -> dict[str, float]:
         """A process's Prometheus samples by ``name{labels}``; empty if it does not answer."""
         try:
@@ -143,6 +129,10 @@ class Cluster:
             return {}
         samples = (line.rsplit(" ", 1) for line in text.splitlines() if line and not line.startswith("#"))
         return {key: float(value) for key, value in samples}
+
+    def total(self, name: str, metric: str) -> float:
+        """The sum of a process's samples of a metric."""
+        return sum(value for key, value in self.metrics(name).items() if key.startswith(f"{metric}{{"))
 
     def losses(self) -> dict[str, float]:
         """Dropped records of the running processes by stage and reason, and unwatched seconds by reason."""
@@ -165,11 +155,7 @@ class Cluster:
         return pages * os.sysconf("SC_PAGE_SIZE") / 1e9
 
     def wait_for_service(self, timeout_s: float = 60.0) -> None:
-        """Waits until the service answers.
-
-        Raises:
-            RuntimeError: a process has ended by itself.
-        """
+        """Waits until the service answers; RuntimeError if a process has ended by itself."""
         wait_until(lambda: _answers(self.port) or self._check_processes(), timeout_s, "the service answers")
 
     def _check_processes(self) -> bool:
@@ -181,15 +167,13 @@ class Cluster:
     def revisions(self) -> list[Event]:
         """All event revisions of the store, in the order in which they were stored."""
         store = EventStore(self.folder / "served" / "events.db")
-        try:
-            found: list[Event] = []
-            position = 0
+        found: list[Event] = []
+        position = 0
+        with closing(store):
             while entries := store.since(position, 500):
                 found += [entry.event for entry in entries if entry.change == "event"]
                 position = entries[-1].position
-            return found
-        finally:
-            store.close()
+        return found
 
     def committed(self, stage: str) -> int:
         """The offset that a stage's group has committed in the events topic."""
@@ -202,13 +186,10 @@ class Cluster:
         self._wait_until_read("serve", timeout_s)
 
     def _wait_until_read(self, stage: str, timeout_s: float) -> None:
-        end = self._end()
-        wait_until(lambda: self.committed(stage) >= end, timeout_s, f"{stage} has read all events")
-
-    def _end(self) -> int:
         partition = TopicPartition(self.topics.events.name, 0)
         with self.broker.consumer() as consumer:
-            return int(consumer.end_offsets([partition])[partition])
+            end = int(consumer.end_offsets([partition])[partition])
+        wait_until(lambda: self.committed(stage) >= end, timeout_s, f"{stage} has read all events")
 
 
 class Listener:
@@ -254,18 +235,13 @@ class Listener:
                             self.watermarks.setdefault(camera, []).append((arrived_at, watermark))
 
 
-def wait_until(condition: Callable[[], bool], timeout_s: float, description: str) -> float:
-    """Waits until a condition holds; returns how long that took.
-
-    Raises:
-        TimeoutError: it did not hold in time.
-    """
+def wait_until(condition: Callable[[], bool], timeout_s: float, description: str) -> None:
+    """Waits until a condition holds; TimeoutError if it did not in time."""
     started = time.monotonic()
     while not condition():
         if time.monotonic() - started > timeout_s:
             raise TimeoutError(f"not within {timeout_s:g} s: {description}")
         time.sleep(0.1)
-    return time.monotonic() - started
 
 
 def _answers(port: int) -> bool:
@@ -291,11 +267,7 @@ def running_cluster(folder: Path, site: Site, address: str) -> Iterator[Cluster]
 
 
 def content(revisions: Sequence[Event]) -> Mapping[tuple[str, int], Any]:
-    """Event revisions by id and number.
-
-    Raises:
-        AssertionError: a revision was stored twice with different contents.
-    """
+    """Event revisions by id and number; AssertionError if one was stored twice with different contents."""
     found: dict[tuple[str, int], Any] = {}
     for event in revisions:
         key = (event.id, event.revision)

@@ -6,26 +6,25 @@ import itertools
 import random
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
 import av.error
-from av.video.frame import VideoFrame
 
 from benchmarks.chaos.cluster import FPS, Listener, new_prefix, running_cluster, site, wait_until
 from benchmarks.chaos.live import RATE, start
+from lanewatch.demo import CLIP
 
 HEALTHY = 3
 CALM_S = 40.0
 TROUBLE_S = 80.0
 HEALTHY_S = 4.0
 """How long the faulty camera works after each connection, before its fault."""
-
 FAULTS = ("stall", "garbage", "size", "clock")
 STALL_S = 12.0
 JUMP_S = 7200.0
@@ -34,13 +33,14 @@ TOLERANCE = 0.05
 
 
 class FaultyCamera:
-    """An HTTP camera (MPEG-TS). It is healthy until ``begin``; then each connection has the next fault."""
+    """An HTTP camera (MPEG-TS). Once ``faults_started`` is set, each connection has the next fault."""
 
-    def __init__(self, clip: Path) -> None:
+    def __init__(self) -> None:
         self.seen: list[str] = []
-        self._frames = _pictures(clip)
+        with av.open(str(CLIP)) as opened:
+            self._frames = list(itertools.islice(opened.decode(video=0), 200))
         self._kinds = itertools.cycle(FAULTS)
-        self._faults_started = threading.Event()
+        self.faults_started = threading.Event()
         camera = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -60,10 +60,6 @@ class FaultyCamera:
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/lane"
         threading.Thread(target=self._server.serve_forever, name="faulty-camera", daemon=True).start()
-
-    def begin(self) -> None:
-        """Starts the faults."""
-        self._faults_started.set()
 
     def close(self) -> None:
         """Closes the connections."""
@@ -88,7 +84,8 @@ class FaultyCamera:
 
     def _play(self, out: Any, size: tuple[int, int], shift: float, for_s: float | None) -> None:
         """Plays for ``for_s``; if None, until the faults start. At least ``HEALTHY_S`` in both cases."""
-        with av.open(_Writer(out), "w", format="mpegts") as muxed:
+        output = SimpleNamespace(write=out.write)  # PyAV's output, which cannot seek
+        with av.open(output, "w", format="mpegts") as muxed:
             stream = muxed.add_stream("libx264", rate=int(FPS), options={"preset": "ultrafast", "tune": "zerolatency"})
             stream.width, stream.height = size
             stream.pix_fmt = "yuv420p"
@@ -102,45 +99,14 @@ class FaultyCamera:
                 copy.time_base = Fraction(1, 90_000)
                 for packet in stream.encode(copy):
                     muxed.mux(packet)
-                if (self._faults_started.is_set() if for_s is None else at >= for_s) and at >= HEALTHY_S:
+                if (self.faults_started.is_set() if for_s is None else at >= for_s) and at >= HEALTHY_S:
                     return
 
 
-class _Writer:
-    """An output for PyAV that cannot seek."""
-
-    def __init__(self, out: Any) -> None:
-        self._out = out
-
-    def write(self, data: bytes) -> int:
-        self._out.write(data)
-        self._out.flush()
-        return len(data)
-
-
-def _pictures(clip: Path) -> list[VideoFrame]:
-    with av.open(str(clip)) as opened:
-        return list(itertools.islice(opened.decode(video=0), 200))
-
-
-@contextmanager
-def _faulty_camera(clip: Path) -> Iterator[FaultyCamera]:
-    camera = FaultyCamera(clip)
-    try:
-        yield camera
-    finally:
-        camera.close()
-
-
-def measure(folder: Path, clip: Path, address: str) -> dict[str, Any]:
-    """Measures the healthy cameras' pictures a second, without and with the faults.
-
-    Returns:
-        ``rates`` by camera, ``calm`` and ``troubled``; ``worst``, the largest change; ``seen``, the faults that
-        happened; ``counted``, the samplers' counters.
-    """
-    with _faulty_camera(clip) as faulty:
-        url = f"file:{clip}?loop=1&pace=live&fps={FPS:g}"
+def measure(folder: Path, address: str) -> dict[str, Any]:
+    """The healthy cameras' pictures a second, without and with the faults; ``worst`` is the largest change."""
+    with closing(FaultyCamera()) as faulty:
+        url = f"file:{CLIP}?loop=1&pace=live&fps={FPS:g}"
         healthy = site(new_prefix(), url, HEALTHY + 1, fps=RATE)
         cameras = list(healthy.cameras)
         cameras[-1] = cameras[-1].model_copy(update={"url": faulty.url})
@@ -152,7 +118,7 @@ def measure(folder: Path, clip: Path, address: str) -> dict[str, Any]:
                 wait_until(lambda: len(listener.watermarks) == len(cameras), 90, "every camera has a watermark")
                 time.sleep(5.0)
                 calm = _rates(listener, names, CALM_S)
-                faulty.begin()
+                faulty.faults_started.set()
                 troubled = _rates(listener, names, TROUBLE_S)
             reasons = {name: _counted(cluster.metrics(name)) for name in ("sample-1", "sample-2")}
     rates = {name: {"calm": calm[name], "troubled": troubled[name]} for name in names}

@@ -11,86 +11,62 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.chaos.cluster import FPS, Cluster, Listener, new_prefix, running_cluster, site, truths, wait_until
+from benchmarks.events import KINDS
 from deploy.kafka_server import BrokerProcess
 from detectors.evaluation.alarms import alarm_instants
 from detectors.evaluation.matching import AFTER_S, Instant, match
+from lanewatch.demo import CLIP
 
 CAMERAS = 4
 RATE = 3.5
 """Pictures a second and camera. With twice as many, and evidence of sixty events a minute, two cores are not enough."""
-
 TAKEOVER_S = 15.0
-
 LAG_S = 5.0
 """From a camera's last instant until its events are stored, on a busy machine."""
-
 MAX_AGE_S = "300"
 """Frames that waited in a sampler during a broker outage are detected late instead of shed, so none is lost."""
-
 PERIOD_S = 794 / FPS + 2 / RATE
 """From the first of the clip's 795 pictures to its next showing; the pause between is the source's own. It is a whole
 number of grid steps, so every showing is sampled at the same pictures."""
-
 UP_S = 40.0
 """After this time all stages work, and the counted showing starts."""
-
 MAX_GB = 1.2
 """Resident memory of any process, at any time."""
 
 Disturb = Callable[[Cluster, Listener], dict[str, Any]]
 
 
-class LoopedClip:
-    """Live cameras that show the clip in a loop, and the showings that are counted. Capture time is wall time.
+def play(folder: Path, address: str, disturb: Disturb | None, loops: int) -> dict[str, Any]:
+    """Plays the demo's clip live, in wall time, ``loops`` times after a showing during which the stages start.
 
-    Args:
-        folder: for the runs' files.
-        clip: the footage.
-        address: of the broker.
-        period_s: from one showing to the next.
-        loops: how many showings are counted.
+    ``disturb`` is called when the first counted showing starts; its result is part of the result.
     """
-
-    def __init__(self, folder: Path, clip: Path, address: str, period_s: float, *, loops: int = 1) -> None:
-        self._folder = folder
-        self._address = address
-        self._clip = clip
-        self._period_s = period_s
-        self._loops = loops
-
-    def play(self, name: str, disturb: Disturb | None = None, *, cameras: int = CAMERAS) -> dict[str, Any]:
-        """Plays the counted showings, after the end of one during which the stages start.
-
-        Args:
-            name: of the run, and of its folder.
-            disturb: called when the first counted showing starts; its result is part of the result.
-        """
-        since = on_grid(time.time() + UP_S - self._period_s)
-        stamp = datetime.fromtimestamp(since, UTC).isoformat()
-        url = f"file:{self._clip}?loop=1&pace=live&fps={FPS:g}&clock={stamp}&since={stamp}"
-        looped = site(new_prefix(), url.replace("+", "%2B"), cameras, fps=RATE)
-        begin, end = since + self._period_s, since + self._period_s * (1 + self._loops)
-        with running_cluster(self._folder / name, looped, self._address) as cluster:
-            start(cluster)
-            with Listener(cluster) as listener:
-                wait_until(lambda: len(listener.watermarks) == cameras, 90, "every camera has a watermark")
-                if time.time() > begin:
-                    raise TimeoutError("the stages were not up when the clip began")
-                time.sleep(begin - time.time())
-                disturbance = {} if disturb is None else disturb(cluster, listener)
-                last = end + AFTER_S + LAG_S
-                wait_until(
-                    lambda: all(seen[-1][1].captured_at >= last for seen in listener.watermarks.values()),
-                    max(1.0, last - time.time()) + 180.0,
-                    "every camera's watermark is at the end",
-                )
-                cluster.drain()
-            losses = cluster.losses()
-            revisions = cluster.revisions()
-            cluster.process_group.end()
-        shown = [begin + loop * self._period_s for loop in range(-1, self._loops + 1)]
-        around = [truth for begins_at in shown for truth in truths(cameras, begins_at)]
-        return disturbance | scored(alarm_instants(revisions), around, begin, end) | {"lost": losses}
+    since = on_grid(time.time() + UP_S - PERIOD_S)
+    stamp = datetime.fromtimestamp(since, UTC).isoformat()
+    url = f"file:{CLIP}?loop=1&pace=live&fps={FPS:g}&clock={stamp}&since={stamp}"
+    looped = site(new_prefix(), url.replace("+", "%2B"), CAMERAS, fps=RATE)
+    begin, end = since + PERIOD_S, since + PERIOD_S * (1 + loops)
+    with running_cluster(folder, looped, address) as cluster:
+        start(cluster)
+        with Listener(cluster) as listener:
+            wait_until(lambda: len(listener.watermarks) == CAMERAS, 90, "every camera has a watermark")
+            if time.time() > begin:
+                raise TimeoutError("the stages were not up when the clip began")
+            time.sleep(begin - time.time())
+            disturbance = {} if disturb is None else disturb(cluster, listener)
+            last = end + AFTER_S + LAG_S
+            wait_until(
+                lambda: all(seen[-1][1].captured_at >= last for seen in listener.watermarks.values()),
+                max(1.0, last - time.time()) + 180.0,
+                "every camera's watermark is at the end",
+            )
+            cluster.drain()
+        losses = cluster.losses()
+        revisions = cluster.revisions()
+        cluster.process_group.end()
+    shown = [begin + loop * PERIOD_S for loop in range(-1, loops + 1)]
+    around = [truth for begins_at in shown for truth in truths(CAMERAS, begins_at)]
+    return disturbance | scored(alarm_instants(revisions), around, begin, end) | {"lost": losses}
 
 
 def on_grid(at: float) -> float:
@@ -100,9 +76,6 @@ def on_grid(at: float) -> float:
     hundred. A sampled picture lies a quarter of a step behind its instant, the next picture three quarters.
     """
     return (math.ceil(at * RATE) + 0.25) / RATE
-
-
-KINDS = ("loitering", "intrusion", "line_crossing")
 
 
 def start(cluster: Cluster) -> None:
@@ -137,7 +110,7 @@ def scored(raised: list[Instant], truths: list[Instant], begin: float, end: floa
 def killed_sampler(cluster: Cluster, listener: Listener) -> dict[str, Any]:
     """Kills one of two samplers, waits until the other has its cameras, and starts it again."""
     time.sleep(20.0)
-    cameras = {name: _cameras(cluster, name) for name in ("sample-1", "sample-2")}
+    cameras = {name: cluster.total(name, "lanewatch_cameras") for name in ("sample-1", "sample-2")}
     victim = max(cameras, key=lambda name: cameras[name])
     before = {camera: seen[-1][1].captured_at for camera, seen in listener.watermarks.items()}
     cluster.process_group[victim].kill()
@@ -149,19 +122,10 @@ def killed_sampler(cluster: Cluster, listener: Listener) -> dict[str, Any]:
         "all cameras are sampled again",
     )
     waited_s = time.monotonic() - killed
-    longest = max(_longest_gap(listener, camera) for camera in listener.watermarks)
-    cluster.restart(victim)
+    captured = [[watermark.captured_at for _, watermark in seen] for seen in listener.watermarks.values()]
+    longest = max(after - before for times in captured for before, after in itertools.pairwise(times))
+    cluster.process_group[victim].start()
     return {"hole_s": longest, "cameras": cameras[victim], "waited_s": waited_s}
-
-
-def _cameras(cluster: Cluster, name: str) -> float:
-    return sum(value for key, value in cluster.metrics(name).items() if key.startswith("lanewatch_cameras{"))
-
-
-def _longest_gap(listener: Listener, camera: str) -> float:
-    """The longest time between two watermarks of a camera, capture time."""
-    times = [watermark.captured_at for _, watermark in listener.watermarks[camera]]
-    return max((after - before for before, after in itertools.pairwise(times)), default=0.0)
 
 
 def stopped_broker(process: BrokerProcess, away_s: float) -> Disturb:
@@ -177,11 +141,8 @@ def stopped_broker(process: BrokerProcess, away_s: float) -> Disturb:
             time.sleep(1.0)
         before = {name: cluster.resident_gb(name) for name in cluster.process_group.processes}
         process.start()
-        return {
-            "away_s": away_s,
-            "resident_gb": {name: round(gb, 3) for name, gb in before.items()},
-            "most_gb": most_gb,
-        }
+        resident_gb = {name: round(gb, 3) for name, gb in before.items()}
+        return {"away_s": away_s, "resident_gb": resident_gb, "most_gb": most_gb}
 
     return disturb
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmarks.chaos.cluster import Cluster, Listener, content, new_prefix, running_cluster, site, wait_until
 from lanewatch.config.site import Site
+from lanewatch.demo import CLIP
 from lanewatch.records import Frame
 from streams.kafka.client.producers import FrameProducer
 from streams.kafka.client.topics import ensure_topics
@@ -21,13 +22,10 @@ CAMERAS = 2
 FPS = 3.5
 SPEED = 4.0
 """Capture seconds a second. So a round lasts half a minute, and the detector has 28 frames a second."""
-
 CLOCK = "2026-01-15T12:00:00+09:00"
-STAGES = ("detect", "watch", "correlate", "serve")
 TAKEOVER_S = 15.0
 PREROLL = 20
 """Records sent before the clock starts: they pass when all processes run and have their partitions."""
-
 NAMES = {
     "detect": ("detect-1", "detect-2"),
     "watch": ("watch-1", "watch-2"),
@@ -38,25 +36,20 @@ NAMES = {
 
 def footage(site: Site) -> list[Frame]:
     """All cameras' frames, JPEG-encoded, in the order of capture. They are sampled once for all rounds."""
-    frames = [
-        jpeg.pack(frame) for camera in site.cameras for frame in Sampler(camera, time_zone=site.time_zone, gate=False)
-    ]
+    samplers = (Sampler(camera, time_zone=site.time_zone, gate=False) for camera in site.cameras)
+    frames = [jpeg.pack(frame) for sampler in samplers for frame in sampler]
     return sorted(frames, key=lambda frame: (frame.captured_at, frame.camera))
 
 
-def rounds(folder: Path, clip: Path, address: str, count: int, seed: int) -> dict[str, Any]:
-    """Runs an undisturbed round and ``count`` disturbed ones.
-
-    Returns:
-        ``rounds`` has for each: stage, moment, whether the events are equal, lost and doubled events, takeover time.
-    """
-    url = f"file:{clip}?pace=fast&fps=7&clock={CLOCK}"
+def rounds(folder: Path, address: str, count: int, seed: int) -> dict[str, Any]:
+    """Runs an undisturbed round and ``count`` disturbed ones, whose rows are in ``rounds``."""
+    url = f"file:{CLIP}?pace=fast&fps=7&clock={CLOCK}"
     frames = footage(site(new_prefix(), url, CAMERAS, fps=FPS))
     undisturbed = _round(folder / "undisturbed", url, frames, address, None, 0.0)
     rows = []
-    rng = random.Random(seed)
+    rng, stages = random.Random(seed), list(NAMES)
     for number in range(count):
-        stage = STAGES[number % len(STAGES)]
+        stage = stages[number % len(stages)]
         moment = rng.uniform(0.05, 0.9)
         disturbed = _round(folder / f"round-{number}", url, frames, address, stage, moment)
         rows.append(_compare(stage, moment, undisturbed, disturbed))
@@ -64,9 +57,7 @@ def rounds(folder: Path, clip: Path, address: str, count: int, seed: int) -> dic
     return {
         "undisturbed_events": len({event.id for event in undisturbed["revisions"]}),
         "undisturbed_revisions": len(undisturbed["revisions"]),
-        "seconds": undisturbed["seconds"],
-        "up_s": undisturbed["up_s"],
-        "end_s": undisturbed["end_s"],
+        **{name: undisturbed[name] for name in ("seconds", "up_s", "end_s")},
         "rounds": rows,
     }
 
@@ -108,10 +99,8 @@ def _round(
         with Listener(cluster) as listener:
             feeder = _Feeder(cluster, frames, cameras)
             feeder.start()
-            wait_until(
-                lambda: all(camera in listener.watermarks for camera in cameras), 90, "every camera has a watermark"
-            )
-            feeder.go()
+            wait_until(lambda: len(listener.watermarks) == len(cameras), 90, "every camera has a watermark")
+            feeder.go.set()
             up_s = time.monotonic() - started
             takeover_s = 0.0
             if stage is not None:
@@ -146,7 +135,7 @@ def _kill(cluster: Cluster, stage: str) -> float:
     cluster.process_group[victim].kill()
     killed = time.monotonic()
     if stage == "serve":
-        cluster.restart(victim)
+        cluster.process_group[victim].start()
     if stage in {"detect", "watch"}:
         return 0.0
     committed = cluster.committed(stage)
@@ -167,28 +156,24 @@ def _working_process(cluster: Cluster, stage: str) -> str:
 
 
 def _has_partitions(cluster: Cluster, name: str) -> bool:
-    return any(key.startswith("lanewatch_partitions{") and value > 0 for key, value in cluster.metrics(name).items())
+    return cluster.total(name, "lanewatch_partitions") > 0
 
 
 class _Feeder(threading.Thread):
-    """Sends the footage: the pre-roll at once, the rest at its pace after ``go``."""
+    """Sends the footage: the pre-roll at once, the rest at its pace once ``go`` is set."""
 
     def __init__(self, cluster: Cluster, frames: Sequence[Frame], cameras: Sequence[str]) -> None:
         super().__init__(name="feeder", daemon=True)
         self._frames = frames
         self._partitions = {camera: number for number, camera in enumerate(cameras)}
         self._producer = FrameProducer(cluster.broker, cluster.topics)
-        self._go = threading.Event()
+        self.go = threading.Event()
         self.duration_s = (frames[-1].captured_at - frames[PREROLL].captured_at) / SPEED
-
-    def go(self) -> None:
-        """Sends the rest at its pace."""
-        self._go.set()
 
     def run(self) -> None:
         for frame in self._frames[:PREROLL]:
             self._producer.send(frame, self._partitions[frame.camera])
-        self._go.wait()
+        self.go.wait()
         first, started = self._frames[PREROLL].captured_at, time.monotonic()
         for frame in self._frames[PREROLL:]:
             time.sleep(max(0.0, started + (frame.captured_at - first) / SPEED - time.monotonic()))
