@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,17 +17,25 @@ if TYPE_CHECKING:
     from streams.kafka.workers.stateful_worker import StatefulWorker
 
 
-@contextmanager
-def errors_printed(
-    *complete: type[Exception], others: tuple[type[Exception], ...] = (OSError, ValueError, KeyError)
-) -> Iterator[None]:
+class errors_printed:  # noqa: N801 - used like a function, as contextlib's are
     """Prints an expected error instead of raising it. The messages of ``complete`` ones need no prefix."""
-    try:
-        yield
-    except complete as error:
-        print(error, file=sys.stderr)
-    except others as error:
-        print(f"lanewatch: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
+
+    def __init__(
+        self, *complete: type[Exception], others: tuple[type[Exception], ...] = (OSError, ValueError, KeyError)
+    ) -> None:
+        self._complete, self._others = complete, others
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
+        if isinstance(error, self._complete):
+            print(error, file=sys.stderr)
+            return True
+        if isinstance(error, self._others):
+            print(f"lanewatch: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
+            return True
+        return False
 
 
 def check(argv: Sequence[str]) -> int:

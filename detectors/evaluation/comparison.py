@@ -61,12 +61,12 @@ def _truth(results: Results, number: int) -> dict[str, Any]:
 
 def _interval(first: Results, second: Results) -> tuple[float, float] | None:
     cells: dict[tuple[str, int], Float64] = defaultdict(lambda: np.zeros((2, 3)))
-    items: Sequence[Alarm | TruthEvent]
     for run, results in enumerate((first, second)):
         hits = [results.truths[truth] for _, truth in results.matching.pairs]
         false = [results.alarms[alarm] for alarm in results.matching.false]
         missed = [results.truths[truth] for truth in results.matching.missed]
-        for column, items in enumerate((hits, false, missed)):
+        columns: tuple[Sequence[Alarm | TruthEvent], ...] = hits, false, missed
+        for column, items in enumerate(columns):
             for item in items:
                 cells[item.camera, int(item.at // CELL_S)][run, column] += 1
     if len(cells) < MIN_CELLS:

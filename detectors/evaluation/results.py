@@ -59,7 +59,12 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
         if axis is not None:  # cameras and lights that were observed without alarms and truths
             values |= {key[axis] for key in self.seconds if key[axis]}
         return {
-            value: Tally(*(counts[value, name] for name in Tally._fields[:3]), self._observed_s(dimension, value))
+            value: Tally(
+                counts[value, "hits"],
+                counts[value, "false"],
+                counts[value, "missed"],
+                self._observed_s(dimension, value),
+            )
             for value in sorted(values)
         }
 
