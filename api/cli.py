@@ -84,13 +84,7 @@ def _serve_over_kafka(folder: DataDirectory, arguments: argparse.Namespace, stop
     ):
         site = desk.cameras.site
         application = app.create(desk.store, desk.evidence, site, cameras=desk.cameras, token=token)
-        loop = ServeWorker(
-            city.broker,
-            city.topics,
-            desk.event_sink,
-            node=city.node,
-            anew=desk.store.position() == 0,
-        )
+        loop = ServeWorker(city.broker, city.topics, desk.event_sink, node=city.node, anew=desk.store.position() == 0)
         with server.Server(application, listening) as running:
             print(f"Lanewatch serves {site.name.en} ({site.name.ko}): {running.url}   (Ctrl-C ends it)", flush=True)
             try:

@@ -161,8 +161,7 @@ class EventStreamResponse(Response):
     async def _send(self, send: Callable[[ASGIMessage], Awaitable[None]], data: bytes) -> None:
         try:
             await asyncio.wait_for(
-                send({"type": "http.response.body", "body": data, "more_body": True}),
-                self._event_stream.send_timeout_s,
+                send({"type": "http.response.body", "body": data, "more_body": True}), self._event_stream.send_timeout_s
             )
         except TimeoutError:
             CUT_OFF.inc()

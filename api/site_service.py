@@ -57,14 +57,7 @@ class SiteService:
         self._archive = DetectionsArchive(folder / "detections")
         self._closing.callback(self._archive.close)
         self._also = also
-        self.runner = pipeline.runner(
-            site,
-            desk.event_sink,
-            run=run,
-            ring=ring,
-            keep=self._keep,
-            network=network,
-        )
+        self.runner = pipeline.runner(site, desk.event_sink, run=run, ring=ring, keep=self._keep, network=network)
 
     def __enter__(self) -> SiteService:
         return self
