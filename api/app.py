@@ -46,7 +46,7 @@ def create(
         token: Required of all clients; None accepts only requests to this machine's own names.
         hosts: More host names that are accepted without a token, such as a local proxy's.
         run: The run of the events that bells raise.
-        event_stream: Replaces the event stream with the default settings.
+        event_stream: None makes one with the default settings.
 
     Raises:
         UnsafeAccessError: The token is too short.

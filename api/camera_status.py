@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from api.iso_time import Instant
@@ -42,14 +42,14 @@ class CameraStatus:
     rate: float
 
 
+@dataclass
 class _CameraProgress:
     """The last record of a camera; ``received_at`` is in seconds of the board's clock."""
 
-    def __init__(self) -> None:
-        self.captured_at: float | None = None
-        self.received_at = 0.0
-        self.gap: Gap | None = None
-        self.pictures: deque[tuple[float, int]] = deque(maxlen=1024)
+    captured_at: float | None = None
+    received_at: float = 0.0
+    gap: Gap | None = None
+    pictures: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=1024))
 
 
 class CameraStatusBoard:
@@ -120,8 +120,7 @@ class CameraStatusBoard:
             latitude=camera.latitude,
             longitude=camera.longitude,
             time_zone=camera.time_zone or time_zone,
-            zones={zone.id: zone.name.model_dump() for zone in camera.zones}
-            | {line.id: line.name.model_dump() for line in camera.lines},
+            zones={place.id: place.name.model_dump() for place in (*camera.zones, *camera.lines)},
             state=self._state(progress),
             captured_at=progress.captured_at,
             rate=_frame_rate(progress),

@@ -93,17 +93,7 @@ def serve(app: FastAPI, host: str = "127.0.0.1", port: int = 8000) -> Server:
 
 
 def listen(host: str, port: int, *, token_required: bool) -> socket.socket:
-    """Opens a port before its service is made.
-
-    Args:
-        host: Address to listen on.
-        port: Port to listen on; 0 chooses a free port.
-        token_required: Whether the service will require a token.
-
-    Raises:
-        UnsafeAccessError: The service would be open to the network without a token.
-        ServerError: The port is in use, or the address is not this machine's.
-    """
+    """Opens a port before its service is made; port and errors are those of ``serve``."""
     if not is_loopback(host) and not token_required:
         raise UnsafeAccessError(
             f"{host} can be reached from other machines, and footage must not be open to all of them: "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Self
 
 from api.camera_status import CameraStatusBoard
 from api.event_sink import EventSink
@@ -17,14 +18,8 @@ from streams.stages import FrameStore
 class ServiceContext:
     """Event store, evidence, camera status and the sink that feeds them; a context manager.
 
-    The folder holds ``events.db`` and ``evidence/``.
-
-    Args:
-        current_site: Returns the site in effect.
-        folder: The folder of all files; created if it does not exist.
-        frames: The cameras' recent video.
-        live: If evidence cannot be written fast enough, the newest is written.
-        lasting: The video outlives this process, so the next one can finish open evidence.
+    The folder holds ``events.db`` and ``evidence/``; it is created if it does not exist. ``live`` and ``lasting`` are
+    those of ``EvidenceScheduler``.
 
     Raises:
         OSError: The folder can't be written.
@@ -50,7 +45,7 @@ class ServiceContext:
             self.event_sink = EventSink(self.store, self.evidence, self.cameras)
             self._resources = resources.pop_all()
 
-    def __enter__(self) -> ServiceContext:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

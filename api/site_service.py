@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 
 import msgspec
 
@@ -19,7 +17,7 @@ from streams.archive.detections_archive import DetectionsArchive
 from streams.video.packet_buffer import PacketBuffer
 
 
-class SiteService:
+class SiteService(ServiceContext):
     """Runs a site's stages in this process; a context manager.
 
     The folder holds ``events.db``, ``evidence/`` and ``detections/``.
@@ -48,24 +46,14 @@ class SiteService:
         also: Callable[[Detections], None] | None = None,
     ) -> None:
         network = network or pipeline.load_detector(site)
-        self.site = site
         ring = PacketBuffer()
-        self._closing = ExitStack()
-        desk = self._closing.enter_context(ServiceContext(lambda: site, folder, ring, live=live))
-        self.store, self.evidence, self.cameras = desk.store, desk.evidence, desk.cameras
+        super().__init__(lambda: site, folder, ring, live=live)
+        self.site = site
         self._expire(run)
         self._archive = DetectionsArchive(folder / "detections")
-        self._closing.callback(self._archive.close)
+        self._resources.callback(self._archive.close)
         self._also = also
-        self.runner = pipeline.runner(site, desk.event_sink, run=run, ring=ring, keep=self._keep, network=network)
-
-    def __enter__(self) -> SiteService:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._closing.close()
+        self.runner = pipeline.runner(site, self.event_sink, run=run, ring=ring, keep=self._keep, network=network)
 
     def _expire(self, run: str) -> None:
         """Expires the events that an earlier process left open. Their end was not observed."""

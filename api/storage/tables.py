@@ -48,11 +48,10 @@ events = Table(
     Column("severity", Integer, nullable=False),
     Column("body", Text, nullable=False),
     Index("events_by_time", "started_at", "run", "id"),
-    Index("events_by_camera", "camera", "started_at", "run", "id"),
-    Index("events_by_kind", "kind", "started_at", "run", "id"),
-    Index("events_by_severity", "severity", "started_at", "run", "id"),
-    Index("events_by_state", "state", "started_at", "run", "id"),
-    Index("events_by_zone", "zone", "started_at", "run", "id"),
+    *(
+        Index(f"events_by_{column}", column, "started_at", "run", "id")
+        for column in ("camera", "kind", "severity", "state", "zone")
+    ),
     Index("events_by_id", "id"),
 )
 """The newest revision of each event. ``opened`` and ``started_at`` are those of the first stored revision and never
