@@ -178,12 +178,9 @@ def change_response(stored: StoredEvent) -> EventResponse | EventChange:
 
 def _evidence_response(evidence: Evidence, id: str, run: str) -> EvidenceResponse:
     path, query = f"/v1/events/{quote(id, safe='')}", f"run={quote(run, safe='')}"
-    return EvidenceResponse(
-        status=evidence.status,
-        reason=evidence.reason,
-        snapshot=_media_response(evidence.snapshot, f"{path}/snapshot.jpg?{query}"),
-        clip=_media_response(evidence.clip, f"{path}/clip.mp4?{query}"),
-    )
+    snapshot = _media_response(evidence.snapshot, f"{path}/snapshot.jpg?{query}")
+    clip = _media_response(evidence.clip, f"{path}/clip.mp4?{query}")
+    return EvidenceResponse(status=evidence.status, reason=evidence.reason, snapshot=snapshot, clip=clip)
 
 
 def _media_response(media: MediaFile, url: str) -> MediaFileResponse:

@@ -60,8 +60,6 @@ class EvidenceScheduler:
     post-roll is over. A failed write is counted, and its reason is in the event's evidence; it blocks nothing.
 
     Args:
-        store: Stores the state of each event's evidence.
-        frames: The cameras' recent video.
         folder: The folder of the files; created if it does not exist.
         live: A full queue drops its oldest job; for recordings the watcher waits instead.
         reserve: Bytes of the disk that stay free, so that a disk full of clips still takes events and the audit. None
@@ -95,7 +93,9 @@ class EvidenceScheduler:
         self._new_snapshot_s = NEW_SNAPSHOT_S if live else NEW_SNAPSHOT_RECORDED_S
         if not lasting:
             store.fail_pending_evidence()
-        self._writer = EvidenceWriter(self._on_written, newest_wins=live)
+        self._writer = EvidenceWriter(
+            lambda job, media: self._status_log.add(job.run, job.id, job.kind, media), newest_wins=live
+        )
         if lasting:
             self._resume()
 
@@ -115,20 +115,17 @@ class EvidenceScheduler:
 
     def upsert(self, event: Event) -> None:
         """Holds the video that a revision's snapshot and clip need."""
-        key = (event.run, event.id)
         over = event.state in ("closed", "expired")
         with self._lock:
-            plan = self._plans.get(key)
+            plan = self._plans.get((event.run, event.id))
             if plan is None:
                 plan = self._open(event, over)
-                if plan is None:
-                    return
             elif event.peak.slot != plan.peak.slot and (
                 over or event.updated_at - plan.snapshot_at >= self._new_snapshot_s
             ):
                 plan.peak, plan.snapshot_at = event.peak, event.updated_at
                 self._schedule_snapshot(plan)
-            if over:
+            if over and plan is not None:
                 self._set_end(plan, event)
 
     def advance(self, camera: str, captured_at: float) -> None:
@@ -204,8 +201,7 @@ class EvidenceScheduler:
         self._submit(plan, "snapshot", lambda: write_snapshot(held, peak, self.folder, name, self._reserve))
 
     def _schedule_clip(self, plan: _EvidencePlan, ends: float, *, going_on: bool) -> None:
-        begins = plan.clip_start
-        name = file_name(plan.run, plan.id, begins, "mp4")
+        begins, name = plan.clip_start, file_name(plan.run, plan.id, plan.clip_start, "mp4")
         held = self._hold(plan, begins, ends)
         self._submit(
             plan, "clip", lambda: write_clip(held, begins, ends, self.folder, name, self._reserve, going_on=going_on)
@@ -219,9 +215,6 @@ class EvidenceScheduler:
 
     def _submit(self, plan: _EvidencePlan, kind: MediaKind, write: Callable[[], MediaFile]) -> None:
         self._writer.submit(WriteJob(plan.run, plan.id, plan.camera, kind, write))
-
-    def _on_written(self, job: WriteJob, media: MediaFile) -> None:
-        self._status_log.add(job.run, job.id, job.kind, media)
 
 
 def _new_plan(event: Event, opened_at: float) -> _EvidencePlan:

@@ -55,23 +55,16 @@ def nearest_camera(site: Site, bell: EmergencyBell) -> tuple[Camera, float]:
         KeyError: The bell names a camera that the site does not have.
     """
     cameras = site.cameras if bell.camera is None else (site.camera(bell.camera),)
-    return min(
-        ((camera, distance_m(bell.latitude, bell.longitude, camera)) for camera in cameras), key=lambda pair: pair[1]
-    )
+    distances = ((camera, distance_m(bell.latitude, bell.longitude, camera)) for camera in cameras)
+    return min(distances, key=lambda pair: pair[1])
 
 
 def press_event(
     site: Site, bell: EmergencyBell, at: float, previous: Event | None, *, run: str, note: str = ""
 ) -> Event:
-    """The event of a press.
+    """The event of a press at ``at``, epoch seconds of capture time.
 
-    Args:
-        site: The site in effect.
-        bell: The bell that was pressed.
-        at: Capture time of the press, epoch seconds.
-        previous: The bell's last event; a press within ``SAME_CALL_S`` is a revision of it.
-        run: The event's run.
-        note: The note of the bell's controller.
+    ``previous`` is the bell's last event; a press within ``SAME_CALL_S`` is a revision of it.
     """
     camera, away = nearest_camera(site, bell)
     again = previous if previous is not None and 0 <= at - previous.updated_at <= SAME_CALL_S else None
@@ -135,9 +128,8 @@ def routes(
             raise ProblemError(404, "no_such_bell", f"the site has no bell {id!r}: add it under `bells`")
         at = cameras.current_capture_time(nearest_camera(site, bell)[0].id)
         note = "" if body is None else body.note
-        event = press_event(
-            site, bell, clock() if at is None else at, store.last_bell_event(run, id), run=run, note=note
-        )
+        at = clock() if at is None else at
+        event = press_event(site, bell, at, store.last_bell_event(run, id), run=run, note=note)
         serve.upsert(event)
         metrics.EVENTS.labels(event.kind, event.state).inc()
         return event_response(find_event(store, event.id, event.run))

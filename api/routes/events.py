@@ -61,9 +61,9 @@ class EventQuery(BaseModel):
         Raises:
             ProblemError: A time is invalid, or the event of ``part_of`` does not exist.
         """
-        whole = (
-            None if self.part_of is None else find_event(store, self.part_of, self.run[0] if self.run else None).event
-        )
+        whole = None
+        if self.part_of is not None:
+            whole = find_event(store, self.part_of, self.run[0] if self.run else None).event
         try:
             since, until = (None if text is None else epoch_seconds(text) for text in (self.since, self.until))
         except ValueError as error:
