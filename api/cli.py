@@ -40,9 +40,8 @@ DEMO_LEAD_S = 12.0
 
 def demo(argv: list[str]) -> int:
     """Plays the bundled clip. It replaces the files of an earlier demo."""
-    arguments = _parser("demo", "Plays the bundled clip through the whole pipeline and shows its events.").parse_args(
-        argv
-    )
+    parser = _parser("demo", "Plays the bundled clip through the whole pipeline and shows its events.")
+    arguments = parser.parse_args(argv)
     return _play(bundled.SITE, arguments.data / "demo", arguments, demo=True)
 
 
@@ -64,14 +63,22 @@ def serve(argv: list[str]) -> int:
     startup.options(parser)
     _place(parser)
     arguments = parser.parse_args(argv)
+    with _printed_errors(), service.process(arguments, "serve") as stop, DataDirectory(arguments.data) as folder:
+        return _serve_over_kafka(folder, arguments, stop)
+    return 1
+
+
+@contextlib.contextmanager
+def _printed_errors() -> Iterator[None]:
+    """Prints an error that people can fix, and ends it."""
     try:
-        with service.process(arguments, "serve") as stop, DataDirectory(arguments.data) as folder:
-            return _serve_over_kafka(folder, arguments, stop)
-    except (SiteError, UnsafeAccessError, server.ServerError, BrokerError) as error:
+        yield
+    except (SiteError, SourceError, ModelMissingError, DeviceMissingError, UnsafeAccessError, BrokerError) as error:
+        print(error, file=sys.stderr)
+    except server.ServerError as error:
         print(error, file=sys.stderr)
     except (OSError, ValueError, UnavailableError, DirectoryInUseError) as error:
         print(f"lanewatch: {error}", file=sys.stderr)
-    return 1
 
 
 def _serve_over_kafka(folder: DataDirectory, arguments: argparse.Namespace, stop: threading.Event) -> int:
@@ -118,23 +125,12 @@ def _language() -> str:
 
 
 def _play(file: Path, place: Path, arguments: argparse.Namespace, *, demo: bool = False) -> int:
-    try:
+    with _printed_errors():
         site = validation.load(file)
         with DataDirectory(place) as folder:
             if arguments.once:
                 return _once(pipeline.as_recordings(site), folder, arguments, anew=demo)
             return _serve(_with_lead(site) if demo else site, folder, arguments, anew=demo)
-    except (
-        SiteError,
-        SourceError,
-        ModelMissingError,
-        DeviceMissingError,
-        UnsafeAccessError,
-        server.ServerError,
-    ) as error:
-        print(error, file=sys.stderr)
-    except (OSError, ValueError, UnavailableError, DirectoryInUseError) as error:
-        print(f"lanewatch: {error}", file=sys.stderr)
     return 1
 
 

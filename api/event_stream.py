@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -38,8 +38,6 @@ SEND_TIMEOUT_S = 30.0
 """A subscriber that accepts no byte for this long is disconnected; its browser resumes with Last-Event-ID."""
 
 log = metrics.log("feed")
-
-ASGIMessage = MutableMapping[str, Any]
 
 
 class EventStream:
@@ -150,7 +148,7 @@ class EventStreamResponse(Response):
         if isinstance(outcome, UnavailableError):
             log.error("a subscriber is disconnected and will resume: %s", outcome)
 
-    async def _send_messages(self, send: Callable[[ASGIMessage], Awaitable[None]]) -> None:
+    async def _send_messages(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         # Opens the stream at once, and sets the browser's delay before it reconnects to a second.
         await self._send(send, f"retry: 1000\n: from {self._position}\n\n".encode())
@@ -158,11 +156,10 @@ class EventStreamResponse(Response):
             await self._send(send, message)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _send(self, send: Callable[[ASGIMessage], Awaitable[None]], data: bytes) -> None:
+    async def _send(self, send: Send, data: bytes) -> None:
+        sending = send({"type": "http.response.body", "body": data, "more_body": True})
         try:
-            await asyncio.wait_for(
-                send({"type": "http.response.body", "body": data, "more_body": True}), self._event_stream.send_timeout_s
-            )
+            await asyncio.wait_for(sending, self._event_stream.send_timeout_s)
         except TimeoutError:
             CUT_OFF.inc()
             raise

@@ -7,6 +7,7 @@ import errno
 import socket
 import threading
 from contextlib import suppress
+from typing import Self
 
 import uvicorn
 from fastapi import FastAPI
@@ -57,7 +58,7 @@ class Server:
         if self._thread is not threading.current_thread():
             self._thread.join()
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

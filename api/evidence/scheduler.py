@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from api.evidence.media_files import SNAPSHOT_TOLERANCE_S, file_name, write_clip, write_snapshot
@@ -13,7 +12,7 @@ from api.evidence.status import EvidenceStatusLog
 from api.evidence.writer import EvidenceWriter, WriteJob
 from api.storage.event_store import EventStore
 from api.storage.records import MediaFile, MediaKind
-from lanewatch.records import Event, Peak
+from lanewatch.records import Event
 from streams.stages import FrameStore, HeldFootage
 
 PRE_ROLL_S = 5.0
@@ -38,18 +37,15 @@ DISK_RESERVE = 64 * 2**20
 """Space for some 50,000 revisions of events: a night, until a person sees the counter and frees space."""
 
 
-@dataclass
 class _EvidencePlan:
     """The evidence of an open event. ``clip_complete`` is true if only snapshots are left to write."""
 
-    run: str
-    id: str
-    camera: str
-    clip_start: float
-    clip_end: float
-    peak: Peak
-    snapshot_at: float
-    clip_complete: bool = False
+    def __init__(self, event: Event, opened_at: float) -> None:
+        self.run, self.id, self.camera = event.run, event.id, event.camera
+        self.clip_start = max(event.began_at - PRE_ROLL_S, opened_at - BEFORE_OPENING_S)
+        self.clip_end = opened_at + AFTER_OPENING_S
+        self.peak, self.snapshot_at = event.peak, event.updated_at
+        self.clip_complete = False
 
 
 class EvidenceScheduler:
@@ -161,7 +157,7 @@ class EvidenceScheduler:
 
     def _resume(self) -> None:
         for stored in self._store.with_pending_evidence():
-            event, plan = stored.event, _new_plan(stored.event, stored.opened_at)
+            event, plan = stored.event, _EvidencePlan(stored.event, stored.opened_at)
             self._plans[plan.run, plan.id] = plan
             if not stored.evidence.snapshot.settled:
                 self._schedule_snapshot(plan)
@@ -175,7 +171,7 @@ class EvidenceScheduler:
         opened_at = event.revision / 1000 if stored is None else stored.opened_at
         if stored is not None and over and stored.evidence.clip.file:
             return None  # sent again after a restart, and finished before it
-        plan = _new_plan(event, opened_at)
+        plan = _EvidencePlan(event, opened_at)
         plan.clip_complete = stored is not None and bool(stored.evidence.clip.file) and stored.evidence.clip.settled
         self._plans[plan.run, plan.id] = plan
         self._schedule_snapshot(plan)
@@ -215,15 +211,3 @@ class EvidenceScheduler:
 
     def _submit(self, plan: _EvidencePlan, kind: MediaKind, write: Callable[[], MediaFile]) -> None:
         self._writer.submit(WriteJob(plan.run, plan.id, plan.camera, kind, write))
-
-
-def _new_plan(event: Event, opened_at: float) -> _EvidencePlan:
-    return _EvidencePlan(
-        run=event.run,
-        id=event.id,
-        camera=event.camera,
-        clip_start=max(event.began_at - PRE_ROLL_S, opened_at - BEFORE_OPENING_S),
-        clip_end=opened_at + AFTER_OPENING_S,
-        peak=event.peak,
-        snapshot_at=event.updated_at,
-    )

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Path
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, StringConstraints
 
 from api.camera_status import CameraStatusBoard
 from api.errors import ProblemError
@@ -32,10 +32,8 @@ _ID_NAMESPACE = uuid.UUID("5ad0b1de-0c4e-5d39-9c0b-6c1d4a1f7f10")
 _EARTH_RADIUS_M = 6_371_000.0
 
 
-class PressBody(BaseModel):
+class PressBody(BaseModel, extra="forbid"):
     """The body of a press: a note of the bell's controller, such as its number."""
-
-    model_config = ConfigDict(extra="forbid")
 
     note: Annotated[str, StringConstraints(max_length=200)] = ""
 

@@ -6,7 +6,7 @@ import time
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
@@ -27,19 +27,15 @@ Run = Annotated[
 _Time = Annotated[str | None, Field(description="Capture time, ISO 8601 with its offset, such as 2026-01-14T17:00:00Z")]
 
 
-class VerdictBody(BaseModel):
+class VerdictBody(BaseModel, extra="forbid"):
     """The body of a verdict."""
-
-    model_config = ConfigDict(extra="forbid")
 
     verdict: VerdictValue
     reason: Annotated[str, StringConstraints(max_length=2_000)] = ""
 
 
-class EventQuery(BaseModel):
+class EventQuery(BaseModel, extra="forbid"):
     """The list's filters. A repeated filter matches any of its values. An unknown filter is an error."""
-
-    model_config = ConfigDict(extra="forbid")
 
     camera: list[str] = []
     kind: list[str] = []
