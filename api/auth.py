@@ -64,15 +64,11 @@ class TokenAuth:
                 f"the token has {len(token)} characters and needs {MIN_TOKEN_LENGTH}: "
                 "make one with `python3 -c 'import secrets; print(secrets.token_urlsafe())'`"
             )
+        self.required = token is not None
         self._token = token
         self._signer = TimestampSigner(
             token or secrets.token_hex(), salt="session", key_derivation="hmac", digest_method=hashlib.sha256
         )
-
-    @property
-    def required(self) -> bool:
-        """Whether clients need the token."""
-        return self._token is not None
 
     def create_session(self, token: str) -> str | None:
         """A session cookie's value for the right token; None for a wrong one."""

@@ -139,9 +139,8 @@ class CameraStatusBoard:
 
 
 def _frame_rate(progress: _CameraProgress) -> float:
-    if progress.captured_at is None:
-        return 0.0
-    recent = [(at, count) for at, count in progress.pictures if at > progress.captured_at - RATE_WINDOW_S]
+    now = progress.captured_at or 0.0
+    recent = [(at, count) for at, count in progress.pictures if at > now - RATE_WINDOW_S]
     if len(recent) < 2 or recent[-1][0] == recent[0][0]:
         return 0.0
-    return round(sum(count for _, count in recent[1:]) / (progress.captured_at - recent[0][0]), 2)
+    return round(sum(count for _, count in recent[1:]) / (now - recent[0][0]), 2)

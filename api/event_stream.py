@@ -10,7 +10,6 @@ from typing import Any
 
 from prometheus_client import Counter, Gauge
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -168,17 +167,3 @@ class EventStreamResponse(Response):
 async def _wait_for_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         continue
-
-
-def start_position(request: Request, after: int | None) -> int | None:
-    """The position from which a subscription starts: Last-Event-ID, else ``after``; None for new changes only.
-
-    Raises:
-        ValueError: The header is not a position.
-    """
-    last = request.headers.get("last-event-id")
-    if not last:
-        return after
-    if not last.isascii() or not last.isdigit():
-        raise ValueError(f"Last-Event-ID {last[:40]!r} is not a position of this stream")
-    return int(last)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from api.camera_status import CameraStatus
 from api.iso_time import Instant
-from api.storage.records import AccessRecord, Evidence, EvidenceStatus, MediaFile, StoredEvent, Verdict
+from api.storage.records import AccessRecord, EvidenceStatus, MediaFile, StoredEvent, Verdict
 from lanewatch.records import Box, Light, State
 
 
@@ -155,7 +155,7 @@ def event_response(stored: StoredEvent) -> EventResponse:
             **msgspec.structs.asdict(event),
             "position": stored.position,
             "opened_at": stored.opened_at,
-            "evidence": _evidence_response(stored.evidence, event.id, event.run),
+            "evidence": _evidence_response(stored),
             "verdicts": stored.verdicts,
         },
         from_attributes=True,
@@ -171,13 +171,14 @@ def change_response(stored: StoredEvent) -> EventResponse | EventChange:
         run=event.run,
         id=event.id,
         position=stored.position,
-        evidence=_evidence_response(stored.evidence, event.id, event.run),
+        evidence=_evidence_response(stored),
         verdicts=list(stored.verdicts),
     )
 
 
-def _evidence_response(evidence: Evidence, id: str, run: str) -> EvidenceResponse:
-    path, query = f"/v1/events/{quote(id, safe='')}", f"run={quote(run, safe='')}"
+def _evidence_response(stored: StoredEvent) -> EvidenceResponse:
+    evidence = stored.evidence
+    path, query = f"/v1/events/{quote(stored.event.id, safe='')}", f"run={quote(stored.event.run, safe='')}"
     snapshot = _media_response(evidence.snapshot, f"{path}/snapshot.jpg?{query}")
     clip = _media_response(evidence.clip, f"{path}/clip.mp4?{query}")
     return EvidenceResponse(status=evidence.status, reason=evidence.reason, snapshot=snapshot, clip=clip)

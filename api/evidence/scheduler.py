@@ -8,8 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from api.evidence.media_files import SNAPSHOT_TOLERANCE_S, file_name, write_clip, write_snapshot
-from api.evidence.status import EvidenceStatusLog
-from api.evidence.writer import EvidenceWriter, WriteJob
+from api.evidence.writer import EvidenceStatusLog, EvidenceWriter, WriteJob
 from api.storage.event_store import EventStore
 from api.storage.records import MediaFile, MediaKind
 from lanewatch.records import Event
@@ -136,14 +135,13 @@ class EvidenceScheduler:
         """Waits until all scheduled files are written. Returns whether that happened in time."""
         return self._writer.wait_until_idle(timeout_s)
 
-    def settle(self, timeout_s: float = 60.0) -> bool:
-        """Cuts the clips of open events now, and waits until all is written. Returns whether that happened in time."""
+    def settle(self) -> None:
+        """Cuts the clips of open events now, and waits until all is written, or a minute."""
         with self._lock:
             for plan in list(self._plans.values()):
                 self._finish(plan)
-        settled = self.wait_until_idle(timeout_s)
+        self.wait_until_idle()
         self._status_log.save()
-        return settled
 
     def close(self) -> None:
         """Ends the worker. If the next service can't write the open evidence, this one writes it first."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 import uuid
-from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Path
@@ -15,7 +14,7 @@ from api.camera_status import CameraStatusBoard
 from api.errors import ProblemError
 from api.response_models import EventResponse, event_response
 from api.routes.events import find_event
-from api.storage.event_store import EventStore
+from api.storage.event_store import PREFERRED_RUN, EventStore
 from lanewatch import metrics
 from lanewatch.config.fields import LocalizedName
 from lanewatch.config.site import Camera, EmergencyBell, Site
@@ -107,9 +106,7 @@ def _sentence(bell: EmergencyBell, camera: Camera, presses: int) -> dict[str, st
     }
 
 
-def routes(
-    store: EventStore, serve: Serve, cameras: CameraStatusBoard, *, run: str, clock: Callable[[], float] = time.time
-) -> APIRouter:
+def routes(store: EventStore, serve: Serve, cameras: CameraStatusBoard) -> APIRouter:
     """`/v1/bells/{id}`, for the bells of the site in effect."""
     router = APIRouter(prefix="/v1/bells", tags=["bells"])
 
@@ -125,9 +122,9 @@ def routes(
         if bell is None:
             raise ProblemError(404, "no_such_bell", f"the site has no bell {id!r}: add it under `bells`")
         at = cameras.current_capture_time(nearest_camera(site, bell)[0].id)
+        at = time.time() if at is None else at
         note = "" if body is None else body.note
-        at = clock() if at is None else at
-        event = press_event(site, bell, at, store.last_bell_event(run, id), run=run, note=note)
+        event = press_event(site, bell, at, store.last_bell_event(PREFERRED_RUN, id), run=PREFERRED_RUN, note=note)
         serve.upsert(event)
         metrics.EVENTS.labels(event.kind, event.state).inc()
         return event_response(find_event(store, event.id, event.run))

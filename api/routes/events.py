@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from api.errors import ProblemError
-from api.event_stream import EventStream, EventStreamResponse, start_position
+from api.event_stream import EventStream, EventStreamResponse
 from api.iso_time import epoch_seconds
 from api.response_models import EventPage, EventResponse, event_response
 from api.routes import audit
@@ -116,16 +116,17 @@ def routes(store: EventStore, event_stream: EventStream) -> APIRouter:
     async def stream(
         request: Request, after: Annotated[int | None, Query(ge=0, description="A position, such as a list's")] = None
     ) -> Response:
-        try:
-            position = start_position(request, after)
-        except ValueError as error:
-            raise ProblemError(422, "bad_position", str(error)) from error
+        last_id = request.headers.get("last-event-id", "")
+        if last_id and not (last_id.isascii() and last_id.isdigit()):
+            raise ProblemError(422, "bad_position", f"Last-Event-ID {last_id[:40]!r} is not a position of this stream")
         last_position = await run_in_threadpool(store.position)
-        if position is None:
-            position = last_position
-        elif position > last_position:
-            position = 0  # the position of a database that this one has replaced: the client knows nothing of this one
-        return EventStreamResponse(event_stream, position)
+        if last_id:
+            after = int(last_id)
+        if after is None:
+            after = last_position
+        elif after > last_position:
+            after = 0  # the position of a database that this one has replaced: the client knows nothing of this one
+        return EventStreamResponse(event_stream, after)
 
     @router.get("/{id}", summary="The newest revision of an event")
     def get_event(id: EventId, run: Run = None) -> EventResponse:
