@@ -24,8 +24,7 @@ CUT_OFF = Counter("lanewatch_subscribers_cut_off", "Subscribers who stopped read
 
 TAIL_LENGTH = 1_000
 """Messages kept in memory for all subscribers together: minutes of events of a large site, 2-3 MB. A subscriber
-further behind reads from the store. There is no queue for each subscriber, so a slow one costs nothing and misses
-nothing."""
+further behind reads from the store. None has a queue of its own, so a slow one costs nothing and misses nothing."""
 
 STORE_BATCH = 100
 """Messages that a subscriber behind the tail reads from the store at once."""
@@ -74,10 +73,7 @@ class EventStream:
         self._call_on_loop(self._wake_subscribers)
 
     async def messages_after(self, position: int) -> AsyncIterator[tuple[int, bytes]]:
-        """All messages after ``position``, with their positions, without end.
-
-        A heartbeat is sent if there is no message. It has the position of the message before it.
-        """
+        """All messages after ``position`` with their positions, without end; heartbeats repeat the last position."""
         while not self._closed:
             changed = self._changed  # taken before reading: a change in between sets it
             messages = await self._read_after(position)

@@ -149,10 +149,9 @@ class ReadinessResponse(BaseModel):
 
 def event_response(stored: StoredEvent) -> EventResponse:
     """An event as the list, the event's own path and the event stream send it."""
-    event = stored.event
     return EventResponse.model_validate(
         {
-            **msgspec.structs.asdict(event),
+            **msgspec.structs.asdict(stored.event),
             "position": stored.position,
             "opened_at": stored.opened_at,
             "evidence": _evidence_response(stored),
@@ -166,10 +165,9 @@ def change_response(stored: StoredEvent) -> EventResponse | EventChange:
     """A message of the event stream: a whole event, or its evidence and verdicts only."""
     if stored.change == "event":
         return event_response(stored)
-    event = stored.event
     return EventChange(
-        run=event.run,
-        id=event.id,
+        run=stored.event.run,
+        id=stored.event.id,
         position=stored.position,
         evidence=_evidence_response(stored),
         verdicts=list(stored.verdicts),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -198,11 +199,10 @@ class EventStore:
 
     def last_bell_event(self, run: str, bell: str) -> Event | None:
         """The last event of an emergency bell."""
-        query = sql.select(events.c.body).where(
-            events.c.run == run, events.c.kind == "emergency_bell", events.c.zone == bell
-        )
+        its_own = (events.c.run == run, events.c.kind == "emergency_bell", events.c.zone == bell)
+        query = sql.select(events.c.body).where(*its_own).order_by(events.c.started_at.desc()).limit(1)
         with self._read() as connection:
-            body = connection.execute(query.order_by(events.c.started_at.desc()).limit(1)).scalar()
+            body = connection.execute(query).scalar()
         return None if body is None else msgspec.json.decode(body, type=Event)
 
     @contextmanager
@@ -300,17 +300,16 @@ def _stored_events(connection: sql.Connection, rows: Sequence[sql.RowMapping]) -
         (row.run, row.id): msgspec.json.decode(row.body, type=Evidence)
         for row in connection.execute(sql.select(evidence).where(_matches_any(evidence, keys)))
     }
-    verdicts_by_key: dict[tuple[str, str], list[Verdict]] = {}
+    verdicts_by_key = defaultdict(list)
     for row in connection.execute(sql.select(verdicts).where(_matches_any(verdicts, keys)).order_by(verdicts.c.number)):
-        verdict = Verdict(row.verdict, row.reason, row.who, row.given_at)
-        verdicts_by_key.setdefault((row.run, row.id), []).append(verdict)
+        verdicts_by_key[row.run, row.id].append(Verdict(row.verdict, row.reason, row.who, row.given_at))
     return [
         StoredEvent(
             position=row["position"],
             event=msgspec.json.decode(row["body"], type=Event),
             opened_at=row["opened"] / 1000,
             evidence=evidence_by_key.get((row["run"], row["id"]), Evidence()),
-            verdicts=tuple(verdicts_by_key.get((row["run"], row["id"]), ())),
+            verdicts=tuple(verdicts_by_key[row["run"], row["id"]]),
             change=row["what"],
         )
         for row in rows
