@@ -120,7 +120,8 @@ class CameraStatusBoard:
             latitude=camera.latitude,
             longitude=camera.longitude,
             time_zone=camera.time_zone or time_zone,
-            zones={place.id: place.name.model_dump() for place in (*camera.zones, *camera.lines)},
+            zones={zone.id: zone.name.model_dump() for zone in camera.zones}
+            | {line.id: line.name.model_dump() for line in camera.lines},
             state=self._state(progress),
             captured_at=progress.captured_at,
             rate=_frame_rate(progress),

@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import os
 import signal
-import socket
 import sys
 import threading
 import time
@@ -89,22 +88,16 @@ def _serve_over_kafka(folder: DataDirectory, arguments: argparse.Namespace, stop
         contextlib.closing(KafkaFrameStore(city.broker, city.topics, city.log.partition)) as footage,
         ServiceContext(lambda: city.log.revisions.at(time.time()), folder.path, footage, lasting=True) as desk,
     ):
+        site = desk.cameras.site
+        application = app.create(desk.store, desk.evidence, site, cameras=desk.cameras, token=token)
         loop = ServeWorker(city.broker, city.topics, desk.event_sink, node=city.node, anew=desk.store.position() == 0)
-        with _served("serves", desk, listening, token):
+        with server.Server(application, listening) as running:
+            print(f"Lanewatch serves {site.name.en} ({site.name.ko}): {running.url}   (Ctrl-C ends it)", flush=True)
             try:
                 loop.run(stop)
             finally:
                 footage.hurry()
     return 0
-
-
-@contextlib.contextmanager
-def _served(verb: str, desk: ServiceContext, listening: socket.socket, token: str | None) -> Iterator[None]:
-    site = desk.cameras.site
-    application = app.create(desk.store, desk.evidence, site, cameras=desk.cameras, token=token)
-    with server.Server(application, listening) as running:
-        print(f"Lanewatch {verb} {site.name.en} ({site.name.ko}): {running.url}   (Ctrl-C ends it)", flush=True)
-        yield
 
 
 def _parser(name: str, description: str) -> argparse.ArgumentParser:
@@ -182,12 +175,12 @@ def _serve(site: Site, folder: DataDirectory, arguments: argparse.Namespace, *, 
     with server.listen(arguments.host, arguments.port, token_required=token is not None) as listening:
         if anew:
             folder.empty()  # only now: the port is open, so the new files will follow
-        with (
-            SiteService(site, folder.path, run="live", live=True) as centre,
-            _stopping(centre),
-            _served("watches", centre, listening, token),
-        ):
-            return _watch(centre)
+        with SiteService(site, folder.path, run="live", live=True) as centre:
+            application = app.create(centre.store, centre.evidence, site, cameras=centre.cameras, token=token)
+            with server.Server(application, listening) as running, _stopping(centre):
+                names = f"{site.name.en} ({site.name.ko})"
+                print(f"Lanewatch watches {names}: {running.url}   (Ctrl-C ends it)", flush=True)
+                return _watch(centre)
 
 
 def _watch(centre: SiteService) -> int:

@@ -309,7 +309,7 @@ def _stored_events(connection: sql.Connection, rows: Sequence[sql.RowMapping]) -
             event=msgspec.json.decode(row["body"], type=Event),
             opened_at=row["opened"] / 1000,
             evidence=evidence_by_key.get((row["run"], row["id"]), Evidence()),
-            verdicts=tuple(verdicts_by_key[row["run"], row["id"]]),
+            verdicts=tuple(verdicts_by_key.get((row["run"], row["id"]), ())),
             change=row["what"],
         )
         for row in rows
