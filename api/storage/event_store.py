@@ -29,7 +29,7 @@ _BUSY_TIMEOUT_S = 5.0
 """How long a writer waits for another process that writes to the same SQLite file."""
 
 _SELECT_EVENTS = sql.select(
-    events.c["position", "run", "id", "started_at", "opened", "body"], sql.literal("event").label("what")
+    *events.c["position", "run", "id", "started_at", "opened", "body"], sql.literal("event").label("what")
 )
 _EVENTS_WITH_EVIDENCE = events.outerjoin(
     evidence, sql.and_(events.c.run == evidence.c.run, events.c.id == evidence.c.id)
@@ -286,7 +286,7 @@ def _show_newest(connection: sql.Connection, event: Event, body: str, position: 
 def _changes_after(connection: sql.Connection, position: int, limit: int) -> list[StoredEvent]:
     joined = feed.join(events, sql.and_(feed.c.run == events.c.run, feed.c.id == events.c.id))
     body = sql.func.coalesce(feed.c.body, events.c.body).label("body")
-    query = sql.select(feed.c["position", "run", "id", "what"], events.c.opened, body).select_from(joined)
+    query = sql.select(*feed.c["position", "run", "id", "what"], events.c.opened, body).select_from(joined)
     query = query.where(feed.c.position > position).order_by(feed.c.position).limit(limit)
     return _stored_events(connection, connection.execute(query).mappings().all())
 
