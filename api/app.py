@@ -19,7 +19,7 @@ from api.event_stream import EventStream
 from api.evidence.scheduler import EvidenceScheduler
 from api.routes import audit, emergency_bells, events, health, login, media
 from api.routes import site as site_routes
-from api.storage.event_store import PREFERRED_RUN, EventStore
+from api.storage.event_store import EventStore
 from lanewatch.config.site import Site
 
 CONSOLE_FOLDER = Path(__file__).parent / "console"
@@ -33,20 +33,17 @@ def create(
     cameras: CameraStatusBoard | None = None,
     token: str | None = None,
     hosts: Iterable[str] = (),
-    run: str = PREFERRED_RUN,
     event_stream: EventStream | None = None,
 ) -> FastAPI:
     """Makes the service over a store.
 
     Args:
-        store: The events.
-        evidence: Their snapshots and clips; None serves none.
+        evidence: The snapshots and clips; None serves none.
         site: The names, bells and time zone that are shown without ``cameras``.
         cameras: The status of the cameras, and the site in effect; without it all cameras are waiting.
         token: Required of all clients; None accepts only requests to this machine's own names.
         hosts: More host names that are accepted without a token, such as a local proxy's.
-        run: The run of the events that bells raise.
-        event_stream: Replaces the event stream with the default settings.
+        event_stream: None makes one with the default settings.
 
     Raises:
         UnsafeAccessError: The token is too short.
@@ -78,13 +75,13 @@ def create(
     app.include_router(events.routes(store, stream))
     app.include_router(media.routes(store, None if evidence is None else evidence.file_path))
     app.include_router(audit.routes(store))
-    app.include_router(emergency_bells.routes(store, EventSink(store, evidence), board, run=run))
+    app.include_router(emergency_bells.routes(store, EventSink(store, evidence), board))
     app.include_router(site_routes.routes(board))
     app.include_router(health.routes(store, evidence))
     app.mount("/console", StaticFiles(directory=CONSOLE_FOLDER), name="console")
-    app.add_api_route("/", _console_page, include_in_schema=False)
+
+    @app.get("/", include_in_schema=False)
+    async def console_page() -> Response:
+        return FileResponse(CONSOLE_FOLDER / "index.html", media_type="text/html; charset=utf-8")
+
     return app
-
-
-async def _console_page() -> Response:
-    return FileResponse(CONSOLE_FOLDER / "index.html", media_type="text/html; charset=utf-8")

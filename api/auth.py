@@ -34,10 +34,14 @@ PUBLIC_PATHS = ("/", "/healthz", "/readyz", "/v1/session", "/favicon.ico")
 IDENTITY_KEY = "lanewatch.identity"
 """Key of the client's identity in a request's scope."""
 
-CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
+SECURITY_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
 
 
 class UnsafeAccessError(Exception):
@@ -47,10 +51,8 @@ class UnsafeAccessError(Exception):
 class TokenAuth:
     """Checks tokens, and signs the session cookies of browsers, which can't send a header with an image.
 
-    A session is a signed id with its time, so it survives a restart and needs no table.
-
-    Args:
-        token: None if only this machine can reach the service.
+    A session is a signed id with its time, so it survives a restart and needs no table. Without a token, only this
+    machine can reach the service.
 
     Raises:
         UnsafeAccessError: The token is too short.
@@ -62,15 +64,11 @@ class TokenAuth:
                 f"the token has {len(token)} characters and needs {MIN_TOKEN_LENGTH}: "
                 "make one with `python3 -c 'import secrets; print(secrets.token_urlsafe())'`"
             )
+        self.required = token is not None
         self._token = token
         self._signer = TimestampSigner(
             token or secrets.token_hex(), salt="session", key_derivation="hmac", digest_method=hashlib.sha256
         )
-
-    @property
-    def required(self) -> bool:
-        """Whether clients need the token."""
-        return self._token is not None
 
     def create_session(self, token: str) -> str | None:
         """A session cookie's value for the right token; None for a wrong one."""
@@ -96,10 +94,7 @@ class TokenAuth:
 class AuthMiddleware:
     """Rejects unauthenticated and cross-site requests, and sets the security headers of every response.
 
-    Args:
-        app: The protected application.
-        token_auth: Checks the credentials.
-        hosts: Host names, beside this machine's own, that are accepted without a token.
+    ``hosts`` are accepted without a token, beside this machine's own names.
     """
 
     def __init__(self, app: ASGIApp, token_auth: TokenAuth, hosts: Iterable[str] = ()) -> None:
@@ -117,7 +112,9 @@ class AuthMiddleware:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                _set_security_headers(MutableHeaders(scope=message))
+                response_headers = MutableHeaders(scope=message)
+                response_headers.update(SECURITY_HEADERS)
+                response_headers.setdefault("Cache-Control", "no-store")  # footage does not stay in a browser's cache
             await send(message)
 
         await app(scope, receive, send_with_headers)
@@ -167,12 +164,3 @@ def is_loopback(host: str) -> bool:
 def _equal(left: str, right: str) -> bool:
     """Compares in constant time."""
     return hmac.compare_digest(left.encode(), right.encode())
-
-
-def _set_security_headers(headers: MutableHeaders) -> None:
-    headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
-    headers["Cross-Origin-Resource-Policy"] = "same-origin"
-    headers["Cross-Origin-Opener-Policy"] = "same-origin"
-    headers["Referrer-Policy"] = "no-referrer"
-    headers["X-Content-Type-Options"] = "nosniff"
-    headers.setdefault("Cache-Control", "no-store")  # footage does not stay in a browser's cache

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from api.iso_time import Instant
@@ -42,14 +42,14 @@ class CameraStatus:
     rate: float
 
 
+@dataclass
 class _CameraProgress:
     """The last record of a camera; ``received_at`` is in seconds of the board's clock."""
 
-    def __init__(self) -> None:
-        self.captured_at: float | None = None
-        self.received_at = 0.0
-        self.gap: Gap | None = None
-        self.pictures: deque[tuple[float, int]] = deque(maxlen=1024)
+    captured_at: float | None = None
+    received_at: float = 0.0
+    gap: Gap | None = None
+    pictures: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=1024))
 
 
 class CameraStatusBoard:
@@ -140,9 +140,8 @@ class CameraStatusBoard:
 
 
 def _frame_rate(progress: _CameraProgress) -> float:
-    if progress.captured_at is None:
-        return 0.0
-    recent = [(at, count) for at, count in progress.pictures if at > progress.captured_at - RATE_WINDOW_S]
+    now = progress.captured_at or 0.0
+    recent = [(at, count) for at, count in progress.pictures if at > now - RATE_WINDOW_S]
     if len(recent) < 2 or recent[-1][0] == recent[0][0]:
         return 0.0
-    return round(sum(count for _, count in recent[1:]) / (progress.captured_at - recent[0][0]), 2)
+    return round(sum(count for _, count in recent[1:]) / (now - recent[0][0]), 2)

@@ -14,8 +14,7 @@ from pathlib import Path
 
 from api import app, server
 from api.auth import UnsafeAccessError
-from api.services import ServiceContext
-from api.site_service import SiteService
+from api.site_service import ServiceContext, SiteService
 from api.storage.data_directory import DataDirectory, DirectoryInUseError
 from api.storage.records import StoredEvent
 from detectors import event_table, pipeline
@@ -40,9 +39,8 @@ DEMO_LEAD_S = 12.0
 
 def demo(argv: list[str]) -> int:
     """Plays the bundled clip. It replaces the files of an earlier demo."""
-    arguments = _parser("demo", "Plays the bundled clip through the whole pipeline and shows its events.").parse_args(
-        argv
-    )
+    parser = _parser("demo", "Plays the bundled clip through the whole pipeline and shows its events.")
+    arguments = parser.parse_args(argv)
     return _play(bundled.SITE, arguments.data / "demo", arguments, demo=True)
 
 
@@ -64,14 +62,22 @@ def serve(argv: list[str]) -> int:
     startup.options(parser)
     _place(parser)
     arguments = parser.parse_args(argv)
+    with _printed_errors(), service.process(arguments, "serve") as stop, DataDirectory(arguments.data) as folder:
+        return _serve_over_kafka(folder, arguments, stop)
+    return 1
+
+
+@contextlib.contextmanager
+def _printed_errors() -> Iterator[None]:
+    """Prints an error that people can fix, and ends it."""
     try:
-        with service.process(arguments, "serve") as stop, DataDirectory(arguments.data) as folder:
-            return _serve_over_kafka(folder, arguments, stop)
-    except (SiteError, UnsafeAccessError, server.ServerError, BrokerError) as error:
+        yield
+    except (SiteError, SourceError, ModelMissingError, DeviceMissingError, UnsafeAccessError, BrokerError) as error:
+        print(error, file=sys.stderr)
+    except server.ServerError as error:
         print(error, file=sys.stderr)
     except (OSError, ValueError, UnavailableError, DirectoryInUseError) as error:
         print(f"lanewatch: {error}", file=sys.stderr)
-    return 1
 
 
 def _serve_over_kafka(folder: DataDirectory, arguments: argparse.Namespace, stop: threading.Event) -> int:
@@ -84,13 +90,7 @@ def _serve_over_kafka(folder: DataDirectory, arguments: argparse.Namespace, stop
     ):
         site = desk.cameras.site
         application = app.create(desk.store, desk.evidence, site, cameras=desk.cameras, token=token)
-        loop = ServeWorker(
-            city.broker,
-            city.topics,
-            desk.event_sink,
-            node=city.node,
-            anew=desk.store.position() == 0,
-        )
+        loop = ServeWorker(city.broker, city.topics, desk.event_sink, node=city.node, anew=desk.store.position() == 0)
         with server.Server(application, listening) as running:
             print(f"Lanewatch serves {site.name.en} ({site.name.ko}): {running.url}   (Ctrl-C ends it)", flush=True)
             try:
@@ -124,23 +124,12 @@ def _language() -> str:
 
 
 def _play(file: Path, place: Path, arguments: argparse.Namespace, *, demo: bool = False) -> int:
-    try:
+    with _printed_errors():
         site = validation.load(file)
         with DataDirectory(place) as folder:
             if arguments.once:
                 return _once(pipeline.as_recordings(site), folder, arguments, anew=demo)
             return _serve(_with_lead(site) if demo else site, folder, arguments, anew=demo)
-    except (
-        SiteError,
-        SourceError,
-        ModelMissingError,
-        DeviceMissingError,
-        UnsafeAccessError,
-        server.ServerError,
-    ) as error:
-        print(error, file=sys.stderr)
-    except (OSError, ValueError, UnavailableError, DirectoryInUseError) as error:
-        print(f"lanewatch: {error}", file=sys.stderr)
     return 1
 
 
@@ -189,9 +178,8 @@ def _serve(site: Site, folder: DataDirectory, arguments: argparse.Namespace, *, 
         with SiteService(site, folder.path, run="live", live=True) as centre:
             application = app.create(centre.store, centre.evidence, site, cameras=centre.cameras, token=token)
             with server.Server(application, listening) as running, _stopping(centre):
-                print(
-                    f"Lanewatch watches {site.name.en} ({site.name.ko}): {running.url}   (Ctrl-C ends it)", flush=True
-                )
+                names = f"{site.name.en} ({site.name.ko})"
+                print(f"Lanewatch watches {names}: {running.url}   (Ctrl-C ends it)", flush=True)
                 return _watch(centre)
 
 

@@ -43,10 +43,7 @@ class ProblemError(HTTPException):
 
 
 class BodyLimitMiddleware:
-    """Answers 413 to a request whose body is larger than ``MAX_BODY_BYTES``.
-
-    The limit of FastAPI itself answers in plain text.
-    """
+    """Answers 413 to a larger body than ``MAX_BODY_BYTES``. The limit of FastAPI itself answers in plain text."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

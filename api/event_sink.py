@@ -19,11 +19,7 @@ class EventSink:
         self._cameras = cameras
 
     def upsert(self, event: Event) -> None:
-        """Stores a revision of an event, then schedules its evidence.
-
-        Raises:
-            UnavailableError: The store could not write it. A retry with the same event is safe.
-        """
+        """Stores a revision of an event, then schedules its evidence. If the store fails, a retry is safe."""
         self._store.upsert(event)
         if self._evidence is not None:
             self._evidence.upsert(event)

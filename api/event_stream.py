@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any
 
 from prometheus_client import Counter, Gauge
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -25,8 +24,7 @@ CUT_OFF = Counter("lanewatch_subscribers_cut_off", "Subscribers who stopped read
 
 TAIL_LENGTH = 1_000
 """Messages kept in memory for all subscribers together: minutes of events of a large site, 2-3 MB. A subscriber
-further behind reads from the store. There is no queue for each subscriber, so a slow one costs nothing and misses
-nothing."""
+further behind reads from the store. None has a queue of its own, so a slow one costs nothing and misses nothing."""
 
 STORE_BATCH = 100
 """Messages that a subscriber behind the tail reads from the store at once."""
@@ -38,8 +36,6 @@ SEND_TIMEOUT_S = 30.0
 """A subscriber that accepts no byte for this long is disconnected; its browser resumes with Last-Event-ID."""
 
 log = metrics.log("feed")
-
-ASGIMessage = MutableMapping[str, Any]
 
 
 class EventStream:
@@ -77,10 +73,7 @@ class EventStream:
         self._call_on_loop(self._wake_subscribers)
 
     async def messages_after(self, position: int) -> AsyncIterator[tuple[int, bytes]]:
-        """All messages after ``position``, with their positions, without end.
-
-        A heartbeat is sent if there is no message. It has the position of the message before it.
-        """
+        """All messages after ``position`` with their positions, without end; heartbeats repeat the last position."""
         while not self._closed:
             changed = self._changed  # taken before reading: a change in between sets it
             messages = await self._read_after(position)
@@ -150,7 +143,7 @@ class EventStreamResponse(Response):
         if isinstance(outcome, UnavailableError):
             log.error("a subscriber is disconnected and will resume: %s", outcome)
 
-    async def _send_messages(self, send: Callable[[ASGIMessage], Awaitable[None]]) -> None:
+    async def _send_messages(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         # Opens the stream at once, and sets the browser's delay before it reconnects to a second.
         await self._send(send, f"retry: 1000\n: from {self._position}\n\n".encode())
@@ -158,12 +151,10 @@ class EventStreamResponse(Response):
             await self._send(send, message)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _send(self, send: Callable[[ASGIMessage], Awaitable[None]], data: bytes) -> None:
+    async def _send(self, send: Send, data: bytes) -> None:
+        sending = send({"type": "http.response.body", "body": data, "more_body": True})
         try:
-            await asyncio.wait_for(
-                send({"type": "http.response.body", "body": data, "more_body": True}),
-                self._event_stream.send_timeout_s,
-            )
+            await asyncio.wait_for(sending, self._event_stream.send_timeout_s)
         except TimeoutError:
             CUT_OFF.inc()
             raise
@@ -172,17 +163,3 @@ class EventStreamResponse(Response):
 async def _wait_for_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         continue
-
-
-def start_position(request: Request, after: int | None) -> int | None:
-    """The position from which a subscription starts: Last-Event-ID, else ``after``; None for new changes only.
-
-    Raises:
-        ValueError: The header is not a position.
-    """
-    last = request.headers.get("last-event-id")
-    if not last:
-        return after
-    if not last.isascii() or not last.isdigit():
-        raise ValueError(f"Last-Event-ID {last[:40]!r} is not a position of this stream")
-    return int(last)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from api.camera_status import CameraStatus
 from api.iso_time import Instant
-from api.storage.records import AccessRecord, Evidence, EvidenceStatus, MediaFile, StoredEvent, Verdict
+from api.storage.records import AccessRecord, EvidenceStatus, MediaFile, StoredEvent, Verdict
 from lanewatch.records import Box, Light, State
 
 
@@ -149,13 +149,12 @@ class ReadinessResponse(BaseModel):
 
 def event_response(stored: StoredEvent) -> EventResponse:
     """An event as the list, the event's own path and the event stream send it."""
-    event = stored.event
     return EventResponse.model_validate(
         {
-            **msgspec.structs.asdict(event),
+            **msgspec.structs.asdict(stored.event),
             "position": stored.position,
             "opened_at": stored.opened_at,
-            "evidence": _evidence_response(stored.evidence, event.id, event.run),
+            "evidence": _evidence_response(stored),
             "verdicts": stored.verdicts,
         },
         from_attributes=True,
@@ -166,24 +165,21 @@ def change_response(stored: StoredEvent) -> EventResponse | EventChange:
     """A message of the event stream: a whole event, or its evidence and verdicts only."""
     if stored.change == "event":
         return event_response(stored)
-    event = stored.event
     return EventChange(
-        run=event.run,
-        id=event.id,
+        run=stored.event.run,
+        id=stored.event.id,
         position=stored.position,
-        evidence=_evidence_response(stored.evidence, event.id, event.run),
+        evidence=_evidence_response(stored),
         verdicts=list(stored.verdicts),
     )
 
 
-def _evidence_response(evidence: Evidence, id: str, run: str) -> EvidenceResponse:
-    path, query = f"/v1/events/{quote(id, safe='')}", f"run={quote(run, safe='')}"
-    return EvidenceResponse(
-        status=evidence.status,
-        reason=evidence.reason,
-        snapshot=_media_response(evidence.snapshot, f"{path}/snapshot.jpg?{query}"),
-        clip=_media_response(evidence.clip, f"{path}/clip.mp4?{query}"),
-    )
+def _evidence_response(stored: StoredEvent) -> EvidenceResponse:
+    evidence = stored.evidence
+    path, query = f"/v1/events/{quote(stored.event.id, safe='')}", f"run={quote(stored.event.run, safe='')}"
+    snapshot = _media_response(evidence.snapshot, f"{path}/snapshot.jpg?{query}")
+    clip = _media_response(evidence.clip, f"{path}/clip.mp4?{query}")
+    return EvidenceResponse(status=evidence.status, reason=evidence.reason, snapshot=snapshot, clip=clip)
 
 
 def _media_response(media: MediaFile, url: str) -> MediaFileResponse:

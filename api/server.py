@@ -6,7 +6,9 @@ import asyncio
 import errno
 import socket
 import threading
+import time
 from contextlib import suppress
+from typing import Self
 
 import uvicorn
 from fastapi import FastAPI
@@ -19,8 +21,7 @@ SHUTDOWN_TIMEOUT_S = 3.0
 _START_TIMEOUT_S = 10.0
 
 _UNACKNOWLEDGED_TIMEOUT_MS = 60_000
-"""After this the kernel drops a client that accepts no data. Otherwise the connection of a disconnected client would
-stay open, with its unsent data, as long as the client wants."""
+"""After this the kernel drops a client that accepts no data, which would otherwise stay connected with its data."""
 
 
 class ServerError(OSError):
@@ -43,10 +44,13 @@ class Server:
             proxy_headers=False,  # else any local process could write a false address into the audit
             timeout_graceful_shutdown=int(SHUTDOWN_TIMEOUT_S),
         )
-        self._server = _Uvicorn(config)
+        self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, name="api", daemon=True)
         self._thread.start()
-        if not self._server.start_finished.wait(_START_TIMEOUT_S) or not self._server.started:
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while not self._server.started and self._thread.is_alive() and time.monotonic() < deadline:
+            time.sleep(0.002)
+        if not self._server.started:
             self.stop()
             raise ServerError(errno.EIO, f"the service did not start on {self.url}; the reason is in its log")
 
@@ -57,48 +61,25 @@ class Server:
         if self._thread is not threading.current_thread():
             self._thread.join()
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
 
     def _run(self) -> None:
-        try:
-            with suppress(SystemExit):  # uvicorn exits like this if the app does not start; the reason is in its log
-                asyncio.run(self._server.serve(sockets=[self._socket]))
-        finally:
-            self._server.start_finished.set()
-            self._socket.close()
-
-
-class _Uvicorn(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.start_finished = threading.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.start_finished.set()
+        # uvicorn exits with SystemExit if the app does not start; the reason is in its log.
+        with suppress(SystemExit), self._socket:
+            asyncio.run(self._server.serve(sockets=[self._socket]))
 
 
 def serve(app: FastAPI, host: str = "127.0.0.1", port: int = 8000) -> Server:
-    """Serves an app of ``api.app.create`` in a thread; port 0 chooses a free port.
-
-    Raises:
-        UnsafeAccessError: The service would be open to the network without a token.
-        ServerError: The port is in use, or the address is not this machine's.
-    """
+    """Serves an app of ``api.app.create`` in a thread; port and errors are those of ``listen``."""
     return Server(app, listen(host, port, token_required=app.state.token_required))
 
 
 def listen(host: str, port: int, *, token_required: bool) -> socket.socket:
-    """Opens a port before its service is made.
-
-    Args:
-        host: Address to listen on.
-        port: Port to listen on; 0 chooses a free port.
-        token_required: Whether the service will require a token.
+    """Opens a port before its service is made; port 0 chooses a free port.
 
     Raises:
         UnsafeAccessError: The service would be open to the network without a token.

@@ -1,32 +1,68 @@
-"""A whole site in one process: its stages, its event store and its evidence."""
+"""The service of a site: event store, evidence and camera status, and with them all stages in one process."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
+from typing import Self
 
 import msgspec
 
-from api.services import ServiceContext
+from api.camera_status import CameraStatusBoard
+from api.event_sink import EventSink
+from api.evidence.scheduler import EvidenceScheduler
+from api.storage.event_store import EventStore
 from api.storage.pagination import EventFilter
 from detectors import pipeline
 from lanewatch.config.site import Site
 from lanewatch.records import Detections
 from models.detection.base import ObjectDetector
 from streams.archive.detections_archive import DetectionsArchive
+from streams.stages import FrameStore
 from streams.video.packet_buffer import PacketBuffer
 
 
-class SiteService:
-    """Runs a site's stages in this process; a context manager.
+class ServiceContext:
+    """Event store, evidence, camera status and the sink that feeds them; a context manager.
 
-    The folder holds ``events.db``, ``evidence/`` and ``detections/``.
+    The folder is created if it does not exist. ``live`` and ``lasting`` are those of ``EvidenceScheduler``.
+
+    Raises:
+        OSError: The folder can't be written.
+        streams.stages.UnavailableError: The store can't be opened.
+    """
+
+    def __init__(
+        self,
+        current_site: Callable[[], Site],
+        folder: Path,
+        frames: FrameStore,
+        *,
+        live: bool = True,
+        lasting: bool = False,
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as resources:
+            self.store = EventStore(folder / "events.db")
+            resources.callback(self.store.close)
+            self.evidence = EvidenceScheduler(self.store, frames, folder / "evidence", live=live, lasting=lasting)
+            resources.callback(self.evidence.close)
+            self.cameras = CameraStatusBoard(current_site)
+            self.event_sink = EventSink(self.store, self.evidence, self.cameras)
+            self._resources = resources.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._resources.close()
+
+
+class SiteService(ServiceContext):
+    """Runs a site's stages in this process. Beside the events and their evidence, the folder holds ``detections/``.
 
     Args:
-        site: The site to watch.
-        folder: The folder of all files; created if it does not exist.
         run: The name of this scoring.
         live: The cameras are live: nothing waits for evidence, and the newest is written first.
         network: The object detector; None loads the site's.
@@ -48,31 +84,14 @@ class SiteService:
         also: Callable[[Detections], None] | None = None,
     ) -> None:
         network = network or pipeline.load_detector(site)
-        self.site = site
         ring = PacketBuffer()
-        self._closing = ExitStack()
-        desk = self._closing.enter_context(ServiceContext(lambda: site, folder, ring, live=live))
-        self.store, self.evidence, self.cameras = desk.store, desk.evidence, desk.cameras
+        super().__init__(lambda: site, folder, ring, live=live)
+        self.site = site
         self._expire(run)
         self._archive = DetectionsArchive(folder / "detections")
-        self._closing.callback(self._archive.close)
+        self._resources.callback(self._archive.close)
         self._also = also
-        self.runner = pipeline.runner(
-            site,
-            desk.event_sink,
-            run=run,
-            ring=ring,
-            keep=self._keep,
-            network=network,
-        )
-
-    def __enter__(self) -> SiteService:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._closing.close()
+        self.runner = pipeline.runner(site, self.event_sink, run=run, ring=ring, keep=self._keep, network=network)
 
     def _expire(self, run: str) -> None:
         """Expires the events that an earlier process left open. Their end was not observed."""

@@ -22,8 +22,7 @@ let nextCursor = null;
 let selectedKey = null;  // null: the newest event is shown
 let connection = "connecting";
 
-const byOpening = (left, right) =>
-  right.opened_at.localeCompare(left.opened_at) || right.position - left.position;
+const byOpening = (left, right) => right.opened_at.localeCompare(left.opened_at) || right.position - left.position;
 
 const partKeys = (event) => event.parts.map((id) => keyOf({ run: event.run, id }));
 
@@ -188,13 +187,7 @@ async function loadWithRetry() {
   }
 }
 
-async function loginIfRequired() {
-  try {
-    await get("/v1/site");
-  } catch (error) {
-    if (error instanceof UnauthorizedError) await login();
-  }
-}
+const loginIfRequired = () => get("/v1/site").catch((error) => error instanceof UnauthorizedError && login());
 
 renderTexts();
 for (const button of document.querySelectorAll("[data-language]")) {

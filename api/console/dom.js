@@ -11,6 +11,9 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
+/** A row of a description list. */
+export const row = (term, ...value) => make("div", {}, make("dt", {}, term), make("dd", {}, ...value));
+
 export const byId = (id) => document.getElementById(id);
 
 export const keyOf = (event) => `${event.run}\n${event.id}`;

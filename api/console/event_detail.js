@@ -4,12 +4,10 @@
 // once for each event; everything else is created again with each change.
 
 import { lastVerdict, severityBadge, stateLabel, versionedUrl } from "./event_card.js";
-import { keyOf, make } from "./dom.js";
+import { keyOf, make, row } from "./dom.js";
 import { factorTable, scoreBar } from "./score_bar.js";
 import { formatDay, formatTime, timeZoneName } from "./time_format.js";
 import { format, localized, text } from "./i18n.js";
-
-const VERDICTS = ["true", "false", "unsure"];
 
 export class EventDetail {
   constructor(element, site, { onVerdict, onClose, onSelect, partsOf }) {
@@ -22,7 +20,7 @@ export class EventDetail {
     this.event = event;
     const { time_zone } = this.site.camera(event.camera);
     this.showMedia(event);
-    this.caption.textContent = this.clipCaption(event.evidence.clip);
+    this.caption.textContent = clipCaption(event.evidence.clip);
     this.heading.replaceChildren(severityBadge(event), make("h2", {}, this.site.kindName(event)), stateLabel(event));
     this.closeButton.textContent = text("close");
     this.sentence.textContent = localized(event.sentence, "");
@@ -32,7 +30,10 @@ export class EventDetail {
     this.factors.replaceChildren(
       make("div", { class: "explanation-head" }, make("h3", {}, text("explanation")), make("b", { class: "score large" }, event.score.toFixed(2))),
       scoreBar(event), factorTable(event));
-    this.showThresholds(Object.entries(event.thresholds));
+    const thresholds = Object.entries(event.thresholds);
+    this.thresholds.hidden = thresholds.length === 0;
+    this.thresholds.querySelector("summary").textContent = text("thresholds");
+    this.thresholdList.replaceChildren(...thresholds.map(([name, value]) => row(name, String(value))));
   }
 
   clear() {
@@ -53,7 +54,7 @@ export class EventDetail {
     this.parts = make("details", { class: "event-parts", open: true }, make("summary"), this.partList);
     this.question = make("span", { id: "verdict-question" });
     this.saveStatus = make("span", { class: "save-status", role: "status" });
-    this.buttons = VERDICTS.map((verdict) => make("button", {
+    this.buttons = ["true", "false", "unsure"].map((verdict) => make("button", {
       type: "button", class: `verdict verdict-${verdict}`, "data-verdict": verdict, onclick: () => this.saveVerdict(verdict),
     }));
     this.reasonLabel = make("label", { for: "reason" });
@@ -99,11 +100,6 @@ export class EventDetail {
     if (message) message.textContent = snapshot.status === "pending" ? text("pending") : withReason("no_snapshot", snapshot);
   }
 
-  clipCaption(clip) {
-    if (clip.status === "failed") return withReason("no_clip", clip);
-    return text(clip.reason === "going_on" ? "clip_going_on" : "access_recorded");
-  }
-
   factRows(event, timeZone) {
     let ended = text(event.state === "expired" ? "end_unknown" : "ongoing");
     if (event.ended_at) ended = formatTime(event.ended_at, timeZone);
@@ -115,7 +111,7 @@ export class EventDetail {
       ["ended", ended],
       ["model", event.model],
     ];
-    return facts.filter(([, value]) => value).map(([key, value]) => make("div", {}, make("dt", {}, text(key)), make("dd", {}, value)));
+    return facts.filter(([, value]) => value).map(([key, value]) => row(text(key), value));
   }
 
   /** The events that this one consists of, such as the cameras of an outage. */
@@ -127,13 +123,6 @@ export class EventDetail {
       return make("li", {}, make("button", { type: "button", onclick: () => this.onSelect(part) },
         [this.site.cameraName(part), this.site.kindName(part), opened].join(" · ")), stateLabel(part));
     }));
-  }
-
-  showThresholds(entries) {
-    this.thresholds.hidden = entries.length === 0;
-    this.thresholds.querySelector("summary").textContent = text("thresholds");
-    this.thresholdList.replaceChildren(...entries.map(([name, value]) =>
-      make("div", {}, make("dt", {}, name), make("dd", {}, String(value)))));
   }
 
   showVerdict(event) {
@@ -170,6 +159,11 @@ function createMedia(poster, source, snapshot) {
     video.focus();
   } });
   return [video, playButton];
+}
+
+function clipCaption(clip) {
+  if (clip.status === "failed") return withReason("no_clip", clip);
+  return text(clip.reason === "going_on" ? "clip_going_on" : "access_recorded");
 }
 
 const withReason = (key, media) => media.reason ? `${text(key)}: ${text("reasons", media.reason)}` : text(key);

@@ -1,6 +1,6 @@
 // A score as its factors, which add up to it, on a scale from 0 to 1.
 
-import { make } from "./dom.js";
+import { make, row } from "./dom.js";
 import { text } from "./i18n.js";
 
 const COLORS = 6;
@@ -45,7 +45,7 @@ export function scoreLegend(event) {
 
 export function factorTable(event) {
   return make("dl", { class: "factor-table" }, ...shownFactors(event).map((factor, index) =>
-    make("div", {}, make("dt", {}, factorName(factor)), make("dd", {},
+    row(factorName(factor),
       make("span", { class: "score-bar thin", "aria-hidden": "true" }, barPart(index, factor.value)),
-      make("b", {}, signed(factor.value, "+"))))));
+      make("b", {}, signed(factor.value, "+")))));
 }

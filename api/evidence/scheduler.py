@@ -5,15 +5,13 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from api.evidence.media_files import SNAPSHOT_TOLERANCE_S, file_name, write_clip, write_snapshot
-from api.evidence.status import EvidenceStatusLog
-from api.evidence.writer import EvidenceWriter, WriteJob
+from api.evidence.writer import EvidenceStatusLog, EvidenceWriter, WriteJob
 from api.storage.event_store import EventStore
 from api.storage.records import MediaFile, MediaKind
-from lanewatch.records import Event, Peak
+from lanewatch.records import Event
 from streams.stages import FrameStore, HeldFootage
 
 PRE_ROLL_S = 5.0
@@ -38,18 +36,15 @@ DISK_RESERVE = 64 * 2**20
 """Space for some 50,000 revisions of events: a night, until a person sees the counter and frees space."""
 
 
-@dataclass
 class _EvidencePlan:
     """The evidence of an open event. ``clip_complete`` is true if only snapshots are left to write."""
 
-    run: str
-    id: str
-    camera: str
-    clip_start: float
-    clip_end: float
-    peak: Peak
-    snapshot_at: float
-    clip_complete: bool = False
+    def __init__(self, event: Event, opened_at: float) -> None:
+        self.run, self.id, self.camera = event.run, event.id, event.camera
+        self.clip_start = max(event.began_at - PRE_ROLL_S, opened_at - BEFORE_OPENING_S)
+        self.clip_end = opened_at + AFTER_OPENING_S
+        self.peak, self.snapshot_at = event.peak, event.updated_at
+        self.clip_complete = False
 
 
 class EvidenceScheduler:
@@ -60,8 +55,6 @@ class EvidenceScheduler:
     post-roll is over. A failed write is counted, and its reason is in the event's evidence; it blocks nothing.
 
     Args:
-        store: Stores the state of each event's evidence.
-        frames: The cameras' recent video.
         folder: The folder of the files; created if it does not exist.
         live: A full queue drops its oldest job; for recordings the watcher waits instead.
         reserve: Bytes of the disk that stay free, so that a disk full of clips still takes events and the audit. None
@@ -95,7 +88,9 @@ class EvidenceScheduler:
         self._new_snapshot_s = NEW_SNAPSHOT_S if live else NEW_SNAPSHOT_RECORDED_S
         if not lasting:
             store.fail_pending_evidence()
-        self._writer = EvidenceWriter(self._on_written, newest_wins=live)
+        self._writer = EvidenceWriter(
+            lambda job, media: self._status_log.add(job.run, job.id, job.kind, media), newest_wins=live
+        )
         if lasting:
             self._resume()
 
@@ -115,20 +110,17 @@ class EvidenceScheduler:
 
     def upsert(self, event: Event) -> None:
         """Holds the video that a revision's snapshot and clip need."""
-        key = (event.run, event.id)
         over = event.state in ("closed", "expired")
         with self._lock:
-            plan = self._plans.get(key)
+            plan = self._plans.get((event.run, event.id))
             if plan is None:
                 plan = self._open(event, over)
-                if plan is None:
-                    return
             elif event.peak.slot != plan.peak.slot and (
                 over or event.updated_at - plan.snapshot_at >= self._new_snapshot_s
             ):
                 plan.peak, plan.snapshot_at = event.peak, event.updated_at
                 self._schedule_snapshot(plan)
-            if over:
+            if over and plan is not None:
                 self._set_end(plan, event)
 
     def advance(self, camera: str, captured_at: float) -> None:
@@ -143,14 +135,13 @@ class EvidenceScheduler:
         """Waits until all scheduled files are written. Returns whether that happened in time."""
         return self._writer.wait_until_idle(timeout_s)
 
-    def settle(self, timeout_s: float = 60.0) -> bool:
-        """Cuts the clips of open events now, and waits until all is written. Returns whether that happened in time."""
+    def settle(self) -> None:
+        """Cuts the clips of open events now, and waits until all is written, or a minute."""
         with self._lock:
             for plan in list(self._plans.values()):
                 self._finish(plan)
-        settled = self.wait_until_idle(timeout_s)
+        self.wait_until_idle()
         self._status_log.save()
-        return settled
 
     def close(self) -> None:
         """Ends the worker. If the next service can't write the open evidence, this one writes it first."""
@@ -164,7 +155,7 @@ class EvidenceScheduler:
 
     def _resume(self) -> None:
         for stored in self._store.with_pending_evidence():
-            event, plan = stored.event, _new_plan(stored.event, stored.opened_at)
+            event, plan = stored.event, _EvidencePlan(stored.event, stored.opened_at)
             self._plans[plan.run, plan.id] = plan
             if not stored.evidence.snapshot.settled:
                 self._schedule_snapshot(plan)
@@ -178,7 +169,7 @@ class EvidenceScheduler:
         opened_at = event.revision / 1000 if stored is None else stored.opened_at
         if stored is not None and over and stored.evidence.clip.file:
             return None  # sent again after a restart, and finished before it
-        plan = _new_plan(event, opened_at)
+        plan = _EvidencePlan(event, opened_at)
         plan.clip_complete = stored is not None and bool(stored.evidence.clip.file) and stored.evidence.clip.settled
         self._plans[plan.run, plan.id] = plan
         self._schedule_snapshot(plan)
@@ -204,8 +195,7 @@ class EvidenceScheduler:
         self._submit(plan, "snapshot", lambda: write_snapshot(held, peak, self.folder, name, self._reserve))
 
     def _schedule_clip(self, plan: _EvidencePlan, ends: float, *, going_on: bool) -> None:
-        begins = plan.clip_start
-        name = file_name(plan.run, plan.id, begins, "mp4")
+        begins, name = plan.clip_start, file_name(plan.run, plan.id, plan.clip_start, "mp4")
         held = self._hold(plan, begins, ends)
         self._submit(
             plan, "clip", lambda: write_clip(held, begins, ends, self.folder, name, self._reserve, going_on=going_on)
@@ -219,18 +209,3 @@ class EvidenceScheduler:
 
     def _submit(self, plan: _EvidencePlan, kind: MediaKind, write: Callable[[], MediaFile]) -> None:
         self._writer.submit(WriteJob(plan.run, plan.id, plan.camera, kind, write))
-
-    def _on_written(self, job: WriteJob, media: MediaFile) -> None:
-        self._status_log.add(job.run, job.id, job.kind, media)
-
-
-def _new_plan(event: Event, opened_at: float) -> _EvidencePlan:
-    return _EvidencePlan(
-        run=event.run,
-        id=event.id,
-        camera=event.camera,
-        clip_start=max(event.began_at - PRE_ROLL_S, opened_at - BEFORE_OPENING_S),
-        clip_end=opened_at + AFTER_OPENING_S,
-        peak=event.peak,
-        snapshot_at=event.updated_at,
-    )

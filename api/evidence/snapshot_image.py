@@ -29,11 +29,7 @@ def encode(image: Image) -> bytes:
 def draw_box(jpeg: bytes, box: Box, width: int, height: int) -> bytes:
     """The JPEG with a box drawn on it; unchanged if the box is empty.
 
-    Args:
-        jpeg: The image; it may be a scaled copy of the frame.
-        box: xyxy in pixels of the frame.
-        width: Width of the frame.
-        height: Height of the frame.
+    The box is xyxy in pixels of the frame, ``width`` x ``height``. The JPEG may be a scaled copy of the frame.
 
     Raises:
         ValueError: The bytes are not an image.

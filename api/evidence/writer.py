@@ -1,16 +1,19 @@
-"""The thread that writes evidence, and its queue."""
+"""The thread that writes evidence, its queue, and the state of what it wrote."""
 
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
+
 from api.evidence.media_files import failure_reason
+from api.storage.event_store import EventStore
 from api.storage.records import MediaFile, MediaKind
 from lanewatch import metrics
+from streams.stages import UnavailableError
 
 QUEUE_LIMIT = 64
 """Each waiting job holds some seconds of packets: 64 clips of 4 Mbit/s are at most 800 MB. Writing one takes 20 ms."""
@@ -30,12 +33,10 @@ class WriteJob:
 
 
 class EvidenceWriter:
-    """Writes one file after another, outside of the thread that watches.
+    """Writes one file after another, outside of the thread that watches, and calls ``on_written`` with each outcome.
 
-    Args:
-        on_written: Called with every job and its outcome.
-        newest_wins: A full queue drops its oldest job (live) instead of blocking the caller (recordings).
-        limit: Jobs that may wait.
+    A queue of ``limit`` waiting jobs is full. With ``newest_wins`` (live) it then drops its oldest job, otherwise
+    (recordings) the caller waits.
     """
 
     def __init__(
@@ -86,13 +87,12 @@ class EvidenceWriter:
 
     def _run(self) -> None:
         while (job := self._next_job()) is not None:
-            began = time.perf_counter()
             try:
-                self._report(job, self._write(job))
+                with metrics.STAGE_SECONDS.labels("evidence").time():
+                    self._report(job, self._write(job))
             except Exception:  # this thread must survive every error of the store
                 log.exception("event %s: the outcome of its %s could not be reported", job.id, job.kind)
             finally:
-                metrics.STAGE_SECONDS.labels("evidence").observe(time.perf_counter() - began)
                 with self._changed:
                     self._busy = False
                     self._changed.notify_all()
@@ -120,3 +120,39 @@ class EvidenceWriter:
         if media.status == "failed":
             metrics.DROPPED.labels("evidence", job.camera, media.reason).inc()
         self._on_written(job, media)
+
+
+class EvidenceStatusLog:
+    """Saves the outcome of each write. If the store is unavailable, the next call of ``save`` tries again."""
+
+    def __init__(self, store: EventStore) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._unsaved: dict[tuple[str, str], dict[MediaKind, MediaFile]] = {}
+
+    def add(self, run: str, id: str, kind: MediaKind, media: MediaFile) -> None:
+        """Adds an outcome. A failed write does not replace an existing file; only its reason is kept."""
+        with self._lock:
+            unsaved = self._unsaved.setdefault((run, id), {})
+            unsaved[kind] = _merge(unsaved[kind], media) if kind in unsaved else media
+        self.save()
+
+    def save(self) -> None:
+        """Writes all unsaved outcomes to the store."""
+        with self._lock:
+            for run, id in list(self._unsaved):
+                try:
+                    known = self._store.evidence_of(run, id)
+                    merged = {kind: _merge(getattr(known, kind), new) for kind, new in self._unsaved[run, id].items()}
+                    self._store.save_evidence(run, id, msgspec.structs.replace(known, **merged))
+                except UnavailableError as error:
+                    log.error("the evidence status of %d events waits for the store: %s", len(self._unsaved), error)
+                    return
+                del self._unsaved[run, id]
+
+
+def _merge(known: MediaFile, new: MediaFile) -> MediaFile:
+    if new.status == "failed" and known.file:
+        reason = known.reason if known.status == "ready" else new.reason
+        return msgspec.structs.replace(known, reason=reason)
+    return new

@@ -5,17 +5,16 @@ from __future__ import annotations
 import math
 import time
 import uuid
-from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Path
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, StringConstraints
 
 from api.camera_status import CameraStatusBoard
 from api.errors import ProblemError
 from api.response_models import EventResponse, event_response
 from api.routes.events import find_event
-from api.storage.event_store import EventStore
+from api.storage.event_store import PREFERRED_RUN, EventStore
 from lanewatch import metrics
 from lanewatch.config.fields import LocalizedName
 from lanewatch.config.site import Camera, EmergencyBell, Site
@@ -32,10 +31,8 @@ _ID_NAMESPACE = uuid.UUID("5ad0b1de-0c4e-5d39-9c0b-6c1d4a1f7f10")
 _EARTH_RADIUS_M = 6_371_000.0
 
 
-class PressBody(BaseModel):
+class PressBody(BaseModel, extra="forbid"):
     """The body of a press: a note of the bell's controller, such as its number."""
-
-    model_config = ConfigDict(extra="forbid")
 
     note: Annotated[str, StringConstraints(max_length=200)] = ""
 
@@ -55,23 +52,16 @@ def nearest_camera(site: Site, bell: EmergencyBell) -> tuple[Camera, float]:
         KeyError: The bell names a camera that the site does not have.
     """
     cameras = site.cameras if bell.camera is None else (site.camera(bell.camera),)
-    return min(
-        ((camera, distance_m(bell.latitude, bell.longitude, camera)) for camera in cameras), key=lambda pair: pair[1]
-    )
+    distances = ((camera, distance_m(bell.latitude, bell.longitude, camera)) for camera in cameras)
+    return min(distances, key=lambda pair: pair[1])
 
 
 def press_event(
     site: Site, bell: EmergencyBell, at: float, previous: Event | None, *, run: str, note: str = ""
 ) -> Event:
-    """The event of a press.
+    """The event of a press at ``at``, epoch seconds of capture time.
 
-    Args:
-        site: The site in effect.
-        bell: The bell that was pressed.
-        at: Capture time of the press, epoch seconds.
-        previous: The bell's last event; a press within ``SAME_CALL_S`` is a revision of it.
-        run: The event's run.
-        note: The note of the bell's controller.
+    ``previous`` is the bell's last event; a press within ``SAME_CALL_S`` is a revision of it.
     """
     camera, away = nearest_camera(site, bell)
     again = previous if previous is not None and 0 <= at - previous.updated_at <= SAME_CALL_S else None
@@ -116,9 +106,7 @@ def _sentence(bell: EmergencyBell, camera: Camera, presses: int) -> dict[str, st
     }
 
 
-def routes(
-    store: EventStore, serve: Serve, cameras: CameraStatusBoard, *, run: str, clock: Callable[[], float] = time.time
-) -> APIRouter:
+def routes(store: EventStore, serve: Serve, cameras: CameraStatusBoard) -> APIRouter:
     """`/v1/bells/{id}`, for the bells of the site in effect."""
     router = APIRouter(prefix="/v1/bells", tags=["bells"])
 
@@ -134,10 +122,9 @@ def routes(
         if bell is None:
             raise ProblemError(404, "no_such_bell", f"the site has no bell {id!r}: add it under `bells`")
         at = cameras.current_capture_time(nearest_camera(site, bell)[0].id)
+        at = time.time() if at is None else at
         note = "" if body is None else body.note
-        event = press_event(
-            site, bell, clock() if at is None else at, store.last_bell_event(run, id), run=run, note=note
-        )
+        event = press_event(site, bell, at, store.last_bell_event(PREFERRED_RUN, id), run=PREFERRED_RUN, note=note)
         serve.upsert(event)
         metrics.EVENTS.labels(event.kind, event.state).inc()
         return event_response(find_event(store, event.id, event.run))

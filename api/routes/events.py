@@ -6,12 +6,12 @@ import time
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from api.errors import ProblemError
-from api.event_stream import EventStream, EventStreamResponse, start_position
+from api.event_stream import EventStream, EventStreamResponse
 from api.iso_time import epoch_seconds
 from api.response_models import EventPage, EventResponse, event_response
 from api.routes import audit
@@ -27,19 +27,15 @@ Run = Annotated[
 _Time = Annotated[str | None, Field(description="Capture time, ISO 8601 with its offset, such as 2026-01-14T17:00:00Z")]
 
 
-class VerdictBody(BaseModel):
+class VerdictBody(BaseModel, extra="forbid"):
     """The body of a verdict."""
-
-    model_config = ConfigDict(extra="forbid")
 
     verdict: VerdictValue
     reason: Annotated[str, StringConstraints(max_length=2_000)] = ""
 
 
-class EventQuery(BaseModel):
+class EventQuery(BaseModel, extra="forbid"):
     """The list's filters. A repeated filter matches any of its values. An unknown filter is an error."""
-
-    model_config = ConfigDict(extra="forbid")
 
     camera: list[str] = []
     kind: list[str] = []
@@ -61,9 +57,9 @@ class EventQuery(BaseModel):
         Raises:
             ProblemError: A time is invalid, or the event of ``part_of`` does not exist.
         """
-        whole = (
-            None if self.part_of is None else find_event(store, self.part_of, self.run[0] if self.run else None).event
-        )
+        whole = None
+        if self.part_of is not None:
+            whole = find_event(store, self.part_of, self.run[0] if self.run else None).event
         try:
             since, until = (None if text is None else epoch_seconds(text) for text in (self.since, self.until))
         except ValueError as error:
@@ -120,16 +116,17 @@ def routes(store: EventStore, event_stream: EventStream) -> APIRouter:
     async def stream(
         request: Request, after: Annotated[int | None, Query(ge=0, description="A position, such as a list's")] = None
     ) -> Response:
-        try:
-            position = start_position(request, after)
-        except ValueError as error:
-            raise ProblemError(422, "bad_position", str(error)) from error
+        last_id = request.headers.get("last-event-id", "")
+        if last_id and not (last_id.isascii() and last_id.isdigit()):
+            raise ProblemError(422, "bad_position", f"Last-Event-ID {last_id[:40]!r} is not a position of this stream")
         last_position = await run_in_threadpool(store.position)
-        if position is None:
-            position = last_position
-        elif position > last_position:
-            position = 0  # the position of a database that this one has replaced: the client knows nothing of this one
-        return EventStreamResponse(event_stream, position)
+        if last_id:
+            after = int(last_id)
+        if after is None:
+            after = last_position
+        elif after > last_position:
+            after = 0  # the position of a database that this one has replaced: the client knows nothing of this one
+        return EventStreamResponse(event_stream, after)
 
     @router.get("/{id}", summary="The newest revision of an event")
     def get_event(id: EventId, run: Run = None) -> EventResponse:

@@ -22,7 +22,15 @@ def routes(store: EventStore, evidence: EvidenceScheduler | None) -> APIRouter:
 
     @router.get("/readyz", summary="Whether events can be read and evidence written; 503 with the reason if not")
     def readiness(response: Response) -> ReadinessResponse:
-        problems = _problems(store, evidence)
+        problems = []
+        try:
+            store.position()
+        except UnavailableError:
+            problems.append("store")
+        if evidence is not None and not evidence.is_alive:
+            problems.append("evidence")
+        if evidence is not None and not evidence.has_disk_space:
+            problems.append("disk_full")
         if problems:
             response.status_code = 503
         return ReadinessResponse(status="unready" if problems else "ok", wrong=problems)
@@ -32,17 +40,3 @@ def routes(store: EventStore, evidence: EvidenceScheduler | None) -> APIRouter:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     return router
-
-
-def _problems(store: EventStore, evidence: EvidenceScheduler | None) -> list[str]:
-    problems = []
-    try:
-        store.position()
-    except UnavailableError:
-        problems.append("store")
-    if evidence is not None:
-        if not evidence.is_alive:
-            problems.append("evidence")
-        if not evidence.has_disk_space:
-            problems.append("disk_full")
-    return problems

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, StringConstraints
 from starlette.responses import Response
 
 from api.auth import COOKIE_NAME, IDENTITY_KEY, SESSION_S, TokenAuth
@@ -13,10 +13,8 @@ from api.errors import ProblemError
 from api.response_models import SessionResponse
 
 
-class LoginBody(BaseModel):
+class LoginBody(BaseModel, extra="forbid"):
     """The body of a login."""
-
-    model_config = ConfigDict(extra="forbid")
 
     token: Annotated[str, StringConstraints(max_length=512)]
 

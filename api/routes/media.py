@@ -16,14 +16,11 @@ from api.routes.events import EventId, Run, find_event
 from api.storage.event_store import EventStore
 from api.storage.records import MediaFile, MediaKind, StoredEvent
 
+Plain = Annotated[bool, Query(description="Without the box")]
+
 
 def routes(store: EventStore, file_path: Callable[[MediaFile], Path] | None) -> APIRouter:
-    """`/v1/events/{id}/snapshot.jpg` and `clip.mp4`.
-
-    Args:
-        store: The events, and the audit.
-        file_path: Returns the path of a file; None if this service has no evidence.
-    """
+    """`/v1/events/{id}/snapshot.jpg` and `clip.mp4`; ``file_path`` is None if this service has no evidence."""
     router = APIRouter(prefix="/v1/events/{id}", tags=["evidence"])
 
     def existing_file(stored: StoredEvent, kind: MediaKind) -> Path:
@@ -38,12 +35,7 @@ def routes(store: EventStore, file_path: Callable[[MediaFile], Path] | None) -> 
     @router.get(
         "/snapshot.jpg", summary="The event's snapshot", response_class=Response, responses=_binary("image/jpeg")
     )
-    def snapshot(
-        request: Request,
-        id: EventId,
-        run: Run = None,
-        plain: Annotated[bool, Query(description="Without the box")] = False,
-    ) -> Response:
+    def snapshot(request: Request, id: EventId, run: Run = None, plain: Plain = False) -> Response:
         stored = find_event(store, id, run)
         path = existing_file(stored, "snapshot")
         audit.record_access(store, request, stored.event, "snapshot", "plain" if plain else "")

@@ -9,7 +9,6 @@ from api.response_models import CameraList, SiteResponse
 from api.routes import emergency_bells
 from detectors.behaviours.registry import behaviours_of
 from detectors.correlation.correlator import CORRELATIONS
-from lanewatch.config.site import Site
 
 
 def routes(cameras: CameraStatusBoard) -> APIRouter:
@@ -19,13 +18,16 @@ def routes(cameras: CameraStatusBoard) -> APIRouter:
     @router.get("/site", summary="The site's name, time zone and note, and the names of its kinds of events")
     def get_site() -> SiteResponse:
         site = cameras.site
+        names = {emergency_bells.KIND: emergency_bells.NAME}
+        names |= {kind: behaviour.name for kind, behaviour in behaviours_of(site).items()}
+        names |= {correlation.kind: correlation.name for correlation in CORRELATIONS}
         return SiteResponse(
             id=site.id,
             name=site.name.model_dump(),
             note=None if site.note is None else site.note.model_dump(),
             time_zone=site.time_zone,
             bells={bell.id: bell.name.model_dump() for bell in site.bells},
-            kinds=_kind_names(site),
+            kinds={kind: name.model_dump() for kind, name in names.items()},
             digest=site.digest,
         )
 
@@ -34,11 +36,3 @@ def routes(cameras: CameraStatusBoard) -> APIRouter:
         return CameraList(cameras=cameras.statuses())
 
     return router
-
-
-def _kind_names(site: Site) -> dict[str, dict[str, str]]:
-    """The name of each kind of event, in both languages."""
-    names = {emergency_bells.KIND: emergency_bells.NAME}
-    names |= {kind: behaviour.name for kind, behaviour in behaviours_of(site).items()}
-    names |= {correlation.kind: correlation.name for correlation in CORRELATIONS}
-    return {kind: name.model_dump() for kind, name in names.items()}

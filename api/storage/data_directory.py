@@ -42,9 +42,7 @@ class DataDirectory:
     def empty(self) -> None:
         """Deletes everything in the folder, except the lock."""
         for entry in self.path.iterdir():
-            if entry.name == _LOCK:
-                continue
             if entry.is_dir():
                 shutil.rmtree(entry)
-            else:
+            elif entry.name != _LOCK:
                 entry.unlink()

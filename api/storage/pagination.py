@@ -37,16 +37,14 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
 
     def conditions(self) -> Iterator[Any]:
         """The filter in SQL."""
-        columns = (
-            (events.c.camera, self.cameras),
-            (events.c.kind, self.kinds),
-            (events.c.zone, self.zones),
-            (events.c.state, self.states),
-            (events.c.run, self.runs),
-        )
-        for column, values in columns:
-            if values:
-                yield column.in_(values)
+        chosen = {
+            "camera": self.cameras,
+            "kind": self.kinds,
+            "zone": self.zones,
+            "state": self.states,
+            "run": self.runs,
+        }
+        yield from (events.c[column].in_(values) for column, values in chosen.items() if values)
         if self.ids is not None:
             yield events.c.id.in_(self.ids)
         if self.severity is not None:

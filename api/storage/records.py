@@ -19,13 +19,11 @@ GOING_ON = "going_on"
 
 
 class MediaFile(msgspec.Struct, frozen=True):
-    """A snapshot or a clip of an event.
+    """A snapshot or a clip of an event, from the capture time of its first frame to that of its last one.
 
     Attributes:
         status: ``partial`` is a playable clip of an event that goes on, or a clip with a missing part.
         reason: Why the file is partial or failed; otherwise empty.
-        started_at: Capture time of the first frame.
-        ended_at: Capture time of the last frame.
         file: Path relative to the evidence folder; empty if there is no file.
         peak: For a snapshot of exactly the peak's frame: the peak, whose box can be drawn.
     """
@@ -87,10 +85,8 @@ class Verdict:
 class StoredEvent(msgspec.Struct, frozen=True):
     """A revision of an event, with the event's evidence and verdicts.
 
-    Attributes:
-        position: Position of this change in the event stream.
-        opened_at: Capture time of the event's first revision, when the alarm was raised.
-        change: Which kind of change of the event stream this is.
+    ``position`` and ``change`` are its place in the event stream and its kind. ``opened_at`` is the capture time of the
+    first revision, when the alarm was raised.
     """
 
     position: int

@@ -2,97 +2,77 @@
 
 from __future__ import annotations
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    Float,
-    Index,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    Text,
-    UniqueConstraint,
-)
+import sqlalchemy as sql
 
-metadata = MetaData()
+metadata = sql.MetaData()
 
-feed = Table(
+
+def _texts(**sizes: int) -> list[sql.Column[str]]:
+    """Required texts, each with its largest length."""
+    return [sql.Column(name, sql.String(size), nullable=False) for name, size in sizes.items()]
+
+
+feed = sql.Table(
     "feed",
     metadata,
-    Column("position", BigInteger, primary_key=True, autoincrement=False),
-    Column("what", String(16), nullable=False),
-    Column("run", String(128), nullable=False),
-    Column("id", String(128), nullable=False),
-    Column("revision", BigInteger),
-    Column("body", Text),
-    UniqueConstraint("run", "id", "revision"),
+    sql.Column("position", sql.BigInteger, primary_key=True, autoincrement=False),
+    *_texts(what=16, run=128, id=128),
+    sql.Column("revision", sql.BigInteger),
+    sql.Column("body", sql.Text),
+    sql.UniqueConstraint("run", "id", "revision"),
 )
 """All changes in the order of their commits: revisions of events (``what`` is ``event``, with a body), and changes of
 evidence or verdicts. The only writer assigns the positions, and never uses one twice."""
 
-events = Table(
+events = sql.Table(
     "events",
     metadata,
-    Column("run", String(128), primary_key=True),
-    Column("id", String(128), primary_key=True),
-    Column("revision", BigInteger, nullable=False),
-    Column("position", BigInteger, nullable=False),
-    Column("opened", BigInteger, nullable=False),
-    Column("started_at", Float(53), nullable=False),
-    Column("camera", String(64), nullable=False),
-    Column("kind", String(64), nullable=False),
-    Column("zone", String(64), nullable=False),
-    Column("state", String(16), nullable=False),
-    Column("severity", Integer, nullable=False),
-    Column("body", Text, nullable=False),
-    Index("events_by_time", "started_at", "run", "id"),
-    Index("events_by_camera", "camera", "started_at", "run", "id"),
-    Index("events_by_kind", "kind", "started_at", "run", "id"),
-    Index("events_by_severity", "severity", "started_at", "run", "id"),
-    Index("events_by_state", "state", "started_at", "run", "id"),
-    Index("events_by_zone", "zone", "started_at", "run", "id"),
-    Index("events_by_id", "id"),
+    sql.Column("run", sql.String(128), primary_key=True),
+    sql.Column("id", sql.String(128), primary_key=True),
+    sql.Column("revision", sql.BigInteger, nullable=False),
+    sql.Column("position", sql.BigInteger, nullable=False),
+    sql.Column("opened", sql.BigInteger, nullable=False),
+    sql.Column("started_at", sql.Float(53), nullable=False),
+    *_texts(camera=64, kind=64, zone=64, state=16),
+    sql.Column("severity", sql.Integer, nullable=False),
+    sql.Column("body", sql.Text, nullable=False),
+    sql.Index("events_by_time", "started_at", "run", "id"),
+    *(
+        sql.Index(f"events_by_{column}", column, "started_at", "run", "id")
+        for column in ("camera", "kind", "severity", "state", "zone")
+    ),
+    sql.Index("events_by_id", "id"),
 )
 """The newest revision of each event. ``opened`` and ``started_at`` are those of the first stored revision and never
 change, so a page's cursor stays valid while events go on."""
 
-evidence = Table(
+evidence = sql.Table(
     "evidence",
     metadata,
-    Column("run", String(128), primary_key=True),
-    Column("id", String(128), primary_key=True),
-    Column("body", Text, nullable=False),
-    Column("settled", Boolean, nullable=False, index=True),
+    sql.Column("run", sql.String(128), primary_key=True),
+    sql.Column("id", sql.String(128), primary_key=True),
+    sql.Column("body", sql.Text, nullable=False),
+    sql.Column("settled", sql.Boolean, nullable=False, index=True),
 )
 """The state of an event's evidence; ``settled`` if it is final."""
 
-verdicts = Table(
+verdicts = sql.Table(
     "verdicts",
     metadata,
-    Column("number", Integer, primary_key=True, autoincrement=True),
-    Column("run", String(128), nullable=False),
-    Column("id", String(128), nullable=False),
-    Column("verdict", String(16), nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("who", String(128), nullable=False),
-    Column("given_at", Float(53), nullable=False),
-    Index("verdicts_by_event", "run", "id"),
+    sql.Column("number", sql.Integer, primary_key=True, autoincrement=True),
+    *_texts(run=128, id=128, verdict=16),
+    sql.Column("reason", sql.Text, nullable=False),
+    sql.Column("who", sql.String(128), nullable=False),
+    sql.Column("given_at", sql.Float(53), nullable=False),
+    sql.Index("verdicts_by_event", "run", "id"),
 )
 """Operators' verdicts, in order. None is overwritten: the last one is in effect, the others are its history."""
 
-audit = Table(
+audit = sql.Table(
     "audit",
     metadata,
-    Column("number", Integer, primary_key=True, autoincrement=True),
-    Column("looked_at", Float(53), nullable=False),
-    Column("who", String(128), nullable=False),
-    Column("address", String(64), nullable=False),
-    Column("what", String(32), nullable=False),
-    Column("run", String(128), nullable=False),
-    Column("id", String(128), nullable=False),
-    Column("camera", String(64), nullable=False),
-    Column("detail", String(256), nullable=False),
+    sql.Column("number", sql.Integer, primary_key=True, autoincrement=True),
+    sql.Column("looked_at", sql.Float(53), nullable=False),
+    *_texts(who=128, address=64, what=32, run=128, id=128, camera=64, detail=256),
 )
 """Every access to footage: the client, its address, the time, the file."""
