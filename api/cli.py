@@ -27,9 +27,6 @@ from lanewatch.records import Event
 from models.detection.base import ModelMissingError
 from models.hardware import DeviceMissingError
 from streams.kafka.client.errors import BrokerError
-from streams.kafka.evidence.frame_store import KafkaFrameStore
-from streams.kafka.workers import startup
-from streams.kafka.workers.serve_worker import ServeWorker
 from streams.sources.url import SourceError
 from streams.stages import UnavailableError
 
@@ -54,6 +51,8 @@ def run(argv: list[str]) -> int:
 
 def serve(argv: list[str]) -> int:
     """Serves the events of a site over Kafka: store, evidence, API and console."""
+    from streams.kafka.workers import startup  # here, since a demo does without Kafka and its client costs 180 ms
+
     parser = argparse.ArgumentParser(
         prog="lanewatch serve",
         description="Stores the events of a site from Kafka, cuts their evidence and serves both. One service owns a "
@@ -67,20 +66,17 @@ def serve(argv: list[str]) -> int:
     return 1
 
 
-@contextlib.contextmanager
-def _printed_errors() -> Iterator[None]:
-    """Prints an error that people can fix, and ends it."""
-    try:
-        yield
-    except (SiteError, SourceError, ModelMissingError, DeviceMissingError, UnsafeAccessError, BrokerError) as error:
-        print(error, file=sys.stderr)
-    except server.ServerError as error:
-        print(error, file=sys.stderr)
-    except (OSError, ValueError, UnavailableError, DirectoryInUseError) as error:
-        print(f"lanewatch: {error}", file=sys.stderr)
+def _printed_errors() -> service.PrintedErrors:
+    complete = SiteError, SourceError, ModelMissingError, DeviceMissingError, UnsafeAccessError, BrokerError
+    others = OSError, ValueError, UnavailableError, DirectoryInUseError
+    return service.PrintedErrors(*complete, server.ServerError, others=others)
 
 
 def _serve_over_kafka(folder: DataDirectory, arguments: argparse.Namespace, stop: threading.Event) -> int:
+    from streams.kafka.evidence.frame_store import KafkaFrameStore
+    from streams.kafka.workers import startup
+    from streams.kafka.workers.serve_worker import ServeWorker
+
     token = os.environ.get("LANEWATCH_TOKEN") or None
     with (
         server.listen(arguments.host, arguments.port, token_required=token is not None) as listening,

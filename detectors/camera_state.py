@@ -16,8 +16,9 @@ from models.tracking.tracker import TrackerState
 OVERLAP_S = 2.0
 """Two samplers of one camera overlap by less than this. A larger step back is a clock that was set back."""
 CARRY_S = 16.0
-"""Tracks survive a hole of this length: 15 s in which a killed sampler is replaced, and a second. After a longer one
-a stay is continued by position and appearance (``benchmarks/frame_gaps.py``)."""
+"""Tracks survive a hole of this length: 15 s in which a killed sampler is replaced, and a second. A limit of 3 s
+cost half as many line crossings again at a hole of 10 s (``benchmarks/frame_gaps.py``). After a longer hole all
+tracks end; a stay is then continued by position and appearance (``detectors.behaviours.common.zone_dwell``)."""
 LOST_S = 30.0
 """Open events expire when a camera was blind for longer than this: the people may be others."""
 SETTLE_S = 2.0

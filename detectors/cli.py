@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -12,30 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from lanewatch.service import PrintedErrors
+
 if TYPE_CHECKING:
     from streams.kafka.workers.startup import WorkerContext
     from streams.kafka.workers.stateful_worker import StatefulWorker
-
-
-class errors_printed:  # noqa: N801 - used like a function, as contextlib's are
-    """Prints an expected error instead of raising it. The messages of ``complete`` ones need no prefix."""
-
-    def __init__(
-        self, *complete: type[Exception], others: tuple[type[Exception], ...] = (OSError, ValueError, KeyError)
-    ) -> None:
-        self._complete, self._others = complete, others
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
-        if isinstance(error, self._complete):
-            print(error, file=sys.stderr)
-            return True
-        if isinstance(error, self._others):
-            print(f"lanewatch: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
-            return True
-        return False
 
 
 def check(argv: Sequence[str]) -> int:
@@ -101,7 +81,7 @@ def rescore(argv: Sequence[str]) -> int:
     from streams.archive import detections_archive
     from streams.sources.url import SourceError
 
-    with errors_printed(SiteError, SourceError, BehaviourError, ThresholdError, ModelMissingError, DeviceMissingError):
+    with PrintedErrors(SiteError, SourceError, BehaviourError, ThresholdError, ModelMissingError, DeviceMissingError):
         site = validation.load(options.site, pictures=False)
         if detections_archive.is_archive(options.source):
             records = detections_archive.read(options.source, cameras=[options.camera] if options.camera else None)
@@ -163,7 +143,7 @@ def _detect(options: argparse.Namespace) -> int:
 
     expected = SiteError, BrokerError, base.ModelMissingError, hardware.DeviceMissingError
     with (
-        errors_printed(*expected, others=(OSError,)),
+        PrintedErrors(*expected, others=(OSError,)),
         service.process(options, "detect") as stop,
         open_worker(options, "detect") as worker,
     ):
@@ -220,7 +200,7 @@ def _run_stateful(stage: str, description: str, argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     expected = SiteError, BrokerError, BehaviourError, ThresholdError, CorrelationError
     with (
-        errors_printed(*expected, others=(OSError,)),
+        PrintedErrors(*expected, others=(OSError,)),
         service.process(options, stage) as stop,
         startup.open_worker(options, stage) as worker,
     ):

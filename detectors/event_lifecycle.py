@@ -26,7 +26,8 @@ SCORE_CHANGE = 0.1
 """A change of the score that is published at once."""
 UPDATE_S = 5.0
 UPDATE_SHARE = 0.1
-"""An open event is updated at least every 5 s, and later every tenth of its length: 60 revisions in the first hour."""
+"""An open event is updated at least every 5 s, and later every tenth of its length. That gives 60 revisions in the
+first hour, and 25 in each tenfold of time after it."""
 PEAK_GAIN = 1.1
 """A frame must be clearer by this factor to become the peak. Otherwise each step towards the camera would change it."""
 

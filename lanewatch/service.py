@@ -89,3 +89,30 @@ def process(arguments: argparse.Namespace, stage: str = "stage") -> Iterator[thr
     finally:
         for number, handler_before in previous.items():
             signal.signal(number, handler_before)
+
+
+class PrintedErrors:
+    """A context that prints expected errors to stderr instead of raising them.
+
+    Args:
+        complete: errors whose messages need no prefix.
+        others: errors whose messages get the program's name before them.
+    """
+
+    def __init__(
+        self, *complete: type[Exception], others: tuple[type[Exception], ...] = (OSError, ValueError, KeyError)
+    ) -> None:
+        self._complete, self._others = complete, others
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
+        if isinstance(error, self._complete):
+            print(error, file=sys.stderr)  # noqa: T201
+            return True
+        if isinstance(error, self._others):
+            text = error.args[0] if isinstance(error, KeyError) else error
+            print(f"lanewatch: {text}", file=sys.stderr)  # noqa: T201
+            return True
+        return False

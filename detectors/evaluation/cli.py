@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from detectors.cli import errors_printed
 from detectors.evaluation.results import DIMENSIONS
 
 if TYPE_CHECKING:
     from detectors.evaluation.dataset import Dataset
     from detectors.evaluation.results import Results
-    from lanewatch.config.site import Site
+    from lanewatch.service import PrintedErrors
+from lanewatch.config.site import Site
 
 PROTOCOLS = ("kisa", "ilids", "actev", "frames")
 
@@ -75,7 +75,7 @@ def evaluate(argv: Sequence[str]) -> int:
     from detectors.thresholds import ThresholdError
     from lanewatch.config.problems import SiteError
 
-    with errors_printed(EvaluationError, SiteError, BehaviourError, ThresholdError):
+    with PrintedErrors(EvaluationError, SiteError, BehaviourError, ThresholdError):
         site = validation.load(options.site, pictures=False) if options.site else None
         values = _evaluated(options, site)
         print(json.dumps(values, ensure_ascii=False) if options.json else report.markdown(values, {}).rstrip("\n"))

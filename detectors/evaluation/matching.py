@@ -29,6 +29,18 @@ class Matching(NamedTuple):
     false: tuple[int, ...]
 
     @property
+    def precision(self) -> float:
+        """Share of the alarms that are true; 1 without alarms."""
+        alarms = len(self.pairs) + len(self.false)
+        return len(self.pairs) / alarms if alarms else 1.0
+
+    @property
+    def recall(self) -> float:
+        """Share of the truths that were found; 1 without truths."""
+        truths = len(self.pairs) + len(self.missed)
+        return len(self.pairs) / truths if truths else 1.0
+
+    @property
     def f1(self) -> float:
         """2 TP / (2 TP + FP + FN); 1 without truths and alarms."""
         return f1(len(self.pairs), len(self.false), len(self.missed))

@@ -29,7 +29,8 @@ class TrackMemory(msgspec.Struct, frozen=True):
 MOVED = 1.0
 """Body heights from its first point that a track must reach to count as moving."""
 UNNAMED_S = 2.0
-"""Seconds for which an unnamed object must be tracked: on pets09-s2l1 30 unnamed tracks were tape and branches."""
+"""Seconds for which an unnamed object must be tracked. On pets09-s2l1, 30 unnamed tracks were no persons: tape and
+branches in the wind, parts of people. The longest lasted for 7 s, and none moved by its own height."""
 CREDIBLE_AT_REST = frozenset(LABELS.index(name) for name in ("person", "cat", "dog"))
 """Classes that need not move to be credible: a person may stand, but a vehicle that stands is parked."""
 
