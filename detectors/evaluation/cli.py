@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detectors.evaluation.results import DIMENSIONS
+from lanewatch.service import PrintedErrors
 
 if TYPE_CHECKING:
     from detectors.evaluation.dataset import Dataset
     from detectors.evaluation.results import Results
-    from lanewatch.service import PrintedErrors
-from lanewatch.config.site import Site
+    from lanewatch.config.site import Site
 
 PROTOCOLS = ("kisa", "ilids", "actev", "frames")
 
