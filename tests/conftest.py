@@ -3,14 +3,37 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from kafka.net.inet import KafkaNetSocket
 
 from deploy.kafka_server import running_broker
 
 CLIP = Path(__file__).parents[1] / "lanewatch" / "demo" / "clip.mp4"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def closed_sockets() -> Iterator[None]:
+    """kafka-python closes the socket of a connection that fails, or whose client closes before it is made.
+
+    The library (3.0.12) leaves such a socket to the garbage collector. Its warning then fails whichever test runs.
+    """
+    connect = KafkaNetSocket.sock_connect
+
+    async def connect_or_close(self: KafkaNetSocket, net: Any, sock: socket.socket, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return await connect(self, net, sock, *args, **kwargs)
+        except BaseException:
+            sock.close()
+            raise
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(KafkaNetSocket, "sock_connect", connect_or_close)
+        yield
 
 
 @pytest.fixture(scope="session")
