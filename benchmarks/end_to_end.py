@@ -249,7 +249,7 @@ def _run_double(site: Site, address: str, node: str) -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     broker = Broker(site, node, {"LANEWATCH_KAFKA": address})
-    DetectWorker(broker, Topics(site), _PacedDouble(node), node=node, max_age_s=None).run(stop)
+    DetectWorker(broker, Topics(site), _PacedDouble(node), max_age_s=None).run(stop)
 
 
 def _publish(cluster: Cluster) -> dict[str, int]:

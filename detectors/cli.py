@@ -159,7 +159,6 @@ def _detect(options: argparse.Namespace) -> int:
             worker.broker,
             worker.topics,
             DetectStage(network, pose),
-            node=worker.node,
             batch=batch,
             max_age_s=options.max_age or None,
             decoders=max(DECODERS, hardware.usable_cores() // 2),

@@ -16,24 +16,23 @@ from deploy.kafka_server import running_broker
 CLIP = Path(__file__).parents[1] / "lanewatch" / "demo" / "clip.mp4"
 
 
-@pytest.fixture(scope="session", autouse=True)
-def closed_sockets() -> Iterator[None]:
+_sock_connect = KafkaNetSocket.sock_connect
+
+
+async def _connect_or_close(self: KafkaNetSocket, net: Any, sock: socket.socket, *args: Any, **kwargs: Any) -> Any:
     """kafka-python closes the socket of a connection that fails, or whose client closes before it is made.
 
     The library (3.0.12) leaves such a socket to the garbage collector. Its warning then fails whichever test runs.
+    The correction stays to the end of the process, since threads of closed clients may still connect.
     """
-    connect = KafkaNetSocket.sock_connect
+    try:
+        return await _sock_connect(self, net, sock, *args, **kwargs)
+    except BaseException:
+        sock.close()
+        raise
 
-    async def connect_or_close(self: KafkaNetSocket, net: Any, sock: socket.socket, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return await connect(self, net, sock, *args, **kwargs)
-        except BaseException:
-            sock.close()
-            raise
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(KafkaNetSocket, "sock_connect", connect_or_close)
-        yield
+KafkaNetSocket.sock_connect = _connect_or_close
 
 
 @pytest.fixture(scope="session")

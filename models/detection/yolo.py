@@ -17,6 +17,7 @@ import torch
 from lanewatch.records import LABELS, Image, Int64
 from models import hardware, offline
 from models.detection.base import OVERLAP, Boxes, ModelMissingError
+from models.extras import ExtraMissingError
 
 _SYNONYMS: Final = {
     "pedestrian": "person",
@@ -42,6 +43,8 @@ class Yolo:
         try:
             self._model = offline.yolo(path, "detect")
             names: dict[int, str] = self._model.names
+        except ExtraMissingError:
+            raise
         except Exception as error:
             raise _unusable(path, device, error) from error
         self._labels = _labels(names)

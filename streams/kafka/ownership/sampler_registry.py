@@ -21,7 +21,10 @@ LEAVE = b"leave/1"
 LEAVE_KEY = "@leave/"
 """Prefix of a leave request's key, before the node's name; no camera id starts with ``@``."""
 
-SEND_S = 10.0
+ANNOUNCE_S = 0.2
+"""An announcement waits so long for the broker: the sampler's loop repeats it, and the frames go on meanwhile."""
+LEAVE_S = 10.0
+"""A leave request waits so long for the broker, and again for its confirmation."""
 
 
 class Ownership(msgspec.Struct, frozen=True):
@@ -74,18 +77,18 @@ class SamplerRegistry(TableFollower):
 
     def announce(self, camera: str, ownership: Ownership) -> None:
         """Announces that a process samples a camera; raises ``KafkaError`` if the broker cannot be reached."""
-        self._send(camera, OWNERSHIP, ownership)
+        self._send(camera, OWNERSHIP, ownership, ANNOUNCE_S)
 
     def request_leave(self, node: str) -> None:
         """Requests that a node leaves; raises ``BrokerError`` if the broker does not confirm the request."""
         try:
-            self._send(LEAVE_KEY + node, LEAVE, LeaveRequest(node, time.time())).get(SEND_S)
+            self._send(LEAVE_KEY + node, LEAVE, LeaveRequest(node, time.time()), LEAVE_S).get(LEAVE_S)
         except KafkaError as error:
             raise self._broker.to_broker_error(error) from error
 
-    def _send(self, key: str, kind: bytes, value: Ownership | LeaveRequest) -> Any:
+    def _send(self, key: str, kind: bytes, value: Ownership | LeaveRequest, wait_s: float) -> Any:
         if self._sender is None:
-            self._sender = ReliableProducer(self._broker, max_block_ms=200)
+            self._sender = ReliableProducer(self._broker, max_block_ms=int(1000 * wait_s))
         message = Message(key.encode(), msgspec.json.encode(value), [(KIND, kind)])
         return self._sender.send(self._topic, 0, message)
 

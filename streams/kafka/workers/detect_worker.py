@@ -88,7 +88,6 @@ class DetectWorker(WorkerLoop):
         topics: Topics,
         detect: Detect,
         *,
-        node: str,
         batch: int = BATCH,
         wait_s: float = WAIT_S,
         max_age_s: float | None = MAX_AGE_S,
@@ -97,7 +96,6 @@ class DetectWorker(WorkerLoop):
         clock: BrokerClock | None = None,
     ) -> None:
         super().__init__("detect", topics.frames, broker, topics, group="detect", consumer_settings=FRAME_FETCH)
-        self.node = node
         self._detect = detect
         self._batch = batch
         self._wait_s = wait_s

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
@@ -13,6 +14,7 @@ from lanewatch.records import LABELS, Image
 from models import hardware
 from models.detection import registry
 from models.detection.base import Boxes, ModelMissingError
+from models.extras import ExtraMissingError
 from models.hardware import DeviceMissingError
 
 PERSON, CAR, TRUCK, BACKPACK = (LABELS.index(name) for name in ("person", "car", "truck", "backpack"))
@@ -91,6 +93,14 @@ def test_ultralytics_models_are_found_by_path_and_by_name(
     path.write_bytes(b"")
     expected = path.parent if path.suffix == ".xml" else path
     assert registry.find(name).resolve() == expected
+
+
+def test_a_missing_extra_is_reported_with_its_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = tmp_path / "best.pt"
+    weights.write_bytes(b"weights")
+    monkeypatch.setitem(sys.modules, "ultralytics", None)  # torch alone is installed
+    with pytest.raises(ExtraMissingError, match=r"ultralytics, which is not installed\..*make gpu"):
+        registry.load(str(weights), "cpu")
 
 
 @pytest.mark.parametrize("device", ["cuda:7", "tpu", "", "cuda:x"])

@@ -86,7 +86,7 @@ class KafkaRunner(Generic[S]):
         }
         self._workers: dict[str, tuple[WorkerLoop, Topic]] = {
             "detect": (
-                DetectWorker(broker, topics, detect, node="runner", batch=batch, max_age_s=max_age_s if live else None),
+                DetectWorker(broker, topics, detect, batch=batch, max_age_s=max_age_s if live else None),
                 topics.frames,
             ),
             "watch": (

@@ -55,7 +55,7 @@ def test_one_trace_from_the_frame_to_the_store(
         stack.callback(kafka_site.close)
         sender = FrameProducer(kafka_site.broker, kafka_site.topics)
         stack.callback(sender.close)
-        stack.enter_context(running(DetectWorker(kafka_site.broker, kafka_site.topics, GatedDetector(), node="d")))
+        stack.enter_context(running(DetectWorker(kafka_site.broker, kafka_site.topics, GatedDetector())))
         watching = WatchWorker(
             kafka_site.broker,
             kafka_site.topics,

@@ -33,7 +33,7 @@ def test_workers_continue_after_a_broker_failure_and_nothing_is_lost(own: Broker
     shop = KafkaSite(own.address, cameras=("a",), partitions=1)
     storing = RecordingStore()
     footage = KafkaFrameStore(shop.broker, shop.topics, lambda camera: 0)
-    detect = DetectWorker(shop.broker, shop.topics, RecordingDetector(), node="one", max_age_s=None)
+    detect = DetectWorker(shop.broker, shop.topics, RecordingDetector(), max_age_s=None)
     serve = ServeWorker(shop.broker, shop.topics, storing, node="one")
     with running(detect), running(serve):
         for number in range(10):
@@ -72,7 +72,7 @@ def seeing(frames):
     return [Detections.empty(frame, model=sys.argv[2]) for frame in frames]
 
 site = Site.model_validate_json(open(sys.argv[1]).read())
-DetectWorker(Broker(site, "w"), Topics(site), seeing, node=sys.argv[2], max_age_s=None).run(threading.Event())
+DetectWorker(Broker(site, "w"), Topics(site), seeing, max_age_s=None).run(threading.Event())
 """
 
 

@@ -49,7 +49,7 @@ def kafka_site(broker: str) -> Iterator[KafkaSite]:
 
 
 def make_worker(kafka_site: KafkaSite, detector: RecordingDetector, **settings: object) -> DetectWorker:
-    return DetectWorker(kafka_site.broker, kafka_site.topics, detector, node="test", **settings)  # type: ignore[arg-type]
+    return DetectWorker(kafka_site.broker, kafka_site.topics, detector, **settings)  # type: ignore[arg-type]
 
 
 def dropped(camera: str, reason: str) -> float:
