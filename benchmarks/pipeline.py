@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from api.site_service import SiteService
+from api.in_process_service import InProcessService
 from benchmarks import clips, command, yolo_weights
 from detectors import pipeline
 from detectors.evaluation.alarms import alarm_instants
@@ -66,7 +66,7 @@ def _pipeline(site: Site, network: ObjectDetector) -> tuple[float, int, list[Eve
     """Seconds, frames and revisions of one run."""
     revisions: list[Event] = []
     with tempfile.TemporaryDirectory() as folder:
-        with SiteService(site, Path(folder), run="bench", live=False, network=network) as service:
+        with InProcessService(site, Path(folder), run="bench", live=False, network=network) as service:
             service.store.listen(lambda stored: revisions.append(stored.event))
             began = time.perf_counter()
             service.runner.run()
