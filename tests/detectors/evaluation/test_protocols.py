@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from detectors.evaluation import actev, confidence_interval, frame_auc, ilids
-from detectors.evaluation.actev import ScoredAlarm, TruthInterval
+from detectors.evaluation import actev_protocol, confidence_interval, frame_auc, ilids_protocol
+from detectors.evaluation.actev_protocol import ScoredAlarm, TruthInterval
 from tests.detectors.evaluation.examples import START, alarm, labels, truth
 
 
@@ -28,13 +28,13 @@ from tests.detectors.evaluation.examples import START, alarm, labels, truth
     ],
 )
 def test_the_recall_bias_of_ilids(precision: float, recall: float, bias: float, wanted: float) -> None:
-    assert ilids.f_biased(precision, recall, bias) == pytest.approx(wanted)
+    assert ilids_protocol.f_biased(precision, recall, bias) == pytest.approx(wanted)
 
 
 @pytest.mark.parametrize("bias", [0.0, -1.0, math.nan])
 def test_a_recall_bias_must_be_above_0(bias: float) -> None:
     with pytest.raises(ValueError, match="must be above 0"):
-        ilids.f_biased(0.5, 0.5, bias)
+        ilids_protocol.f_biased(0.5, 0.5, bias)
 
 
 TRUTHS = [TruthInterval("k", at, at) for at in (100.0, 200.0, 300.0, 400.0)]
@@ -49,9 +49,9 @@ ALARMS = [
 
 def test_the_curve_of_misses_against_false_alarms_by_hand() -> None:
     """Twelve camera-hours, so that one false alarm is two a camera-day; the fourth truth is never found."""
-    met = actev.align(ALARMS, TRUTHS)
+    met = actev_protocol.align(ALARMS, TRUTHS)
     assert sorted(met.pairs) == [(0, 0), (1, 1), (3, 2)]
-    curve = actev.curve(ALARMS, TRUTHS, met, 12 * 3600.0)
+    curve = actev_protocol.curve(ALARMS, TRUTHS, met, 12 * 3600.0)
     assert curve.scores == (0.9, 0.7, 0.6, 0.5, 0.4)
     assert curve.rates == (0.0, 0.0, 2.0, 2.0, 4.0)
     assert curve.misses == (0.75, 0.5, 0.5, 0.25, 0.25)
@@ -67,7 +67,7 @@ def test_the_alarm_of_a_higher_score_gets_the_truth_and_a_long_event_may_be_foun
         ScoredAlarm("k", 161.0, 0.5),
         ScoredAlarm("other", 100.0, 1.0),
     ]
-    met = actev.align(alarms, [TruthInterval("k", 100.0, 100.0), TruthInterval("k", 110.0, 152.0)])
+    met = actev_protocol.align(alarms, [TruthInterval("k", 100.0, 100.0), TruthInterval("k", 110.0, 152.0)])
     assert sorted(met.pairs) == [(1, 0), (2, 1)]
     assert met.false == (0, 3)
 
@@ -80,7 +80,7 @@ def test_the_alarm_of_a_higher_score_gets_the_truth_and_a_long_event_may_be_foun
 def test_no_alignment_has_more_pairs_or_surer_ones(alarms: list[tuple[int, float]], truths: list[int]) -> None:
     raised = [ScoredAlarm("k", float(at), score) for at, score in alarms]
     labelled = [TruthInterval("k", float(at), float(at)) for at in truths]
-    met = actev.align(raised, labelled)
+    met = actev_protocol.align(raised, labelled)
     best = (0, 0.0)
     for chosen in itertools.permutations([*range(len(raised)), *([-1] * len(labelled))], len(labelled)):
         pairs = [(a, t) for t, a in enumerate(chosen) if a >= 0 and -2 <= raised[a].at - labelled[t].at <= 10]
@@ -91,7 +91,7 @@ def test_no_alignment_has_more_pairs_or_surer_ones(alarms: list[tuple[int, float
 @pytest.mark.parametrize(("truths", "seconds", "says"), [([], 60.0, "no truth"), (TRUTHS, 0.0, "camera-day")])
 def test_a_curve_needs_truths_and_time(truths: list[TruthInterval], seconds: float, says: str) -> None:
     with pytest.raises(ValueError, match=says):
-        actev.curve(ALARMS, truths, actev.align(ALARMS, truths), seconds)
+        actev_protocol.curve(ALARMS, truths, actev_protocol.align(ALARMS, truths), seconds)
 
 
 @pytest.mark.parametrize(
