@@ -18,7 +18,7 @@ from streams.kafka import codec
 from streams.kafka.codec import Message
 from streams.kafka.state.checkpoints import Checkpoints
 from streams.kafka.workers.correlate_worker import CorrelateWorker
-from streams.kafka.workers.event_processor import KEY
+from streams.kafka.workers.correlation_processor import KEY
 from tests.detectors.correlation.test_correlator import any_way, in_order, stay, street
 from tests.streams.kafka.kafka_site import KafkaSite, running, until
 from tests.streams.kafka.loiterer_records import keys

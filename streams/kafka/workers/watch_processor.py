@@ -28,7 +28,7 @@ STAGE = "watch"
 log = metrics.log(STAGE)
 
 
-class CameraProcessor(PartitionProcessor[Watch[S]], Generic[S]):
+class WatchProcessor(PartitionProcessor[Watch[S]], Generic[S]):
     """Processes the cameras of one partition."""
 
     def __init__(
