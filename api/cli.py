@@ -82,7 +82,9 @@ def _serve_over_kafka(folder: DataDirectory, arguments: argparse.Namespace, stop
         server.listen(arguments.host, arguments.port, token_required=token is not None) as listening,
         startup.open_worker(arguments, "serve") as context,
         contextlib.closing(KafkaFrameStore(context.broker, context.topics, context.log.partition)) as footage,
-        ServiceContext(lambda: context.log.revisions.at(time.time()), folder.path, footage, lasting=True) as services,
+        ServiceContext(
+            lambda: context.log.revisions.site_at(time.time()), folder.path, footage, lasting=True
+        ) as services,
     ):
         site = services.cameras.site
         application = app.create(services.store, services.evidence, site, cameras=services.cameras, token=token)

@@ -45,7 +45,7 @@ class LoiteringSite(KafkaSite):
     ) -> None:
         super().__init__(address, tuple(cameras), partitions, prefix)
         self.watched = lanes(cameras)
-        self.revisions = SiteRevisions.of(self.watched)
+        self.revisions = SiteRevisions.from_site(self.watched)
 
     def loop(self, node: str, **settings: Any) -> WatchWorker[CameraState]:
         """A watch worker on these topics; this object knows its site revisions."""

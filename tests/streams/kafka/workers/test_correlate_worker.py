@@ -33,7 +33,7 @@ class StreetSite(KafkaSite):
 
     def __init__(self, address: str) -> None:
         super().__init__(address, [camera.id for camera in WATCHED.cameras], 2)
-        self.revisions = SiteRevisions.of(WATCHED)
+        self.revisions = SiteRevisions.from_site(WATCHED)
 
     def loop(self, **settings: Any) -> CorrelateWorker[CorrelatorState]:
         usual: dict[str, Any] = {"make_stage": Correlator, "checkpoint_s": 0.05, "node": "c"}
@@ -163,7 +163,7 @@ def test_a_revision_that_cannot_be_used_is_said_and_the_one_before_goes_on(
         return Correlator(revisions)
 
     with running(kafka_site.loop(make_stage=correlate_of)):
-        kafka_site.revisions = SiteRevisions.of(WATCHED)
+        kafka_site.revisions = SiteRevisions.from_site(WATCHED)
         until(lambda: "stays in effect: of the next release" in caplog.text, "said")
         kafka_site.put(1)
         wanted = in_order(WATCHED, EVENTS, END_S)

@@ -269,7 +269,7 @@ def test_a_revision_that_cannot_be_used_is_said_and_the_one_before_goes_on(
     records = footage()
     unknown = kafka_site.watched.model_copy(update={"behaviours": {"of_the_next_release": BehaviourConfig()}})
     with running(kafka_site.loop("w")):
-        kafka_site.revisions = SiteRevisions.of(unknown)
+        kafka_site.revisions = SiteRevisions.from_site(unknown)
         until(lambda: "of_the_next_release: no such behaviour" in caplog.text, "said")
         kafka_site.put(records)
         events = kafka_site.events_until(END)
