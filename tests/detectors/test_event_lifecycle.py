@@ -132,8 +132,10 @@ def test_an_id_is_made_once_and_is_the_same_in_every_run() -> None:
         (0, [candidate(0)]), (6, [candidate(6, first_point=TrackPoint(99.0, 99.0, NOON), since=NOON + 3)]), (7, [])
     )
     assert len({event.id for event in first}) == 1
-    born, since = round((NOON - 1) * 1000), round(NOON * 1000)
-    assert first[0].id == str(uuid.uuid5(event_lifecycle.NAMESPACE, f"lane|loitering|yard|{born}|10,20|{since}"))
+    first_seen_ms, since_ms = round((NOON - 1) * 1000), round(NOON * 1000)
+    assert first[0].id == str(
+        uuid.uuid5(event_lifecycle.NAMESPACE, f"lane|loitering|yard|{first_seen_ms}|10,20|{since_ms}")
+    )
     elsewhere = event_lifecycle.make_event_id(SOURCE._replace(camera="other"), "loitering", candidate(0))
     later = event_lifecycle.make_event_id(SOURCE, "loitering", candidate(0, since=NOON + 1))
     another_run = event_lifecycle.make_event_id(SOURCE._replace(run="rescore"), "loitering", candidate(0))
