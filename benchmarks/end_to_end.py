@@ -146,14 +146,14 @@ def sharing(address: str, seconds: float) -> dict[str, float]:
             workers[1].terminate()
             workers[1].join(20)
             time.sleep(SETTLE_S)
-            one = sum(tally.detected(seconds).values()) / seconds
+            rate = sum(tally.detected(seconds).values()) / seconds
         workers[0].kill()
         cluster.process_group.kill()
     return {
         "spread": _spread(detected),
         "watch_spread": _spread(watched),
-        "second_worker": round(two / one, 2),
-        "one_per_s": round(one, 1),
+        "second_worker": round(two / rate, 2),
+        "one_per_s": round(rate, 1),
         "two_per_s": round(two, 1),
     }
 

@@ -114,7 +114,7 @@ def test_a_topic_shrinks_to_the_retention_of_the_site_file(own: BrokerProcess) -
 
     def size_on_disk(admin: KafkaAdminClient) -> int:
         (described,) = admin.describe_log_dirs({partition.topic: [0]})
-        (log,) = [one for place in described["log_dirs"] for one in place["topics"] if one["name"] == partition.topic]
+        (log,) = [log for place in described["log_dirs"] for log in place["topics"] if log["name"] == partition.topic]
         return int(log["partitions"][0]["partition_size"])
 
     with KafkaAdminClient(bootstrap_servers=own.address) as admin:

@@ -80,14 +80,14 @@ def test_frames_of_many_cameras_come_out_in_their_order_in_one_call() -> None:
     frames = [frame(picture(box), slot=n, camera=f"c{n % 3}", profile="night") for n, box in enumerate(people)]
     seen = DetectStage(detector)(frames)
     assert detector.calls == [8]
-    for given, one, box in zip(frames, seen, people, strict=True):
-        assert (one.camera, one.epoch, one.slot, one.captured_at, one.received_at, one.profile) == (
+    for given, record, box in zip(frames, seen, people, strict=True):
+        assert (record.camera, record.epoch, record.slot, record.captured_at, record.received_at, record.profile) == (
             given.camera, 3, given.slot, given.captured_at, 7.0, "night",
         )  # fmt: skip
-        assert (one.width, one.height, one.model, one.gap) == (WIDTH, HEIGHT, "painted", None)
-        np.testing.assert_allclose(one.xyxy, [box])
-        assert one.appearance.shape == (1, appearance.SIZE)
-        assert appearance.similarity(one.appearance, appearance.describe(picture(box), one.xyxy))[
+        assert (record.width, record.height, record.model, record.gap) == (WIDTH, HEIGHT, "painted", None)
+        np.testing.assert_allclose(record.xyxy, [box])
+        assert record.appearance.shape == (1, appearance.SIZE)
+        assert appearance.similarity(record.appearance, appearance.describe(picture(box), record.xyxy))[
             0, 0
         ] == pytest.approx(1)
 
@@ -95,7 +95,7 @@ def test_frames_of_many_cameras_come_out_in_their_order_in_one_call() -> None:
 def test_ticks_pass_with_their_gap_and_without_detection() -> None:
     detector = PaintedDetector()
     seen = DetectStage(detector)([frame(slot=n, gap=gap) for n, gap in enumerate(("idle", "lost", "ended"))])
-    assert [(one.gap, len(one)) for one in seen] == [("idle", 0), ("lost", 0), ("ended", 0)]
+    assert [(record.gap, len(record)) for record in seen] == [("idle", 0), ("lost", 0), ("ended", 0)]
     assert sum(detector.calls) == 0
     assert DetectStage(detector)([]) == []
 
@@ -106,7 +106,7 @@ def test_a_frame_that_the_detector_fails_on_costs_itself_only() -> None:
     before = counted("bad", "failed")
     good = [frame(picture((50, 50, 80, 150)), slot=n) for n in range(3)]
     seen = DetectStage(PaintedDetector())([good[0], frame(bad, slot=9, camera="bad"), *good[1:]])
-    assert [(one.gap, len(one)) for one in seen] == [(None, 1), ("failed", 0), (None, 1), (None, 1)]
+    assert [(record.gap, len(record)) for record in seen] == [(None, 1), ("failed", 0), (None, 1), (None, 1)]
     assert seen[1].slot == 9
     assert counted("bad", "failed") - before == 1
 
@@ -122,7 +122,7 @@ def test_a_frame_that_the_detector_fails_on_costs_itself_only() -> None:
 def test_a_picture_that_is_none_is_counted(image: Any) -> None:
     before = counted("odd", "unreadable")
     seen = DetectStage(PaintedDetector())([frame(image, camera="odd"), frame(picture((50, 50, 80, 150)))])
-    assert [(one.gap, len(one)) for one in seen] == [("unreadable", 0), (None, 1)]
+    assert [(record.gap, len(record)) for record in seen] == [("unreadable", 0), (None, 1)]
     assert counted("odd", "unreadable") - before == 1
 
 
@@ -248,10 +248,10 @@ def test_the_bundled_detector_gives_the_same_alone_and_in_batches(bundled: NanoD
             if number == 9:
                 break
     worker = DetectStage(bundled)
-    for one, other in zip(worker(frames), [worker([given])[0] for given in frames], strict=True):
-        assert one.slot == other.slot
-        np.testing.assert_array_equal(one.xyxy, other.xyxy)
-        np.testing.assert_array_equal(one.appearance, other.appearance)
+    for record, other in zip(worker(frames), [worker([given])[0] for given in frames], strict=True):
+        assert record.slot == other.slot
+        np.testing.assert_array_equal(record.xyxy, other.xyxy)
+        np.testing.assert_array_equal(record.appearance, other.appearance)
 
 
 class PaintedPose:

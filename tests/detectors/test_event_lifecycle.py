@@ -18,7 +18,7 @@ from detectors.thresholds import Resolver
 from lanewatch.config.schedules import CameraSchedules
 from lanewatch.records import Event, Factor
 from models.tracking.tracker import Tracker
-from tests.detectors.walker_records import NOON, record, site
+from tests.detectors.walker_records import NOON, make_record, site
 
 SITE = site()
 SOURCE = EventSource("test", "lane", SITE.digest)
@@ -26,7 +26,7 @@ LOITERING = Loitering(Resolver(SITE, "lane", "loitering", LoiteringThresholds))
 
 
 def observe(at: float) -> Observation:
-    shown = record(NOON + at)
+    shown = make_record(NOON + at)
     _, tracks = Tracker().update(Tracker().start(), shown)
     camera = SITE.cameras[0]
     return Observation(

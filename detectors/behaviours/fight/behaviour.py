@@ -280,12 +280,12 @@ def _evidence(
 def _matches(before: Sequence[Box], people: Sequence[Box]) -> Iterator[tuple[int, int]]:
     """Pairs of boxes of the same person, largest overlap first."""
     pairs = []
-    for i, one in enumerate(before):
-        left, top, right, bottom = one
+    for i, box in enumerate(before):
+        left, top, right, bottom = box
         for j, other in enumerate(people):
             # Most boxes are far from each other: no call for those
             if other[0] < right and other[2] > left and other[1] < bottom and other[3] > top:
-                overlap = iou(one, other)
+                overlap = iou(box, other)
                 if overlap > SAME_PERSON_IOU:
                     pairs.append((overlap, i, j))
     pairs.sort(reverse=True)

@@ -12,7 +12,7 @@ from detectors.correlation.correlator import Correlator, CorrelatorState
 from detectors.watch_stage import WatchStage
 from lanewatch.config.site import Site
 from lanewatch.records import Detections, Event, SceneMeasurements, Watermark, decode, encode
-from tests.detectors.walker_records import NOON, SITE, record
+from tests.detectors.walker_records import NOON, SITE, make_record
 
 WELL = SceneMeasurements(brightness=110, chroma=8, contrast=45, sharpness=90, warm=True)
 
@@ -31,7 +31,9 @@ def two_groups(north: int, south: int = 0) -> Site:
 def silence(camera: str, begin: float, end: float, until: float = 300.0) -> list[Detections]:
     """A record a second; none has a picture from ``begin`` to ``end``."""
     return [
-        msgspec.structs.replace(record(NOON + at, gap="lost" if begin <= at < end else None, scene=WELL), camera=camera)
+        msgspec.structs.replace(
+            make_record(NOON + at, gap="lost" if begin <= at < end else None, scene=WELL), camera=camera
+        )
         for at in range(round(until))
     ]
 
@@ -47,13 +49,13 @@ def simulate(
     own: list[Event] = []
     both: list[Event] = []
     for second in zip(*tapes.values(), strict=True):
-        for one in second:
-            states[one.camera], events = watcher.step(states[one.camera], one)
+        for record in second:
+            states[record.camera], events = watcher.step(states[record.camera], record)
             own += events
             for event in events:
                 whole, more = correlator.step(whole, event)
                 both += more
-        reached = {one.camera: Watermark(one.captured_at, one.captured_at, one.gap) for one in second}
+        reached = {record.camera: Watermark(record.captured_at, record.captured_at, record.gap) for record in second}
         whole, more = correlator.advance(whole, reached)
         both += more
         if coded:
@@ -79,7 +81,7 @@ def test_a_dead_switch_is_one_alarm(coded: bool) -> None:
     assert "'north'" in last.sentence["en"]
     assert last.score == pytest.approx(sum(factor.value for factor in last.factors))
     assert 0 < last.score <= 1
-    assert all(one.revision < other.revision for one, other in itertools.pairwise(events))
+    assert all(event.revision < other.revision for event, other in itertools.pairwise(events))
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from lanewatch.cli import main
 from lanewatch.records import Detections
 from streams.archive.detections_archive import DetectionsArchive
 from tests.detectors.evaluation.examples import START, written, xml
-from tests.detectors.walker_records import SITE, loiterer, record, site, watch
+from tests.detectors.walker_records import SITE, loiterer, make_record, site, watch
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -57,8 +57,8 @@ def raised_at(stay: list[Detections]) -> float:
 
 def archived(folder: Path, records: list[Detections]) -> Path:
     with DetectionsArchive(folder) as writer:
-        for one in records:
-            writer.append(one)
+        for record in records:
+            writer.append(record)
     return folder
 
 
@@ -70,17 +70,17 @@ def test_archived_detections_are_scored_and_the_time_has_no_holes(
     run: Run, stay: list[Detections], site_file: Path, tmp_path: Path
 ) -> None:
     """Of two minutes the last is missing but for ten seconds; shuffled and with records twice it is the same."""
-    part = [one for one in stay if not 80 < one.captured_at - START < 110]
+    part = [record for record in stay if not 80 < record.captured_at - START < 110]
     at = raised_at(stay)
     truth = truth_file(tmp_path, f"kind: loitering, zone: yard, at_s: {at - 4:.1f}")
     first = run(archived(tmp_path / "a", part), "--truth", truth, "--site", site_file, "--kinds", "loitering", "--json")
     shuffled = archived(tmp_path / "b", [*part[::2], *part[1::2], *part[50:90]])
     second = run(shuffled, "--truth", truth, "--site", site_file, "--kinds", "loitering", "--json")
     assert first[0] == second[0] == 0
-    one, two = json.loads(first[1]), json.loads(second[1])
-    assert (one["overall"]["hits"], one["overall"]["false"], one["overall"]["missed"]) == (1, 0, 0)
-    assert one["overall"]["camera_hours"] * 3600 == pytest.approx(80 + 9.8, abs=0.3)
-    assert one["overall"] == two["overall"]
+    report, report_again = json.loads(first[1]), json.loads(second[1])
+    assert (report["overall"]["hits"], report["overall"]["false"], report["overall"]["missed"]) == (1, 0, 0)
+    assert report["overall"]["camera_hours"] * 3600 == pytest.approx(80 + 9.8, abs=0.3)
+    assert report["overall"] == report_again["overall"]
 
 
 def test_an_event_is_an_alarm_from_the_severity_of_the_option_on(
@@ -91,7 +91,7 @@ def test_an_event_is_an_alarm_from_the_severity_of_the_option_on(
     alerts = min(event.updated_at for event in events if event.severity >= 2) - START
     assert alerts > raised_at(stay) + 5
     truth = truth_file(tmp_path, f"kind: loitering, zone: yard, at_s: {alerts:.1f}")
-    folder = archived(tmp_path / "kept", [one for one in stay if one.captured_at - START < alerts + 3])
+    folder = archived(tmp_path / "kept", [record for record in stay if record.captured_at - START < alerts + 3])
     found = {}
     for severity in (1, 2, 3):
         more = ("--site", site_file, "--kinds", "loitering", "--json", "--severity", severity)
@@ -252,7 +252,7 @@ def test_bad_input_is_named(run: Run, tmp_path: Path, truth: str, options: list[
 def test_a_site_file_with_an_unknown_behaviour_is_named_with_its_line(run: Run, tmp_path: Path) -> None:
     text = json.dumps(SITE | {"behaviours": {"loiterng": {}}}, ensure_ascii=False)
     file = written(tmp_path, text, "site.yaml")
-    archive = archived(tmp_path / "kept", [record(START)])
+    archive = archived(tmp_path / "kept", [make_record(START)])
     status, _, err = run(archive, "--truth", truth_file(tmp_path), "--site", file)
     assert status == 1
     assert f"{file}:1: unknown behaviour loiterng; did you mean `loitering`?" in err
@@ -261,7 +261,7 @@ def test_a_site_file_with_an_unknown_behaviour_is_named_with_its_line(run: Run, 
 def test_archived_detections_need_a_site_and_its_cameras(
     run: Run, stay: list[Detections], site_file: Path, tmp_path: Path
 ) -> None:
-    archive = archived(tmp_path / "kept", [record(START, camera="elsewhere")])
+    archive = archived(tmp_path / "kept", [make_record(START, camera="elsewhere")])
     truth = truth_file(tmp_path)
     assert "with --site" in run(archive, "--truth", truth)[2]
     assert "detections of camera 'elsewhere'" in run(archive, "--truth", truth, "--site", site_file)[2]

@@ -23,7 +23,7 @@ def block(language: str) -> str:
 
 def test_its_truth_file_is_one(tmp_path: Path) -> None:
     labels = truth_file.read(written(tmp_path, block("yaml"), "truth.yaml"))
-    assert [(one.kind, one.zone, one.pattern) for one in labels.events] == [
+    assert [(event.kind, event.zone, event.pattern) for event in labels.events] == [
         ("loitering", "junction", ""),
         ("intrusion", None, "on foot"),
     ]
@@ -33,7 +33,10 @@ def test_its_truth_file_is_one(tmp_path: Path) -> None:
 
 def test_its_xml_is_kisas(tmp_path: Path) -> None:
     (clip,) = kisa_protocol.read(written(tmp_path, block("xml")))
-    assert (clip.camera, [(one.kind, one.start_s) for one in clip.alarms]) == ("C00_001_0001", [("Loitering", 83.0)])
+    assert (clip.camera, [(alarm.kind, alarm.start_s) for alarm in clip.alarms]) == (
+        "C00_001_0001",
+        [("Loitering", 83.0)],
+    )
     assert all(name in TEXT for name in kisa_protocol.CLASSES)
 
 

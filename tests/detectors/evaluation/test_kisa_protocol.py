@@ -34,7 +34,7 @@ def test_the_four_cases_give_one_hit_two_misses_and_two_false_alarms() -> None:
 )
 def test_valid_files(tmp_path: Path, text: str, alarms: list[tuple[str, float]], scenario: str) -> None:
     (clip,) = kisa_protocol.read(written(tmp_path, text))
-    assert [(one.kind, one.start_s) for one in clip.alarms] == alarms
+    assert [(alarm.kind, alarm.start_s) for alarm in clip.alarms] == alarms
     assert (clip.camera, clip.duration_s, clip.scenario) == ("C00_001_0001", 300.0, scenario)
 
 
@@ -97,10 +97,12 @@ def test_written_xml_is_read_by_another_reader_and_by_ours(tmp_path: Path) -> No
     assert root.findtext("Library/Clip/Header/Filename") == "lane.mp4"
     assert root.findtext("Library/Clip/Header/Duration") == "01:06:40"
     assert root.findtext("Library/Clip/Header/AlarmEvents") == "2"
-    written_alarms = [(one.findtext("StartTime"), one.findtext("AlarmDescription")) for one in root.iter("Alarm")]
+    written_alarms = [
+        (element.findtext("StartTime"), element.findtext("AlarmDescription")) for element in root.iter("Alarm")
+    ]
     assert written_alarms == [("00:01:30", "Loitering"), ("01:02:03", "Falldown")]
     (back,) = kisa_protocol.read(file)
-    assert [(one.kind, one.start_s) for one in back.alarms] == [("Loitering", 90.0), ("Falldown", 3723.0)]
+    assert [(alarm.kind, alarm.start_s) for alarm in back.alarms] == [("Loitering", 90.0), ("Falldown", 3723.0)]
 
 
 def test_a_name_that_is_markup_stays_a_name(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_unknown_kinds_and_labels_that_are_there_twice_are_named(tmp_path: Path)
 
 def test_the_demos_truth_is_what_people_read_in_it() -> None:
     labels = truth_file.read(lanewatch.DEMO_TRUTH)
-    kinds = [one.kind for one in labels.events]
+    kinds = [event.kind for event in labels.events]
     assert {kind: kinds.count(kind) for kind in set(kinds)} == {"loitering": 2, "intrusion": 3, "line_crossing": 4}
     assert labels.events[1].what == "the man he talks to, half hidden behind the lamp post's sign"
 
@@ -102,9 +102,9 @@ def test_alarms_are_raised_once_an_event_and_the_same_from_all_revisions_the_las
     newest = {event.id: event for event in revisions}
     file = written(tmp_path, lines([*newest.values(), *newest.values()]) + "\n", "events.jsonl")
     opened = [event.updated_at for event in revisions if event.state == "open"]
-    assert [one.at for one in alarms.read(file)] == opened
+    assert [alarm.at for alarm in alarms.read(file)] == opened
     assert alarms.alarm_instants(revisions) == alarms.alarm_instants(newest.values())
-    assert [one.at for one in alarms.alarm_instants(reversed(revisions))] == opened
+    assert [instant.at for instant in alarms.alarm_instants(reversed(revisions))] == opened
 
 
 @pytest.mark.parametrize(

@@ -35,11 +35,11 @@ def street(clip: Path) -> list[Image]:
 
 
 def assert_same(seen: list[Boxes], expected: list[Boxes], pixels: float = 0.0, score: float = 0.0) -> None:
-    assert [len(one) for one in seen] == [len(one) for one in expected]
-    for one, other in zip(seen, expected, strict=True):
-        np.testing.assert_allclose(one.xyxy, other.xyxy, atol=pixels, rtol=0)
-        np.testing.assert_allclose(one.scores, other.scores, atol=score, rtol=0)
-        np.testing.assert_array_equal(one.labels, other.labels)
+    assert [len(boxes) for boxes in seen] == [len(boxes) for boxes in expected]
+    for boxes, other in zip(seen, expected, strict=True):
+        np.testing.assert_allclose(boxes.xyxy, other.xyxy, atol=pixels, rtol=0)
+        np.testing.assert_allclose(boxes.scores, other.scores, atol=score, rtol=0)
+        np.testing.assert_array_equal(boxes.labels, other.labels)
 
 
 def test_a_batch_gives_what_single_pictures_give_in_their_order(network: NanoDet, street: list[Image]) -> None:
@@ -120,10 +120,10 @@ def test_cuda_sees_in_half_precision_what_a_cpu_sees(street: list[Image]) -> Non
     on_cpu, on_cuda = NanoDetTorch("cpu", 0.3)(street), NanoDetTorch("cuda:0", 0.3)(street)
     strong = [seen[seen.scores >= 0.4] for seen in on_cpu]
     assert sum(map(len, strong)) > 20
-    for one, other in zip(strong, on_cuda, strict=True):
-        share = _iou(one.xyxy, other.xyxy)
+    for boxes, other in zip(strong, on_cuda, strict=True):
+        share = _iou(boxes.xyxy, other.xyxy)
         assert (share.max(axis=1) > 0.9).all()
-        np.testing.assert_allclose(other.scores[share.argmax(axis=1)], one.scores, atol=0.03)
+        np.testing.assert_allclose(other.scores[share.argmax(axis=1)], boxes.scores, atol=0.03)
 
 
 def test_a_picture_that_is_none_fails_alone(network: NanoDet) -> None:

@@ -41,10 +41,10 @@ def test_a_batch_gives_what_single_pictures_give_in_their_order(network: ObjectD
     mixed = [street[0], street[1][:300, :400], street[2], street[3][:, 100:500], street[0][:300, :400]]
     together, alone = network(mixed), [network([image])[0] for image in mixed]
     assert sum(map(people, together)) > 10
-    for one, other in zip(together, alone, strict=True):
-        np.testing.assert_allclose(one.xyxy, other.xyxy, atol=0.05)
-        np.testing.assert_allclose(one.scores, other.scores, atol=1e-3)
-        np.testing.assert_array_equal(one.labels, other.labels)
+    for boxes, other in zip(together, alone, strict=True):
+        np.testing.assert_allclose(boxes.xyxy, other.xyxy, atol=0.05)
+        np.testing.assert_allclose(boxes.scores, other.scores, atol=1e-3)
+        np.testing.assert_array_equal(boxes.labels, other.labels)
     assert network([]) == []
 
 

@@ -68,21 +68,21 @@ def test_one_trace_from_the_frame_to_the_store(
         stack.enter_context(running(ServeWorker(kafka_site.broker, kafka_site.topics, serve, node="s")))
         sender.send(picture("a", int(time.time() * 1000)), 0)
         until(lambda: serve.events, "the event is stored")
-        until(lambda: "serve" in {one.name for one in spans.get_finished_spans()}, "its span is there")
+        until(lambda: "serve" in {span.name for span in spans.get_finished_spans()}, "its span is there")
         frame = kafka_site.records(kafka_site.topics.frames.name, lambda found: len(found) > 0)[0]
         seen = kafka_site.records(kafka_site.topics.detections.name, lambda found: len(found) > 0)[0]
         told = kafka_site.records(kafka_site.topics.events.name, lambda found: len(found) > 0)[0]
     assert trace_id(frame) == trace_id(seen) == trace_id(told)
     ours = int(trace_id(frame), 16)
     finished = spans.get_finished_spans()
-    way = {one.name: one for one in finished if one.context is not None and one.context.trace_id == ours}
+    way = {span.name: span for span in finished if span.context is not None and span.context.trace_id == ours}
     assert set(way) == {"sample", "detect", "watch", "serve"}
     for before, after in (("sample", "detect"), ("detect", "watch"), ("watch", "serve")):
         parent, context = way[after].parent, way[before].context
         assert parent is not None
         assert context is not None
         assert parent.span_id == context.span_id
-    batch = next(one for one in finished if one.name == "detect batch")
+    batch = next(span for span in finished if span.name == "detect batch")
     assert [link.context.trace_id for link in batch.links] == [ours]
 
 

@@ -50,8 +50,8 @@ def test_workers_continue_after_a_broker_failure_and_nothing_is_lost(own: Broker
         own.start()
         shop.flush()
         every = {number * 100 for number in range(20)}
-        until(lambda: {one.slot for one in shop.detections(20)} == every, "all frames, some of them twice")
-        until(lambda: len({one.id for one in storing.events}) == 20, "all events")
+        until(lambda: {record.slot for record in shop.detections(20)} == every, "all frames, some of them twice")
+        until(lambda: len({event.id for event in storing.events}) == 20, "all events")
         assert held.covered == (0.0, 1.9)
         until(lambda: shop.committed("detect", shop.topics.frames.name) == {0: 20}, "the frames' place")
         until(lambda: shop.committed("serve", shop.topics.events.name) == {0: 20}, "the events' place")
@@ -96,7 +96,7 @@ def test_a_killed_workers_partitions_are_taken_over_without_a_missing_frame(brok
         shop.flush()
         records = shop.records(
             shop.topics.detections.name,
-            lambda found: len({(one.camera, one.slot) for one in map(codec.decode_detections, found)}) == 210,
+            lambda found: len({(record.camera, record.slot) for record in map(codec.decode_detections, found)}) == 210,
         )
         assert time.monotonic() - began < 15
         last = {

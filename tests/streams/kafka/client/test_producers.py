@@ -135,7 +135,7 @@ def test_an_undelivered_frame_is_counted_and_frees_its_room() -> None:
 def test_only_acknowledged_frames_are_reported() -> None:
     told: list[tuple[str, int, int]] = []
     broker = StuckBroker()
-    sender = FrameProducer(cast(Any, broker), TopicsOfNone, acknowledged=lambda *one: told.append(one))
+    sender = FrameProducer(cast(Any, broker), TopicsOfNone, acknowledged=lambda *arguments: told.append(arguments))
     sender.send(frame("told", 1), 0)
     sender.send(frame("told", 2), 0)
     assert told == []
@@ -172,16 +172,16 @@ def test_frames_that_wait_at_the_end_are_counted() -> None:
 def test_frames_arrive_in_order_and_are_told(broker: str) -> None:
     shop = KafkaSite(broker, ("a", "b"), partitions=1)
     told: list[tuple[str, int, int]] = []
-    sender = FrameProducer(shop.broker, shop.topics, acknowledged=lambda *one: told.append(one))
+    sender = FrameProducer(shop.broker, shop.topics, acknowledged=lambda *arguments: told.append(arguments))
     try:
         senders = [
             threading.Thread(target=lambda camera=camera: [sender.send(frame(camera, n), 0) for n in range(200)])
             for camera in ("a", "b")
         ]
-        for one in senders:
-            one.start()
-        for one in senders:
-            one.join()
+        for thread in senders:
+            thread.start()
+        for thread in senders:
+            thread.join()
         assert sender.flush(20)
         records = shop.records(shop.topics.frames.name, lambda found: len(found) >= 400)
     finally:
@@ -203,7 +203,7 @@ def test_everything_else_is_acknowledged_or_said(broker: str) -> None:
         sender.flush(20)
         assert [future.value.offset for future in futures] == list(range(50))
         records = shop.records(topic, lambda found: len(found) >= 50)
-        assert [one.value for one in records] == [str(number).encode() for number in range(50)]
+        assert [record.value for record in records] == [str(number).encode() for number in range(50)]
         with pytest.raises(MessageSizeTooLargeError):
             sender.send(topic, 1, Message(b"k", bytes(MAX_FRAME_BYTES + 70_000), []))
         sender.flush(1)  # it was never sent
@@ -263,9 +263,9 @@ def test_after_a_restart_the_broker_gets_everything_sent_meanwhile(own: BrokerPr
         frames.close()
         rest.close()
         shop.close()
-    slots = [one.slot for one in map(codec.decode_frame, found) if one.camera == "a"]
+    slots = [frame.slot for frame in map(codec.decode_frame, found) if frame.camera == "a"]
     assert list(dict.fromkeys(slots)) == list(range(220))  # acks of one: a second try may double some
-    assert [one.value for one in told] == [b"0", b"1"]
+    assert [record.value for record in told] == [b"0", b"1"]
     assert longest < 0.5
 
 

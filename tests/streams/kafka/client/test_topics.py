@@ -66,8 +66,11 @@ def config(address: str, topic: str) -> dict[str, str]:
 def test_topics_are_created_as_the_site_file_specifies(broker: str, prefix: str) -> None:
     topics = ensured(site(broker, prefix, frames={"minutes": 10, "gigabytes": 0.3}))
     with KafkaAdminClient(bootstrap_servers=broker) as admin:
-        found = {one["name"]: one for one in admin.describe_topics([topic.name for topic in topics.all])}
-    partitions = {name.removeprefix(f"{prefix}."): len(one["partitions"]) for name, one in found.items()}
+        found = {
+            description["name"]: description
+            for description in admin.describe_topics([topic.name for topic in topics.all])
+        }
+    partitions = {name.removeprefix(f"{prefix}."): len(topic["partitions"]) for name, topic in found.items()}
     assert partitions == {"frames": 3, "detections": 3, "site": 3, "checkpoints": 3, "events": 1, "holders": 1}
     frames = config(broker, f"{prefix}.frames")
     assert frames["retention.ms"] == "600000"
@@ -83,7 +86,7 @@ def test_several_processes_may_create_the_topics_at_once(broker: str, prefix: st
         for future in [pool.submit(ensured, present) for _ in range(6)]:
             future.result(30)
     with KafkaAdminClient(bootstrap_servers=broker) as admin:
-        found = {one["name"]: len(one["partitions"]) for one in admin.describe_topics()}
+        found = {topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics()}
     asked = {topic.name: topic.partitions for topic in Topics(present).all}
     assert {name: count for name, count in found.items() if name.startswith(f"{prefix}.")} == asked
 

@@ -124,7 +124,7 @@ def test_overlapping_samplers_give_each_slot_once_and_broken_images_are_skipped(
     near = held.nearest(0.5)
     assert near is not None
     assert near.slot in (400, 600)
-    epochs = [one.epoch for one in held._encoded]
+    epochs = [frame.epoch for frame in held._encoded]
     assert epochs == [1] * 5 + [3] + [1] * 4 + [2] * 10
     footage.close()
     shop.close()

@@ -42,16 +42,16 @@ def members(shop: KafkaSite, stages: Sequence[str] = STAGES) -> Iterator[dict[st
         for stage in stages:
             topic = consumer_groups.input_topic(stage, shop.topics)
             node, instance = NAMES.get(stage, ("node1", None))
-            one = Broker(shop.site, f"{stage}-{node}", environment={}).member(
+            member = Broker(shop.site, f"{stage}-{node}", environment={}).member(
                 shop.topics.group(stage), instance=instance
             )
-            stack.callback(one.close)
-            one.partitions_for_topic(topic.name)  # a leader without the topic's metadata assigns nothing
-            one.subscribe([topic.name])
-            found[stage] = one
+            stack.callback(member.close)
+            member.partitions_for_topic(topic.name)  # a leader without the topic's metadata assigns nothing
+            member.subscribe([topic.name])
+            found[stage] = member
         until(lambda: all(shared(found[stage], shares[stage]) for stage in stages), "all members have partitions")
-        for one in found.values():
-            one.commit()
+        for member in found.values():
+            member.commit()
         yield found
 
 
@@ -85,13 +85,15 @@ def test_a_healthy_site_and_then_problems(shop: KafkaSite) -> None:
         assert problems(found) == set()
         by_name = {stage.stage: stage for stage in found.stages}
         assert set(by_name) == set(STAGES)
-        assert [(one.node, one.partitions) for one in by_name["detect"].members] == [("node1", (0, 1, 2))]
-        assert [one.node for one in by_name["correlate"].members] == ["correlate-1"]
+        assert [(member.node, member.partitions) for member in by_name["detect"].members] == [("node1", (0, 1, 2))]
+        assert [member.node for member in by_name["correlate"].members] == ["correlate-1"]
         assert by_name["detect"].lag == 3
         assert by_name["serve"].lag == 2
         assert by_name["sample"].lag is None
-        assert [(one.camera, one.node, one.gap) for one in found.cameras] == [(c, "node1", None) for c in "abc"]
-        assert all(one.rate and one.rate > 2 for one in found.cameras)
+        assert [(camera.camera, camera.node, camera.gap) for camera in found.cameras] == [
+            (c, "node1", None) for c in "abc"
+        ]
+        assert all(camera.rate and camera.rate > 2 for camera in found.cameras)
         assert "All is well." in status_table.table(found, shop.site, "en")
 
         there["watch"].close()
@@ -108,7 +110,7 @@ def test_no_process_runs(shop: KafkaSite) -> None:
     found = read(shop)
     assert problems(found) == {*(("no_members", stage) for stage in STAGES), ("unsampled", "")}
     assert found.problems[-1].names == ("a", "b", "c")
-    assert [one.captured_at for one in found.cameras] == [None] * 3
+    assert [camera.captured_at for camera in found.cameras] == [None] * 3
 
 
 def test_a_wrong_sampler_clock_and_a_silent_camera(shop: KafkaSite) -> None:
@@ -119,8 +121,8 @@ def test_a_wrong_sampler_clock_and_a_silent_camera(shop: KafkaSite) -> None:
         send_watermarks(shop, {"a": Watermark(now, now), "b": Watermark(now, now), "c": Watermark(now - 60, now - 60)})
         found = read(shop)
     assert problems(found) == {("clock", "node1"), ("silent", "")}
-    assert next(one.amount for one in found.problems if one.code == "clock") == pytest.approx(7200, abs=5)
-    assert next(one.names for one in found.problems if one.code == "silent") == ("c",)
+    assert next(problem.amount for problem in found.problems if problem.code == "clock") == pytest.approx(7200, abs=5)
+    assert next(problem.names for problem in found.problems if problem.code == "silent") == ("c",)
 
 
 def test_lag_is_measured_in_records_and_seconds(shop: KafkaSite, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,7 +133,7 @@ def test_lag_is_measured_in_records_and_seconds(shop: KafkaSite, monkeypatch: py
             shop.frame(picture("a", slot))
         send_watermarks(shop, {camera: Watermark(now, now) for camera in shop.seats})
         found = read(shop)
-    detect = next(one for one in found.stages if one.stage == "detect")
+    detect = next(stage for stage in found.stages if stage.stage == "detect")
     assert detect.lag == 4
     assert detect.lag_s is not None
     assert 0.05 < detect.lag_s < 30

@@ -42,11 +42,11 @@ class StreetSite(KafkaSite):
     def put(self, seed: int, first: int = 0, last: int | None = None) -> None:
         """Sends some of the watchers' events and watermarks, in a random order of arrival."""
         messages = list(any_way(WATCHED, EVENTS, END_S, random.Random(seed)))[first:last]
-        for number, (camera, one) in enumerate(messages):
+        for number, (camera, item) in enumerate(messages):
             message = (
-                codec.encode_event(one)
-                if isinstance(one, Event)
-                else codec.encode_watermark(camera, number, {camera: one})
+                codec.encode_event(item)
+                if isinstance(item, Event)
+                else codec.encode_watermark(camera, number, {camera: item})
             )
             self.send(self.topics.events.name, 0, message)
         self.flush()
@@ -55,8 +55,10 @@ class StreetSite(KafkaSite):
         """The roaming events, at least ``enough`` revisions."""
 
         def events(records: list[Any]) -> list[Event]:
-            decoded = [codec.decode_event_record(one) for one in records if one.headers and one.key != b"junk"]
-            return [one for one in decoded if isinstance(one, Event) and one.kind == "roaming"]
+            decoded = [
+                codec.decode_event_record(record) for record in records if record.headers and record.key != b"junk"
+            ]
+            return [event for event in decoded if isinstance(event, Event) and event.kind == "roaming"]
 
         return events(
             self.records(self.topics.events.name, lambda records: len({e.revision for e in events(records)}) >= enough)

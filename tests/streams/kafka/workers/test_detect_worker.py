@@ -212,12 +212,15 @@ def test_nothing_is_committed_before_its_detections_are_acknowledged(kafka_site:
 
 def test_two_workers_share_and_one_that_ends_leaves_no_frame_out(kafka_site: KafkaSite) -> None:
     first, second = RecordingDetector(), RecordingDetector()
-    one, two = make_worker(kafka_site, first), make_worker(kafka_site, second)
-    with running(one):
-        until(lambda: one.partitions == {0, 1, 2}, "all are the first's")
-        with running(two):
-            until(lambda: two.partitions and not one.partitions & two.partitions, "the second has its part")
-            until(lambda: len(one.partitions | two.partitions) == 3, "all partitions are assigned")
+    first_worker, second_worker = make_worker(kafka_site, first), make_worker(kafka_site, second)
+    with running(first_worker):
+        until(lambda: first_worker.partitions == {0, 1, 2}, "all are the first's")
+        with running(second_worker):
+            until(
+                lambda: second_worker.partitions and not first_worker.partitions & second_worker.partitions,
+                "the second has its part",
+            )
+            until(lambda: len(first_worker.partitions | second_worker.partitions) == 3, "all partitions are assigned")
             for slot in range(50):
                 for camera in "abc":
                     kafka_site.frame(picture(camera, slot))
@@ -225,7 +228,7 @@ def test_two_workers_share_and_one_that_ends_leaves_no_frame_out(kafka_site: Kaf
         for slot in range(50, 60):
             for camera in "abc":
                 kafka_site.frame(picture(camera, slot))
-        until(lambda: one.partitions == {0, 1, 2}, "all are the first's again")
+        until(lambda: first_worker.partitions == {0, 1, 2}, "all are the first's again")
         records = kafka_site.records(
             kafka_site.topics.detections.name,
             lambda found: len({(r.partition, r.key, r.value) for r in found}) >= 180,

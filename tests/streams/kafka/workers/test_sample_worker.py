@@ -63,12 +63,12 @@ class Node:
 
 @contextmanager
 def running_node(of: Site, name: str) -> Iterator[Node]:
-    one = Node(of, name)
-    one.thread.start()
+    node = Node(of, name)
+    node.thread.start()
     try:
-        yield one
+        yield node
     finally:
-        one.end()
+        node.end()
 
 
 class FrameReader:
@@ -78,7 +78,9 @@ class FrameReader:
         self.frames: dict[str, list[tuple[Frame, float]]] = {}
         self._topics = Topics(of)
         self._consumer = Broker(of, "watched", {}).consumer()
-        self._consumer.assign([TopicPartition(self._topics.frames.name, one) for one in range(self._topics.partitions)])
+        self._consumer.assign(
+            [TopicPartition(self._topics.frames.name, partition) for partition in range(self._topics.partitions)]
+        )
 
     def read(self) -> None:
         for records in self._consumer.poll(100).values():
@@ -115,11 +117,11 @@ class FrameReader:
 
 @contextmanager
 def reading_frames(of: Site) -> Iterator[FrameReader]:
-    one = FrameReader(of)
+    reader = FrameReader(of)
     try:
-        yield one
+        yield reader
     finally:
-        one.close()
+        reader.close()
 
 
 INTERVAL_S = 1 / FPS + 0.002
@@ -146,7 +148,7 @@ def test_nodes_share_the_cameras_and_what_moves_moves_without_a_gap(broker: str,
                     holders.request_leave("north")  # what `lanewatch drain` does
                     north.thread.join(20)
                     assert not north.thread.is_alive()
-                    until(lambda: all((one := holders.owner(camera)) and one.node == "south" for camera in CAMERAS))
+                    until(lambda: all((owner := holders.owner(camera)) and owner.node == "south" for camera in CAMERAS))
                 seen.more(2)
                 assert all(len(seen.epochs(camera)) == 2 for camera in stayed)  # each has changed hands once
                 assert south.loop.cameras == sorted(CAMERAS)
@@ -228,7 +230,7 @@ def processes(of: Site, folder: Path) -> Iterator[tuple[ProcessGroup, SamplerReg
 
 
 def cameras_of(holders: SamplerRegistry, name: str) -> list[str]:
-    return sorted(camera for camera, one in holders.owners.items() if one.node == name)
+    return sorted(camera for camera, owner in holders.owners.items() if owner.node == name)
 
 
 @pytest.mark.slow
@@ -265,7 +267,7 @@ def test_a_killed_node_s_cameras_are_sampled_again_within_15_s(broker: str, clip
         fleet["north"].kill()
         killed = time.time()
         until(lambda: cameras_of(holders, "south") == sorted(CAMERAS))
-        took = max(one.announced_at - killed for camera in his if (one := holders.owner(camera)))
+        took = max(owner.announced_at - killed for camera in his if (owner := holders.owner(camera)))
         logging.getLogger("lanewatch.sample").warning("sampled again after %.1f s", took)
         assert took < 15.0
         seen.more(2)

@@ -47,7 +47,7 @@ def test_the_events_and_watermarks_are_those_of_one_fold(kafka_site: LoiteringSi
     wanted = undisturbed(kafka_site.watched, records)
     assert keys(events) == keys(wanted)
     assert len(events) == len(wanted)
-    assert {one.camera for one in wanted} == set(kafka_site.seats)
+    assert {event.camera for event in wanted} == set(kafka_site.seats)
 
 
 def test_a_planned_end_leaves_nothing_to_process_again(kafka_site: LoiteringSite) -> None:
@@ -194,7 +194,7 @@ def test_what_cannot_be_read_or_judged_is_skipped_alone_and_counted(kafka_site: 
     topic = kafka_site.topics.detections.name
     good = codec.encode_detections(records[0])
     refused = {reason: metrics.REFUSED.labels("watch", reason) for reason in ("foreign", "version", "unreadable")}
-    before = {reason: one._value.get() for reason, one in refused.items()}
+    before = {reason: counter._value.get() for reason, counter in refused.items()}
     unknown, failed = dropped("elsewhere", "unknown"), dropped("b", "failed")
     kafka_site.send(topic, 0, Message(b"a", b"what is this", []))
     kafka_site.send(topic, 0, Message(b"a", good.value, [(codec.KIND, b"detections/99")]))
@@ -202,7 +202,7 @@ def test_what_cannot_be_read_or_judged_is_skipped_alone_and_counted(kafka_site: 
     kafka_site.put(records)
     kafka_site.send(topic, 0, codec.encode_detections(msgspec.structs.replace(records[0], camera="elsewhere")))
     kafka_site.flush()
-    broken = next(one for one in records if one.camera == "b" and one.captured_at > NOON + 10)
+    broken = next(record for record in records if record.camera == "b" and record.captured_at > NOON + 10)
 
     def fragile(revisions: SiteRevisions) -> WatchStage:
         watcher = WatchStage(revisions, run="live")
@@ -219,20 +219,22 @@ def test_what_cannot_be_read_or_judged_is_skipped_alone_and_counted(kafka_site: 
     with running(kafka_site.loop("w", make_stage=fragile)):
         events = kafka_site.events_until(END)
         until(lambda: dropped("elsewhere", "unknown") == unknown + 1, "the unknown camera counted")
-    assert {reason: one._value.get() - before[reason] for reason, one in refused.items()} == dict.fromkeys(refused, 1)
+    assert {reason: counter._value.get() - before[reason] for reason, counter in refused.items()} == dict.fromkeys(
+        refused, 1
+    )
     assert dropped("b", "failed") == failed + 1
-    assert keys(events) == keys(undisturbed(kafka_site.watched, [one for one in records if one is not broken]))
+    assert keys(events) == keys(undisturbed(kafka_site.watched, [record for record in records if record is not broken]))
 
 
 def test_records_that_are_gone_are_counted_and_it_goes_on(
     kafka_site: LoiteringSite, caplog: pytest.LogCaptureFixture
 ) -> None:
     records = footage()
-    kafka_site.put([one for one in records if one.captured_at < NOON + 1])
+    kafka_site.put([record for record in records if record.captured_at < NOON + 1])
     with running(kafka_site.loop("w")):
         kafka_site.events_until(NOON + 0.8)
-    kafka_site.put([one for one in records if NOON + 1 <= one.captured_at < NOON + 2])
-    kept = [one for one in records if one.captured_at >= NOON + 2]
+    kafka_site.put([record for record in records if NOON + 1 <= record.captured_at < NOON + 2])
+    kept = [record for record in records if record.captured_at >= NOON + 2]
     place = TopicPartition(kafka_site.topics.detections.name, 0)
     with kafka_site.broker.open_admin() as admin:
         admin.delete_records({place: 20})  # cameras a and d: 10 records have been judged, 10 are gone
@@ -242,8 +244,8 @@ def test_records_that_are_gone_are_counted_and_it_goes_on(
         events = kafka_site.events_until(END)
     assert dropped("", "retention") == before + 10
     assert f"{place.topic}-0: 10 records before offset 20 are missing" in caplog.text
-    gone = [one for one in records if one.camera in "ad" and NOON + 1 <= one.captured_at < NOON + 2]
-    assert keys(events) == keys(undisturbed(kafka_site.watched, [one for one in records if one not in gone]))
+    gone = [record for record in records if record.camera in "ad" and NOON + 1 <= record.captured_at < NOON + 2]
+    assert keys(events) == keys(undisturbed(kafka_site.watched, [record for record in records if record not in gone]))
 
 
 def test_a_revision_reaches_it_while_it_runs(kafka_site: LoiteringSite) -> None:
@@ -254,13 +256,13 @@ def test_a_revision_reaches_it_while_it_runs(kafka_site: LoiteringSite) -> None:
     )
     revisions = SiteRevisions([SiteRevision(0.0, kafka_site.watched), SiteRevision(half, stricter)])
     with running(kafka_site.loop("w")):
-        kafka_site.put([one for one in records if one.captured_at < half])
+        kafka_site.put([record for record in records if record.captured_at < half])
         kafka_site.events_until(half - 0.2)
         kafka_site.revisions = revisions
-        kafka_site.put([one for one in records if one.captured_at >= half])
+        kafka_site.put([record for record in records if record.captured_at >= half])
         events = kafka_site.events_until(END)
     assert keys(events) == keys(undisturbed(revisions, records))
-    assert {one.site for one in events} == {kafka_site.watched.digest, stricter.digest}
+    assert {event.site for event in events} == {kafka_site.watched.digest, stricter.digest}
 
 
 def test_a_revision_that_cannot_be_used_is_said_and_the_one_before_goes_on(
