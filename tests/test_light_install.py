@@ -44,9 +44,9 @@ def test_what_is_imported_is_a_dependency() -> None:
 
 def test_every_module_but_torchs_is_imported_without_the_extras() -> None:
     """So every stage, sampler, watcher and service included, starts without them."""
-    usual = sorted(set(MODULES) - WRAPPER_MODULES - {"lanewatch.__main__"})
+    light_modules = sorted(set(MODULES) - WRAPPER_MODULES - {"lanewatch.__main__"})
     code = (
-        f"import importlib\nfor name in {usual}: importlib.import_module(name)\n"
+        f"import importlib\nfor name in {light_modules}: importlib.import_module(name)\n"
         f"print([name for name in {light.HIDDEN} if name in sys.modules])"
     )
     done = light.python(code, folder=ROOT)
@@ -61,8 +61,8 @@ ASKED = {
 }
 
 
-@pytest.mark.parametrize("asked", sorted(ASKED))
-def test_a_model_that_needs_torch_says_how_to_install_it(asked: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("model", sorted(ASKED))
+def test_a_model_that_needs_torch_says_how_to_install_it(model: str, tmp_path: Path) -> None:
     (tmp_path / "best.pt").write_bytes(b"")
     code = f"""
 from models import extras, hardware
@@ -71,7 +71,7 @@ from models.pose import registry as pose
 hardware.available_devices = lambda: ("cpu", "cuda:0")
 assert hardware.choose_device("auto") == "cpu"
 try:
-    {ASKED[asked]}
+    {ASKED[model]}
 except extras.ExtraMissingError as error:
     print(error)
 """

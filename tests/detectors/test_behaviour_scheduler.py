@@ -145,8 +145,8 @@ def test_one_that_raises_costs_itself_only(plug: Plug, caplog: pytest.LogCapture
         events += more
     assert [event for event in events if event.kind != "gloom"] == alone
     assert watcher.counters(state)["behaviour gloom"] == 15, "it starts afresh, and fails at every third picture"
-    told = [line.getMessage() for line in caplog.records if "gloom" in line.getMessage()]
-    assert told == [
+    messages = [line.getMessage() for line in caplog.records if "gloom" in line.getMessage()]
+    assert messages == [
         f"behaviour gloom failed at camera lane, capture time {NOON + 4:.3f}: it starts again from a fresh memory"
     ]
 
@@ -157,7 +157,7 @@ def changed(**values: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("nonsense", "says"),
+    ("nonsense", "message"),
     [
         (lambda memory, claims: None, "NoneType"),
         (lambda memory, claims: memory, "Seen"),
@@ -172,7 +172,7 @@ def changed(**values: Any) -> Any:
     ],
 )
 def test_one_that_answers_nonsense_costs_itself_only(
-    plug: Plug, caplog: pytest.LogCaptureFixture, nonsense: Any, says: str
+    plug: Plug, caplog: pytest.LogCaptureFixture, nonsense: Any, message: str
 ) -> None:
     alone = watch(loiterer(30), site())
 
@@ -182,7 +182,7 @@ def test_one_that_answers_nonsense_costs_itself_only(
 
     plug(Nonsense)
     assert [event for event in watch(loiterer(30), site()) if event.kind != "gloom"] == alone
-    assert says in caplog.text
+    assert message in caplog.text
 
 
 def test_one_that_cannot_be_made_is_named_with_its_camera(plug: Plug) -> None:

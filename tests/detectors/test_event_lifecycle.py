@@ -35,7 +35,7 @@ def observe(at: float) -> Observation:
 
 
 def candidate(at: float, *, score: float = 0.5, **changes: Any) -> Candidate:
-    usual = Candidate(
+    default = Candidate(
         key="yard/1",
         zone="yard",
         since=NOON,
@@ -48,7 +48,7 @@ def candidate(at: float, *, score: float = 0.5, **changes: Any) -> Candidate:
         thresholds=Loitering.Thresholds(),
         explain=lambda: Explanation((Factor("dwell", score),), {"ko": "배회", "en": "loitering"}),
     )
-    return usual._replace(**changes)
+    return default._replace(**changes)
 
 
 def lifecycle(*steps: tuple[float, list[Candidate]]) -> list[Event]:

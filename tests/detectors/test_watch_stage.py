@@ -124,8 +124,8 @@ def test_a_teleporting_box_raises_nothing(fps: float, seed: int) -> None:
 def test_lost_and_found_keeps_its_dwell(fps: float, hidden_s: float, tracks: int) -> None:
     path = visit(0, 500, 20, 100)
     expected = opened(watch(detections([path], fps=fps, seconds=40), SITE))[0]
-    gone = hidden(path, 6, 6 + hidden_s)
-    events = opened(watch(detections([gone], fps=fps, seconds=40), SITE))
+    hidden_path = hidden(path, 6, 6 + hidden_s)
+    events = opened(watch(detections([hidden_path], fps=fps, seconds=40), SITE))
     assert [event.kind for event in events] == ["loitering"]
     assert abs(events[0].started_at - expected.started_at) <= 1 / fps + 1e-6
     assert events[0].id == expected.id
@@ -166,26 +166,26 @@ def crowd(seed: int, fps: float = 3.0, seconds: float = 60.0) -> list[Detections
 
 @pytest.mark.parametrize("seed", range(4))
 def test_checkpoints_replayed_in_any_order_give_the_same_events(seed: int) -> None:
-    taken = crowd(seed)
+    recorded = crowd(seed)
     watcher = WatchStage(SITE, run="test")
     state = watcher.start("lane")
     checkpoints, events = [], []
-    for record in taken:
+    for record in recorded:
         checkpoints.append(records.encode(state))
         state, more = watcher.step(state, record)
         events.append([records.encode(event) for event in more])
     last = records.encode(state)
     assert sum(map(len, events)) > 10
-    order = list(range(len(taken)))
+    order = list(range(len(recorded)))
     random.Random(seed).shuffle(order)
     for position in order[:25]:
         again = WatchStage(SITE, run="test")
         state = records.decode(checkpoints[position], CameraState)
         assert records.encode(state) == checkpoints[position]
-        for record, expected in zip(taken[position : position + 40], events[position:], strict=False):
+        for record, expected in zip(recorded[position : position + 40], events[position:], strict=False):
             state, more = again.step(state, record)
             assert [records.encode(event) for event in more] == expected
-        if position + 40 >= len(taken):
+        if position + 40 >= len(recorded):
             assert records.encode(state) == last
 
 
@@ -261,8 +261,8 @@ def test_a_still_cameras_ticks_let_time_pass() -> None:
     events = watch([*loiterer(6), *still], SITE)
     assert [event.kind for event in opened(events)] == ["loitering"]
     assert opened(events)[0].started_at == pytest.approx(NOON + LOITERING_AT, abs=1.1)
-    gone = [make_record(NOON + 16 + second, gap=None if second < 3 else "idle") for second in range(10)]
-    events = watch([*loiterer(6), *still, *gone], SITE)
+    empty = [make_record(NOON + 16 + second, gap=None if second < 3 else "idle") for second in range(10)]
+    events = watch([*loiterer(6), *still, *empty], SITE)
     assert events[-1].state == "closed"
     assert events[-1].ended_at == NOON + 15
 
@@ -289,26 +289,26 @@ def test_a_new_epoch(step_s: float, opens: int) -> None:
 
 
 def test_late_duplicate_and_stale_records_are_skipped_and_counted() -> None:
-    taken = loiterer(15)
+    recorded = loiterer(15)
     disorder = []
-    for number, record in enumerate(taken):
+    for number, record in enumerate(recorded):
         disorder.append(record)
         if number % 5 == 4:
-            disorder += [record, taken[number - 3]]
+            disorder += [record, recorded[number - 3]]
     watcher = WatchStage(SITE, run="test")
     state, events = watcher.start("lane"), []
     for record in disorder:
         state, more = watcher.step(state, record)
         events += more
-    assert events == watch(taken, SITE)
+    assert events == watch(recorded, SITE)
     assert state.skipped == {"duplicate": 15, "late": 15}
 
 
 def test_a_handovers_overlap_is_recognised_by_slot_and_the_newest_epoch_wins() -> None:
-    taken = loiterer(15)
-    first, second = taken[:50], [records.decode(records.encode(record), Detections) for record in taken[45:]]
+    recorded = loiterer(15)
+    first, second = recorded[:50], [records.decode(records.encode(record), Detections) for record in recorded[45:]]
     successor = loiterer(15, epoch=2)[45:]
-    expected = [(event.id, event.state, event.revision) for event in watch(taken, SITE)]
+    expected = [(event.id, event.state, event.revision) for event in watch(recorded, SITE)]
     watcher = WatchStage(SITE, run="test")
     state, events = watcher.start("lane"), []
     for record in [*first, *successor[:10], *second[10:20], *successor[10:]]:
@@ -330,7 +330,7 @@ def test_a_handovers_overlap_is_recognised_by_slot_and_the_newest_epoch_wins() -
     ],
 )
 def test_a_box_that_is_none_does_no_harm(box: tuple[float, ...]) -> None:
-    spoiled = [
+    with_invalid_box = [
         make_record(
             record.captured_at,
             xyxy=np.vstack([record.xyxy, np.array([box], np.float32)]),
@@ -340,7 +340,7 @@ def test_a_box_that_is_none_does_no_harm(box: tuple[float, ...]) -> None:
         )
         for record in loiterer(15)
     ]
-    events = opened(watch(spoiled, SITE))
+    events = opened(watch(with_invalid_box, SITE))
     assert [(event.kind, event.zone) for event in events] == [("loitering", "yard")]
 
 
@@ -378,25 +378,25 @@ def test_an_unknown_behaviour_or_threshold_is_named() -> None:
 @pytest.mark.parametrize("begin", range(2, 44, 8))
 def test_a_hole_in_a_stay_loses_and_doubles_nothing(hole_s: int, begin: int) -> None:
     """A sampler is killed at any moment of a loiterer's and an intruder's stay; the threshold is half a minute."""
-    usual = site(behaviours={"loitering": {"thresholds": {"dwell_s": 30}}})
+    longer_dwell = site(behaviours={"loitering": {"thresholds": {"dwell_s": 30}}})
     paths = [along((0, 500, 500), (55, 500, 500)), along((0, 100, 500), (55, 100, 500))]
     whole = detections(paths, fps=5, seconds=60)
     holed = [record for record in whole if record.captured_at - NOON < begin]
     holed += [
         msgspec.structs.replace(record, epoch=2) for record in whole if record.captured_at - NOON >= begin + hole_s
     ]
-    wanted, found = opened(watch(whole, usual)), opened(watch(holed, usual))
+    expected, found = opened(watch(whole, longer_dwell)), opened(watch(holed, longer_dwell))
     for kind in ("loitering", "intrusion"):
-        times = [event.started_at for event in wanted if event.kind == kind]
+        times = [event.started_at for event in expected if event.kind == kind]
         late = [event.started_at - times[0] for event in found if event.kind == kind]
         assert len(late) == 1
         assert late[0] <= 10.0 or begin <= times[0] - NOON <= begin + hole_s
 
 
 def test_another_person_inherits_no_stay_over_a_hole() -> None:
-    came = [record for record in loiterer(8) if record.captured_at - NOON < 8]
+    first_person = [record for record in loiterer(8) if record.captured_at - NOON < 8]
     after = detections([lambda _: (330, 320)], fps=5, seconds=8, start=NOON + 20, epoch=2)
     moved = detections([lambda _: (500, 500)], fps=5, seconds=8, start=NOON + 20, epoch=2)
-    assert opened(watch([*came, *moved], SITE))
+    assert opened(watch([*first_person, *moved], SITE))
     other = [msgspec.structs.replace(record, appearance=record.appearance[:, ::-1].copy()) for record in after]
-    assert not opened(watch([*came, *other], SITE))
+    assert not opened(watch([*first_person, *other], SITE))

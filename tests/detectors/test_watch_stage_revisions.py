@@ -30,12 +30,12 @@ def revised(changed: Site, after_s: float) -> list[Event]:
 
 def test_a_revision_holds_from_its_capture_time_on_and_a_dwell_goes_on_over_it() -> None:
     stricter = site(behaviours={"loitering": {"thresholds": {"dwell_s": 5}}})
-    usual = opened(watch(loiterer(30), SITE))[0]
+    unchanged = opened(watch(loiterer(30), SITE))[0]
     before, after = opened(revised(stricter, 8)), opened(revised(stricter, 20))
-    assert [event.id for event in before] == [event.id for event in after] == [usual.id]
+    assert [event.id for event in before] == [event.id for event in after] == [unchanged.id]
     assert before[0].started_at == NOON + 8  # he has been there for longer than 5 s then
     assert before[0].site == stricter.digest
-    assert (after[0].started_at, after[0].site) == (usual.started_at, SITE.digest)
+    assert (after[0].started_at, after[0].site) == (unchanged.started_at, SITE.digest)
     assert {event.site for event in revised(stricter, 20)} == {SITE.digest, stricter.digest}
 
 

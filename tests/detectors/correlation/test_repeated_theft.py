@@ -40,10 +40,10 @@ def theft(at: float, *, zone: str = "peppers", severities: tuple[int, ...] = (1,
         site="s",
         condition="night",
     )
-    told = []
+    revisions = []
     for number, severity in enumerate((*severities, severities[-1])):
         now = began_at + 60 * number
-        told.append(
+        revisions.append(
             msgspec.structs.replace(
                 first,
                 updated_at=now,
@@ -53,7 +53,7 @@ def theft(at: float, *, zone: str = "peppers", severities: tuple[int, ...] = (1,
                 ended_at=now if number == len(severities) else None,
             )
         )
-    return told
+    return revisions
 
 
 def correlated(*thefts: list[Event], checkpoints: bool = False) -> list[Event]:

@@ -141,13 +141,13 @@ def test_where_nothing_is_judged_nothing_passes(run: Run, stay: list[Detections]
 
 def test_what_of_the_other_run_was_not_judged_is_told(run: Run, stay: list[Detections], tmp_path: Path) -> None:
     """Its alarms are of another day: it did not miss what it never saw."""
-    mine = watch(stay, site())
-    other = watch(loiterer(120, start=START + 86_400), site())
+    first_events = watch(stay, site())
+    second_events = watch(loiterer(120, start=START + 86_400), site())
     truth = truth_file(tmp_path, f"kind: loitering, zone: yard, at_s: {raised_at(stay):.1f}")
-    events, late = written(tmp_path, lines(mine), "a.jsonl"), written(tmp_path, lines(other), "b.jsonl")
+    events, late = written(tmp_path, lines(first_events), "a.jsonl"), written(tmp_path, lines(second_events), "b.jsonl")
     status, out, err = run(events, "--truth", truth, "--compare", late)
     assert (status, err) == (0, "")
-    count = len({event.id for event in other})
+    count = len({event.id for event in second_events})
     assert f"Of the other not judged: {count} alarms outside of the labelled time." in out
 
 
@@ -170,8 +170,8 @@ def test_kisas_answers_against_kisas_truth(
     }
     for folder in ("answers", "truth"):
         (tmp_path / folder).mkdir()
-    for name, (said, happens) in cases.items():
-        answer = [(said, "Loitering")] if said else []
+    for name, (answered_at, happens) in cases.items():
+        answer = [(answered_at, "Loitering")] if answered_at else []
         written(tmp_path / "answers", xml(*answer, name=f"{name}.mp4"), f"{name}.xml")
         done = [("00:01:00", "Loitering")] if happens else []
         header = "<Senario>night</Senario>"
@@ -215,7 +215,7 @@ def test_frames_of_a_happening_that_is_found_late(run: Run, stay: list[Detection
 
 
 @pytest.mark.parametrize(
-    ("truth", "options", "says"),
+    ("truth", "options", "message"),
     [
         ("", [], "truth.yaml:1: the file is empty; a truth file has camera, start and happenings"),
         ("HEADhappenings:\n  - {kind: juggling, at_s: 3}\n", [], "truth.yaml:4: unknown kind juggling; "),
@@ -239,13 +239,13 @@ def test_frames_of_a_happening_that_is_found_late(run: Run, stay: list[Detection
         ("HEADhappenings: []\n", ["--kinds", "loitring"], "--kinds: unknown kind loitring; did you mean `loitering`?"),
     ],
 )
-def test_bad_input_is_named(run: Run, tmp_path: Path, truth: str, options: list[str], says: str) -> None:
+def test_bad_input_is_named(run: Run, tmp_path: Path, truth: str, options: list[str], message: str) -> None:
     events = written(tmp_path, "", "events.jsonl")
     head = "camera: lane\nstart: 2026-01-15T02:00:00+09:00\n"
     file = written(tmp_path, truth.replace("HEAD", head).replace("kind: fall", "kind: loitering"), "truth.yaml")
     status, out, err = run(events, "--truth", file, *options)
     assert (status, out) == (1, "")
-    assert says in err
+    assert message in err
     assert "Traceback" not in err
 
 
@@ -285,7 +285,7 @@ def test_a_package_whose_behaviour_cannot_be_imported_is_named(
 
 
 @pytest.mark.parametrize(
-    ("argv", "says"),
+    ("argv", "message"),
     [
         ([], "give EVENTS and --truth FILE, or --self-test"),
         (["events.jsonl"], "give EVENTS and --truth FILE"),
@@ -294,8 +294,8 @@ def test_a_package_whose_behaviour_cannot_be_imported_is_named(
         (["e", "--truth", "t", "--protocol", "coco"], "invalid choice: 'coco'"),
     ],
 )
-def test_a_wrong_call_is_told_what_is_wanted(argv: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_call_is_told_what_is_wanted(argv: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["evaluate", *argv])
     assert caught.value.code == 2
-    assert says in capsys.readouterr().err
+    assert message in capsys.readouterr().err

@@ -54,7 +54,7 @@ REMOTE = '<!DOCTYPE KisaLibraryIndex SYSTEM "http://127.0.0.1:9/evil.dtd">\n<Kis
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "says"),
+    ("text", "line", "message"),
     [
         ("", 1, "broken"),  # empty
         (xml()[:150], 5, "broken"),  # cut off
@@ -73,12 +73,12 @@ REMOTE = '<!DOCTYPE KisaLibraryIndex SYSTEM "http://127.0.0.1:9/evil.dtd">\n<Kis
         ("<a>" * 40 + "</a>" * 40, 1, "nested more than 32 deep"),
     ],
 )
-def test_invalid_xml_is_reported_with_its_line(tmp_path: Path, text: str, line: int, says: str) -> None:
+def test_invalid_xml_is_reported_with_its_line(tmp_path: Path, text: str, line: int, message: str) -> None:
     file = written(tmp_path, text)
     with pytest.raises(EvaluationError) as caught:
         kisa_protocol.read(file)
     assert str(caught.value).startswith(f"{file}:{line}: ")
-    assert says in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_a_clip_that_is_in_two_files_is_reported(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def count(*parts: tuple[float, float, Gap | None], **changes: Any) -> Observatio
 
 
 @pytest.mark.parametrize(
-    ("parts", "wanted"),
+    ("parts", "expected"),
     [
         ([(0, 60, None)], 60.0),
         ([(0, 60, None), (160, 200, None)], 100.0),  # nothing came for 100 s
@@ -113,8 +113,8 @@ def count(*parts: tuple[float, float, Gap | None], **changes: Any) -> Observatio
         ([(30, 60, None), (0, 40, None), (61, 70, None)], 40.0),  # out of order
     ],
 )
-def test_the_observation_time_has_no_gaps(parts: list[tuple[float, float, Gap | None]], wanted: float) -> None:
-    assert count(*parts).seconds == {("lane", ""): pytest.approx(wanted)}
+def test_the_observation_time_has_no_gaps(parts: list[tuple[float, float, Gap | None]], expected: float) -> None:
+    assert count(*parts).seconds == {("lane", ""): pytest.approx(expected)}
 
 
 def test_infrared_is_a_light_of_its_own() -> None:

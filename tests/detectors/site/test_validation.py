@@ -300,8 +300,8 @@ def parts(node: Any) -> list[dict[str, Any]]:
         return [field for item in node for field in parts(item)]
     if not isinstance(node, dict):
         return []
-    own = list(node["properties"].values()) if isinstance(node.get("properties"), dict) else []
-    return own + [field for value in node.values() for field in parts(value)]
+    properties = list(node["properties"].values()) if isinstance(node.get("properties"), dict) else []
+    return properties + [field for value in node.values() for field in parts(value)]
 
 
 def test_every_field_of_the_schema_has_title_and_description(capsys: pytest.CaptureFixture[str]) -> None:

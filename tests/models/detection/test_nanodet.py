@@ -52,7 +52,7 @@ def test_a_batch_gives_what_single_pictures_give_in_their_order(network: NanoDet
 def test_what_is_found_against_ground_truth_is_what_was_measured(network: NanoDet, data: Path) -> None:
     """pets09-s2l1, every 20th frame, score .5, IoU .5: the models' page has precision .945 and recall .897."""
     truth = np.loadtxt(data / "pets09-s2l1" / "gt.txt", delimiter=",")
-    right = found = there = 0
+    right = found = labelled_count = 0
     with av.open(str(data / "pets09-s2l1" / "video.avi")) as container:
         for number, frame in enumerate(container.decode(video=0)):
             if number % 20 == 0:
@@ -62,9 +62,9 @@ def test_what_is_found_against_ground_truth_is_what_was_measured(network: NanoDe
                 labelled[:, 2:] += labelled[:, :2]
                 share = _iou(people, labelled)
                 right += int((share[linear_sum_assignment(-share)] >= 0.5).sum())
-                found, there = found + len(people), there + len(labelled)
+                found, labelled_count = found + len(people), labelled_count + len(labelled)
     assert right / found == pytest.approx(0.945, abs=0.02)
-    assert right / there == pytest.approx(0.897, abs=0.02)
+    assert right / labelled_count == pytest.approx(0.897, abs=0.02)
 
 
 def _iou(boxes: Any, others: Any) -> Any:

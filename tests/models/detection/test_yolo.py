@@ -73,10 +73,10 @@ def test_the_list_says_what_is_here_and_how_the_rest_is_had(
 ) -> None:
     monkeypatch.setenv(registry.WEIGHTS_VARIABLE, str(yolov8n.parent))
     assert cli.models([]) == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     for part in ("nanodet-g", "built in", "cpu", "yolov8n.pt", str(yolov8n.parent), "var/weights", "closed"):
-        assert part in said
-    finds = {row.split()[0]: row.split()[1] for row in said.partition("\n\n")[0].splitlines()}
+        assert part in output
+    finds = {row.split()[0]: row.split()[1] for row in output.partition("\n\n")[0].splitlines()}
     assert [finds[name] for name in ("nanodet-g", "movenet", "yolov8n.pt")] == ["boxes", "joints", "boxes"]
     assert cli.models(["export", "yolov8z"]) == 1
     assert "carry it over" in capsys.readouterr().err

@@ -11,7 +11,19 @@ import pytest
 
 from lanewatch.records import LABELS, PERSON, UNKNOWN, Gap
 from models.tracking.tracker import Tracker, TrackerSettings
-from tests.models.tracking.walkers import BLUE, RED, START, TALL, Scene, Sight, follow, frames, ids, make_record, who
+from tests.models.tracking.walkers import (
+    BLUE,
+    RED,
+    START,
+    TALL,
+    Scene,
+    Sight,
+    follow,
+    frames,
+    ids,
+    make_record,
+    nearest_track,
+)
 
 STEP = 80.0
 """A walker's pixels a second: .8 body heights."""
@@ -21,7 +33,7 @@ def walker(speed: float, look: tuple[int, ...] = RED, x: float = 100.0, y: float
     return lambda t: [Sight(x + speed * t, y, look)]
 
 
-def both(scene: Scene, other: Scene) -> Scene:
+def combined(scene: Scene, other: Scene) -> Scene:
     return lambda t: [*scene(t), *other(t)]
 
 
@@ -49,10 +61,14 @@ def test_a_runner_is_one_person(fps: float) -> None:
 def test_people_who_meet_and_walk_on_keep_their_ids_by_position_and_appearance(fps: float) -> None:
     # they share a place at 5 s, where the nearer hides the other for .8 s
     right, left = walker(STEP, RED, x=100), walker(-STEP, BLUE, x=900, y=410)
-    history = follow(frames(both(between(right, 4.6, 5.4), left), fps, 9))
+    history = follow(frames(combined(between(right, 4.6, 5.4), left), fps, 9))
     before, after = history[int(fps * 2)], history[-1]
     end = round(9 * fps) / fps
-    assert who(before, 260, 400) == who(after, 100 + STEP * end, 400) != who(after, 900 - STEP * end, 410)
+    assert (
+        nearest_track(before, 260, 400)
+        == nearest_track(after, 100 + STEP * end, 400)
+        != nearest_track(after, 900 - STEP * end, 410)
+    )
     assert len(ids(history)) == 2
 
 
@@ -62,8 +78,8 @@ def test_people_who_turn_round_together_are_distinguished_by_appearance(fps: flo
     def there_and_back(start: float, sign: float, look: tuple[int, ...]) -> Scene:
         return lambda t: [Sight(start + sign * STEP * (t if t < 3 else 6 - t), 400, look)]
 
-    history = follow(frames(both(there_and_back(230, 1, RED), there_and_back(770, -1, BLUE)), fps, 6))
-    assert who(history[int(fps)], 300, 400) == who(history[-1], 230, 400)
+    history = follow(frames(combined(there_and_back(230, 1, RED), there_and_back(770, -1, BLUE)), fps, 6))
+    assert nearest_track(history[int(fps)], 300, 400) == nearest_track(history[-1], 230, 400)
     assert len(ids(history)) == 2
 
 
@@ -221,12 +237,12 @@ NAN, INF = math.nan, math.inf
     ],
 )
 def test_a_box_that_is_none_is_not_there(box: tuple[float, ...], score: float) -> None:
-    def spoiled(n: int) -> object:
+    def with_invalid_box(n: int) -> object:
         whole = make_record(n / 5, [Sight(320, 500), Sight(700, 400, BLUE)])
         whole.xyxy[0], whole.scores[0] = box, score
         return whole
 
-    history = follow([spoiled(n) for n in range(10)])  # type: ignore[misc]
+    history = follow([with_invalid_box(n) for n in range(10)])  # type: ignore[misc]
     assert ids(history) == {1}
     assert history[-1].detection.tolist() == [1]
     assert np.isfinite(history[-1].xyxy).all()

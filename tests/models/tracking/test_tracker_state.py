@@ -90,8 +90,8 @@ def test_what_comes_out_holds_together(stream: list[tuple[float, list[Sight] | s
         assert (tracks.height > 0).all()
         assert (tracks.labels < len(LABELS)).all()
         assert (tracks.seen == (tracks.detection >= 0)).all()
-        taken = tracks.detection[tracks.seen]
-        assert len(set(taken.tolist())) == len(taken)
+        matched = tracks.detection[tracks.seen]
+        assert len(set(matched.tolist())) == len(matched)
         assert not (tracks.seen.any() and record.gap)
         highest = state.next_id
 

@@ -71,7 +71,7 @@ def ids(history: Sequence[Tracks]) -> set[int]:
     return {int(track) for tracks in history for track in tracks.ids}
 
 
-def who(tracks: Tracks, x: float, y: float) -> int:
+def nearest_track(tracks: Tracks, x: float, y: float) -> int:
     """The id of the track whose box stands nearest to a point."""
     feet = np.stack([(tracks.xyxy[:, 0] + tracks.xyxy[:, 2]) / 2, tracks.xyxy[:, 3]], axis=1)
     return int(tracks.ids[np.hypot(*(feet - (x, y)).T).argmin()])

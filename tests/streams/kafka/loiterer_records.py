@@ -49,8 +49,13 @@ class LoiteringSite(KafkaSite):
 
     def loop(self, node: str, **settings: Any) -> WatchWorker[CameraState]:
         """A watch worker on these topics; this object knows its site revisions."""
-        usual: dict[str, Any] = {"make_stage": lambda revisions: WatchStage(revisions, run="live"), "checkpoint_s": 0.3}
-        return WatchWorker(self.broker, self.topics, site=self, node=node, state_type=CameraState, **usual | settings)
+        defaults: dict[str, Any] = {
+            "make_stage": lambda revisions: WatchStage(revisions, run="live"),
+            "checkpoint_s": 0.3,
+        }
+        return WatchWorker(
+            self.broker, self.topics, site=self, node=node, state_type=CameraState, **defaults | settings
+        )
 
     def put(self, records: Iterable[Detections]) -> None:
         """Sends detections to their cameras' partitions."""
@@ -64,7 +69,7 @@ class LoiteringSite(KafkaSite):
     ) -> tuple[list[Event], dict[str, Watermark]]:
         """Events and watermarks of the events topic, read until ``enough`` accepts them."""
 
-        def parted(records: list[Any]) -> tuple[list[Event], dict[str, Watermark]]:
+        def split_records(records: list[Any]) -> tuple[list[Event], dict[str, Watermark]]:
             events: list[Event] = []
             reached: dict[str, Watermark] = {}
             for record in records:
@@ -75,14 +80,14 @@ class LoiteringSite(KafkaSite):
                     reached |= decoded
             return events, reached
 
-        found = self.records(self.topics.events.name, lambda records: enough(*parted(records)))
-        return parted(found)
+        found = self.records(self.topics.events.name, lambda records: enough(*split_records(records)))
+        return split_records(found)
 
     def events_until(self, until: float) -> list[Event]:
         """The events, read until all cameras' watermarks reach a capture time."""
-        wanted = set(self.seats)
+        cameras = set(self.seats)
         return self.read_events(
-            lambda _, reached: {camera for camera, mark in reached.items() if mark.captured_at >= until} >= wanted
+            lambda _, reached: {camera for camera, mark in reached.items() if mark.captured_at >= until} >= cameras
         )[0]
 
 

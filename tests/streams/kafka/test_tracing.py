@@ -70,20 +70,20 @@ def test_one_trace_from_the_frame_to_the_store(
         until(lambda: serve.events, "the event is stored")
         until(lambda: "serve" in {span.name for span in spans.get_finished_spans()}, "its span is there")
         frame = kafka_site.records(kafka_site.topics.frames.name, lambda found: len(found) > 0)[0]
-        seen = kafka_site.records(kafka_site.topics.detections.name, lambda found: len(found) > 0)[0]
-        told = kafka_site.records(kafka_site.topics.events.name, lambda found: len(found) > 0)[0]
-    assert trace_id(frame) == trace_id(seen) == trace_id(told)
-    ours = int(trace_id(frame), 16)
+        detections = kafka_site.records(kafka_site.topics.detections.name, lambda found: len(found) > 0)[0]
+        event = kafka_site.records(kafka_site.topics.events.name, lambda found: len(found) > 0)[0]
+    assert trace_id(frame) == trace_id(detections) == trace_id(event)
+    trace = int(trace_id(frame), 16)
     finished = spans.get_finished_spans()
-    way = {span.name: span for span in finished if span.context is not None and span.context.trace_id == ours}
-    assert set(way) == {"sample", "detect", "watch", "serve"}
+    by_stage = {span.name: span for span in finished if span.context is not None and span.context.trace_id == trace}
+    assert set(by_stage) == {"sample", "detect", "watch", "serve"}
     for before, after in (("sample", "detect"), ("detect", "watch"), ("watch", "serve")):
-        parent, context = way[after].parent, way[before].context
+        parent, context = by_stage[after].parent, by_stage[before].context
         assert parent is not None
         assert context is not None
         assert parent.span_id == context.span_id
     batch = next(span for span in finished if span.name == "detect batch")
-    assert [link.context.trace_id for link in batch.links] == [ours]
+    assert [link.context.trace_id for link in batch.links] == [trace]
 
 
 def test_without_the_sdk_the_header_travels_all_the_same() -> None:

@@ -75,8 +75,8 @@ def test_a_changed_url_is_in_later_revisions_too_and_the_previous_one_is_stored(
 def test_a_revision_that_is_no_longer_needed_is_removed_with_its_cameras(broker: str) -> None:
     first = site(CAMERAS, broker)
     clock = [1_000_000.0]
-    with followed(first) as usual:
-        usual.read()
+    with followed(first) as follower:
+        follower.read()
     topics = Topics(first)
     with (
         SiteTopic(Broker(first, "test", {}), topics, now=lambda: clock[0]) as sites,

@@ -66,9 +66,9 @@ def test_each_frame_gives_detections_in_its_own_partition_and_is_committed(kafka
         records = kafka_site.records(kafka_site.topics.detections.name, lambda found: len(found) >= 120)
     assert len(records) == 120
     for camera, seat in kafka_site.seats.items():
-        mine = [record for record in records if record.key == camera.encode()]
-        assert {record.partition for record in mine} == {seat}
-        assert all(("traceparent", b"00-1-2-01") in record.headers for record in mine)
+        of_camera = [record for record in records if record.key == camera.encode()]
+        assert {record.partition for record in of_camera} == {seat}
+        assert all(("traceparent", b"00-1-2-01") in record.headers for record in of_camera)
     by_camera = {camera: [d.slot for d in kafka_site.detections(120) if d.camera == camera] for camera in "abc"}
     assert by_camera == {camera: [*range(0, 10_000, 250)] for camera in "abc"}
     assert all(frame.image is not None for batch in detector.batches for frame in batch)

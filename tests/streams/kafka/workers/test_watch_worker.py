@@ -44,10 +44,10 @@ def test_the_events_and_watermarks_are_those_of_one_fold(kafka_site: LoiteringSi
     kafka_site.put(records)
     with running(kafka_site.loop("w")):
         events = kafka_site.events_until(END)
-    wanted = undisturbed(kafka_site.watched, records)
-    assert keys(events) == keys(wanted)
-    assert len(events) == len(wanted)
-    assert {event.camera for event in wanted} == set(kafka_site.seats)
+    expected = undisturbed(kafka_site.watched, records)
+    assert keys(events) == keys(expected)
+    assert len(events) == len(expected)
+    assert {event.camera for event in expected} == set(kafka_site.seats)
 
 
 def test_a_planned_end_leaves_nothing_to_process_again(kafka_site: LoiteringSite) -> None:
@@ -59,9 +59,9 @@ def test_a_planned_end_leaves_nothing_to_process_again(kafka_site: LoiteringSite
     kafka_site.put(records[half:])
     with running(kafka_site.loop("w", checkpoint_s=3600)):
         events = kafka_site.events_until(END)
-    wanted = undisturbed(kafka_site.watched, records)
-    assert len(events) == len(wanted)  # none twice
-    assert keys(events) == keys(wanted)
+    expected = undisturbed(kafka_site.watched, records)
+    assert len(events) == len(expected)  # none twice
+    assert keys(events) == keys(expected)
     assert sum(kafka_site.committed("watch", kafka_site.topics.detections.name).values()) == len(records)
 
 
@@ -142,7 +142,7 @@ def test_an_event_that_is_out_and_a_state_that_is_not_are_made_up_for(kafka_site
     for _ in range(3):
         left = [chance.randint(1, len(records) // 3)]
 
-        def dying(revisions: SiteRevisions, left: list[int] = left) -> WatchStage:
+        def failing_stage(revisions: SiteRevisions, left: list[int] = left) -> WatchStage:
             watcher = WatchStage(revisions, run="live")
             step = watcher.step
 
@@ -155,7 +155,7 @@ def test_an_event_that_is_out_and_a_state_that_is_not_are_made_up_for(kafka_site
             watcher.step = counted  # type: ignore[method-assign]
             return watcher
 
-        loop = kafka_site.loop("w", instance=True, make_stage=dying, checkpoint_s=0.05)
+        loop = kafka_site.loop("w", instance=True, make_stage=failing_stage, checkpoint_s=0.05)
         with pytest.raises(Killed):
             loop.run(threading.Event())
     with running(kafka_site.loop("w", instance=True)):
@@ -204,19 +204,19 @@ def test_what_cannot_be_read_or_judged_is_skipped_alone_and_counted(kafka_site: 
     kafka_site.flush()
     broken = next(record for record in records if record.camera == "b" and record.captured_at > NOON + 10)
 
-    def fragile(revisions: SiteRevisions) -> WatchStage:
+    def failing_stage(revisions: SiteRevisions) -> WatchStage:
         watcher = WatchStage(revisions, run="live")
         step = watcher.step
 
-        def judged(state: CameraState, detections: Detections) -> tuple[CameraState, list[Event]]:
+        def failing_step(state: CameraState, detections: Detections) -> tuple[CameraState, list[Event]]:
             if (detections.camera, detections.slot) == (broken.camera, broken.slot):
                 raise ArithmeticError("of a plugin")
             return step(state, detections)
 
-        watcher.step = judged  # type: ignore[method-assign]
+        watcher.step = failing_step  # type: ignore[method-assign]
         return watcher
 
-    with running(kafka_site.loop("w", make_stage=fragile)):
+    with running(kafka_site.loop("w", make_stage=failing_stage)):
         events = kafka_site.events_until(END)
         until(lambda: dropped("elsewhere", "unknown") == unknown + 1, "the unknown camera counted")
     assert {reason: counter._value.get() - before[reason] for reason, counter in refused.items()} == dict.fromkeys(
@@ -234,18 +234,18 @@ def test_records_that_are_gone_are_counted_and_it_goes_on(
     with running(kafka_site.loop("w")):
         kafka_site.events_until(NOON + 0.8)
     kafka_site.put([record for record in records if NOON + 1 <= record.captured_at < NOON + 2])
-    kept = [record for record in records if record.captured_at >= NOON + 2]
+    remaining = [record for record in records if record.captured_at >= NOON + 2]
     place = TopicPartition(kafka_site.topics.detections.name, 0)
     with kafka_site.broker.open_admin() as admin:
         admin.delete_records({place: 20})  # cameras a and d: 10 records have been judged, 10 are gone
     before = dropped("", "retention")
-    kafka_site.put(kept)
+    kafka_site.put(remaining)
     with running(kafka_site.loop("w")):
         events = kafka_site.events_until(END)
     assert dropped("", "retention") == before + 10
     assert f"{place.topic}-0: 10 records before offset 20 are missing" in caplog.text
-    gone = [record for record in records if record.camera in "ad" and NOON + 1 <= record.captured_at < NOON + 2]
-    assert keys(events) == keys(undisturbed(kafka_site.watched, [record for record in records if record not in gone]))
+    lost = [record for record in records if record.camera in "ad" and NOON + 1 <= record.captured_at < NOON + 2]
+    assert keys(events) == keys(undisturbed(kafka_site.watched, [record for record in records if record not in lost]))
 
 
 def test_a_revision_reaches_it_while_it_runs(kafka_site: LoiteringSite) -> None:
