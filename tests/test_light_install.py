@@ -62,7 +62,7 @@ ASKED = {
 
 
 @pytest.mark.parametrize("model", sorted(ASKED))
-def test_a_model_that_needs_torch_says_how_to_install_it(model: str, tmp_path: Path) -> None:
+def test_a_model_that_needs_torch_reports_how_to_install_it(model: str, tmp_path: Path) -> None:
     (tmp_path / "best.pt").write_bytes(b"")
     code = f"""
 from models import extras, hardware
@@ -105,7 +105,7 @@ def test_check_and_models_say_so_too(tmp_path: Path) -> None:
     assert "pip install 'lanewatch[gpu]'" in exported.stderr
 
 
-def test_a_report_without_what_draws_it_says_how_to_install_it(tmp_path: Path) -> None:
+def test_a_report_without_the_plot_library_reports_how_to_install_it(tmp_path: Path) -> None:
     (tmp_path / "events.jsonl").write_text("")
     command = light.COMMAND.removeprefix(light.HIDING)
     truth = ("evaluate", tmp_path / "events.jsonl", "--truth", demo.TRUTH, "--site", demo.SITE)

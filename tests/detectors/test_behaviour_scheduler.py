@@ -104,7 +104,7 @@ def plug(monkeypatch: pytest.MonkeyPatch) -> Iterator[Plug]:
     installed.cache_clear()
 
 
-def test_each_of_ours_says_what_it_is() -> None:
+def test_each_built_in_behaviour_describes_itself() -> None:
     for behaviour in BUILT_IN:
         assert find(behaviour.kind) is behaviour
         assert behaviour.name.ko
@@ -237,7 +237,7 @@ def test_a_behaviour_without_its_places_is_not_evaluated(plug: Plug) -> None:
         (type("Theirs", (Loitering,), {}), "has the kind 'loitering', which Loitering already has"),
     ],
 )
-def test_a_package_that_is_none(plug: Plug, loads: Any, message: str) -> None:
+def test_an_invalid_plug_in_package(plug: Plug, loads: Any, message: str) -> None:
     plug(loads)
     with pytest.raises(BehaviourError, match=message):
         installed()

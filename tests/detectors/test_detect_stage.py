@@ -119,7 +119,7 @@ def test_a_frame_that_the_detector_fails_on_costs_itself_only() -> None:
         np.zeros((360, 640, 3), np.float32),
     ],
 )
-def test_a_picture_that_is_none_is_counted(image: Any) -> None:
+def test_an_invalid_image_is_counted(image: Any) -> None:
     before = counted("odd", "unreadable")
     seen = DetectStage(PaintedDetector())([frame(image, camera="odd"), frame(picture((50, 50, 80, 150)))])
     assert [(record.gap, len(record)) for record in seen] == [("unreadable", 0), (None, 1)]

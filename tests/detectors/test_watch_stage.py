@@ -329,7 +329,7 @@ def test_a_handovers_overlap_is_recognised_by_slot_and_the_newest_epoch_wins() -
         (500, 400, float("inf"), 500),
     ],
 )
-def test_a_box_that_is_none_does_no_harm(box: tuple[float, ...]) -> None:
+def test_an_invalid_box_is_harmless(box: tuple[float, ...]) -> None:
     with_invalid_box = [
         make_record(
             record.captured_at,

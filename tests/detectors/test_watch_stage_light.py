@@ -26,7 +26,7 @@ def lit(records: list[Detections], profile: Profile, since: float) -> list[Detec
         (MIDNIGHT, "night", "night"),  # under a street lamp
     ],
 )
-def test_an_event_says_in_which_light_it_was_opened(start: float, profile: Profile, light: str) -> None:
+def test_an_event_has_the_light_condition_of_its_opening(start: float, profile: Profile, light: str) -> None:
     events = watch(lit(loiterer(60, start), profile, start), site())
     assert [event.condition for event in opened(events, "loitering")] == [light]
 

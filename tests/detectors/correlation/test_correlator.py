@@ -297,7 +297,7 @@ def test_old_stays_are_forgotten() -> None:
     assert not after.order.waiting
 
 
-def test_a_rescoring_says_it_too_and_the_order_of_the_cameras_makes_no_difference() -> None:
+def test_a_rescoring_gives_the_same_in_any_order_of_the_cameras() -> None:
     watched = street(0, 150)
     seen = {
         f"c{number}": [

@@ -128,7 +128,7 @@ def test_a_report_of_two_runs_with_its_pictures(
         assert (folder / name).read_bytes().startswith(b"\x89PNG")
 
 
-def test_where_nothing_is_judged_nothing_passes(run: Run, stay: list[Detections], tmp_path: Path) -> None:
+def test_an_evaluation_without_matching_labels_does_not_pass(run: Run, stay: list[Detections], tmp_path: Path) -> None:
     """The run is of another camera than the labels: F1 over no truths and no alarms is 1, and means nothing."""
     events = written(tmp_path, lines(watch(stay, site())), "events.jsonl")
     truth = truth_file(tmp_path, camera="elsewhere")
@@ -139,7 +139,7 @@ def test_where_nothing_is_judged_nothing_passes(run: Run, stay: list[Detections]
     assert json.loads(run(events, "--truth", truth, "--json")[1])["passes"] is False
 
 
-def test_what_of_the_other_run_was_not_judged_is_told(run: Run, stay: list[Detections], tmp_path: Path) -> None:
+def test_unlabelled_alarms_of_the_other_run_are_reported(run: Run, stay: list[Detections], tmp_path: Path) -> None:
     """Its alarms are of another day: it did not miss what it never saw."""
     first_events = watch(stay, site())
     second_events = watch(loiterer(120, start=START + 86_400), site())
@@ -186,9 +186,7 @@ def test_kisas_answers_against_kisas_truth(
     assert {name: result[name] for name in values} == values
 
 
-def test_events_are_written_as_kisas_answers_and_judged_as_such(
-    run: Run, stay: list[Detections], tmp_path: Path
-) -> None:
+def test_events_are_written_and_evaluated_as_kisas_answers(run: Run, stay: list[Detections], tmp_path: Path) -> None:
     events = written(tmp_path, lines(watch(stay, site())), "events.jsonl")
     at = round(raised_at(stay))
     truth = written(tmp_path, xml((f"00:00:{at:02d}", "Loitering"), name="lane.mp4"))
@@ -294,7 +292,9 @@ def test_a_package_whose_behaviour_cannot_be_imported_is_named(
         (["e", "--truth", "t", "--protocol", "coco"], "invalid choice: 'coco'"),
     ],
 )
-def test_a_wrong_call_is_told_what_is_wanted(argv: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_call_is_reported_with_its_reason(
+    argv: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["evaluate", *argv])
     assert caught.value.code == 2

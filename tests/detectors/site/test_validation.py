@@ -287,7 +287,7 @@ def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("argv", [[], ["site.yaml", "--schema"], ["--nonsense"]])
-def test_a_wrong_call_says_how(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_call_prints_the_usage(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         check(argv)
     assert caught.value.code == 2

@@ -126,7 +126,7 @@ def test_cuda_sees_in_half_precision_what_a_cpu_sees(street: list[Image]) -> Non
         np.testing.assert_allclose(other.scores[share.argmax(axis=1)], boxes.scores, atol=0.03)
 
 
-def test_a_picture_that_is_none_fails_alone(network: NanoDet) -> None:
+def test_an_invalid_image_fails_alone(network: NanoDet) -> None:
     with pytest.raises(cv2.error):
         network([np.zeros((0, 0, 3), np.uint8)])
     assert [len(seen) for seen in network([np.zeros((64, 64, 3), np.uint8)] * 3)] == [0, 0, 0]

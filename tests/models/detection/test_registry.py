@@ -51,7 +51,7 @@ def test_a_plug_in_is_found_by_its_entry_point(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("name", ["yolov8x", "yolov8x.pt", "nowhere/best.engine", "/nowhere/best_openvino_model"])
-def test_a_missing_model_says_how_to_get_it_on_a_closed_network(
+def test_a_missing_model_reports_how_to_get_it_on_a_closed_network(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -130,7 +130,7 @@ def test_one_box_for_each_object_best_first(candidates: Boxes, left: list[int]) 
     np.testing.assert_array_equal(distinct.labels, candidates.labels[left])
 
 
-def test_boxes_are_cut_to_the_picture_and_those_that_are_none_dropped() -> None:
+def test_boxes_are_clipped_to_the_image_and_invalid_ones_are_dropped() -> None:
     candidates = boxes(
         (-10, -10, 50, 60, 0.9, PERSON),
         (90, 90, 150, 160, 0.8, PERSON),

@@ -68,7 +68,7 @@ def test_an_exported_model_sees_what_its_weights_see(
         assert abs(people(seen) - people(expected)) <= 1
 
 
-def test_the_list_says_what_is_here_and_how_the_rest_is_had(
+def test_the_list_shows_installed_models_and_how_to_get_the_others(
     yolov8n: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv(registry.WEIGHTS_VARIABLE, str(yolov8n.parent))

@@ -236,7 +236,7 @@ NAN, INF = math.nan, math.inf
         ((300, 400, 340, 500), -0.5),
     ],
 )
-def test_a_box_that_is_none_is_not_there(box: tuple[float, ...], score: float) -> None:
+def test_an_invalid_box_is_ignored(box: tuple[float, ...], score: float) -> None:
     def with_invalid_box(n: int) -> object:
         whole = make_record(n / 5, [Sight(320, 500), Sight(700, 400, BLUE)])
         whole.xyxy[0], whole.scores[0] = box, score

@@ -157,7 +157,7 @@ NAN = META.replace(struct.pack(">d", 1.0), struct.pack(">d", math.nan), 1)
         ([*FRAME.headers, ("crop", b"\x91")], b"gate", b"x", "unreadable", "headers cannot be read"),
     ],
 )
-def test_a_record_that_is_no_frame_says_where_it_lies(
+def test_an_invalid_frame_record_is_reported_with_its_position(
     headers: codec.Headers, key: bytes, value: bytes, reason: str, what: str
 ) -> None:
     with pytest.raises(CodecError, match=f"{PLACE}: .*{what}") as raised:
@@ -178,7 +178,7 @@ def test_a_record_that_is_no_frame_says_where_it_lies(
         ([("ce_type", b"lanewatch.event.v1")], b"[" * 5000, "unreadable"),
     ],
 )
-def test_a_record_of_the_events_topic_that_is_none_says_where_it_lies(
+def test_an_invalid_event_record_is_reported_with_its_position(
     headers: codec.Headers, value: bytes, reason: str
 ) -> None:
     with pytest.raises(CodecError, match=PLACE) as raised:

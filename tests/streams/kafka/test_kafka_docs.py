@@ -53,7 +53,7 @@ def test_every_stage_has_its_row() -> None:
         assert managing == {operation.replace("_", "") for operation in rights.managing}
 
 
-def test_the_commands_are_those_that_a_stage_is_told() -> None:
+def test_the_commands_are_those_that_a_stage_prints() -> None:
     found = re.search(r"these commands are checked by the tests -->\n```sh\n(.*?)```", TEXT, re.DOTALL)
     assert found is not None
     assert found[1].splitlines() == acls.commands(Topics(SITE), "detect", "User:detect", "kafka-1:9093")

@@ -101,11 +101,11 @@ def test_one_in_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [tracing.start_sampled_trace("sample") for _ in range(100)] == [None] * 100
 
 
-def test_a_header_that_is_none_ends_nothing(spans: InMemorySpanExporter) -> None:
+def test_an_invalid_trace_header_is_ignored(spans: InMemorySpanExporter) -> None:
     assert HEADER.fullmatch(tracing.add_span("watch", b"\xff nonsense") or b"")
 
 
-def test_an_exporter_that_is_not_installed_is_said(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_missing_exporter_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         tracing.configure("detect", {"OTEL_TRACES_EXPORTER": "carrier-pigeon"})
     assert "carrier-pigeon" in caplog.text

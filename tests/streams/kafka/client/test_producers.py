@@ -171,7 +171,7 @@ def test_frames_that_wait_at_the_end_are_counted() -> None:
     assert dropped("ends", "undelivered") == before + 2
 
 
-def test_frames_arrive_in_order_and_are_told(broker: str) -> None:
+def test_frames_arrive_in_order_and_are_acknowledged(broker: str) -> None:
     kafka_site = KafkaSite(broker, ("a", "b"), partitions=1)
     acknowledged: list[tuple[str, int, int]] = []
     sender = FrameProducer(
@@ -198,7 +198,7 @@ def test_frames_arrive_in_order_and_are_told(broker: str) -> None:
     assert sender.in_flight_bytes == 0
 
 
-def test_everything_else_is_acknowledged_or_said(broker: str) -> None:
+def test_every_other_record_is_acknowledged_or_reported(broker: str) -> None:
     kafka_site = KafkaSite(broker)
     sender = ReliableProducer(kafka_site.broker)
     topic = kafka_site.topics.detections.name
@@ -216,7 +216,7 @@ def test_everything_else_is_acknowledged_or_said(broker: str) -> None:
         kafka_site.close()
 
 
-def test_a_record_that_the_broker_refuses_is_said_by_its_place() -> None:
+def test_a_refused_record_is_reported_with_its_partition() -> None:
     class Refusing(StuckBroker):
         def send(self, topic: str, value: bytes, key: bytes, headers: Any, partition: int) -> Future:
             return Future().failure(MessageSizeTooLargeError("4194304"))

@@ -72,7 +72,7 @@ def kafka_site(broker: str) -> Iterator[StreetSite]:
     kafka_site.close()
 
 
-def test_it_says_what_the_fold_says_and_ignores_itself_and_what_is_none_of_ours(kafka_site: StreetSite) -> None:
+def test_it_publishes_the_correlators_events_and_ignores_its_own_and_foreign_records(kafka_site: StreetSite) -> None:
     kafka_site.send(kafka_site.topics.events.name, 0, Message(b"junk", b"?", [])).get(10)
     kafka_site.put(1)
     expected = in_order(WATCHED, EVENTS, END_S)
@@ -154,7 +154,7 @@ def test_a_standby_takes_over_from_a_named_process_that_was_killed(kafka_site: S
     assert took_s < 10
 
 
-def test_a_revision_that_cannot_be_used_is_said_and_the_one_before_goes_on(
+def test_an_unusable_revision_is_logged_and_the_former_one_stays_in_effect(
     kafka_site: StreetSite, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = kafka_site.revisions

@@ -97,7 +97,7 @@ def test_another_goes_on_where_a_process_was_killed(kafka_site: LoiteringSite, b
 
 
 @pytest.mark.slow
-def test_another_name_takes_over_from_one_that_was_killed(kafka_site: LoiteringSite, broker: str) -> None:
+def test_a_worker_of_another_name_takes_over_from_a_killed_one(kafka_site: LoiteringSite, broker: str) -> None:
     """Its name keeps its cameras until its session is over; the 15 s are for a machine that is busy besides."""
     records = footage()
     command = [
@@ -189,7 +189,7 @@ def test_a_restart_under_the_same_name_moves_nothing(kafka_site: LoiteringSite) 
     assert len(events) == len(undisturbed(kafka_site.watched, records))
 
 
-def test_what_cannot_be_read_or_judged_is_skipped_alone_and_counted(kafka_site: LoiteringSite) -> None:
+def test_invalid_and_failing_records_are_skipped_alone_and_counted(kafka_site: LoiteringSite) -> None:
     records = footage()
     topic = kafka_site.topics.detections.name
     good = codec.encode_detections(records[0])
@@ -226,7 +226,7 @@ def test_what_cannot_be_read_or_judged_is_skipped_alone_and_counted(kafka_site: 
     assert keys(events) == keys(undisturbed(kafka_site.watched, [record for record in records if record is not broken]))
 
 
-def test_records_that_are_gone_are_counted_and_it_goes_on(
+def test_deleted_records_are_counted_and_the_worker_continues(
     kafka_site: LoiteringSite, caplog: pytest.LogCaptureFixture
 ) -> None:
     records = footage()
@@ -265,7 +265,7 @@ def test_a_revision_reaches_it_while_it_runs(kafka_site: LoiteringSite) -> None:
     assert {event.site for event in events} == {kafka_site.watched.digest, stricter.digest}
 
 
-def test_a_revision_that_cannot_be_used_is_said_and_the_one_before_goes_on(
+def test_an_unusable_revision_is_logged_and_the_former_one_stays_in_effect(
     kafka_site: LoiteringSite, caplog: pytest.LogCaptureFixture
 ) -> None:
     records = footage()
