@@ -14,7 +14,7 @@ from pathlib import Path
 
 from api import app, server
 from api.auth import UnsafeAccessError
-from api.site_service import ServiceContext, SiteService
+from api.in_process_service import InProcessService, ServiceContext
 from api.storage.data_directory import DataDirectory, DirectoryInUseError
 from api.storage.records import StoredEvent
 from detectors import event_table, pipeline
@@ -80,13 +80,17 @@ def _serve_over_kafka(folder: DataDirectory, arguments: argparse.Namespace, stop
     token = os.environ.get("LANEWATCH_TOKEN") or None
     with (
         server.listen(arguments.host, arguments.port, token_required=token is not None) as listening,
-        startup.open_worker(arguments, "serve") as city,
-        contextlib.closing(KafkaFrameStore(city.broker, city.topics, city.log.partition)) as footage,
-        ServiceContext(lambda: city.log.revisions.at(time.time()), folder.path, footage, lasting=True) as desk,
+        startup.open_worker(arguments, "serve") as context,
+        contextlib.closing(KafkaFrameStore(context.broker, context.topics, context.log.partition)) as footage,
+        ServiceContext(
+            lambda: context.log.revisions.site_at(time.time()), folder.path, footage, lasting=True
+        ) as services,
     ):
-        site = desk.cameras.site
-        application = app.create(desk.store, desk.evidence, site, cameras=desk.cameras, token=token)
-        loop = ServeWorker(city.broker, city.topics, desk.event_sink, node=city.node, anew=desk.store.position() == 0)
+        site = services.cameras.site
+        application = app.create(services.store, services.evidence, site, cameras=services.cameras, token=token)
+        loop = ServeWorker(
+            context.broker, context.topics, services.event_sink, node=context.node, anew=services.store.position() == 0
+        )
         with server.Server(application, listening) as running:
             print(f"Lanewatch serves {site.name.en} ({site.name.ko}): {running.url}   (Ctrl-C ends it)", flush=True)
             try:
@@ -140,7 +144,7 @@ def _once(site: Site, folder: DataDirectory, arguments: argparse.Namespace, *, a
     began = time.perf_counter()
     if anew:
         folder.empty()
-    with SiteService(site, folder.path, run="once", live=False) as centre:
+    with InProcessService(site, folder.path, run="once", live=False) as in_process:
         revisions: list[Event] = []
 
         def take(stored: StoredEvent) -> None:
@@ -148,9 +152,9 @@ def _once(site: Site, folder: DataDirectory, arguments: argparse.Namespace, *, a
                 print(event_table.opened(stored.event, site, arguments.language), flush=True)
             revisions.append(stored.event)
 
-        centre.store.listen(take)
-        with _stopping(centre):
-            centre.runner.run()
+        in_process.store.listen(take)
+        with _stopping(in_process):
+            in_process.runner.run()
     took = time.perf_counter() - began
     events = pipeline.latest_revisions(revisions)
     if arguments.json:
@@ -158,12 +162,12 @@ def _once(site: Site, folder: DataDirectory, arguments: argparse.Namespace, *, a
     else:
         print("\n" + event_table.table(revisions, site, arguments.language))
         print(
-            f"\n{len(events)} events in {centre.runner.frames} frames, {took:.1f} s "
-            f"({centre.runner.frames / took:.0f} frames/s, start included). Evidence and detections: {folder.path}"
+            f"\n{len(events)} events in {in_process.runner.frames} frames, {took:.1f} s "
+            f"({in_process.runner.frames / took:.0f} frames/s, start included). Evidence and detections: {folder.path}"
         )
-    for camera, error in centre.runner.errors.items():
+    for camera, error in in_process.runner.errors.items():
         print(f"camera {camera}: {error}", file=sys.stderr)
-    return 1 if centre.runner.errors else 0
+    return 1 if in_process.runner.errors else 0
 
 
 def _serve(site: Site, folder: DataDirectory, arguments: argparse.Namespace, *, anew: bool) -> int:
@@ -171,29 +175,31 @@ def _serve(site: Site, folder: DataDirectory, arguments: argparse.Namespace, *, 
     with server.listen(arguments.host, arguments.port, token_required=token is not None) as listening:
         if anew:
             folder.empty()  # only now: the port is open, so the new files will follow
-        with SiteService(site, folder.path, run="live", live=True) as centre:
-            application = app.create(centre.store, centre.evidence, site, cameras=centre.cameras, token=token)
-            with server.Server(application, listening) as running, _stopping(centre):
+        with InProcessService(site, folder.path, run="live", live=True) as in_process:
+            application = app.create(
+                in_process.store, in_process.evidence, site, cameras=in_process.cameras, token=token
+            )
+            with server.Server(application, listening) as running, _stopping(in_process):
                 names = f"{site.name.en} ({site.name.ko})"
                 print(f"Lanewatch watches {names}: {running.url}   (Ctrl-C ends it)", flush=True)
-                return _watch(centre)
+                return _watch(in_process)
 
 
-def _watch(centre: SiteService) -> int:
-    centre.runner.run()
-    if centre.runner.stopped:
+def _watch(in_process: InProcessService) -> int:
+    in_process.runner.run()
+    if in_process.runner.stopped:
         return 0
-    for camera, error in centre.runner.errors.items():
+    for camera, error in in_process.runner.errors.items():
         print(f"camera {camera}: {error}", file=sys.stderr)
-    if len(centre.runner.errors) == len(centre.site.cameras):
+    if len(in_process.runner.errors) == len(in_process.site.cameras):
         return 1
     print("All recordings have been played; their events stay on the page until Ctrl-C.", flush=True)
-    centre.runner.wait()
+    in_process.runner.wait()
     return 0
 
 
 @contextlib.contextmanager
-def _stopping(centre: SiteService) -> Iterator[None]:
+def _stopping(in_process: InProcessService) -> Iterator[None]:
     """SIGINT and SIGTERM end the cameras. Their last frames are still scored and stored."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -201,7 +207,7 @@ def _stopping(centre: SiteService) -> Iterator[None]:
 
     def stop(*_: object) -> None:
         # In its own thread: the interrupted thread may hold a lock that stopping waits for.
-        threading.Thread(target=centre.runner.stop, name="stop", daemon=True).start()
+        threading.Thread(target=in_process.runner.stop, name="stop", daemon=True).start()
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -142,19 +142,19 @@ def sharing(address: str, seconds: float) -> dict[str, float]:
             detected, watched = tally.detected(seconds), tally.watched()
             feeding.fps = PRESSED_FPS
             time.sleep(SETTLE_S)
-            two = sum(tally.detected(seconds).values()) / seconds
+            two_workers_rate = sum(tally.detected(seconds).values()) / seconds
             workers[1].terminate()
             workers[1].join(20)
             time.sleep(SETTLE_S)
-            one = sum(tally.detected(seconds).values()) / seconds
+            one_worker_rate = sum(tally.detected(seconds).values()) / seconds
         workers[0].kill()
         cluster.process_group.kill()
     return {
         "spread": _spread(detected),
         "watch_spread": _spread(watched),
-        "second_worker": round(two / one, 2),
-        "one_per_s": round(one, 1),
-        "two_per_s": round(two, 1),
+        "second_worker": round(two_workers_rate / one_worker_rate, 2),
+        "one_per_s": round(one_worker_rate, 1),
+        "two_per_s": round(two_workers_rate, 1),
     }
 
 

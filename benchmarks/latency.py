@@ -16,7 +16,7 @@ import httpx
 import numpy as np
 
 from api import app, server
-from api.site_service import SiteService
+from api.in_process_service import InProcessService
 from benchmarks import command
 from lanewatch import demo
 from lanewatch.config import loader
@@ -52,7 +52,7 @@ def with_cameras(site: Site, count: int) -> Site:
     return site.model_copy(update={"cameras": cameras})
 
 
-def serve(service: SiteService) -> server.Server:
+def serve(service: InProcessService) -> server.Server:
     """The HTTP API of a running site, on a free port of this machine."""
     created = app.create(service.store, service.evidence, service.site, cameras=service.cameras)
     return server.serve(created, "127.0.0.1", 0)
@@ -73,7 +73,7 @@ def measure(site: Site, seconds: float) -> dict[str, Any]:
 
     with (
         tempfile.TemporaryDirectory() as folder,
-        SiteService(site, Path(folder), run="live", live=True, also=watch_clock) as service,
+        InProcessService(site, Path(folder), run="live", live=True, also=watch_clock) as service,
         serve(service) as running,
     ):
         threading.Thread(target=follow_events, args=(running.url, arrivals), daemon=True).start()

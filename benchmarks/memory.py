@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from api.site_service import SiteService
+from api.in_process_service import InProcessService
 from benchmarks import command
 from benchmarks.latency import serve, with_cameras
 from lanewatch import demo
@@ -56,7 +56,7 @@ def _run(cameras: int, minutes: float, *, verbose: bool) -> list[float]:
     rss: list[float] = []
     with (
         tempfile.TemporaryDirectory() as folder,
-        SiteService(site, Path(folder), run="live", live=True) as service,
+        InProcessService(site, Path(folder), run="live", live=True) as service,
         serve(service),
     ):
         process, ends_at = psutil.Process(), time.monotonic() + minutes * 60

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from api.site_service import SiteService
+from api.in_process_service import InProcessService
 from benchmarks import clips, command, yolo_weights
 from detectors import pipeline
 from detectors.evaluation.alarms import alarm_instants
@@ -66,7 +66,7 @@ def _pipeline(site: Site, network: ObjectDetector) -> tuple[float, int, list[Eve
     """Seconds, frames and revisions of one run."""
     revisions: list[Event] = []
     with tempfile.TemporaryDirectory() as folder:
-        with SiteService(site, Path(folder), run="bench", live=False, network=network) as service:
+        with InProcessService(site, Path(folder), run="bench", live=False, network=network) as service:
             service.store.listen(lambda stored: revisions.append(stored.event))
             began = time.perf_counter()
             service.runner.run()
@@ -83,7 +83,7 @@ class _GivenTracks(Tracker):
     def __init__(self, ids: dict[int, list[int]]) -> None:
         super().__init__()
         self._ids = ids
-        self._born: dict[int, tuple[float, tuple[float, float]]] = {}
+        self._first_points: dict[int, tuple[float, tuple[float, float]]] = {}
 
     def update(self, state: TrackerState, detections: Detections) -> tuple[TrackerState, Tracks]:
         """Makes each box a track that is seen in this record."""
@@ -91,7 +91,9 @@ class _GivenTracks(Tracker):
         xyxy = detections.xyxy.astype(np.float64)
         foot = np.stack([(xyxy[:, 0] + xyxy[:, 2]) / 2, xyxy[:, 3]], axis=1)
         for index, track in enumerate(ids):
-            self._born.setdefault(track, (detections.captured_at, (float(foot[index, 0]), float(foot[index, 1]))))
+            self._first_points.setdefault(
+                track, (detections.captured_at, (float(foot[index, 0]), float(foot[index, 1])))
+            )
         count = len(ids)
         return state, Tracks(
             ids=np.array(ids, np.int64),
@@ -101,8 +103,8 @@ class _GivenTracks(Tracker):
             velocity=np.zeros((count, 2)),
             labels=detections.labels,
             scores=detections.scores,
-            born_at=np.array([self._born[track][0] for track in ids], np.float64),
-            born_foot=np.array([self._born[track][1] for track in ids], np.float64).reshape(count, 2),
+            born_at=np.array([self._first_points[track][0] for track in ids], np.float64),
+            born_foot=np.array([self._first_points[track][1] for track in ids], np.float64).reshape(count, 2),
             seen_at=np.full(count, detections.captured_at),
             seen=np.ones(count, bool),
             detection=np.arange(count),

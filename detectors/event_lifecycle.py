@@ -160,8 +160,8 @@ def make_event_id(source: EventSource, kind: str, candidate: Candidate) -> str:
     The candidate's begin is part of it, because one track may cross a line, or enter a zone, more than once.
     """
     x, y, at = candidate.first_point
-    born = f"{round(at * 1000)}|{round(x)},{round(y)}"
-    parts = f"{source.camera}|{kind}|{candidate.zone}|{born}|{round(candidate.since * 1000)}"
+    first_point = f"{round(at * 1000)}|{round(x)},{round(y)}"
+    parts = f"{source.camera}|{kind}|{candidate.zone}|{first_point}|{round(candidate.since * 1000)}"
     return str(uuid.uuid5(NAMESPACE, parts))
 
 

@@ -94,7 +94,7 @@ class Resolver(Generic[T]):
         for number, rule in enumerate(config.rules):
             self._check(kind, self._defaults | rule.thresholds, f"behaviours.{kind}.rules[{number}].thresholds")
 
-    def at(self, observation: Observation, zone: str, label: int) -> T:
+    def resolve(self, observation: Observation, zone: str, label: int) -> T:
         """The thresholds for a class in a zone (or at a line) at the time of an observation."""
         if not self._rules:
             return self._without_rules
@@ -110,7 +110,7 @@ class Resolver(Generic[T]):
         return thresholds
 
     def lowest(self, name: str) -> float:
-        """The lowest value of a threshold in any zone at any time, so that ``at`` is called only near it."""
+        """The lowest value of a threshold in any zone at any time, so that ``resolve`` is called only near it."""
         values = [float(rule.thresholds[name]) for rule in self._rules if name in rule.thresholds]
         return min([float(getattr(self._without_rules, name)), *values])
 

@@ -46,8 +46,8 @@ class WatchStage:
     """
 
     def __init__(self, site: Site | SiteRevisions, *, run: str = "live", tracker: Tracker | None = None) -> None:
-        self._revisions = site if isinstance(site, SiteRevisions) else SiteRevisions.of(site)
-        for revision in self._revisions.all:
+        self._revisions = site if isinstance(site, SiteRevisions) else SiteRevisions.from_site(site)
+        for revision in self._revisions.entries:
             _check(revision.site)
         self._run = run
         self._tracker = tracker or Tracker()
@@ -68,7 +68,7 @@ class WatchStage:
         reason = refusal(state, detections)
         if reason is not None:
             return refused(state, detections, reason), []
-        context = self._context(self._revisions.at(detections.captured_at), state.camera)
+        context = self._context(self._revisions.site_at(detections.captured_at), state.camera)
         if context is None:
             state, events = self._expire(state, detections, self._latest_context(state.camera))
             return counted(advanced(state, detections), "skipped", "removed"), events
@@ -132,7 +132,7 @@ class WatchStage:
 
     def _latest_context(self, camera: str) -> CameraContext:
         """A camera's context in the last revision that has it."""
-        for revision in reversed(self._revisions.all):
+        for revision in reversed(self._revisions.entries):
             context = self._context(revision.site, camera)
             if context is not None:
                 return context

@@ -22,7 +22,7 @@ _NAMES = {
     "match": "detectors.evaluation.matching:match",
     "alarms": "detectors.evaluation.alarms:alarm_instants",
     "truths": "detectors.evaluation.truth_file:truths",
-    "read_kisa": "detectors.evaluation.kisa:read",
+    "read_kisa": "detectors.evaluation.kisa_protocol:read",
     "roc": "detectors.evaluation.frame_auc:roc",
     "wilson": "detectors.evaluation.confidence_interval:wilson",
 }

@@ -134,7 +134,7 @@ def drain(argv: Sequence[str]) -> int:
 
         with SamplerRegistry(context.broker, context.topics) as registry:
             registry.read()
-            ids = {camera.id for camera in context.log.revisions.at(time.time()).cameras}
+            ids = {camera.id for camera in context.log.revisions.site_at(time.time()).cameras}
             before = {id: owner for id, owner in registry.owners.items() if owner.node == options.drained and id in ids}
             if not before:
                 print(f"{options.drained} samples no camera")
@@ -226,7 +226,7 @@ def _migrate(context: WorkerContext, options: argparse.Namespace, stop: threadin
     from streams.kafka.ownership.camera_task import player
     from streams.sources.url import SourceError, redact
 
-    site = context.log.revisions.at(time.time())
+    site = context.log.revisions.site_at(time.time())
     try:
         camera = site.camera(options.camera)
         url = context.log.previous_url(camera.id) if options.roll_back else options.url

@@ -44,9 +44,9 @@ def test_what_is_imported_is_a_dependency() -> None:
 
 def test_every_module_but_torchs_is_imported_without_the_extras() -> None:
     """So every stage, sampler, watcher and service included, starts without them."""
-    usual = sorted(set(MODULES) - WRAPPER_MODULES - {"lanewatch.__main__"})
+    light_modules = sorted(set(MODULES) - WRAPPER_MODULES - {"lanewatch.__main__"})
     code = (
-        f"import importlib\nfor name in {usual}: importlib.import_module(name)\n"
+        f"import importlib\nfor name in {light_modules}: importlib.import_module(name)\n"
         f"print([name for name in {light.HIDDEN} if name in sys.modules])"
     )
     done = light.python(code, folder=ROOT)
@@ -61,8 +61,8 @@ ASKED = {
 }
 
 
-@pytest.mark.parametrize("asked", sorted(ASKED))
-def test_a_model_that_needs_torch_says_how_to_install_it(asked: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("model", sorted(ASKED))
+def test_a_model_that_needs_torch_reports_how_to_install_it(model: str, tmp_path: Path) -> None:
     (tmp_path / "best.pt").write_bytes(b"")
     code = f"""
 from models import extras, hardware
@@ -71,7 +71,7 @@ from models.pose import registry as pose
 hardware.available_devices = lambda: ("cpu", "cuda:0")
 assert hardware.choose_device("auto") == "cpu"
 try:
-    {ASKED[asked]}
+    {ASKED[model]}
 except extras.ExtraMissingError as error:
     print(error)
 """
@@ -105,7 +105,7 @@ def test_check_and_models_say_so_too(tmp_path: Path) -> None:
     assert "pip install 'lanewatch[gpu]'" in exported.stderr
 
 
-def test_a_report_without_what_draws_it_says_how_to_install_it(tmp_path: Path) -> None:
+def test_a_report_without_the_plot_library_reports_how_to_install_it(tmp_path: Path) -> None:
     (tmp_path / "events.jsonl").write_text("")
     command = light.COMMAND.removeprefix(light.HIDING)
     truth = ("evaluate", tmp_path / "events.jsonl", "--truth", demo.TRUTH, "--site", demo.SITE)

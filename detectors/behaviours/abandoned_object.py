@@ -51,12 +51,12 @@ class AbandonedObject(BaseBehaviour[AbandonedObjectThresholds, StationaryObjects
     Memory = StationaryObjects
 
     def step(self, memory: StationaryObjects, observation: Observation) -> Result[StationaryObjects]:
-        owner_distance = self._limits.at(observation, "", UNKNOWN).away
+        owner_distance = self._limits.resolve(observation, "", UNKNOWN).away
         after = stationary_objects.update(memory, observation, owner_distance)
         candidates, reported = [], set()
         for thing in after.objects:
-            zone = observation.geometry.at(*thing.foot_point)
-            limits = self._limits.at(observation, zone, UNKNOWN)
+            zone = observation.geometry.zone_at(*thing.foot_point)
+            limits = self._limits.resolve(observation, zone, UNKNOWN)
             if thing.reported or _is_abandoned(thing, observation.captured_at, limits):
                 candidates.append(_candidate(thing, zone, observation, limits))
                 reported.add(thing.number)

@@ -100,7 +100,7 @@ class Climbing(BaseBehaviour[ClimbingThresholds, ClimbingMemory]):
         key = (line.id, track.id)
         if key not in contacts and _is_far(fence, track):
             return ()
-        limits = self._limits.at(observation, line.id, track.label)
+        limits = self._limits.resolve(observation, line.id, track.label)
         contact = _updated(fence, track, contacts.pop(key, None), observation.captured_at)
         if contact is None or track.label not in limits.labels:
             return ()
@@ -114,7 +114,7 @@ class Climbing(BaseBehaviour[ClimbingThresholds, ClimbingMemory]):
             since=contact.began_at,
             until=observation.captured_at,
             tracks=(track.id,),
-            first_point=track.born,
+            first_point=track.first_point,
             box=track.box,
             clarity=track.score * track.height,
             severity=2,

@@ -94,7 +94,7 @@ class Fire(BaseBehaviour[FireThresholds, FireMemory]):
         flames = observation.detections.scene.flames
         if not flames and not memory.regions:
             return memory, ()
-        limits = self._limits.at(observation, "", UNKNOWN)
+        limits = self._limits.resolve(observation, "", UNKNOWN)
         now = observation.captured_at
         unmatched = list(memory.regions)
         after: list[BurningRegion] = []

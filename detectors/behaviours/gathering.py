@@ -115,7 +115,7 @@ class Gathering(BaseBehaviour[GatheringThresholds, GatheringMemory]):
         people, required, reaches = [], [], []
         for track in observation.objects:
             if track.credible:
-                limits = self._limits.at(observation, observation.geometry.at(track.x, track.y), track.label)
+                limits = self._limits.resolve(observation, observation.geometry.zone_at(track.x, track.y), track.label)
                 if track.label in limits.labels:
                     people.append(track)
                     required.append(limits.people)
@@ -137,7 +137,7 @@ class Gathering(BaseBehaviour[GatheringThresholds, GatheringMemory]):
             near[:, rows] = False
 
     def _candidates(self, group: Group, observation: Observation) -> Sequence[Candidate]:
-        limits = self._limits.at(observation, group.zone, PERSON)
+        limits = self._limits.resolve(observation, group.zone, PERSON)
         if group.most < limits.people or group.until - group.since < limits.together_s - TOLERANCE_S:
             return ()
         candidate = Candidate(
@@ -169,7 +169,7 @@ def _updated(before: Group | None, cluster: Cluster, observation: Observation) -
     count = len(cluster.members)
     return Group(
         first_point=TrackPoint(cluster.x, cluster.y, now) if before is None else before.first_point,
-        zone=observation.geometry.at(cluster.x, cluster.y) if before is None else before.zone,
+        zone=observation.geometry.zone_at(cluster.x, cluster.y) if before is None else before.zone,
         since=now if before is None else before.since,
         until=now,
         tracks=tuple(track.id for track in cluster.members),

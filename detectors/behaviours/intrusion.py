@@ -55,7 +55,7 @@ class Intrusion(BaseBehaviour[IntrusionThresholds, ZoneDwells]):
             return memory, ()
         candidates = []
         for dwell in dwells:
-            limits = self._limits.at(observation, dwell.zone, dwell.label)
+            limits = self._limits.resolve(observation, dwell.zone, dwell.label)
             if dwell.dwell_s >= limits.stay_s - TOLERANCE_S and dwell.label in limits.labels:
                 candidates.append(_candidate(dwell, observation, limits))
         return ZoneDwells(dwells), candidates

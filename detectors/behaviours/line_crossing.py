@@ -68,42 +68,45 @@ class LineCrossing(BaseBehaviour[LineCrossingThresholds, LineCrossingMemory]):
     Memory = LineCrossingMemory
 
     def step(self, memory: LineCrossingMemory, observation: Observation) -> Result[LineCrossingMemory]:
-        if not observation.geometry.borders or not (observation.objects or memory.suppressed):
+        if not observation.geometry.lines or not (observation.objects or memory.suppressed):
             return memory, ()
         now = observation.captured_at
         tracks = [track for track in observation.objects if track.seen and track.credible]
         recent = (entry for entry in memory.suppressed if now - entry.last_seen_at <= MAX_UNSEEN_S)
         suppressed = {(entry.line, entry.track): entry for entry in recent}
         candidates: list[Candidate] = []
-        for border in observation.geometry.borders:
-            if observation.holds(border.line.schedule):
+        for pixel_line in observation.geometry.lines:
+            if observation.holds(pixel_line.line.schedule):
                 for track in tracks:
-                    candidates += self._evaluate(border, track, suppressed, observation)
+                    candidates += self._evaluate(pixel_line, track, suppressed, observation)
         after = tuple(suppressed.values())
         return (memory if after == memory.suppressed else LineCrossingMemory(after)), candidates
 
     def _evaluate(
         self,
-        border: PixelLine,
+        pixel_line: PixelLine,
         track: TrackedObject,
         suppressed: dict[tuple[str, int], SuppressedTrack],
         observation: Observation,
     ) -> Sequence[Candidate]:
         """Updates ``suppressed`` with one track at one line, and reports a crossing."""
-        line = border.line
+        line = pixel_line.line
         key = (line.id, track.id)
         entry = SuppressedTrack(line.id, track.id, observation.captured_at)
         if key in suppressed:
-            if border.distance(track) >= self._limits.at(observation, line.id, track.label).clear * track.height:
+            if (
+                pixel_line.distance(track)
+                >= self._limits.resolve(observation, line.id, track.label).clear * track.height
+            ):
                 del suppressed[key]
             else:
                 suppressed[key] = entry
             return ()
-        crossed = border.crossed(track)
+        crossed = pixel_line.crossed(track)
         if not crossed:
             return ()
         suppressed[key] = entry
-        limits = self._limits.at(observation, line.id, track.label)
+        limits = self._limits.resolve(observation, line.id, track.label)
         direction = DIRECTIONS[crossed]
         if line.direction not in ("both", direction) or track.label not in limits.labels:
             return ()
@@ -113,7 +116,7 @@ class LineCrossing(BaseBehaviour[LineCrossingThresholds, LineCrossingMemory]):
             since=observation.captured_at,
             until=observation.captured_at,
             tracks=(track.id,),
-            first_point=track.born,
+            first_point=track.first_point,
             box=track.box,
             clarity=track.score * track.height,
             severity=2 if limits.alert else 1,

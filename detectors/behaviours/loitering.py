@@ -117,7 +117,7 @@ class Loitering(BaseBehaviour[LoiteringThresholds, LoiteringMemory]):
         candidates = []
         present: list[LoiteringStay] = []
         for dwell in dwells:
-            limits = self._limits.at(observation, dwell.zone, dwell.label)
+            limits = self._limits.resolve(observation, dwell.zone, dwell.label)
             if dwell.dwell_s < limits.shortest_s - TOLERANCE_S or dwell.label not in limits.labels:
                 continue
             required_s = limits.required_s(observation.condition)

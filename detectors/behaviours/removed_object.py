@@ -53,7 +53,7 @@ class RemovedObject(BaseBehaviour[RemovedObjectThresholds, StationaryObjects]):
             zone = _zone_of(thing, observation)
             if thing.reported or zone is None:
                 continue
-            limits = self._limits.at(observation, zone.id, UNKNOWN)
+            limits = self._limits.resolve(observation, zone.id, UNKNOWN)
             if _is_removed(thing, observation.captured_at, limits) and not _was_person(thing, observation):
                 candidates.append(_candidate(thing, zone, observation, limits))
                 reported.add(thing.number)
@@ -61,8 +61,10 @@ class RemovedObject(BaseBehaviour[RemovedObjectThresholds, StationaryObjects]):
 
 
 def _zone_of(thing: StationaryObject, observation: Observation) -> Zone | None:
-    areas = (area for area in observation.geometry.areas_of(ZONES) if area.contains(*thing.foot_point))
-    return next((area.zone for area in areas if observation.holds(area.zone.schedule)), None)
+    pixel_zones = (
+        pixel_zone for pixel_zone in observation.geometry.zones_of(ZONES) if pixel_zone.contains(*thing.foot_point)
+    )
+    return next((pixel_zone.zone for pixel_zone in pixel_zones if observation.holds(pixel_zone.zone.schedule)), None)
 
 
 def _is_removed(thing: StationaryObject, now: float, limits: RemovedObjectThresholds) -> bool:
@@ -75,7 +77,7 @@ def _was_person(thing: StationaryObject, observation: Observation) -> bool:
     """Whether the missing object is a person who stood there when first tracked, and who has walked away."""
     left, top, right, bottom = thing.box
     slack = stationary_objects.ADJACENT * thing.body_length
-    first_points = [(track.born.x, track.born.y) for track in observation.objects]
+    first_points = [(track.first_point.x, track.first_point.y) for track in observation.objects]
     if thing.tracks:
         first_points.append((thing.first_point.x, thing.first_point.y))
     return any(left - slack <= x <= right + slack and top - slack <= y <= bottom + slack for x, y in first_points)

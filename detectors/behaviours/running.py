@@ -97,8 +97,8 @@ class Running(BaseBehaviour[RunningThresholds, RunningMemory]):
         now = observation.captured_at
         if not track.seen:
             return before if before is not None and now - before.until <= MAX_UNSEEN_S else None
-        zone = before.zone if before is not None else observation.geometry.at(track.x, track.y)
-        limits = self._limits.at(observation, zone, track.label)
+        zone = before.zone if before is not None else observation.geometry.zone_at(track.x, track.y)
+        limits = self._limits.resolve(observation, zone, track.label)
         if not track.credible or track.label not in limits.labels:
             return None
         if track.speed < limits.speed * (1.0 if before is None else CONTINUE_SPEED):
@@ -108,7 +108,7 @@ class Running(BaseBehaviour[RunningThresholds, RunningMemory]):
         return msgspec.structs.replace(before, until=now, fastest=max(before.fastest, track.speed), box=track.box)
 
     def _candidates(self, runner: Runner, track: TrackedObject, observation: Observation) -> Sequence[Candidate]:
-        limits = self._limits.at(observation, runner.zone, track.label)
+        limits = self._limits.resolve(observation, runner.zone, track.label)
         run_s = runner.until - runner.since
         if run_s < limits.run_s - TOLERANCE_S:
             return ()
@@ -121,7 +121,7 @@ class Running(BaseBehaviour[RunningThresholds, RunningMemory]):
             since=runner.since,
             until=runner.until,
             tracks=(track.id,),
-            first_point=track.born,
+            first_point=track.first_point,
             box=runner.box,
             clarity=track.score * track.height,
             severity=1,

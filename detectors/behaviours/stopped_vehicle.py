@@ -58,13 +58,13 @@ class StoppedVehicleBehaviour(BaseBehaviour[StoppedVehicleThresholds, StoppedVeh
         if stops is memory.stops:
             return memory, ()
         present = tuple(stop for stop in stops if stop.left_at is None)
-        lanes = observation.geometry.areas_of(LANES)
+        lanes = observation.geometry.zones_of(LANES)
         candidates = []
         for stop in present:
-            if any(area.contains(stop.x, stop.y) for area in lanes):
+            if any(pixel_zone.contains(stop.x, stop.y) for pixel_zone in lanes):
                 continue
-            zone = observation.geometry.at(stop.x, stop.y)
-            limits = self._limits.at(observation, zone, stop.label)
+            zone = observation.geometry.zone_at(stop.x, stop.y)
+            limits = self._limits.resolve(observation, zone, stop.label)
             long_enough = limits.stand_s - TOLERANCE_S <= stop.stopped_s <= limits.longest_s
             if long_enough and stop.label in limits.labels:
                 candidates.append(_candidate(stop, zone, observation, limits))

@@ -76,13 +76,13 @@ class WrongWay(BaseBehaviour[WrongWayThresholds, WrongWayMemory]):
         after: list[WrongWayTrack] = []
         candidates: list[Candidate] = []
         for lane in observation.geometry.lanes:
-            if not observation.holds(lane.area.zone.schedule):
+            if not observation.holds(lane.zone.zone.schedule):
                 continue
             for track in observation.objects:
-                entry = self._updated(lane, track, before.get((lane.area.zone.id, track.id)), observation)
+                entry = self._updated(lane, track, before.get((lane.zone.zone.id, track.id)), observation)
                 if entry is not None:
                     after.append(entry)
-                    candidates += self._candidates(lane.area.zone, entry, track, observation)
+                    candidates += self._candidates(lane.zone.zone, entry, track, observation)
         present = {track.id for track in observation.objects}
         lost = (entry for entry in before.values() if entry.track not in present)
         after += [entry for entry in lost if observation.captured_at - entry.until <= MAX_UNSEEN_S]
@@ -93,16 +93,16 @@ class WrongWay(BaseBehaviour[WrongWayThresholds, WrongWayMemory]):
     ) -> WrongWayTrack | None:
         """How far a track has moved against the lane after this record; None if it does not."""
         now = observation.captured_at
-        zone = lane.area.zone.id
+        zone = lane.zone.zone.id
         if not track.seen:
             return before if before is not None and now - before.until <= MAX_UNSEEN_S else None
-        if not track.credible or not lane.area.contains(track.x, track.y):
+        if not track.credible or not lane.zone.contains(track.x, track.y):
             return None
         speed = math.hypot(track.vx, track.vy)
         against = -(track.vx * lane.along_x + track.vy * lane.along_y)
         if speed < STANDING * track.height:  # a vehicle that waits has not turned round
             return None if before is None else msgspec.structs.replace(before, until=now)
-        if against < OPPOSITE * speed or track.label not in self._limits.at(observation, zone, track.label).labels:
+        if against < OPPOSITE * speed or track.label not in self._limits.resolve(observation, zone, track.label).labels:
             return None
         step = (track.before.x - track.x) * lane.along_x + (track.before.y - track.y) * lane.along_y
         distance, since = (0.0, track.before.at) if before is None else (before.distance, before.since)
@@ -111,7 +111,7 @@ class WrongWay(BaseBehaviour[WrongWayThresholds, WrongWayMemory]):
     def _candidates(
         self, zone: Zone, entry: WrongWayTrack, track: TrackedObject, observation: Observation
     ) -> Sequence[Candidate]:
-        limits = self._limits.at(observation, zone.id, track.label)
+        limits = self._limits.resolve(observation, zone.id, track.label)
         if entry.distance < limits.distance:
             return ()
         candidate = Candidate(
@@ -120,7 +120,7 @@ class WrongWay(BaseBehaviour[WrongWayThresholds, WrongWayMemory]):
             since=entry.since,
             until=entry.until,
             tracks=(track.id,),
-            first_point=track.born,
+            first_point=track.first_point,
             box=track.box,
             clarity=track.score * track.height,
             severity=2 if limits.alert else 1,

@@ -58,8 +58,8 @@ class Correlator:
     """
 
     def __init__(self, site: Site | SiteRevisions, *, run: str = "live") -> None:
-        self._revisions = site if isinstance(site, SiteRevisions) else SiteRevisions.of(site)
-        for revision in self._revisions.all:
+        self._revisions = site if isinstance(site, SiteRevisions) else SiteRevisions.from_site(site)
+        for revision in self._revisions.entries:
             _check(revision.site)
         self._run = run
         self._cameras = frozenset(camera.id for camera in self._revisions.latest.cameras)
@@ -98,7 +98,7 @@ class Correlator:
                 memory = restore(memory, correlation.Memory)
             for event in ready:
                 if event.kind in correlation.sources:
-                    site = self._revisions.at(event.updated_at)
+                    site = self._revisions.site_at(event.updated_at)
                     begins = correlation.kind in enabled_correlations(site)
                     memory, more = correlation.step(memory, event, self._camera_map(site), begins=begins)
                     revisions += more

@@ -125,7 +125,7 @@ def _continue(memory: RepeatedTheftMemory, known: Theft, event: Event) -> tuple[
         linked = next_revision(linked, event, event.state, ended_at=event.ended_at)
         revisions = [linked]
     changed = msgspec.structs.replace(known, updated_at=event.updated_at, revision=event.revision, event=linked)
-    return RepeatedTheftMemory(tuple(changed if it.id == known.id else it for it in memory.thefts)), revisions
+    return RepeatedTheftMemory(tuple(changed if theft.id == known.id else theft for theft in memory.thefts)), revisions
 
 
 def _link(event: Event, thefts: list[Theft], cameras: CameraMap) -> Event:

@@ -56,9 +56,9 @@ def evaluate(argv: Sequence[str]) -> int:
     parser.add_argument("--self-test", action="store_true", help="the evaluator's own test: hit, late, none, spurious")
     options = parser.parse_args(argv)
     if options.self_test:
-        from detectors.evaluation import kisa
+        from detectors.evaluation import kisa_protocol
 
-        matching = kisa.self_test()
+        matching = kisa_protocol.self_test()
         counts = len(matching.pairs), len(matching.missed), len(matching.false)
         print("hit, late, none, spurious: TP {}, FN {}, FP {}".format(*counts))
         return 0 if counts == (1, 2, 2) else 1
@@ -87,7 +87,7 @@ def _evaluated(options: argparse.Namespace, site: Site | None) -> dict[str, Any]
     """All values of ``--json``. Writes the report and KISA's XML if they are requested."""
     import msgspec
 
-    from detectors.evaluation import comparison, dataset, kisa, plots, report, summary
+    from detectors.evaluation import comparison, dataset, kisa_protocol, plots, report, summary
 
     if options.report is not None:
         plots.require()
@@ -113,7 +113,7 @@ def _evaluated(options: argparse.Namespace, site: Site | None) -> dict[str, Any]
             "aside": summary.excluded(second, runs["other"]),
         }
     if options.write_kisa is not None:
-        kisa.write(options.write_kisa, kisa.clips(first.alarms, first.labels))
+        kisa_protocol.write(options.write_kisa, kisa_protocol.clips(first.alarms, first.labels))
     pictures = _curves(options, values, first, runs)
     if options.report is not None:
         (options.report / "report.md").write_text(report.markdown(values, pictures), encoding="utf-8")
@@ -121,14 +121,14 @@ def _evaluated(options: argparse.Namespace, site: Site | None) -> dict[str, Any]
 
 
 def _results(options: argparse.Namespace, dataset: Dataset) -> Results:
-    from detectors.evaluation import actev, ilids, results
+    from detectors.evaluation import actev_protocol, ilids_protocol, results
     from lanewatch.config.problems import suggestion
 
     rules = {
         "kisa": results.window_rule(),
         "frames": results.window_rule(),
-        "ilids": results.window_rule(*ilids.WINDOW),
-        "actev": actev.aligned,
+        "ilids": results.window_rule(*ilids_protocol.WINDOW),
+        "actev": actev_protocol.aligned,
     }
     kinds = frozenset(options.kinds) if options.kinds else None
     for kind in sorted((kinds or frozenset()) - dataset.kinds):

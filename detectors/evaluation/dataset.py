@@ -10,7 +10,7 @@ import msgspec
 
 from detectors.behaviours.registry import installed
 from detectors.correlation.correlator import KINDS
-from detectors.evaluation import alarms, kisa, observation_time, truth_file
+from detectors.evaluation import alarms, kisa_protocol, observation_time, truth_file
 from detectors.evaluation.ground_truth import Alarm, TruthLabels
 from detectors.evaluation.observation_time import Light, ObservationTime, ObservedSeconds
 from lanewatch.config.site import Site
@@ -56,9 +56,9 @@ def load(
     """
     from streams.archive import detections_archive
 
-    truths_are_kisa = [kisa.is_kisa(source) for source in truths]
-    use_classes = kisa.is_kisa(events) or any(truths_are_kisa)
-    both_relative = kisa.is_kisa(events) and all(truths_are_kisa)
+    truths_are_kisa = [kisa_protocol.is_kisa(source) for source in truths]
+    use_classes = kisa_protocol.is_kisa(events) or any(truths_are_kisa)
+    both_relative = kisa_protocol.is_kisa(events) and all(truths_are_kisa)
     labels = _labels(truths, _start(clock, any(truths_are_kisa), both_relative))
     light = observation_time.light_of(site)
     if detections_archive.is_archive(events):
@@ -69,7 +69,7 @@ def load(
     else:
         raised, seconds = _alarms(events, clock, any(truths_are_kisa)), {}
     kinds = set(installed()) | set(KINDS) | {alarm.kind for alarm in raised}
-    kinds |= set(kisa.CLASSES if use_classes else ()) | {item.id for item in (site.composites if site else ())}
+    kinds |= set(kisa_protocol.CLASSES if use_classes else ()) | {item.id for item in (site.composites if site else ())}
     truth_file.check_labels(labels, kinds)
     excluded: dict[str, int] = {}
     if use_classes:
@@ -97,8 +97,8 @@ def load(
 def _labels(sources: Sequence[Path], start: float) -> list[TruthLabels]:
     labels: list[TruthLabels] = []
     for source in sources:
-        if kisa.is_kisa(source):
-            labels += kisa.labels(kisa.read(source), start)
+        if kisa_protocol.is_kisa(source):
+            labels += kisa_protocol.labels(kisa_protocol.read(source), start)
         elif source.is_dir():
             raise ValueError(f"{source}: a folder of truth holds KISA's XML (*.xml), and this one has none")
         else:
@@ -107,8 +107,8 @@ def _labels(sources: Sequence[Path], start: float) -> list[TruthLabels]:
 
 
 def _alarms(events: Path, clock: str | None, relative: bool) -> list[Alarm]:
-    if kisa.is_kisa(events):
-        return kisa.alarms(kisa.read(events), _start(clock, True, relative))
+    if kisa_protocol.is_kisa(events):
+        return kisa_protocol.alarms(kisa_protocol.read(events), _start(clock, True, relative))
     if events.is_dir():
         raise ValueError(f"{events}: this folder has neither KISA's XML (*.xml) nor archived detections (*.parquet)")
     return alarms.read(events)
@@ -150,4 +150,4 @@ def _labels_in_classes(labels: TruthLabels) -> TruthLabels:
 
 
 def _class_of(kind: str) -> str:
-    return kind if kind in kisa.CLASSES else getattr(installed().get(kind), "kisa", "")
+    return kind if kind in kisa_protocol.CLASSES else getattr(installed().get(kind), "kisa", "")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from detectors.evaluation.actev import RATES, MissRateCurve
+from detectors.evaluation.actev_protocol import RATES, MissRateCurve
 from detectors.evaluation.frame_auc import Roc
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from detectors.evaluation import kisa
+from detectors.evaluation import kisa_protocol
 
 LISTED = 50
 """The most missed truths and false alarms that are listed; the JSON has all."""
@@ -52,7 +52,7 @@ def _verdict(values: Mapping[str, Any]) -> str:
         return "**Nothing was judged: there is neither a truth nor an alarm in the labelled time.**"
     if values["protocol"] == "kisa":
         verdict = "passes" if values["passes"] else "does not pass"
-        return f"**F1 {total['f1']:.3f}: {verdict}** ({kisa.PASSES:.2f} is required)."
+        return f"**F1 {total['f1']:.3f}: {verdict}** ({kisa_protocol.PASSES:.2f} is required)."
     if values["protocol"] == "ilids":
         return f"**F1 {values['f1_biased']:.3f} at recall bias {values['recall_bias']:g}.**"
     return ""

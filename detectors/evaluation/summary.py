@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from detectors.evaluation import actev, confidence_interval, frame_auc, ilids, kisa
-from detectors.evaluation.actev import MissRateCurve
+from detectors.evaluation import actev_protocol, confidence_interval, frame_auc, ilids_protocol, kisa_protocol
+from detectors.evaluation.actev_protocol import MissRateCurve
 from detectors.evaluation.dataset import Dataset
 from detectors.evaluation.frame_auc import Roc
 from detectors.evaluation.ground_truth import Alarm, TruthEvent, TruthLabels
@@ -24,7 +24,7 @@ def summary(
     total = results.tally
     values: dict[str, Any] = {
         "protocol": protocol,
-        "window_s": list(ilids.WINDOW) if protocol == "ilids" else [BEFORE_S, AFTER_S],
+        "window_s": list(ilids_protocol.WINDOW) if protocol == "ilids" else [BEFORE_S, AFTER_S],
         "events": dataset.source,
         "truth": list(dataset.truth_sources),
         "overall": row(total),
@@ -34,10 +34,10 @@ def summary(
         "false": [_alarm(results.alarms[number]) for number in results.matching.false],
     }
     if protocol == "kisa":
-        values["passes"] = any((total.hits, total.false, total.missed)) and total.f1 >= kisa.PASSES
+        values["passes"] = any((total.hits, total.false, total.missed)) and total.f1 >= kisa_protocol.PASSES
     elif protocol == "ilids":
         precision, recall = _share(total.hits, total.hits + total.false), _share(total.hits, total.hits + total.missed)
-        values |= {"recall_bias": bias, "f1_biased": ilids.f_biased(precision, recall, bias)}
+        values |= {"recall_bias": bias, "f1_biased": ilids_protocol.f_biased(precision, recall, bias)}
     return values
 
 
@@ -49,7 +49,7 @@ def excluded(dataset: Dataset, results: Results) -> dict[str, int]:
 def row(tally: Tally) -> dict[str, Any]:
     """One row of a table: proportions with Wilson's interval, the rate of false alarms with Poisson's."""
     alarms, truths = tally.hits + tally.false, tally.hits + tally.missed
-    days = None if tally.observed_s is None else tally.observed_s / actev.DAY_S
+    days = None if tally.observed_s is None else tally.observed_s / actev_protocol.DAY_S
     return {
         "truths": truths,
         "alarms": alarms,
@@ -73,17 +73,17 @@ def curve(results: Results) -> MissRateCurve:
     Raises:
         ValueError: there is no truth, or the observation time is unknown.
     """
-    alarms = [actev.ScoredAlarm(None, alarm.at, alarm.score) for alarm in results.alarms]
-    truths = [actev.TruthInterval(None, truth.at, truth.end or truth.at) for truth in results.truths]
-    return actev.curve(alarms, truths, results.matching, results.tally.observed_s or 0.0)
+    alarms = [actev_protocol.ScoredAlarm(None, alarm.at, alarm.score) for alarm in results.alarms]
+    truths = [actev_protocol.TruthInterval(None, truth.at, truth.end or truth.at) for truth in results.truths]
+    return actev_protocol.curve(alarms, truths, results.matching, results.tally.observed_s or 0.0)
 
 
 def curve_values(curve: MissRateCurve) -> dict[str, Any]:
-    """The curve, the miss rate at ``actev.RATES`` and the area under it."""
+    """The curve, the miss rate at ``actev_protocol.RATES`` and the area under it."""
     return {
-        "limit": actev.LIMIT,
+        "limit": actev_protocol.LIMIT,
         "area": curve.area(),
-        "miss_at": {f"{rate:g}": curve.miss_at(rate) for rate in actev.RATES},
+        "miss_at": {f"{rate:g}": curve.miss_at(rate) for rate in actev_protocol.RATES},
         "one_alarm": curve.one_alarm,
         "points": [list(point) for point in zip(curve.scores, curve.rates, curve.misses, strict=True)],
     }

@@ -55,7 +55,7 @@ class PixelLine(NamedTuple):
 class PixelLane(NamedTuple):
     """A lane in pixels: its zone, and the unit vector of the permitted direction."""
 
-    area: PixelZone
+    zone: PixelZone
     along_x: float
     along_y: float
 
@@ -67,27 +67,27 @@ class CameraGeometry:
         self.camera = camera
         self.width, self.height = width, height
         zones = [_pixel_zone(zone, width, height) for zone in camera.zones]
-        self.areas = tuple(item for item in zones if item.zone.kind != "ignore")
-        self._zones = {item.zone.id: item.zone for item in self.areas}
+        self.zones = tuple(item for item in zones if item.zone.kind != "ignore")
+        self._zones_by_id = {item.zone.id: item.zone for item in self.zones}
         self.ignored = tuple(item for item in zones if item.zone.kind == "ignore")
         lines = [_pixel_line(line, width, height) for line in camera.lines]
-        self.borders = tuple(item for item in lines if item.line.kind == "line")
+        self.lines = tuple(item for item in lines if item.line.kind == "line")
         self.fences = tuple(item for item in lines if item.line.kind == "fence")
-        self.lanes = tuple(_pixel_lane(item, width, height) for item in self.areas if item.zone.direction is not None)
+        self.lanes = tuple(_pixel_lane(item, width, height) for item in self.zones if item.zone.direction is not None)
         self._by_kinds: dict[frozenset[str], tuple[PixelZone, ...]] = {}
 
     def zone(self, zone: str) -> Zone:
         """The zone with an id, without those of kind ``ignore``."""
-        return self._zones[zone]
+        return self._zones_by_id[zone]
 
-    def at(self, x: float, y: float) -> str:
+    def zone_at(self, x: float, y: float) -> str:
         """The id of the first zone that contains a point; "" if none does. Its thresholds apply there."""
-        return next((item.zone.id for item in self.areas if item.contains(x, y)), "")
+        return next((item.zone.id for item in self.zones if item.contains(x, y)), "")
 
-    def areas_of(self, kinds: frozenset[str]) -> tuple[PixelZone, ...]:
+    def zones_of(self, kinds: frozenset[str]) -> tuple[PixelZone, ...]:
         """The zones of some kinds."""
         if kinds not in self._by_kinds:
-            self._by_kinds[kinds] = tuple(item for item in self.areas if item.zone.kind in kinds)
+            self._by_kinds[kinds] = tuple(item for item in self.zones if item.zone.kind in kinds)
         return self._by_kinds[kinds]
 
     def ignores(self, detections: Detections) -> list[bool]:

@@ -43,8 +43,8 @@ class TrackedObject(NamedTuple):
         height: Of the body, pixels.
         box: The last one, pixels; its ``score`` likewise.
         seen: Matched in this record; False while it coasts.
-        born: The first foot point.
-        before: The foot point when it was last seen before this record; ``born`` when it becomes credible.
+        first_point: The first foot point.
+        before: The foot point when it was last seen before this record; ``first_point`` when it becomes credible.
         credible: It is reliable, and stays so. It was seen in two pictures in a row, since a jumping box may hit an old
             position by chance. A vehicle must also have moved. An unnamed object must have moved, and must have been
             tracked for two seconds.
@@ -61,7 +61,7 @@ class TrackedObject(NamedTuple):
     label: int
     score: float
     seen: bool
-    born: TrackPoint
+    first_point: TrackPoint
     before: TrackPoint
     credible: bool
     row: int
@@ -101,18 +101,18 @@ def tracked_objects(
     result = []
     for row, values in enumerate(columns):
         track, (x, y), height, box, label, score, seen, born_at, (born_x, born_y), (vx, vy), detection = values
-        born = TrackPoint(born_x, born_y, born_at)
+        first_point = TrackPoint(born_x, born_y, born_at)
         known = memory.get(track)
-        before, credible = born, False
+        before, credible = first_point, False
         if known is not None and known.credible:
             before, credible = known.last, True
-        elif seen and (born if known is None else known.last).at >= picture_at:
-            credible = label in CREDIBLE_AT_REST or _moves(label, x, y, height, born, now)
+        elif seen and (first_point if known is None else known.last).at >= picture_at:
+            credible = label in CREDIBLE_AT_REST or _moves(label, x, y, height, first_point, now)
         current = x, y, height, tuple(box), label, score, seen
-        result.append(TrackedObject(track, *current, born, before, credible, row, vx, vy, detection))
+        result.append(TrackedObject(track, *current, first_point, before, credible, row, vx, vy, detection))
     return tuple(result)
 
 
-def _moves(label: int, x: float, y: float, height: float, born: TrackPoint, now: float) -> bool:
-    moved = math.hypot(x - born.x, y - born.y) >= MOVED * height
-    return moved and (label != UNKNOWN or now - born.at >= UNNAMED_S)
+def _moves(label: int, x: float, y: float, height: float, first_point: TrackPoint, now: float) -> bool:
+    moved = math.hypot(x - first_point.x, y - first_point.y) >= MOVED * height
+    return moved and (label != UNKNOWN or now - first_point.at >= UNNAMED_S)

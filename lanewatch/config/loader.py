@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote
 
 from pydantic import ValidationError
 
-from lanewatch.config import checks, error_messages
+from lanewatch.config import consistency_checks, error_messages
 from lanewatch.config.problems import ConfigProblem, Location, Problem, SiteError
 from lanewatch.config.site import Site
 from lanewatch.config.yaml_lines import MAX_BYTES, YamlError, locate, parse
@@ -43,7 +43,7 @@ class SiteFile:
         except ValidationError as error:
             self.add(error_messages.problems(Site, error.errors(include_url=False)))
         else:
-            self.add(checks.problems(self.site))
+            self.add(consistency_checks.problems(self.site))
 
     def add(self, found: Iterable[ConfigProblem]) -> None:
         """Adds problems with their lines. A place that has a problem from an earlier call gets no further one."""

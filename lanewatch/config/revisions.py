@@ -26,21 +26,21 @@ class SiteRevisions:
 
     def __init__(self, revisions: Iterable[SiteRevision]) -> None:
         by_time = {revision.valid_from: revision for revision in revisions}
-        self.all = tuple(by_time[valid_from] for valid_from in sorted(by_time))
-        if not self.all:
+        self.entries = tuple(by_time[valid_from] for valid_from in sorted(by_time))
+        if not self.entries:
             raise ValueError("a site needs at least one revision")
-        self._times = [revision.valid_from for revision in self.all]
+        self._times = [revision.valid_from for revision in self.entries]
 
     @classmethod
-    def of(cls, site: Site) -> SiteRevisions:
+    def from_site(cls, site: Site) -> SiteRevisions:
         """A site that never changes."""
         return cls([SiteRevision(-math.inf, site)])
 
-    def at(self, captured_at: float) -> Site:
+    def site_at(self, captured_at: float) -> Site:
         """The site in effect at a capture time; before the first revision, the first one."""
-        return self.all[max(0, bisect_right(self._times, captured_at) - 1)].site
+        return self.entries[max(0, bisect_right(self._times, captured_at) - 1)].site
 
     @property
     def latest(self) -> Site:
         """The last revision's site, which may not be in effect yet."""
-        return self.all[-1].site
+        return self.entries[-1].site

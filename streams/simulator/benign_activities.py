@@ -11,7 +11,7 @@ import numpy as np
 from streams.simulator import thefts
 from streams.simulator.actors import StationaryPeriod, arrival_s, drive_and_stop, drive_through
 from streams.simulator.nuisance_motion import NuisanceMotion
-from streams.simulator.script import Act, ScriptContext
+from streams.simulator.script_context import Act, ScriptContext
 from streams.simulator.thefts import Script
 
 _OUT_OF_VIEW_M: Final = 17.0  # along the lane, for people

@@ -16,7 +16,7 @@ from streams.simulator import scene
 from streams.simulator.benign_activities import OTHERS, OWNER
 from streams.simulator.renderer import NightRenderer
 from streams.simulator.scene import LaneScene
-from streams.simulator.script import Act, ScriptContext
+from streams.simulator.script_context import Act, ScriptContext
 from streams.simulator.thefts import PATTERNS
 from streams.simulator.truth import THEFT, SimulatedEvent
 from streams.simulator.walking import WalkingPaths

@@ -18,7 +18,7 @@ from streams.simulator.detector import DetectedBoxes, SceneObjects, SimulatedFra
 from streams.simulator.false_positives import FalsePositives
 from streams.simulator.nuisance_motion import NuisanceMotion
 from streams.simulator.scene import HEIGHT, LATITUDE, LONGITUDE, WIDTH, LaneScene
-from streams.simulator.script import Act
+from streams.simulator.script_context import Act
 from streams.simulator.walking import interpolate
 
 _SIZE: Final = (WIDTH, HEIGHT)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from streams.simulator.actors import LanePoint, Route, StationaryPeriod, arrival_s, drive_and_stop
-from streams.simulator.script import Act, ScriptContext
+from streams.simulator.script_context import Act, ScriptContext
 
 Script = Callable[[ScriptContext], Act]
 

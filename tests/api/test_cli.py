@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api.site_service import SiteService
+from api.in_process_service import InProcessService
 from api.storage.data_directory import DataDirectory
 from api.storage.event_store import EventStore
 from detectors import pipeline
@@ -255,8 +255,8 @@ def test_open_events_of_an_earlier_process_expire_without_an_end(tmp_path: Path)
         store.upsert(make_event("left", state="updated"))
         store.upsert(make_event("over", state="closed", ended_at=BEGIN + 21))
     site = pipeline.as_recordings(validation.load(demo.SITE))
-    with SiteService(site, tmp_path, run="live", live=True) as centre:
-        left, over = centre.store.event("left"), centre.store.event("over")
+    with InProcessService(site, tmp_path, run="live", live=True) as in_process:
+        left, over = in_process.store.event("left"), in_process.store.event("over")
     assert left is not None
     assert over is not None
     assert (left.event.state, left.event.ended_at) == ("expired", None)

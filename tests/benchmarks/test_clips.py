@@ -10,7 +10,7 @@ from benchmarks import clips
 from lanewatch.records import Detections
 
 
-def record(number: int) -> Detections:
+def make_record(number: int) -> Detections:
     """A record without people, with its picture's number as slot."""
     empty = np.zeros((0, 4), np.float32)
     made = clips.people_record("clip", float(number), (10, 10), empty, empty[:, 0], np.zeros((0, 144), np.uint8))
@@ -36,7 +36,7 @@ def test_a_lower_rate_takes_every_so_many_th_picture_of_the_clip(
     def all_detections(path: Path, fps: float) -> list[Detections]:
         skip = 2 if fps > 31 else 1
         assert clips.site(path, fps).cameras[0].rate.active == pytest.approx(min(fps / skip, 30.0))
-        return [record(number) for number in range(0, 12, skip)]
+        return [make_record(number) for number in range(0, 12, skip)]
 
     monkeypatch.setattr(clips, "_all_detections", all_detections)
     assert [sampled.slot for sampled in clips.detections(Path("a.mp4"), fps, every=every, phase=phase)] == pictures

@@ -87,6 +87,8 @@ def test_the_file_is_a_dashboard() -> None:
 
 def test_the_scrape_example_has_loopback_targets() -> None:
     example = YAML(typ="safe").load((DEPLOY / "prometheus.yaml").read_text(encoding="utf-8"))
-    targets = [one for job in example["scrape_configs"] for part in job["static_configs"] for one in part["targets"]]
+    targets = [
+        target for job in example["scrape_configs"] for part in job["static_configs"] for target in part["targets"]
+    ]
     assert len(targets) == 5
     assert all(target.startswith("127.0.0.1:") for target in targets)

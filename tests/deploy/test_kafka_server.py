@@ -35,7 +35,7 @@ time.sleep(600)
 
 
 @pytest.fixture(scope="module")
-def own() -> Iterator[BrokerProcess]:
+def own_broker() -> Iterator[BrokerProcess]:
     """A broker that tests stop and start. Another process takes its first port before it starts."""
     with socket.socket() as other, pytest.MonkeyPatch.context() as patch:
         other.bind(("127.0.0.1", 0))
@@ -51,9 +51,9 @@ def own() -> Iterator[BrokerProcess]:
     assert not process.folder.exists()
 
 
-def until(wanted: Callable[[], object], timeout_s: float) -> None:
+def until(condition: Callable[[], object], timeout_s: float) -> None:
     deadline = time.monotonic() + timeout_s
-    while not wanted():
+    while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.05)
 
@@ -83,41 +83,41 @@ def send(address: str, topic: str, values: list[bytes]) -> None:
     producer.close()
 
 
-def test_after_a_power_failure_it_continues_with_its_data_and_address(own: BrokerProcess) -> None:
-    present = site(own.address, partitions=1)
+def test_after_a_power_failure_it_continues_with_its_data_and_address(own_broker: BrokerProcess) -> None:
+    present = site(own_broker.address, partitions=1)
     broker, topics = Broker(present, "test", {}), Topics(present)
     ensure_topics(broker, topics)
-    send(own.address, topics.events.name, [b"before"])
-    address = own.address
-    own.kill()
-    assert not own.running
-    own.start()
-    assert own.address == address
+    send(own_broker.address, topics.events.name, [b"before"])
+    address = own_broker.address
+    own_broker.kill()
+    assert not own_broker.running
+    own_broker.start()
+    assert own_broker.address == address
     with broker.consumer() as consumer:
         consumer.assign([TopicPartition(topics.events.name, 0)])
         found = [record for records in consumer.poll(20_000).values() for record in records]
     assert [record.value for record in found] == [b"before"]
 
 
-def test_a_topic_shrinks_to_the_retention_of_the_site_file(own: BrokerProcess) -> None:
+def test_a_topic_shrinks_to_the_retention_of_the_site_file(own_broker: BrokerProcess) -> None:
     """The disk space as docs/kafka.md states it: the bytes, a segment, and what arrives between two checks.
 
     The test sends 20 MB; the broker may start to delete before the last record arrives.
     """
-    present = site(own.address, partitions=1, frames=TopicRetention(minutes=60, gigabytes=0.004))
+    present = site(own_broker.address, partitions=1, frames=TopicRetention(minutes=60, gigabytes=0.004))
     broker, topics = Broker(present, "test", {}), Topics(present)
     ensure_topics(broker, topics)
     segment = int(topics.frames.config["segment.bytes"])
     frame = os.urandom(40_000)
-    send(own.address, topics.frames.name, [frame] * 500)
+    send(own_broker.address, topics.frames.name, [frame] * 500)
     partition = TopicPartition(topics.frames.name, 0)
 
     def size_on_disk(admin: KafkaAdminClient) -> int:
         (described,) = admin.describe_log_dirs({partition.topic: [0]})
-        (log,) = [one for place in described["log_dirs"] for one in place["topics"] if one["name"] == partition.topic]
+        (log,) = [log for place in described["log_dirs"] for log in place["topics"] if log["name"] == partition.topic]
         return int(log["partitions"][0]["partition_size"])
 
-    with KafkaAdminClient(bootstrap_servers=own.address) as admin:
+    with KafkaAdminClient(bootstrap_servers=own_broker.address) as admin:
         until(lambda: size_on_disk(admin) <= 4_000_000 + segment, 40)
     with broker.consumer() as consumer:
         assert consumer.beginning_offsets([partition])[partition] > 0
@@ -138,9 +138,9 @@ def test_it_ends_when_its_starter_is_killed() -> None:
     assert not Path(folder).exists()
 
 
-def test_it_cannot_be_started_twice(own: BrokerProcess) -> None:
+def test_it_cannot_be_started_twice(own_broker: BrokerProcess) -> None:
     with pytest.raises(RuntimeError, match="running already"):
-        own.start()
+        own_broker.start()
 
 
 def test_an_invalid_setting_is_reported(tmp_path: Path) -> None:

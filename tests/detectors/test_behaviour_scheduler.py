@@ -18,7 +18,7 @@ from detectors.thresholds import Resolver
 from detectors.watch_stage import WatchStage
 from lanewatch import records
 from lanewatch.records import Event, Factor
-from tests.detectors.walker_records import NOON, loiterer, opened, record, site, watch
+from tests.detectors.walker_records import NOON, loiterer, make_record, opened, site, watch
 
 Plug = Callable[[Any], None]
 
@@ -104,12 +104,12 @@ def plug(monkeypatch: pytest.MonkeyPatch) -> Iterator[Plug]:
     installed.cache_clear()
 
 
-def test_each_of_ours_says_what_it_is() -> None:
-    for one in BUILT_IN:
-        assert find(one.kind) is one
-        assert one.name.ko
-        assert (one.Thresholds.__doc__ or "").strip()
-        for name, field in one.Thresholds.model_fields.items():
+def test_each_built_in_behaviour_describes_itself() -> None:
+    for behaviour in BUILT_IN:
+        assert find(behaviour.kind) is behaviour
+        assert behaviour.name.ko
+        assert (behaviour.Thresholds.__doc__ or "").strip()
+        for name, field in behaviour.Thresholds.model_fields.items():
             assert field.title, name
             assert field.description, name
 
@@ -125,7 +125,7 @@ def test_a_third_partys_behaviour_is_found_and_its_memory_kept(plug: Plug) -> No
     state = watcher.start("lane")
     events = []
     for tick in range(5):  # a picture is judged every two seconds, and what is open stays so in between
-        state, more = watcher.step(state, record(NOON + tick))
+        state, more = watcher.step(state, make_record(NOON + tick))
         events += more
         state = records.decode(records.encode(state), CameraState)
     assert [(event.kind, event.state, event.onvif) for event in events] == [
@@ -140,13 +140,13 @@ def test_one_that_raises_costs_itself_only(plug: Plug, caplog: pytest.LogCapture
     watcher = WatchStage(site(), run="test")
     state = watcher.start("lane")
     events: list[Event] = []
-    for one in loiterer(90):
-        state, more = watcher.step(state, one)
+    for record in loiterer(90):
+        state, more = watcher.step(state, record)
         events += more
     assert [event for event in events if event.kind != "gloom"] == alone
     assert watcher.counters(state)["behaviour gloom"] == 15, "it starts afresh, and fails at every third picture"
-    told = [line.getMessage() for line in caplog.records if "gloom" in line.getMessage()]
-    assert told == [
+    messages = [line.getMessage() for line in caplog.records if "gloom" in line.getMessage()]
+    assert messages == [
         f"behaviour gloom failed at camera lane, capture time {NOON + 4:.3f}: it starts again from a fresh memory"
     ]
 
@@ -157,7 +157,7 @@ def changed(**values: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("nonsense", "says"),
+    ("nonsense", "message"),
     [
         (lambda memory, claims: None, "NoneType"),
         (lambda memory, claims: memory, "Seen"),
@@ -172,7 +172,7 @@ def changed(**values: Any) -> Any:
     ],
 )
 def test_one_that_answers_nonsense_costs_itself_only(
-    plug: Plug, caplog: pytest.LogCaptureFixture, nonsense: Any, says: str
+    plug: Plug, caplog: pytest.LogCaptureFixture, nonsense: Any, message: str
 ) -> None:
     alone = watch(loiterer(30), site())
 
@@ -182,7 +182,7 @@ def test_one_that_answers_nonsense_costs_itself_only(
 
     plug(Nonsense)
     assert [event for event in watch(loiterer(30), site()) if event.kind != "gloom"] == alone
-    assert says in caplog.text
+    assert message in caplog.text
 
 
 def test_one_that_cannot_be_made_is_named_with_its_camera(plug: Plug) -> None:
@@ -210,7 +210,7 @@ def test_one_that_cannot_say_why_is_raised_all_the_same(plug: Plug, account: Any
             return after, [claim._replace(explain=account) for claim in claims]
 
     plug(Mute)
-    (event,) = opened(watch([record(NOON)], site()), "gloom")
+    (event,) = opened(watch([make_record(NOON)], site()), "gloom")
     assert event.score == 0
     assert event.sentence["en"] == "gloom: the behaviour failed to say why"
 
@@ -224,7 +224,7 @@ def test_a_behaviour_without_its_places_is_not_evaluated(plug: Plug) -> None:
     watcher = WatchStage(site())
     state = watcher.start("lane")
     for tick in range(9):
-        state, _ = watcher.step(state, record(NOON + tick))
+        state, _ = watcher.step(state, make_record(NOON + tick))
     assert watcher.counters(state) == {}
 
 
@@ -237,7 +237,7 @@ def test_a_behaviour_without_its_places_is_not_evaluated(plug: Plug) -> None:
         (type("Theirs", (Loitering,), {}), "has the kind 'loitering', which Loitering already has"),
     ],
 )
-def test_a_package_that_is_none(plug: Plug, loads: Any, message: str) -> None:
+def test_an_invalid_plug_in_package(plug: Plug, loads: Any, message: str) -> None:
     plug(loads)
     with pytest.raises(BehaviourError, match=message):
         installed()

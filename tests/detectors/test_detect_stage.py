@@ -54,7 +54,7 @@ def picture(*people: Box, width: int = WIDTH, height: int = HEIGHT) -> Image:
     return image
 
 
-def frame(image: Image | None = None, slot: int = 0, camera: str = "lane", **given: Any) -> Frame:
+def frame(image: Image | None = None, slot: int = 0, camera: str = "lane", **changes: Any) -> Frame:
     height, width = image.shape[:2] if image is not None and image.size else (HEIGHT, WIDTH)
     return Frame(
         camera=camera,
@@ -65,7 +65,7 @@ def frame(image: Image | None = None, slot: int = 0, camera: str = "lane", **giv
         width=width,
         height=height,
         image=image,
-        **given,
+        **changes,
     )
 
 
@@ -80,14 +80,14 @@ def test_frames_of_many_cameras_come_out_in_their_order_in_one_call() -> None:
     frames = [frame(picture(box), slot=n, camera=f"c{n % 3}", profile="night") for n, box in enumerate(people)]
     seen = DetectStage(detector)(frames)
     assert detector.calls == [8]
-    for given, one, box in zip(frames, seen, people, strict=True):
-        assert (one.camera, one.epoch, one.slot, one.captured_at, one.received_at, one.profile) == (
-            given.camera, 3, given.slot, given.captured_at, 7.0, "night",
+    for source_frame, record, box in zip(frames, seen, people, strict=True):
+        assert (record.camera, record.epoch, record.slot, record.captured_at, record.received_at, record.profile) == (
+            source_frame.camera, 3, source_frame.slot, source_frame.captured_at, 7.0, "night",
         )  # fmt: skip
-        assert (one.width, one.height, one.model, one.gap) == (WIDTH, HEIGHT, "painted", None)
-        np.testing.assert_allclose(one.xyxy, [box])
-        assert one.appearance.shape == (1, appearance.SIZE)
-        assert appearance.similarity(one.appearance, appearance.describe(picture(box), one.xyxy))[
+        assert (record.width, record.height, record.model, record.gap) == (WIDTH, HEIGHT, "painted", None)
+        np.testing.assert_allclose(record.xyxy, [box])
+        assert record.appearance.shape == (1, appearance.SIZE)
+        assert appearance.similarity(record.appearance, appearance.describe(picture(box), record.xyxy))[
             0, 0
         ] == pytest.approx(1)
 
@@ -95,7 +95,7 @@ def test_frames_of_many_cameras_come_out_in_their_order_in_one_call() -> None:
 def test_ticks_pass_with_their_gap_and_without_detection() -> None:
     detector = PaintedDetector()
     seen = DetectStage(detector)([frame(slot=n, gap=gap) for n, gap in enumerate(("idle", "lost", "ended"))])
-    assert [(one.gap, len(one)) for one in seen] == [("idle", 0), ("lost", 0), ("ended", 0)]
+    assert [(record.gap, len(record)) for record in seen] == [("idle", 0), ("lost", 0), ("ended", 0)]
     assert sum(detector.calls) == 0
     assert DetectStage(detector)([]) == []
 
@@ -106,7 +106,7 @@ def test_a_frame_that_the_detector_fails_on_costs_itself_only() -> None:
     before = counted("bad", "failed")
     good = [frame(picture((50, 50, 80, 150)), slot=n) for n in range(3)]
     seen = DetectStage(PaintedDetector())([good[0], frame(bad, slot=9, camera="bad"), *good[1:]])
-    assert [(one.gap, len(one)) for one in seen] == [(None, 1), ("failed", 0), (None, 1), (None, 1)]
+    assert [(record.gap, len(record)) for record in seen] == [(None, 1), ("failed", 0), (None, 1), (None, 1)]
     assert seen[1].slot == 9
     assert counted("bad", "failed") - before == 1
 
@@ -119,10 +119,10 @@ def test_a_frame_that_the_detector_fails_on_costs_itself_only() -> None:
         np.zeros((360, 640, 3), np.float32),
     ],
 )
-def test_a_picture_that_is_none_is_counted(image: Any) -> None:
+def test_an_invalid_image_is_counted(image: Any) -> None:
     before = counted("odd", "unreadable")
     seen = DetectStage(PaintedDetector())([frame(image, camera="odd"), frame(picture((50, 50, 80, 150)))])
-    assert [(one.gap, len(one)) for one in seen] == [("unreadable", 0), (None, 1)]
+    assert [(record.gap, len(record)) for record in seen] == [("unreadable", 0), (None, 1)]
     assert counted("odd", "unreadable") - before == 1
 
 
@@ -200,19 +200,19 @@ def bundled() -> NanoDet:
 def test_crops_find_people_that_the_frame_is_too_coarse_for(bundled: NanoDet, data: Path) -> None:
     """pets09-s2l1 as the corner of a camera of 2688x2016: its people are 28 px high in a frame of 960."""
     truth = np.loadtxt(data / "pets09-s2l1" / "gt.txt", delimiter=",")
-    worker, coarse, fine, there = DetectStage(bundled), 0, 0, 0
+    worker, coarse, fine, labelled = DetectStage(bundled), 0, 0, 0
     with av.open(str(data / "pets09-s2l1" / "video.avi")) as container:
         for number, decoded in enumerate(container.decode(video=0)):
             if number % 100 == 0:
                 people = truth[truth[:, 0] == number + 1][:, 2:6]
                 people[:, 2:] += people[:, :2]
-                given, at = _from_afar(decoded.to_ndarray(format="bgr24").astype(np.uint8), people)
-                there += len(at)
-                coarse += _found(worker([msgspec.structs.replace(given, crops=())])[0].xyxy, at)
-                fine += _found(worker([given])[0].xyxy, at)
-    assert there >= 20
-    assert coarse / there < 0.5
-    assert fine / there > 0.9
+                source_frame, at = _from_afar(decoded.to_ndarray(format="bgr24").astype(np.uint8), people)
+                labelled += len(at)
+                coarse += _found(worker([msgspec.structs.replace(source_frame, crops=())])[0].xyxy, at)
+                fine += _found(worker([source_frame])[0].xyxy, at)
+    assert labelled >= 20
+    assert coarse / labelled < 0.5
+    assert fine / labelled > 0.9
 
 
 def _from_afar(image: Image, people: Any) -> tuple[Frame, Any]:
@@ -248,10 +248,10 @@ def test_the_bundled_detector_gives_the_same_alone_and_in_batches(bundled: NanoD
             if number == 9:
                 break
     worker = DetectStage(bundled)
-    for one, other in zip(worker(frames), [worker([given])[0] for given in frames], strict=True):
-        assert one.slot == other.slot
-        np.testing.assert_array_equal(one.xyxy, other.xyxy)
-        np.testing.assert_array_equal(one.appearance, other.appearance)
+    for record, other in zip(worker(frames), [worker([source_frame])[0] for source_frame in frames], strict=True):
+        assert record.slot == other.slot
+        np.testing.assert_array_equal(record.xyxy, other.xyxy)
+        np.testing.assert_array_equal(record.appearance, other.appearance)
 
 
 class PaintedPose:
@@ -272,7 +272,7 @@ class PaintedPose:
 def test_keypoints_are_estimated_only_for_people_who_may_lie() -> None:
     pose = PaintedPose()
     worker = DetectStage(PaintedDetector(), pose)
-    both, alone, nobody = worker(
+    two_people, one_person, empty = worker(
         [
             frame(picture((50, 50, 90, 150), (300, 200, 400, 300)), slot=0),
             frame(picture((50, 50, 90, 150)), slot=1),
@@ -280,10 +280,15 @@ def test_keypoints_are_estimated_only_for_people_who_may_lie() -> None:
         ]
     )
     assert pose.boxes == [[300, 200, 400, 300]]
-    assert both.pose_requested is not None
-    assert both.keypoints is not None
-    lying = int(np.argmax(both.xyxy[:, 0]))
-    assert both.pose_requested.tolist() == [row == lying for row in range(2)]
-    np.testing.assert_allclose(both.keypoints[lying], [(350, 250, 1)] * 17)
-    assert not both.keypoints[1 - lying].any()
-    assert (alone.pose_requested, alone.keypoints, nobody.pose_requested, nobody.keypoints) == (None, None, None, None)
+    assert two_people.pose_requested is not None
+    assert two_people.keypoints is not None
+    lying = int(np.argmax(two_people.xyxy[:, 0]))
+    assert two_people.pose_requested.tolist() == [row == lying for row in range(2)]
+    np.testing.assert_allclose(two_people.keypoints[lying], [(350, 250, 1)] * 17)
+    assert not two_people.keypoints[1 - lying].any()
+    assert (one_person.pose_requested, one_person.keypoints, empty.pose_requested, empty.keypoints) == (
+        None,
+        None,
+        None,
+        None,
+    )

@@ -18,7 +18,7 @@ from detectors.thresholds import Resolver
 from lanewatch.config.schedules import CameraSchedules
 from lanewatch.records import Event, Factor
 from models.tracking.tracker import Tracker
-from tests.detectors.walker_records import NOON, record, site
+from tests.detectors.walker_records import NOON, make_record, site
 
 SITE = site()
 SOURCE = EventSource("test", "lane", SITE.digest)
@@ -26,7 +26,7 @@ LOITERING = Loitering(Resolver(SITE, "lane", "loitering", LoiteringThresholds))
 
 
 def observe(at: float) -> Observation:
-    shown = record(NOON + at)
+    shown = make_record(NOON + at)
     _, tracks = Tracker().update(Tracker().start(), shown)
     camera = SITE.cameras[0]
     return Observation(
@@ -35,7 +35,7 @@ def observe(at: float) -> Observation:
 
 
 def candidate(at: float, *, score: float = 0.5, **changes: Any) -> Candidate:
-    usual = Candidate(
+    default = Candidate(
         key="yard/1",
         zone="yard",
         since=NOON,
@@ -48,7 +48,7 @@ def candidate(at: float, *, score: float = 0.5, **changes: Any) -> Candidate:
         thresholds=Loitering.Thresholds(),
         explain=lambda: Explanation((Factor("dwell", score),), {"ko": "배회", "en": "loitering"}),
     )
-    return usual._replace(**changes)
+    return default._replace(**changes)
 
 
 def lifecycle(*steps: tuple[float, list[Candidate]]) -> list[Event]:
@@ -132,8 +132,10 @@ def test_an_id_is_made_once_and_is_the_same_in_every_run() -> None:
         (0, [candidate(0)]), (6, [candidate(6, first_point=TrackPoint(99.0, 99.0, NOON), since=NOON + 3)]), (7, [])
     )
     assert len({event.id for event in first}) == 1
-    born, since = round((NOON - 1) * 1000), round(NOON * 1000)
-    assert first[0].id == str(uuid.uuid5(event_lifecycle.NAMESPACE, f"lane|loitering|yard|{born}|10,20|{since}"))
+    first_seen_ms, since_ms = round((NOON - 1) * 1000), round(NOON * 1000)
+    assert first[0].id == str(
+        uuid.uuid5(event_lifecycle.NAMESPACE, f"lane|loitering|yard|{first_seen_ms}|10,20|{since_ms}")
+    )
     elsewhere = event_lifecycle.make_event_id(SOURCE._replace(camera="other"), "loitering", candidate(0))
     later = event_lifecycle.make_event_id(SOURCE, "loitering", candidate(0, since=NOON + 1))
     another_run = event_lifecycle.make_event_id(SOURCE._replace(run="rescore"), "loitering", candidate(0))

@@ -18,7 +18,18 @@ from detectors.thresholds import ThresholdError
 from detectors.watch_stage import WatchStage
 from lanewatch import records
 from lanewatch.records import Detections, Event, Gap
-from tests.detectors.walker_records import NOON, along, detections, hidden, loiterer, opened, record, site, visit, watch
+from tests.detectors.walker_records import (
+    NOON,
+    along,
+    detections,
+    hidden,
+    loiterer,
+    make_record,
+    opened,
+    site,
+    visit,
+    watch,
+)
 
 RATES = (1.0, 2.0, 5.0, 15.0)
 FOOT_FILTER_S = 0.4
@@ -113,8 +124,8 @@ def test_a_teleporting_box_raises_nothing(fps: float, seed: int) -> None:
 def test_lost_and_found_keeps_its_dwell(fps: float, hidden_s: float, tracks: int) -> None:
     path = visit(0, 500, 20, 100)
     expected = opened(watch(detections([path], fps=fps, seconds=40), SITE))[0]
-    gone = hidden(path, 6, 6 + hidden_s)
-    events = opened(watch(detections([gone], fps=fps, seconds=40), SITE))
+    hidden_path = hidden(path, 6, 6 + hidden_s)
+    events = opened(watch(detections([hidden_path], fps=fps, seconds=40), SITE))
     assert [event.kind for event in events] == ["loitering"]
     assert abs(events[0].started_at - expected.started_at) <= 1 / fps + 1e-6
     assert events[0].id == expected.id
@@ -137,17 +148,17 @@ def crowd(seed: int, fps: float = 3.0, seconds: float = 60.0) -> list[Detections
         times = np.cumsum(source.uniform(2, 9, 12))
         paths.append(along(*zip(times, source.uniform(20, 980, 12), source.uniform(250, 780, 12), strict=True)))
     result = []
-    for one in detections(paths, fps=fps, seconds=seconds, jitter=source):
-        keep = source.random(len(one)) > 0.1
+    for record in detections(paths, fps=fps, seconds=seconds, jitter=source):
+        keep = source.random(len(record)) > 0.1
         gap: Gap | None = "idle" if not keep.any() else None
         result.append(
-            record(
-                one.captured_at,
+            make_record(
+                record.captured_at,
                 gap=gap,
-                xyxy=one.xyxy[keep],
-                scores=one.scores[keep].tolist(),
-                labels=one.labels[keep].tolist(),
-                appearance=one.appearance[keep],
+                xyxy=record.xyxy[keep],
+                scores=record.scores[keep].tolist(),
+                labels=record.labels[keep].tolist(),
+                appearance=record.appearance[keep],
             )
         )
     return result
@@ -155,35 +166,35 @@ def crowd(seed: int, fps: float = 3.0, seconds: float = 60.0) -> list[Detections
 
 @pytest.mark.parametrize("seed", range(4))
 def test_checkpoints_replayed_in_any_order_give_the_same_events(seed: int) -> None:
-    taken = crowd(seed)
+    recorded = crowd(seed)
     watcher = WatchStage(SITE, run="test")
     state = watcher.start("lane")
     checkpoints, events = [], []
-    for one in taken:
+    for record in recorded:
         checkpoints.append(records.encode(state))
-        state, more = watcher.step(state, one)
+        state, more = watcher.step(state, record)
         events.append([records.encode(event) for event in more])
     last = records.encode(state)
     assert sum(map(len, events)) > 10
-    order = list(range(len(taken)))
+    order = list(range(len(recorded)))
     random.Random(seed).shuffle(order)
     for position in order[:25]:
         again = WatchStage(SITE, run="test")
         state = records.decode(checkpoints[position], CameraState)
         assert records.encode(state) == checkpoints[position]
-        for one, expected in zip(taken[position : position + 40], events[position:], strict=False):
-            state, more = again.step(state, one)
+        for record, expected in zip(recorded[position : position + 40], events[position:], strict=False):
+            state, more = again.step(state, record)
             assert [records.encode(event) for event in more] == expected
-        if position + 40 >= len(taken):
+        if position + 40 >= len(recorded):
             assert records.encode(state) == last
 
 
 def test_the_state_that_is_given_is_not_changed() -> None:
     watcher = WatchStage(SITE)
     state = watcher.start("lane")
-    for one in crowd(1):
+    for record in crowd(1):
         before = records.encode(state)
-        after, _ = watcher.step(state, one)
+        after, _ = watcher.step(state, record)
         assert records.encode(state) == before
         state = after
 
@@ -192,31 +203,31 @@ def test_the_state_that_is_given_is_not_changed() -> None:
 def test_every_event_is_sound(seed: int) -> None:
     """What holds of any event: an opening first, revisions that rise, an end that is not before its beginning, parts
     that add up, sentences in both languages, a peak that was seen."""
-    events = watch([*crowd(seed), record(NOON + 61, gap="ended")], SITE)
+    events = watch([*crowd(seed), make_record(NOON + 61, gap="ended")], SITE)
     by_id: dict[str, list[Event]] = {}
     for event in events:
         by_id.setdefault(event.id, []).append(event)
     assert len(by_id) > 3
     for life in by_id.values():
         assert life[0].state == "open"
-        assert {one.state for one in life[1:-1]} <= {"updated"}
+        assert {event.state for event in life[1:-1]} <= {"updated"}
         assert life[-1].state in ("closed", "expired")
-        assert all(one.revision < other.revision for one, other in pairwise(life))
+        assert all(event.revision < other.revision for event, other in pairwise(life))
         assert life[-1].ended_at is None if life[-1].state == "expired" else life[-1].ended_at is not None
-        for one in life:
-            assert one.score == pytest.approx(sum(factor.value for factor in one.factors), abs=1e-9)
-            assert 0 < one.score <= 1
-            assert set(one.sentence) == {"ko", "en"}
-            assert one.ended_at is None or one.ended_at >= one.started_at
-            assert NOON <= one.peak.captured_at <= one.updated_at
-            assert one.onvif == find(one.kind).onvif
+        for revision in life:
+            assert revision.score == pytest.approx(sum(factor.value for factor in revision.factors), abs=1e-9)
+            assert 0 < revision.score <= 1
+            assert set(revision.sentence) == {"ko", "en"}
+            assert revision.ended_at is None or revision.ended_at >= revision.started_at
+            assert NOON <= revision.peak.captured_at <= revision.updated_at
+            assert revision.onvif == find(revision.kind).onvif
 
 
 LOITERING_AT = 10.9
 
 
 def test_a_recordings_end_expires_what_is_open() -> None:
-    events = watch([*loiterer(20), record(NOON + 20, gap="ended")], SITE)
+    events = watch([*loiterer(20), make_record(NOON + 20, gap="ended")], SITE)
     assert [event.state for event in events if event.state != "updated"] == ["open", "expired"]
     assert events[-1].ended_at is None
     assert events[-1].revision == round((NOON + 20) * 1000)
@@ -230,7 +241,7 @@ def test_a_recordings_end_expires_what_is_open() -> None:
     ],
 )
 def test_a_camera_out_of_reach_expires_what_is_open(lost_s: int, states: list[str]) -> None:
-    ticks = [record(NOON + 20 + second, gap="lost") for second in range(lost_s)]
+    ticks = [make_record(NOON + 20 + second, gap="lost") for second in range(lost_s)]
     events = [event for event in watch([*loiterer(20), *ticks], SITE) if event.kind == "loitering"]
     assert [event.state for event in events if event.state != "updated"] == states
     assert all(event.ended_at is None for event in events)
@@ -238,18 +249,20 @@ def test_a_camera_out_of_reach_expires_what_is_open(lost_s: int, states: list[st
 
 def test_a_short_loss_of_the_camera_does_not_end_a_dwell() -> None:
     seen = loiterer(20)
-    blind = [record(one.captured_at, gap="lost") if 5 < one.captured_at - NOON < 10 else one for one in seen]
+    blind = [
+        make_record(record.captured_at, gap="lost") if 5 < record.captured_at - NOON < 10 else record for record in seen
+    ]
     assert opened(watch(blind, SITE))[0].started_at == opened(watch(seen, SITE))[0].started_at
 
 
 def test_a_still_cameras_ticks_let_time_pass() -> None:
     """He stands so still that the gate shuts: he has dwelt on, and when he has gone the event closes."""
-    still = [record(NOON + 6 + second, gap="idle") for second in range(1, 10)]
+    still = [make_record(NOON + 6 + second, gap="idle") for second in range(1, 10)]
     events = watch([*loiterer(6), *still], SITE)
     assert [event.kind for event in opened(events)] == ["loitering"]
     assert opened(events)[0].started_at == pytest.approx(NOON + LOITERING_AT, abs=1.1)
-    gone = [record(NOON + 16 + second, gap=None if second < 3 else "idle") for second in range(10)]
-    events = watch([*loiterer(6), *still, *gone], SITE)
+    empty = [make_record(NOON + 16 + second, gap=None if second < 3 else "idle") for second in range(10)]
+    events = watch([*loiterer(6), *still, *empty], SITE)
     assert events[-1].state == "closed"
     assert events[-1].ended_at == NOON + 15
 
@@ -276,30 +289,30 @@ def test_a_new_epoch(step_s: float, opens: int) -> None:
 
 
 def test_late_duplicate_and_stale_records_are_skipped_and_counted() -> None:
-    taken = loiterer(15)
+    recorded = loiterer(15)
     disorder = []
-    for number, one in enumerate(taken):
-        disorder.append(one)
+    for number, record in enumerate(recorded):
+        disorder.append(record)
         if number % 5 == 4:
-            disorder += [one, taken[number - 3]]
+            disorder += [record, recorded[number - 3]]
     watcher = WatchStage(SITE, run="test")
     state, events = watcher.start("lane"), []
-    for one in disorder:
-        state, more = watcher.step(state, one)
+    for record in disorder:
+        state, more = watcher.step(state, record)
         events += more
-    assert events == watch(taken, SITE)
+    assert events == watch(recorded, SITE)
     assert state.skipped == {"duplicate": 15, "late": 15}
 
 
 def test_a_handovers_overlap_is_recognised_by_slot_and_the_newest_epoch_wins() -> None:
-    taken = loiterer(15)
-    first, second = taken[:50], [records.decode(records.encode(one), Detections) for one in taken[45:]]
+    recorded = loiterer(15)
+    first, second = recorded[:50], [records.decode(records.encode(record), Detections) for record in recorded[45:]]
     successor = loiterer(15, epoch=2)[45:]
-    expected = [(event.id, event.state, event.revision) for event in watch(taken, SITE)]
+    expected = [(event.id, event.state, event.revision) for event in watch(recorded, SITE)]
     watcher = WatchStage(SITE, run="test")
     state, events = watcher.start("lane"), []
-    for one in [*first, *successor[:10], *second[10:20], *successor[10:]]:
-        state, more = watcher.step(state, one)
+    for record in [*first, *successor[:10], *second[10:20], *successor[10:]]:
+        state, more = watcher.step(state, record)
         events += more
     assert [(event.id, event.state, event.revision) for event in events] == expected
     assert state.skipped == {"duplicate": 2, "late": 3, "stale": 10}
@@ -316,18 +329,18 @@ def test_a_handovers_overlap_is_recognised_by_slot_and_the_newest_epoch_wins() -
         (500, 400, float("inf"), 500),
     ],
 )
-def test_a_box_that_is_none_does_no_harm(box: tuple[float, ...]) -> None:
-    spoiled = [
-        record(
-            one.captured_at,
-            xyxy=np.vstack([one.xyxy, np.array([box], np.float32)]),
-            scores=[*one.scores.tolist(), 0.9],
-            labels=[*one.labels.tolist(), 1],
-            appearance=np.vstack([one.appearance, np.full((1, 144), 9, np.uint8)]),
+def test_an_invalid_box_is_harmless(box: tuple[float, ...]) -> None:
+    with_invalid_box = [
+        make_record(
+            record.captured_at,
+            xyxy=np.vstack([record.xyxy, np.array([box], np.float32)]),
+            scores=[*record.scores.tolist(), 0.9],
+            labels=[*record.labels.tolist(), 1],
+            appearance=np.vstack([record.appearance, np.full((1, 144), 9, np.uint8)]),
         )
-        for one in loiterer(15)
+        for record in loiterer(15)
     ]
-    events = opened(watch(spoiled, SITE))
+    events = opened(watch(with_invalid_box, SITE))
     assert [(event.kind, event.zone) for event in events] == [("loitering", "yard")]
 
 
@@ -365,23 +378,25 @@ def test_an_unknown_behaviour_or_threshold_is_named() -> None:
 @pytest.mark.parametrize("begin", range(2, 44, 8))
 def test_a_hole_in_a_stay_loses_and_doubles_nothing(hole_s: int, begin: int) -> None:
     """A sampler is killed at any moment of a loiterer's and an intruder's stay; the threshold is half a minute."""
-    usual = site(behaviours={"loitering": {"thresholds": {"dwell_s": 30}}})
+    longer_dwell = site(behaviours={"loitering": {"thresholds": {"dwell_s": 30}}})
     paths = [along((0, 500, 500), (55, 500, 500)), along((0, 100, 500), (55, 100, 500))]
     whole = detections(paths, fps=5, seconds=60)
-    holed = [one for one in whole if one.captured_at - NOON < begin]
-    holed += [msgspec.structs.replace(one, epoch=2) for one in whole if one.captured_at - NOON >= begin + hole_s]
-    wanted, found = opened(watch(whole, usual)), opened(watch(holed, usual))
+    holed = [record for record in whole if record.captured_at - NOON < begin]
+    holed += [
+        msgspec.structs.replace(record, epoch=2) for record in whole if record.captured_at - NOON >= begin + hole_s
+    ]
+    expected, found = opened(watch(whole, longer_dwell)), opened(watch(holed, longer_dwell))
     for kind in ("loitering", "intrusion"):
-        times = [one.started_at for one in wanted if one.kind == kind]
-        late = [one.started_at - times[0] for one in found if one.kind == kind]
+        times = [event.started_at for event in expected if event.kind == kind]
+        late = [event.started_at - times[0] for event in found if event.kind == kind]
         assert len(late) == 1
         assert late[0] <= 10.0 or begin <= times[0] - NOON <= begin + hole_s
 
 
 def test_another_person_inherits_no_stay_over_a_hole() -> None:
-    came = [one for one in loiterer(8) if one.captured_at - NOON < 8]
+    first_person = [record for record in loiterer(8) if record.captured_at - NOON < 8]
     after = detections([lambda _: (330, 320)], fps=5, seconds=8, start=NOON + 20, epoch=2)
     moved = detections([lambda _: (500, 500)], fps=5, seconds=8, start=NOON + 20, epoch=2)
-    assert opened(watch([*came, *moved], SITE))
-    other = [msgspec.structs.replace(one, appearance=one.appearance[:, ::-1].copy()) for one in after]
-    assert not opened(watch([*came, *other], SITE))
+    assert opened(watch([*first_person, *moved], SITE))
+    other = [msgspec.structs.replace(record, appearance=record.appearance[:, ::-1].copy()) for record in after]
+    assert not opened(watch([*first_person, *other], SITE))

@@ -12,7 +12,10 @@ from tests.detectors.walker_records import MIDNIGHT, NOON, loiterer, opened, sit
 
 
 def lit(records: list[Detections], profile: Profile, since: float) -> list[Detections]:
-    return [msgspec.structs.replace(one, profile=profile) if one.captured_at >= since else one for one in records]
+    return [
+        msgspec.structs.replace(record, profile=profile) if record.captured_at >= since else record
+        for record in records
+    ]
 
 
 @pytest.mark.parametrize(
@@ -23,7 +26,7 @@ def lit(records: list[Detections], profile: Profile, since: float) -> list[Detec
         (MIDNIGHT, "night", "night"),  # under a street lamp
     ],
 )
-def test_an_event_says_in_which_light_it_was_opened(start: float, profile: Profile, light: str) -> None:
+def test_an_event_has_the_light_condition_of_its_opening(start: float, profile: Profile, light: str) -> None:
     events = watch(lit(loiterer(60, start), profile, start), site())
     assert [event.condition for event in opened(events, "loitering")] == [light]
 
@@ -34,19 +37,19 @@ def test_the_records_around_a_switch_are_set_aside_and_the_stay_goes_on() -> Non
     watcher = WatchStage(site(), run="test")
     state = watcher.start("lane")
     events = []
-    for one in switched:
-        state, more = watcher.step(state, one)
+    for record in switched:
+        state, more = watcher.step(state, record)
         events += more
     assert watcher.skipped(state) == {"mode switch": round(SETTLE_S * 5)}
-    plain, mixed = (opened(one, "loitering") for one in (watch(records, site()), events))
-    assert [one.began_at for one in mixed] == [one.began_at for one in plain]
-    assert [one.started_at for one in mixed] == [one.started_at for one in plain]
+    plain, mixed = (opened(revisions, "loitering") for revisions in (watch(records, site()), events))
+    assert [event.began_at for event in mixed] == [event.began_at for event in plain]
+    assert [event.started_at for event in mixed] == [event.started_at for event in plain]
 
 
 def test_the_sun_alone_is_no_switch() -> None:
     """The sampler calls the same colours night once the sun is down; the picture is the same."""
     watcher = WatchStage(site(), run="test")
     state = watcher.start("lane")
-    for one in lit(loiterer(20), "night", NOON + 8):
-        state, _ = watcher.step(state, one)
+    for record in lit(loiterer(20), "night", NOON + 8):
+        state, _ = watcher.step(state, record)
     assert watcher.skipped(state) == {}

@@ -22,21 +22,21 @@ def revised(changed: Site, after_s: float) -> list[Event]:
     revisions = SiteRevisions([SiteRevision(0.0, SITE), SiteRevision(NOON + after_s, changed)])
     watcher = WatchStage(revisions, run="test")
     state, events = watcher.start("lane"), []
-    for one in loiterer(30):
-        state, more = watcher.step(records.decode(records.encode(state), CameraState), one)
+    for record in loiterer(30):
+        state, more = watcher.step(records.decode(records.encode(state), CameraState), record)
         events += more
     return events
 
 
 def test_a_revision_holds_from_its_capture_time_on_and_a_dwell_goes_on_over_it() -> None:
     stricter = site(behaviours={"loitering": {"thresholds": {"dwell_s": 5}}})
-    usual = opened(watch(loiterer(30), SITE))[0]
+    unchanged = opened(watch(loiterer(30), SITE))[0]
     before, after = opened(revised(stricter, 8)), opened(revised(stricter, 20))
-    assert [one.id for one in before] == [one.id for one in after] == [usual.id]
+    assert [event.id for event in before] == [event.id for event in after] == [unchanged.id]
     assert before[0].started_at == NOON + 8  # he has been there for longer than 5 s then
     assert before[0].site == stricter.digest
-    assert (after[0].started_at, after[0].site) == (usual.started_at, SITE.digest)
-    assert {one.site for one in revised(stricter, 20)} == {SITE.digest, stricter.digest}
+    assert (after[0].started_at, after[0].site) == (unchanged.started_at, SITE.digest)
+    assert {event.site for event in revised(stricter, 20)} == {SITE.digest, stricter.digest}
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_a_revision_holds_from_its_capture_time_on_and_a_dwell_goes_on_over_it()
 )
 def test_what_a_revision_asks_for_no_more_closes(changed: Site) -> None:
     events = revised(changed, 20)
-    assert [one.state for one in events if one.state != "updated"] == ["open", "closed"]
+    assert [event.state for event in events if event.state != "updated"] == ["open", "closed"]
     assert events[-1].updated_at == NOON + 20
     assert events[-1].ended_at == NOON + 19.8
 
@@ -57,11 +57,11 @@ def test_what_a_revision_asks_for_no_more_closes(changed: Site) -> None:
 def test_a_camera_that_a_revision_removed_has_its_events_expired_and_its_records_counted() -> None:
     other = site(camera={"id": "yonder"})
     events = revised(other, 20)
-    assert [one.state for one in events if one.state != "updated"] == ["open", "expired"]
+    assert [event.state for event in events if event.state != "updated"] == ["open", "expired"]
     watcher = WatchStage(SiteRevisions([SiteRevision(0.0, SITE), SiteRevision(NOON + 20, other)]), run="test")
     state = watcher.start("lane")
-    for one in loiterer(30):
-        state, _ = watcher.step(state, one)
+    for record in loiterer(30):
+        state, _ = watcher.step(state, record)
     assert state.skipped == {"removed": 50}
     with pytest.raises(KeyError, match="nowhere"):
         watcher.start("nowhere")
@@ -73,7 +73,7 @@ def test_a_behaviour_that_is_enabled_again_has_a_fresh_memory() -> None:
         SiteRevisions([SiteRevision(0.0, SITE), SiteRevision(NOON + 8, off), SiteRevision(NOON + 18, SITE)]), run="test"
     )
     state, events = watcher.start("lane"), []
-    for one in loiterer(35):
-        state, more = watcher.step(state, one)
+    for record in loiterer(35):
+        state, more = watcher.step(state, record)
         events += more
     assert opened(events)[0].started_at == pytest.approx(NOON + 28, abs=0.21)

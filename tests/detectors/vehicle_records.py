@@ -13,7 +13,7 @@ import numpy as np
 
 from lanewatch.config.site import Site
 from lanewatch.records import LABELS, Detections
-from tests.detectors.walker_records import MIDNIGHT, Path, along, record, site
+from tests.detectors.walker_records import MIDNIGHT, Path, along, make_record, site
 
 SIZES = {"person": (24, 60), "truck": (160, 90), "car": (130, 70), "motorcycle": (60, 55), "dog": (40, 30)}
 
@@ -72,7 +72,7 @@ def seen(
             look[[number * 7 % 144, (number * 7 + 3) % 144]] = 180
             looks.append(look)
         look_rows = np.array(looks, np.uint8).reshape(-1, 144)
-        records.append(record(start + time, xyxy=boxes, scores=scores, labels=labels, appearance=look_rows))
+        records.append(make_record(start + time, xyxy=boxes, scores=scores, labels=labels, appearance=look_rows))
     return records
 
 

@@ -103,7 +103,7 @@ def detections(
         if jitter is not None:
             boxes = boxes + jitter.normal(0, 2, boxes.shape)
         records.append(
-            record(
+            make_record(
                 start + time,
                 epoch=epoch,
                 xyxy=boxes,
@@ -115,7 +115,7 @@ def detections(
     return records
 
 
-def record(
+def make_record(
     at: float,
     *,
     epoch: int = 1,
@@ -174,8 +174,8 @@ def measures(event: Event) -> Iterator[tuple[float, float]]:
 
 def revisions(watcher: WatchStage, records: Iterable[Detections]) -> Iterator[Event]:
     state = watcher.start("lane")
-    for one in records:
-        state, events = watcher.step(state, one)
+    for record in records:
+        state, events = watcher.step(state, record)
         yield from events
 
 

@@ -33,11 +33,11 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     files: list[Path] = []
     build: Callable[[Path], Any] = nanodet_network.build_network
 
-    def noted(weights: Path) -> Any:
+    def recording_build(weights: Path) -> Any:
         files.append(weights)
         return build(weights)
 
-    monkeypatch.setattr(nanodet, "build_network", noted)
+    monkeypatch.setattr(nanodet, "build_network", recording_build)
     return files
 
 
@@ -51,10 +51,10 @@ def rows(network: NanoDet) -> list[list[float]]:
 
 
 def test_a_network_is_compiled_once_and_gives_the_same(home: Path, read: list[Path]) -> None:
-    compiled, kept = rows(NanoDet(0.02)), rows(NanoDet(0.02))
+    compiled, cached = rows(NanoDet(0.02)), rows(NanoDet(0.02))
     assert read == [nanodet_network.INT8]
     assert len(compiled) > 0
-    assert kept == compiled
+    assert cached == compiled
     assert len(list(home.glob(NETWORKS))) == 1
 
 
@@ -66,30 +66,30 @@ def test_another_setting_is_another_network(home: Path, read: list[Path]) -> Non
 
 @pytest.mark.parametrize("left", [0, 3, 1000, -1000])
 def test_a_damaged_file_is_compiled_anew_and_replaced(left: int, home: Path, read: list[Path]) -> None:
-    wanted = rows(NanoDet(0.02))
+    expected = rows(NanoDet(0.02))
     (file,) = home.glob(NETWORKS)
     file.write_bytes(file.read_bytes()[:left])
-    assert rows(NanoDet(0.02)) == wanted
+    assert rows(NanoDet(0.02)) == expected
     assert len(read) == 2
-    assert rows(NanoDet(0.02)) == wanted
+    assert rows(NanoDet(0.02)) == expected
     assert len(read) == 2
 
 
 def test_a_processor_with_other_instructions_shares_nothing(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    here = cache.folder("networks")
+    folder = cache.folder("networks")
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
     limited = cache.folder("networks")
-    assert here is not None
+    assert folder is not None
     assert limited is not None
-    assert here != limited
-    assert here.parent == limited.parent == home / "lanewatch" / "networks"
+    assert folder != limited
+    assert folder.parent == limited.parent == home / "lanewatch" / "networks"
 
 
-@pytest.mark.parametrize("given", ["", "relative/path"])
+@pytest.mark.parametrize("cache_home", ["", "relative/path"])
 def test_without_a_folder_of_its_own_it_is_in_the_home(
-    given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cache_home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", given)
+    monkeypatch.setenv("XDG_CACHE_HOME", cache_home)
     monkeypatch.setenv("HOME", str(tmp_path))
     place = cache.folder("networks")
     assert place is not None
@@ -137,14 +137,14 @@ def test_two_processes_start_at_once_and_the_next_compiles_nothing(tmp_path: Pat
             [sys.executable, "-c", _START], stdout=subprocess.PIPE, text=True, env=environment, cwd=tmp_path
         )
 
-    def said(process: subprocess.Popen[str]) -> list[Any]:
+    def printed(process: subprocess.Popen[str]) -> list[Any]:
         out, _ = process.communicate(timeout=100)
         assert process.returncode == 0
         answer: list[Any] = json.loads(out)
         return answer
 
-    first, second = (said(process) for process in [start(), start()])
-    third = said(start())
+    first, second = (printed(process) for process in [start(), start()])
+    third = printed(start())
     assert first[:2] == second[:2] == third[:2]
     assert first[1] == [1, 0]
     assert third[3] == 1

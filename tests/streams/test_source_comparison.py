@@ -45,7 +45,7 @@ def thinned(play: Play) -> Play:
 
 
 @pytest.mark.parametrize(
-    ("new", "said"),
+    ("new", "message"),
     [
         (lambda play, other: play, ""),  # the same camera by another way
         (lambda play, other: other, "another view"),
@@ -55,7 +55,7 @@ def thinned(play: Play) -> Play:
     ],
 )
 def test_the_new_source_is_refused_for_its_defects(
-    clip: Path, walk_clip: Path, make_camera: MakeCamera, new: Callable[[Play, Play], Play], said: str
+    clip: Path, walk_clip: Path, make_camera: MakeCamera, new: Callable[[Play, Play], Play], message: str
 ) -> None:
     since = datetime.fromtimestamp(time.time() - 10, UTC).isoformat()
 
@@ -63,11 +63,11 @@ def test_the_new_source_is_refused_for_its_defects(
         return player(make_camera(f"file://{path}?loop=1&pace=live&since={since}", active=3.5), "UTC")
 
     found = source_comparison.compare(source(clip), new(source(clip), source(walk_clip)), 3.0, 1 / 3.5)
-    if not said:
+    if not message:
         assert found.refusals == ()
         assert found.correlation == pytest.approx(1.0, abs=1e-6)
         assert found.old.size == found.new.size == (768, 576)
         assert "yes" in source_comparison.table(found)
     else:
-        assert any(said in why for why in found.refusals), found.refusals
+        assert any(message in why for why in found.refusals), found.refusals
         assert "s3cr3t" not in source_comparison.table(found)

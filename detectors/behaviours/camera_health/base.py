@@ -150,7 +150,7 @@ class CameraHealthBehaviour(BaseBehaviour[T, CameraHealthMemory]):
     Memory = CameraHealthMemory
 
     def step(self, memory: CameraHealthMemory, observation: Observation) -> Result[CameraHealthMemory]:
-        limits = self._limits.at(observation, "", UNKNOWN)
+        limits = self._limits.resolve(observation, "", UNKNOWN)
         if observation.has_frame and not observation.detections.scene.warm:  # a sampler that has just started
             reading = HealthReading(None)
         else:

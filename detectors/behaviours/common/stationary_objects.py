@@ -167,7 +167,7 @@ def _possible_persons(observation: Observation) -> Iterator[PossiblePerson]:
         if track.label in POSSIBLE_PERSONS and (track.seen or track.label == PERSON):
             # The width is the body's length of a lying person and of one seen from above
             length = max(track.height, track.box[2] - track.box[0], 1.0)
-            yield PossiblePerson(track.box, length, track.id, track.born)
+            yield PossiblePerson(track.box, length, track.id, track.first_point)
     for box in observation.detections.scene.moved:
         yield PossiblePerson(box, _longer_side(box), -1, TrackPoint(box[0], box[3], observation.captured_at))
 

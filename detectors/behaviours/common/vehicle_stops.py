@@ -127,7 +127,10 @@ def _is_replaced(stop: StoppedVehicle, stops: list[StoppedVehicle]) -> bool:
 
 def _has_arrived(track: TrackedObject, observation: Observation) -> bool:
     """Whether a vehicle moved here, or a stationary region of its size appeared at its position."""
-    if track.credible or math.hypot(track.x - track.born.x, track.y - track.born.y) >= ARRIVED * track.height:
+    if (
+        track.credible
+        or math.hypot(track.x - track.first_point.x, track.y - track.first_point.y) >= ARRIVED * track.height
+    ):
         return True
     return any(
         observation.captured_at - region.still_since <= APPEARED_S and iou(region.box, track.box) >= MIN_OVERLAP
@@ -148,7 +151,11 @@ def _at_position(stop: StoppedVehicle, vehicles: Iterable[TrackedObject]) -> Tra
 
 
 def _drove_in(stop: StoppedVehicle, track: TrackedObject) -> bool:
-    return track.credible and track.born.at > stop.until and stop.distance(track.born.x, track.born.y) > SAME_WITHIN
+    return (
+        track.credible
+        and track.first_point.at > stop.until
+        and stop.distance(track.first_point.x, track.first_point.y) > SAME_WITHIN
+    )
 
 
 def _new_stop(track: TrackedObject, now: float) -> StoppedVehicle:
@@ -164,7 +171,7 @@ def _new_stop(track: TrackedObject, now: float) -> StoppedVehicle:
         until=now,
         unseen_s=None,
         left_at=None,
-        first_point=track.born,
+        first_point=track.first_point,
     )
 
 

@@ -103,21 +103,21 @@ def update(
         return dwells
     present = [track for track in observation.objects if track.seen and track.credible]
     result: list[ZoneDwell] = []
-    for area in observation.geometry.areas_of(kinds):
-        if not observation.holds(area.zone.schedule):
+    for pixel_zone in observation.geometry.zones_of(kinds):
+        if not observation.holds(pixel_zone.zone.schedule):
             continue
-        own = [dwell for dwell in dwells if dwell.zone == area.zone.id]
+        own = [dwell for dwell in dwells if dwell.zone == pixel_zone.zone.id]
         if observation.has_frame:
-            inside = {track.id: track for track in present if area.contains(track.x, track.y)}
+            inside = {track.id: track for track in present if pixel_zone.contains(track.x, track.y)}
             if own or inside:
-                result += _update_zone(area, own, inside, observation, graces)
+                result += _update_zone(pixel_zone, own, inside, observation, graces)
         else:
             result += _update_without_frame(own, observation, graces)
     return tuple(result) if result or dwells else dwells
 
 
 def _update_zone(
-    area: PixelZone,
+    pixel_zone: PixelZone,
     dwells: list[ZoneDwell],
     inside: dict[int, TrackedObject],
     observation: Observation,
@@ -138,15 +138,15 @@ def _update_zone(
         yield _observed(dwell.zone, track, observation, dwell.track_since, dwell)
     for track in inside.values():  # step 2: other tracks continue a stay, or begin one
         if track.id in split_off:
-            yield _observed(area.zone.id, track, observation, split_off[track.id], None)
+            yield _observed(pixel_zone.zone.id, track, observation, split_off[track.id], None)
             continue
         previous = _same_person(track, absent, observation)
         if previous is not None:
             absent.remove(previous)
-        yield _observed(area.zone.id, track, observation, _entry_time(area, track, now), previous)
+        yield _observed(pixel_zone.zone.id, track, observation, _entry_time(pixel_zone, track, now), previous)
     for dwell in absent:  # step 3: the others continue for their grace time
         unseen_s = 0.0 if dwell.unseen_s is None else dwell.unseen_s + observation.elapsed_s
-        limits = graces.at(observation, dwell.zone, dwell.label)
+        limits = graces.resolve(observation, dwell.zone, dwell.label)
         outside = any(track.id == dwell.track and track.seen for track in observation.objects)
         if unseen_s <= (limits.exit_grace_s if outside else limits.occlusion_grace_s):
             yield replace(dwell, unseen_s=unseen_s)
@@ -161,7 +161,7 @@ def _update_without_frame(
             yield replace(dwell, until=observation.captured_at)
         else:
             unseen_s = dwell.unseen_s + observation.elapsed_s
-            if unseen_s <= graces.at(observation, dwell.zone, dwell.label).occlusion_grace_s:
+            if unseen_s <= graces.resolve(observation, dwell.zone, dwell.label).occlusion_grace_s:
                 yield replace(dwell, unseen_s=unseen_s)
 
 
@@ -170,7 +170,7 @@ def _observed(
 ) -> ZoneDwell:
     """A stay whose track is inside; a new one if there is no previous state."""
     tracks: tuple[int, ...] = (track.id,)
-    since, confidence, first_point = track_since, track.score, track.born
+    since, confidence, first_point = track_since, track.score, track.first_point
     if previous is not None:
         tracks, since, first_point = previous.tracks, previous.since, previous.first_point
         tracks = tracks[: tracks.index(track.id) + 1] if track.id in tracks else (*tracks, track.id)
@@ -196,15 +196,15 @@ def _observed(
     )
 
 
-def _entry_time(area: PixelZone, track: TrackedObject, now: float) -> float:
+def _entry_time(pixel_zone: PixelZone, track: TrackedObject, now: float) -> float:
     """When the foot point entered, on a straight line from its previous position. Bisection finds it to 1 %."""
     before = track.before
-    if area.contains(before.x, before.y):
+    if pixel_zone.contains(before.x, before.y):
         return before.at
     outside, inside = 0.0, 1.0
     for _ in range(7):
         middle = (outside + inside) / 2
-        if area.contains(before.x + (track.x - before.x) * middle, before.y + (track.y - before.y) * middle):
+        if pixel_zone.contains(before.x + (track.x - before.x) * middle, before.y + (track.y - before.y) * middle):
             inside = middle
         else:
             outside = middle
@@ -213,13 +213,13 @@ def _entry_time(area: PixelZone, track: TrackedObject, now: float) -> float:
 
 def _same_person(track: TrackedObject, absent: Iterable[ZoneDwell], observation: Observation) -> ZoneDwell | None:
     """The nearest stay that was lost near the new track's first point, with a similar appearance."""
-    if observation.captured_at - track.born.at > NEW_TRACK_S:
+    if observation.captured_at - track.first_point.at > NEW_TRACK_S:
         return None
     appearance = observation.tracks.appearance[track.row].tobytes()
     best, best_distance = None, math.inf
     for dwell in absent:
-        between_s = min(max(track.born.at - dwell.until, 0.0), REACH_GROWS_S)
-        distance = math.hypot(track.born.x - dwell.x, track.born.y - dwell.y) / max(dwell.height, 1.0)
+        between_s = min(max(track.first_point.at - dwell.until, 0.0), REACH_GROWS_S)
+        distance = math.hypot(track.first_point.x - dwell.x, track.first_point.y - dwell.y) / max(dwell.height, 1.0)
         if distance >= best_distance or distance > REACH + REACH_PER_S * between_s:
             continue
         if appearance and dwell.appearance and not are_similar(appearance, dwell.appearance):

@@ -71,7 +71,7 @@ class Fall(BaseBehaviour[FallThresholds, FallMemory]):
 
     def _updated(self, memory: FallMemory, observation: Observation, rows: PersonRows) -> FallMemory:
         now = observation.captured_at
-        fall_s = self._limits.at(observation, "", PERSON).fall_s
+        fall_s = self._limits.resolve(observation, "", PERSON).fall_s
         upright_boxes = lying_persons.person_boxes(observation, rows.upright)
         low_boxes = lying_persons.person_boxes(observation, rows.low)
         lying = lying_persons.update_lying(memory.lying, low_boxes, upright_boxes, memory.upright, now, fall_s)
@@ -98,7 +98,7 @@ class Fall(BaseBehaviour[FallThresholds, FallMemory]):
                 result.append(person)
         for person in lying:
             if person.upright is not None and person.count >= lying_persons.MIN_COUNT:
-                limits = self._limits.at(observation, _zone_of(person, observation), PERSON)
+                limits = self._limits.resolve(observation, _zone_of(person, observation), PERSON)
                 long_enough = person.down_s >= limits.down_s - TOLERANCE_S
                 if long_enough and not any(lying_persons.is_same_person(person, other) for other in result):
                     result.append(person)
@@ -106,7 +106,7 @@ class Fall(BaseBehaviour[FallThresholds, FallMemory]):
 
     def _candidate(self, person: LyingPerson, observation: Observation) -> Candidate:
         zone = _zone_of(person, observation)
-        limits = self._limits.at(observation, zone, PERSON)
+        limits = self._limits.resolve(observation, zone, PERSON)
         upright = person.upright or UprightPerson(person.since, person.first_box, -1)
         left, _, right, bottom = upright.box
         return Candidate(
@@ -129,7 +129,7 @@ class Fall(BaseBehaviour[FallThresholds, FallMemory]):
 def _zone_of(person: LyingPerson, observation: Observation) -> str:
     """The zone in which the person went down. The person may crawl out of it."""
     left, _, right, bottom = person.first_box
-    return observation.geometry.at((left + right) / 2, bottom)
+    return observation.geometry.zone_at((left + right) / 2, bottom)
 
 
 def _explain(person: LyingPerson, observation: Observation, limits: FallThresholds) -> Explanation:

@@ -142,7 +142,7 @@ def person_boxes(observation: Observation, rows: Sequence[int]) -> list[PersonBo
     found = []
     for row in rows:
         track = tracks.get(row)
-        track_id, first_seen_at = (-1, observation.captured_at) if track is None else (track.id, track.born.at)
+        track_id, first_seen_at = (-1, observation.captured_at) if track is None else (track.id, track.first_point.at)
         box = tuple(record.xyxy[row].tolist())
         found.append(PersonBox(box, int(record.labels[row]), float(record.scores[row]), track_id, first_seen_at))
     return sorted(found, key=lambda person: -person.score)

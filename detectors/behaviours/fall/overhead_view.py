@@ -85,7 +85,7 @@ def _sampled(walker: TrackedWalker | None, track: TrackedObject, now: float) -> 
     if lying is not None:
         stays = center_distance(track.box, lying.first_box) <= STILL_WITHIN * math.sqrt(sample.area)
         lying = msgspec.structs.replace(lying, until=now, box=track.box, score=track.score) if stays else None
-    elif now - track.born.at >= REST_S + WALK_S + KNOWN_S:
+    elif now - track.first_point.at >= REST_S + WALK_S + KNOWN_S:
         lying = _detect_fall(samples, track, now)
     return TrackedWalker(track.id, samples, lying)
 

@@ -135,7 +135,7 @@ class Fight(BaseBehaviour[FightThresholds, FightMemory]):
         episode = memory.episode or self._opened(evidence, observation)
         if episode is None:
             return FightMemory(frames, samples, contacts), ()
-        limits = self._limits.at(observation, episode.zone, PERSON)
+        limits = self._limits.resolve(observation, episode.zone, PERSON)
         strongest = max(evidence, key=lambda each: each.strength(limits), default=None)
         if strongest is None or strongest.strength(limits) < CONTINUES_AT:
             return FightMemory(frames, samples, contacts), ()
@@ -151,7 +151,7 @@ class Fight(BaseBehaviour[FightThresholds, FightMemory]):
     ) -> tuple[Box | None, tuple[PeopleFrame, ...], tuple[ChangeSample, ...]]:
         """The box that changes fastest, and the frames and samples after a record; none if no people are close."""
         people = person_boxes(observation) if observation.has_frame else []
-        close = close_people(people, self._limits.at(observation, "", PERSON).within)
+        close = close_people(people, self._limits.resolve(observation, "", PERSON).within)
         if not close and not memory.frames and not memory.samples:
             return None, (), ()
         now = observation.captured_at
@@ -170,8 +170,8 @@ class Fight(BaseBehaviour[FightThresholds, FightMemory]):
             if each.box is not None:
                 left, _, right, bottom = each.box
                 first_point = TrackPoint((left + right) / 2, bottom, observation.captured_at)
-                zone = observation.geometry.at(first_point.x, first_point.y)
-                if each.strength(self._limits.at(observation, zone, PERSON)) >= 1:
+                zone = observation.geometry.zone_at(first_point.x, first_point.y)
+                if each.strength(self._limits.resolve(observation, zone, PERSON)) >= 1:
                     return FightEpisode(each.since, zone, first_point, each.box, each)
         return None
 
@@ -280,12 +280,12 @@ def _evidence(
 def _matches(before: Sequence[Box], people: Sequence[Box]) -> Iterator[tuple[int, int]]:
     """Pairs of boxes of the same person, largest overlap first."""
     pairs = []
-    for i, one in enumerate(before):
-        left, top, right, bottom = one
+    for i, box in enumerate(before):
+        left, top, right, bottom = box
         for j, other in enumerate(people):
             # Most boxes are far from each other: no call for those
             if other[0] < right and other[2] > left and other[1] < bottom and other[3] > top:
-                overlap = iou(one, other)
+                overlap = iou(box, other)
                 if overlap > SAME_PERSON_IOU:
                     pairs.append((overlap, i, j))
     pairs.sort(reverse=True)

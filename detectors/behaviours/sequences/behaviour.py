@@ -91,7 +91,7 @@ class SequenceBehaviour(BaseBehaviour[Any, SequenceMemory]):
         first = self.sequence.steps[0].conditions
         self._vehicle_start = next((condition for condition in first if condition.what == "vehicle_stands"), None)
         self._foot_start = next((condition for condition in first if condition.what == "on_foot"), None)
-        self._areas: dict[tuple[tuple[str, ...], int, int], tuple[PixelZone, ...]] = {}
+        self._pixel_zones: dict[tuple[tuple[str, ...], int, int], tuple[PixelZone, ...]] = {}
 
     def step(self, memory: SequenceMemory, observation: Observation) -> Result[SequenceMemory]:
         # Step 1: vehicles, registered visits, and whether there is anything to do
@@ -127,17 +127,21 @@ class SequenceBehaviour(BaseBehaviour[Any, SequenceMemory]):
         """Whether a track is where an activity may begin on foot. It runs at every record, so it must be cheap."""
         if self._foot_start is None or not observation.has_frame:
             return False
-        areas = self._areas_of(self._foot_start.where, observation.geometry)
+        pixel_zones = self._zones_in(self._foot_start.where, observation.geometry)
         people = (track for track in observation.objects if track.label not in VEHICLES)
-        return any(area.contains(track.x, track.y) for track in people for area in areas)
+        return any(pixel_zone.contains(track.x, track.y) for track in people for pixel_zone in pixel_zones)
 
-    def _areas_of(self, where: tuple[str, ...], camera: CameraGeometry) -> tuple[PixelZone, ...]:
+    def _zones_in(self, where: tuple[str, ...], camera: CameraGeometry) -> tuple[PixelZone, ...]:
         key = (where, camera.width, camera.height)
-        areas = self._areas.get(key)
-        if areas is None:
-            areas = tuple(area for area in camera.areas if area.zone.kind in where or area.zone.id in where)
-            self._areas[key] = areas
-        return areas
+        pixel_zones = self._pixel_zones.get(key)
+        if pixel_zones is None:
+            pixel_zones = tuple(
+                pixel_zone
+                for pixel_zone in camera.zones
+                if pixel_zone.zone.kind in where or pixel_zone.zone.id in where
+            )
+            self._pixel_zones[key] = pixel_zones
+        return pixel_zones
 
     def _with_new(
         self,
@@ -162,20 +166,22 @@ class SequenceBehaviour(BaseBehaviour[Any, SequenceMemory]):
             else:
                 by_zone[zone] = replace(activity, vehicle=stop, left_at=None)
         if self._foot_start is not None and observation.has_frame:
-            for area in self._areas_of(self._foot_start.where, observation.geometry):
-                zone = area.zone.id
-                if zone not in by_zone and observation.holds(area.zone.schedule):
-                    first = next((person for person in people if self._is_visitor(person, area, observation)), None)
+            for pixel_zone in self._zones_in(self._foot_start.where, observation.geometry):
+                zone = pixel_zone.zone.id
+                if zone not in by_zone and observation.holds(pixel_zone.zone.schedule):
+                    first = next(
+                        (person for person in people if self._is_visitor(person, pixel_zone, observation)), None
+                    )
                     if first is not None:
                         new = zone_activity.begin_on_foot(first, zone, observation.captured_at)
                         new = self._with_mitigations(new, observation, used)
                         by_zone[zone] = self._continued(new, stops, people, observation)
         return list(by_zone.values())
 
-    def _is_visitor(self, person: TrackedObject, area: PixelZone, observation: Observation) -> bool:
-        if not area.contains(person.x, person.y):
+    def _is_visitor(self, person: TrackedObject, pixel_zone: PixelZone, observation: Observation) -> bool:
+        if not pixel_zone.contains(person.x, person.y):
             return False
-        return person.label in self._limits.at(observation, area.zone.id, person.label).labels
+        return person.label in self._limits.resolve(observation, pixel_zone.zone.id, person.label).labels
 
     def _is_complete(self, activity: ZoneActivity, observation: Observation) -> bool:
         """Whether a vehicle that comes now does not belong to it: all steps are reached, or it was harmless."""
@@ -188,13 +194,13 @@ class SequenceBehaviour(BaseBehaviour[Any, SequenceMemory]):
         """The zone that a vehicle stands by; "" off the lane; None where it may stand."""
         assert self._vehicle_start is not None
         nearest, least = None, self._vehicle_start.near * stop.length
-        for area in self._areas_of(self._vehicle_start.where, observation.geometry):
-            distance = geometry.distance_to_polygon(area.corners, stop.x, stop.y)
-            if distance <= least and observation.holds(area.zone.schedule):
-                nearest, least = area.zone.id, distance
+        for pixel_zone in self._zones_in(self._vehicle_start.where, observation.geometry):
+            distance = geometry.distance_to_polygon(pixel_zone.corners, stop.x, stop.y)
+            if distance <= least and observation.holds(pixel_zone.zone.schedule):
+                nearest, least = pixel_zone.zone.id, distance
         if nearest is None and OFF_LANE in self._vehicle_start.where:
-            lanes = observation.geometry.areas_of(LANES)
-            if lanes and not any(area.contains(stop.x, stop.y) for area in lanes):
+            lanes = observation.geometry.zones_of(LANES)
+            if lanes and not any(pixel_zone.contains(stop.x, stop.y) for pixel_zone in lanes):
                 return ""
         return nearest
 
@@ -209,20 +215,20 @@ class SequenceBehaviour(BaseBehaviour[Any, SequenceMemory]):
         activity = _with_vehicle(activity, stops, observation)
         if not observation.has_frame:
             return activity
-        areas = self._areas_around(activity, observation)
-        labels = self._limits.at(observation, activity.zone, activity.representative.label).labels
+        pixel_zones = self._zones_around(activity, observation)
+        labels = self._limits.resolve(observation, activity.zone, activity.representative.label).labels
         people = [person for person in people if person.label in labels]
-        inside = {p.id: p for p in people if any(area.contains(p.x, p.y) for area in areas)}
+        inside = {p.id: p for p in people if any(pixel_zone.contains(p.x, p.y) for pixel_zone in pixel_zones)}
         reach = DEFAULT_VEHICLE_REACH if self._vehicle_start is None else self._vehicle_start.near
-        scene = ZoneObservation(observation, people, inside, reach, _untracked_people(areas, observation))
+        scene = ZoneObservation(observation, people, inside, reach, _untracked_people(pixel_zones, observation))
         activity = zone_activity.update(activity, scene)
-        return _with_changes(activity, areas, observation) if observation.detections.scene.still else activity
+        return _with_changes(activity, pixel_zones, observation) if observation.detections.scene.still else activity
 
-    def _areas_around(self, activity: ZoneActivity, observation: Observation) -> Sequence[PixelZone]:
+    def _zones_around(self, activity: ZoneActivity, observation: Observation) -> Sequence[PixelZone]:
         """Where people enter and leave: its zone, or all zones of the first step for a vehicle that is by none."""
         if activity.zone:
-            return [area for area in observation.geometry.areas if area.zone.id == activity.zone]
-        return () if self._vehicle_start is None else self._areas_of(self._vehicle_start.where, observation.geometry)
+            return [pixel_zone for pixel_zone in observation.geometry.zones if pixel_zone.zone.id == activity.zone]
+        return () if self._vehicle_start is None else self._zones_in(self._vehicle_start.where, observation.geometry)
 
     def _is_over(self, activity: ZoneActivity, observation: Observation) -> bool:
         now = observation.captured_at
@@ -230,12 +236,12 @@ class SequenceBehaviour(BaseBehaviour[Any, SequenceMemory]):
             return now - max(activity.since, activity.last_present_at) > PARKED_S
         if not activity.step_times:
             return now - activity.until > ABANDONED_S
-        limits = self._limits.at(observation, activity.zone, activity.representative.label)
+        limits = self._limits.resolve(observation, activity.zone, activity.representative.label)
         return bool(now - activity.until > limits.calm_s)
 
     def _with_steps(self, activity: ZoneActivity, observation: Observation) -> ZoneActivity:
         """With the steps and the escalations that are reached by now."""
-        limits = self._limits.at(observation, activity.zone, activity.representative.label)
+        limits = self._limits.resolve(observation, activity.zone, activity.representative.label)
         times = list(activity.step_times)
         for step in self.sequence.steps[len(times) :]:
             late = bool(times) and observation.captured_at - times[-1] > step.within_s
@@ -276,7 +282,7 @@ class SequenceBehaviour(BaseBehaviour[Any, SequenceMemory]):
 
     def _candidate(self, activity: ZoneActivity, observation: Observation) -> Candidate:
         sequence, representative = self.sequence, activity.representative
-        limits = self._limits.at(observation, activity.zone, representative.label)
+        limits = self._limits.resolve(observation, activity.zone, representative.label)
         severities = [step.severity for step in sequence.steps[: len(activity.step_times)]]
         severities += [sequence.raisers[number].severity for number in activity.escalations]
         at_most = min((sequence.lowerers[number].at_most for number in activity.mitigations), default=3)
@@ -339,8 +345,8 @@ def _mitigates(mitigation: Mitigation, activity: ZoneActivity, observation: Obse
     return observation.condition == "day" if hours is None else observation.holds(hours)
 
 
-def _untracked_people(areas: Sequence[PixelZone], observation: Observation) -> list[PersonPosition]:
-    """Persons in the areas that are detected and not tracked, and motion without a class."""
+def _untracked_people(pixel_zones: Sequence[PixelZone], observation: Observation) -> list[PersonPosition]:
+    """Persons in the zones that are detected and not tracked, and motion without a class."""
     record = observation.detections
     tracked = {track.detection for track in observation.objects if track.credible and track.label == PERSON}
     rows = zip(record.xyxy.tolist(), record.labels.tolist(), record.scores.tolist(), strict=True)
@@ -348,11 +354,11 @@ def _untracked_people(areas: Sequence[PixelZone], observation: Observation) -> l
         PersonPosition((left + right) / 2, bottom, bottom - top, label == PERSON)
         for row, ((left, top, right, bottom), label, score) in enumerate(rows)
         if label == UNKNOWN or (label == PERSON and score >= MIN_PERSON_SCORE and row not in tracked)
-        if any(area.contains((left + right) / 2, bottom) for area in areas)
+        if any(pixel_zone.contains((left + right) / 2, bottom) for pixel_zone in pixel_zones)
     ]
 
 
-def _with_changes(activity: ZoneActivity, areas: Sequence[PixelZone], observation: Observation) -> ZoneActivity:
+def _with_changes(activity: ZoneActivity, pixel_zones: Sequence[PixelZone], observation: Observation) -> ZoneActivity:
     """With the objects that appeared in the zone, or are gone from it, since it began: no vehicles, no people."""
     changes = list(activity.changes)
     begin, end = activity.since, math.inf if activity.left_at is None else activity.left_at
@@ -364,7 +370,11 @@ def _with_changes(activity: ZoneActivity, areas: Sequence[PixelZone], observatio
         left, top, right, bottom = region.box
         x, y, size = (left + right) / 2, bottom, max(right - left, bottom - top)
         known = any(abs(x - change.x) + abs(y - change.y) <= size for change in changes)
-        if known or not begin <= region.still_since < end or not any(area.contains(x, y) for area in areas):
+        if (
+            known
+            or not begin <= region.still_since < end
+            or not any(pixel_zone.contains(x, y) for pixel_zone in pixel_zones)
+        ):
             continue
         if all(iou(region.box, box) < SAME_OBJECT_IOU for box in boxes):
             changes.append(TrackPoint(x, y, region.still_since))

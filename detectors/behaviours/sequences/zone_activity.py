@@ -187,7 +187,7 @@ def begin_with_vehicle(vehicle: StoppedVehicle, zone: str) -> ZoneActivity:
 
 def begin_on_foot(person: TrackedObject, zone: str, now: float) -> ZoneActivity:
     """The activity of a person who has entered a zone."""
-    return ZoneActivity(zone, now, now, person.born, _representative(person, now), (person.id,))
+    return ZoneActivity(zone, now, now, person.first_point, _representative(person, now), (person.id,))
 
 
 def update(activity: ZoneActivity, scene: ZoneObservation) -> ZoneActivity:
@@ -258,8 +258,8 @@ def _update_occupants(activity: ZoneActivity, vehicle: StoppedVehicle, scene: Zo
     for person in scene.people:
         if person.id in activity.occupants or person.id in new or vehicle.distance(person.x, person.y) > 4 * reach:
             continue
-        began_near = vehicle.distance(person.born.x, person.born.y) <= reach
-        got_out = began_near and person.born.at >= vehicle.since - ARRIVED_WITHIN_S
+        began_near = vehicle.distance(person.first_point.x, person.first_point.y) <= reach
+        got_out = began_near and person.first_point.at >= vehicle.since - ARRIVED_WITHIN_S
         arrived = now - vehicle.since <= ARRIVED_WITHIN_S and vehicle.distance(person.x, person.y) <= reach
         if not (got_out or arrived):
             continue
@@ -291,7 +291,11 @@ def _belongs(activity: ZoneActivity, track: TrackedObject) -> bool:
     """Whether a person in the zone takes part. With a vehicle, its occupants and those first seen after them do."""
     if activity.vehicle is None or track.id in activity.occupants:
         return True
-    return bool(activity.occupants) and track.born.at >= activity.vehicle.since and track.before == track.born
+    return (
+        bool(activity.occupants)
+        and track.first_point.at >= activity.vehicle.since
+        and track.before == track.first_point
+    )
 
 
 def _update_inside(activity: ZoneActivity, scene: ZoneObservation) -> tuple[list[ZonePresence], list[float]]:
@@ -328,8 +332,8 @@ def _reappeared(
     """A new track that began after the person was lost, within reach of the last position."""
     reach = min(REACH + REACH_PER_S * (now - presence.until), MAX_REACH) * max(presence.height, 1.0)
     for track in people.values():
-        near = math.hypot(track.born.x - presence.x, track.born.y - presence.y) <= reach
-        if track.id not in matched and track.born.at >= presence.until and near:
+        near = math.hypot(track.first_point.x - presence.x, track.first_point.y - presence.y) <= reach
+        if track.id not in matched and track.first_point.at >= presence.until and near:
             return track
     return None
 

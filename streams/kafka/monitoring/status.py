@@ -277,7 +277,10 @@ def _camera_problems(cameras: Sequence[CameraStatus]) -> list[StatusProblem]:
         ("unsampled", "", [camera for camera in silent if camera.node is None]),
         ("silent", "", [camera for camera in silent if camera.node is not None]),
     ]
-    affected += [("gap", gap, [one for one in cameras if one.gap == gap and one not in silent]) for gap in PROBLEM_GAPS]
+    affected += [
+        ("gap", gap, [camera for camera in cameras if camera.gap == gap and camera not in silent])
+        for gap in PROBLEM_GAPS
+    ]
     return [
         StatusProblem(code, subject, tuple(camera.camera for camera in found), len(found))
         for code, subject, found in affected

@@ -135,7 +135,11 @@ class Checkpoints:
         while left:
             for records in self._reader.poll(timeout_ms=200).values():
                 yield from records
-            left = {one for one in left if (self._reader.position(one, timeout_ms=1000) or 0) < ends[one]}
+            left = {
+                partition
+                for partition in left
+                if (self._reader.position(partition, timeout_ms=1000) or 0) < ends[partition]
+            }
             if left and time.monotonic() > deadline:
                 names = ", ".join(f"{topic}-{partition}" for topic, partition in sorted(left))
                 raise KafkaTimeoutError(

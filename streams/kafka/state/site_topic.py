@@ -136,7 +136,7 @@ class SiteTopic(TableFollower):
         with self._publishing:
             self.read()
             now = self._now()
-            present = self.revisions.at(now)
+            present = self.revisions.site_at(now)
             previous = present.camera(camera).url
             revision = SiteRevision(now, _with_url(present, camera, url))
             others = [
@@ -147,12 +147,12 @@ class SiteTopic(TableFollower):
             return revision
 
     def _published(self) -> tuple[SiteRevision, ...]:
-        return () if self._revisions is None else self._revisions.all
+        return () if self._revisions is None else self._revisions.entries
 
     def _publish(self, revisions: Iterable[SiteRevision], previous_urls: dict[str, str]) -> None:
         # Archived detections are rescored with the site of their capture time, as long as they are retained.
         since = self._now() - self._broker.kafka.detections.minutes * 60
-        needed = site_records.needed_revisions(SiteRevisions(revisions).all, since)
+        needed = site_records.needed_revisions(SiteRevisions(revisions).entries, since)
         cameras = [camera.id for revision in needed for camera in revision.site.cameras]
         present = self._record
         slots = site_records.assign_slots(cameras, present.partition_slots if present else {}, self._topics.partitions)

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from streams.kafka.client.topics import Topic, Topics
 from streams.kafka.state.checkpoints import Checkpoint
-from streams.kafka.workers.event_processor import KEY, STAGE, EventProcessor
+from streams.kafka.workers.correlation_processor import KEY, STAGE, CorrelationProcessor
 from streams.kafka.workers.stateful_worker import StatefulWorker
 from streams.stages import Correlate
 
@@ -33,5 +33,5 @@ class CorrelateWorker(StatefulWorker[Correlate[S], S], Generic[S]):
         checkpoint = Checkpoint(None, {}) if stored is None else Checkpoint(stored.offset + 1, {KEY: stored})
         return dict.fromkeys(partitions, checkpoint)
 
-    def _new_processor(self, checkpoint: Checkpoint, position: int, end: int) -> EventProcessor[S]:
-        return EventProcessor(self._current_stage, checkpoint, position, self._state_type, end=end)
+    def _new_processor(self, checkpoint: Checkpoint, position: int, end: int) -> CorrelationProcessor[S]:
+        return CorrelationProcessor(self._current_stage, checkpoint, position, self._state_type, end=end)

@@ -101,7 +101,7 @@ class SampleWorker(WorkerLoop):
         """Measures nothing: old records of a table tell neither lag nor clock drift."""
 
     def _select_cameras(self, partitions: Container[int]) -> None:
-        site = self._sites.revisions.at(time.time())
+        site = self._sites.revisions.site_at(time.time())
         own = {camera.id for camera in site.cameras if self._sites.partition(camera.id) in partitions}
         self._handover.set_cameras(own, site.cameras, site.time_zone)
 

@@ -7,8 +7,8 @@ from typing import Generic, TypeVar
 
 from streams.kafka.client.topics import Topic, Topics
 from streams.kafka.state.checkpoints import Checkpoint
-from streams.kafka.workers.camera_processor import STAGE, CameraProcessor
 from streams.kafka.workers.stateful_worker import StatefulWorker
+from streams.kafka.workers.watch_processor import STAGE, WatchProcessor
 from streams.stages import Watch
 
 S = TypeVar("S")
@@ -30,5 +30,5 @@ class WatchWorker(StatefulWorker[Watch[S], S], Generic[S]):
     def _read_checkpoints(self, partitions: Collection[int]) -> dict[int, Checkpoint]:
         return self._checkpoints.restore(partitions)
 
-    def _new_processor(self, checkpoint: Checkpoint, position: int, end: int) -> CameraProcessor[S]:
-        return CameraProcessor(self._current_stage, checkpoint, position, self._state_type, end=end)
+    def _new_processor(self, checkpoint: Checkpoint, position: int, end: int) -> WatchProcessor[S]:
+        return WatchProcessor(self._current_stage, checkpoint, position, self._state_type, end=end)

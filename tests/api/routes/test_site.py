@@ -17,7 +17,7 @@ def test_a_new_revision_of_the_site_is_shown_without_a_restart(start_service: St
     )
     revisions = SiteRevisions([SiteRevision(0.0, site), SiteRevision(100.0, later)])
     now = [99.0]
-    cameras = CameraStatusBoard(lambda: revisions.at(now[0]))
+    cameras = CameraStatusBoard(lambda: revisions.site_at(now[0]))
     client = start_service(cameras=cameras)
     cameras.update("gate", watermark(BEGIN))
     assert client.get("/v1/site").json()["name"]["en"] == site.name.en

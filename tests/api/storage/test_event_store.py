@@ -176,7 +176,7 @@ def events() -> list[Event]:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "ids"),
+    ("event_filter", "ids"),
     [
         (EventFilter(), "dcba"),  # the newest start first
         (EventFilter(cameras=("gate",)), "c"),
@@ -191,10 +191,10 @@ def events() -> list[Event]:
         (EventFilter(since=BEGIN + 8, until=BEGIN + 28), "cb"),
     ],
 )
-def test_filters(store: EventStore, wanted: EventFilter, ids: str) -> None:
+def test_filters(store: EventStore, event_filter: EventFilter, ids: str) -> None:
     for event in events():
         store.upsert(event)
-    assert "".join(stored.event.id for stored in store.page(wanted).events) == ids
+    assert "".join(stored.event.id for stored in store.page(event_filter).events) == ids
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

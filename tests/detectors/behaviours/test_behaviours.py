@@ -239,7 +239,9 @@ def test_a_dwell_returns_to_its_first_track() -> None:
     first = along((0, 250, 500), (2, 400, 500), (60, 400, 500))
     second = hidden(along((0, 530, 500), (60, 530, 500)), 0, 7.8)
     records = detections([hidden(first, 6, 8.4), second], fps=5, seconds=30)
-    alike = [msgspec.structs.replace(one, appearance=np.full((len(one), 144), 40, np.uint8)) for one in records]
+    alike = [
+        msgspec.structs.replace(record, appearance=np.full((len(record), 144), 40, np.uint8)) for record in records
+    ]
     events = opened(watch(alike, site()), "loitering")
     assert [event.started_at - NOON for event in events] == [
         pytest.approx(0.7 + 10, abs=0.7),  # the first one's dwell ran on

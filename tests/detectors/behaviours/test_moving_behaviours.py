@@ -113,9 +113,9 @@ def test_a_lane_without_a_direction_has_no_wrong_way() -> None:
 def group(number: int, begin: float, stay_s: float, apart: float = 70.0) -> list[Path]:
     """People who come from all sides, stand in two rows, and leave."""
     paths = []
-    for one in range(number):
-        x, y = 430 + apart * (one // 2), 600 + 40 * (one % 2)
-        outside = (80 if one % 2 else 920, y)
+    for person in range(number):
+        x, y = 430 + apart * (person // 2), 600 + 40 * (person % 2)
+        outside = (80 if person % 2 else 920, y)
         paths.append(
             along((begin, *outside), (begin + 6, x, y), (begin + 6 + stay_s, x, y), (begin + 12 + stay_s, *outside))
         )
@@ -214,7 +214,7 @@ def test_after_an_hour_the_first_stay_does_not_count() -> None:
 
 def test_under_infrared_no_person_is_recognised() -> None:
     path = stays((0, 15), (100, 15))
-    found = [msgspec.structs.replace(one, profile="infrared") for one in detections([path], fps=2, seconds=150)]
+    found = [msgspec.structs.replace(record, profile="infrared") for record in detections([path], fps=2, seconds=150)]
     assert [event.severity for event in opened(watch(found, site()), "loitering")] == [1, 1]
 
 
@@ -228,8 +228,8 @@ def test_memories_survive_a_checkpoint() -> None:
     watcher = WatchStage(site(camera=camera, behaviours=behaviours), run="test")
     state = watcher.start("lane")
     pieces: list[Event] = []
-    for one in found:
-        state, events = watcher.step(records.decode(records.encode(state), CameraState), one)
+    for record in found:
+        state, events = watcher.step(records.decode(records.encode(state), CameraState), record)
         pieces += events
     assert pieces == whole
     assert {event.kind for event in whole} >= {"running", "climbing", "gathering"}

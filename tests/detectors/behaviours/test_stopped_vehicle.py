@@ -11,13 +11,13 @@ from tests.detectors.walker_records import MIDNIGHT, along, hidden, watch
 
 def stops(actors: list[Actor], fps: float = 2.0, seconds: float = 250) -> list[Event]:
     events = watch(seen(actors, fps=fps, seconds=seconds), lane_site())
-    return [one for one in events if one.kind == "stopped_vehicle"]
+    return [event for event in events if event.kind == "stopped_vehicle"]
 
 
 @pytest.mark.parametrize("fps", [1, 2, 5])
 def test_an_event_opens_a_minute_after_the_stop_and_closes_when_the_vehicle_leaves(fps: float) -> None:
     events = stops([stop(10, 110)], fps)
-    assert [one.state for one in events if one.state != "updated"] == ["open", "closed"]
+    assert [event.state for event in events if event.state != "updated"] == ["open", "closed"]
     assert events[0].began_at - MIDNIGHT == pytest.approx(10, abs=1)
     assert events[0].started_at - MIDNIGHT == pytest.approx(70, abs=1 / fps + 1)
     assert events[-1].updated_at - MIDNIGHT == pytest.approx(110, abs=1 / fps + 2)  # half a length away
@@ -44,4 +44,4 @@ VEILED = UNSEEN._replace(
     ids=["short", "lane", "parked", "hidden", "two", "motorcycle"],
 )
 def test_the_number_of_stops(actors: list[Actor], events: int) -> None:
-    assert len({one.id for one in stops(actors)}) == events
+    assert len({event.id for event in stops(actors)}) == events

@@ -25,9 +25,9 @@ METRE = 1 / 111_195  # degrees of latitude
 
 def street(*metres: float) -> Site:
     """Cameras c0, c1, ... along a street, at these distances from its beginning."""
-    one = site().cameras[0]
+    camera = site().cameras[0]
     cameras = tuple(
-        one.model_copy(update={"id": f"c{number}", "latitude": one.latitude + METRE * far})
+        camera.model_copy(update={"id": f"c{number}", "latitude": camera.latitude + METRE * far})
         for number, far in enumerate(metres)
     )
     return site().model_copy(update={"cameras": cameras})
@@ -78,26 +78,26 @@ def reached(at: float, gap: records.Gap | None = None) -> Watermark:
 
 def items(events: Iterable[Event], camera: str, until: float) -> list[Item]:
     """A camera's events, and its watermark each second."""
-    mine = sorted((one for one in events if one.camera == camera), key=lambda one: one.updated_at)
+    pending = sorted((event for event in events if event.camera == camera), key=lambda event: event.updated_at)
     result: list[Item] = []
     for second in range(int(until) + 1):
         at = NOON + second
-        while mine and mine[0].updated_at <= at:
-            result.append((camera, mine.pop(0)))
+        while pending and pending[0].updated_at <= at:
+            result.append((camera, pending.pop(0)))
         result.append((camera, reached(at)))
     return result
 
 
 def correlated(
-    watched: Site | SiteRevisions, told: Iterable[Item], *, checkpoints: bool = False
+    watched: Site | SiteRevisions, messages: Iterable[Item], *, checkpoints: bool = False
 ) -> tuple[list[Event], CorrelatorState]:
     fold = Correlator(watched)
     state, events = fold.start(), []
-    for camera, one in told:
-        if isinstance(one, Event):
-            state, more = fold.step(state, one)
+    for camera, item in messages:
+        if isinstance(item, Event):
+            state, more = fold.step(state, item)
         else:
-            state, more = fold.advance(state, {camera: one})
+            state, more = fold.advance(state, {camera: item})
         events += more
         if checkpoints:
             state = records.decode(records.encode(state), CorrelatorState)
@@ -106,13 +106,13 @@ def correlated(
 
 def in_order(watched: Site, events: list[Event], until: float) -> list[Event]:
     """All cameras second by second, in parallel."""
-    told = [one for camera in watched.cameras for one in items(events, camera.id, until)]
-    told.sort(key=lambda item: _at(item[1]))
-    return correlated(watched, told)[0]
+    messages = [item for camera in watched.cameras for item in items(events, camera.id, until)]
+    messages.sort(key=lambda item: _at(item[1]))
+    return correlated(watched, messages)[0]
 
 
-def _at(one: Event | Watermark) -> float:
-    return one.updated_at if isinstance(one, Event) else one.captured_at
+def _at(item: Event | Watermark) -> float:
+    return item.updated_at if isinstance(item, Event) else item.captured_at
 
 
 def any_way(
@@ -126,7 +126,7 @@ def any_way(
             camera: _at(queue[places[camera]][1]) for camera, queue in queues.items() if places[camera] < len(queue)
         }
         least = min(ahead.values())
-        camera = chance.choice([one for one, at in ahead.items() if at <= least + behind_s])
+        camera = chance.choice([camera for camera, at in ahead.items() if at <= least + behind_s])
         for _ in range(chance.randint(1, 30)):
             if places[camera] >= len(queues[camera]) or _at(queues[camera][places[camera]][1]) > least + behind_s:
                 break
@@ -147,32 +147,32 @@ def any_way(
 def test_any_interleaving_and_any_replay_give_the_same(stays: list[tuple[int, int, int]], seed: int) -> None:
     watched = street(0, 150, 300, 900)
     events = [
-        one
+        event
         for camera, begin, long in stays
-        for one in stay(camera, begin, begin + long, name=f"{camera}-{begin}-{long}")
+        for event in stay(camera, begin, begin + long, name=f"{camera}-{begin}-{long}")
     ]
-    wanted = in_order(watched, events, 700)
+    expected = in_order(watched, events, 700)
     found, state = correlated(watched, any_way(watched, events, 700, random.Random(seed)))
-    assert found == wanted
+    assert found == expected
     assert not state.order.waiting
 
 
 def test_stays_at_neighbouring_cameras_are_roaming_and_more_severe_with_each_camera() -> None:
     watched = street(0, 150, 300, 450)
     events = stay(0, 0, 40) + stay(1, 100, 130) + stay(2, 400, 430) + stay(3, 1000, 1060)
-    told = in_order(watched, events, 1100)
-    assert [one.state for one in told] == ["open", "closed", "updated", "closed", "updated", "closed"]
-    assert len({one.id for one in told}) == 1
-    assert {one.kind for one in told} == {"roaming"}
-    assert [one.severity for one in told] == [1, 1, 2, 2, 3, 3]
-    assert told[0].began_at == NOON
-    assert told[0].started_at == NOON + 110
-    assert told[1].ended_at == NOON + 130
-    assert told[-1].ended_at == NOON + 1060
-    assert all(abs(one.score - sum(part.value for part in one.factors)) < 1e-9 for one in told)
-    assert "4곳" in told[-1].sentence["ko"]
-    assert "4 cameras" in told[-1].sentence["en"]
-    revisions = [one.revision for one in told]
+    found = in_order(watched, events, 1100)
+    assert [event.state for event in found] == ["open", "closed", "updated", "closed", "updated", "closed"]
+    assert len({event.id for event in found}) == 1
+    assert {event.kind for event in found} == {"roaming"}
+    assert [event.severity for event in found] == [1, 1, 2, 2, 3, 3]
+    assert found[0].began_at == NOON
+    assert found[0].started_at == NOON + 110
+    assert found[1].ended_at == NOON + 130
+    assert found[-1].ended_at == NOON + 1060
+    assert all(abs(event.score - sum(part.value for part in event.factors)) < 1e-9 for event in found)
+    assert "4곳" in found[-1].sentence["ko"]
+    assert "4 cameras" in found[-1].sentence["en"]
+    revisions = [event.revision for event in found]
     assert revisions == sorted(set(revisions))
 
 
@@ -193,28 +193,28 @@ def test_a_stay_of_another_person_is_no_roaming(
 
 
 def test_a_camera_that_went_away_leaves_no_invented_end() -> None:
-    told = in_order(street(0, 150), stay(0, 0, 40) + stay(1, 100, 150, over="expired"), 300)
-    assert [one.state for one in told] == ["open", "expired"]
-    assert told[-1].ended_at is None
+    found = in_order(street(0, 150), stay(0, 0, 40) + stay(1, 100, 150, over="expired"), 300)
+    assert [event.state for event in found] == ["open", "expired"]
+    assert found[-1].ended_at is None
 
 
 @pytest.mark.parametrize("silent_from", [None, 90])
 def test_a_camera_that_does_not_come_holds_the_others_back_for_a_minute_at_most(silent_from: int | None) -> None:
     watched = street(0, 150, 300)
     events = stay(0, 0, 40) + stay(1, 100, 130)
-    told = [*items(events, "c0", 300), *items(events, "c1", 300)]
+    messages = [*items(events, "c0", 300), *items(events, "c1", 300)]
     if silent_from is not None:
-        told += items([], "c2", silent_from)
-    told.sort(key=lambda item: _at(item[1]))
+        messages += items([], "c2", silent_from)
+    messages.sort(key=lambda item: _at(item[1]))
     fold = Correlator(watched)
     state, opened_at = fold.start(), None
-    for camera, one in told:
-        if isinstance(one, Event):
-            state, more = fold.step(state, one)
+    for camera, item in messages:
+        if isinstance(item, Event):
+            state, more = fold.step(state, item)
         else:
-            state, more = fold.advance(state, {camera: one})
+            state, more = fold.advance(state, {camera: item})
         if more and opened_at is None:
-            opened_at = _at(one)
+            opened_at = _at(item)
     assert opened_at is not None
     assert opened_at - (NOON + 110) <= MAX_WAIT_S + 1
 
@@ -224,21 +224,21 @@ def test_a_clock_that_is_two_hours_off_delays_no_events(off_s: float) -> None:
     watched = street(0, 150, 300)
     events = stay(0, 0, 40) + stay(1, 100, 130)
     wrong = [("c2", reached(NOON + second + off_s)) for second in range(300)]
-    told: list[tuple[float, Item]] = [
-        (_at(one), (camera, one)) for c in ("c0", "c1") for camera, one in items(events, c, 299)
+    timed: list[tuple[float, Item]] = [
+        (_at(item), (camera, item)) for c in ("c0", "c1") for camera, item in items(events, c, 299)
     ]
-    told += [(NOON + second, item) for second, item in enumerate(wrong)]
-    told.sort(key=lambda pair: pair[0])
-    found, state = correlated(watched, (item for _, item in told))
+    timed += [(NOON + second, item) for second, item in enumerate(wrong)]
+    timed.sort(key=lambda pair: pair[0])
+    found, state = correlated(watched, (item for _, item in timed))
     assert found == in_order(street(0, 150), events, 299)
     assert not state.order.waiting
 
 
 def test_the_state_comes_back_from_a_checkpoint_as_it_was() -> None:
     watched = street(0, 150)
-    told = [one for camera in ("c0", "c1") for one in items(stay(0, 0, 40) + stay(1, 100, 130), camera, 200)]
-    told.sort(key=lambda item: _at(item[1]))
-    assert correlated(watched, told, checkpoints=True)[0] == correlated(watched, told)[0]
+    messages = [item for camera in ("c0", "c1") for item in items(stay(0, 0, 40) + stay(1, 100, 130), camera, 200)]
+    messages.sort(key=lambda item: _at(item[1]))
+    assert correlated(watched, messages, checkpoints=True)[0] == correlated(watched, messages)[0]
 
 
 STREET = street(0, 150, 300)
@@ -247,17 +247,17 @@ OFF = STREET.model_copy(update={"correlations": ()})
 
 def changing(*sites: tuple[float, Site]) -> list[Event]:
     """The revisions of roaming on the street; each site is in effect from that second after noon on."""
-    revisions = SiteRevisions([SiteRevision(NOON + at, one) for at, one in sites])
+    revisions = SiteRevisions([SiteRevision(NOON + at, site) for at, site in sites])
     events = stay(0, 0, 40) + stay(1, 100, 130) + stay(2, 200, 260)
-    told = [one for camera in STREET.cameras for one in items(events, camera.id, 300)]
-    told.sort(key=lambda item: _at(item[1]))
-    found, state = correlated(revisions, told, checkpoints=True)
+    messages = [item for camera in STREET.cameras for item in items(events, camera.id, 300)]
+    messages.sort(key=lambda item: _at(item[1]))
+    found, state = correlated(revisions, messages, checkpoints=True)
     assert not state.order.waiting
     return found
 
 
 @pytest.mark.parametrize(
-    ("sites", "told"),
+    ("sites", "expected"),
     [
         ([(0, STREET)], [(110, "open", 2), (134, "closed", 2), (210, "updated", 3), (264, "closed", 3)]),
         ([(0, OFF)], []),
@@ -269,12 +269,12 @@ def changing(*sites: tuple[float, Site]) -> list[Event]:
     ],
 )
 def test_a_revision_switches_it_off_by_capture_time(
-    sites: list[tuple[float, Site]], told: list[tuple[int, str, int]]
+    sites: list[tuple[float, Site]], expected: list[tuple[int, str, int]]
 ) -> None:
     found = changing(*sites)
-    cameras = [next(part.detail["cameras"] for part in one.factors if part.name == "roaming") for one in found]
-    assert [(one.updated_at - NOON, one.state) for one in found] == [(at, state) for at, state, _ in told]
-    assert cameras == [count for _, _, count in told]
+    cameras = [next(part.detail["cameras"] for part in event.factors if part.name == "roaming") for event in found]
+    assert [(event.updated_at - NOON, event.state) for event in found] == [(at, state) for at, state, _ in expected]
+    assert cameras == [count for _, _, count in expected]
 
 
 def test_an_unknown_correlation_is_named() -> None:
@@ -286,30 +286,32 @@ def test_an_unknown_correlation_is_named() -> None:
 
 def test_old_stays_are_forgotten() -> None:
     watched = street(0, 150)
-    events = [one for hour in range(20) for one in stay(hour % 2, hour * 900, hour * 900 + 40)]
-    told: list[Item] = [(one.camera, one) for one in events]
-    told += [(camera, reached(NOON + second)) for second in range(0, 90_000, 30) for camera in ("c0", "c1")]
-    told.sort(key=lambda item: _at(item[1]))
-    _, state = correlated(watched, told)
+    events = [event for hour in range(20) for event in stay(hour % 2, hour * 900, hour * 900 + 40)]
+    messages: list[Item] = [(event.camera, event) for event in events]
+    messages += [(camera, reached(NOON + second)) for second in range(0, 90_000, 30) for camera in ("c0", "c1")]
+    messages.sort(key=lambda item: _at(item[1]))
+    _, state = correlated(watched, messages)
     assert not state.memories
-    again, after = correlated(watched, [*told, *((one.camera, one) for one in events[:5])])
-    assert len(again) == len(correlated(watched, told)[0])
+    again, after = correlated(watched, [*messages, *((event.camera, event) for event in events[:5])])
+    assert len(again) == len(correlated(watched, messages)[0])
     assert not after.order.waiting
 
 
-def test_a_rescoring_says_it_too_and_the_order_of_the_cameras_makes_no_difference() -> None:
+def test_a_rescoring_gives_the_same_in_any_order_of_the_cameras() -> None:
     watched = street(0, 150)
     seen = {
         f"c{number}": [
-            msgspec.structs.replace(one, camera=f"c{number}")
-            for one in detections([along((begin, 500, 500), (begin + 20, 500, 500))], fps=2, seconds=80)
+            msgspec.structs.replace(record, camera=f"c{number}")
+            for record in detections([along((begin, 500, 500), (begin + 20, 500, 500))], fps=2, seconds=80)
         ]
         for number, begin in enumerate((0, 50))
     }
-    together = sorted((one for some in seen.values() for one in some), key=lambda one: one.captured_at)
+    together = sorted(
+        (record for of_camera in seen.values() for record in of_camera), key=lambda record: record.captured_at
+    )
     events = list(pipeline.rescore(together, watched))
-    told = [one for one in events if one.kind == "roaming"]
-    assert [one.state for one in told] == ["open", "closed"]
-    assert told[0].camera == "c1"
+    roaming = [event for event in events if event.kind == "roaming"]
+    assert [event.state for event in roaming] == ["open", "closed"]
+    assert roaming[0].camera == "c1"
     one_after_the_other = list(pipeline.rescore([*seen["c1"], *seen["c0"]], watched))
-    assert [one for one in one_after_the_other if one.kind == "roaming"] == told
+    assert [event for event in one_after_the_other if event.kind == "roaming"] == roaming

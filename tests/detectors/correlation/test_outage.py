@@ -12,7 +12,7 @@ from detectors.correlation.correlator import Correlator, CorrelatorState
 from detectors.watch_stage import WatchStage
 from lanewatch.config.site import Site
 from lanewatch.records import Detections, Event, SceneMeasurements, Watermark, decode, encode
-from tests.detectors.walker_records import NOON, SITE, record
+from tests.detectors.walker_records import NOON, SITE, make_record
 
 WELL = SceneMeasurements(brightness=110, chroma=8, contrast=45, sharpness=90, warm=True)
 
@@ -31,7 +31,9 @@ def two_groups(north: int, south: int = 0) -> Site:
 def silence(camera: str, begin: float, end: float, until: float = 300.0) -> list[Detections]:
     """A record a second; none has a picture from ``begin`` to ``end``."""
     return [
-        msgspec.structs.replace(record(NOON + at, gap="lost" if begin <= at < end else None, scene=WELL), camera=camera)
+        msgspec.structs.replace(
+            make_record(NOON + at, gap="lost" if begin <= at < end else None, scene=WELL), camera=camera
+        )
         for at in range(round(until))
     ]
 
@@ -44,42 +46,42 @@ def simulate(
     states = {camera.id: watcher.start(camera.id) for camera in site.cameras}
     tapes = {camera.id: silence(camera.id, *lost.get(camera.id, (0.0, 0.0))) for camera in site.cameras}
     whole = correlator.start()
-    own: list[Event] = []
-    both: list[Event] = []
+    camera_events: list[Event] = []
+    correlator_events: list[Event] = []
     for second in zip(*tapes.values(), strict=True):
-        for one in second:
-            states[one.camera], events = watcher.step(states[one.camera], one)
-            own += events
+        for record in second:
+            states[record.camera], events = watcher.step(states[record.camera], record)
+            camera_events += events
             for event in events:
                 whole, more = correlator.step(whole, event)
-                both += more
-        reached = {one.camera: Watermark(one.captured_at, one.captured_at, one.gap) for one in second}
+                correlator_events += more
+        reached = {record.camera: Watermark(record.captured_at, record.captured_at, record.gap) for record in second}
         whole, more = correlator.advance(whole, reached)
-        both += more
+        correlator_events += more
         if coded:
             whole = decode(encode(whole), CorrelatorState)
-    return own, [event for event in both if event.kind == "outage"]
+    return camera_events, [event for event in correlator_events if event.kind == "outage"]
 
 
 @pytest.mark.parametrize("coded", [False, True])
 def test_a_dead_switch_is_one_alarm(coded: bool) -> None:
     site = two_groups(north=8, south=4)
     lost = {f"north{number}": (60.0 + number, 200.0 + number) for number in range(8)}
-    own, events = simulate(site, lost, coded=coded)
-    assert len({event.id for event in own}) == 8
+    camera_events, events = simulate(site, lost, coded=coded)
+    assert len({event.id for event in camera_events}) == 8
     assert len({event.id for event in events}) == 1
     assert events[0].state == "open"
     assert events[0].began_at == NOON + 59
     assert events[0].started_at - NOON <= 75
     last = events[-1]
-    assert set(last.parts) == {event.id for event in own}
+    assert set(last.parts) == {event.id for event in camera_events}
     assert last.state == "closed"
-    assert last.ended_at == max(event.ended_at or 0 for event in own)
+    assert last.ended_at == max(event.ended_at or 0 for event in camera_events)
     assert last.sentence["ko"] == "'north' 그룹 카메라 8대 중 8대 동시 신호 끊김 (현재 0대)"
     assert "'north'" in last.sentence["en"]
     assert last.score == pytest.approx(sum(factor.value for factor in last.factors))
     assert 0 < last.score <= 1
-    assert all(one.revision < other.revision for one, other in itertools.pairwise(events))
+    assert all(event.revision < other.revision for event, other in itertools.pairwise(events))
 
 
 @pytest.mark.parametrize(

@@ -40,10 +40,10 @@ def theft(at: float, *, zone: str = "peppers", severities: tuple[int, ...] = (1,
         site="s",
         condition="night",
     )
-    told = []
+    revisions = []
     for number, severity in enumerate((*severities, severities[-1])):
         now = began_at + 60 * number
-        told.append(
+        revisions.append(
             msgspec.structs.replace(
                 first,
                 updated_at=now,
@@ -53,16 +53,16 @@ def theft(at: float, *, zone: str = "peppers", severities: tuple[int, ...] = (1,
                 ended_at=now if number == len(severities) else None,
             )
         )
-    return told
+    return revisions
 
 
 def correlated(*thefts: list[Event], checkpoints: bool = False) -> list[Event]:
     fold = Correlator(lane_site())
     state, found = fold.start(), []
-    for one in [event for events in thefts for event in events]:
-        state, more = fold.step(state, one)
+    for revision in [event for events in thefts for event in events]:
+        state, more = fold.step(state, revision)
         found += more
-        state, more = fold.advance(state, {"lane": Watermark(one.updated_at, one.updated_at)})
+        state, more = fold.advance(state, {"lane": Watermark(revision.updated_at, revision.updated_at)})
         found += more
         if checkpoints:
             state = records.decode(records.encode(state), CorrelatorState)
@@ -72,7 +72,12 @@ def correlated(*thefts: list[Event], checkpoints: bool = False) -> list[Event]:
 def test_a_later_night_at_much_the_same_hour_is_linked() -> None:
     first, second, third = theft(2 * HOUR), theft(3 * DAY + 1 * HOUR), theft(10 * DAY + 2.5 * HOUR)
     found = correlated(first, second, third)
-    assert [(one.state, one.severity) for one in found] == [("open", 2), ("closed", 2), ("open", 3), ("closed", 3)]
+    assert [(event.state, event.severity) for event in found] == [
+        ("open", 2),
+        ("closed", 2),
+        ("open", 3),
+        ("closed", 3),
+    ]
     assert found[0].parts == (first[0].id, second[0].id)
     assert found[2].parts == (first[0].id, second[0].id, third[0].id)
     assert found[0].kind == "repeated_theft"

@@ -12,19 +12,19 @@ START = 1_768_410_000.0
 
 
 def alarm(at: float, kind: str = "loitering", **changes: Any) -> Alarm:
-    usual: dict[str, Any] = {"camera": "lane", "kind": kind, "zone": "yard", "at": START + at}
-    return Alarm(**(usual | changes))
+    defaults: dict[str, Any] = {"camera": "lane", "kind": kind, "zone": "yard", "at": START + at}
+    return Alarm(**(defaults | changes))
 
 
 def truth(at: float, kind: str = "loitering", **changes: Any) -> TruthEvent:
-    usual: dict[str, Any] = {"camera": "lane", "kind": kind, "zone": "yard", "at": START + at}
-    return TruthEvent(**(usual | changes))
+    defaults: dict[str, Any] = {"camera": "lane", "kind": kind, "zone": "yard", "at": START + at}
+    return TruthEvent(**(defaults | changes))
 
 
 def labels(*events: TruthEvent, seconds: float | None = 3600.0, **changes: Any) -> TruthLabels:
     end = None if seconds is None else START + seconds
-    usual: dict[str, Any] = {"file": "t.yaml", "camera": "lane", "start": START, "end": end, "events": events}
-    return TruthLabels(**(usual | changes))
+    defaults: dict[str, Any] = {"file": "t.yaml", "camera": "lane", "start": START, "end": end, "events": events}
+    return TruthLabels(**(defaults | changes))
 
 
 def xml(*alarms: tuple[str, str], name: str = "C00_001_0001.mp4", header: str = "", duration: str = "00:05:00") -> str:

@@ -17,7 +17,7 @@ from lanewatch.cli import main
 from lanewatch.records import Detections
 from streams.archive.detections_archive import DetectionsArchive
 from tests.detectors.evaluation.examples import START, written, xml
-from tests.detectors.walker_records import SITE, loiterer, record, site, watch
+from tests.detectors.walker_records import SITE, loiterer, make_record, site, watch
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -57,8 +57,8 @@ def raised_at(stay: list[Detections]) -> float:
 
 def archived(folder: Path, records: list[Detections]) -> Path:
     with DetectionsArchive(folder) as writer:
-        for one in records:
-            writer.append(one)
+        for record in records:
+            writer.append(record)
     return folder
 
 
@@ -70,17 +70,17 @@ def test_archived_detections_are_scored_and_the_time_has_no_holes(
     run: Run, stay: list[Detections], site_file: Path, tmp_path: Path
 ) -> None:
     """Of two minutes the last is missing but for ten seconds; shuffled and with records twice it is the same."""
-    part = [one for one in stay if not 80 < one.captured_at - START < 110]
+    part = [record for record in stay if not 80 < record.captured_at - START < 110]
     at = raised_at(stay)
     truth = truth_file(tmp_path, f"kind: loitering, zone: yard, at_s: {at - 4:.1f}")
     first = run(archived(tmp_path / "a", part), "--truth", truth, "--site", site_file, "--kinds", "loitering", "--json")
     shuffled = archived(tmp_path / "b", [*part[::2], *part[1::2], *part[50:90]])
     second = run(shuffled, "--truth", truth, "--site", site_file, "--kinds", "loitering", "--json")
     assert first[0] == second[0] == 0
-    one, two = json.loads(first[1]), json.loads(second[1])
-    assert (one["overall"]["hits"], one["overall"]["false"], one["overall"]["missed"]) == (1, 0, 0)
-    assert one["overall"]["camera_hours"] * 3600 == pytest.approx(80 + 9.8, abs=0.3)
-    assert one["overall"] == two["overall"]
+    report, report_again = json.loads(first[1]), json.loads(second[1])
+    assert (report["overall"]["hits"], report["overall"]["false"], report["overall"]["missed"]) == (1, 0, 0)
+    assert report["overall"]["camera_hours"] * 3600 == pytest.approx(80 + 9.8, abs=0.3)
+    assert report["overall"] == report_again["overall"]
 
 
 def test_an_event_is_an_alarm_from_the_severity_of_the_option_on(
@@ -91,7 +91,7 @@ def test_an_event_is_an_alarm_from_the_severity_of_the_option_on(
     alerts = min(event.updated_at for event in events if event.severity >= 2) - START
     assert alerts > raised_at(stay) + 5
     truth = truth_file(tmp_path, f"kind: loitering, zone: yard, at_s: {alerts:.1f}")
-    folder = archived(tmp_path / "kept", [one for one in stay if one.captured_at - START < alerts + 3])
+    folder = archived(tmp_path / "kept", [record for record in stay if record.captured_at - START < alerts + 3])
     found = {}
     for severity in (1, 2, 3):
         more = ("--site", site_file, "--kinds", "loitering", "--json", "--severity", severity)
@@ -128,7 +128,7 @@ def test_a_report_of_two_runs_with_its_pictures(
         assert (folder / name).read_bytes().startswith(b"\x89PNG")
 
 
-def test_where_nothing_is_judged_nothing_passes(run: Run, stay: list[Detections], tmp_path: Path) -> None:
+def test_an_evaluation_without_matching_labels_does_not_pass(run: Run, stay: list[Detections], tmp_path: Path) -> None:
     """The run is of another camera than the labels: F1 over no truths and no alarms is 1, and means nothing."""
     events = written(tmp_path, lines(watch(stay, site())), "events.jsonl")
     truth = truth_file(tmp_path, camera="elsewhere")
@@ -139,15 +139,15 @@ def test_where_nothing_is_judged_nothing_passes(run: Run, stay: list[Detections]
     assert json.loads(run(events, "--truth", truth, "--json")[1])["passes"] is False
 
 
-def test_what_of_the_other_run_was_not_judged_is_told(run: Run, stay: list[Detections], tmp_path: Path) -> None:
+def test_unlabelled_alarms_of_the_other_run_are_reported(run: Run, stay: list[Detections], tmp_path: Path) -> None:
     """Its alarms are of another day: it did not miss what it never saw."""
-    mine = watch(stay, site())
-    other = watch(loiterer(120, start=START + 86_400), site())
+    first_events = watch(stay, site())
+    second_events = watch(loiterer(120, start=START + 86_400), site())
     truth = truth_file(tmp_path, f"kind: loitering, zone: yard, at_s: {raised_at(stay):.1f}")
-    events, late = written(tmp_path, lines(mine), "a.jsonl"), written(tmp_path, lines(other), "b.jsonl")
+    events, late = written(tmp_path, lines(first_events), "a.jsonl"), written(tmp_path, lines(second_events), "b.jsonl")
     status, out, err = run(events, "--truth", truth, "--compare", late)
     assert (status, err) == (0, "")
-    count = len({event.id for event in other})
+    count = len({event.id for event in second_events})
     assert f"Of the other not judged: {count} alarms outside of the labelled time." in out
 
 
@@ -170,8 +170,8 @@ def test_kisas_answers_against_kisas_truth(
     }
     for folder in ("answers", "truth"):
         (tmp_path / folder).mkdir()
-    for name, (said, happens) in cases.items():
-        answer = [(said, "Loitering")] if said else []
+    for name, (answered_at, happens) in cases.items():
+        answer = [(answered_at, "Loitering")] if answered_at else []
         written(tmp_path / "answers", xml(*answer, name=f"{name}.mp4"), f"{name}.xml")
         done = [("00:01:00", "Loitering")] if happens else []
         header = "<Senario>night</Senario>"
@@ -186,9 +186,7 @@ def test_kisas_answers_against_kisas_truth(
     assert {name: result[name] for name in values} == values
 
 
-def test_events_are_written_as_kisas_answers_and_judged_as_such(
-    run: Run, stay: list[Detections], tmp_path: Path
-) -> None:
+def test_events_are_written_and_evaluated_as_kisas_answers(run: Run, stay: list[Detections], tmp_path: Path) -> None:
     events = written(tmp_path, lines(watch(stay, site())), "events.jsonl")
     at = round(raised_at(stay))
     truth = written(tmp_path, xml((f"00:00:{at:02d}", "Loitering"), name="lane.mp4"))
@@ -215,7 +213,7 @@ def test_frames_of_a_happening_that_is_found_late(run: Run, stay: list[Detection
 
 
 @pytest.mark.parametrize(
-    ("truth", "options", "says"),
+    ("truth", "options", "message"),
     [
         ("", [], "truth.yaml:1: the file is empty; a truth file has camera, start and happenings"),
         ("HEADhappenings:\n  - {kind: juggling, at_s: 3}\n", [], "truth.yaml:4: unknown kind juggling; "),
@@ -239,20 +237,20 @@ def test_frames_of_a_happening_that_is_found_late(run: Run, stay: list[Detection
         ("HEADhappenings: []\n", ["--kinds", "loitring"], "--kinds: unknown kind loitring; did you mean `loitering`?"),
     ],
 )
-def test_bad_input_is_named(run: Run, tmp_path: Path, truth: str, options: list[str], says: str) -> None:
+def test_bad_input_is_named(run: Run, tmp_path: Path, truth: str, options: list[str], message: str) -> None:
     events = written(tmp_path, "", "events.jsonl")
     head = "camera: lane\nstart: 2026-01-15T02:00:00+09:00\n"
     file = written(tmp_path, truth.replace("HEAD", head).replace("kind: fall", "kind: loitering"), "truth.yaml")
     status, out, err = run(events, "--truth", file, *options)
     assert (status, out) == (1, "")
-    assert says in err
+    assert message in err
     assert "Traceback" not in err
 
 
 def test_a_site_file_with_an_unknown_behaviour_is_named_with_its_line(run: Run, tmp_path: Path) -> None:
     text = json.dumps(SITE | {"behaviours": {"loiterng": {}}}, ensure_ascii=False)
     file = written(tmp_path, text, "site.yaml")
-    archive = archived(tmp_path / "kept", [record(START)])
+    archive = archived(tmp_path / "kept", [make_record(START)])
     status, _, err = run(archive, "--truth", truth_file(tmp_path), "--site", file)
     assert status == 1
     assert f"{file}:1: unknown behaviour loiterng; did you mean `loitering`?" in err
@@ -261,7 +259,7 @@ def test_a_site_file_with_an_unknown_behaviour_is_named_with_its_line(run: Run, 
 def test_archived_detections_need_a_site_and_its_cameras(
     run: Run, stay: list[Detections], site_file: Path, tmp_path: Path
 ) -> None:
-    archive = archived(tmp_path / "kept", [record(START, camera="elsewhere")])
+    archive = archived(tmp_path / "kept", [make_record(START, camera="elsewhere")])
     truth = truth_file(tmp_path)
     assert "with --site" in run(archive, "--truth", truth)[2]
     assert "detections of camera 'elsewhere'" in run(archive, "--truth", truth, "--site", site_file)[2]
@@ -285,7 +283,7 @@ def test_a_package_whose_behaviour_cannot_be_imported_is_named(
 
 
 @pytest.mark.parametrize(
-    ("argv", "says"),
+    ("argv", "message"),
     [
         ([], "give EVENTS and --truth FILE, or --self-test"),
         (["events.jsonl"], "give EVENTS and --truth FILE"),
@@ -294,8 +292,10 @@ def test_a_package_whose_behaviour_cannot_be_imported_is_named(
         (["e", "--truth", "t", "--protocol", "coco"], "invalid choice: 'coco'"),
     ],
 )
-def test_a_wrong_call_is_told_what_is_wanted(argv: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_call_is_reported_with_its_reason(
+    argv: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["evaluate", *argv])
     assert caught.value.code == 2
-    assert says in capsys.readouterr().err
+    assert message in capsys.readouterr().err

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from detectors.evaluation import actev, frame_auc, kisa, observation_time, truth_file
+from detectors.evaluation import actev_protocol, frame_auc, kisa_protocol, observation_time, truth_file
 from detectors.evaluation.matching import AFTER_S, BEFORE_S
 from lanewatch.cli import main
 from tests.detectors.evaluation.examples import written
@@ -23,7 +23,7 @@ def block(language: str) -> str:
 
 def test_its_truth_file_is_one(tmp_path: Path) -> None:
     labels = truth_file.read(written(tmp_path, block("yaml"), "truth.yaml"))
-    assert [(one.kind, one.zone, one.pattern) for one in labels.events] == [
+    assert [(event.kind, event.zone, event.pattern) for event in labels.events] == [
         ("loitering", "junction", ""),
         ("intrusion", None, "on foot"),
     ]
@@ -32,9 +32,12 @@ def test_its_truth_file_is_one(tmp_path: Path) -> None:
 
 
 def test_its_xml_is_kisas(tmp_path: Path) -> None:
-    (clip,) = kisa.read(written(tmp_path, block("xml")))
-    assert (clip.camera, [(one.kind, one.start_s) for one in clip.alarms]) == ("C00_001_0001", [("Loitering", 83.0)])
-    assert all(name in TEXT for name in kisa.CLASSES)
+    (clip,) = kisa_protocol.read(written(tmp_path, block("xml")))
+    assert (clip.camera, [(alarm.kind, alarm.start_s) for alarm in clip.alarms]) == (
+        "C00_001_0001",
+        [("Loitering", 83.0)],
+    )
+    assert all(name in TEXT for name in kisa_protocol.CLASSES)
 
 
 def test_its_options_are_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
@@ -49,8 +52,11 @@ def test_its_options_are_the_commands(capsys: pytest.CaptureFixture[str]) -> Non
 def test_its_numbers_are_the_codes() -> None:
     text = " ".join(TEXT.split())
     assert f"from {BEFORE_S:g} s before to {AFTER_S:g} s after" in text
-    assert f"F1 of {kisa.PASSES:.2f}".replace("0.", ".") in text
-    rates = ", ".join(f"{rate:g}".replace("0.", ".") for rate in actev.RATES[:-1])
-    assert f"rate at {rates} and {actev.RATES[-1]:g} a camera-day and the area up to {actev.LIMIT:g}" in text
+    assert f"F1 of {kisa_protocol.PASSES:.2f}".replace("0.", ".") in text
+    rates = ", ".join(f"{rate:g}".replace("0.", ".") for rate in actev_protocol.RATES[:-1])
+    assert (
+        f"rate at {rates} and {actev_protocol.RATES[-1]:g} a camera-day and the area up to {actev_protocol.LIMIT:g}"
+        in text
+    )
     assert f"more than {observation_time.MAX_GAP_S:g} s" in text
     assert frame_auc.STEP_S == 1

@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from detectors.evaluation import actev, confidence_interval, frame_auc, ilids
-from detectors.evaluation.actev import ScoredAlarm, TruthInterval
+from detectors.evaluation import actev_protocol, confidence_interval, frame_auc, ilids_protocol
+from detectors.evaluation.actev_protocol import ScoredAlarm, TruthInterval
 from tests.detectors.evaluation.examples import START, alarm, labels, truth
 
 
 @pytest.mark.parametrize(
-    ("precision", "recall", "bias", "wanted"),
+    ("precision", "recall", "bias", "expected"),
     [
         (0.5, 1.0, 1.0, 2 / 3),  # the plain F1
         (0.5, 1.0, 0.35, 1.35 * 0.5 / (1 + 0.175)),  # false alarms weigh more: .574
@@ -27,14 +27,14 @@ from tests.detectors.evaluation.examples import START, alarm, labels, truth
         (1.0, 1.0, 7.0, 1.0),
     ],
 )
-def test_the_recall_bias_of_ilids(precision: float, recall: float, bias: float, wanted: float) -> None:
-    assert ilids.f_biased(precision, recall, bias) == pytest.approx(wanted)
+def test_the_recall_bias_of_ilids(precision: float, recall: float, bias: float, expected: float) -> None:
+    assert ilids_protocol.f_biased(precision, recall, bias) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("bias", [0.0, -1.0, math.nan])
 def test_a_recall_bias_must_be_above_0(bias: float) -> None:
     with pytest.raises(ValueError, match="must be above 0"):
-        ilids.f_biased(0.5, 0.5, bias)
+        ilids_protocol.f_biased(0.5, 0.5, bias)
 
 
 TRUTHS = [TruthInterval("k", at, at) for at in (100.0, 200.0, 300.0, 400.0)]
@@ -49,9 +49,9 @@ ALARMS = [
 
 def test_the_curve_of_misses_against_false_alarms_by_hand() -> None:
     """Twelve camera-hours, so that one false alarm is two a camera-day; the fourth truth is never found."""
-    met = actev.align(ALARMS, TRUTHS)
+    met = actev_protocol.align(ALARMS, TRUTHS)
     assert sorted(met.pairs) == [(0, 0), (1, 1), (3, 2)]
-    curve = actev.curve(ALARMS, TRUTHS, met, 12 * 3600.0)
+    curve = actev_protocol.curve(ALARMS, TRUTHS, met, 12 * 3600.0)
     assert curve.scores == (0.9, 0.7, 0.6, 0.5, 0.4)
     assert curve.rates == (0.0, 0.0, 2.0, 2.0, 4.0)
     assert curve.misses == (0.75, 0.5, 0.5, 0.25, 0.25)
@@ -67,7 +67,7 @@ def test_the_alarm_of_a_higher_score_gets_the_truth_and_a_long_event_may_be_foun
         ScoredAlarm("k", 161.0, 0.5),
         ScoredAlarm("other", 100.0, 1.0),
     ]
-    met = actev.align(alarms, [TruthInterval("k", 100.0, 100.0), TruthInterval("k", 110.0, 152.0)])
+    met = actev_protocol.align(alarms, [TruthInterval("k", 100.0, 100.0), TruthInterval("k", 110.0, 152.0)])
     assert sorted(met.pairs) == [(1, 0), (2, 1)]
     assert met.false == (0, 3)
 
@@ -80,7 +80,7 @@ def test_the_alarm_of_a_higher_score_gets_the_truth_and_a_long_event_may_be_foun
 def test_no_alignment_has_more_pairs_or_surer_ones(alarms: list[tuple[int, float]], truths: list[int]) -> None:
     raised = [ScoredAlarm("k", float(at), score) for at, score in alarms]
     labelled = [TruthInterval("k", float(at), float(at)) for at in truths]
-    met = actev.align(raised, labelled)
+    met = actev_protocol.align(raised, labelled)
     best = (0, 0.0)
     for chosen in itertools.permutations([*range(len(raised)), *([-1] * len(labelled))], len(labelled)):
         pairs = [(a, t) for t, a in enumerate(chosen) if a >= 0 and -2 <= raised[a].at - labelled[t].at <= 10]
@@ -88,14 +88,14 @@ def test_no_alignment_has_more_pairs_or_surer_ones(alarms: list[tuple[int, float
     assert (len(met.pairs), round(sum(raised[a].score for a, _ in met.pairs), 6)) == best
 
 
-@pytest.mark.parametrize(("truths", "seconds", "says"), [([], 60.0, "no truth"), (TRUTHS, 0.0, "camera-day")])
-def test_a_curve_needs_truths_and_time(truths: list[TruthInterval], seconds: float, says: str) -> None:
-    with pytest.raises(ValueError, match=says):
-        actev.curve(ALARMS, truths, actev.align(ALARMS, truths), seconds)
+@pytest.mark.parametrize(("truths", "seconds", "message"), [([], 60.0, "no truth"), (TRUTHS, 0.0, "camera-day")])
+def test_a_curve_needs_truths_and_time(truths: list[TruthInterval], seconds: float, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        actev_protocol.curve(ALARMS, truths, actev_protocol.align(ALARMS, truths), seconds)
 
 
 @pytest.mark.parametrize(
-    ("scores", "happens", "wanted"),
+    ("scores", "labels", "expected"),
     [
         ([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1], 0.75),  # of four pairs one is the wrong way round
         ([1, 2, 3, 4], [0, 0, 1, 1], 1.0),
@@ -104,39 +104,39 @@ def test_a_curve_needs_truths_and_time(truths: list[TruthInterval], seconds: flo
         ([0, 0, 1], [0, 1, 1], 0.75),
     ],
 )
-def test_the_area_under_the_curve_by_hand(scores: list[float], happens: list[int], wanted: float) -> None:
-    assert frame_auc.roc(scores, happens).auc == pytest.approx(wanted)
+def test_the_area_under_the_curve_by_hand(scores: list[float], labels: list[int], expected: float) -> None:
+    assert frame_auc.roc(scores, labels).auc == pytest.approx(expected)
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 9), st.booleans()), min_size=2, max_size=60))
 def test_the_area_is_mann_whitneys_statistic(rows: list[tuple[int, bool]]) -> None:
-    scores, happens = [float(score) for score, _ in rows], [it for _, it in rows]
-    if all(happens) or not any(happens):
+    scores, labels = [float(score) for score, _ in rows], [positive for _, positive in rows]
+    if all(labels) or not any(labels):
         with pytest.raises(ValueError, match="frames in which nothing does"):
-            frame_auc.roc(scores, happens)
+            frame_auc.roc(scores, labels)
         return
-    yes = [score for score, it in zip(scores, happens, strict=True) if it]
-    no = [score for score, it in zip(scores, happens, strict=True) if not it]
-    wanted = stats.mannwhitneyu(yes, no).statistic / (len(yes) * len(no))
-    assert frame_auc.roc(scores, happens).auc == pytest.approx(wanted)
+    positives = [score for score, positive in zip(scores, labels, strict=True) if positive]
+    negatives = [score for score, positive in zip(scores, labels, strict=True) if not positive]
+    expected = stats.mannwhitneyu(positives, negatives).statistic / (len(positives) * len(negatives))
+    assert frame_auc.roc(scores, labels).auc == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
-    ("scores", "happens", "says"),
+    ("scores", "labels", "message"),
     [([1.0, 2.0], [1], "2 scores and 1 labels"), ([math.nan, 1.0], [0, 1], "1 frames have a score that is no number")],
 )
-def test_frames_that_cannot_be_scored(scores: list[float], happens: list[int], says: str) -> None:
-    with pytest.raises(ValueError, match=says):
-        frame_auc.roc(scores, happens)
+def test_frames_that_cannot_be_scored(scores: list[float], labels: list[int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        frame_auc.roc(scores, labels)
 
 
 def test_events_laid_out_as_frames() -> None:
     span = labels(truth(3, end=START + 5), seconds=10)
-    score, happens = frame_auc.frame_scores(
+    score, is_positive = frame_auc.frame_scores(
         span, span.events, [alarm(4, score=0.6, end=START + 6), alarm(5, score=0.9, end=START + 5)]
     )
-    assert np.flatnonzero(happens).tolist() == [3, 4, 5]
+    assert np.flatnonzero(is_positive).tolist() == [3, 4, 5]
     assert score.tolist() == [0, 0, 0, 0, 0.6, 0.9, 0.9, 0, 0, 0]
 
 

@@ -16,7 +16,7 @@ from detectors.evaluation.results import Results, Tally
 from detectors.evaluation.summary import row
 from lanewatch.records import Gap
 from tests.detectors.evaluation.examples import START, alarm, labels, truth
-from tests.detectors.walker_records import record, site
+from tests.detectors.walker_records import make_record, site
 
 
 def evaluate(alarms: Sequence[Alarm], *spans: TruthLabels, **options: Any) -> Results:
@@ -53,7 +53,7 @@ def test_split_figures_add_up() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "reason"),
+    ("unlabelled", "reason"),
     [
         (alarm(50, camera="square"), "alarms of cameras without labels"),
         (alarm(4000), "alarms outside of the labelled time"),
@@ -61,8 +61,8 @@ def test_split_figures_add_up() -> None:
         (alarm(50, "line_crossing"), "alarms of kinds that were not labelled"),
     ],
 )
-def test_unlabelled_alarms_are_excluded(one: Alarm, reason: str) -> None:
-    result = evaluate([one], labels(truth(100), kinds=frozenset({"loitering"})))
+def test_unlabelled_alarms_are_excluded(unlabelled: Alarm, reason: str) -> None:
+    result = evaluate([unlabelled], labels(truth(100), kinds=frozenset({"loitering"})))
     assert result.excluded == {reason: 1}
     assert result.tally == Tally(0, 0, 1, 3600.0)
 
@@ -93,7 +93,7 @@ def count(*parts: tuple[float, float, Gap | None], **changes: Any) -> Observatio
     """Counts records at one a second: (from, to, gap)."""
     counted = ObservationTime([labels(seconds=None)], observation_time.light_of(None))
     rows = [
-        record(START + at, epoch=1, gap=gap, **changes)
+        make_record(START + at, epoch=1, gap=gap, **changes)
         for begin, end, gap in parts
         for at in range(int(begin), int(end) + 1)
     ]
@@ -102,7 +102,7 @@ def count(*parts: tuple[float, float, Gap | None], **changes: Any) -> Observatio
 
 
 @pytest.mark.parametrize(
-    ("parts", "wanted"),
+    ("parts", "expected"),
     [
         ([(0, 60, None)], 60.0),
         ([(0, 60, None), (160, 200, None)], 100.0),  # nothing came for 100 s
@@ -113,8 +113,8 @@ def count(*parts: tuple[float, float, Gap | None], **changes: Any) -> Observatio
         ([(30, 60, None), (0, 40, None), (61, 70, None)], 40.0),  # out of order
     ],
 )
-def test_the_observation_time_has_no_gaps(parts: list[tuple[float, float, Gap | None]], wanted: float) -> None:
-    assert count(*parts).seconds == {("lane", ""): pytest.approx(wanted)}
+def test_the_observation_time_has_no_gaps(parts: list[tuple[float, float, Gap | None]], expected: float) -> None:
+    assert count(*parts).seconds == {("lane", ""): pytest.approx(expected)}
 
 
 def test_infrared_is_a_light_of_its_own() -> None:
@@ -131,7 +131,7 @@ def test_two_runs_are_compared() -> None:
     compared = comparison.compare(first, second)
     assert (compared["both"], compared["neither"]) == (5, 0)
     assert (len(compared["only_first"]), len(compared["only_second"])) == (4, 1)
-    assert [one["at"] for one in compared["only_second"]] == [START + 9 * 3600]
+    assert [event["at"] for event in compared["only_second"]] == [START + 9 * 3600]
     assert compared["p"] == pytest.approx(0.375)  # 2 (1 + 5) / 32
     assert (compared["false_first"], compared["false_second"]) == (0, 1)
     assert compared["f1_difference"] == pytest.approx(12 / 17 - 18 / 19)

@@ -42,7 +42,7 @@ def test_a_truth_file_may_have_no_events(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "says"),
+    ("text", "line", "message"),
     [
         ("", 1, "the file is empty; a truth file has camera, start and happenings"),
         ("# only a remark\n", 1, "the file is empty"),
@@ -63,12 +63,12 @@ def test_a_truth_file_may_have_no_events(tmp_path: Path) -> None:
         ("camera: lane\nhappenings: [\n", 3, "the YAML is broken"),
     ],
 )
-def test_problems_are_reported_with_their_line(tmp_path: Path, text: str, line: int, says: str) -> None:
+def test_problems_are_reported_with_their_line(tmp_path: Path, text: str, line: int, message: str) -> None:
     file = written(tmp_path, text, "t.yaml")
     with pytest.raises(EvaluationError) as caught:
         truth_file.read(file)
     assert f"{file}:{line}: " in str(caught.value)
-    assert says in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_unknown_kinds_and_labels_that_are_there_twice_are_named(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_unknown_kinds_and_labels_that_are_there_twice_are_named(tmp_path: Path)
 
 def test_the_demos_truth_is_what_people_read_in_it() -> None:
     labels = truth_file.read(lanewatch.DEMO_TRUTH)
-    kinds = [one.kind for one in labels.events]
+    kinds = [event.kind for event in labels.events]
     assert {kind: kinds.count(kind) for kind in set(kinds)} == {"loitering": 2, "intrusion": 3, "line_crossing": 4}
     assert labels.events[1].what == "the man he talks to, half hidden behind the lamp post's sign"
 
@@ -102,21 +102,21 @@ def test_alarms_are_raised_once_an_event_and_the_same_from_all_revisions_the_las
     newest = {event.id: event for event in revisions}
     file = written(tmp_path, lines([*newest.values(), *newest.values()]) + "\n", "events.jsonl")
     opened = [event.updated_at for event in revisions if event.state == "open"]
-    assert [one.at for one in alarms.read(file)] == opened
+    assert [alarm.at for alarm in alarms.read(file)] == opened
     assert alarms.alarm_instants(revisions) == alarms.alarm_instants(newest.values())
-    assert [one.at for one in alarms.alarm_instants(reversed(revisions))] == opened
+    assert [instant.at for instant in alarms.alarm_instants(reversed(revisions))] == opened
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ('{"run": "a"}\n', r":1: this is no event \(.*missing required field"),
         ("\n\nnonsense\n", r":3: this is no event"),
     ],
 )
-def test_a_line_that_is_no_event_is_named(tmp_path: Path, text: str, says: str) -> None:
+def test_a_line_that_is_no_event_is_named(tmp_path: Path, text: str, message: str) -> None:
     file = written(tmp_path, text, "events.jsonl")
-    with pytest.raises(EvaluationError, match=re.escape(str(file)) + says):
+    with pytest.raises(EvaluationError, match=re.escape(str(file)) + message):
         alarms.read(file)
 
 

@@ -11,7 +11,7 @@ from detectors.observation import false_detection_filter
 from detectors.observation.false_detection_filter import FilterState
 from detectors.watch_stage import WatchStage
 from lanewatch.records import Detections, SceneMeasurements
-from tests.detectors.walker_records import MIDNIGHT, NOON, TALL, opened, record, site
+from tests.detectors.walker_records import MIDNIGHT, NOON, TALL, make_record, opened, site
 
 FPS = 4
 
@@ -21,11 +21,11 @@ def filtered(records: list[Detections]) -> tuple[dict[str, int], list[int]]:
     memory = FilterState()
     counts: dict[str, int] = {}
     left = []
-    for one in records:
-        memory, keep, out = false_detection_filter.apply_filter(memory, one)
-        left.append(len(one) if keep is None else int(keep.sum()))
+    for record in records:
+        memory, keep, out = false_detection_filter.apply_filter(memory, record)
+        left.append(len(record) if keep is None else int(keep.sum()))
         if keep is not None:
-            named = one.labels != 0
+            named = record.labels != 0
             assert keep[named].all()
         for reason, count in out.items():
             counts[reason] = counts.get(reason, 0) + count
@@ -44,7 +44,7 @@ def pictures(seconds: float, *, start: float = MIDNIGHT, profile: str = "infrare
         scores = [0.8 if label else 0.15 for label in labels]
         light = how.get("light", lambda time: 60.0)(time)
         scene = SceneMeasurements(brightness=light, contrast=30, warm=True)
-        made.append(record(start + time, xyxy=xyxy, scores=scores, labels=labels, scene=scene, profile=profile))
+        made.append(make_record(start + time, xyxy=xyxy, scores=scores, labels=labels, scene=scene, profile=profile))
     return made
 
 
@@ -103,8 +103,8 @@ def test_the_watcher_counts_them_and_still_sees_who_loiters() -> None:
     watcher = WatchStage(site(), run="test")
     state = watcher.start("lane")
     events = []
-    for one in pictures(30, boxes=scene):
-        state, more = watcher.step(state, one)
+    for record in pictures(30, boxes=scene):
+        state, more = watcher.step(state, record)
         events += more
     assert watcher.counters(state)["rain"] > 300
     assert [event.kind for event in opened(events, "loitering")] == ["loitering"]

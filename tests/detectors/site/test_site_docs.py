@@ -69,14 +69,14 @@ def test_every_behaviour_has_a_section_with_what_it_is_and_its_thresholds(kind: 
     rows = [
         [cell.strip(" `") for cell in line.split("|")[1:4]] for line in section.splitlines() if line.startswith("|")
     ]
-    usual = {name: value for name, value, _ in rows}
+    defaults = {name: value for name, value, _ in rows}
     for name, field in behaviour.Thresholds.model_fields.items():
         if name in ("exit_grace_s", "occlusion_grace_s"):  # at the top of the page
             continue
-        assert name in usual
+        assert name in defaults
         if field.default is not None:
             shown = str(field.default).lower() if isinstance(field.default, bool) else field.default
-            assert usual[name] == (f"{shown:g}" if isinstance(shown, int | float) else shown), name
+            assert defaults[name] == (f"{shown:g}" if isinstance(shown, int | float) else shown), name
 
 
 def test_no_section_is_of_a_behaviour_that_is_not_there() -> None:

@@ -287,7 +287,7 @@ def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("argv", [[], ["site.yaml", "--schema"], ["--nonsense"]])
-def test_a_wrong_call_says_how(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_call_prints_the_usage(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         check(argv)
     assert caught.value.code == 2
@@ -300,8 +300,8 @@ def parts(node: Any) -> list[dict[str, Any]]:
         return [field for item in node for field in parts(item)]
     if not isinstance(node, dict):
         return []
-    own = list(node["properties"].values()) if isinstance(node.get("properties"), dict) else []
-    return own + [field for value in node.values() for field in parts(value)]
+    properties = list(node["properties"].values()) if isinstance(node.get("properties"), dict) else []
+    return properties + [field for value in node.values() for field in parts(value)]
 
 
 def test_every_field_of_the_schema_has_title_and_description(capsys: pytest.CaptureFixture[str]) -> None:

@@ -35,11 +35,11 @@ def street(clip: Path) -> list[Image]:
 
 
 def assert_same(seen: list[Boxes], expected: list[Boxes], pixels: float = 0.0, score: float = 0.0) -> None:
-    assert [len(one) for one in seen] == [len(one) for one in expected]
-    for one, other in zip(seen, expected, strict=True):
-        np.testing.assert_allclose(one.xyxy, other.xyxy, atol=pixels, rtol=0)
-        np.testing.assert_allclose(one.scores, other.scores, atol=score, rtol=0)
-        np.testing.assert_array_equal(one.labels, other.labels)
+    assert [len(boxes) for boxes in seen] == [len(boxes) for boxes in expected]
+    for boxes, other in zip(seen, expected, strict=True):
+        np.testing.assert_allclose(boxes.xyxy, other.xyxy, atol=pixels, rtol=0)
+        np.testing.assert_allclose(boxes.scores, other.scores, atol=score, rtol=0)
+        np.testing.assert_array_equal(boxes.labels, other.labels)
 
 
 def test_a_batch_gives_what_single_pictures_give_in_their_order(network: NanoDet, street: list[Image]) -> None:
@@ -52,7 +52,7 @@ def test_a_batch_gives_what_single_pictures_give_in_their_order(network: NanoDet
 def test_what_is_found_against_ground_truth_is_what_was_measured(network: NanoDet, data: Path) -> None:
     """pets09-s2l1, every 20th frame, score .5, IoU .5: the models' page has precision .945 and recall .897."""
     truth = np.loadtxt(data / "pets09-s2l1" / "gt.txt", delimiter=",")
-    right = found = there = 0
+    right = found = labelled_count = 0
     with av.open(str(data / "pets09-s2l1" / "video.avi")) as container:
         for number, frame in enumerate(container.decode(video=0)):
             if number % 20 == 0:
@@ -62,9 +62,9 @@ def test_what_is_found_against_ground_truth_is_what_was_measured(network: NanoDe
                 labelled[:, 2:] += labelled[:, :2]
                 share = _iou(people, labelled)
                 right += int((share[linear_sum_assignment(-share)] >= 0.5).sum())
-                found, there = found + len(people), there + len(labelled)
+                found, labelled_count = found + len(people), labelled_count + len(labelled)
     assert right / found == pytest.approx(0.945, abs=0.02)
-    assert right / there == pytest.approx(0.897, abs=0.02)
+    assert right / labelled_count == pytest.approx(0.897, abs=0.02)
 
 
 def _iou(boxes: Any, others: Any) -> Any:
@@ -120,13 +120,13 @@ def test_cuda_sees_in_half_precision_what_a_cpu_sees(street: list[Image]) -> Non
     on_cpu, on_cuda = NanoDetTorch("cpu", 0.3)(street), NanoDetTorch("cuda:0", 0.3)(street)
     strong = [seen[seen.scores >= 0.4] for seen in on_cpu]
     assert sum(map(len, strong)) > 20
-    for one, other in zip(strong, on_cuda, strict=True):
-        share = _iou(one.xyxy, other.xyxy)
+    for boxes, other in zip(strong, on_cuda, strict=True):
+        share = _iou(boxes.xyxy, other.xyxy)
         assert (share.max(axis=1) > 0.9).all()
-        np.testing.assert_allclose(other.scores[share.argmax(axis=1)], one.scores, atol=0.03)
+        np.testing.assert_allclose(other.scores[share.argmax(axis=1)], boxes.scores, atol=0.03)
 
 
-def test_a_picture_that_is_none_fails_alone(network: NanoDet) -> None:
+def test_an_invalid_image_fails_alone(network: NanoDet) -> None:
     with pytest.raises(cv2.error):
         network([np.zeros((0, 0, 3), np.uint8)])
     assert [len(seen) for seen in network([np.zeros((64, 64, 3), np.uint8)] * 3)] == [0, 0, 0]

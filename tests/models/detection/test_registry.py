@@ -46,20 +46,20 @@ def test_the_bundled_detector_is_there_by_default() -> None:
 def test_a_plug_in_is_found_by_its_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
     entry = EntryPoint("stub", f"{__name__}:StubDetector", registry.GROUP)
     monkeypatch.setattr(EntryPoint, "load", lambda _: StubDetector)
-    monkeypatch.setattr(registry, "entry_points", lambda **given: EntryPoints([entry]).select(**given))
+    monkeypatch.setattr(registry, "entry_points", lambda **selection: EntryPoints([entry]).select(**selection))
     loaded = registry.load("stub", "cpu", 0.4)
     assert isinstance(loaded, StubDetector)
     assert loaded.settings == ("cpu", 0.4)
 
 
 @pytest.mark.parametrize("name", ["yolov8x", "yolov8x.pt", "nowhere/best.engine", "/nowhere/best_openvino_model"])
-def test_a_missing_model_says_how_to_get_it_on_a_closed_network(
+def test_a_missing_model_reports_how_to_get_it_on_a_closed_network(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ModelMissingError) as raised:
         registry.load(name)
-    said = str(raised.value)
+    message = str(raised.value)
     for part in (
         name,
         "nanodet-g",
@@ -69,7 +69,7 @@ def test_a_missing_model_says_how_to_get_it_on_a_closed_network(
         "carry it over",
         "lanewatch models",
     ):
-        assert part in said
+        assert part in message
     assert list(tmp_path.iterdir()) == []
 
 
@@ -110,7 +110,7 @@ def test_a_device_that_is_not_here_is_refused(device: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "asked", "expected"),
+    ("count", "requested", "expected"),
     [
         (0, "auto", "cpu"),
         (2, "auto", "cuda:0"),
@@ -119,13 +119,13 @@ def test_a_device_that_is_not_here_is_refused(device: str) -> None:
         (2, "cpu", "cpu"),
     ],
 )
-def test_the_full_name_of_a_device(count: int, asked: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_full_name_of_a_device(count: int, requested: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hardware, "cuda_count", lambda: count)
-    assert hardware.choose_device(asked) == expected
+    assert hardware.choose_device(requested) == expected
 
 
 @pytest.mark.parametrize(
-    ("given", "left"),
+    ("candidates", "left"),
     [
         (boxes((0, 0, 50, 100, 0.9, PERSON), (2, 2, 52, 102, 0.6, PERSON)), [0]),  # one person twice
         (boxes((0, 0, 50, 100, 0.6, PERSON), (30, 0, 80, 100, 0.9, PERSON)), [1, 0]),  # one before another
@@ -134,14 +134,14 @@ def test_the_full_name_of_a_device(count: int, asked: str, expected: str, monkey
         (boxes(), []),
     ],
 )
-def test_one_box_for_each_object_best_first(given: Boxes, left: list[int]) -> None:
-    kept = given.distinct()
-    np.testing.assert_array_equal(kept.xyxy, given.xyxy[left])
-    np.testing.assert_array_equal(kept.labels, given.labels[left])
+def test_one_box_for_each_object_best_first(candidates: Boxes, left: list[int]) -> None:
+    distinct = candidates.distinct()
+    np.testing.assert_array_equal(distinct.xyxy, candidates.xyxy[left])
+    np.testing.assert_array_equal(distinct.labels, candidates.labels[left])
 
 
-def test_boxes_are_cut_to_the_picture_and_those_that_are_none_dropped() -> None:
-    given = boxes(
+def test_boxes_are_clipped_to_the_image_and_invalid_ones_are_dropped() -> None:
+    candidates = boxes(
         (-10, -10, 50, 60, 0.9, PERSON),
         (90, 90, 150, 160, 0.8, PERSON),
         (20, 20, 20, 40, 0.7, PERSON),  # no width
@@ -151,13 +151,13 @@ def test_boxes_are_cut_to_the_picture_and_those_that_are_none_dropped() -> None:
         (0, 0, 10, 10, np.nan, PERSON),
         (200, 200, 260, 260, 0.7, PERSON),  # outside
     )
-    kept = given.inside(100, 100)
-    np.testing.assert_array_equal(kept.xyxy, [[0, 0, 50, 60], [90, 90, 100, 100]])
+    inside = candidates.inside(100, 100)
+    np.testing.assert_array_equal(inside.xyxy, [[0, 0, 50, 60], [90, 90, 100, 100]])
     assert len(Boxes.join([])) == 0
 
 
 @pytest.mark.parametrize(
-    ("files", "own", "most"),
+    ("files", "process_groups", "most"),
     [
         ({}, "", None),  # no control groups
         ({"cpu.max": "max 100000"}, "0::/\n", None),  # no quota
@@ -171,11 +171,13 @@ def test_boxes_are_cut_to_the_picture_and_those_that_are_none_dropped() -> None:
         ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, "4:cpu,cpuacct:/\n", None),
     ],
 )
-def test_a_containers_quota_bounds_the_cores(files: dict[str, str], own: str, most: int | None, tmp_path: Path) -> None:
+def test_a_containers_quota_bounds_the_cores(
+    files: dict[str, str], process_groups: str, most: int | None, tmp_path: Path
+) -> None:
     for name, text in files.items():
         file = tmp_path / "groups" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text + "\n")
-    (tmp_path / "own").write_text(own)
+    (tmp_path / "own").write_text(process_groups)
     unbounded = hardware.usable_cores(tmp_path / "none", tmp_path / "none")
     assert hardware.usable_cores(tmp_path / "groups", tmp_path / "own") == (unbounded if most is None else most)

@@ -41,10 +41,10 @@ def test_a_batch_gives_what_single_pictures_give_in_their_order(network: ObjectD
     mixed = [street[0], street[1][:300, :400], street[2], street[3][:, 100:500], street[0][:300, :400]]
     together, alone = network(mixed), [network([image])[0] for image in mixed]
     assert sum(map(people, together)) > 10
-    for one, other in zip(together, alone, strict=True):
-        np.testing.assert_allclose(one.xyxy, other.xyxy, atol=0.05)
-        np.testing.assert_allclose(one.scores, other.scores, atol=1e-3)
-        np.testing.assert_array_equal(one.labels, other.labels)
+    for boxes, other in zip(together, alone, strict=True):
+        np.testing.assert_allclose(boxes.xyxy, other.xyxy, atol=0.05)
+        np.testing.assert_allclose(boxes.scores, other.scores, atol=1e-3)
+        np.testing.assert_array_equal(boxes.labels, other.labels)
     assert network([]) == []
 
 
@@ -68,15 +68,15 @@ def test_an_exported_model_sees_what_its_weights_see(
         assert abs(people(seen) - people(expected)) <= 1
 
 
-def test_the_list_says_what_is_here_and_how_the_rest_is_had(
+def test_the_list_shows_installed_models_and_how_to_get_the_others(
     yolov8n: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv(registry.WEIGHTS_VARIABLE, str(yolov8n.parent))
     assert cli.models([]) == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     for part in ("nanodet-g", "built in", "cpu", "yolov8n.pt", str(yolov8n.parent), "var/weights", "closed"):
-        assert part in said
-    finds = {row.split()[0]: row.split()[1] for row in said.partition("\n\n")[0].splitlines()}
+        assert part in output
+    finds = {row.split()[0]: row.split()[1] for row in output.partition("\n\n")[0].splitlines()}
     assert [finds[name] for name in ("nanodet-g", "movenet", "yolov8n.pt")] == ["boxes", "joints", "boxes"]
     assert cli.models(["export", "yolov8z"]) == 1
     assert "carry it over" in capsys.readouterr().err

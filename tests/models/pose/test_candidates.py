@@ -29,8 +29,8 @@ AS_WIDE_AS_HIGH = (300, 300, 400, 400)
 )
 def test_candidates_by_aspect_ratio(boxes: list[tuple[float, ...]], expected: list[bool]) -> None:
     xyxy = np.array(boxes, np.float32).reshape(-1, 4)
-    asked = unusual_posture(xyxy, np.full(len(xyxy), 0.6, np.float32), np.full(len(xyxy), PERSON, np.uint8))
-    assert asked.tolist() == expected
+    requested = unusual_posture(xyxy, np.full(len(xyxy), 0.6, np.float32), np.full(len(xyxy), PERSON, np.uint8))
+    assert requested.tolist() == expected
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,6 @@ def test_only_people_with_high_scores_are_candidates(label: int, score: float, e
 def test_a_crowd_costs_no_more_than_a_few_and_the_largest_come_first() -> None:
     crowd = [(120.0 * n, 100, 120.0 * n + 60, 160) for n in range(3 * MAX_COUNT)]
     xyxy = np.array([*crowd, AS_WIDE_AS_HIGH], np.float32)
-    asked = unusual_posture(xyxy, np.full(len(xyxy), 0.6, np.float32), np.full(len(xyxy), PERSON, np.uint8))
-    assert asked.sum() == MAX_COUNT
-    assert asked[-1]
+    requested = unusual_posture(xyxy, np.full(len(xyxy), 0.6, np.float32), np.full(len(xyxy), PERSON, np.uint8))
+    assert requested.sum() == MAX_COUNT
+    assert requested[-1]

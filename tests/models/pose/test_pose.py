@@ -43,7 +43,7 @@ def test_walkers_of_the_clip_stand_upright(movenet: MoveNet, clip: Path) -> None
     joints = movenet(pictures(clip, {0})[0], WALKERS)
     assert joints.shape == (len(WALKERS), base.POINTS, 3)
     assert joints.dtype == np.float32
-    assert all(upright(one) for one in joints)
+    assert all(upright(person) for person in joints)
 
 
 def test_walkers_at_their_labelled_boxes(movenet: MoveNet, data: Path) -> None:

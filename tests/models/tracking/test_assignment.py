@@ -26,17 +26,17 @@ def reference(cost: NDArray[np.float64], limit: float) -> float:
 
 
 def total(cost: NDArray[np.float64], limit: float, given_to: NDArray[np.int64]) -> float:
-    taken = given_to >= 0
-    return float(cost[np.flatnonzero(taken), given_to[taken]].sum() + limit * (~taken).sum())
+    assigned = given_to >= 0
+    return float(cost[np.flatnonzero(assigned), given_to[assigned]].sum() + limit * (~assigned).sum())
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.tuples(sizes, sizes).flatmap(lambda shape: arrays(np.float64, shape, elements=costs)))
 def test_it_costs_what_scipys_costs(cost: NDArray[np.float64]) -> None:
     given_to = assign(cost, LIMIT)
-    taken = given_to[given_to >= 0]
-    assert len(set(taken.tolist())) == len(taken)
-    assert (cost[np.flatnonzero(given_to >= 0), taken] < LIMIT).all()
+    assigned = given_to[given_to >= 0]
+    assert len(set(assigned.tolist())) == len(assigned)
+    assert (cost[np.flatnonzero(given_to >= 0), assigned] < LIMIT).all()
     assert total(cost, LIMIT, given_to) == pytest.approx(reference(cost, LIMIT))
 
 

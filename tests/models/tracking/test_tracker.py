@@ -11,7 +11,19 @@ import pytest
 
 from lanewatch.records import LABELS, PERSON, UNKNOWN, Gap
 from models.tracking.tracker import Tracker, TrackerSettings
-from tests.models.tracking.walkers import BLUE, RED, START, TALL, Scene, Sight, follow, frames, ids, record, who
+from tests.models.tracking.walkers import (
+    BLUE,
+    RED,
+    START,
+    TALL,
+    Scene,
+    Sight,
+    follow,
+    frames,
+    ids,
+    make_record,
+    nearest_track,
+)
 
 STEP = 80.0
 """A walker's pixels a second: .8 body heights."""
@@ -21,8 +33,8 @@ def walker(speed: float, look: tuple[int, ...] = RED, x: float = 100.0, y: float
     return lambda t: [Sight(x + speed * t, y, look)]
 
 
-def both(one: Scene, other: Scene) -> Scene:
-    return lambda t: [*one(t), *other(t)]
+def combined(scene: Scene, other: Scene) -> Scene:
+    return lambda t: [*scene(t), *other(t)]
 
 
 def between(scene: Scene, start: float, end: float) -> Scene:
@@ -49,10 +61,14 @@ def test_a_runner_is_one_person(fps: float) -> None:
 def test_people_who_meet_and_walk_on_keep_their_ids_by_position_and_appearance(fps: float) -> None:
     # they share a place at 5 s, where the nearer hides the other for .8 s
     right, left = walker(STEP, RED, x=100), walker(-STEP, BLUE, x=900, y=410)
-    history = follow(frames(both(between(right, 4.6, 5.4), left), fps, 9))
+    history = follow(frames(combined(between(right, 4.6, 5.4), left), fps, 9))
     before, after = history[int(fps * 2)], history[-1]
     end = round(9 * fps) / fps
-    assert who(before, 260, 400) == who(after, 100 + STEP * end, 400) != who(after, 900 - STEP * end, 410)
+    assert (
+        nearest_track(before, 260, 400)
+        == nearest_track(after, 100 + STEP * end, 400)
+        != nearest_track(after, 900 - STEP * end, 410)
+    )
     assert len(ids(history)) == 2
 
 
@@ -62,8 +78,8 @@ def test_people_who_turn_round_together_are_distinguished_by_appearance(fps: flo
     def there_and_back(start: float, sign: float, look: tuple[int, ...]) -> Scene:
         return lambda t: [Sight(start + sign * STEP * (t if t < 3 else 6 - t), 400, look)]
 
-    history = follow(frames(both(there_and_back(230, 1, RED), there_and_back(770, -1, BLUE)), fps, 6))
-    assert who(history[int(fps)], 300, 400) == who(history[-1], 230, 400)
+    history = follow(frames(combined(there_and_back(230, 1, RED), there_and_back(770, -1, BLUE)), fps, 6))
+    assert nearest_track(history[int(fps)], 300, 400) == nearest_track(history[-1], 230, 400)
     assert len(ids(history)) == 2
 
 
@@ -105,8 +121,8 @@ def test_a_box_that_teleports_is_not_the_same(fps: float, look: tuple[int, ...],
 @pytest.mark.parametrize("gap", ["idle", "lost", "unreadable", "shed", "failed"])
 def test_a_record_without_a_picture_is_no_miss(gap: Gap) -> None:
     seen = frames(walker(0), 5, 2)
-    ticks = [record(3.0 + n, [], gap) for n in range(8)]
-    history = follow([*seen, *ticks, record(11, [Sight(100, 400)])])
+    ticks = [make_record(3.0 + n, [], gap) for n in range(8)]
+    history = follow([*seen, *ticks, make_record(11, [Sight(100, 400)])])
     assert [len(tracks) for tracks in history[len(seen) :]] == [1] * 9  # no track is missed without a picture
     assert not history[-2].seen.any()
     assert history[-2].seen_at[0] == START + 2
@@ -114,12 +130,14 @@ def test_a_record_without_a_picture_is_no_miss(gap: Gap) -> None:
 
 
 def test_time_passes_without_a_picture() -> None:
-    history = follow([*frames(walker(STEP), 5, 2), record(2.5, [], "idle")])
+    history = follow([*frames(walker(STEP), 5, 2), make_record(2.5, [], "idle")])
     assert history[-1].xyxy[0, 2] - history[-2].xyxy[0, 2] == pytest.approx(0.5 * STEP, rel=0.1)
 
 
 def test_no_track_is_remembered_for_ever_without_a_picture() -> None:
-    history = follow([*frames(walker(0), 5, 2), record(90, [], "lost"), *(record(91 + n, []) for n in range(2))])
+    history = follow(
+        [*frames(walker(0), 5, 2), make_record(90, [], "lost"), *(make_record(91 + n, []) for n in range(2))]
+    )
     assert not len(history[-1])
 
 
@@ -218,13 +236,13 @@ NAN, INF = math.nan, math.inf
         ((300, 400, 340, 500), -0.5),
     ],
 )
-def test_a_box_that_is_none_is_not_there(box: tuple[float, ...], score: float) -> None:
-    def spoiled(n: int) -> object:
-        whole = record(n / 5, [Sight(320, 500), Sight(700, 400, BLUE)])
+def test_an_invalid_box_is_ignored(box: tuple[float, ...], score: float) -> None:
+    def with_invalid_box(n: int) -> object:
+        whole = make_record(n / 5, [Sight(320, 500), Sight(700, 400, BLUE)])
         whole.xyxy[0], whole.scores[0] = box, score
         return whole
 
-    history = follow([spoiled(n) for n in range(10)])  # type: ignore[misc]
+    history = follow([with_invalid_box(n) for n in range(10)])  # type: ignore[misc]
     assert ids(history) == {1}
     assert history[-1].detection.tolist() == [1]
     assert np.isfinite(history[-1].xyxy).all()
@@ -267,7 +285,7 @@ def test_the_foot_point_is_steadier_than_the_boxes(fps: float) -> None:
     draw = np.random.default_rng(8)
     at = np.array([(100 + 0.4 * STEP * n / fps, 400) for n in range(round(20 * fps))])
     jitter = draw.normal(0, 0.05 * TALL, at.shape)
-    history = follow([record(n / fps, [Sight(*place)]) for n, place in enumerate(at + jitter)])
+    history = follow([make_record(n / fps, [Sight(*place)]) for n, place in enumerate(at + jitter)])
     errors = np.array([tracks.foot[0] for tracks in history[10:]]) - at[10:]
     assert errors.std() < 0.75 * jitter.std()
 
@@ -299,7 +317,7 @@ def test_what_a_setting_does(change: dict[str, float], followed: bool) -> None:
 
 
 def test_coasting_lasts_as_long_as_set() -> None:
-    records = [*frames(walker(0), 5, 2), *(record(2 + n / 5, []) for n in range(1, 11))]
+    records = [*frames(walker(0), 5, 2), *(make_record(2 + n / 5, []) for n in range(1, 11))]
     for coast_s, looks in ((0.5, 2), (1.0, 5), (0.0, 0)):
         history = follow(records, TrackerSettings(coast_s=coast_s))
         assert [len(tracks) for tracks in history[11:]] == [1] * looks + [0] * (10 - looks), coast_s
@@ -325,27 +343,27 @@ def test_tracks_have_the_index_of_their_box() -> None:
 
 def test_only_capture_time_counts() -> None:
     records = frames(walker(STEP), 5, 3)
-    late = [msgspec.structs.replace(one, received_at=1e9 * n, slot=0, epoch=n) for n, one in enumerate(records)]
-    for one, other in zip(follow(records), follow(late), strict=True):
-        assert (one.xyxy == other.xyxy).all()
-        assert (one.ids == other.ids).all()
+    late = [msgspec.structs.replace(record, received_at=1e9 * n, slot=0, epoch=n) for n, record in enumerate(records)]
+    for tracks, other in zip(follow(records), follow(late), strict=True):
+        assert (tracks.xyxy == other.xyxy).all()
+        assert (tracks.ids == other.ids).all()
 
 
 def test_a_clock_that_stands_still_or_goes_back_is_no_time() -> None:
-    history = follow([record(t, [Sight(300, 400)]) for t in (0.0, 0.2, 0.4, 0.4, 0.1, 0.6)])
+    history = follow([make_record(t, [Sight(300, 400)]) for t in (0.0, 0.2, 0.4, 0.4, 0.1, 0.6)])
     assert ids(history) == {1}
     assert np.isfinite(history[-1].foot).all()
 
 
 def test_tracking_without_appearances_and_over_a_change_of_descriptor() -> None:
     assert ids(follow(frames(walker(STEP), 5, 4, look=0))) == {1}
-    halves = [*frames(walker(0), 5, 2, look=0), *(record(2 + n / 5, [Sight(100, 400)]) for n in range(1, 10))]
+    halves = [*frames(walker(0), 5, 2, look=0), *(make_record(2 + n / 5, [Sight(100, 400)]) for n in range(1, 10))]
     assert ids(follow(halves)) == {1}
 
 
 def test_an_empty_camera_costs_no_tracks() -> None:
     tracker = Tracker()
-    state, tracks = tracker.update(tracker.start(), record(0, []))
+    state, tracks = tracker.update(tracker.start(), make_record(0, []))
     assert len(tracks) == 0
     assert tracks.xyxy.shape == (0, 4)
     assert state.next_id == 1

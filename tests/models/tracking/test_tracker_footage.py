@@ -21,5 +21,5 @@ def test_labelled_boxes_of_a_lobby_at_three_frames_a_second(data: Path) -> None:
     # seen from above, our constants were not fitted to it, and there are no looks to go by
     clips = list(islice(tracking.caviar(data), 4))
     found = [tracking.quality(tracking.lanewatch_tracker(), tracking.run(clip, 8, 0), clip.truth) for clip in clips]
-    assert np.mean([one.mota for one in found]) >= 0.85
-    assert np.mean([one.idf1 for one in found]) >= 0.85
+    assert np.mean([quality.mota for quality in found]) >= 0.85
+    assert np.mean([quality.idf1 for quality in found]) >= 0.85

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from lanewatch.records import LABELS, Detections, decode, encode
 from models.tracking import jit
 from models.tracking.tracker import Tracker, TrackerSettings, TrackerState, Tracks
-from tests.models.tracking.walkers import BLUE, RED, Sight, record
+from tests.models.tracking.walkers import BLUE, RED, Sight, make_record
 
 places = st.sampled_from([150.0, 180.0, 220.0, 500.0, 540.0, 900.0, 985.0])
 sights = st.builds(
@@ -37,12 +37,12 @@ def records(stream: Sequence[tuple[float, list[Sight] | str]]) -> list[Detection
     now, result = 0.0, []
     for passed, seen in stream:
         now += passed
-        result.append(record(now, [], seen) if isinstance(seen, str) else record(now, seen))  # type: ignore[arg-type]
+        result.append(make_record(now, [], seen) if isinstance(seen, str) else make_record(now, seen))  # type: ignore[arg-type]
     return result
 
 
-def same(one: TrackerState | Tracks, other: TrackerState | Tracks) -> bool:
-    return encode(one) == encode(other)
+def same(first: TrackerState | Tracks, second: TrackerState | Tracks) -> bool:
+    return encode(first) == encode(second)
 
 
 @settings(max_examples=150, deadline=None)
@@ -50,12 +50,12 @@ def same(one: TrackerState | Tracks, other: TrackerState | Tracks) -> bool:
 def test_a_state_is_not_changed_and_gives_the_same_again(stream: list[tuple[float, list[Sight] | str]]) -> None:
     tracker = Tracker()
     state = tracker.start()
-    for one in records(stream):
-        before, boxes = encode(state), encode(one)
-        after, tracks = tracker.update(state, one)
-        again, tracks_again = Tracker().update(state, one)
+    for record in records(stream):
+        before, boxes = encode(state), encode(record)
+        after, tracks = tracker.update(state, record)
+        again, tracks_again = Tracker().update(state, record)
         assert encode(state) == before
-        assert encode(one) == boxes
+        assert encode(record) == boxes
         assert same(after, again)
         assert same(tracks, tracks_again)
         state = after
@@ -66,10 +66,10 @@ def test_a_state_is_not_changed_and_gives_the_same_again(stream: list[tuple[floa
 def test_a_checkpoint_at_every_record_changes_nothing(stream: list[tuple[float, list[Sight] | str]]) -> None:
     tracker = Tracker()
     state = restored = tracker.start()
-    for one in records(stream):
-        state, tracks = tracker.update(state, one)
+    for record in records(stream):
+        state, tracks = tracker.update(state, record)
         restored, restored_tracks = tracker.update(
-            decode(encode(restored), TrackerState), decode(encode(one), Detections)
+            decode(encode(restored), TrackerState), decode(encode(record), Detections)
         )
         assert same(state, restored)
         assert same(tracks, restored_tracks)
@@ -80,8 +80,8 @@ def test_a_checkpoint_at_every_record_changes_nothing(stream: list[tuple[float, 
 def test_what_comes_out_holds_together(stream: list[tuple[float, list[Sight] | str]]) -> None:
     tracker = Tracker()
     state, highest = tracker.start(), 0
-    for one in records(stream):
-        state, tracks = tracker.update(state, one)
+    for record in records(stream):
+        state, tracks = tracker.update(state, record)
         lengths = {len(getattr(tracks, field)) for field in Tracks.__struct_fields__}
         assert lengths == {len(tracks)}
         assert (np.diff(tracks.ids) > 0).all()
@@ -90,9 +90,9 @@ def test_what_comes_out_holds_together(stream: list[tuple[float, list[Sight] | s
         assert (tracks.height > 0).all()
         assert (tracks.labels < len(LABELS)).all()
         assert (tracks.seen == (tracks.detection >= 0)).all()
-        taken = tracks.detection[tracks.seen]
-        assert len(set(taken.tolist())) == len(taken)
-        assert not (tracks.seen.any() and one.gap)
+        matched = tracks.detection[tracks.seen]
+        assert len(set(matched.tolist())) == len(matched)
+        assert not (tracks.seen.any() and record.gap)
         highest = state.next_id
 
 
@@ -101,7 +101,7 @@ def test_the_state_is_small() -> None:
     state = tracker.start()
     for number in range(50):
         people = [Sight(60 + 90 * n, 400, look=(n, 9, 99, 0)) for n in range(10)]
-        state, _ = tracker.update(state, record(number / 5, people))
+        state, _ = tracker.update(state, make_record(number / 5, people))
     assert len(state.ids) == 10
     assert len(encode(state)) < 10 * 600
 

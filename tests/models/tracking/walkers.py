@@ -32,7 +32,7 @@ Scene = Callable[[float], Sequence[Sight]]
 """What is seen at so many seconds after the start."""
 
 
-def record(seconds: float, sights: Sequence[Sight], gap: Gap | None = None, look: int = 4) -> Detections:
+def make_record(seconds: float, sights: Sequence[Sight], gap: Gap | None = None, look: int = 4) -> Detections:
     """The detections of a frame."""
     boxes = [(s.x - s.tall * s.wide / 2, s.y - s.tall, s.x + s.tall * s.wide / 2, s.y) for s in sights]
     return Detections(
@@ -53,25 +53,25 @@ def record(seconds: float, sights: Sequence[Sight], gap: Gap | None = None, look
 
 def frames(scene: Scene, fps: float, seconds: float, look: int = 4) -> list[Detections]:
     """The records of a scene."""
-    return [record(n / fps, scene(n / fps), look=look) for n in range(round(seconds * fps) + 1)]
+    return [make_record(n / fps, scene(n / fps), look=look) for n in range(round(seconds * fps) + 1)]
 
 
 def follow(records: Sequence[Detections], settings: TrackerSettings | None = None) -> list[Tracks]:
     """The tracks at each record."""
     tracker = Tracker(settings)
     state, result = tracker.start(), []
-    for one in records:
-        state, tracks = tracker.update(state, one)
+    for record in records:
+        state, tracks = tracker.update(state, record)
         result.append(tracks)
     return result
 
 
 def ids(history: Sequence[Tracks]) -> set[int]:
     """Everybody who was ever followed."""
-    return {int(one) for tracks in history for one in tracks.ids}
+    return {int(track) for tracks in history for track in tracks.ids}
 
 
-def who(tracks: Tracks, x: float, y: float) -> int:
+def nearest_track(tracks: Tracks, x: float, y: float) -> int:
     """The id of the track whose box stands nearest to a point."""
     feet = np.stack([(tracks.xyxy[:, 0] + tracks.xyxy[:, 2]) / 2, tracks.xyxy[:, 3]], axis=1)
     return int(tracks.ids[np.hypot(*(feet - (x, y)).T).argmin()])

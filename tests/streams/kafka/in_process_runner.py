@@ -74,7 +74,7 @@ class KafkaRunner(Generic[S]):
         self._stopping = threading.Event()
         self._failure: BaseException | None = None
         self._watch = _RecordingWatch(watch, self.errors, archive)
-        self.revisions = SiteRevisions.of(site)
+        self.revisions = SiteRevisions.from_site(site)
         broker = self._broker = Broker(site, "runner")
         topics = self._topics = Topics(site)
         ensure_topics(broker, topics)

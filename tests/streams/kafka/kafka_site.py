@@ -97,7 +97,7 @@ class KafkaSite:
         """
         consumer = self.broker.consumer(fetch_max_wait_ms=50)
         try:
-            partitions = [TopicPartition(topic, one) for one in consumer.partitions_for_topic(topic)]
+            partitions = [TopicPartition(topic, partition) for partition in consumer.partitions_for_topic(topic)]
             consumer.assign(partitions)
             found: list[ConsumerRecord] = []
             until = time.monotonic() + WAIT_S

@@ -26,11 +26,11 @@ Key = tuple[str, int, bytes]
 
 def lanes(cameras: Iterable[str] = CAMERAS, apart_m: float = 200) -> Site:
     """A site whose cameras all see the same yard, so far from each other, to the north."""
-    one = site().cameras[0]
+    template = site().cameras[0]
     return site().model_copy(
         update={
             "cameras": tuple(
-                one.model_copy(update={"id": camera, "latitude": one.latitude + apart_m * number / 111_000})
+                template.model_copy(update={"id": camera, "latitude": template.latitude + apart_m * number / 111_000})
                 for number, camera in enumerate(cameras)
             )
         }
@@ -45,18 +45,23 @@ class LoiteringSite(KafkaSite):
     ) -> None:
         super().__init__(address, tuple(cameras), partitions, prefix)
         self.watched = lanes(cameras)
-        self.revisions = SiteRevisions.of(self.watched)
+        self.revisions = SiteRevisions.from_site(self.watched)
 
     def loop(self, node: str, **settings: Any) -> WatchWorker[CameraState]:
         """A watch worker on these topics; this object knows its site revisions."""
-        usual: dict[str, Any] = {"make_stage": lambda revisions: WatchStage(revisions, run="live"), "checkpoint_s": 0.3}
-        return WatchWorker(self.broker, self.topics, site=self, node=node, state_type=CameraState, **usual | settings)
+        defaults: dict[str, Any] = {
+            "make_stage": lambda revisions: WatchStage(revisions, run="live"),
+            "checkpoint_s": 0.3,
+        }
+        return WatchWorker(
+            self.broker, self.topics, site=self, node=node, state_type=CameraState, **defaults | settings
+        )
 
     def put(self, records: Iterable[Detections]) -> None:
         """Sends detections to their cameras' partitions."""
-        for one in records:
-            partition = self.seats[one.camera] % self.topics.partitions
-            self.send(self.topics.detections.name, partition, codec.encode_detections(one))
+        for record in records:
+            partition = self.seats[record.camera] % self.topics.partitions
+            self.send(self.topics.detections.name, partition, codec.encode_detections(record))
         self.flush()
 
     def read_events(
@@ -64,25 +69,25 @@ class LoiteringSite(KafkaSite):
     ) -> tuple[list[Event], dict[str, Watermark]]:
         """Events and watermarks of the events topic, read until ``enough`` accepts them."""
 
-        def parted(records: list[Any]) -> tuple[list[Event], dict[str, Watermark]]:
+        def split_records(records: list[Any]) -> tuple[list[Event], dict[str, Watermark]]:
             events: list[Event] = []
             reached: dict[str, Watermark] = {}
             for record in records:
-                one = codec.decode_event_record(record)
-                if isinstance(one, Event):
-                    events.append(one)
+                decoded = codec.decode_event_record(record)
+                if isinstance(decoded, Event):
+                    events.append(decoded)
                 else:
-                    reached |= one
+                    reached |= decoded
             return events, reached
 
-        found = self.records(self.topics.events.name, lambda records: enough(*parted(records)))
-        return parted(found)
+        found = self.records(self.topics.events.name, lambda records: enough(*split_records(records)))
+        return split_records(found)
 
     def events_until(self, until: float) -> list[Event]:
         """The events, read until all cameras' watermarks reach a capture time."""
-        wanted = set(self.seats)
+        cameras = set(self.seats)
         return self.read_events(
-            lambda _, reached: {one for one, mark in reached.items() if mark.captured_at >= until} >= wanted
+            lambda _, reached: {camera for camera, mark in reached.items() if mark.captured_at >= until} >= cameras
         )[0]
 
 
@@ -95,10 +100,10 @@ def footage(
         begin = 2.0 + 3.0 * number
         walk = along((begin, 500, 790), (begin + 4, 500, 500), (begin + 18, 500, 500), (begin + 22, 500, 790))
         records += [
-            msgspec.structs.replace(one, camera=camera, received_at=time.time())
-            for one in detections([walk], fps=fps, seconds=seconds, start=start)
+            msgspec.structs.replace(record, camera=camera, received_at=time.time())
+            for record in detections([walk], fps=fps, seconds=seconds, start=start)
         ]
-    return sorted(records, key=lambda one: (one.captured_at, one.camera))
+    return sorted(records, key=lambda record: (record.captured_at, record.camera))
 
 
 def undisturbed(site: Site | SiteRevisions, records: Iterable[Detections]) -> list[Event]:
@@ -106,17 +111,17 @@ def undisturbed(site: Site | SiteRevisions, records: Iterable[Detections]) -> li
     watcher = WatchStage(site, run="live")
     states: dict[str, CameraState] = {}
     events: list[Event] = []
-    for one in records:
-        state = states.get(one.camera) or watcher.start(one.camera)
-        states[one.camera], more = watcher.step(state, one)
+    for record in records:
+        state = states.get(record.camera) or watcher.start(record.camera)
+        states[record.camera], more = watcher.step(state, record)
         events += more
     return events
 
 
 def keys(events: Iterable[Event]) -> set[Key]:
     """Identity, revision and the whole body, as it is after a way over the wire."""
-    bodies = (msgspec.json.decode(msgspec.json.encode(one), type=Event) for one in events)
-    return {(one.id, one.revision, msgspec.json.encode(one)) for one in bodies}
+    bodies = (msgspec.json.decode(msgspec.json.encode(event), type=Event) for event in events)
+    return {(event.id, event.revision, msgspec.json.encode(event)) for event in bodies}
 
 
 def main() -> None:

@@ -111,8 +111,8 @@ def signed(folder: Path, by: str, name: str, common: str) -> None:
         *("x509", "-req", "-in", str(request), "-CA", str(folder / f"{by}.pem"), "-CAkey", str(folder / f"{by}.key")),
         *("-CAcreateserial", "-days", "2", "-extfile", str(extension), "-out", str(folder / f"{name}.pem")),
     )
-    both = (folder / f"{name}.key").read_text() + (folder / f"{name}.pem").read_text()
-    (folder / f"{name}.both.pem").write_text(both)
+    combined = (folder / f"{name}.key").read_text() + (folder / f"{name}.pem").read_text()
+    (folder / f"{name}.both.pem").write_text(combined)
 
 
 def _openssl(*arguments: str) -> None:

@@ -54,9 +54,9 @@ def followed(site: Site) -> Iterator[SiteTopic]:
         yield log
 
 
-def until(wanted: Callable[[], object], timeout_s: float = 30.0) -> None:
+def until(condition: Callable[[], object], timeout_s: float = 30.0) -> None:
     """Waits for something to be so."""
     end = time.monotonic() + timeout_s
-    while not wanted():
+    while not condition():
         assert time.monotonic() < end, "it did not come about in time"
         time.sleep(0.02)

@@ -86,7 +86,7 @@ def test_a_frame_comes_back_as_it_went() -> None:
     @settings(max_examples=150, deadline=None)
     @given(frames | ticks)
     def holds(frame: Frame) -> None:
-        back = codec.decode_frame(came(codec.encode_frame(frame)))
+        back = codec.decode_frame(received(codec.encode_frame(frame)))
         assert msgspec.to_builtins(back) == msgspec.to_builtins(frame)
 
     holds()
@@ -95,18 +95,18 @@ def test_a_frame_comes_back_as_it_went() -> None:
 def test_detections_come_back_as_they_went() -> None:
     @settings(max_examples=80, deadline=None)
     @given(frames | ticks, st.integers(0, 5), st.integers(0, 6), st.booleans())
-    def holds(frame: Frame, count: int, look: int, asked: bool) -> None:
+    def holds(frame: Frame, count: int, appearance_bytes: int, pose_requested: bool) -> None:
         random = np.random.default_rng(count)
         sent = msgspec.structs.replace(
             Detections.empty(frame, model="m"),
             xyxy=random.normal(0, 100, (count, 4)).astype(np.float32),
             scores=random.random(count, np.float32),
             labels=random.integers(0, 12, count, np.uint8),
-            appearance=random.integers(0, 255, (count, look), np.uint8),
-            keypoints=random.random((count, 17, 3), np.float32) if asked else None,
-            pose_requested=np.ones(count, np.bool_) if asked else None,
+            appearance=random.integers(0, 255, (count, appearance_bytes), np.uint8),
+            keypoints=random.random((count, 17, 3), np.float32) if pose_requested else None,
+            pose_requested=np.ones(count, np.bool_) if pose_requested else None,
         )
-        back = codec.decode_detections(came(codec.encode_detections(sent)))
+        back = codec.decode_detections(received(codec.encode_detections(sent)))
         for name in sent.__struct_fields__:
             was, now = getattr(sent, name), getattr(back, name)
             if isinstance(was, np.ndarray):
@@ -120,13 +120,13 @@ def test_detections_come_back_as_they_went() -> None:
 
 def test_events_and_what_was_reached_come_back_as_they_went() -> None:
     reached = {"gate": Watermark(12.5, 13.0, None, 4), "yard": Watermark(11.0, 11.5, "idle")}
-    assert codec.decode_event_record(came(codec.encode_event(event()))) == event()
-    assert codec.decode_event_record(came(codec.encode_watermark("watch-1/3", 7, reached))) == reached
+    assert codec.decode_event_record(received(codec.encode_event(event()))) == event()
+    assert codec.decode_event_record(received(codec.encode_watermark("watch-1/3", 7, reached))) == reached
 
 
 def test_a_picture_that_came_without_its_bytes_is_unreadable() -> None:
     sent = codec.encode_frame(frame())
-    assert codec.decode_frame(came(sent._replace(value=None))).gap == "unreadable"
+    assert codec.decode_frame(received(sent._replace(value=None))).gap == "unreadable"
 
 
 def test_pixels_do_not_travel() -> None:
@@ -157,11 +157,11 @@ NAN = META.replace(struct.pack(">d", 1.0), struct.pack(">d", math.nan), 1)
         ([*FRAME.headers, ("crop", b"\x91")], b"gate", b"x", "unreadable", "headers cannot be read"),
     ],
 )
-def test_a_record_that_is_no_frame_says_where_it_lies(
+def test_an_invalid_frame_record_is_reported_with_its_position(
     headers: codec.Headers, key: bytes, value: bytes, reason: str, what: str
 ) -> None:
     with pytest.raises(CodecError, match=f"{PLACE}: .*{what}") as raised:
-        codec.decode_frame(came(Message(key, value, headers)))
+        codec.decode_frame(received(Message(key, value, headers)))
     assert raised.value.reason == reason
 
 
@@ -178,21 +178,21 @@ def test_a_record_that_is_no_frame_says_where_it_lies(
         ([("ce_type", b"lanewatch.event.v1")], b"[" * 5000, "unreadable"),
     ],
 )
-def test_a_record_of_the_events_topic_that_is_none_says_where_it_lies(
+def test_an_invalid_event_record_is_reported_with_its_position(
     headers: codec.Headers, value: bytes, reason: str
 ) -> None:
     with pytest.raises(CodecError, match=PLACE) as raised:
-        codec.decode_event_record(came(Message(b"k", value, headers)))
+        codec.decode_event_record(received(Message(b"k", value, headers)))
     assert raised.value.reason == reason
 
 
 def test_whatever_lies_in_a_topic_raises_nothing_but_its_place() -> None:
     """Truncated headers, changed bytes, noise: a record, or a ``CodecError``, never another error."""
     seen = codec.encode_detections(Detections.empty(frame()))
-    told = codec.encode_event(event())
+    message = codec.encode_event(event())
 
     @settings(max_examples=300, deadline=None)
-    @given(st.sampled_from((FRAME, seen, told)), st.integers(0, 400), st.binary(max_size=4), st.booleans())
+    @given(st.sampled_from((FRAME, seen, message)), st.integers(0, 400), st.binary(max_size=4), st.booleans())
     def holds(sent: Message, cut: int, noise: bytes, in_headers: bool) -> None:
         assert sent.value is not None
         if in_headers:
@@ -201,7 +201,7 @@ def test_whatever_lies_in_a_topic_raises_nothing_but_its_place() -> None:
             broken = sent._replace(value=sent.value[:cut] + noise + sent.value[cut + len(noise) :])
         for read in (codec.decode_frame, codec.decode_detections, codec.decode_event_record):
             with suppress(CodecError):
-                read(came(broken))
+                read(received(broken))
 
     holds()
 
@@ -226,22 +226,22 @@ def test_others_read_our_frames_as_jpeg_and_our_events_as_cloud_events(broker: s
             cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR),
         )
         consumer.assign([Place(kafka_site.topics.events.name, 0, 0)])
-        told: Any = consumer.poll(20)
+        polled: Any = consumer.poll(20)
     finally:
         consumer.close()
         kafka_site.close()
-    assert told is not None
+    assert polled is not None
     # CloudEvents 1.0.2, Kafka protocol binding, 3.2 (binary content mode): attributes as headers with the prefix ce_
     # and UTF-8 values, the data's type as content-type, the data alone as the value.
-    headers = {name: value.decode() for name, value in told.headers()}
+    headers = {name: value.decode() for name, value in polled.headers()}
     assert headers["content-type"] == "application/json"
     assert headers["ce_specversion"] == "1.0"
     assert all(headers[f"ce_{name}"] for name in ("id", "source", "type"))
     assert datetime.fromisoformat(headers["ce_time"]).timestamp() == pytest.approx(1.5)
-    assert json.loads(told.value())["sentence"]["ko"] == "배회"
+    assert json.loads(polled.value())["sentence"]["ko"] == "배회"
 
 
-def came(message: Message) -> ConsumerRecord:
+def received(message: Message) -> ConsumerRecord:
     """The record as a consumer has it."""
     return ConsumerRecord(
         "there", 3, 0, 42, 1700000000000, 1, message.key, message.value, message.headers, None, 0, 0, 0

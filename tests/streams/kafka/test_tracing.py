@@ -50,7 +50,7 @@ def test_one_trace_from_the_frame_to_the_store(
     monkeypatch.setattr(tracing, "_interval", 1)
     kafka_site = KafkaSite(broker, ("a",), 1)
     serve = ListServe()
-    site: Any = type("Fixed", (), {"revisions": SiteRevisions.of(kafka_site.site)})()
+    site: Any = type("Fixed", (), {"revisions": SiteRevisions.from_site(kafka_site.site)})()
     with ExitStack() as stack:
         stack.callback(kafka_site.close)
         sender = FrameProducer(kafka_site.broker, kafka_site.topics)
@@ -68,22 +68,22 @@ def test_one_trace_from_the_frame_to_the_store(
         stack.enter_context(running(ServeWorker(kafka_site.broker, kafka_site.topics, serve, node="s")))
         sender.send(picture("a", int(time.time() * 1000)), 0)
         until(lambda: serve.events, "the event is stored")
-        until(lambda: "serve" in {one.name for one in spans.get_finished_spans()}, "its span is there")
+        until(lambda: "serve" in {span.name for span in spans.get_finished_spans()}, "its span is there")
         frame = kafka_site.records(kafka_site.topics.frames.name, lambda found: len(found) > 0)[0]
-        seen = kafka_site.records(kafka_site.topics.detections.name, lambda found: len(found) > 0)[0]
-        told = kafka_site.records(kafka_site.topics.events.name, lambda found: len(found) > 0)[0]
-    assert trace_id(frame) == trace_id(seen) == trace_id(told)
-    ours = int(trace_id(frame), 16)
+        detections = kafka_site.records(kafka_site.topics.detections.name, lambda found: len(found) > 0)[0]
+        event = kafka_site.records(kafka_site.topics.events.name, lambda found: len(found) > 0)[0]
+    assert trace_id(frame) == trace_id(detections) == trace_id(event)
+    trace = int(trace_id(frame), 16)
     finished = spans.get_finished_spans()
-    way = {one.name: one for one in finished if one.context is not None and one.context.trace_id == ours}
-    assert set(way) == {"sample", "detect", "watch", "serve"}
+    by_stage = {span.name: span for span in finished if span.context is not None and span.context.trace_id == trace}
+    assert set(by_stage) == {"sample", "detect", "watch", "serve"}
     for before, after in (("sample", "detect"), ("detect", "watch"), ("watch", "serve")):
-        parent, context = way[after].parent, way[before].context
+        parent, context = by_stage[after].parent, by_stage[before].context
         assert parent is not None
         assert context is not None
         assert parent.span_id == context.span_id
-    batch = next(one for one in finished if one.name == "detect batch")
-    assert [link.context.trace_id for link in batch.links] == [ours]
+    batch = next(span for span in finished if span.name == "detect batch")
+    assert [link.context.trace_id for link in batch.links] == [trace]
 
 
 def test_without_the_sdk_the_header_travels_all_the_same() -> None:
@@ -101,11 +101,11 @@ def test_one_in_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [tracing.start_sampled_trace("sample") for _ in range(100)] == [None] * 100
 
 
-def test_a_header_that_is_none_ends_nothing(spans: InMemorySpanExporter) -> None:
+def test_an_invalid_trace_header_is_ignored(spans: InMemorySpanExporter) -> None:
     assert HEADER.fullmatch(tracing.add_span("watch", b"\xff nonsense") or b"")
 
 
-def test_an_exporter_that_is_not_installed_is_said(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_missing_exporter_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         tracing.configure("detect", {"OTEL_TRACES_EXPORTER": "carrier-pigeon"})
     assert "carrier-pigeon" in caplog.text

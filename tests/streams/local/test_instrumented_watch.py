@@ -28,7 +28,7 @@ def test_unobserved_time_and_skipped_records_are_counted_by_reason() -> None:
 
     def step(at: float, epoch: int, gap: Gap | None = None) -> None:
         nonlocal state
-        state, _ = instrumented.step(watcher, state, walker_records.record(at, epoch=epoch, gap=gap))
+        state, _ = instrumented.step(watcher, state, walker_records.make_record(at, epoch=epoch, gap=gap))
 
     step(0.0, 1)
     step(1.0, 1, "idle")

@@ -51,11 +51,11 @@ def test_cameras_take_turns() -> None:
     for slot in range(6):
         frame_queue.put(frame(slot, "busy"), live=True)
     frame_queue.put(frame(0, "quiet"), live=True)
-    assert [one.camera for one in frame_queue.take(3, 0)] == ["busy", "quiet", "busy"]
+    assert [frame.camera for frame in frame_queue.take(3, 0)] == ["busy", "quiet", "busy"]
 
 
 def test_ticks_alone_are_bounded() -> None:
     frame_queue = FrameQueue(records=10)
     for slot in range(50):
         frame_queue.put(frame(slot, picture=False), live=True)
-    assert [one.slot for one in frame_queue.take(100, 0)] == list(range(40, 50))
+    assert [frame.slot for frame in frame_queue.take(100, 0)] == list(range(40, 50))

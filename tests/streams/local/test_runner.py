@@ -68,7 +68,7 @@ def make(request: pytest.FixtureRequest) -> Make:
         *,
         archive: Callable[[Detections], None] | None = None,
     ) -> KafkaRunner[int]:
-        site = site_with_topics(address, [one.camera for one in samplers] or ["nobody"])
+        site = site_with_topics(address, [sampler.camera for sampler in samplers] or ["nobody"])
         return KafkaRunner(samplers, detect, watch, serve, site=site, state_type=int, max_age_s=0.3, archive=archive)
 
     return over_kafka
@@ -181,8 +181,8 @@ def test_stop_ends_soon_and_all_sampled_frames_are_evaluated(make: Make) -> None
         thread.join(30)
         took_s = time.monotonic() - stopped_at
     scored: dict[str, list[int]] = {"a": [], "b": []}
-    for one in serve.events:
-        scored[one.camera].append(one.revision)
+    for event in serve.events:
+        scored[event.camera].append(event.revision)
     assert {camera.camera: camera.slots for camera in cameras} == scored
     assert took_s < 10
 
@@ -196,19 +196,19 @@ def strolling(cameras: Sequence[str]) -> Iterator[Detections]:
     for number, camera in enumerate(cameras):
         begin = 1.0 + 17 * number
         walk = along((begin, 500, 790), (begin + 4, 500, 500), (begin + 18, 500, 500), (begin + 22, 500, 790))
-        for one in detections([walk], fps=2, seconds=58):
-            yield msgspec.structs.replace(one, camera=camera)
+        for record in detections([walk], fps=2, seconds=58):
+            yield msgspec.structs.replace(record, camera=camera)
 
 
 def test_both_runners_give_identical_events(broker: str) -> None:
     """The same detections of a person who loiters at three cameras: ids, revisions, scores, sentences."""
     cameras = ("a", "b", "c")
-    seen = {(one.camera, one.slot): one for one in strolling(cameras)}
+    seen = {(record.camera, record.slot): record for record in strolling(cameras)}
     watched = lanes(cameras, apart_m=100)
     site = watched.model_copy(update={"kafka": site_with_topics(broker, cameras).kafka})
 
     def detect(frames: Sequence[Frame]) -> list[Detections]:
-        return [seen[one.camera, one.slot] for one in frames]
+        return [seen[frame.camera, frame.slot] for frame in frames]
 
     def found(over_kafka: bool) -> list[Event]:
         serve = ListServe()
@@ -221,12 +221,12 @@ def test_both_runners_give_identical_events(broker: str) -> None:
             ).run()
         else:
             LocalRunner(samplers, detect, watch, serve, correlate=correlate).run()
-        return sorted(serve.events, key=lambda one: (one.kind, one.id, one.revision))
+        return sorted(serve.events, key=lambda event: (event.kind, event.id, event.revision))
 
     memory, kafka = found(False), found(True)
     assert kafka == memory
-    assert {one.kind for one in memory} == {"loitering", "roaming"}
-    assert len({one.id for one in memory if one.kind == "loitering"}) == 3
+    assert {event.kind for event in memory} == {"loitering", "roaming"}
+    assert len({event.id for event in memory if event.kind == "loitering"}) == 3
 
 
 def test_no_camera_at_all(make: Make) -> None:

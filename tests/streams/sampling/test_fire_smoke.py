@@ -15,7 +15,7 @@ from lanewatch.records import Event, Flame, Image, SceneMeasurements
 from streams.sampling.fire_smoke import FireSmokeDetector
 from streams.sampling.image_quality import luma_plane
 from streams.sampling.motion_gate import MotionGate
-from tests.detectors.walker_records import NOON, opened, record, site
+from tests.detectors.walker_records import NOON, make_record, opened, site
 
 FPS = 5
 STEADY = {"behaviours": {"fire": {"thresholds": {"steady_s": 15}}}}
@@ -124,7 +124,7 @@ def events_of(results: list[tuple[float, tuple[Flame, ...]]]) -> list[Event]:
         # The clip's clock starts at 0.
         flames = tuple(msgspec.structs.replace(flame, since=NOON + flame.since) for flame in found)
         scene = SceneMeasurements(brightness=100, contrast=40, flames=flames, warm=True)
-        state, more = watcher.step(state, record(NOON + at, scene=scene))
+        state, more = watcher.step(state, make_record(NOON + at, scene=scene))
         events += more
     return opened(events, "fire")
 
@@ -171,7 +171,7 @@ def test_a_flame_inside_a_detected_vehicle_raises_nothing() -> None:
     state = watcher.start("lane")
     for at, found in results:
         scene = SceneMeasurements(flames=found, warm=True, brightness=100, contrast=40)
-        detections = record(NOON + at, scene=scene, xyxy=[(200, 100, 500, 400)], scores=[0.6], labels=[3])
+        detections = make_record(NOON + at, scene=scene, xyxy=[(200, 100, 500, 400)], scores=[0.6], labels=[3])
         state, events = watcher.step(state, detections)
         assert not [event for event in events if event.kind == "fire"]
 

@@ -75,15 +75,15 @@ def familiar(pictures: list[Image]) -> float:
 
 
 def test_the_view_is_familiar_until_the_camera_is_moved() -> None:
-    usual = [street()] * 20
-    assert measured(usual[:5]).familiar is None  # not learned yet
+    baseline = [street()] * 20
+    assert measured(baseline[:5]).familiar is None  # not learned yet
     bus = street()
     bus[40:150, 60:200] = 90
-    assert familiar(usual) > 0.9
-    assert familiar([*usual, (street() * 0.6).astype(np.uint8)]) > 0.7
-    assert familiar([*usual, bus]) > 0.5
-    assert familiar([*usual, street(seed=4)]) < 0.25  # turned away
-    assert familiar([*usual, np.roll(street(), 24, axis=1)]) < 0.25  # pushed
+    assert familiar(baseline) > 0.9
+    assert familiar([*baseline, (street() * 0.6).astype(np.uint8)]) > 0.7
+    assert familiar([*baseline, bus]) > 0.5
+    assert familiar([*baseline, street(seed=4)]) < 0.25  # turned away
+    assert familiar([*baseline, np.roll(street(), 24, axis=1)]) < 0.25  # pushed
 
 
 def test_a_new_view_is_the_usual_one_after_ten_minutes() -> None:

@@ -98,8 +98,8 @@ def test_a_stopped_object_and_its_ghost_are_soon_no_motion() -> None:
         quiet.append(not gate.update(gate.reduce(grey), index / FPS).boxes)
     assert not quiet[0]
     assert all(quiet[15:])
-    gone = [gate.update(gate.reduce(picture(rng)), index / FPS).boxes for index in range(125, 160)]
-    assert all(not boxes for boxes in gone[15:])
+    afterwards = [gate.update(gate.reduce(picture(rng)), index / FPS).boxes for index in range(125, 160)]
+    assert all(not boxes for boxes in afterwards[15:])
 
 
 def test_has_motion_does_not_change_the_background() -> None:

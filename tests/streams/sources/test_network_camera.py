@@ -37,13 +37,13 @@ def reconnects(camera: str) -> dict[str, float]:
 
 
 def until(
-    items: Iterator[Packet | SourceEvent], wanted: Callable[[Packet | SourceEvent], bool]
+    items: Iterator[Packet | SourceEvent], condition: Callable[[Packet | SourceEvent], bool]
 ) -> list[Packet | SourceEvent]:
     """Reads items up to the wanted one. The test's time-out limits the wait."""
     seen = []
     for item in items:
         seen.append(item)
-        if wanted(item):
+        if condition(item):
             break
     return seen
 
@@ -166,10 +166,10 @@ def test_the_sampler_ticks_while_a_camera_is_lost_and_continues_afterwards(rtsp,
     assert len(list(packet_buffer.hold("cam", seen[0].captured_at, seen[-1].captured_at).frames())) >= 2
 
 
-def take(frames: Iterator[Frame], wanted: Callable[[Frame], bool]) -> list[Frame]:
+def take(frames: Iterator[Frame], condition: Callable[[Frame], bool]) -> list[Frame]:
     seen = []
     for frame in frames:
         seen.append(frame)
-        if wanted(frame):
+        if condition(frame):
             break
     return seen

@@ -111,9 +111,9 @@ def test_two_samplers_of_one_recording_agree_and_the_later_one_has_the_newer_epo
     early, late = ({frame.slot: frame for frame in frames} for frames in seen)
     first = min(late)
     assert late[first].captured_at >= opened - 0.1  # no picture from before it joined
-    both = [slot for slot in sorted(late)[1:] if slot <= max(early)]
-    assert len(both) >= 8
-    assert all(late[slot].captured_at == early[slot].captured_at for slot in both if slot in early)
-    assert len(set(both) - set(early)) == 0
+    common = [slot for slot in sorted(late)[1:] if slot <= max(early)]
+    assert len(common) >= 8
+    assert all(late[slot].captured_at == early[slot].captured_at for slot in common if slot in early)
+    assert len(set(common) - set(early)) == 0
     assert late[first].epoch > seen[0][0].epoch
     assert {frame.gap for frame in seen[1]} == {None, "ended"}

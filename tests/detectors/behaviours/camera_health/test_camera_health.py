@@ -14,7 +14,7 @@ from detectors.behaviours.registry import find
 from detectors.camera_state import CameraState
 from detectors.watch_stage import WatchStage
 from lanewatch.records import Detections, Event, Gap, Profile, SceneMeasurements, decode, encode
-from tests.detectors.walker_records import MIDNIGHT, NOON, opened, record, site, watch
+from tests.detectors.walker_records import MIDNIGHT, NOON, make_record, opened, site, watch
 
 WELL = SceneMeasurements(brightness=110, chroma=8, contrast=45, sharpness=90, familiar=0.95, warm=True)
 KINDS = ("signal_lost", "frozen", "covered", "defocused", "moved", "too_dark", "clock_drift")
@@ -27,7 +27,7 @@ def scenes(
     for tick in range(round(seconds * fps)):
         time = tick / fps
         scene = msgspec.structs.replace(WELL, **at(time))
-        yield record(start + time, scene=scene, **changes)
+        yield make_record(start + time, scene=scene, **changes)
 
 
 def between(begin: float, end: float, **values: Any) -> Callable[[float], dict[str, Any]]:
@@ -114,13 +114,13 @@ def test_infrared_has_its_own_baseline() -> None:
         return "infrared" if time % 1200 >= 600 else "day"
 
     records = []
-    for one in scenes(3600, lambda time: {}):
-        time = one.captured_at - NOON
+    for record in scenes(3600, lambda time: {}):
+        time = record.captured_at - NOON
         dull = {"contrast": 22.0, "sharpness": 6.0, "chroma": 0.2} if night(time) == "infrared" else {}
         if 3100 <= time < 3400:
             dull = dull | {"sharpness": 1.2}
-        scene = msgspec.structs.replace(one.scene, **dull)
-        records.append(msgspec.structs.replace(one, scene=scene, profile=night(time)))
+        scene = msgspec.structs.replace(record.scene, **dull)
+        records.append(msgspec.structs.replace(record, scene=scene, profile=night(time)))
     events = opened(watch(records, site()))
     assert [event.kind for event in events] == ["defocused"]
     assert 3160 <= events[0].started_at - NOON <= 3170
@@ -132,7 +132,7 @@ def lost(seconds: float, gaps: Callable[[float], Gap | None], step: float = 1.0)
     for tick in range(round(seconds / step)):
         gap = gaps(tick * step)
         scene = WELL if gap is None else SceneMeasurements()
-        made.append(record(NOON + tick * step, gap=gap, scene=scene))
+        made.append(make_record(NOON + tick * step, gap=gap, scene=scene))
     return made
 
 
@@ -166,20 +166,22 @@ def test_memories_survive_msgpack_and_do_not_grow() -> None:
     watcher = WatchStage(site(), run="test")
     straight = coded = watcher.start("lane")
     sizes = []
-    one: list[Event] = []
-    other: list[Event] = []
+    uninterrupted: list[Event] = []
+    restored: list[Event] = []
     noise = np.random.default_rng(3)
-    for index, each in enumerate(scenes(3000, between(2000, 2400, contrast=3, sharpness=1))):
-        shaken = msgspec.structs.replace(each.scene, contrast=each.scene.contrast + noise.normal(0, 0.5), clock_s=0.1)
-        each = msgspec.structs.replace(each, scene=shaken)
-        straight, events = watcher.step(straight, each)
-        one += events
+    for index, record in enumerate(scenes(3000, between(2000, 2400, contrast=3, sharpness=1))):
+        shaken = msgspec.structs.replace(
+            record.scene, contrast=record.scene.contrast + noise.normal(0, 0.5), clock_s=0.1
+        )
+        record = msgspec.structs.replace(record, scene=shaken)
+        straight, events = watcher.step(straight, record)
+        uninterrupted += events
         if index % 7 == 0:
             coded = decode(encode(coded), CameraState)
-        coded, events = watcher.step(coded, each)
-        other += events
+        coded, events = watcher.step(coded, record)
+        restored += events
         if index in (300, 5900):
             sizes.append(len(encode(coded)))
-    assert one == other
-    assert [event.kind for event in opened(one)] == ["covered"]
+    assert uninterrupted == restored
+    assert [event.kind for event in opened(uninterrupted)] == ["covered"]
     assert sizes[1] <= sizes[0] + 64

@@ -13,7 +13,7 @@ from detectors.behaviours.removed_object import RemovedObject
 from detectors.camera_state import CameraState
 from detectors.watch_stage import WatchStage
 from lanewatch.records import Box, Detections, Event, Gap, SceneMeasurements, StillRegion, decode, encode
-from tests.detectors.walker_records import NOON, SITE, Path, along, detections, opened, record, site, watch
+from tests.detectors.walker_records import NOON, SITE, Path, along, detections, make_record, opened, site, watch
 
 BAG: Box = (480.0, 480.0, 510.0, 500.0)
 FAR: Box = (900.0, 700.0, 930.0, 720.0)
@@ -28,10 +28,12 @@ def lying(
     """The same records with a still region, reported from three seconds after it is at rest."""
     region = StillRegion(box, NOON + since, added)
     return [
-        msgspec.structs.replace(one, scene=msgspec.structs.replace(one.scene, still=(*one.scene.still, region)))
-        if since + 3 <= one.captured_at - NOON < until and one.gap is None
-        else one
-        for one in records
+        msgspec.structs.replace(
+            record, scene=msgspec.structs.replace(record.scene, still=(*record.scene.still, region))
+        )
+        if since + 3 <= record.captured_at - NOON < until and record.gap is None
+        else record
+        for record in records
     ]
 
 
@@ -85,7 +87,7 @@ def test_adjacent_regions_are_one_object_and_passers_by_do_not_end_it() -> None:
 
 def test_it_ends_when_the_bag_is_fetched() -> None:
     back = along((0, 100, 500), (10, 495, 500), (20, 950, 500), (30, 950, 500), (40, 495, 500), (50, 950, 500))
-    events = [one for one in watch(bag(back, seconds=60, until=41.0), site()) if one.kind == "abandoned_object"]
+    events = [event for event in watch(bag(back, seconds=60, until=41.0), site()) if event.kind == "abandoned_object"]
     assert [events[0].state, events[-1].state] == ["open", "closed"]
     assert events[-1].ended_at is not None
     assert 40.0 <= events[-1].ended_at - NOON <= 41.0
@@ -94,7 +96,7 @@ def test_it_ends_when_the_bag_is_fetched() -> None:
 def test_ticks_without_motion_count_as_time_alone() -> None:
     """The owner is out of reach, then nothing moves. Ticks carry no scene, and the bag is still there."""
     seen = bag(seconds=16)
-    ticks = [record(NOON + 16 + second, gap="idle") for second in range(1, 6)]
+    ticks = [make_record(NOON + 16 + second, gap="idle") for second in range(1, 6)]
     (event,) = raised([*seen, *ticks])
     assert 17.7 <= event.started_at - NOON <= 19.0
 
@@ -102,19 +104,21 @@ def test_ticks_without_motion_count_as_time_alone() -> None:
 @pytest.mark.parametrize("gap", ["lost", "shed"])
 def test_a_short_gap_neither_raises_nor_removes_an_object(gap: Gap) -> None:
     whole = bag()
-    holed = [record(one.captured_at, gap=gap) if 14 <= one.captured_at - NOON < 16 else one for one in whole]
+    holed = [
+        make_record(record.captured_at, gap=gap) if 14 <= record.captured_at - NOON < 16 else record for record in whole
+    ]
     assert len(raised(holed)) == 1
 
 
 def test_a_detected_class_raises_the_score_and_a_threshold_delays_the_event() -> None:
     named = []
-    for one in bag():
+    for record in bag():
         grown: dict[str, Any] = {
-            "xyxy": [*one.xyxy.tolist(), BAG],
-            "scores": [*one.scores.tolist(), 0.6],
-            "labels": [*one.labels.tolist(), 9],
+            "xyxy": [*record.xyxy.tolist(), BAG],
+            "scores": [*record.scores.tolist(), 0.6],
+            "labels": [*record.labels.tolist(), 9],
         }
-        named.append(record(one.captured_at, **grown, scene=one.scene))
+        named.append(make_record(record.captured_at, **grown, scene=record.scene))
     assert raised(named)[0].score == pytest.approx(raised(bag())[0].score + 0.2)
     assert "Backpack" in raised(named)[0].sentence["en"]
     patient = {"abandoned_object": {"thresholds": {"alone_s": 60}}}
@@ -125,8 +129,8 @@ def test_the_memory_survives_a_checkpoint_and_what_is_unchanged_stays_the_same()
     records, trial = bag(), site()
     whole = WatchStage(trial, run="test")
     state, events = whole.start("lane"), []
-    for one in records:
-        state, more = whole.step(decode(encode(state), CameraState), one)
+    for record in records:
+        state, more = whole.step(decode(encode(state), CameraState), record)
         events += more
     assert [encode(event) for event in events] == [encode(event) for event in watch(records, trial)]
 
@@ -136,8 +140,8 @@ def test_without_stationary_regions_nothing_is_evaluated() -> None:
         assert made.triggers == {"still"}
     watcher = WatchStage(site(), run="test")
     state = watcher.start("lane")
-    for one in bag(LEAVES, seconds=40, until=20.0):
-        state, _ = watcher.step(state, one)
+    for record in bag(LEAVES, seconds=40, until=20.0):
+        state, _ = watcher.step(state, record)
     assert not {"abandoned_object", "removed_object"} & state.memories.keys()
 
 

@@ -12,7 +12,7 @@ from detectors.behaviours.fall.behaviour import FallMemory
 from detectors.watch_stage import WatchStage
 from lanewatch.records import LABELS, Box, Detections, Event, decode, encode
 from tests.detectors import walker_records
-from tests.detectors.walker_records import NOON, opened, record, revisions, site, watch
+from tests.detectors.walker_records import NOON, make_record, opened, revisions, site, watch
 
 TALL = 100.0
 FALL_AT = 4.0
@@ -51,9 +51,9 @@ def faller(time: float, *, up_again: float = 99.0, label: str = "person", score:
 def detections(*bodies: Callable[[float], Seen], fps: float = 7.5, seconds: float = 10.0) -> list[Detections]:
     records = []
     for tick in range(round(seconds * fps)):
-        seen = [one for body in bodies if (one := body(tick / fps)) is not None]
+        seen = [detected for body in bodies if (detected := body(tick / fps)) is not None]
         records.append(
-            record(
+            make_record(
                 NOON + tick / fps,
                 xyxy=[box for box, _, _ in seen],
                 scores=[score for _, score, _ in seen],
@@ -169,8 +169,8 @@ def test_the_memory_is_small_and_survives_a_checkpoint() -> None:
     state = watcher.start("lane")
     whole = list(revisions(watcher, detections(*crowd, seconds=3)))
     again = []
-    for one in detections(*crowd, seconds=3):
-        state, events = watcher.step(decode(encode(state), type(state)), one)
+    for record in detections(*crowd, seconds=3):
+        state, events = watcher.step(decode(encode(state), type(state)), record)
         again += events
     assert again == whole
     assert len(encode(state)) < 200_000
@@ -189,15 +189,15 @@ def test_falls_of_real_clips(data: Path) -> None:
     from benchmarks import clips
     from benchmarks.acts.falls import alarms, found_and_false, labelled_clips
 
-    staged = [one for one in labelled_clips(data) if one.name.endswith(("Fall/14.mp4", "ADL/23.mp4"))]
-    chosen = [one for one in staged if not one.name.startswith("gmdcsa24-falls/subject2/Fall")][:2]
+    staged = [clip for clip in labelled_clips(data) if clip.name.endswith(("Fall/14.mp4", "ADL/23.mp4"))]
+    chosen = [clip for clip in staged if not clip.name.startswith("gmdcsa24-falls/subject2/Fall")][:2]
     for clip in chosen:
         fold = max(round(clip.fps / 15), 1)
         for every in (1, 2):
             raised = alarms(clips.detections(clip.path, clip.fps, every=every * fold))
             found, false = found_and_false(clip.falls, raised)
             assert (found, false) == (len(clip.falls), 0)
-    assert np.sum([len(one.falls) for one in chosen]) == 1
+    assert np.sum([len(clip.falls) for clip in chosen]) == 1
 
 
 def test_the_fall_seen_from_above(data: Path) -> None:

@@ -34,7 +34,7 @@ def contacts_after(
         at = tick / fps
         boxes = [person(x, at, swing) for x in positions(at)]
         scores = [score, 0.8][: len(boxes)]
-        made = walker_records.record(walker_records.NOON + at, xyxy=boxes, scores=scores, labels=[1] * len(boxes))
+        made = walker_records.make_record(walker_records.NOON + at, xyxy=boxes, scores=scores, labels=[1] * len(boxes))
         state, _ = watcher.step(state, made)
     memory = state.memories["fight"]
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(memory), type=type(memory)) == memory

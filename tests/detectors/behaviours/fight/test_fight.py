@@ -37,7 +37,7 @@ def records(
     for tick in range(round(fps * seconds)):
         people = boxes(tick / fps)
         made.append(
-            walker_records.record(
+            walker_records.make_record(
                 walker_records.NOON + tick / fps, xyxy=people, scores=[score] * len(people), labels=[1] * len(people)
             )
         )
@@ -156,7 +156,7 @@ def test_a_memory_survives_a_checkpoint_and_is_removed_when_no_people_are_near()
     assert len(memory.frames) <= 3
     assert len(memory.samples) <= 10
     for tick in range(15):
-        state, _ = watcher.step(state, walker_records.record(walker_records.NOON + 4 + tick / 10))
+        state, _ = watcher.step(state, walker_records.make_record(walker_records.NOON + 4 + tick / 10))
     assert "fight" not in state.memories
 
 

@@ -18,41 +18,45 @@ from lanewatch import records
 from lanewatch.config.site import Site
 from lanewatch.records import Event, StillRegion
 from tests.detectors.vehicle_records import FIELD, LANE, Actor, lane_site, seen, stop, trip
-from tests.detectors.walker_records import MIDNIGHT, NOON, along, hidden, record, watch
+from tests.detectors.walker_records import MIDNIGHT, NOON, along, hidden, make_record, watch
 
 LOADING = [stop(10, 110), trip(20, 10), trip(45, 10), trip(70, 10)]
 CHANGING = stop(10, 110)._replace(label=lambda time: "car" if int(time) % 7 == 0 else "truck")
 
 
 def thefts(actors: list[Actor], *, site: Site | None = None, seconds: float = 300, **how: Any) -> list[Event]:
-    told = watch(seen(actors, seconds=seconds, **how), site or lane_site())
-    return [one for one in told if one.kind == "produce_theft"]
+    events = watch(seen(actors, seconds=seconds, **how), site or lane_site())
+    return [event for event in events if event.kind == "produce_theft"]
 
 
 def highest_severity(events: list[Event]) -> int:
-    return max((one.severity for one in events), default=0)
+    return max((event.severity for event in events), default=0)
 
 
 def test_it_is_one_event_that_escalates() -> None:
-    told = thefts(LOADING)
-    assert len({one.id for one in told}) == 1
-    first = {severity: next(one.updated_at for one in told if one.severity == severity) for severity in (1, 2, 3)}
+    events = thefts(LOADING)
+    assert len({event.id for event in events}) == 1
+    first = {
+        severity: next(event.updated_at for event in events if event.severity == severity) for severity in (1, 2, 3)
+    }
     assert first[1] - MIDNIGHT == pytest.approx(30, abs=1)  # 20 s after the stop
     assert 48 <= first[2] - MIDNIGHT <= 54  # the second one sets out at 45 s and is in the field for 3 s by 50 s
     assert first[3] - MIDNIGHT == pytest.approx(110, abs=2)
-    assert told[0].began_at - MIDNIGHT == pytest.approx(10, abs=1)
-    assert told[0].zone == "peppers"
-    assert told[-1].state == "closed"
-    assert "고추밭" in told[-1].sentence["ko"]
-    assert "the vehicle left" in told[-1].sentence["en"]
-    assert all(one.score == pytest.approx(sum(part.value for part in one.factors)) for one in told)
-    assert all(0 <= one.score <= 1 for one in told)
+    assert events[0].began_at - MIDNIGHT == pytest.approx(10, abs=1)
+    assert events[0].zone == "peppers"
+    assert events[-1].state == "closed"
+    assert "고추밭" in events[-1].sentence["ko"]
+    assert "the vehicle left" in events[-1].sentence["en"]
+    assert all(event.score == pytest.approx(sum(part.value for part in event.factors)) for event in events)
+    assert all(0 <= event.score <= 1 for event in events)
 
 
 @pytest.mark.parametrize("fps", [1, 2, 5])
 def test_the_frame_rate_makes_little_difference(fps: float) -> None:
-    told = thefts(LOADING, fps=fps)
-    first = {severity: next(one.updated_at for one in told if one.severity == severity) for severity in (1, 2, 3)}
+    events = thefts(LOADING, fps=fps)
+    first = {
+        severity: next(event.updated_at for event in events if event.severity == severity) for severity in (1, 2, 3)
+    }
     assert first[1] - MIDNIGHT == pytest.approx(30, abs=1 / fps + 1)
     assert first[2] - MIDNIGHT == pytest.approx(52, abs=4)
     assert first[3] - MIDNIGHT == pytest.approx(111, abs=1 / fps + 1)
@@ -79,9 +83,9 @@ def test_the_severity_of_activities(actors: list[Actor], severity: int) -> None:
 
 def test_jitter_and_missed_boxes_change_nothing() -> None:
     for seed in range(3):
-        told = thefts(LOADING, chance=np.random.default_rng(seed), missed=0.3)
-        assert highest_severity(told) == 3
-        assert len({one.id for one in told}) == 1
+        events = thefts(LOADING, chance=np.random.default_rng(seed), missed=0.3)
+        assert highest_severity(events) == 3
+        assert len({event.id for event in events}) == 1
 
 
 def test_by_day_it_is_raised_in_the_harvest_only() -> None:
@@ -112,11 +116,11 @@ def test_owners_and_registered_visitors_raise_no_alert(
         for since, until, zone in site.get("visits", [])
     ]
     hours = {"late": {"hours": ["23:00-01:00"]}, "early": {"hours": ["04:00-06:00"]}}
-    told = thefts(LOADING, site=lane_site({**FIELD, **zones}, LANE, schedules=hours, visits=visits))
-    assert highest_severity(told) == severity
+    events = thefts(LOADING, site=lane_site({**FIELD, **zones}, LANE, schedules=hours, visits=visits))
+    assert highest_severity(events) == severity
     if severity == 1:
-        lowered = [one for one in told[-1].factors if one.name == "lowered"]
-        assert [one.value for one in lowered] == [-0.2]
+        lowered = [factor for factor in events[-1].factors if factor.name == "lowered"]
+        assert [factor.value for factor in lowered] == [-0.2]
 
 
 def test_a_registration_does_not_cover_the_next_vehicle() -> None:
@@ -124,10 +128,10 @@ def test_a_registration_does_not_cover_the_next_vehicle() -> None:
     visit = {"who": "이장", "zones": ["peppers"], "since": "2026-01-15T23:50:00+09:00"}
     site = lane_site(visits=[{**visit, "until": "2026-01-16T00:01:30+09:00"}])
     owner, thief = stop(10, 80), stop(140, 250, 600, 520)
-    told = thefts([owner, thief, trip(150, 15), trip(175, 15), trip(200, 15)], site=site, seconds=450)
-    worst = {one.id: highest_severity([other for other in told if other.id == one.id]) for one in told}
+    events = thefts([owner, thief, trip(150, 15), trip(175, 15), trip(200, 15)], site=site, seconds=450)
+    worst = {event.id: highest_severity([other for other in events if other.id == event.id]) for event in events}
     assert list(worst.values()) == [1, 3]
-    began = sorted({one.began_at for one in told})
+    began = sorted({event.began_at for event in events})
     assert began[1] - MIDNIGHT == pytest.approx(140, abs=2)
 
 
@@ -136,11 +140,11 @@ def test_a_registration_covers_one_visit_and_none_that_loaded_before_it() -> Non
     visit = {"who": "이장", "zones": ["peppers"], "until": "2026-01-16T00:30:00+09:00"}
     whole = lane_site(visits=[{**visit, "since": "2026-01-15T23:50:00+09:00"}])
     thief = [stop(140, 250, 600, 520), trip(150, 15), trip(175, 15), trip(200, 15)]
-    told = thefts([stop(10, 80), trip(20, 15), trip(50, 15), *thief], site=whole, seconds=450)
-    worst = {one.id: highest_severity([other for other in told if other.id == one.id]) for one in told}
+    events = thefts([stop(10, 80), trip(20, 15), trip(50, 15), *thief], site=whole, seconds=450)
+    worst = {event.id: highest_severity([other for other in events if other.id == event.id]) for event in events}
     assert list(worst.values()) == [1, 3]
-    told = thefts([stop(10, 80), *thief], site=whole, seconds=450)  # a vehicle that only stops has not used it
-    assert highest_severity(told) == 1
+    events = thefts([stop(10, 80), *thief], site=whole, seconds=450)  # a vehicle that only stops has not used it
+    assert highest_severity(events) == 1
     assert (
         highest_severity(thefts(LOADING, site=lane_site(visits=[{**visit, "since": "2026-01-16T00:01:00+09:00"}]))) == 3
     )
@@ -160,8 +164,11 @@ def test_a_vehicle_that_stops_in_the_place_of_a_lost_one_is_another() -> None:
     """The first drives away unseen; the second drives in from elsewhere, and its stop is its own."""
     first = Actor(along((4, 40, 640), (10, 500, 520), (100, 500, 520)), "truck")
     second = [stop(130, 230), trip(140, 10), trip(165, 10), trip(190, 10)]
-    told = thefts([first, *LOADING[1:], *second], seconds=450)
-    worst = {one.began_at - MIDNIGHT: highest_severity([other for other in told if other.id == one.id]) for one in told}
+    events = thefts([first, *LOADING[1:], *second], seconds=450)
+    worst = {
+        event.began_at - MIDNIGHT: highest_severity([other for other in events if other.id == event.id])
+        for event in events
+    }
     assert list(worst) == [pytest.approx(10, abs=1), pytest.approx(130, abs=1)]
     assert list(worst.values()) == [3, 3]
 
@@ -182,8 +189,8 @@ def test_untracked_people_make_trips() -> None:
 @pytest.mark.parametrize("score", [0.35, 0.7])
 def test_a_standing_person_who_is_missed_for_a_while_makes_no_new_trip(score: float) -> None:
     """A driver stands at the field's edge. The detector misses the driver for ten seconds in the middle."""
-    there = along((20, 480, 500), (22, 480, 390), (50, 480, 390), (52, 480, 500))
-    driver = Actor(hidden(there, 30, 40), "person", score)
+    visitor = along((20, 480, 500), (22, 480, 390), (50, 480, 390), (52, 480, 500))
+    driver = Actor(hidden(visitor, 30, 40), "person", score)
     assert highest_severity(thefts([stop(10, 120), driver])) == 1
     walks = along((20, 480, 500), (22, 480, 390), (30, 480, 390), (40, 540, 390), (50, 540, 390), (52, 480, 500))
     goes_and_comes = Actor(hidden(walks, 30, 40), "person", score)
@@ -195,15 +202,15 @@ def test_a_vehicle_in_the_place_of_one_seen_an_hour_ago_is_another(idle_s: int, 
     """The first drives away unseen, nothing moves until the second one comes, and that appears where it stopped."""
     first = seen([Actor(along((4, 40, 640), (10, 500, 520), (60, 500, 520)), "truck")], seconds=70)
     later = MIDNIGHT + 70 + idle_s
-    idle = [record(MIDNIGHT + 70 + second, gap="idle") for second in range(0, idle_s, 5)]
+    idle = [make_record(MIDNIGHT + 70 + second, gap="idle") for second in range(0, idle_s, 5)]
     rests = StillRegion((420.0, 430.0, 580.0, 520.0), later + 10)
     second = []
     truck = Actor(along((10, 500, 520), (105, 500, 520), (110, 960, 640)), "truck")
-    for one in seen([truck, *LOADING[1:]], seconds=150, start=later):
-        still = (rests,) if 13 <= one.captured_at - later < 105 else ()
-        second.append(msgspec.structs.replace(one, scene=msgspec.structs.replace(one.scene, still=still)))
-    told = watch([*first, *idle, *second], lane_site())
-    theft = [one for one in told if one.kind == "produce_theft"]
+    for record in seen([truck, *LOADING[1:]], seconds=150, start=later):
+        still = (rests,) if 13 <= record.captured_at - later < 105 else ()
+        second.append(msgspec.structs.replace(record, scene=msgspec.structs.replace(record.scene, still=still)))
+    events = watch([*first, *idle, *second], lane_site())
+    theft = [event for event in events if event.kind == "produce_theft"]
     assert highest_severity(theft) == 3
     assert ("a truck stood for 1 min 3" in theft[-1].sentence["en"]) == another
 
@@ -215,27 +222,27 @@ def test_a_vehicle_has_arrived_if_only_the_end_of_its_way_is_seen() -> None:
 
 def test_a_pile_that_disappears_while_a_vehicle_stands_raises_the_severity() -> None:
     pile = StillRegion((300.0, 350.0, 340.0, 380.0), MIDNIGHT + 45)
-    told = []
+    revisions = []
     watcher = WatchStage(lane_site())
     state = watcher.start("lane")
-    for one in seen([stop(10, 110)], seconds=150):
-        if one.captured_at >= pile.still_since + 3:
-            scene = msgspec.structs.replace(one.scene, still=(pile,))
-            one = msgspec.structs.replace(one, scene=scene)
-        state, events = watcher.step(state, one)
-        told += [event for event in events if event.kind == "produce_theft"]
-    assert next(one.updated_at for one in told if one.severity == 2) - MIDNIGHT == pytest.approx(55, abs=1)
-    assert "is gone" in told[-1].sentence["en"]
+    for record in seen([stop(10, 110)], seconds=150):
+        if record.captured_at >= pile.still_since + 3:
+            scene = msgspec.structs.replace(record.scene, still=(pile,))
+            record = msgspec.structs.replace(record, scene=scene)
+        state, events = watcher.step(state, record)
+        revisions += [event for event in events if event.kind == "produce_theft"]
+    assert next(event.updated_at for event in revisions if event.severity == 2) - MIDNIGHT == pytest.approx(55, abs=1)
+    assert "is gone" in revisions[-1].sentence["en"]
 
 
 def test_the_memory_survives_a_checkpoint() -> None:
     watcher = WatchStage(lane_site(), run="test")
-    state, told = watcher.start("lane"), []
-    for one in seen(LOADING, seconds=200):
-        state, events = watcher.step(state, one)
+    state, revisions = watcher.start("lane"), []
+    for record in seen(LOADING, seconds=200):
+        state, events = watcher.step(state, record)
         state = records.decode(records.encode(state), CameraState)
-        told += [event for event in events if event.kind == "produce_theft"]
-    assert told == thefts(LOADING, seconds=200)
+        revisions += [event for event in events if event.kind == "produce_theft"]
+    assert revisions == thefts(LOADING, seconds=200)
 
 
 DUMPING = {
@@ -255,15 +262,15 @@ def test_a_site_file_declares_its_own_sequence() -> None:
     out = Actor(along((30, 830, 500), (34, 830, 450), (40, 830, 500)), "person")
     hours = {"late": {"hours": ["23:00-01:00"]}}
     site = lane_site(FIELD, LANE, schedules=hours, composites=[DUMPING])
-    told = [one for one in watch(seen([verge, out], seconds=250), site) if one.kind == "dumping"]
-    assert [one.severity for one in told if one.state == "open"] == [1]
-    assert highest_severity(told) == 3
-    assert "1 person got out of it" in told[-1].sentence["en"]
+    events = [event for event in watch(seen([verge, out], seconds=250), site) if event.kind == "dumping"]
+    assert [event.severity for event in events if event.state == "open"] == [1]
+    assert highest_severity(events) == 3
+    assert "1 person got out of it" in events[-1].sentence["en"]
     late = [*DUMPING["steps"][:1], {**DUMPING["steps"][1], "within_s": 1}, DUMPING["steps"][2]]  # type: ignore[index]
     strict = lane_site(FIELD, LANE, schedules=hours, composites=[{**DUMPING, "steps": late}])
     slow = Actor(along((40, 830, 500), (44, 830, 450), (50, 830, 500)), "person")
-    told = [one for one in watch(seen([verge, slow], seconds=250), strict) if one.kind == "dumping"]
-    assert highest_severity(told) == 1
+    events = [event for event in watch(seen([verge, slow], seconds=250), strict) if event.kind == "dumping"]
+    assert highest_severity(events) == 1
 
 
 def test_with_three_walkers_and_no_vehicle_it_costs_next_to_nothing() -> None:
@@ -301,8 +308,8 @@ def _observations(site: Site) -> list[Any]:
     post.evaluate = lambda memories, view, triggers: (shown.append(view), real(memories, view, triggers))[1]  # type: ignore
     state = watcher.start("lane")
     walkers = [Actor(along((0, 50, 600 + 40 * row), (20, 900, 600 + 40 * row)), "person") for row in range(3)]
-    for one in seen(walkers, seconds=10):
-        state, _ = watcher.step(state, one)
+    for record in seen(walkers, seconds=10):
+        state, _ = watcher.step(state, record)
     return shown
 
 

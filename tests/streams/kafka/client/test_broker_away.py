@@ -23,40 +23,40 @@ from tests.streams.kafka.workers.test_serve_worker import RecordingStore, event
 
 
 @pytest.fixture
-def own() -> Iterator[BrokerProcess]:
+def own_broker() -> Iterator[BrokerProcess]:
     """A broker that may be killed."""
     with BrokerProcess() as process:
         yield process
 
 
-def test_workers_continue_after_a_broker_failure_and_nothing_is_lost(own: BrokerProcess) -> None:
-    shop = KafkaSite(own.address, cameras=("a",), partitions=1)
+def test_workers_continue_after_a_broker_failure_and_nothing_is_lost(own_broker: BrokerProcess) -> None:
+    kafka_site = KafkaSite(own_broker.address, cameras=("a",), partitions=1)
     storing = RecordingStore()
-    footage = KafkaFrameStore(shop.broker, shop.topics, lambda camera: 0)
-    detect = DetectWorker(shop.broker, shop.topics, RecordingDetector(), max_age_s=None)
-    serve = ServeWorker(shop.broker, shop.topics, storing, node="one")
+    footage = KafkaFrameStore(kafka_site.broker, kafka_site.topics, lambda camera: 0)
+    detect = DetectWorker(kafka_site.broker, kafka_site.topics, RecordingDetector(), max_age_s=None)
+    serve = ServeWorker(kafka_site.broker, kafka_site.topics, storing, node="one")
     with running(detect), running(serve):
         for number in range(10):
-            shop.frame(picture("a", number * 100))
-            shop.send(shop.topics.events.name, 0, codec.encode_event(event(number)))
-        shop.flush()
-        shop.detections(10)
+            kafka_site.frame(picture("a", number * 100))
+            kafka_site.send(kafka_site.topics.events.name, 0, codec.encode_event(event(number)))
+        kafka_site.flush()
+        kafka_site.detections(10)
         until(lambda: len(storing.events) == 10, "the first events")
-        own.kill()
+        own_broker.kill()
         for number in range(10, 20):  # these wait in the client until the broker is back
-            shop.frame(picture("a", number * 100))
-            shop.send(shop.topics.events.name, 0, codec.encode_event(event(number)))
+            kafka_site.frame(picture("a", number * 100))
+            kafka_site.send(kafka_site.topics.events.name, 0, codec.encode_event(event(number)))
         held = footage.hold("a", 0.0, 2.0)
-        own.start()
-        shop.flush()
+        own_broker.start()
+        kafka_site.flush()
         every = {number * 100 for number in range(20)}
-        until(lambda: {one.slot for one in shop.detections(20)} == every, "all frames, some of them twice")
-        until(lambda: len({one.id for one in storing.events}) == 20, "all events")
+        until(lambda: {record.slot for record in kafka_site.detections(20)} == every, "all frames, some of them twice")
+        until(lambda: len({event.id for event in storing.events}) == 20, "all events")
         assert held.covered == (0.0, 1.9)
-        until(lambda: shop.committed("detect", shop.topics.frames.name) == {0: 20}, "the frames' place")
-        until(lambda: shop.committed("serve", shop.topics.events.name) == {0: 20}, "the events' place")
+        until(lambda: kafka_site.committed("detect", kafka_site.topics.frames.name) == {0: 20}, "the frames' place")
+        until(lambda: kafka_site.committed("serve", kafka_site.topics.events.name) == {0: 20}, "the events' place")
     footage.close()
-    shop.close()
+    kafka_site.close()
 
 
 WORKER = """
@@ -77,26 +77,29 @@ DetectWorker(Broker(site, "w"), Topics(site), seeing, max_age_s=None).run(thread
 
 
 def test_a_killed_workers_partitions_are_taken_over_without_a_missing_frame(broker: str, tmp_path: Path) -> None:
-    shop = KafkaSite(broker, cameras=("a", "b"), partitions=2)
+    kafka_site = KafkaSite(broker, cameras=("a", "b"), partitions=2)
     file = tmp_path / "site.json"
-    file.write_text(shop.site.model_dump_json(), encoding="utf-8")
+    file.write_text(kafka_site.site.model_dump_json(), encoding="utf-8")
     command = [sys.executable, "-c", WORKER, str(file)]
     workers = [subprocess.Popen([*command, name]) for name in ("first", "second")]
     try:
         for number in range(5):
             for camera in "ab":
-                shop.frame(picture(camera, number))
-        shop.flush()
-        until(lambda: len(shop.committed("detect", shop.topics.frames.name)) == 2, "both partitions are worked on")
+                kafka_site.frame(picture(camera, number))
+        kafka_site.flush()
+        until(
+            lambda: len(kafka_site.committed("detect", kafka_site.topics.frames.name)) == 2,
+            "both partitions are worked on",
+        )
         os.kill(workers[0].pid, signal.SIGKILL)
         began = time.monotonic()
         for number in range(5, 105):
             for camera in "ab":
-                shop.frame(picture(camera, number))
-        shop.flush()
-        records = shop.records(
-            shop.topics.detections.name,
-            lambda found: len({(one.camera, one.slot) for one in map(codec.decode_detections, found)}) == 210,
+                kafka_site.frame(picture(camera, number))
+        kafka_site.flush()
+        records = kafka_site.records(
+            kafka_site.topics.detections.name,
+            lambda found: len({(record.camera, record.slot) for record in map(codec.decode_detections, found)}) == 210,
         )
         assert time.monotonic() - began < 15
         last = {
@@ -108,4 +111,4 @@ def test_a_killed_workers_partitions_are_taken_over_without_a_missing_frame(brok
         for worker in workers:
             worker.kill()
             worker.wait()
-        shop.close()
+        kafka_site.close()

@@ -133,15 +133,17 @@ def test_an_undelivered_frame_is_counted_and_frees_its_room() -> None:
 
 
 def test_only_acknowledged_frames_are_reported() -> None:
-    told: list[tuple[str, int, int]] = []
+    acknowledged: list[tuple[str, int, int]] = []
     broker = StuckBroker()
-    sender = FrameProducer(cast(Any, broker), TopicsOfNone, acknowledged=lambda *one: told.append(one))
-    sender.send(frame("told", 1), 0)
-    sender.send(frame("told", 2), 0)
-    assert told == []
+    sender = FrameProducer(
+        cast(Any, broker), TopicsOfNone, acknowledged=lambda *arguments: acknowledged.append(arguments)
+    )
+    sender.send(frame("acknowledged", 1), 0)
+    sender.send(frame("acknowledged", 2), 0)
+    assert acknowledged == []
     broker.sent[0][2].failure(KafkaTimeoutError("120 s"))
     broker.acknowledge()
-    assert told == [("told", 3, 2)]
+    assert acknowledged == [("acknowledged", 3, 2)]
 
 
 def test_sending_is_retried_without_metadata_and_does_not_block(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,50 +171,52 @@ def test_frames_that_wait_at_the_end_are_counted() -> None:
     assert dropped("ends", "undelivered") == before + 2
 
 
-def test_frames_arrive_in_order_and_are_told(broker: str) -> None:
-    shop = KafkaSite(broker, ("a", "b"), partitions=1)
-    told: list[tuple[str, int, int]] = []
-    sender = FrameProducer(shop.broker, shop.topics, acknowledged=lambda *one: told.append(one))
+def test_frames_arrive_in_order_and_are_acknowledged(broker: str) -> None:
+    kafka_site = KafkaSite(broker, ("a", "b"), partitions=1)
+    acknowledged: list[tuple[str, int, int]] = []
+    sender = FrameProducer(
+        kafka_site.broker, kafka_site.topics, acknowledged=lambda *arguments: acknowledged.append(arguments)
+    )
     try:
         senders = [
             threading.Thread(target=lambda camera=camera: [sender.send(frame(camera, n), 0) for n in range(200)])
             for camera in ("a", "b")
         ]
-        for one in senders:
-            one.start()
-        for one in senders:
-            one.join()
+        for thread in senders:
+            thread.start()
+        for thread in senders:
+            thread.join()
         assert sender.flush(20)
-        records = shop.records(shop.topics.frames.name, lambda found: len(found) >= 400)
+        records = kafka_site.records(kafka_site.topics.frames.name, lambda found: len(found) >= 400)
     finally:
         sender.close()
-        shop.close()
+        kafka_site.close()
     for camera in ("a", "b"):
         slots = [found.slot for found in map(codec.decode_frame, records) if found.camera == camera]
         assert slots == list(range(200))
-    assert sorted(told) == [(camera, 3, slot) for camera in ("a", "b") for slot in range(200)]
+    assert sorted(acknowledged) == [(camera, 3, slot) for camera in ("a", "b") for slot in range(200)]
     assert sender.in_flight_bytes == 0
 
 
-def test_everything_else_is_acknowledged_or_said(broker: str) -> None:
-    shop = KafkaSite(broker)
-    sender = ReliableProducer(shop.broker)
-    topic = shop.topics.detections.name
+def test_every_other_record_is_acknowledged_or_reported(broker: str) -> None:
+    kafka_site = KafkaSite(broker)
+    sender = ReliableProducer(kafka_site.broker)
+    topic = kafka_site.topics.detections.name
     try:
         futures = [sender.send(topic, 1, Message(b"k", str(number).encode(), [])) for number in range(50)]
         sender.flush(20)
         assert [future.value.offset for future in futures] == list(range(50))
-        records = shop.records(topic, lambda found: len(found) >= 50)
-        assert [one.value for one in records] == [str(number).encode() for number in range(50)]
+        records = kafka_site.records(topic, lambda found: len(found) >= 50)
+        assert [record.value for record in records] == [str(number).encode() for number in range(50)]
         with pytest.raises(MessageSizeTooLargeError):
             sender.send(topic, 1, Message(b"k", bytes(MAX_FRAME_BYTES + 70_000), []))
         sender.flush(1)  # it was never sent
     finally:
         sender.close()
-        shop.close()
+        kafka_site.close()
 
 
-def test_a_record_that_the_broker_refuses_is_said_by_its_place() -> None:
+def test_a_refused_record_is_reported_with_its_partition() -> None:
     class Refusing(StuckBroker):
         def send(self, topic: str, value: bytes, key: bytes, headers: Any, partition: int) -> Future:
             return Future().failure(MessageSizeTooLargeError("4194304"))
@@ -225,17 +229,17 @@ def test_a_record_that_the_broker_refuses_is_said_by_its_place() -> None:
 
 
 @pytest.fixture
-def own() -> Iterator[BrokerProcess]:
+def own_broker() -> Iterator[BrokerProcess]:
     """A broker that may be killed."""
     with BrokerProcess() as process:
         yield process
 
 
-def test_after_a_restart_the_broker_gets_everything_sent_meanwhile(own: BrokerProcess) -> None:
-    shop = KafkaSite(own.address, ("a", "b"), partitions=2)
-    frames = FrameProducer(shop.broker, shop.topics)
-    rest = ReliableProducer(shop.broker)
-    events = shop.topics.events.name
+def test_after_a_restart_the_broker_gets_everything_sent_meanwhile(own_broker: BrokerProcess) -> None:
+    kafka_site = KafkaSite(own_broker.address, ("a", "b"), partitions=2)
+    frames = FrameProducer(kafka_site.broker, kafka_site.topics)
+    rest = ReliableProducer(kafka_site.broker)
+    events = kafka_site.topics.events.name
     longest = 0.0
     try:
         for slot in range(20):
@@ -243,7 +247,7 @@ def test_after_a_restart_the_broker_gets_everything_sent_meanwhile(own: BrokerPr
         rest.send(events, 0, Message(b"k", b"0", []))
         rest.flush(20)
         assert frames.flush(20)
-        own.kill()
+        own_broker.kill()
         for slot in range(20, 220):
             began = time.monotonic()
             frames.send(frame("a", slot), 0)
@@ -253,35 +257,35 @@ def test_after_a_restart_the_broker_gets_everything_sent_meanwhile(own: BrokerPr
         with pytest.raises(BrokerAwayError, match=r"1 records are not acknowledged after 0.2 s"):
             rest.flush(0.2)
         assert frames.in_flight_bytes >= 200 * EACH
-        own.start()
+        own_broker.start()
         rest.flush(30)
         assert late.succeeded()
         assert frames.flush(30)
-        found = shop.records(shop.topics.frames.name, lambda records: len(records) >= 420)
-        told = shop.records(events, lambda records: len(records) >= 2)
+        found = kafka_site.records(kafka_site.topics.frames.name, lambda records: len(records) >= 420)
+        stored = kafka_site.records(events, lambda records: len(records) >= 2)
     finally:
         frames.close()
         rest.close()
-        shop.close()
-    slots = [one.slot for one in map(codec.decode_frame, found) if one.camera == "a"]
+        kafka_site.close()
+    slots = [frame.slot for frame in map(codec.decode_frame, found) if frame.camera == "a"]
     assert list(dict.fromkeys(slots)) == list(range(220))  # acks of one: a second try may double some
-    assert [one.value for one in told] == [b"0", b"1"]
+    assert [record.value for record in stored] == [b"0", b"1"]
     assert longest < 0.5
 
 
-def test_closing_without_a_broker_is_quick_and_fails_the_records(own: BrokerProcess) -> None:
-    shop = KafkaSite(own.address)
-    frames, rest = FrameProducer(shop.broker, shop.topics), ReliableProducer(shop.broker)
-    rest.send(shop.topics.events.name, 0, Message(b"k", b"0", []))
+def test_closing_without_a_broker_is_quick_and_fails_the_records(own_broker: BrokerProcess) -> None:
+    kafka_site = KafkaSite(own_broker.address)
+    frames, rest = FrameProducer(kafka_site.broker, kafka_site.topics), ReliableProducer(kafka_site.broker)
+    rest.send(kafka_site.topics.events.name, 0, Message(b"k", b"0", []))
     rest.flush(20)
-    own.kill()
+    own_broker.kill()
     before = dropped("a", "undelivered")
     frames.send(frame("a", 1), 0)
-    lost = rest.send(shop.topics.events.name, 0, Message(b"k", b"1", []))
+    lost = rest.send(kafka_site.topics.events.name, 0, Message(b"k", b"1", []))
     began = time.monotonic()
     frames.close(0.2)
     rest.close(0.2)
-    shop.close()
+    kafka_site.close()
     assert time.monotonic() - began < 10
     until(lambda: lost.failed() and dropped("a", "undelivered") == before + 1)
 

@@ -101,9 +101,9 @@ _PATHS = ("ca", "certificate", "key")
 
 @pytest.mark.parametrize(("listener", "client"), ACCEPTED, ids=[str(row) for row in ACCEPTED])
 def test_right_settings_are_accepted(secure: SecureBroker, listener: str, client: dict[str, Any]) -> None:
-    here = broker(secure, listener, security_of(secure, client))
-    here.check()
-    with here.open_admin() as admin:
+    client_broker = broker(secure, listener, security_of(secure, client))
+    client_broker.check()
+    with client_broker.open_admin() as admin:
         assert admin.describe_cluster()["brokers"]
 
 
@@ -151,10 +151,10 @@ def test_wrong_settings_are_reported_with_their_fix(
 @pytest.mark.parametrize("stage", STAGES)
 def test_each_stage_has_its_rights_and_no_others(secure: SecureBroker, stage: Stage) -> None:
     """According to the broker's description of the user's rights."""
-    here, topics = broker(secure, "sasl_ssl", secure.with_password(stage)), Topics(site("127.0.0.1:1"))
-    acls.check_stage(here, topics, stage)
+    client_broker, topics = broker(secure, "sasl_ssl", secure.with_password(stage)), Topics(site("127.0.0.1:1"))
+    acls.check_stage(client_broker, topics, stage)
     rights = RIGHTS[stage]
-    with here.open_admin() as admin:
+    with client_broker.open_admin() as admin:
         rights_at_broker = {topic["name"]: set(topic["authorized_operations"]) for topic in admin.describe_topics()}
         assert rights_at_broker == {
             topic.name: {*acls.ALL_TOPICS, *rights.managing, *rights.topics.get(topic.stream, ())}
@@ -169,9 +169,9 @@ def test_each_stage_has_its_rights_and_no_others(secure: SecureBroker, stage: St
 
 
 def test_a_detect_worker_with_a_certificate_can_do_its_work_and_nothing_else(secure: SecureBroker) -> None:
-    here, topics = broker(secure, "mutual", secure.with_certificate("detect")), Topics(site("127.0.0.1:1"))
-    acls.check_stage(here, topics, "detect")
-    producer = here.producer()
+    client_broker, topics = broker(secure, "mutual", secure.with_certificate("detect")), Topics(site("127.0.0.1:1"))
+    acls.check_stage(client_broker, topics, "detect")
+    producer = client_broker.producer()
     producer.send(topics.detections.name, b"seen", partition=0).get(10)
     with pytest.raises(TopicAuthorizationFailedError):
         producer.send(topics.events.name, b"raised", partition=0).get(10)
@@ -179,15 +179,15 @@ def test_a_detect_worker_with_a_certificate_can_do_its_work_and_nothing_else(sec
     sampler = broker(secure, "sasl_ssl", secure.with_password("sample")).producer(acks=1)
     sampler.send(topics.frames.name, b"picture", partition=1).get(10)
     sampler.close()
-    with here.member(topics.group("detect")) as member:
+    with client_broker.member(topics.group("detect")) as member:
         member.subscribe([topics.frames.name])
         assert poll(member) == [b"picture"]
         member.commit()
-    with here.member(topics.group("watch")) as member:
+    with client_broker.member(topics.group("watch")) as member:
         member.subscribe([topics.frames.name])
         with pytest.raises(GroupAuthorizationFailedError):
             poll(member)
-    with here.consumer() as consumer:
+    with client_broker.consumer() as consumer:
         consumer.assign([TopicPartition(topics.events.name, 0)])
         with pytest.raises(TopicAuthorizationFailedError):
             poll(consumer)
@@ -202,27 +202,27 @@ def poll(consumer: KafkaConsumer) -> list[bytes]:
 
 
 def test_a_user_without_rights_gets_the_commands_that_grant_them(secure: SecureBroker) -> None:
-    here, topics = broker(secure, "sasl_ssl", secure.with_password("newcomer")), Topics(site("127.0.0.1:1"))
+    client_broker, topics = broker(secure, "sasl_ssl", secure.with_password("newcomer")), Topics(site("127.0.0.1:1"))
     with pytest.raises(BrokerError, match=r"user newcomer may not .*READ on lanewatch\.seosan\.frames") as caught:
-        acls.check_stage(here, topics, "detect")
+        acls.check_stage(client_broker, topics, "detect")
     for command in acls.commands(topics, "detect", "User:newcomer", secure.address("sasl_ssl")):
         assert command in str(caught.value)
 
 
 def test_a_missing_topic_is_reported_with_the_command_that_creates_it(secure: SecureBroker) -> None:
     elsewhere = site("127.0.0.1:1", prefix="lanewatch.seosan.new")
-    here = broker(secure, "sasl_ssl", secure.with_password("detect"))
+    client_broker = broker(secure, "sasl_ssl", secure.with_password("detect"))
     with pytest.raises(BrokerError, match=r"seosan\.new\.frames is missing .* kafka-topics\.sh .*--partitions 2"):
-        ensure_topics(here, Topics(elsewhere))
+        ensure_topics(client_broker, Topics(elsewhere))
 
 
 def test_a_user_that_may_not_publish_the_first_site_gets_the_command(secure: SecureBroker) -> None:
-    here = broker(secure, "sasl_ssl", secure.with_password("detect"))
-    what = site(secure.address("sasl_ssl"))
-    with SiteTopic(here, Topics(what)) as sites:
+    client_broker = broker(secure, "sasl_ssl", secure.with_password("detect"))
+    published = site(secure.address("sasl_ssl"))
+    with SiteTopic(client_broker, Topics(published)) as sites:
         sites.read()
         with pytest.raises(BrokerError, match=r"no site yet.*`lanewatch publish town\.yaml` first.*Authorization"):
-            startup.publish_first_site(sites, what, Topics(what), Path("town.yaml"))
+            startup.publish_first_site(sites, published, Topics(published), Path("town.yaml"))
 
 
 def test_the_password_is_not_logged(secure: SecureBroker, caplog: pytest.LogCaptureFixture) -> None:
@@ -231,8 +231,8 @@ def test_the_password_is_not_logged(secure: SecureBroker, caplog: pytest.LogCapt
     library.setLevel(logging.DEBUG)
     try:
         with caplog.at_level(logging.DEBUG):
-            here = broker(secure, "sasl_ssl", security_of(secure, {"user": "plain", "mechanism": "PLAIN"}))
-            with here.open_admin() as admin:
+            client_broker = broker(secure, "sasl_ssl", security_of(secure, {"user": "plain", "mechanism": "PLAIN"}))
+            with client_broker.open_admin() as admin:
                 admin.describe_cluster()
         assert repr(security_settings(secure.with_password("detect"))).count(PASSWORD) == 0
     finally:
@@ -264,8 +264,8 @@ def test_wrong_files_are_reported(secure: SecureBroker, security: dict[str, str]
 
 
 def test_certificate_and_key_may_be_in_one_file(secure: SecureBroker) -> None:
-    both = {"protocol": "ssl", "ca": "ca.pem", "certificate": "server.both.pem"}
-    broker(secure, "mutual", security_of(secure, both)).check()
+    combined = {"protocol": "ssl", "ca": "ca.pem", "certificate": "server.both.pem"}
+    broker(secure, "mutual", security_of(secure, combined)).check()
 
 
 def check(address: str, security: KafkaSecurity = KafkaSecurity()) -> None:  # noqa: B008
@@ -310,9 +310,9 @@ class _Quiet(http.server.BaseHTTPRequestHandler):
 
 
 def test_one_reachable_address_is_enough(secure: SecureBroker) -> None:
-    here = Broker(site("127.0.0.1:1"), "test", {"LANEWATCH_KAFKA": f"127.0.0.1:1, {secure.address('admin')}"})
-    here.check()
-    assert here.addresses == ["127.0.0.1:1", secure.address("admin")]
+    client_broker = Broker(site("127.0.0.1:1"), "test", {"LANEWATCH_KAFKA": f"127.0.0.1:1, {secure.address('admin')}"})
+    client_broker.check()
+    assert client_broker.addresses == ["127.0.0.1:1", secure.address("admin")]
 
 
 def test_the_compiled_checksum_library_is_required() -> None:

@@ -43,10 +43,10 @@ def ensured(site: Site) -> Topics:
     return topics
 
 
-def until(wanted: Callable[[], bool]) -> None:
+def until(condition: Callable[[], bool]) -> None:
     """Waits: the broker applies a change a moment later."""
     deadline = time.monotonic() + 20
-    while not wanted():
+    while not condition():
         assert time.monotonic() < deadline
 
 
@@ -66,8 +66,11 @@ def config(address: str, topic: str) -> dict[str, str]:
 def test_topics_are_created_as_the_site_file_specifies(broker: str, prefix: str) -> None:
     topics = ensured(site(broker, prefix, frames={"minutes": 10, "gigabytes": 0.3}))
     with KafkaAdminClient(bootstrap_servers=broker) as admin:
-        found = {one["name"]: one for one in admin.describe_topics([topic.name for topic in topics.all])}
-    partitions = {name.removeprefix(f"{prefix}."): len(one["partitions"]) for name, one in found.items()}
+        found = {
+            description["name"]: description
+            for description in admin.describe_topics([topic.name for topic in topics.all])
+        }
+    partitions = {name.removeprefix(f"{prefix}."): len(topic["partitions"]) for name, topic in found.items()}
     assert partitions == {"frames": 3, "detections": 3, "site": 3, "checkpoints": 3, "events": 1, "holders": 1}
     frames = config(broker, f"{prefix}.frames")
     assert frames["retention.ms"] == "600000"
@@ -83,20 +86,22 @@ def test_several_processes_may_create_the_topics_at_once(broker: str, prefix: st
         for future in [pool.submit(ensured, present) for _ in range(6)]:
             future.result(30)
     with KafkaAdminClient(bootstrap_servers=broker) as admin:
-        found = {one["name"]: len(one["partitions"]) for one in admin.describe_topics()}
-    asked = {topic.name: topic.partitions for topic in Topics(present).all}
-    assert {name: count for name, count in found.items() if name.startswith(f"{prefix}.")} == asked
+        found = {topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics()}
+    configured = {topic.name: topic.partitions for topic in Topics(present).all}
+    assert {name: count for name, count in found.items() if name.startswith(f"{prefix}.")} == configured
 
 
-@pytest.mark.parametrize("asked", [5, 2])
-def test_another_number_of_partitions_is_reported(broker: str, prefix: str, asked: int) -> None:
+@pytest.mark.parametrize("partitions", [5, 2])
+def test_another_number_of_partitions_is_reported(broker: str, prefix: str, partitions: int) -> None:
     ensured(site(broker, prefix))
     with pytest.raises(
         BrokerError, match=rf"topic {prefix}\.frames at {broker} has 3.*`kafka\.partitions: 3`"
     ) as caught:
-        ensured(site(broker, prefix, partitions=asked))
-    assert f"the site file has {asked}" in str(caught.value)
-    assert ("--delete" in str(caught.value)) == (asked > 3), "what is deleted is gone: only where nothing else helps"
+        ensured(site(broker, prefix, partitions=partitions))
+    assert f"the site file has {partitions}" in str(caught.value)
+    assert ("--delete" in str(caught.value)) == (partitions > 3), (
+        "what is deleted is gone: only where nothing else helps"
+    )
 
 
 def test_a_topic_with_one_order_needs_one_partition(broker: str, prefix: str) -> None:

@@ -20,24 +20,24 @@ DURATION_S = 60
 
 
 @pytest.fixture(scope="module")
-def shop(broker: str) -> Iterator[KafkaSite]:
+def kafka_site(broker: str) -> Iterator[KafkaSite]:
     """Two cameras in one partition, a minute each, sent as fast as possible: capture time runs faster than the clock.
 
     Camera ``b`` starts at the middle, so that whole stretches of the partition have none of its records.
     """
-    shop = KafkaSite(broker, cameras=("a", "b"), partitions=1)
+    kafka_site = KafkaSite(broker, cameras=("a", "b"), partitions=1)
     for number in range(DURATION_S * FPS):
         for camera in "ab" if number >= DURATION_S * FPS // 2 else "a":
             frame = picture(camera, number * 1000 // FPS, size=(90, 160))
-            shop.frame(frame)
-    shop.flush()
-    yield shop
-    shop.close()
+            kafka_site.frame(frame)
+    kafka_site.flush()
+    yield kafka_site
+    kafka_site.close()
 
 
 @pytest.fixture
-def footage(shop: KafkaSite) -> Iterator[KafkaFrameStore]:
-    footage = KafkaFrameStore(shop.broker, shop.topics, lambda camera: shop.seats[camera] % 1)
+def footage(kafka_site: KafkaSite) -> Iterator[KafkaFrameStore]:
+    footage = KafkaFrameStore(kafka_site.broker, kafka_site.topics, lambda camera: kafka_site.seats[camera] % 1)
     yield footage
     footage.close()
 
@@ -98,33 +98,33 @@ def test_an_unknown_camera_is_reported_at_once(footage: KafkaFrameStore) -> None
 def test_frames_before_a_restart_with_a_wrong_clock_are_found(broker: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A camera that restarts may begin with a clock years behind: its capture times do not only rise."""
     monkeypatch.setattr(frame_lookup, "SEARCH_RECORDS", 2)  # with bisection alone this fails
-    shop = KafkaSite(broker, cameras=("a",), partitions=1)
+    kafka_site = KafkaSite(broker, cameras=("a",), partitions=1)
     for first, count in ((1000, 100), (0, 100), (1020, 100)):
         for number in range(count):
-            shop.frame(picture("a", first * 1000 + number * 100))
-    shop.flush()
-    footage = KafkaFrameStore(shop.broker, shop.topics, lambda camera: 0)
+            kafka_site.frame(picture("a", first * 1000 + number * 100))
+    kafka_site.flush()
+    footage = KafkaFrameStore(kafka_site.broker, kafka_site.topics, lambda camera: 0)
     assert footage.hold("a", 1003.0, 1004.0).covered == (1003.0, 1004.0)
     footage.close()
-    shop.close()
+    kafka_site.close()
 
 
 def test_overlapping_samplers_give_each_slot_once_and_broken_images_are_skipped(broker: str) -> None:
-    shop = KafkaSite(broker, cameras=("a",), partitions=1)
+    kafka_site = KafkaSite(broker, cameras=("a",), partitions=1)
     for number in range(20):
         frame = picture("a", number * 100)
-        shop.frame(frame)
+        kafka_site.frame(frame)
         if number >= 10:
-            shop.frame(msgspec.structs.replace(frame, epoch=2))
+            kafka_site.frame(msgspec.structs.replace(frame, epoch=2))
     broken = msgspec.structs.replace(picture("a", 500), epoch=3, packed=EncodedFrame(b"\xff\xd8 none"))
-    shop.frame(broken)
-    shop.flush()
-    footage = KafkaFrameStore(shop.broker, shop.topics, lambda camera: 0)
+    kafka_site.frame(broken)
+    kafka_site.flush()
+    footage = KafkaFrameStore(kafka_site.broker, kafka_site.topics, lambda camera: 0)
     held = footage.hold("a", 0.0, 2.0)
     near = held.nearest(0.5)
     assert near is not None
     assert near.slot in (400, 600)
-    epochs = [one.epoch for one in held._encoded]
+    epochs = [frame.epoch for frame in held._encoded]
     assert epochs == [1] * 5 + [3] + [1] * 4 + [2] * 10
     footage.close()
-    shop.close()
+    kafka_site.close()

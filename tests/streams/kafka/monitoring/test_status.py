@@ -23,7 +23,7 @@ STAGES = ("sample", "detect", "watch", "correlate", "serve")
 
 
 @pytest.fixture
-def shop(broker: str) -> Iterator[KafkaSite]:
+def kafka_site(broker: str) -> Iterator[KafkaSite]:
     made = KafkaSite(broker)
     yield made
     made.close()
@@ -34,24 +34,24 @@ NAMES = {"correlate": ("correlate-1", "correlate-1")}
 
 
 @contextmanager
-def members(shop: KafkaSite, stages: Sequence[str] = STAGES) -> Iterator[dict[str, KafkaConsumer]]:
+def members(kafka_site: KafkaSite, stages: Sequence[str] = STAGES) -> Iterator[dict[str, KafkaConsumer]]:
     """Members of each stage's group that do nothing else."""
     with ExitStack() as stack:
         found = {}
-        shares = {stage: consumer_groups.input_topic(stage, shop.topics).partitions for stage in stages}
+        shares = {stage: consumer_groups.input_topic(stage, kafka_site.topics).partitions for stage in stages}
         for stage in stages:
-            topic = consumer_groups.input_topic(stage, shop.topics)
+            topic = consumer_groups.input_topic(stage, kafka_site.topics)
             node, instance = NAMES.get(stage, ("node1", None))
-            one = Broker(shop.site, f"{stage}-{node}", environment={}).member(
-                shop.topics.group(stage), instance=instance
+            member = Broker(kafka_site.site, f"{stage}-{node}", environment={}).member(
+                kafka_site.topics.group(stage), instance=instance
             )
-            stack.callback(one.close)
-            one.partitions_for_topic(topic.name)  # a leader without the topic's metadata assigns nothing
-            one.subscribe([topic.name])
-            found[stage] = one
+            stack.callback(member.close)
+            member.partitions_for_topic(topic.name)  # a leader without the topic's metadata assigns nothing
+            member.subscribe([topic.name])
+            found[stage] = member
         until(lambda: all(shared(found[stage], shares[stage]) for stage in stages), "all members have partitions")
-        for one in found.values():
-            one.commit()
+        for member in found.values():
+            member.commit()
         yield found
 
 
@@ -60,93 +60,99 @@ def shared(member: KafkaConsumer, share: int) -> bool:
     return len(member.assignment()) == share
 
 
-def send_watermarks(shop: KafkaSite, reached: dict[str, Watermark], position: int = 0) -> None:
-    shop.send(shop.topics.events.name, 0, codec.encode_watermark("node1/0", position, reached))
-    shop.flush()
+def send_watermarks(kafka_site: KafkaSite, reached: dict[str, Watermark], position: int = 0) -> None:
+    kafka_site.send(kafka_site.topics.events.name, 0, codec.encode_watermark("node1/0", position, reached))
+    kafka_site.flush()
 
 
-def read(shop: KafkaSite) -> ClusterStatus:
-    return status.read_status(shop.broker, shop.topics, shop.site.id, shop.seats, interval_s=0.1)
+def read(kafka_site: KafkaSite) -> ClusterStatus:
+    return status.read_status(
+        kafka_site.broker, kafka_site.topics, kafka_site.site.id, kafka_site.seats, interval_s=0.1
+    )
 
 
 def problems(found: ClusterStatus) -> set[tuple[str, str]]:
     return {(problem.code, problem.subject) for problem in found.problems}
 
 
-def test_a_healthy_site_and_then_problems(shop: KafkaSite) -> None:
+def test_a_healthy_site_and_then_problems(kafka_site: KafkaSite) -> None:
     now = time.time()
-    with members(shop) as there:
-        for camera in shop.seats:
-            shop.frame(picture(camera, int(now * 1000)))
-        send_watermarks(shop, {camera: Watermark(now - 1, now - 1, None, 2) for camera in shop.seats})
+    with members(kafka_site) as consumers:
+        for camera in kafka_site.seats:
+            kafka_site.frame(picture(camera, int(now * 1000)))
+        send_watermarks(kafka_site, {camera: Watermark(now - 1, now - 1, None, 2) for camera in kafka_site.seats})
         time.sleep(0.02)  # two marks of one millisecond would tell no rate
-        send_watermarks(shop, {camera: Watermark(now, now, None, 2) for camera in shop.seats})
-        found = read(shop)
+        send_watermarks(kafka_site, {camera: Watermark(now, now, None, 2) for camera in kafka_site.seats})
+        found = read(kafka_site)
         assert problems(found) == set()
         by_name = {stage.stage: stage for stage in found.stages}
         assert set(by_name) == set(STAGES)
-        assert [(one.node, one.partitions) for one in by_name["detect"].members] == [("node1", (0, 1, 2))]
-        assert [one.node for one in by_name["correlate"].members] == ["correlate-1"]
+        assert [(member.node, member.partitions) for member in by_name["detect"].members] == [("node1", (0, 1, 2))]
+        assert [member.node for member in by_name["correlate"].members] == ["correlate-1"]
         assert by_name["detect"].lag == 3
         assert by_name["serve"].lag == 2
         assert by_name["sample"].lag is None
-        assert [(one.camera, one.node, one.gap) for one in found.cameras] == [(c, "node1", None) for c in "abc"]
-        assert all(one.rate and one.rate > 2 for one in found.cameras)
-        assert "All is well." in status_table.table(found, shop.site, "en")
+        assert [(camera.camera, camera.node, camera.gap) for camera in found.cameras] == [
+            (c, "node1", None) for c in "abc"
+        ]
+        assert all(camera.rate and camera.rate > 2 for camera in found.cameras)
+        assert "All is well." in status_table.table(found, kafka_site.site, "en")
 
-        there["watch"].close()
-        send_watermarks(shop, {"a": Watermark(now + 1, now + 1, "lost")})
-        found = read(shop)
+        consumers["watch"].close()
+        send_watermarks(kafka_site, {"a": Watermark(now + 1, now + 1, "lost")})
+        found = read(kafka_site)
         assert problems(found) == {("no_members", "watch"), ("gap", "lost")}
-        text = status_table.table(found, shop.site, "en")
+        text = status_table.table(found, kafka_site.site, "en")
         assert "watch: no process runs: start `lanewatch watch SITE`" in text
         assert "1 cameras out of reach: a" in text
-        assert "연결 끊김" in status_table.table(found, shop.site, "ko")
+        assert "연결 끊김" in status_table.table(found, kafka_site.site, "ko")
 
 
-def test_no_process_runs(shop: KafkaSite) -> None:
-    found = read(shop)
+def test_no_process_runs(kafka_site: KafkaSite) -> None:
+    found = read(kafka_site)
     assert problems(found) == {*(("no_members", stage) for stage in STAGES), ("unsampled", "")}
     assert found.problems[-1].names == ("a", "b", "c")
-    assert [one.captured_at for one in found.cameras] == [None] * 3
+    assert [camera.captured_at for camera in found.cameras] == [None] * 3
 
 
-def test_a_wrong_sampler_clock_and_a_silent_camera(shop: KafkaSite) -> None:
+def test_a_wrong_sampler_clock_and_a_silent_camera(kafka_site: KafkaSite) -> None:
     now = time.time()
-    with members(shop):
+    with members(kafka_site):
         ahead = picture("b", int(now * 1000))
-        shop.frame(msgspec.structs.replace(ahead, received_at=now + 7200))
-        send_watermarks(shop, {"a": Watermark(now, now), "b": Watermark(now, now), "c": Watermark(now - 60, now - 60)})
-        found = read(shop)
+        kafka_site.frame(msgspec.structs.replace(ahead, received_at=now + 7200))
+        send_watermarks(
+            kafka_site, {"a": Watermark(now, now), "b": Watermark(now, now), "c": Watermark(now - 60, now - 60)}
+        )
+        found = read(kafka_site)
     assert problems(found) == {("clock", "node1"), ("silent", "")}
-    assert next(one.amount for one in found.problems if one.code == "clock") == pytest.approx(7200, abs=5)
-    assert next(one.names for one in found.problems if one.code == "silent") == ("c",)
+    assert next(problem.amount for problem in found.problems if problem.code == "clock") == pytest.approx(7200, abs=5)
+    assert next(problem.names for problem in found.problems if problem.code == "silent") == ("c",)
 
 
-def test_lag_is_measured_in_records_and_seconds(shop: KafkaSite, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lag_is_measured_in_records_and_seconds(kafka_site: KafkaSite, monkeypatch: pytest.MonkeyPatch) -> None:
     now = time.time()
     monkeypatch.setattr(status, "LAG_S", dict.fromkeys(status.LAG_S, 0.0))
-    with members(shop):
+    with members(kafka_site):
         for slot in range(4):
-            shop.frame(picture("a", slot))
-        send_watermarks(shop, {camera: Watermark(now, now) for camera in shop.seats})
-        found = read(shop)
-    detect = next(one for one in found.stages if one.stage == "detect")
+            kafka_site.frame(picture("a", slot))
+        send_watermarks(kafka_site, {camera: Watermark(now, now) for camera in kafka_site.seats})
+        found = read(kafka_site)
+    detect = next(stage for stage in found.stages if stage.stage == "detect")
     assert detect.lag == 4
     assert detect.lag_s is not None
     assert 0.05 < detect.lag_s < 30
     assert ("behind", "detect") in problems(found)
 
 
-def test_without_topics(shop: KafkaSite) -> None:
-    other = shop.site.model_copy(update={"kafka": shop.site.kafka.model_copy(update={"prefix": "nobody"})})
-    found = status.read_status(shop.broker, Topics(other), "test", None, interval_s=0)
+def test_without_topics(kafka_site: KafkaSite) -> None:
+    other = kafka_site.site.model_copy(update={"kafka": kafka_site.site.kafka.model_copy(update={"prefix": "nobody"})})
+    found = status.read_status(kafka_site.broker, Topics(other), "test", None, interval_s=0)
     assert problems(found) == {("no_topics", "")}
-    assert "nobody.frames" in status_table.table(found, shop.site, "en")
+    assert "nobody.frames" in status_table.table(found, kafka_site.site, "en")
 
 
-def test_without_a_broker(shop: KafkaSite) -> None:
-    away = shop.site.kafka.model_copy(update={"brokers": ("127.0.0.1:1",)})
-    broker = Broker(shop.site.model_copy(update={"kafka": away}), "status", environment={})
+def test_without_a_broker(kafka_site: KafkaSite) -> None:
+    away = kafka_site.site.kafka.model_copy(update={"brokers": ("127.0.0.1:1",)})
+    broker = Broker(kafka_site.site.model_copy(update={"kafka": away}), "status", environment={})
     with pytest.raises(BrokerError, match=r"127\.0\.0\.1:1"):
-        status.read_status(broker, shop.topics, "test", None)
+        status.read_status(broker, kafka_site.topics, "test", None)

@@ -12,15 +12,15 @@ from tests.streams.kafka.kafka_site import KafkaSite
 
 
 @pytest.fixture
-def shop(broker: str) -> Iterator[KafkaSite]:
-    shop = KafkaSite(broker)
-    yield shop
-    shop.close()
+def kafka_site(broker: str) -> Iterator[KafkaSite]:
+    kafka_site = KafkaSite(broker)
+    yield kafka_site
+    kafka_site.close()
 
 
 @pytest.fixture
-def checkpoints(shop: KafkaSite) -> Iterator[Checkpoints]:
-    checkpoints = Checkpoints(shop.broker, shop.topics)
+def checkpoints(kafka_site: KafkaSite) -> Iterator[Checkpoints]:
+    checkpoints = Checkpoints(kafka_site.broker, kafka_site.topics)
     yield checkpoints
     checkpoints.close()
 
@@ -39,8 +39,10 @@ def test_an_old_state_of_a_stalled_process_is_processed_again(checkpoints: Check
     assert checkpoints.restore([0])[0] == Checkpoint(41, {"a": StoredState(40, b"old"), "b": StoredState(80, b"b")})
 
 
-def test_foreign_records_are_skipped_and_a_special_key_is_no_camera(shop: KafkaSite, checkpoints: Checkpoints) -> None:
-    shop.send(shop.topics.checkpoints.name, 0, Message(b"c", b"?", [])).get(10)
+def test_foreign_records_are_skipped_and_a_special_key_is_no_camera(
+    kafka_site: KafkaSite, checkpoints: Checkpoints
+) -> None:
+    kafka_site.send(kafka_site.topics.checkpoints.name, 0, Message(b"c", b"?", [])).get(10)
     checkpoints.save(
         0, {"@correlate": StoredState(2, b"s"), "a": StoredState(1, b"x")}, CheckpointPosition(3, {"a": 1})
     )

@@ -91,9 +91,9 @@ def test_events_are_delivered_in_order_when_the_broker_is_back(monkeypatch: pyte
     monkeypatch.setitem(module.SEND, "delivery_timeout_ms", 1500)
     monkeypatch.setitem(module.SEND, "request_timeout_ms", 1000)
     with BrokerProcess() as process:
-        shop = KafkaSite(process.address)
+        kafka_site = KafkaSite(process.address)
         messages = [message(number) for number in range(30)]
-        outbox = EventOutbox(shop.broker, shop.topics.events, "watch")
+        outbox = EventOutbox(kafka_site.broker, kafka_site.topics.events, "watch")
         for event in messages[:10]:
             outbox.send(event)
         assert outbox.flush(10)
@@ -106,6 +106,6 @@ def test_events_are_delivered_in_order_when_the_broker_is_back(monkeypatch: pyte
             outbox.send(event)
         until(lambda: outbox.flush(0.5), "all delivered")
         outbox.close()
-        records = shop.records(shop.topics.events.name, lambda found: len(found) >= 30)
+        records = kafka_site.records(kafka_site.topics.events.name, lambda found: len(found) >= 30)
         assert list(dict.fromkeys(record.value for record in records)) == [event.value for event in messages]
-        shop.close()
+        kafka_site.close()

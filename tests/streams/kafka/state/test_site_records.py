@@ -50,8 +50,8 @@ def test_revisions_survive_encoding_and_share_unchanged_cameras() -> None:
     decoded, decoded_digest = site_records.decode(value)
     assert (decoded, decoded_digest) == (record, digest)
     restored = site_records.to_revisions(decoded, first.kafka)
-    assert [revision.valid_from for revision in restored.all] == [-math.inf, 100.0]
-    assert (restored.at(99.0), restored.at(100.0)) == (first, second)
+    assert [revision.valid_from for revision in restored.entries] == [-math.inf, 100.0]
+    assert (restored.site_at(99.0), restored.site_at(100.0)) == (first, second)
 
 
 @pytest.mark.parametrize("value", [b"", b"{}", None, b"x\x9c\xab\xae\x05\x00\x01\x75\x00\xf9"])

@@ -42,18 +42,18 @@ def test_all_followers_get_a_published_site(broker: str) -> None:
         sites.read()
         assert sites.empty
         sites.publish(first)
-        assert other.wait().at(0.0) == first  # the URLs too, without the passwords
+        assert other.wait().site_at(0.0) == first  # the URLs too, without the passwords
         assert other.partition_slots == sites.partition_slots == {"gate": 0, "lane": 2, "barn": 1}
 
         at = time.time() + 3600
         sites.publish(with_camera(first, "shop", "rtsp://10.0.0.4/1"), at)
-        until(lambda: len(other.revisions.all) == 2)
-        assert [camera.id for camera in other.revisions.at(at - 1).cameras] == ["gate", "lane", "barn"]
-        assert [camera.id for camera in other.revisions.at(at).cameras] == ["gate", "lane", "barn", "shop"]
+        until(lambda: len(other.revisions.entries) == 2)
+        assert [camera.id for camera in other.revisions.site_at(at - 1).cameras] == ["gate", "lane", "barn"]
+        assert [camera.id for camera in other.revisions.site_at(at).cameras] == ["gate", "lane", "barn", "shop"]
         assert other.partition_slots["shop"] == 3
     with second_follower(first) as late:  # it reads what the topic has
         late.read()
-        assert len(late.wait().all) == 2
+        assert len(late.wait().entries) == 2
         assert late.partition_slots == {"gate": 0, "lane": 2, "barn": 1, "shop": 3}
 
 
@@ -64,9 +64,9 @@ def test_a_changed_url_is_in_later_revisions_too_and_the_previous_one_is_stored(
         later = time.time() + 3600
         sites.publish(with_camera(first, "shop", "rtsp://10.0.0.4/1"), later)
         sites.change_url("lane", "rtsp://10.0.0.9/1")
-        assert sites.revisions.at(time.time() - 60).camera("lane").url == "rtsp://10.0.0.2/1"
-        assert sites.revisions.at(time.time()).camera("lane").url == "rtsp://10.0.0.9/1"
-        assert sites.revisions.at(later).camera("lane").url == "rtsp://10.0.0.9/1"
+        assert sites.revisions.site_at(time.time() - 60).camera("lane").url == "rtsp://10.0.0.2/1"
+        assert sites.revisions.site_at(time.time()).camera("lane").url == "rtsp://10.0.0.9/1"
+        assert sites.revisions.site_at(later).camera("lane").url == "rtsp://10.0.0.9/1"
         sites.publish(with_camera(first, "yard", "rtsp://10.0.0.5/1"), later + 1)
         assert sites.previous_url("lane") == "rtsp://10.0.0.2/1"
         assert sites.previous_url("gate") is None
@@ -75,8 +75,8 @@ def test_a_changed_url_is_in_later_revisions_too_and_the_previous_one_is_stored(
 def test_a_revision_that_is_no_longer_needed_is_removed_with_its_cameras(broker: str) -> None:
     first = site(CAMERAS, broker)
     clock = [1_000_000.0]
-    with followed(first) as usual:
-        usual.read()
+    with followed(first) as follower:
+        follower.read()
     topics = Topics(first)
     with (
         SiteTopic(Broker(first, "test", {}), topics, now=lambda: clock[0]) as sites,
@@ -125,8 +125,8 @@ def test_two_processes_that_publish_the_first_site_at_once_agree(broker: str, mo
         other.read()
         monkeypatch.setattr(site_records, "encode", slowly)
         sites.publish(first)
-        assert sites.revisions.all == other.revisions.all
-        assert len(sites.revisions.all) == 1
+        assert sites.revisions.entries == other.revisions.entries
+        assert len(sites.revisions.entries) == 1
 
 
 def test_a_site_that_is_not_valid_is_not_used_and_its_url_is_not_logged(
@@ -135,7 +135,7 @@ def test_a_site_that_is_not_valid_is_not_used_and_its_url_is_not_logged(
     first = site(CAMERAS, broker)
     with followed(first) as sites:
         sites.publish(first)
-        record = site_records.from_revisions(sites.revisions.all, sites.partition_slots, {}, None)
+        record = site_records.from_revisions(sites.revisions.entries, sites.partition_slots, {}, None)
         camera = msgspec.json.decode(record.cameras[0]) | {"width": 5, "url": "rtsp://user:s3cret@10.0.0.1/1"}
         broken = msgspec.structs.replace(
             record, cameras=(msgspec.Raw(msgspec.json.encode(camera)), *record.cameras[1:])
@@ -162,7 +162,7 @@ def test_a_site_of_another_release_is_reported_and_replaced(broker: str) -> None
                 late.check_version()
         sites.publish(first)
         sites.check_version()
-        assert sites.revisions.at(0.0) == first
+        assert sites.revisions.site_at(0.0) == first
 
 
 def test_foreign_records_are_counted_and_skipped_with_their_offset(
@@ -205,7 +205,7 @@ def test_each_listener_gets_every_change_though_another_listener_fails(broker: s
 
     with followed(first) as sites:
         sites.listen(fails)
-        sites.listen(lambda changed: heard.append(len(changed.revisions.all)))
+        sites.listen(lambda changed: heard.append(len(changed.revisions.entries)))
         sites.publish(first)
         sites.publish(with_camera(first, "lane", "rtsp://10.0.0.2/1"))
         until(lambda: heard == [1, 2])

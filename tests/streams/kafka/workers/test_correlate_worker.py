@@ -18,7 +18,7 @@ from streams.kafka import codec
 from streams.kafka.codec import Message
 from streams.kafka.state.checkpoints import Checkpoints
 from streams.kafka.workers.correlate_worker import CorrelateWorker
-from streams.kafka.workers.event_processor import KEY
+from streams.kafka.workers.correlation_processor import KEY
 from tests.detectors.correlation.test_correlator import any_way, in_order, stay, street
 from tests.streams.kafka.kafka_site import KafkaSite, running, until
 from tests.streams.kafka.loiterer_records import keys
@@ -33,20 +33,20 @@ class StreetSite(KafkaSite):
 
     def __init__(self, address: str) -> None:
         super().__init__(address, [camera.id for camera in WATCHED.cameras], 2)
-        self.revisions = SiteRevisions.of(WATCHED)
+        self.revisions = SiteRevisions.from_site(WATCHED)
 
     def loop(self, **settings: Any) -> CorrelateWorker[CorrelatorState]:
-        usual: dict[str, Any] = {"make_stage": Correlator, "checkpoint_s": 0.05, "node": "c"}
-        return CorrelateWorker(self.broker, self.topics, site=self, state_type=CorrelatorState, **usual | settings)
+        defaults: dict[str, Any] = {"make_stage": Correlator, "checkpoint_s": 0.05, "node": "c"}
+        return CorrelateWorker(self.broker, self.topics, site=self, state_type=CorrelatorState, **defaults | settings)
 
     def put(self, seed: int, first: int = 0, last: int | None = None) -> None:
         """Sends some of the watchers' events and watermarks, in a random order of arrival."""
         messages = list(any_way(WATCHED, EVENTS, END_S, random.Random(seed)))[first:last]
-        for number, (camera, one) in enumerate(messages):
+        for number, (camera, item) in enumerate(messages):
             message = (
-                codec.encode_event(one)
-                if isinstance(one, Event)
-                else codec.encode_watermark(camera, number, {camera: one})
+                codec.encode_event(item)
+                if isinstance(item, Event)
+                else codec.encode_watermark(camera, number, {camera: item})
             )
             self.send(self.topics.events.name, 0, message)
         self.flush()
@@ -55,8 +55,10 @@ class StreetSite(KafkaSite):
         """The roaming events, at least ``enough`` revisions."""
 
         def events(records: list[Any]) -> list[Event]:
-            decoded = [codec.decode_event_record(one) for one in records if one.headers and one.key != b"junk"]
-            return [one for one in decoded if isinstance(one, Event) and one.kind == "roaming"]
+            decoded = [
+                codec.decode_event_record(record) for record in records if record.headers and record.key != b"junk"
+            ]
+            return [event for event in decoded if isinstance(event, Event) and event.kind == "roaming"]
 
         return events(
             self.records(self.topics.events.name, lambda records: len({e.revision for e in events(records)}) >= enough)
@@ -70,16 +72,16 @@ def kafka_site(broker: str) -> Iterator[StreetSite]:
     kafka_site.close()
 
 
-def test_it_says_what_the_fold_says_and_ignores_itself_and_what_is_none_of_ours(kafka_site: StreetSite) -> None:
+def test_it_publishes_the_correlators_events_and_ignores_its_own_and_foreign_records(kafka_site: StreetSite) -> None:
     kafka_site.send(kafka_site.topics.events.name, 0, Message(b"junk", b"?", [])).get(10)
     kafka_site.put(1)
-    wanted = in_order(WATCHED, EVENTS, END_S)
+    expected = in_order(WATCHED, EVENTS, END_S)
     with running(kafka_site.loop()):
-        said = kafka_site.roaming_events(len(wanted))
-    assert keys(said) == keys(wanted)
-    assert len(said) == len(wanted)
+        roaming = kafka_site.roaming_events(len(expected))
+    assert keys(roaming) == keys(expected)
+    assert len(roaming) == len(expected)
     traced = partial(filter, codec.trace_context)  # what came in had no trace; what is said begins one
-    assert kafka_site.records(kafka_site.topics.events.name, lambda found: len(list(traced(found))) == len(wanted))
+    assert kafka_site.records(kafka_site.topics.events.name, lambda found: len(list(traced(found))) == len(expected))
 
 
 class FailingCorrelator:
@@ -110,7 +112,7 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_another_goes_on_where_one_was_killed(kafka_site: StreetSite, seed: int) -> None:
-    wanted = in_order(WATCHED, EVENTS, END_S)
+    expected = in_order(WATCHED, EVENTS, END_S)
     chance = random.Random(seed)
     kafka_site.put(seed)
     dead = kafka_site.loop(
@@ -120,14 +122,14 @@ def test_another_goes_on_where_one_was_killed(kafka_site: StreetSite, seed: int)
     with pytest.raises(Killed):
         dead.run(threading.Event())
     with running(kafka_site.loop(instance=True)):
-        said = kafka_site.roaming_events(len(wanted))
-    assert keys(said) == keys(wanted)
+        found = kafka_site.roaming_events(len(expected))
+    assert keys(found) == keys(expected)
 
 
 @pytest.mark.slow
 def test_a_standby_takes_over_from_a_named_process_that_was_killed(kafka_site: StreetSite) -> None:
     """A static member sends no LeaveGroup, so the broker waits for it as if it had been killed."""
-    wanted = in_order(WATCHED, EVENTS, END_S)
+    expected = in_order(WATCHED, EVENTS, END_S)
     dead = kafka_site.loop(make_stage=lambda site: FailingCorrelator(site, 400), instance=True)
     second = kafka_site.loop(node="second", instance=True)
     raised: list[BaseException] = []
@@ -138,21 +140,21 @@ def test_a_standby_takes_over_from_a_named_process_that_was_killed(kafka_site: S
         except Killed as error:
             raised.append(error)
 
-    dying = threading.Thread(target=die)
-    dying.start()
+    thread = threading.Thread(target=die)
+    thread.start()
     until(lambda: dead.partitions, "the first at work")
     with running(second):
         kafka_site.put(1)
-        dying.join(30)
+        thread.join(30)
         assert raised
         began = time.monotonic()
         until(lambda: second.partitions, "the second at work")
         took_s = time.monotonic() - began
-        assert keys(kafka_site.roaming_events(len(wanted))) == keys(wanted)
+        assert keys(kafka_site.roaming_events(len(expected))) == keys(expected)
     assert took_s < 10
 
 
-def test_a_revision_that_cannot_be_used_is_said_and_the_one_before_goes_on(
+def test_an_unusable_revision_is_logged_and_the_former_one_stays_in_effect(
     kafka_site: StreetSite, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = kafka_site.revisions
@@ -163,11 +165,11 @@ def test_a_revision_that_cannot_be_used_is_said_and_the_one_before_goes_on(
         return Correlator(revisions)
 
     with running(kafka_site.loop(make_stage=correlate_of)):
-        kafka_site.revisions = SiteRevisions.of(WATCHED)
+        kafka_site.revisions = SiteRevisions.from_site(WATCHED)
         until(lambda: "stays in effect: of the next release" in caplog.text, "said")
         kafka_site.put(1)
-        wanted = in_order(WATCHED, EVENTS, END_S)
-        assert keys(kafka_site.roaming_events(len(wanted))) == keys(wanted)
+        expected = in_order(WATCHED, EVENTS, END_S)
+        assert keys(kafka_site.roaming_events(len(expected))) == keys(expected)
 
 
 def test_one_is_at_work_and_the_next_stands_by(kafka_site: StreetSite) -> None:
@@ -176,12 +178,12 @@ def test_one_is_at_work_and_the_next_stands_by(kafka_site: StreetSite) -> None:
         until(lambda: second.partitions, "the second at work")
         with running(first):
             kafka_site.put(1)
-            wanted = in_order(WATCHED, EVENTS, END_S)
-            assert keys(kafka_site.roaming_events(len(wanted))) == keys(wanted)
+            expected = in_order(WATCHED, EVENTS, END_S)
+            assert keys(kafka_site.roaming_events(len(expected))) == keys(expected)
             assert bool(first.partitions) != bool(second.partitions)
     checkpoints = Checkpoints(kafka_site.broker, kafka_site.topics)
     try:
-        kept = checkpoints.read(0, KEY)
+        stored = checkpoints.read(0, KEY)
     finally:
         checkpoints.close()
-    assert kept is not None
+    assert stored is not None

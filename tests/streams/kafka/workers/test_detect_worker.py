@@ -66,9 +66,9 @@ def test_each_frame_gives_detections_in_its_own_partition_and_is_committed(kafka
         records = kafka_site.records(kafka_site.topics.detections.name, lambda found: len(found) >= 120)
     assert len(records) == 120
     for camera, seat in kafka_site.seats.items():
-        mine = [record for record in records if record.key == camera.encode()]
-        assert {record.partition for record in mine} == {seat}
-        assert all(("traceparent", b"00-1-2-01") in record.headers for record in mine)
+        of_camera = [record for record in records if record.key == camera.encode()]
+        assert {record.partition for record in of_camera} == {seat}
+        assert all(("traceparent", b"00-1-2-01") in record.headers for record in of_camera)
     by_camera = {camera: [d.slot for d in kafka_site.detections(120) if d.camera == camera] for camera in "abc"}
     assert by_camera == {camera: [*range(0, 10_000, 250)] for camera in "abc"}
     assert all(frame.image is not None for batch in detector.batches for frame in batch)
@@ -212,12 +212,15 @@ def test_nothing_is_committed_before_its_detections_are_acknowledged(kafka_site:
 
 def test_two_workers_share_and_one_that_ends_leaves_no_frame_out(kafka_site: KafkaSite) -> None:
     first, second = RecordingDetector(), RecordingDetector()
-    one, two = make_worker(kafka_site, first), make_worker(kafka_site, second)
-    with running(one):
-        until(lambda: one.partitions == {0, 1, 2}, "all are the first's")
-        with running(two):
-            until(lambda: two.partitions and not one.partitions & two.partitions, "the second has its part")
-            until(lambda: len(one.partitions | two.partitions) == 3, "all partitions are assigned")
+    first_worker, second_worker = make_worker(kafka_site, first), make_worker(kafka_site, second)
+    with running(first_worker):
+        until(lambda: first_worker.partitions == {0, 1, 2}, "all are the first's")
+        with running(second_worker):
+            until(
+                lambda: second_worker.partitions and not first_worker.partitions & second_worker.partitions,
+                "the second has its part",
+            )
+            until(lambda: len(first_worker.partitions | second_worker.partitions) == 3, "all partitions are assigned")
             for slot in range(50):
                 for camera in "abc":
                     kafka_site.frame(picture(camera, slot))
@@ -225,7 +228,7 @@ def test_two_workers_share_and_one_that_ends_leaves_no_frame_out(kafka_site: Kaf
         for slot in range(50, 60):
             for camera in "abc":
                 kafka_site.frame(picture(camera, slot))
-        until(lambda: one.partitions == {0, 1, 2}, "all are the first's again")
+        until(lambda: first_worker.partitions == {0, 1, 2}, "all are the first's again")
         records = kafka_site.records(
             kafka_site.topics.detections.name,
             lambda found: len({(r.partition, r.key, r.value) for r in found}) >= 180,

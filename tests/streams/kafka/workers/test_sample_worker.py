@@ -39,8 +39,8 @@ def clip_url(clip: Path, ago_s: float = 10.0, name: str = "") -> str:
 class Node:
     """A sampler in this process, with a log of its own."""
 
-    def __init__(self, of: Site, name: str) -> None:
-        broker, topics = Broker(of, f"sample-{name}", {}), Topics(of)
+    def __init__(self, configured: Site, name: str) -> None:
+        broker, topics = Broker(configured, f"sample-{name}", {}), Topics(configured)
         self.log = SiteTopic(broker, topics)
         self.loop = SampleWorker(broker, topics, self.log, node=name)
         self.stop = threading.Event()
@@ -62,23 +62,25 @@ class Node:
 
 
 @contextmanager
-def running_node(of: Site, name: str) -> Iterator[Node]:
-    one = Node(of, name)
-    one.thread.start()
+def running_node(configured: Site, name: str) -> Iterator[Node]:
+    node = Node(configured, name)
+    node.thread.start()
     try:
-        yield one
+        yield node
     finally:
-        one.end()
+        node.end()
 
 
 class FrameReader:
     """Reads the frames topic: records by camera in the topic's order, with their append times."""
 
-    def __init__(self, of: Site) -> None:
+    def __init__(self, configured: Site) -> None:
         self.frames: dict[str, list[tuple[Frame, float]]] = {}
-        self._topics = Topics(of)
-        self._consumer = Broker(of, "watched", {}).consumer()
-        self._consumer.assign([TopicPartition(self._topics.frames.name, one) for one in range(self._topics.partitions)])
+        self._topics = Topics(configured)
+        self._consumer = Broker(configured, "watched", {}).consumer()
+        self._consumer.assign(
+            [TopicPartition(self._topics.frames.name, partition) for partition in range(self._topics.partitions)]
+        )
 
     def read(self) -> None:
         for records in self._consumer.poll(100).values():
@@ -87,13 +89,13 @@ class FrameReader:
                 small = msgspec.structs.replace(frame, packed=None)
                 self.frames.setdefault(frame.camera, []).append((small, record.timestamp / 1000))
 
-    def until(self, wanted: object, timeout_s: float = 30.0) -> None:
-        def so() -> bool:
+    def until(self, condition: object, timeout_s: float = 30.0) -> None:
+        def satisfied() -> bool:
             self.read()
-            assert callable(wanted)
-            return bool(wanted())
+            assert callable(condition)
+            return bool(condition())
 
-        until(so, timeout_s)
+        until(satisfied, timeout_s)
 
     def more(self, count: int, cameras: tuple[str, ...] = CAMERAS) -> None:
         """Waits for so many more records of each camera."""
@@ -114,12 +116,12 @@ class FrameReader:
 
 
 @contextmanager
-def reading_frames(of: Site) -> Iterator[FrameReader]:
-    one = FrameReader(of)
+def reading_frames(configured: Site) -> Iterator[FrameReader]:
+    reader = FrameReader(configured)
     try:
-        yield one
+        yield reader
     finally:
-        one.close()
+        reader.close()
 
 
 INTERVAL_S = 1 / FPS + 0.002
@@ -127,13 +129,13 @@ INTERVAL_S = 1 / FPS + 0.002
 
 
 def test_nodes_share_the_cameras_and_what_moves_moves_without_a_gap(broker: str, clip: Path) -> None:
-    of = site(dict.fromkeys(CAMERAS, clip_url(clip)), broker, fps=FPS)
-    with followed(of) as log, reading_frames(of) as seen:
-        log.publish(of)
-        with running_node(of, "north") as north:
+    configured = site(dict.fromkeys(CAMERAS, clip_url(clip)), broker, fps=FPS)
+    with followed(configured) as log, reading_frames(configured) as seen:
+        log.publish(configured)
+        with running_node(configured, "north") as north:
             seen.more(3)
             assert north.loop.cameras == sorted(CAMERAS)
-            with running_node(of, "south") as south:
+            with running_node(configured, "south") as south:
                 until(lambda: len(north.loop.cameras) == len(south.loop.cameras) == 2)
                 assert sorted(north.loop.cameras + south.loop.cameras) == sorted(CAMERAS)
                 moved = south.loop.cameras
@@ -141,12 +143,12 @@ def test_nodes_share_the_cameras_and_what_moves_moves_without_a_gap(broker: str,
                 until(lambda: not north.loop._handover.leaving)
                 seen.more(2)
                 stayed = north.loop.cameras
-                with SamplerRegistry(Broker(of, "drain", {}), Topics(of)) as holders:
+                with SamplerRegistry(Broker(configured, "drain", {}), Topics(configured)) as holders:
                     holders.read()
                     holders.request_leave("north")  # what `lanewatch drain` does
                     north.thread.join(20)
                     assert not north.thread.is_alive()
-                    until(lambda: all((one := holders.owner(camera)) and one.node == "south" for camera in CAMERAS))
+                    until(lambda: all((owner := holders.owner(camera)) and owner.node == "south" for camera in CAMERAS))
                 seen.more(2)
                 assert all(len(seen.epochs(camera)) == 2 for camera in stayed)  # each has changed hands once
                 assert south.loop.cameras == sorted(CAMERAS)
@@ -157,15 +159,15 @@ def test_nodes_share_the_cameras_and_what_moves_moves_without_a_gap(broker: str,
 
 def test_a_revision_changes_adds_and_removes_cameras_without_a_gap(broker: str, clip: Path) -> None:
     url = clip_url(clip)
-    of = site({"gate": url, "lane": url}, broker, partitions=2, fps=FPS)
-    with followed(of) as log, reading_frames(of) as seen, running_node(of, "north") as north:
-        log.publish(of)
+    configured = site({"gate": url, "lane": url}, broker, partitions=2, fps=FPS)
+    with followed(configured) as log, reading_frames(configured) as seen, running_node(configured, "north") as north:
+        log.publish(configured)
         seen.more(3, ("gate", "lane"))
         log.change_url("gate", url + "&loop=1")  # the same pictures by another URL
         seen.until(lambda: len(seen.epochs("gate")) == 2)
         seen.more(3, ("gate", "lane"))
         gate, _ = log.revisions.latest.cameras
-        log.publish(of.model_copy(update={"cameras": (gate, gate.model_copy(update={"id": "barn"}))}))
+        log.publish(configured.model_copy(update={"cameras": (gate, gate.model_copy(update={"id": "barn"}))}))
         seen.more(3, ("barn",))
         assert north.loop.cameras == ["barn", "gate"]
         seen.read()
@@ -181,11 +183,11 @@ def test_a_camera_that_cannot_be_sampled_leaves_the_others_alone_and_begins_agai
     broker: str, clip: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     late = tmp_path / "late.mp4"
-    of = site(
+    configured = site(
         {"gate": clip_url(clip), "lane": clip_url(late), "barn": "rtsp://${LANEWATCH_NOBODY}@h/1"}, broker, fps=FPS
     )
-    with followed(of) as log, reading_frames(of) as seen, running_node(of, "north"):
-        log.publish(of)
+    with followed(configured) as log, reading_frames(configured) as seen, running_node(configured, "north"):
+        log.publish(configured)
         seen.more(3, ("gate",))
         until(lambda: "environment variable 'LANEWATCH_NOBODY' is not set" in caplog.text)
         until(lambda: "camera lane restarts" in caplog.text)
@@ -195,9 +197,9 @@ def test_a_camera_that_cannot_be_sampled_leaves_the_others_alone_and_begins_agai
 
 
 def test_a_network_camera_that_hangs_up_is_reported_and_sampled_again(broker: str, rtsp: RtspServer) -> None:
-    of = site({"gate": rtsp.url}, broker, partitions=2, fps=FPS)
-    with followed(of) as log, reading_frames(of) as seen, running_node(of, "north"):
-        log.publish(of)
+    configured = site({"gate": rtsp.url}, broker, partitions=2, fps=FPS)
+    with followed(configured) as log, reading_frames(configured) as seen, running_node(configured, "north"):
+        log.publish(configured)
         seen.more(3, ("gate",))
         assert {frame.gap for frame, _ in seen.frames["gate"]} == {None}
         frame, appended_at = seen.frames["gate"][-1]
@@ -210,13 +212,13 @@ def test_a_network_camera_that_hangs_up_is_reported_and_sampled_again(broker: st
 
 
 @contextmanager
-def processes(of: Site, folder: Path) -> Iterator[tuple[ProcessGroup, SamplerRegistry, FrameReader, str]]:
+def processes(configured: Site, folder: Path) -> Iterator[tuple[ProcessGroup, SamplerRegistry, FrameReader, str]]:
     """Samplers north and south as processes that share the cameras."""
-    path = str(write_site_file(of, folder))
-    with ProcessGroup(folder) as fleet, reading_frames(of) as seen, followed(of):
+    path = str(write_site_file(configured, folder))
+    with ProcessGroup(folder) as fleet, reading_frames(configured) as seen, followed(configured):
         for name in ("north", "south"):
             fleet.start(name, "sample", path, "--node", name)
-        with SamplerRegistry(Broker(of, "test", {}), Topics(of)) as holders:
+        with SamplerRegistry(Broker(configured, "test", {}), Topics(configured)) as holders:
             until(
                 lambda: cameras_of(holders, "north") and cameras_of(holders, "south") and len(holders.owners) == 4, 45
             )
@@ -228,15 +230,15 @@ def processes(of: Site, folder: Path) -> Iterator[tuple[ProcessGroup, SamplerReg
 
 
 def cameras_of(holders: SamplerRegistry, name: str) -> list[str]:
-    return sorted(camera for camera, one in holders.owners.items() if one.node == name)
+    return sorted(camera for camera, owner in holders.owners.items() if owner.node == name)
 
 
 @pytest.mark.slow
 def test_processes_hand_over_without_a_gap_when_drained_and_when_stopped(
     broker: str, clip: Path, tmp_path: Path
 ) -> None:
-    of = site(dict.fromkeys(CAMERAS, clip_url(clip)), broker, fps=FPS)
-    with processes(of, tmp_path) as (fleet, holders, seen, path):
+    configured = site(dict.fromkeys(CAMERAS, clip_url(clip)), broker, fps=FPS)
+    with processes(configured, tmp_path) as (fleet, holders, seen, path):
         drain = fleet.start("drain", "drain", path, "north")
         assert fleet["north"].wait() == 0
         assert drain.wait() == 0, drain.log.read_text()
@@ -259,13 +261,13 @@ def test_processes_hand_over_without_a_gap_when_drained_and_when_stopped(
 
 @pytest.mark.slow
 def test_a_killed_node_s_cameras_are_sampled_again_within_15_s(broker: str, clip: Path, tmp_path: Path) -> None:
-    of = site(dict.fromkeys(CAMERAS, clip_url(clip)), broker, fps=FPS)
-    with processes(of, tmp_path) as (fleet, holders, seen, _):
-        his = cameras_of(holders, "north")
+    configured = site(dict.fromkeys(CAMERAS, clip_url(clip)), broker, fps=FPS)
+    with processes(configured, tmp_path) as (fleet, holders, seen, _):
+        north_cameras = cameras_of(holders, "north")
         fleet["north"].kill()
         killed = time.time()
         until(lambda: cameras_of(holders, "south") == sorted(CAMERAS))
-        took = max(one.announced_at - killed for camera in his if (one := holders.owner(camera)))
+        took = max(owner.announced_at - killed for camera in north_cameras if (owner := holders.owner(camera)))
         logging.getLogger("lanewatch.sample").warning("sampled again after %.1f s", took)
         assert took < 15.0
         seen.more(2)
@@ -273,11 +275,11 @@ def test_a_killed_node_s_cameras_are_sampled_again_within_15_s(broker: str, clip
 
 def test_a_camera_is_moved_after_a_comparison_and_back(broker: str, clip: Path, tmp_path: Path) -> None:
     url = clip_url(clip)
-    of = site({"gate": url}, broker, partitions=2, fps=FPS)
-    path = str(write_site_file(of, tmp_path))
+    configured = site({"gate": url}, broker, partitions=2, fps=FPS)
+    path = str(write_site_file(configured, tmp_path))
     other = url + "&fps=7"  # the same pictures by another URL
-    with ProcessGroup(tmp_path) as fleet, followed(of) as log:
-        log.publish(of)
+    with ProcessGroup(tmp_path) as fleet, followed(configured) as log:
+        log.publish(configured)
         moved = fleet.start("moved", "migrate", path, "gate", other, "--for", "4", "--yes")
         stopped = fleet.start("refused", "migrate", path, "gate", f"file://{tmp_path}/none.mp4", "--for", "4", "--yes")
         assert moved.wait(60) == 0, moved.log.read_text()
@@ -291,7 +293,7 @@ def test_a_camera_is_moved_after_a_comparison_and_back(broker: str, clip: Path, 
         assert log.previous_url("gate") == other
 
 
-def write_site_file(of: Site, folder: Path) -> Path:
+def write_site_file(configured: Site, folder: Path) -> Path:
     path = folder / "site.yaml"
-    path.write_bytes(msgspec.json.encode(of.model_dump(mode="json", exclude_defaults=True)))  # JSON is YAML
+    path.write_bytes(msgspec.json.encode(configured.model_dump(mode="json", exclude_defaults=True)))  # JSON is YAML
     return path

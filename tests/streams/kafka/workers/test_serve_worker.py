@@ -69,8 +69,8 @@ def kafka_site(broker: str) -> Iterator[KafkaSite]:
 
 
 def send_events(kafka_site: KafkaSite, *events: Event) -> None:
-    for one in events:
-        kafka_site.send(kafka_site.topics.events.name, 0, codec.encode_event(one))
+    for event in events:
+        kafka_site.send(kafka_site.topics.events.name, 0, codec.encode_event(event))
     kafka_site.flush()
 
 
@@ -170,4 +170,4 @@ def test_of_two_services_one_is_at_work_and_the_other_takes_over(kafka_site: Kaf
         with running(make_worker(kafka_site, second, node="two")):
             send_events(kafka_site, event(2))
             until(lambda: len(first.events + second.events) == 2, "the second event")
-    assert {one.id for one in first.events + second.events} == {"e-1", "e-2"}
+    assert {event.id for event in first.events + second.events} == {"e-1", "e-2"}

@@ -44,10 +44,10 @@ def test_the_events_and_watermarks_are_those_of_one_fold(kafka_site: LoiteringSi
     kafka_site.put(records)
     with running(kafka_site.loop("w")):
         events = kafka_site.events_until(END)
-    wanted = undisturbed(kafka_site.watched, records)
-    assert keys(events) == keys(wanted)
-    assert len(events) == len(wanted)
-    assert {one.camera for one in wanted} == set(kafka_site.seats)
+    expected = undisturbed(kafka_site.watched, records)
+    assert keys(events) == keys(expected)
+    assert len(events) == len(expected)
+    assert {event.camera for event in expected} == set(kafka_site.seats)
 
 
 def test_a_planned_end_leaves_nothing_to_process_again(kafka_site: LoiteringSite) -> None:
@@ -59,9 +59,9 @@ def test_a_planned_end_leaves_nothing_to_process_again(kafka_site: LoiteringSite
     kafka_site.put(records[half:])
     with running(kafka_site.loop("w", checkpoint_s=3600)):
         events = kafka_site.events_until(END)
-    wanted = undisturbed(kafka_site.watched, records)
-    assert len(events) == len(wanted)  # none twice
-    assert keys(events) == keys(wanted)
+    expected = undisturbed(kafka_site.watched, records)
+    assert len(events) == len(expected)  # none twice
+    assert keys(events) == keys(expected)
     assert sum(kafka_site.committed("watch", kafka_site.topics.detections.name).values()) == len(records)
 
 
@@ -97,7 +97,7 @@ def test_another_goes_on_where_a_process_was_killed(kafka_site: LoiteringSite, b
 
 
 @pytest.mark.slow
-def test_another_name_takes_over_from_one_that_was_killed(kafka_site: LoiteringSite, broker: str) -> None:
+def test_a_worker_of_another_name_takes_over_from_a_killed_one(kafka_site: LoiteringSite, broker: str) -> None:
     """Its name keeps its cameras until its session is over; the 15 s are for a machine that is busy besides."""
     records = footage()
     command = [
@@ -142,7 +142,7 @@ def test_an_event_that_is_out_and_a_state_that_is_not_are_made_up_for(kafka_site
     for _ in range(3):
         left = [chance.randint(1, len(records) // 3)]
 
-        def dying(revisions: SiteRevisions, left: list[int] = left) -> WatchStage:
+        def failing_stage(revisions: SiteRevisions, left: list[int] = left) -> WatchStage:
             watcher = WatchStage(revisions, run="live")
             step = watcher.step
 
@@ -155,7 +155,7 @@ def test_an_event_that_is_out_and_a_state_that_is_not_are_made_up_for(kafka_site
             watcher.step = counted  # type: ignore[method-assign]
             return watcher
 
-        loop = kafka_site.loop("w", instance=True, make_stage=dying, checkpoint_s=0.05)
+        loop = kafka_site.loop("w", instance=True, make_stage=failing_stage, checkpoint_s=0.05)
         with pytest.raises(Killed):
             loop.run(threading.Event())
     with running(kafka_site.loop("w", instance=True)):
@@ -189,12 +189,12 @@ def test_a_restart_under_the_same_name_moves_nothing(kafka_site: LoiteringSite) 
     assert len(events) == len(undisturbed(kafka_site.watched, records))
 
 
-def test_what_cannot_be_read_or_judged_is_skipped_alone_and_counted(kafka_site: LoiteringSite) -> None:
+def test_invalid_and_failing_records_are_skipped_alone_and_counted(kafka_site: LoiteringSite) -> None:
     records = footage()
     topic = kafka_site.topics.detections.name
     good = codec.encode_detections(records[0])
     refused = {reason: metrics.REFUSED.labels("watch", reason) for reason in ("foreign", "version", "unreadable")}
-    before = {reason: one._value.get() for reason, one in refused.items()}
+    before = {reason: counter._value.get() for reason, counter in refused.items()}
     unknown, failed = dropped("elsewhere", "unknown"), dropped("b", "failed")
     kafka_site.send(topic, 0, Message(b"a", b"what is this", []))
     kafka_site.send(topic, 0, Message(b"a", good.value, [(codec.KIND, b"detections/99")]))
@@ -202,48 +202,50 @@ def test_what_cannot_be_read_or_judged_is_skipped_alone_and_counted(kafka_site: 
     kafka_site.put(records)
     kafka_site.send(topic, 0, codec.encode_detections(msgspec.structs.replace(records[0], camera="elsewhere")))
     kafka_site.flush()
-    broken = next(one for one in records if one.camera == "b" and one.captured_at > NOON + 10)
+    broken = next(record for record in records if record.camera == "b" and record.captured_at > NOON + 10)
 
-    def fragile(revisions: SiteRevisions) -> WatchStage:
+    def failing_stage(revisions: SiteRevisions) -> WatchStage:
         watcher = WatchStage(revisions, run="live")
         step = watcher.step
 
-        def judged(state: CameraState, detections: Detections) -> tuple[CameraState, list[Event]]:
+        def failing_step(state: CameraState, detections: Detections) -> tuple[CameraState, list[Event]]:
             if (detections.camera, detections.slot) == (broken.camera, broken.slot):
                 raise ArithmeticError("of a plugin")
             return step(state, detections)
 
-        watcher.step = judged  # type: ignore[method-assign]
+        watcher.step = failing_step  # type: ignore[method-assign]
         return watcher
 
-    with running(kafka_site.loop("w", make_stage=fragile)):
+    with running(kafka_site.loop("w", make_stage=failing_stage)):
         events = kafka_site.events_until(END)
         until(lambda: dropped("elsewhere", "unknown") == unknown + 1, "the unknown camera counted")
-    assert {reason: one._value.get() - before[reason] for reason, one in refused.items()} == dict.fromkeys(refused, 1)
+    assert {reason: counter._value.get() - before[reason] for reason, counter in refused.items()} == dict.fromkeys(
+        refused, 1
+    )
     assert dropped("b", "failed") == failed + 1
-    assert keys(events) == keys(undisturbed(kafka_site.watched, [one for one in records if one is not broken]))
+    assert keys(events) == keys(undisturbed(kafka_site.watched, [record for record in records if record is not broken]))
 
 
-def test_records_that_are_gone_are_counted_and_it_goes_on(
+def test_deleted_records_are_counted_and_the_worker_continues(
     kafka_site: LoiteringSite, caplog: pytest.LogCaptureFixture
 ) -> None:
     records = footage()
-    kafka_site.put([one for one in records if one.captured_at < NOON + 1])
+    kafka_site.put([record for record in records if record.captured_at < NOON + 1])
     with running(kafka_site.loop("w")):
         kafka_site.events_until(NOON + 0.8)
-    kafka_site.put([one for one in records if NOON + 1 <= one.captured_at < NOON + 2])
-    kept = [one for one in records if one.captured_at >= NOON + 2]
+    kafka_site.put([record for record in records if NOON + 1 <= record.captured_at < NOON + 2])
+    remaining = [record for record in records if record.captured_at >= NOON + 2]
     place = TopicPartition(kafka_site.topics.detections.name, 0)
     with kafka_site.broker.open_admin() as admin:
         admin.delete_records({place: 20})  # cameras a and d: 10 records have been judged, 10 are gone
     before = dropped("", "retention")
-    kafka_site.put(kept)
+    kafka_site.put(remaining)
     with running(kafka_site.loop("w")):
         events = kafka_site.events_until(END)
     assert dropped("", "retention") == before + 10
     assert f"{place.topic}-0: 10 records before offset 20 are missing" in caplog.text
-    gone = [one for one in records if one.camera in "ad" and NOON + 1 <= one.captured_at < NOON + 2]
-    assert keys(events) == keys(undisturbed(kafka_site.watched, [one for one in records if one not in gone]))
+    lost = [record for record in records if record.camera in "ad" and NOON + 1 <= record.captured_at < NOON + 2]
+    assert keys(events) == keys(undisturbed(kafka_site.watched, [record for record in records if record not in lost]))
 
 
 def test_a_revision_reaches_it_while_it_runs(kafka_site: LoiteringSite) -> None:
@@ -254,22 +256,22 @@ def test_a_revision_reaches_it_while_it_runs(kafka_site: LoiteringSite) -> None:
     )
     revisions = SiteRevisions([SiteRevision(0.0, kafka_site.watched), SiteRevision(half, stricter)])
     with running(kafka_site.loop("w")):
-        kafka_site.put([one for one in records if one.captured_at < half])
+        kafka_site.put([record for record in records if record.captured_at < half])
         kafka_site.events_until(half - 0.2)
         kafka_site.revisions = revisions
-        kafka_site.put([one for one in records if one.captured_at >= half])
+        kafka_site.put([record for record in records if record.captured_at >= half])
         events = kafka_site.events_until(END)
     assert keys(events) == keys(undisturbed(revisions, records))
-    assert {one.site for one in events} == {kafka_site.watched.digest, stricter.digest}
+    assert {event.site for event in events} == {kafka_site.watched.digest, stricter.digest}
 
 
-def test_a_revision_that_cannot_be_used_is_said_and_the_one_before_goes_on(
+def test_an_unusable_revision_is_logged_and_the_former_one_stays_in_effect(
     kafka_site: LoiteringSite, caplog: pytest.LogCaptureFixture
 ) -> None:
     records = footage()
     unknown = kafka_site.watched.model_copy(update={"behaviours": {"of_the_next_release": BehaviourConfig()}})
     with running(kafka_site.loop("w")):
-        kafka_site.revisions = SiteRevisions.of(unknown)
+        kafka_site.revisions = SiteRevisions.from_site(unknown)
         until(lambda: "of_the_next_release: no such behaviour" in caplog.text, "said")
         kafka_site.put(records)
         events = kafka_site.events_until(END)

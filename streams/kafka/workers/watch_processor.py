@@ -28,7 +28,7 @@ STAGE = "watch"
 log = metrics.log(STAGE)
 
 
-class CameraProcessor(PartitionProcessor[Watch[S]], Generic[S]):
+class WatchProcessor(PartitionProcessor[Watch[S]], Generic[S]):
     """Processes the cameras of one partition."""
 
     def __init__(
@@ -62,7 +62,10 @@ class CameraProcessor(PartitionProcessor[Watch[S]], Generic[S]):
         return codec.encode_watermark(node, self.position, watermarks)
 
     def save(self) -> tuple[dict[str, StoredState], CheckpointPosition]:
-        states = {one: StoredState(self._offsets[one], encode(cast(Any, self._states[one]))) for one in self._unsaved}
+        states = {
+            camera: StoredState(self._offsets[camera], encode(cast(Any, self._states[camera])))
+            for camera in self._unsaved
+        }
         return states, CheckpointPosition(self.position, dict(self._offsets))
 
     def saved(self) -> None:

@@ -17,7 +17,7 @@ from detectors.watch_stage import WatchStage
 from lanewatch.records import Detections, Frame, decode, encode
 from streams.kafka import codec
 from streams.video import jpeg
-from tests.detectors.walker_records import along, detections, record, site
+from tests.detectors.walker_records import along, detections, make_record, site
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def measured(unit: UnitCosts) -> UnitCosts:
     watcher = WatchStage(site(), run="scaling")
     walk = along((0, 500, 790), (20, 500, 500), (60, 520, 500))
     active = detections([walk], fps=4, seconds=60)
-    idle = [record(active[-1].captured_at + 100 + number, gap="idle") for number in range(2000)]
+    idle = [make_record(active[-1].captured_at + 100 + number, gap="idle") for number in range(2000)]
     state = watcher.start("lane")
 
     def fold(encoded: list[bytes]) -> None:

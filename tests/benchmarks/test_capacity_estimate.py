@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.scaling import Deployment, UnitCosts, requirements
+from benchmarks.capacity_estimate import Deployment, UnitCosts, requirements
 
 PAGE = Path(__file__).parents[2] / "docs" / "scaling.md"
 

@@ -31,7 +31,7 @@ ZONE_KINDS = ("watch", "closed", "produce", "lane")
 
 def problems(site: Site) -> list[ConfigProblem]:
     """All problems across the parts of a site, except those that only the behaviours can find."""
-    return [*_SiteChecks(site).all()]
+    return [*_SiteChecks(site).problems()]
 
 
 class _SiteChecks:
@@ -42,7 +42,7 @@ class _SiteChecks:
         self._cameras = {camera.id for camera in site.cameras}
         self._places = {place.id for camera in site.cameras for place in camera.places}
 
-    def all(self) -> Iterator[ConfigProblem]:
+    def problems(self) -> Iterator[ConfigProblem]:
         site = self._site
         yield from _repeated_ids((("cameras", index), camera.id) for index, camera in enumerate(site.cameras))
         yield from _time_zone(("time_zone",), site.time_zone)

@@ -59,7 +59,7 @@ class ServiceContext:
         self._resources.close()
 
 
-class SiteService(ServiceContext):
+class InProcessService(ServiceContext):
     """Runs a site's stages in this process. Beside the events and their evidence, the folder holds ``detections/``.
 
     Args:

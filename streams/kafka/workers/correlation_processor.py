@@ -24,7 +24,7 @@ KEY = "@correlate"
 log = metrics.log(STAGE)
 
 
-class EventProcessor(PartitionProcessor[Correlate[S]], Generic[S]):
+class CorrelationProcessor(PartitionProcessor[Correlate[S]], Generic[S]):
     """Processes all events and watermarks."""
 
     def __init__(
