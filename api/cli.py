@@ -75,7 +75,7 @@ def _printed_errors() -> service.PrintedErrors:
 def _serve_over_kafka(folder: DataDirectory, arguments: argparse.Namespace, stop: threading.Event) -> int:
     from streams.kafka.evidence.frame_store import KafkaFrameStore
     from streams.kafka.workers import startup
-    from streams.kafka.workers.serve_worker import ServeWorker
+    from streams.kafka.workers.event_store_worker import EventStoreWorker
 
     token = os.environ.get("LANEWATCH_TOKEN") or None
     with (
@@ -88,7 +88,7 @@ def _serve_over_kafka(folder: DataDirectory, arguments: argparse.Namespace, stop
     ):
         site = services.cameras.site
         application = app.create(services.store, services.evidence, site, cameras=services.cameras, token=token)
-        loop = ServeWorker(
+        loop = EventStoreWorker(
             context.broker, context.topics, services.event_sink, node=context.node, anew=services.store.position() == 0
         )
         with server.Server(application, listening) as running:

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 from kafka import TopicPartition
 
-from benchmarks.chaos.cluster import Cluster, new_prefix, running_cluster, wait_until
+from benchmarks.chaos.cluster_under_test import Cluster, new_prefix, running_cluster, wait_until
 from benchmarks.kafka_clients import encoded_frame, pictures
 from benchmarks.latency import follow_events, with_cameras
 from lanewatch import demo

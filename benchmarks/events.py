@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import shapely
 
-from benchmarks import clips, command, layout_ground_truth
+from benchmarks import clips, command, zone_event_ground_truth
 from benchmarks.clips import NAME, thinned
 from benchmarks.datasets import KISA_WINDOW_S, PETS, PETS_FPS, videos
-from benchmarks.layout_ground_truth import LabelledEvent, Layout, PersonPath
+from benchmarks.zone_event_ground_truth import LabelledEvent, Layout, PersonPath
 from detectors.evaluation.matching import Instant, f1, match
 from lanewatch.config.site import BehaviourConfig, Line, Site, Zone
 from lanewatch.records import Detections
@@ -29,7 +29,7 @@ SEED = 2009
 """Of the reported layouts. Those of seeds 1-5 were used while the behaviours were developed."""
 TIGHT_WINDOW_S = (1.0, 2.0)
 RANDOM_DRAWS = 200
-THRESHOLDS = {"loitering": {"dwell_s": layout_ground_truth.LOITERING_S}}
+THRESHOLDS = {"loitering": {"dwell_s": zone_event_ground_truth.LOITERING_S}}
 """All other thresholds are the defaults."""
 KINDS = ("loitering", "intrusion", "line_crossing")
 
@@ -99,9 +99,9 @@ def count(alarm_times: Sequence[float], truths: Sequence[LabelledEvent], window:
 def ground_truth(paths: list[PersonPath], layout: Layout) -> dict[str, list[LabelledEvent]]:
     """The true events in a layout, by kind."""
     return {
-        "loitering": layout_ground_truth.loiterings(paths, layout.watch),
-        "intrusion": layout_ground_truth.intrusions(paths, layout.closed),
-        "line_crossing": layout_ground_truth.crossings(paths, layout.line),
+        "loitering": zone_event_ground_truth.loiterings(paths, layout.watch),
+        "intrusion": zone_event_ground_truth.intrusions(paths, layout.closed),
+        "line_crossing": zone_event_ground_truth.crossings(paths, layout.line),
     }
 
 
@@ -136,7 +136,7 @@ def measure(records: Sequence[Detections], paths: list[PersonPath], seed: int) -
     rows: list[dict[str, Any]] = []
     smaller: list[dict[str, Any]] = []
     for heights in (ZONE_HEIGHTS, *SMALLER_ZONE_HEIGHTS):
-        layouts = layout_ground_truth.layouts(paths, records[0].width, records[0].height, heights, seed, LAYOUTS)
+        layouts = zone_event_ground_truth.layouts(paths, records[0].width, records[0].height, heights, seed, LAYOUTS)
         for every in EVERY:
             scored = score(thinned(records, every), paths, layouts)
             made = [_row(kind, PETS_FPS / every, heights, *(counts[kind] for counts in scored)) for kind in KINDS]
@@ -185,7 +185,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=SEED, help="of the layouts (%(default)s)")
     options = parser.parse_args()
     folder = command.data_folder()
-    paths = layout_ground_truth.person_paths(folder / PETS / "gt.txt", PETS_FPS)
+    paths = zone_event_ground_truth.person_paths(folder / PETS / "gt.txt", PETS_FPS)
     command.show(measure(pets_detections(folder), paths, options.seed), table, options.json)
 
 

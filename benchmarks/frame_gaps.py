@@ -10,11 +10,11 @@ from typing import Any
 
 import msgspec
 
-from benchmarks import command, events, layout_ground_truth
+from benchmarks import command, events, zone_event_ground_truth
 from benchmarks.clips import thinned
 from benchmarks.datasets import KISA_WINDOW_S, PETS, PETS_FPS
 from benchmarks.events import KINDS, Count
-from benchmarks.layout_ground_truth import Layout, PersonPath
+from benchmarks.zone_event_ground_truth import Layout, PersonPath
 from lanewatch.records import Detections
 
 GAPS_S = (0.0, 5.0, 10.0, 15.0)
@@ -34,7 +34,7 @@ def cut(records: Sequence[Detections], at_s: float, gap_s: float) -> list[Detect
 def measure(records: Sequence[Detections], paths: list[PersonPath], seed: int) -> dict[str, Any]:
     """``rows`` by kind and length of the gap: F1 and counts over all moments."""
     width, height = records[0].width, records[0].height
-    layouts = layout_ground_truth.layouts(paths, width, height, events.ZONE_HEIGHTS, seed, LAYOUTS)
+    layouts = zone_event_ground_truth.layouts(paths, width, height, events.ZONE_HEIGHTS, seed, LAYOUTS)
     rows = []
     for gap_s in GAPS_S:
         total = dict.fromkeys(KINDS, Count())
@@ -72,7 +72,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=events.SEED, help="of the layouts (%(default)s)")
     options = parser.parse_args()
     folder = command.data_folder()
-    paths = layout_ground_truth.person_paths(folder / PETS / "gt.txt", PETS_FPS)
+    paths = zone_event_ground_truth.person_paths(folder / PETS / "gt.txt", PETS_FPS)
     records = thinned(events.pets_detections(folder), EVERY)
     command.show(measure(records, paths, options.seed), table, options.json)
 

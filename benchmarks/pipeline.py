@@ -25,7 +25,7 @@ from lanewatch import demo
 from lanewatch.config import loader
 from lanewatch.config.site import Site
 from lanewatch.records import LABELS, Detections, Event
-from models import offline
+from models import offline_imports
 from models.detection.base import ObjectDetector
 from models.tracking.tracker import Tracker, TrackerState, Tracks
 from streams.sources.url import SourceUrl
@@ -114,7 +114,7 @@ class _GivenTracks(Tracker):
 
 def _ultralytics_loop(site: Site) -> tuple[float, int, list[Event]]:
     """Seconds and frames of the loop, and the revisions of its detections."""
-    model = offline.ultralytics().YOLO(str(yolo_weights.fetch()))
+    model = offline_imports.ultralytics().YOLO(str(yolo_weights.fetch()))
     label_of = {index: LABELS.index(name) for index, name in model.names.items() if name in LABELS}
     began = time.perf_counter()
     tracked = model.track(str(demo.CLIP), stream=True, imgsz=640, verbose=False)

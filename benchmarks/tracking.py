@@ -22,7 +22,7 @@ from benchmarks.clips import people_record
 from benchmarks.datasets import CAVIAR, CAVIAR_FPS, PETS, PETS_FPS, caviar_labels, images, mot_labels
 from lanewatch.boxes import iou_matrix
 from lanewatch.records import PERSON, Detections, Float64, Int64
-from models import appearance, offline
+from models import appearance, offline_imports
 from models.detection import registry
 from models.detection.base import Boxes
 from models.tracking.tracker import Tracker
@@ -187,7 +187,7 @@ class _Results:
 
 def ultralytics_tracker(name: str, fps: float) -> UpdateTracker:
     """One of ultralytics' trackers."""
-    home = Path(str(offline.ultralytics().__file__)).parent
+    home = Path(str(offline_imports.ultralytics().__file__)).parent
     utils, trackers = import_module("ultralytics.utils"), import_module("ultralytics.trackers.track")
     settings = utils.YAML.load(home / "cfg" / "trackers" / f"{name}.yaml") | ULTRALYTICS[name]
     settings |= {"track_buffer": round(3 * fps), "gmc_method": "none", "with_reid": False}

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from models import offline
+from models import offline_imports
 
 _CHECKSUM_BYTES = 4
 
@@ -46,7 +46,7 @@ def network(name: str, build: Callable[[Path], Any], weights: Path, threads: int
         "INFERENCE_NUM_THREADS": threads,
         "ENABLE_CPU_PINNING": False,  # decoding shares the cores: a stream bound to one core would wait for it
     }
-    openvino = offline.openvino()
+    openvino = offline_imports.openvino()
     core = openvino.Core()
     directory = folder("networks")
     if directory is None:

@@ -10,7 +10,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Final
 
-from models import extras, hardware, offline
+from models import extras, hardware, offline_imports
 from models.detection import base
 from models.detection import registry as detector_registry
 from models.pose import registry as pose_registry
@@ -48,7 +48,7 @@ def models(arguments: Sequence[str]) -> int:
             print("\n".join([*_rows(), "", _HOW]))
             if not extras.gpu_installed():
                 print(f"\nUltralytics' models and GPUs need torch. {extras.GPU_HOW}")
-    except (base.ModelMissingError, offline.DownloadRefusedError) as error:
+    except (base.ModelMissingError, offline_imports.DownloadRefusedError) as error:
         print(f"lanewatch models: {error}", file=sys.stderr)
         return 1
     return 0
@@ -86,7 +86,7 @@ def _export(name: str, output_format: str, size: int) -> Path:
     if path.suffix != ".pt":
         raise base.ModelMissingError(f"{path} cannot be exported: only a .pt file can")
     target = path.with_name(path.stem + _FORMATS[output_format])
-    ultralytics = offline.ultralytics()
+    ultralytics = offline_imports.ultralytics()
     try:
         model = ultralytics.YOLO(str(path))
         exported = Path(model.export(format=output_format, imgsz=size, dynamic=True, verbose=False))

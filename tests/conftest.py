@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from kafka.net.inet import KafkaNetSocket
 
@@ -15,6 +16,9 @@ from deploy.kafka_server import running_broker
 
 CLIP = Path(__file__).parents[1] / "lanewatch" / "demo" / "clip.mp4"
 
+
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 _sock_connect = KafkaNetSocket.sock_connect
 

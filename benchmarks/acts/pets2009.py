@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks import events
 from benchmarks.datasets import PETS_FPS
-from benchmarks.layout_ground_truth import person_paths
+from benchmarks.zone_event_ground_truth import person_paths
 
 LABELS = "gt.txt"
 

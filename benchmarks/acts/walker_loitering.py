@@ -12,9 +12,9 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from benchmarks import clips, command, events, layout_ground_truth
+from benchmarks import clips, command, events, zone_event_ground_truth
 from benchmarks.clips import only_behaviour, opened_events
-from benchmarks.layout_ground_truth import Layout, PersonPath
+from benchmarks.zone_event_ground_truth import Layout, PersonPath
 from lanewatch.config.site import BehaviourConfig, Site
 from lanewatch.records import PERSON, Bool, Detections, Event, Float64
 from streams.simulator import appearance, detector
@@ -180,7 +180,7 @@ def _classify(event: Event, walkers: list[PersonPath], talks: Bool, layouts: lis
     if talks[recent, walker.person].any():
         return "group"
     zone = layouts[int(event.zone.removeprefix("zone-"))].watch
-    stays = layout_ground_truth.stays(walker, zone)
+    stays = zone_event_ground_truth.stays(walker, zone)
     stayed = any(begin - 2 <= raised and min(end, raised) - begin >= dwell_s - ZONE_GRACE_S for begin, end in stays)
     return "stay" if stayed else "false"
 
@@ -190,7 +190,7 @@ def measure(folder: Path) -> dict[str, Any]:
     rows: list[dict[str, Any]] = []
     for crowd in crowds(folder):
         walkers = paths(crowd)
-        layouts = layout_ground_truth.layouts(walkers, WIDTH, HEIGHT, ZONE_HEIGHTS, SEED, ZONES)
+        layouts = zone_event_ground_truth.layouts(walkers, WIDTH, HEIGHT, ZONE_HEIGHTS, SEED, ZONES)
         for model in (False, True):
             for dwell_s in DWELLS_S:
                 alarms = count_alarms(crowd, dwell_s, model, layouts)

@@ -16,7 +16,7 @@ from typing import Any
 import av
 import av.error
 
-from benchmarks.chaos.cluster import FPS, Listener, new_prefix, running_cluster, site, wait_until
+from benchmarks.chaos.cluster_under_test import FPS, Listener, new_prefix, running_cluster, site, wait_until
 from benchmarks.chaos.live import RATE, start
 from lanewatch.demo import CLIP
 

@@ -10,7 +10,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.chaos.cluster import FPS, Cluster, Listener, new_prefix, running_cluster, site, truths, wait_until
+from benchmarks.chaos.cluster_under_test import (
+    FPS,
+    Cluster,
+    Listener,
+    new_prefix,
+    running_cluster,
+    site,
+    truths,
+    wait_until,
+)
 from benchmarks.events import KINDS
 from deploy.kafka_server import BrokerProcess
 from detectors.evaluation.alarms import alarm_instants

@@ -9,7 +9,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.chaos.cluster import Cluster, Listener, content, new_prefix, running_cluster, site, wait_until
+from benchmarks.chaos.cluster_under_test import (
+    Cluster,
+    Listener,
+    content,
+    new_prefix,
+    running_cluster,
+    site,
+    wait_until,
+)
 from lanewatch.config.site import Site
 from lanewatch.demo import CLIP
 from lanewatch.records import Frame

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from lanewatch.records import Image
-from models import cache, hardware, offline
+from models import cache, hardware, offline_imports
 from models.detection import nanodet_network
 from models.detection.base import Boxes, ObjectDetector
 from models.detection.nanodet_network import FLOAT, INT8, NAME, SIDE, build_network, decode_head
@@ -48,7 +48,7 @@ class NanoDet:
         """Compiles the network for a number of cores; for all that the process may use if it is None."""
         self.name = NAME if weights == INT8 else FLOAT_NAME
         self._network: Any = cache.network(self.name, build_network, weights, threads or hardware.usable_cores())
-        self._tensor: Any = offline.openvino().Tensor
+        self._tensor: Any = offline_imports.openvino().Tensor
         self._score = score
         self._thread = threading.local()
         # One more than streams: while one thread resizes or decodes, the other threads feed all streams.

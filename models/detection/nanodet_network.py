@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from lanewatch.records import LABELS, Float32
-from models import offline
+from models import offline_imports
 from models.detection.base import Boxes
 
 NAME: Final = "nanodet-g"
@@ -47,7 +47,7 @@ def build_network(weights: Path) -> Any:
     The graph's own sigmoid, softmax and sorting of all 3549 cells take 11 % of its time. ``decode_head`` computes them
     for the few cells with an object.
     """
-    openvino = offline.openvino()
+    openvino = offline_imports.openvino()
     model = openvino.Core().read_model(weights)
     model.reshape([1, SIDE, SIDE, 3])
     heads = [node.input_value(0) for node in model.get_ordered_ops() if node.get_type_name() == "VariadicSplit"]

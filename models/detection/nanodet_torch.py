@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lanewatch.records import Image
-from models import offline
+from models import offline_imports
 from models.detection import nanodet_network
 from models.detection.base import Boxes
 
@@ -60,7 +60,7 @@ class Graph(torch.nn.Module):
     def __init__(self, model: Any) -> None:
         """Reads the operators of an ``openvino.Model`` with one input, and keeps the constants as buffers."""
         super().__init__()
-        offline.openvino()
+        offline_imports.openvino()
         passes = importlib.import_module("openvino.passes")
         manager = passes.Manager()
         manager.register_pass(passes.ConstantFolding())

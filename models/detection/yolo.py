@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from lanewatch.records import LABELS, Image, Int64
-from models import hardware, offline
+from models import hardware, offline_imports
 from models.detection.base import OVERLAP, Boxes, ModelMissingError
 from models.extras import ExtraMissingError
 
@@ -41,7 +41,7 @@ class Yolo:
         self._score = score
         self._lock = threading.Lock()
         try:
-            self._model = offline.yolo(path, "detect")
+            self._model = offline_imports.yolo(path, "detect")
             names: dict[int, str] = self._model.names
         except ExtraMissingError:
             raise

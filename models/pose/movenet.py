@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from lanewatch.records import Box, Float32, Image
-from models import cache, hardware, offline
+from models import cache, hardware, offline_imports
 from models.pose.base import POINTS
 
 NAME: Final = "movenet"
@@ -61,6 +61,6 @@ class MoveNet:
 
 
 def _build(weights: Path) -> Any:
-    model = offline.openvino().Core().read_model(weights)
+    model = offline_imports.openvino().Core().read_model(weights)
     model.reshape([1, SIDE, SIDE, 3])
     return model

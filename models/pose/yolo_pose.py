@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from lanewatch.records import Box, Float32, Image
-from models import hardware, offline
+from models import hardware, offline_imports
 from models.detection.base import ModelMissingError
 from models.extras import ExtraMissingError
 from models.pose.base import POINTS
@@ -34,7 +34,7 @@ class YoloPose:
         self._device = device = hardware.choose_device(device)
         self._lock = threading.Lock()
         try:
-            self._model = offline.yolo(path, "pose")
+            self._model = offline_imports.yolo(path, "pose")
             points = self._predict([np.zeros((SIDE, SIDE, 3), np.uint8)])[0].keypoints
         except ExtraMissingError:
             raise

@@ -37,7 +37,7 @@ FOOT_FILTER_S = 0.4
 SITE = site()
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(
     begin=st.floats(0, 3), x=st.floats(320, 680), stay_s=st.floats(14, 25), pace=st.floats(60, 90), seed=st.integers(0)
 )
@@ -55,7 +55,7 @@ def test_the_same_loiterer_at_any_rate(begin: float, x: float, stay_s: float, pa
         assert abs(raised[fps] - raised[15.0]) <= 1 / fps + 1 / 15
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(begin=st.floats(0, 3), y=st.floats(330, 680), pace=st.floats(60, 90))
 def test_the_same_intruder_at_any_rate(begin: float, y: float, pace: float) -> None:
     path = along((begin, 290, y), (begin + 290 / pace, 0, y))
@@ -70,7 +70,7 @@ def test_the_same_intruder_at_any_rate(begin: float, y: float, pace: float) -> N
         assert abs(raised[fps] - raised[15.0]) <= 1 / fps + 1 / 15
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(begin=st.floats(0, 3), y=st.floats(250, 750), pace=st.floats(60, 90), back=st.booleans())
 def test_the_same_crossing_at_any_rate(begin: float, y: float, pace: float, back: bool) -> None:
     first, last = (980, 620) if back else (620, 980)

@@ -50,7 +50,7 @@ def test_a_point_on_a_shared_edge_is_in_one_of_two_zones() -> None:
         assert contains(SQUARE.tolist(), *edge) != contains(neighbour.tolist(), *edge)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32 - 1), corners=st.integers(3, 12))
 def test_contains_agrees_with_shapely(seed: int, corners: int) -> None:
     random = np.random.default_rng(seed)
@@ -120,7 +120,7 @@ def test_a_path_with_a_stop_on_the_line_crosses_it_once() -> None:
     assert [crossing(segment(RIGHTWARD), *a, *b) for a, b in pairwise(path)] == [1, 0, 0, 0, -1]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(coordinates=st.lists(st.floats(0, 100, width=16), min_size=8, max_size=8))
 def test_crossing_agrees_with_shapely_where_nothing_touches(coordinates: list[float]) -> None:
     line, step = np.array(coordinates[:4]).reshape(2, 2), np.array(coordinates[4:]).reshape(2, 2)

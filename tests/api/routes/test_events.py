@@ -152,7 +152,7 @@ def test_a_stored_revision_can_be_read_immediately(event_sink: EventSink, start_
         event_sink.upsert(make_event(f"e-{number}"))
         assert client.get(f"/v1/events/e-{number}").status_code == 200
         durations.append(time.perf_counter() - began)
-    assert sorted(durations)[5] < 0.04  # Nagle's algorithm takes that each time, a busy machine sometimes
+    assert min(durations) < 0.04  # Nagle's algorithm takes that each time, a busy machine only sometimes
 
 
 def test_a_press_of_a_bell_is_an_event_of_the_nearest_camera(store: EventStore, start_service: StartService) -> None:

@@ -197,7 +197,7 @@ def test_filters(store: EventStore, event_filter: EventFilter, ids: str) -> None
     assert "".join(stored.event.id for stored in store.page(event_filter).events) == ids
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     before=st.lists(st.integers(0, 12), min_size=1, max_size=14),
     between=st.lists(st.integers(0, 12), max_size=6),

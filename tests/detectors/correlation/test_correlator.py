@@ -137,7 +137,7 @@ def any_way(
             yield from queues[camera][back : places[camera]]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     stays=st.lists(
         st.tuples(st.integers(0, 3), st.integers(0, 500), st.integers(11, 80)), min_size=2, max_size=8, unique=True

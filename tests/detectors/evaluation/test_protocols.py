@@ -72,7 +72,7 @@ def test_the_alarm_of_a_higher_score_gets_the_truth_and_a_long_event_may_be_foun
     assert met.false == (0, 3)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     alarms=st.lists(st.tuples(st.integers(0, 30), st.sampled_from([0.1, 0.5, 0.9])), max_size=4),
     truths=st.lists(st.integers(0, 30), max_size=4),
@@ -108,7 +108,7 @@ def test_the_area_under_the_curve_by_hand(scores: list[float], labels: list[int]
     assert frame_auc.roc(scores, labels).auc == pytest.approx(expected)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.integers(0, 9), st.booleans()), min_size=2, max_size=60))
 def test_the_area_is_mann_whitneys_statistic(rows: list[tuple[int, bool]]) -> None:
     scores, labels = [float(score) for score, _ in rows], [positive for _, positive in rows]

@@ -338,7 +338,7 @@ def places(node: Any) -> list[tuple[Any, Any]]:
     return [place for key in keys for place in [(node, key), *places(node[key])]]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_content_is_a_site_or_has_problems_with_lines(tmp_path: Path, data: st.DataObject) -> None:
     """JSON is YAML, so any value can be put in any place of the valid file."""

@@ -12,7 +12,7 @@ import pytest
 from scipy.optimize import linear_sum_assignment
 
 from lanewatch.records import LABELS, Float32, Image
-from models import hardware, offline
+from models import hardware, offline_imports
 from models.detection import nanodet_network
 from models.detection.base import Boxes
 from models.detection.nanodet import NanoDet
@@ -78,7 +78,7 @@ def _iou(boxes: Any, others: Any) -> Any:
 @pytest.fixture(scope="module")
 def whole_graph() -> Any:
     """The float32 network with the head that it was published with, which computes boxes and scores itself."""
-    core = offline.openvino().Core()
+    core = offline_imports.openvino().Core()
     return core.compile_model(core.read_model(nanodet_network.FLOAT), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
 

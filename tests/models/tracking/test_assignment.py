@@ -30,7 +30,7 @@ def total(cost: NDArray[np.float64], limit: float, given_to: NDArray[np.int64]) 
     return float(cost[np.flatnonzero(assigned), given_to[assigned]].sum() + limit * (~assigned).sum())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.tuples(sizes, sizes).flatmap(lambda shape: arrays(np.float64, shape, elements=costs)))
 def test_it_costs_what_scipys_costs(cost: NDArray[np.float64]) -> None:
     given_to = assign(cost, LIMIT)

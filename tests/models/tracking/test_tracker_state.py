@@ -45,7 +45,7 @@ def same(first: TrackerState | Tracks, second: TrackerState | Tracks) -> bool:
     return encode(first) == encode(second)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(streams)
 def test_a_state_is_not_changed_and_gives_the_same_again(stream: list[tuple[float, list[Sight] | str]]) -> None:
     tracker = Tracker()
@@ -61,7 +61,7 @@ def test_a_state_is_not_changed_and_gives_the_same_again(stream: list[tuple[floa
         state = after
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(streams)
 def test_a_checkpoint_at_every_record_changes_nothing(stream: list[tuple[float, list[Sight] | str]]) -> None:
     tracker = Tracker()
@@ -75,7 +75,7 @@ def test_a_checkpoint_at_every_record_changes_nothing(stream: list[tuple[float, 
         assert same(tracks, restored_tracks)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(streams)
 def test_what_comes_out_holds_together(stream: list[tuple[float, list[Sight] | str]]) -> None:
     tracker = Tracker()

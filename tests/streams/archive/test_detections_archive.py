@@ -36,7 +36,7 @@ def detections(slot: int, *, camera: str = "lane", boxes: int = 2, seed: int = 0
     return Detections(**(values | changes))  # type: ignore[arg-type]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(counts=st.lists(st.integers(0, 5), min_size=1, max_size=20), rows=st.integers(1, 7), seed=st.integers(0, 99))
 def test_archived_records_are_restored_bit_for_bit(
     tmp_path_factory: pytest.TempPathFactory, counts: list[int], rows: int, seed: int

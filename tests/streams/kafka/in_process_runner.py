@@ -23,7 +23,7 @@ from streams.kafka.client.producers import FrameProducer, ReliableProducer
 from streams.kafka.client.topics import Topic, Topics, ensure_topics
 from streams.kafka.workers.correlate_worker import CorrelateWorker
 from streams.kafka.workers.detect_worker import MAX_AGE_S, DetectWorker
-from streams.kafka.workers.serve_worker import ServeWorker
+from streams.kafka.workers.event_store_worker import EventStoreWorker
 from streams.kafka.workers.watch_worker import WatchWorker
 from streams.kafka.workers.worker_loop import WorkerLoop
 from streams.local.runner import LIVE_BATCH, RECORDED_BATCH
@@ -98,7 +98,7 @@ class KafkaRunner(Generic[S]):
             stage, correlate_type = correlate
             worker = CorrelateWorker(broker, topics, lambda _: stage, self, state_type=correlate_type, **stateful)
             self._workers["correlate"] = worker, topics.events
-        self._workers["serve"] = ServeWorker(broker, topics, serve, node="runner"), topics.events
+        self._workers["serve"] = EventStoreWorker(broker, topics, serve, node="runner"), topics.events
 
     @property
     def frames(self) -> int:

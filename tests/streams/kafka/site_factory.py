@@ -54,7 +54,7 @@ def followed(site: Site) -> Iterator[SiteTopic]:
         yield log
 
 
-def until(condition: Callable[[], object], timeout_s: float = 30.0) -> None:
+def until(condition: Callable[[], object], timeout_s: float = 60.0) -> None:
     """Waits for something to be so."""
     end = time.monotonic() + timeout_s
     while not condition():

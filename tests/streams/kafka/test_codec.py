@@ -83,7 +83,7 @@ ticks = st.builds(
 
 
 def test_a_frame_comes_back_as_it_went() -> None:
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(frames | ticks)
     def holds(frame: Frame) -> None:
         back = codec.decode_frame(received(codec.encode_frame(frame)))
@@ -93,7 +93,7 @@ def test_a_frame_comes_back_as_it_went() -> None:
 
 
 def test_detections_come_back_as_they_went() -> None:
-    @settings(max_examples=80, deadline=None)
+    @settings(max_examples=80)
     @given(frames | ticks, st.integers(0, 5), st.integers(0, 6), st.booleans())
     def holds(frame: Frame, count: int, appearance_bytes: int, pose_requested: bool) -> None:
         random = np.random.default_rng(count)
@@ -191,7 +191,7 @@ def test_whatever_lies_in_a_topic_raises_nothing_but_its_place() -> None:
     seen = codec.encode_detections(Detections.empty(frame()))
     message = codec.encode_event(event())
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     @given(st.sampled_from((FRAME, seen, message)), st.integers(0, 400), st.binary(max_size=4), st.booleans())
     def holds(sent: Message, cut: int, noise: bytes, in_headers: bool) -> None:
         assert sent.value is not None

@@ -20,7 +20,7 @@ from lanewatch.config.revisions import SiteRevisions
 from streams.kafka import codec
 from streams.kafka.client.producers import FrameProducer
 from streams.kafka.workers.detect_worker import DetectWorker
-from streams.kafka.workers.serve_worker import ServeWorker
+from streams.kafka.workers.event_store_worker import EventStoreWorker
 from streams.kafka.workers.watch_worker import WatchWorker
 from tests.streams.doubles import CountingWatch, GatedDetector, ListServe
 from tests.streams.kafka.kafka_site import KafkaSite, picture, running, until
@@ -65,7 +65,7 @@ def test_one_trace_from_the_frame_to_the_store(
             state_type=int,
         )
         stack.enter_context(running(watching))
-        stack.enter_context(running(ServeWorker(kafka_site.broker, kafka_site.topics, serve, node="s")))
+        stack.enter_context(running(EventStoreWorker(kafka_site.broker, kafka_site.topics, serve, node="s")))
         sender.send(picture("a", int(time.time() * 1000)), 0)
         until(lambda: serve.events, "the event is stored")
         until(lambda: "serve" in {span.name for span in spans.get_finished_spans()}, "its span is there")

@@ -97,7 +97,7 @@ def test_a_stalled_server_is_disconnected_at_the_read_deadline(rtsp) -> None:  #
     rtsp.stall()
     started = time.monotonic()
     until(items, is_lost)
-    assert time.monotonic() - started < 4.0
+    assert time.monotonic() - started < 8.0  # 1 s, and what a busy machine adds
     assert camera.state == "backing_off"
     until(items, is_lost)  # a new connection gets no answer
     rtsp.resume()

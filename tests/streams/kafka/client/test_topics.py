@@ -158,7 +158,8 @@ def test_another_retention_is_logged_and_changed_on_request(
     assert config(broker, f"{prefix}.frames")["retention.ms"] == "120000"
     caplog.clear()
     ensured(present)
-    assert caplog.text == ""
+    ours = [record.getMessage() for record in caplog.records if record.name.startswith("lanewatch")]
+    assert ours == []  # on a busy machine kafka-python warns of its own slowness
 
 
 def test_every_stage_starts_without_access_rules(broker: str, prefix: str) -> None:

@@ -103,7 +103,7 @@ def test_a_single_frame_waits_no_longer_than_its_deadline(kafka_site: KafkaSite)
         began = time.monotonic()
         kafka_site.frame(picture("a", 2)).get(timeout=5)
         until(lambda: detector.count == 2, "the second frame", 5)
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < 3.0
 
 
 def test_old_frames_are_shed_and_counted(kafka_site: KafkaSite) -> None:

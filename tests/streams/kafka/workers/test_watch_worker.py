@@ -92,7 +92,7 @@ def test_another_goes_on_where_a_process_was_killed(kafka_site: LoiteringSite, b
     began = time.monotonic()
     with running(kafka_site.loop("w", instance=True)):
         events = kafka_site.events_until(NOON + 119.8)
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 30  # the chaos proofs time it on a quiet machine
     assert keys(events) == keys(undisturbed(kafka_site.watched, records))
 
 

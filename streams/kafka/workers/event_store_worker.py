@@ -18,7 +18,7 @@ from streams.stages import Serve, UnavailableError
 RETRY_S = 1.0
 
 
-class ServeWorker(WorkerLoop):
+class EventStoreWorker(WorkerLoop):
     """Passes the events topic to the serve stage, and commits what is stored.
 
     While the store is unavailable, the worker repeats the event and holds its offset. Of several services of a site

@@ -1,4 +1,4 @@
-"""A small cluster for the chaos tests: a site of cameras with ground truth, and its stages as processes."""
+"""The cluster that the chaos proofs disturb: a site of cameras with ground truth, and its stages as processes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from typing import Any
 from kafka import TopicPartition
 
 from api.storage.event_store import EventStore
-from benchmarks import command, layout_ground_truth
+from benchmarks import command, zone_event_ground_truth
 from benchmarks import events as layouts
 from deploy.kafka_server import free_port
 from deploy.process_group import ProcessGroup
@@ -46,7 +46,7 @@ def site(prefix: str, url: str, cameras: int, *, fps: float = FPS) -> Site:
 
     The layouts are drawn from labels in the folder LANEWATCH_DATA.
     """
-    layouts_by_camera = layout_ground_truth.layouts(people(), WIDTH, HEIGHT, layouts.ZONE_HEIGHTS, SEED, cameras)
+    layouts_by_camera = zone_event_ground_truth.layouts(people(), WIDTH, HEIGHT, layouts.ZONE_HEIGHTS, SEED, cameras)
     return Site(
         id="chaos",
         name=LocalizedName(ko="시험 마을", en="Trial site"),
@@ -69,9 +69,9 @@ def site(prefix: str, url: str, cameras: int, *, fps: float = FPS) -> Site:
     )
 
 
-def people() -> list[layout_ground_truth.PersonPath]:
+def people() -> list[zone_event_ground_truth.PersonPath]:
     """The labelled people of the clip."""
-    return layout_ground_truth.person_paths(command.data_folder() / "pets09-s2l1" / "gt.txt", FPS)
+    return zone_event_ground_truth.person_paths(command.data_folder() / "pets09-s2l1" / "gt.txt", FPS)
 
 
 def truths(cameras: int, begin: float) -> list[Instant]:
@@ -80,7 +80,7 @@ def truths(cameras: int, begin: float) -> list[Instant]:
     Truths that the events benchmark sets aside are left out here too.
     """
     paths = people()
-    layouts_by_camera = layout_ground_truth.layouts(paths, WIDTH, HEIGHT, layouts.ZONE_HEIGHTS, SEED, cameras)
+    layouts_by_camera = zone_event_ground_truth.layouts(paths, WIDTH, HEIGHT, layouts.ZONE_HEIGHTS, SEED, cameras)
     zones = {"loitering": "watch", "intrusion": "closed", "line_crossing": "line"}
     return [
         Instant((f"cam-{number}", kind, zones[kind]), begin + happening.at)

@@ -45,19 +45,19 @@ from models.detection import registry
 registry.load(NAME, "cpu")([np.zeros((64, 64, 3), np.uint8)])
 """
 _MISSING = """
-from models import offline
+from models import offline_imports
 from models.detection import base, registry
-for ask in (lambda: registry.load("yolo11x"), lambda: offline.ultralytics().YOLO("yolo11x.pt")):
+for ask in (lambda: registry.load("yolo11x"), lambda: offline_imports.ultralytics().YOLO("yolo11x.pt")):
     try:
         ask()
-    except (base.ModelMissingError, offline.DownloadRefusedError):
+    except (base.ModelMissingError, offline_imports.DownloadRefusedError):
         continue
     raise SystemExit("nothing was refused")
 """
 
 
 def test_the_watch_sees_an_attempt(tmp_path: Path) -> None:
-    assert attempts("import openvino\n", tmp_path), "OpenVINO no longer reports its import: models.offline can go"
+    assert attempts("import openvino\n", tmp_path), "OpenVINO no longer reports its import: offline_imports can go"
 
 
 @pytest.mark.parametrize("name", ["nanodet-g", "yolov8n"])

@@ -11,8 +11,8 @@ import pytest
 from lanewatch.records import Event, Peak, Watermark
 from streams.kafka import codec
 from streams.kafka.codec import Message
-from streams.kafka.workers import serve_worker as module
-from streams.kafka.workers.serve_worker import ServeWorker
+from streams.kafka.workers import event_store_worker as module
+from streams.kafka.workers.event_store_worker import EventStoreWorker
 from streams.stages import UnavailableError
 from tests.streams.kafka.kafka_site import KafkaSite, running, until
 
@@ -78,8 +78,10 @@ def committed_offset(kafka_site: KafkaSite) -> int | None:
     return kafka_site.committed("serve", kafka_site.topics.events.name).get(0)
 
 
-def make_worker(kafka_site: KafkaSite, store: RecordingStore, *, node: str = "one", anew: bool = False) -> ServeWorker:
-    return ServeWorker(kafka_site.broker, kafka_site.topics, store, node=node, anew=anew)
+def make_worker(
+    kafka_site: KafkaSite, store: RecordingStore, *, node: str = "one", anew: bool = False
+) -> EventStoreWorker:
+    return EventStoreWorker(kafka_site.broker, kafka_site.topics, store, node=node, anew=anew)
 
 
 def test_events_and_watermarks_arrive_in_order_and_are_committed(kafka_site: KafkaSite) -> None:

@@ -9,9 +9,9 @@ import pytest
 import shapely
 
 from benchmarks import events
-from benchmarks import layout_ground_truth as truth
+from benchmarks import zone_event_ground_truth as truth
 from benchmarks.datasets import KISA_WINDOW_S
-from benchmarks.layout_ground_truth import LabelledEvent, PersonPath
+from benchmarks.zone_event_ground_truth import LabelledEvent, PersonPath
 
 ZONE = shapely.box(100, 0, 200, 100)
 
