@@ -94,10 +94,8 @@ class LineCrossing(BaseBehaviour[LineCrossingThresholds, LineCrossingMemory]):
         key = (line.id, track.id)
         entry = SuppressedTrack(line.id, track.id, observation.captured_at)
         if key in suppressed:
-            if (
-                pixel_line.distance(track)
-                >= self._limits.resolve(observation, line.id, track.label).clear * track.height
-            ):
+            clear = self._limits.resolve(observation, line.id, track.label).clear
+            if pixel_line.distance(track) >= clear * track.height:
                 del suppressed[key]
             else:
                 suppressed[key] = entry

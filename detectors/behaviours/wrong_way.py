@@ -76,13 +76,14 @@ class WrongWay(BaseBehaviour[WrongWayThresholds, WrongWayMemory]):
         after: list[WrongWayTrack] = []
         candidates: list[Candidate] = []
         for lane in observation.geometry.lanes:
-            if not observation.holds(lane.zone.zone.schedule):
+            zone = lane.zone.zone
+            if not observation.holds(zone.schedule):
                 continue
             for track in observation.objects:
-                entry = self._updated(lane, track, before.get((lane.zone.zone.id, track.id)), observation)
+                entry = self._updated(lane, track, before.get((zone.id, track.id)), observation)
                 if entry is not None:
                     after.append(entry)
-                    candidates += self._candidates(lane.zone.zone, entry, track, observation)
+                    candidates += self._candidates(zone, entry, track, observation)
         present = {track.id for track in observation.objects}
         lost = (entry for entry in before.values() if entry.track not in present)
         after += [entry for entry in lost if observation.captured_at - entry.until <= MAX_UNSEEN_S]
