@@ -117,19 +117,21 @@ class CameraContext:
         candidates = []
         changed: dict[str, Any] = {}
         failed: list[str] = []
-        for item in self._behaviours:
-            memory = memories.get(item.kind)
-            if not _is_needed(item, memory, triggers):
-                continue
+        for behaviour, kind, own_triggers, fresh_memory in self._behaviours:
+            memory = memories.get(kind)
+            if not triggers & own_triggers and (
+                memory is None or own_triggers & PICTURE or triggers & LOST or _is_idle(memory)
+            ):
+                continue  # it is not triggered, and no memory of it is in use
             if memory is None:
-                before: Any = item.fresh_memory
+                before: Any = fresh_memory
             else:  # after a decoding it consists of plain msgpack values
-                before = memory if isinstance(memory, msgspec.Struct) else restore(memory, item.behaviour.Memory)
-            after, found = self._step(item.behaviour, before, observation, failed)
+                before = memory if isinstance(memory, msgspec.Struct) else restore(memory, behaviour.Memory)
+            after, found = self._step(behaviour, before, observation, failed)
             if found:
-                candidates.append((item.behaviour, found))
+                candidates.append((behaviour, found))
             if after is not before or (memory is not None and before is not memory):
-                changed[item.kind] = None if after == item.fresh_memory else after
+                changed[kind] = None if after == fresh_memory else after
         if changed:
             memories = {kind: memory for kind, memory in (memories | changed).items() if memory is not None}
         return Evaluation(memories, candidates, self._not_evaluated(triggers), failed)
@@ -156,13 +158,6 @@ class CameraContext:
                     observation.captured_at,
                 )
             return behaviour.start(), ()
-
-
-def _is_needed(item: _ScheduledBehaviour, memory: Any, triggers: int) -> bool:
-    """Whether a behaviour is evaluated: it is triggered, or its memory is in use and the camera is not blind."""
-    if triggers & item.triggers:
-        return True
-    return not (memory is None or item.triggers & PICTURE or triggers & LOST or _is_idle(memory))
 
 
 def _instance(behaviour: type[Behaviour[Any]], limits: Resolver[Any], camera: str) -> Behaviour[Any]:

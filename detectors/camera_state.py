@@ -121,16 +121,16 @@ def with_profile(state: CameraState, detections: Detections) -> CameraState:
     return msgspec.structs.replace(state, profile=profile, switched_at=detections.captured_at)
 
 
-def with_track_memory(state: CameraState, observation: Observation) -> CameraState:
-    """The state with the points of the tracks that are seen, and without those not seen for ``TRACK_MEMORY_S``."""
-    if not state.track_memory and not observation.objects:
-        return state
+def updated_track_memory(memory: dict[int, TrackMemory], observation: Observation) -> dict[int, TrackMemory]:
+    """The last points of the tracks, by id, without those not seen for ``TRACK_MEMORY_S``."""
+    if not memory and not observation.objects:
+        return memory
     now = observation.captured_at
-    memory = {track: last for track, last in state.track_memory.items() if now - last.last.at <= TRACK_MEMORY_S}
+    memory = {track: last for track, last in memory.items() if now - last.last.at <= TRACK_MEMORY_S}
     for track in observation.objects:
         if track.seen:
             memory[track.id] = TrackMemory(TrackPoint(track.x, track.y, now), track.credible)
-    return msgspec.structs.replace(state, track_memory=memory)
+    return memory
 
 
 def counted(state: CameraState, counter: Literal["skipped", "noted"], name: str, count: int = 1) -> CameraState:

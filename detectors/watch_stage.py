@@ -17,10 +17,11 @@ from detectors.camera_state import (
     is_settling,
     refusal,
     refused,
+    updated_track_memory,
     was_unobserved,
     with_profile,
-    with_track_memory,
 )
+from detectors.event_lifecycle import EventStates
 from detectors.observation import false_detection_filter
 from detectors.observation.observation import Observation
 from detectors.observation.tracked_objects import TrackedObject, tracked_objects
@@ -91,27 +92,34 @@ class WatchStage:
 
         # Step 4: track
         triggers = context.triggers_of(detections, state.picture_checked_at)
-        tracks = _NO_TRACKS
+        tracker, tracks = state.tracker, _NO_TRACKS
         objects: tuple[TrackedObject, ...] = ()
         if not blind and (len(detections) or len(state.tracker.ids) or state.track_memory):
             tracker, tracks = self._tracker.update(state.tracker, detections)
             objects = tracked_objects(tracks, state.track_memory, state.picture_at, detections.captured_at)
-            state = msgspec.structs.replace(state, tracker=tracker)
         elif not triggers and (blind or _is_idle(state, context)):
             return advanced(state, detections, blind=blind), events
 
         # Step 5: observe
         geometry = context.geometry(detections.width, detections.height)
         observation = Observation(detections, tracks, objects, geometry, context.schedules, elapsed_s)
-        if not blind:
-            state = with_track_memory(state, observation)
+        track_memory = state.track_memory if blind else updated_track_memory(state.track_memory, observation)
 
         # Step 6: evaluate the behaviours
         evaluation = context.evaluate(state.memories, observation, triggers)
-        state = _with_evaluation(state, evaluation, detections.captured_at, triggers)
+        for kind in evaluation.failed:
+            state = counted(state, "noted", f"behaviour {kind}")
 
         # Step 7: update the events
-        state, revised = _with_events(state, evaluation, observation, context)
+        event_states, revised = _updated_events(state.events, evaluation, observation, context)
+        state = msgspec.structs.replace(
+            state,
+            tracker=tracker,
+            track_memory=track_memory,
+            memories=evaluation.memories,
+            events=event_states,
+            picture_checked_at=detections.captured_at if triggers & PICTURE else state.picture_checked_at,
+        )
         return advanced(state, detections, blind=blind), events + revised
 
     def skipped(self, state: CameraState) -> dict[str, int]:
@@ -174,22 +182,13 @@ def _check(site: Site) -> None:
         Resolver(site, site.cameras[0].id, kind, behaviour.Thresholds)
 
 
-def _with_evaluation(state: CameraState, evaluation: Evaluation, captured_at: float, triggers: int) -> CameraState:
-    for kind in evaluation.failed:
-        state = counted(state, "noted", f"behaviour {kind}")
-    checked_at = captured_at if triggers & PICTURE else state.picture_checked_at
-    return msgspec.structs.replace(state, memories=evaluation.memories, picture_checked_at=checked_at)
-
-
-def _with_events(
-    state: CameraState, evaluation: Evaluation, observation: Observation, context: CameraContext
-) -> tuple[CameraState, list[Event]]:
-    before, candidates = state.events, evaluation.candidates
+def _updated_events(
+    before: EventStates, evaluation: Evaluation, observation: Observation, context: CameraContext
+) -> tuple[EventStates, list[Event]]:
+    candidates = evaluation.candidates
     if not (candidates or before.open or before.cooldowns):
-        return state, []
-    skipped = evaluation.not_evaluated
-    after, revised = event_lifecycle.update_events(before, candidates, observation, context.source, skipped)
-    return msgspec.structs.replace(state, events=after), revised
+        return before, []
+    return event_lifecycle.update_events(before, candidates, observation, context.source, evaluation.not_evaluated)
 
 
 def _is_idle(state: CameraState, context: CameraContext) -> bool:

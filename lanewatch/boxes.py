@@ -49,8 +49,10 @@ def _ratio(shared: Float64, whole: Float64) -> Float64:
 
 def intersection(box: Box, other: Box) -> float:
     """The area that two boxes share. Plain floats: for one pair this is faster than arrays."""
-    width, height = min(box[2], other[2]) - max(box[0], other[0]), min(box[3], other[3]) - max(box[1], other[1])
-    return width * height if width > 0 and height > 0 else 0.0
+    (a, b, c, d), (left, top, right, bottom) = box, other
+    if c <= left or right <= a or d <= top or bottom <= b:
+        return 0.0
+    return (min(c, right) - max(a, left)) * (min(d, bottom) - max(b, top))
 
 
 def overlap_of_smaller(box: Box, other: Box) -> float:

@@ -76,8 +76,7 @@ class Climbing(BaseBehaviour[ClimbingThresholds, ClimbingMemory]):
         if not observation.has_frame:
             return memory, ()
         now = observation.captured_at
-        recent = (contact for contact in memory.contacts if now - contact.last_seen_at <= MAX_UNSEEN_S)
-        contacts = {(contact.fence, contact.track): contact for contact in recent}
+        contacts = {(c.fence, c.track): c for c in memory.contacts if now - c.last_seen_at <= MAX_UNSEEN_S}
         candidates: list[Candidate] = []
         for fence in observation.geometry.fences:
             if not observation.holds(fence.line.schedule):

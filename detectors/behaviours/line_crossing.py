@@ -72,8 +72,7 @@ class LineCrossing(BaseBehaviour[LineCrossingThresholds, LineCrossingMemory]):
             return memory, ()
         now = observation.captured_at
         tracks = [track for track in observation.objects if track.seen and track.credible]
-        recent = (entry for entry in memory.suppressed if now - entry.last_seen_at <= MAX_UNSEEN_S)
-        suppressed = {(entry.line, entry.track): entry for entry in recent}
+        suppressed = {(s.line, s.track): s for s in memory.suppressed if now - s.last_seen_at <= MAX_UNSEEN_S}
         candidates: list[Candidate] = []
         for pixel_line in observation.geometry.lines:
             if observation.holds(pixel_line.line.schedule):

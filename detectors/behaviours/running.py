@@ -76,7 +76,9 @@ class Running(BaseBehaviour[RunningThresholds, RunningMemory]):
         self._min_speed_squared = (CONTINUE_SPEED * limits.lowest("speed")) ** 2
 
     def step(self, memory: RunningMemory, observation: Observation) -> Result[RunningMemory]:
-        if not memory.runners and not any(self._may_run(track) for track in observation.objects):
+        least = self._min_speed_squared
+        fast = [o for o in observation.objects if o.vx * o.vx + o.vy * o.vy >= least * o.height * o.height]
+        if not fast and not memory.runners:
             return memory, ()
         before = {runner.track: runner for runner in memory.runners}
         runners: list[Runner] = []
@@ -88,9 +90,6 @@ class Running(BaseBehaviour[RunningThresholds, RunningMemory]):
                 candidates += self._candidates(runner, track, observation)
         runners += [runner for runner in before.values() if observation.captured_at - runner.until <= MAX_UNSEEN_S]
         return (RunningMemory(tuple(runners)) if runners or memory.runners else memory), candidates
-
-    def _may_run(self, track: TrackedObject) -> bool:
-        return track.vx * track.vx + track.vy * track.vy >= self._min_speed_squared * track.height * track.height
 
     def _updated(self, before: Runner | None, track: TrackedObject, observation: Observation) -> Runner | None:
         """The track's run after this record; None if it does not run."""

@@ -153,8 +153,9 @@ def update_upright(
 ) -> tuple[UprightPerson, ...]:
     """The upright people of the last ``fall_s`` seconds. A box within one of a higher score is of that person."""
     recent = [person for person in upright if 0 <= now - person.at <= fall_s]
+    boxes_found = [person.box for person in detected[:MAX_PERSONS]]
     for number, person in enumerate(detected[:MAX_PERSONS]):
-        if not _overlaps_any(person.box, (other.box for other in detected[:number])):
+        if not _overlaps_any(person.box, boxes_found[:number]):
             recent.append(UprightPerson(now, person.box, person.track))
     return tuple(recent[-MAX_PERSONS:])
 

@@ -128,8 +128,12 @@ class SequenceBehaviour(BaseBehaviour[Any, SequenceMemory]):
         if self._foot_start is None or not observation.has_frame:
             return False
         pixel_zones = self._zones_in(self._foot_start.where, observation.geometry)
-        people = (track for track in observation.objects if track.label not in VEHICLES)
-        return any(pixel_zone.contains(track.x, track.y) for track in people for pixel_zone in pixel_zones)
+        return any(
+            pixel_zone.contains(track.x, track.y)
+            for track in observation.objects
+            if track.label not in VEHICLES
+            for pixel_zone in pixel_zones
+        )
 
     def _zones_in(self, where: tuple[str, ...], camera: CameraGeometry) -> tuple[PixelZone, ...]:
         key = (where, camera.width, camera.height)
