@@ -65,6 +65,7 @@ def rescore(argv: Sequence[str]) -> int:
     parser.add_argument("--site", type=Path, required=True, help="the site file")
     parser.add_argument("--camera", help="the site's camera that recorded the video; archived detections have it")
     parser.add_argument("--clock", help="capture time of the video's first picture, such as 2026-01-15T02:00:00+09:00")
+    parser.add_argument("--fps", type=float, help="the video's frames per second, if it does not say so itself")
     parser.add_argument("--run", default="rescore", help="name of this scoring; no run overwrites another")
     parser.add_argument("--keep", type=Path, help="folder for the archive of a video's detections")
     parser.add_argument("--json", action="store_true", help="one event a line, as JSON")
@@ -87,7 +88,7 @@ def rescore(argv: Sequence[str]) -> int:
             records = detections_archive.read(options.source, cameras=[options.camera] if options.camera else None)
             revisions = list(pipeline.rescore(records, site, run=options.run))
         else:
-            recording = pipeline.with_recording(options.source, site, options.camera, options.clock)
+            recording = pipeline.with_recording(options.source, site, options.camera, options.clock, options.fps)
             revisions = pipeline.score(recording, run=options.run, keep=options.keep)
         if options.json:
             print(event_table.lines(pipeline.latest_revisions(revisions)), end="")

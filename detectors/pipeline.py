@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 from detectors.camera_state import CameraState
 from detectors.correlation.correlator import Correlator
@@ -146,7 +147,9 @@ def with_options(url: str, **options: str) -> str:
     return path + "?" + "&".join(f"{name}={value}" for name, value in (pairs | options).items())
 
 
-def with_recording(source: Path, site: Site, camera_id: str | None = None, clock: str | None = None) -> Site:
+def with_recording(
+    source: Path, site: Site, camera_id: str | None = None, clock: str | None = None, fps: float | None = None
+) -> Site:
     """The site reduced to one camera, whose pictures come from a recording.
 
     If the recording is the file that the camera plays, its clock and rate are the camera's.
@@ -155,6 +158,7 @@ def with_recording(source: Path, site: Site, camera_id: str | None = None, clock
         source: A video file or a folder of images.
         camera_id: Optional if the site has only one camera.
         clock: Capture time of the first picture, ISO 8601; the recording's own if None.
+        fps: Frames per second; the recording's own if None.
 
     Raises:
         KeyError: the site has no such camera.
@@ -168,7 +172,9 @@ def with_recording(source: Path, site: Site, camera_id: str | None = None, clock
     if address.kind in {"file", "folder"} and Path(address.target).resolve() == source.resolve():
         url = with_options(camera.url, loop="0", pace="fast")
     else:
-        url = f"{source}?pace=fast"
+        url = f"file://{quote(str(source.absolute()), errors='surrogateescape')}?pace=fast"
     if clock:
         url = with_options(url, clock=clock)
+    if fps:
+        url = with_options(url, fps=f"{fps:g}")
     return site.model_copy(update={"cameras": (camera.model_copy(update={"url": url}),)})

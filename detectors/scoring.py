@@ -75,15 +75,14 @@ def subject(label: int) -> tuple[str, str]:
 
 
 def duration(seconds: float) -> tuple[str, str]:
-    """("34초", "34 s"), or ("2분 14초", "2 min 14 s"); whole seconds, and tenths below two."""
+    """("34초", "34 s"), ("2분 14초", "2 min 14 s") or ("9시간", "9 h"); whole seconds, and tenths below two."""
     if seconds < 2 and seconds != int(seconds):
         return f"{seconds:.1f}초", f"{seconds:.1f} s"
     minutes, rest = divmod(int(seconds), 60)
-    if not minutes:
-        return f"{rest}초", f"{rest} s"
-    if not rest:
-        return f"{minutes}분", f"{minutes} min"
-    return f"{minutes}분 {rest}초", f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    parts = [(hours, "시간", " h"), (minutes, "분", " min"), (rest, "초", " s")]
+    shown = [part for part in parts if part[0]][:2] or parts[2:]
+    return " ".join(f"{n}{unit}" for n, unit, _ in shown), " ".join(f"{n}{unit}" for n, _, unit in shown)
 
 
 _FINAL_DIGITS = frozenset("013678")  # 영 일 삼 육 칠 팔 end in a consonant

@@ -59,6 +59,10 @@ Gap = Literal[
     "failed",  # the detector failed on the frame
 ]
 """Why a record has no picture."""
+MAX_CLOCK_ERROR_S = 120.0
+"""A camera's clock is used for capture times if its error is less. A clock set by NTP or by hand is right to seconds.
+One that is off by a time zone, or was never set, would move schedules, night and evidence; then arrival time counts."""
+
 BLIND = frozenset({"lost", "unreadable", "shed", "failed"})
 """Gaps without observation. At ``idle`` the camera is observed, and nothing moves."""
 State = Literal["open", "updated", "closed", "expired"]

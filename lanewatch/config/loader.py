@@ -117,9 +117,12 @@ def _read(path: Path) -> bytes:
 def _absolute(url: str, folder: Path) -> str:
     """A path or file URL, made absolute from the site file's folder; other URLs unchanged."""
     if url.startswith("file:"):
-        path, _, query = url.removeprefix("file:").removeprefix("//").partition("?")
+        whole = url.removeprefix("file:").removeprefix("//")
+        path, _, query = whole.partition("?")
         if path.startswith("${"):
             return url
+        if query and (folder.absolute() / whole).exists():  # the file's name has a question mark
+            return f"file://{quote(str(folder.absolute() / whole))}"
         path = quote(str(folder.absolute() / unquote(path)), safe="/${}")
         return f"file://{path}{'?' if query else ''}{query}"
     return url if "://" in url or url.startswith("${") else str(folder.absolute() / url)

@@ -9,6 +9,7 @@ from av.video.frame import VideoFrame
 
 from lanewatch.config.site import SamplingRate
 from streams.sources.packets import Decoder, Packet, SourceEvent
+from streams.video.display_geometry import DisplayGeometry
 
 QUIET_S = 5.0  # time without motion until the idle rate applies: longer than a walker's pause behind a tree
 MAX_GOP_S = 4.0  # with a longer distance between key frames, a camera is always decoded: idle would miss too much
@@ -38,6 +39,11 @@ class DecodeGate:
         self._gop_s: float | None = None
         self._next_key_at = 0.0
         self._moved_at: float | None = None
+
+    @property
+    def geometry(self) -> DisplayGeometry | None:
+        """The display geometry of the latest picture; None before the first packet."""
+        return None if self._decoder is None else self._decoder.geometry
 
     def decode(self, packet: Packet) -> Decoded:
         """Pictures in the order of capture, and an event for each one that could not be decoded."""

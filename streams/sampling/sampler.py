@@ -24,6 +24,7 @@ from streams.sources.packet_reader import PacketReader, ReaderClosedError
 from streams.sources.packets import Packet, SourceEvent, capture_time
 from streams.sources.recording import Recording
 from streams.sources.url import SourceUrl
+from streams.video.display_geometry import DisplayGeometry
 from streams.video.frame_converter import FrameConverter, frame_size
 from streams.video.packet_buffer import PacketBuffer
 from streams.video.time_grid import slot_index, slot_ms
@@ -49,6 +50,8 @@ class Sampler:
     - ``lost``: a live camera sends no packets.
     - ``unreadable``: a picture cannot be decoded.
     - ``ended``: the end of a recording or of its loop.
+
+    A change of the display geometry in mid-stream starts a new epoch, as a break of the source does.
 
     Raises ``SourceError`` if the camera's URL is invalid, or, at iteration, if a recording cannot be played.
     """
@@ -91,6 +94,8 @@ class Sampler:
         self._clock_s: float | None = None
         self._size = (0, 0)
         self._epoch = 0
+        self._source_epoch = 0
+        self._geometry: DisplayGeometry | None = None
         self._slot_index = -1
         self._recorded_at: float | None = None  # capture time of the last record
         self._recorded_mono = 0.0  # the same by the monotonic clock
@@ -146,11 +151,13 @@ class Sampler:
             yield from self._source_event(item)
             return
         self._clock_s = item.clock_s
-        if item.epoch != self._epoch:
+        if item.epoch != self._source_epoch:
             yield from self._decoded(self._decode_gate.flush() if item.key else self._decode_gate.decode_pending())
-            self._epoch, self._slot_index, self._recorded_at = item.epoch, -1, None
+            self._source_epoch, self._geometry = item.epoch, None
+            self._start_epoch(item.epoch)
             if item.codec.width:  # a tick before the first picture needs the size
-                self._size = frame_size(item.codec.width, item.codec.height, self._max_width)
+                upright = item.codec.geometry.size(item.codec.width, item.codec.height)
+                self._size = frame_size(*upright, self._max_width)
         yield from self._decoded(self._decode_gate.decode(item))
 
     def _decoded(self, items: Iterator[VideoFrame | SourceEvent]) -> Iterator[Frame]:
@@ -160,9 +167,17 @@ class Sampler:
                 yield from self._source_event(item)
                 continue
             captured_at = capture_time(item)
+            geometry = self._decode_gate.geometry
+            if geometry != self._geometry:
+                if self._geometry is not None:  # the camera was turned, or its pixels have another shape
+                    self._start_epoch(round(captured_at * 1000))
+                self._geometry = geometry
             if slot_index(captured_at, self._fps) > self._slot_index and captured_at >= self._joined_at:
                 yield from self._idle_ticks(captured_at)
                 yield self._sample(item, captured_at)
+
+    def _start_epoch(self, number: int) -> None:
+        self._epoch, self._slot_index, self._recorded_at = max(number, self._epoch + 1), -1, None
 
     def _source_event(self, event: SourceEvent) -> Iterator[Frame]:
         if event.gap in {"ended", "lost"}:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from prometheus_client import Counter
 
+from lanewatch.records import MAX_CLOCK_ERROR_S
+
 MAX_STEP_S = 2.0  # A larger step of capture time starts a new epoch. Network delays and lost pictures are shorter.
 REORDER_S = 0.5  # Packets may be this much out of order. More means that the clock was set back.
-MAX_CLOCK_ERROR_S = 86_400.0  # a camera's clock is used if its error is less; those never set report 1970 or 2000
 MAX_DRIFT = 0.001  # seconds per second of growth of the offset to a camera's clock: ten times a cheap crystal's drift
 EPOCHS = Counter("lanewatch_epochs", "Breaks in a camera's capture time.", ["camera", "reason"])
 

@@ -98,21 +98,22 @@ class NetworkCamera:
             for packet in opened:
                 if stop.is_set():
                     return
-                decode_at = clock.capture_time(packet.dts, self._now(), opened.realtime_s)
+                stream_s = packet.dts if opened.has_times else time.monotonic()
+                decode_at = clock.capture_time(stream_s, self._now(), opened.realtime_s)
                 if self.state == "connecting":
                     self.state = "streaming"
                     self._epochs.start(decode_at, "reconnect" if self._epochs.current else "start")
                 if time.monotonic() - started > STABLE_S:
                     self._backoff.reset()
-                shown_s = packet.pts if packet.pts is not None else packet.dts
+                reordered_s = packet.pts - packet.dts if opened.has_times and packet.pts is not None else 0.0
                 yield Packet(
-                    decode_at + shown_s - packet.dts,
+                    decode_at + reordered_s,
                     decode_at,
                     packet.data,
                     packet.key,
                     opened.codec,
                     self._epochs.update(decode_at),
-                    has_pts=packet.pts is not None,
+                    has_pts=opened.has_times and packet.pts is not None,
                     clock_s=clock.clock_s,
                 )
 

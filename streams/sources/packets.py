@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,7 +17,10 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from lanewatch.records import Gap
+from streams.video.display_geometry import PLAIN, DisplayGeometry, UprightConverter, aspect_ratio, turn_of
 
+MAX_REORDERED = 16
+"""Pictures that H.264 and HEVC may delay for reordering."""
 MICROSECONDS = Fraction(1, 1_000_000)
 
 
@@ -31,10 +35,11 @@ class Codec:
     pix_fmt: str = ""
     tag: str = ""
     rate: float = 25.0
+    geometry: DisplayGeometry = PLAIN  # the container's; a picture's own display matrix comes first
 
     @classmethod
     def from_stream(cls, stream: VideoStream) -> Codec:
-        """The codec of a demuxed stream."""
+        """The codec of a demuxed stream. A container's display matrix is known from the first picture only."""
         context = stream.codec_context
         return cls(
             context.name,
@@ -44,6 +49,7 @@ class Codec:
             context.pix_fmt or "",
             context.codec_tag,
             float(stream.average_rate or stream.base_rate or 25),
+            DisplayGeometry(aspect=aspect_ratio(stream.sample_aspect_ratio)),
         )
 
 
@@ -70,11 +76,19 @@ class SourceEvent(msgspec.Struct, frozen=True):
 class Decoder:
     """Decodes packets into pictures in the order of capture. One thread, because cameras outnumber cores.
 
-    A picture's ``pts`` is its capture time in microseconds. Damaged data raises ``av.error.FFmpegError``.
+    Pictures are upright, with square pixels. A picture's ``pts`` is its capture time in microseconds. Damaged data
+    raises ``av.error.FFmpegError``.
+
+    Attributes:
+        geometry: The display geometry of the latest picture.
     """
 
     def __init__(self, codec: Codec) -> None:
         self.codec = codec
+        self.geometry = codec.geometry
+        self._upright = UprightConverter()
+        self._first_aspect: Fraction | None = None
+        self._untimed: deque[int] = deque(maxlen=MAX_REORDERED)
         self._context = cast(VideoCodecContext, av.CodecContext.create(codec.name, "r"))
         self._context.thread_count = 1
         if codec.extradata:
@@ -97,20 +111,40 @@ class Decoder:
         encoded.is_keyframe = packet.key  # otherwise libav appends an invalid PNG to the previous one
         if packet.has_pts:
             encoded.pts = round(packet.captured_at * 1e6)
-        return self._context.decode(encoded)
+            return self._finished(self._context.decode(encoded))
+        self._untimed.append(encoded.dts)
+        try:
+            return self._finished(self._context.decode(encoded))
+        except av.error.FFmpegError:
+            self._untimed.pop()
+            raise
 
     def flush(self) -> list[VideoFrame]:
         """The pictures that were delayed by reordering. Resets the decoder."""
         try:
-            return self._context.decode(None)
+            return self._finished(self._context.decode(None))
         except av.error.EOFError:
             return []
         finally:
-            self._context.flush_buffers()
+            self.reset()
 
     def reset(self) -> None:
         """Discards all state. The next packet must be a key frame."""
         self._context.flush_buffers()
+        self._untimed.clear()
+
+    def _finished(self, pictures: list[VideoFrame]) -> list[VideoFrame]:
+        for picture in pictures:
+            if self._untimed:  # pictures come in the order of capture, so each has the earliest time that is left
+                picture.pts = self._untimed.popleft()
+            if picture.key_frame:
+                turn = turn_of(picture) or self.codec.geometry.turn
+                aspect = aspect_ratio(self._context.sample_aspect_ratio)
+                self._first_aspect = self._first_aspect or aspect
+                if aspect == self._first_aspect:  # the container may know better, until the stream changes
+                    aspect = self.codec.geometry.aspect
+                self.geometry = DisplayGeometry(turn, aspect)
+        return [self._upright.convert(picture, self.geometry) for picture in pictures]
 
 
 def to_av_packet(data: bytes) -> av.Packet[Stream]:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import av.error
@@ -16,9 +17,13 @@ import msgspec
 from lanewatch import metrics
 from streams.sources.capture_time import EpochCounter
 from streams.sources.container import FOLDER_FPS, Deadlines, OpenedSource, image_codec, image_paths, open_recording
-from streams.sources.packets import Codec, Packet, SourceEvent
-from streams.sources.url import LiveAnchor, SourceUrl, redact
+from streams.sources.packets import Packet, SourceEvent
+from streams.sources.url import LiveAnchor, SourceError, SourceUrl, redact
 
+YEAR_2000 = 946_684_800.0
+"""2000-01-01 UTC. Recorders whose clock was never set give 1970 or 1980."""
+CLOCK_AHEAD_S = 86_400.0
+"""A file may be dated this far in the future: its recorder took local time for UTC."""
 CATCH_UP_SPEED = 20.0  # of reading from the key frame up to the current position; a decoder can follow it
 
 log = metrics.log("sample")
@@ -102,28 +107,72 @@ class Recording:
 
     def _file(self, start: float | None) -> Items:
         with contextlib.closing(open_recording(self._url, self._deadlines)) as opened:
-            codec, scale = opened.codec, 1.0
-            if self._url.fps:
-                codec, scale = replace(codec, rate=self._url.fps), codec.rate / self._url.fps
+            start = self._start(opened) if start is None else start
             try:
-                yield from _with_capture_time(opened, codec, self._start(opened) if start is None else start, scale)
+                if opened.has_times:
+                    yield from self._timed(opened, start)
+                else:
+                    yield from self._counted(opened, start)
             except av.error.FFmpegError as error:
                 self._report_unreadable(f"{self._url}: playback stops here: {redact(str(error))}")
                 yield SourceEvent("unreadable")
 
+    def _timed(self, opened: OpenedSource, start: float) -> Items:
+        """The packets of a container with times; ``fps`` scales them."""
+        codec, scale = opened.codec, 1.0
+        if self._url.fps:
+            codec, scale = replace(codec, rate=self._url.fps), codec.rate / self._url.fps
+        first_s: float | None = None
+        for packet in opened:
+            shown_s = packet.pts if packet.pts is not None else packet.dts
+            first_s = shown_s if first_s is None else first_s
+            captured_at, decode_at = (start + (time_s - first_s) * scale for time_s in (shown_s, packet.dts))
+            yield Packet(captured_at, decode_at, packet.data, packet.key, codec, has_pts=packet.pts is not None)
+
+    def _counted(self, opened: OpenedSource, start: float) -> Items:
+        """The packets of a raw stream, which has no times: they come at its rate."""
+        rate = self._url.fps or opened.raw_rate
+        if rate is None:
+            raise SourceError(
+                f"{redact(self._url.target)}: a raw video stream without times or a rate; give its frames per second: "
+                "?fps=N in the URL, or --fps N"
+            )
+        codec = replace(opened.codec, rate=rate)
+        for index, packet in enumerate(opened):
+            captured_at = start + index / rate
+            yield Packet(captured_at, captured_at, packet.data, packet.key, codec, has_pts=False)
+
     def _start(self, opened: OpenedSource) -> float:
         """Capture time of the first picture if the URL has no ``clock``."""
+        path = Path(self._url.target)
         if self._url.paced:
             return self._now()
         if opened.created_at is not None:
-            return opened.created_at
-        path = Path(self._url.target)
-        return path.stat().st_mtime if path.exists() else self._now()
+            return self._plausible(opened.created_at, "the file's creation time")
+        if path.exists():
+            return self._plausible(path.stat().st_mtime, "the file's modification time")
+        return self._now()
+
+    def _plausible(self, start: float, source: str) -> float:
+        """A date that a file gives, and a log line that says so.
+
+        Raises ``SourceError`` for a date before 2000 or in the future: the recorder's clock was never set.
+        """
+        shown, date = redact(self._url.target), datetime.fromtimestamp(start, UTC).isoformat(timespec="seconds")
+        if not YEAR_2000 <= start <= self._now() + CLOCK_AHEAD_S:
+            raise SourceError(
+                f"{shown}: {source} is {date}, which cannot be true; give the time of the first picture: "
+                "?clock=2026-01-15T02:00:00+09:00 in the URL, or --clock"
+            )
+        log.warning("camera %s: %s: capture time starts at %s, %s", self._camera, shown, date, source)
+        return start
 
     def _folder(self, start: float | None) -> Items:
         paths = image_paths(self._url.target)
-        if start is None:
-            start = self._now() if self._url.paced else paths[0].stat().st_mtime
+        if start is None and self._url.paced:
+            start = self._now()
+        elif start is None:
+            start = self._plausible(paths[0].stat().st_mtime, "the first image's modification time")
         fps = self._url.fps or FOLDER_FPS
         for index, path in enumerate(paths):
             captured_at = start + index / fps
@@ -138,15 +187,6 @@ class Recording:
     def _report_unreadable(self, message: str) -> None:
         metrics.DROPPED.labels("sample", self._camera, "unreadable").inc()
         log.warning("camera %s: %s", self._camera, message)
-
-
-def _with_capture_time(opened: OpenedSource, codec: Codec, start: float, scale: float) -> Iterator[Packet]:
-    first_s: float | None = None
-    for packet in opened:
-        shown_s = packet.pts if packet.pts is not None else packet.dts
-        first_s = shown_s if first_s is None else first_s
-        captured_at, decode_at = (start + (time_s - first_s) * scale for time_s in (shown_s, packet.dts))
-        yield Packet(captured_at, decode_at, packet.data, packet.key, codec, has_pts=packet.pts is not None)
 
 
 def _paced(items: Items, delay_s: Callable[[Packet], float], stop: threading.Event) -> Items:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,10 +13,12 @@ from zoneinfo import ZoneInfo
 
 Kind = Literal["rtsp", "http", "file", "folder"]
 
-_USERINFO = re.compile(r"(?<=://)[^/\s]*@")
-_SECRET = re.compile(r"(?i)([?&;](?:[a-z0-9_-]*(?:pass|pwd|token|secret|auth|key|sig)[a-z0-9_-]*)=)[^&;#\s'\"]+")
+_NETWORK = re.compile(r"(?i)\b(?!file:)[a-z][a-z0-9+.-]*://(?:(?:(?!://)[^\n'\"<>])*@[^\s'\"<>]*|[^\s'\"<>]+)")
+"""A URL with a host. One with an ``@`` may have blanks before it, in a password that was not percent-encoded."""
+_VALUE = re.compile(r"(=)[^&;#]*")
+_CREDENTIAL = re.compile(r"(?i)(?:pass|pwd|user|login|token|secret|auth|key|sig|cred|account)")
 _RECORDED = {".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm", ".ts", ".mpg", ".mpeg"}
-_OPTIONS = {"loop", "clock", "pace", "fps", "since", "lead"}
+_OPTIONS = {"loop", "clock", "pace", "fps", "since", "lead", "stream"}
 
 
 class SourceError(Exception):
@@ -23,11 +26,24 @@ class SourceError(Exception):
 
 
 def redact(text: str) -> str:
-    """Replaces user, password and query secrets of every URL in a text by ``***``.
+    """A text in which the secrets of every network URL are replaced by ``***``.
 
-    Everything between ``://`` and the last ``@`` before a slash is replaced, because a password may contain ``@``.
+    The structure decides, because recorders name their parameters as they like. Hidden are user and password, each
+    value of the query, and each part of the path with a credential word, as in ``user=admin_password=1234_channel=1``.
+    If an ``@`` comes after a slash, a question mark or a blank, it is not clear what is the password: all is hidden.
     """
-    return _SECRET.sub(r"\1***", _USERINFO.sub("***@", text))
+    return _NETWORK.sub(lambda found: _redacted(found[0]), text)
+
+
+def _redacted(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    user, at, rest = rest.rpartition("@")
+    if any(mark in user for mark in "/?# \t"):
+        return f"{scheme}://***"
+    address, mark, query = rest.partition("?")
+    host, slash, path = address.partition("/")
+    shown = "/".join("***" if _CREDENTIAL.search(part) else part for part in path.split("/"))
+    return f"{scheme}://{'***' if at else ''}{at}{host}{slash}{shown}{mark}" + _VALUE.sub(r"\1***", query)
 
 
 @dataclass(frozen=True)
@@ -61,6 +77,7 @@ class SourceUrl:
     fps: float | None = None  # None: the container's
     since: float | None = None  # wall time at which a live file shows its first picture; None: when it is opened
     paced: bool = False  # a file is played at its own pace
+    stream: int | None = None  # number of the video stream in a file with several; None: libav's choice
     lead: float = 0.0  # seconds at a paced file's start at full speed; it waits for the detector and is not ``live``
 
     @property
@@ -91,8 +108,7 @@ class SourceUrl:
 
     @classmethod
     def _local(cls, url: str, time_zone: str) -> SourceUrl:
-        path, _, query = url.removeprefix("file://").removeprefix("file:").partition("?")
-        path = unquote(path) if url.startswith("file://") else path
+        path, query = _local_path(url)
         options = {name: values[-1] for name, values in parse_qs(query.replace("+", "%2B")).items()}
         if unknown := sorted(set(options) - _OPTIONS):
             raise SourceError(f"{redact(url)}: unknown option {unknown[0]!r}; use {', '.join(sorted(_OPTIONS))}")
@@ -109,8 +125,43 @@ class SourceUrl:
             fps=_positive("fps", options["fps"], "a number", url) if "fps" in options else None,
             since=_instant("since", options["since"], time_zone, url) if "since" in options else None,
             paced=pace == "live",
+            stream=_number("stream", options["stream"], url) if "stream" in options else None,
             lead=lead,
         )
+
+
+def _local_path(url: str) -> tuple[str, str]:
+    """The path and the options of a local URL. A file with a ``?`` in its name, or with ``%``, is found too."""
+    whole = url.removeprefix("file://").removeprefix("file:")
+    if Path(whole).exists():
+        return whole, ""
+    path, _, query = whole.partition("?")
+    decoded = unquote(path, errors="surrogateescape") if url.startswith("file:") else path
+    return _existing(path if Path(path).exists() else decoded), query
+
+
+def _existing(path: str) -> str:
+    """The path as the file system writes it. Korean names from a Mac are decomposed (NFD), and typed ones composed."""
+    found = Path(path)
+    if found.exists():
+        return path
+    folder = Path(found.anchor)
+    for part in found.parts[1:] if found.anchor else found.parts:
+        if not (folder / part).exists():
+            wanted = unicodedata.normalize("NFC", part)
+            try:
+                names = sorted(entry.name for entry in folder.iterdir())
+            except OSError:
+                return path
+            part = next((name for name in names if unicodedata.normalize("NFC", name) == wanted), part)
+        folder /= part
+    return str(folder) if folder.exists() else path
+
+
+def _number(option: str, text: str, url: str) -> int:
+    if not text.isdecimal():
+        raise SourceError(f"{redact(url)}: {option}={text}; use 0, 1, ...")
+    return int(text)
 
 
 def _instant(option: str, text: str, time_zone: str, url: str) -> float:

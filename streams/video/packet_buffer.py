@@ -19,11 +19,22 @@ MAX_BYTES = 64 << 20  # Memory for each camera: a minute at 8 Mbit/s. Above it, 
 class _CameraPackets:
     camera: Camera
     packets: deque[tuple[float, Packet]]
+    keys: deque[float]
+    """Elapsed time of the key frames in ``packets``."""
     bytes: int = 0
     elapsed_s: float = 0.0
 
-    def remove_oldest(self) -> None:
-        self.bytes -= len(self.packets.popleft()[1].data)
+    def remove_oldest_group(self) -> None:
+        """Removes the packets before the second key frame; all packets if there is none."""
+        self._remove_oldest()
+        while self.packets and not self.packets[0][1].key:
+            self._remove_oldest()
+
+    def _remove_oldest(self) -> None:
+        _, packet = self.packets.popleft()
+        self.bytes -= len(packet.data)
+        if packet.key:
+            self.keys.popleft()
 
 
 class PacketBuffer:
@@ -43,10 +54,14 @@ class PacketBuffer:
         """Adds a camera. Its privacy masks are applied to all footage that is read."""
         with self._lock:
             if camera.id not in self._cameras:
-                self._cameras[camera.id] = _CameraPackets(camera, deque())
+                self._cameras[camera.id] = _CameraPackets(camera, deque(), deque())
 
     def append(self, camera: str, packet: Packet) -> None:
-        """Adds a packet. Removes whole groups of pictures that are too old or exceed the memory."""
+        """Adds a packet. Removes whole groups of pictures that are too old or exceed the memory.
+
+        A group stays as long as one of its pictures is young enough, since each depends on its key frame. A camera
+        with minutes between key frames needs that much more memory, up to the limit.
+        """
         with self._lock:
             buffered = self._cameras[camera]
             if buffered.packets:
@@ -54,14 +69,17 @@ class PacketBuffer:
                 buffered.elapsed_s += min(max(packet.decode_at - buffered.packets[-1][1].decode_at, 0.0), 2.0)
             buffered.packets.append((buffered.elapsed_s, packet))
             buffered.bytes += len(packet.data)
-            while buffered.packets and self._exceeds_limits(buffered):
-                buffered.remove_oldest()
-                while buffered.packets and not buffered.packets[0][1].key:
-                    buffered.remove_oldest()
+            if packet.key:
+                buffered.keys.append(buffered.elapsed_s)
+            while self._exceeds_limits(buffered):
+                buffered.remove_oldest_group()
 
     def _exceeds_limits(self, buffered: _CameraPackets) -> bool:
-        age_s = buffered.elapsed_s - buffered.packets[0][0]
-        return buffered.bytes > self._max_bytes or age_s > self._max_age_s
+        if buffered.bytes > self._max_bytes:
+            return True
+        # The oldest group of pictures is needed until the next one alone reaches back far enough.
+        oldest = buffered.keys[1] if len(buffered.keys) > 1 else buffered.elapsed_s
+        return buffered.elapsed_s - oldest >= self._max_age_s
 
     def hold(self, camera: str, start: float, end: float) -> FootageSegment:
         """The packets of ``start <= captured_at <= end``, and those from the key frame before on. Copies no data.

@@ -48,12 +48,16 @@ class FootageSegment:
 
     @property
     def can_remux(self) -> bool:
-        """Whether ``write`` can copy the stream: H.264 that browsers play, without masks, from one epoch and codec."""
+        """Whether ``write`` can copy the stream: H.264 that browsers play, without masks, from one epoch and codec.
+
+        A stream with a display geometry is encoded anew, upright and with square pixels.
+        """
         if not self.packets or self.camera.masks:
             return False
         first, codec = self.packets[0], self.packets[0].codec
         uniform = all(packet.epoch == first.epoch and packet.codec == codec for packet in self.packets)
-        return uniform and first.key and codec.name == "h264" and bool(codec.extradata) and codec.pix_fmt in _PLAYABLE
+        playable = codec.name == "h264" and bool(codec.extradata) and codec.pix_fmt in _PLAYABLE
+        return uniform and first.key and playable and codec.geometry.is_plain
 
     def frames(self) -> Iterator[Frame]:
         """Masked frames in the order of capture."""

@@ -92,13 +92,15 @@ class HealthReading(NamedTuple):
     """The result of one record.
 
     ``faulty`` is whether the condition is met. It is None between the two limits, and if nothing can be measured: then
-    the present state continues. ``since`` is when the condition began, if the record tells.
+    the present state continues. ``since`` is when the condition began, if the record tells. An ``immediate`` condition
+    is a fault without the hold time.
     """
 
     faulty: bool | None
     value: float = 0.0
     limit: float = 0.0
     since: float | None = None
+    immediate: bool = False
 
 
 ReadResult = tuple[CameraHealthMemory, HealthReading]
@@ -126,7 +128,8 @@ def update_condition(
     since = reading.since
     if since is None:
         since = condition.since if condition.since >= 0 else now
-    return HeldCondition(since, now, active=now - since >= limits.hold_s, value=reading.value, limit=reading.limit)
+    active = reading.immediate or now - since >= limits.hold_s
+    return HeldCondition(since, now, active=active, value=reading.value, limit=reading.limit)
 
 
 def update_baseline(

@@ -8,9 +8,11 @@ from __future__ import annotations
 from msgspec.structs import replace
 from pydantic import Field
 
+from detectors import scoring
 from detectors.behaviours.camera_health import base
 from detectors.observation.observation import Observation
 from lanewatch.config.fields import LocalizedName
+from lanewatch.records import MAX_CLOCK_ERROR_S
 
 MEAN_S = 20.0
 """The difference is averaged over so long: a single late packet is no drift."""
@@ -46,8 +48,15 @@ class ClockDrift(base.CameraHealthBehaviour[ClockDriftThresholds]):
         memory = replace(memory, baselines={"all": mean}, updated_at=now)
         off_s = mean.values[0]
         faulty = base.hysteresis(abs(off_s) >= limits.off_s, abs(off_s) < limits.off_s / 2)
-        return memory, base.HealthReading(faulty, off_s, limits.off_s)
+        unused = abs(clock_s) >= MAX_CLOCK_ERROR_S
+        return memory, base.HealthReading(faulty or unused, off_s, limits.off_s, immediate=unused)
 
     def describe(self, value: float) -> tuple[str, str]:
         ahead_ko, ahead_en = ("빠름", "ahead") if value > 0 else ("느림", "behind")
-        return f"시각이 {abs(value):.1f}초 {ahead_ko}", f"its clock is {abs(value):.1f} s {ahead_en}"
+        if abs(value) < MAX_CLOCK_ERROR_S:
+            return f"시각이 {abs(value):.1f}초 {ahead_ko}", f"its clock is {abs(value):.1f} s {ahead_en}"
+        off_ko, off_en = scoring.duration(abs(value))
+        return (
+            f"시각이 {off_ko} {ahead_ko}: 영상 도착 시각을 사용함",
+            f"its clock is {off_en} {ahead_en}; the time of arrival is used instead",
+        )

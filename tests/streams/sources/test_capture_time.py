@@ -54,6 +54,7 @@ def test_a_stream_that_was_cut_gets_a_new_offset() -> None:
     ("realtime", "expected"),
     [
         (990.0, 1000.0),  # the camera's clock, two seconds behind ours, is used
+        (990.0 + 9 * 3600, 1002.0),  # set to local time
         (-1.0e9, 1002.0),  # never set: 1970 is not used
         (None, 1002.0),
     ],

@@ -18,8 +18,14 @@ SEOUL_2AM = datetime(2026, 1, 14, 17, 0, tzinfo=UTC).timestamp()
         ("rtsp://user:p@ss@10.0.0.1/1", "rtsp://***@10.0.0.1/1"),  # an @ within the password
         ("rtsp://user@10.0.0.1/1", "rtsp://***@10.0.0.1/1"),  # a user alone
         ("rtsp://10.0.0.1/1", "rtsp://10.0.0.1/1"),  # nothing to hide
-        ("http://cam/video?user=a&pwd=geheim&x=1", "http://cam/video?user=a&pwd=***&x=1"),  # in the query
-        ("http://cam/v?access_token=abc&y=2", "http://cam/v?access_token=***&y=2"),  # a token
+        ("http://cam/video?user=a&pwd=geheim&x=1", "http://cam/video?user=***&pwd=***&x=***"),  # in the query
+        ("http://cam/v?access_token=abc&y=2", "http://cam/v?access_token=***&y=***"),  # a token
+        ("rtsp://cam/user=a_password=geheim_channel=1.sdp?real_stream", "rtsp://cam/***?real_stream"),  # in the path
+        ("http://cam/get.cgi?loginpas=geheim&p=1", "http://cam/get.cgi?loginpas=***&p=***"),
+        ("rtsp://user:two words@10.0.0.1/1 refused", "rtsp://*** refused"),  # not percent-encoded
+        ("rtsp://user:a/b?c@10.0.0.1/1", "rtsp://***"),
+        ("rtsp://10.0.0.1/Streaming/Channels/101", "rtsp://10.0.0.1/Streaming/Channels/101"),
+        ("file:///clips/password.mp4?clock=1", "file:///clips/password.mp4?clock=1"),  # no network address
         (
             "refused: 'rtsp://a:b@c/d' and 'http://e:f@g'",
             "refused: 'rtsp://***@c/d' and 'http://***@g'",
