@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
@@ -26,6 +26,8 @@ from models.detection.base import ModelMissingError
 from models.pose import registry as pose_registry
 from streams.sources.url import SourceError, SourceUrl
 
+RESERVED = frozenset(" /?#@[]<>\"'\\")
+"""Characters that a user or a password must not have in a URL, unless percent-encoded (RFC 3986)."""
 DWELL_SUFFIXES = ("dwell_s", "stay_s")
 """Endings of the names of dwell thresholds, which must fit into the zone's schedule."""
 _NETWORKS = ("detector.name", "detector.pose")
@@ -104,12 +106,21 @@ def _networks(site: Site) -> Iterator[ConfigProblem]:
             yield ConfigProblem(("detector", pointer), what, f"{suggestion(name, others, none='')}; {advice}")
 
 
+def _user_info(url: str) -> str:
+    """User and password of a network camera's URL: everything before the last ``@``, quoted or not."""
+    return url.partition("://")[2].rpartition("@")[0]
+
+
 def _source(site: Site, camera: Camera, number: int) -> Iterator[ConfigProblem]:
     at: Location = ("cameras", number, "url")
     try:
         address = SourceUrl.parse(camera.url, time_zone="UTC")
         parts = urlsplit(camera.url)
-        if address.kind in ("rtsp", "http") and (parts.hostname is None or parts.port == 0):
+        unquoted = sorted({mark for mark in _user_info(camera.url) if mark in RESERVED})
+        if address.kind in ("rtsp", "http") and unquoted:
+            marks = " ".join(f"{'a blank' if mark == ' ' else mark} as {quote(mark, safe='')}" for mark in unquoted)
+            yield ConfigProblem(at, "user or password has characters that end a URL's parts", f"write {marks}")
+        elif address.kind in ("rtsp", "http") and (parts.hostname is None or parts.port == 0):
             fix = "write it like rtsp://user:${PASSWORD}@10.0.0.5:554/stream"
             yield ConfigProblem(at, "the URL names no host", fix)
     except SourceError as error:

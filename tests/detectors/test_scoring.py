@@ -39,7 +39,8 @@ def test_particles(word: str, pair: tuple[str, str], expected: str) -> None:
         (34.9, ("34초", "34 s")),
         (60, ("1분", "1 min")),
         (134, ("2분 14초", "2 min 14 s")),
-        (3600, ("60분", "60 min")),
+        (3600, ("1시간", "1 h")),
+        (5400, ("1시간 30분", "1 h 30 min")),
     ],
 )
 def test_durations(seconds: float, expected: tuple[str, str]) -> None:

@@ -170,7 +170,9 @@ WRONG = [
     # where pictures come from
     ("rtsp://watch:secret@10.0.0.6/stream", "rtps://watch:secret@10.0.0.6/stream", "rtps", "use rtsp"),
     ("rtsp://watch:secret@10.0.0.6/stream", "rtsp://watch:secret@/stream", "names no host", "10.0.0.5"),
-    ("rtsp://watch:secret@10.0.0.6/stream", "rtsp://watch:sec/ret@10.0.0.6/s", "host or port is broken", "percent"),
+    ("watch:secret@10.0.0.6", "watch:two words@10.0.0.6", "characters that end a URL", "a blank as %20"),
+    ("watch:secret@10.0.0.6", "watch:a@b/c@10.0.0.6", "characters that end a URL", "/ as %2F @ as %40"),
+    ("rtsp://watch:secret@10.0.0.6/stream", "rtsp://watch:sec/ret@10.0.0.6/s", "characters that end a URL", "/ as %2F"),
     ("rtsp://watch:secret@10.0.0.6/stream", "file:nothing.mp4?loop=1", "there is no", "site file's folder"),
     ("rtsp://watch:secret@10.0.0.6/stream", "file:nothing.mp4?lop=1", "lop", "loop"),
     ("rtsp://watch:secret@10.0.0.6/stream", "file:a.mp4?clock=today", "clock=today", "2026-01-15T02:00:00+09:00"),
