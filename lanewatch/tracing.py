@@ -91,11 +91,12 @@ def batch_span(name: str, parents: Sequence[Trace | None], **attributes: Attribu
         yield headers
 
 
-def configure(stage: str, environment: Mapping[str, str] = os.environ) -> None:
+def configure(stage: str, environment: Mapping[str, str] | None = None) -> None:
     """Sets up the SDK if ``OTEL_TRACES_EXPORTER`` names an installed exporter, such as ``otlp`` or ``console``.
 
     The service is ``lanewatch-STAGE``, unless ``OTEL_SERVICE_NAME`` is set.
     """
+    environment = os.environ if environment is None else environment
     wanted = environment.get("OTEL_TRACES_EXPORTER", "otlp" if "OTEL_EXPORTER_OTLP_ENDPOINT" in environment else "none")
     if wanted in ("", "none") or environment.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return

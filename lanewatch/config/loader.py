@@ -26,9 +26,12 @@ class SiteFile:
 
     The first pass covers the YAML text, the environment's variables and each value by itself. The second pass checks
     the parts of the site against each other. It needs a whole site: ``site`` is None if a value is missing or invalid.
+    ``environment`` is the process's own if None.
     """
 
-    def __init__(self, path: Path | str, environment: Mapping[str, str] = os.environ, *, resolve: bool = True) -> None:
+    def __init__(
+        self, path: Path | str, environment: Mapping[str, str] | None = None, *, resolve: bool = True
+    ) -> None:
         self.path = Path(path)
         self.site: Site | None = None
         self.problems: list[Problem] = []
@@ -37,7 +40,7 @@ class SiteFile:
         except YamlError as error:
             self.problems.append(Problem(str(self.path), error.line, "", error.what, error.fix))
             return
-        self.add([*self._resolve_texts(environment, urls=resolve)])
+        self.add([*self._resolve_texts(os.environ if environment is None else environment, urls=resolve)])
         try:
             self.site = Site.model_validate(self._root)
         except ValidationError as error:
@@ -71,10 +74,10 @@ class SiteFile:
                 part[key] = str(self.path.parent.absolute() / part[key])
 
 
-def load(path: Path | str, environment: Mapping[str, str] = os.environ, *, resolve: bool = True) -> Site:
+def load(path: Path | str, environment: Mapping[str, str] | None = None, *, resolve: bool = True) -> Site:
     """The site that a file describes.
 
-    ``${NAME}`` in a camera's URL and in the Kafka part is replaced from the environment. Relative paths there start
+    ``${NAME}`` in a camera's URL and in the Kafka part is replaced from ``environment``, or the process's own. Relative paths there start
     from the file's folder. Without ``resolve`` the variables stay in the URLs, which keeps passwords out of a site that
     is passed on to other processes.
 
@@ -86,9 +89,10 @@ def load(path: Path | str, environment: Mapping[str, str] = os.environ, *, resol
     return file.site
 
 
-def resolve_variables(text: str, environment: Mapping[str, str] = os.environ) -> str:
+def resolve_variables(text: str, environment: Mapping[str, str] | None = None) -> str:
     """A text, such as a camera's URL, with each ``${NAME}`` replaced; a ``KeyError`` with the name of a missing one."""
-    return _VARIABLE.sub(lambda match: environment[match[1]], text)
+    variables = os.environ if environment is None else environment
+    return _VARIABLE.sub(lambda match: variables[match[1]], text)
 
 
 def _expand(text: str, environment: Mapping[str, str]) -> str:

@@ -39,10 +39,11 @@ class Broker:
         BrokerError: the compiled checksum library is missing, or an address or a security file is not valid.
     """
 
-    def __init__(self, site: Site, client: str, environment: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, site: Site, client: str, environment: Mapping[str, str] | None = None) -> None:
         if checksums.crc32c_c is None:
             raise BrokerError("kafka-python has no compiled checksum, which costs 21 ms a record: `pip install crc32c`")
         self.kafka: KafkaConfig = site.kafka
+        environment = os.environ if environment is None else environment
         addresses = [address.strip() for address in environment.get("LANEWATCH_KAFKA", "").split(",")]
         self.addresses = [address for address in addresses if address] or list(site.kafka.brokers)
         for address in self.addresses:
