@@ -1,6 +1,6 @@
 """Throughput and latency of 40 KB frames over Kafka on this machine, compared with librdkafka.
 
-With ``--stages`` the stages run as processes too: latency of revisions, and sharing of load (``benchmarks.end_to_end``).
+With ``--stages`` the stages run as processes too: latency of revisions, sharing of load (``benchmarks.end_to_end``).
 """
 
 from __future__ import annotations

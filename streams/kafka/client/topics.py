@@ -173,8 +173,8 @@ def _check_partitions(broker: Broker, topic: Topic, partitions: int) -> None:
     more = "" if partitions > topic.partitions else f" (`{delete}` deletes its records)"
     raise BrokerError(
         f"{what}the site file has {topic.partitions}; a camera's records would be divided. Set "
-        f"`kafka.partitions: {partitions}` if the other topics of cameras have as many, or use another `kafka.prefix`, or create "
-        f"the topic anew{more}"
+        f"`kafka.partitions: {partitions}` if the other topics of cameras have as many, or use another `kafka.prefix`, "
+        f"or create the topic anew{more}"
     )
 
 

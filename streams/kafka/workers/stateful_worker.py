@@ -38,8 +38,8 @@ WATERMARK_S = 1.0
 """Between two watermarks."""
 
 SETTLE_S = 5.0
-"""How long a planned end waits until the broker has the last events. After that the process ends; its successor computes
-the same events again."""
+"""How long a planned end waits until the broker has the last events. After that the process ends, and its successor
+computes the same events again."""
 
 
 class SiteRevisionsSource(Protocol):
