@@ -25,7 +25,7 @@ test: $(VENV)/test.done ## all tests but the slow proofs
 	$(PY) -m benchmarks.yolo_weights
 	$(PY) -m pytest -n 2 --dist worksteal $(ARGS)
 
-slow: $(VENV)/test.done ## the slow tests: a city as processes, samplers that hand over or are killed
+slow: $(VENV)/test.done ## the slow tests: all stages as processes, samplers that hand over or are killed
 	$(PY) -m pytest -m slow $(ARGS)
 
 soak: $(VENV)/test.done ## the slow proof: four live cameras for 20 minutes in bounded, flat memory
@@ -70,7 +70,7 @@ bench: $(VENV)/test.done ## the figures of the README, one table after the other
 	$(PY) -m benchmarks.events
 	$(PY) -m benchmarks.frame_gaps
 	$(PY) -m benchmarks.behaviours
-	$(PY) -m benchmarks.kafka --city
+	$(PY) -m benchmarks.kafka --stages
 
 clean: ## the environment and everything that the demo wrote
 	rm -rf $(VENV) var build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,4 +1,4 @@
-"""Runs the service on a port, in a thread of the process that watches."""
+"""Runs the service on a port, in a thread of this process."""
 
 from __future__ import annotations
 

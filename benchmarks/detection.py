@@ -12,6 +12,7 @@ import queue
 import statistics
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from benchmarks import command
@@ -58,11 +59,16 @@ def measure(network: ObjectDetector, device: str, runs: int) -> dict[str, Any]:
 def _play(network: ObjectDetector) -> int:
     decoded: queue.Queue[Image | None] = queue.Queue(2 * RECORDED_BATCH)
     threading.Thread(target=_decode, args=(decoded,), daemon=True).start()
-    pictures = iter(decoded.get, None)
+    pictures = _until_none(decoded)
     frames = 0
     while batch := list(itertools.islice(pictures, RECORDED_BATCH)):
         frames += len(network(batch))
     return frames
+
+
+def _until_none(decoded: queue.Queue[Image | None]) -> Iterator[Image]:
+    while (image := decoded.get()) is not None:
+        yield image
 
 
 def _decode(decoded: queue.Queue[Image | None]) -> None:

@@ -1,6 +1,6 @@
 """Throughput and latency of 40 KB frames over Kafka on this machine, compared with librdkafka.
 
-With ``--city`` the stages run as processes too: latency of revisions, and sharing of load (``benchmarks.end_to_end``).
+With ``--stages`` the stages run as processes too: latency of revisions, sharing of load (``benchmarks.end_to_end``).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CAMERAS = 700
 PARTITIONS = 8
 PACE = 700.0
 PACED_SHARE = 0.5
-CITY_S, SHARING_S = 110.0, 20.0
+STAGES_S, SHARING_S = 110.0, 20.0
 
 
 def main() -> None:
@@ -30,12 +30,12 @@ def main() -> None:
     parser = command.parser(__doc__, "frames_per_s, librdkafka_ratio, p95_ms, ...")
     parser.add_argument("--seconds", type=float, default=60.0, help="length of the sustained run")
     parser.add_argument("--partitions", type=int, default=PARTITIONS, help="of the frames topic")
-    parser.add_argument("--city", action="store_true", help="the stages too: revision_p95_s, spread, second_worker")
+    parser.add_argument("--stages", action="store_true", help="the stages too: revision_p95_s, spread, second_worker")
     options = parser.parse_args()
     with running_broker() as address:
         figures = measure(address, options.seconds, options.partitions)
-        if options.city:
-            figures |= end_to_end.revision(address, CITY_S) | end_to_end.sharing(address, SHARING_S)
+        if options.stages:
+            figures |= end_to_end.revision(address, STAGES_S) | end_to_end.sharing(address, SHARING_S)
     command.show(figures, lambda figures: table(figures, options.seconds, options.partitions), options.json)
 
 

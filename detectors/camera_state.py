@@ -14,7 +14,8 @@ from lanewatch.records import Detections, Profile
 from models.tracking.tracker import TrackerState
 
 OVERLAP_S = 2.0
-"""Two samplers of one camera overlap by less than this. A larger step back is a clock that was set back."""
+"""At a handover between two samplers a camera's records are out of order by less than this. A larger step back is a
+clock that was set back."""
 CARRY_S = 16.0
 """Tracks survive a hole of this length: 15 s in which a killed sampler is replaced, and a second. A limit of 3 s
 cost half as many line crossings again at a hole of 10 s (``benchmarks/frame_gaps.py``). After a longer hole all
@@ -33,8 +34,12 @@ class CameraState(msgspec.Struct, frozen=True, kw_only=True):
     All times are capture times, seconds UTC; 0 before the first record.
 
     Attributes:
-        epoch: Of the last record, and ``slot``, ``captured_at`` likewise; -1 before the first record.
-        observed_at: Last record at which the camera was not blind.
+        epoch: Of the last record; -1 before the first record.
+        slot: Of the last record; -1 before the first record.
+        captured_at: Of the last record.
+        observed_at: Of the last record at which the camera was not blind.
+        picture_at: Of the last record with a picture.
+        picture_checked_at: Of the last record at which behaviours checked the picture as a whole.
         switched_at: Last switch between colour and infrared.
         memories: The behaviours' memories by kind; plain msgpack values until first used after a decoding.
         skipped: Records that were not evaluated, by reason.

@@ -35,8 +35,8 @@ PEAK_GAIN = 1.1
 class OpenEvent(msgspec.Struct, frozen=True):
     """An event that is open.
 
-    ``score``, ``factors``, ``sentence`` and ``thresholds`` are those of the last record that reached the thresholds,
-    or at most a second older. So no revision shows a measure below its threshold.
+    ``score``, ``factors``, ``sentence`` and ``thresholds`` are computed at most once a second, and only from records
+    that reach the thresholds. So no revision shows a measure below its threshold.
     """
 
     id: str
@@ -143,7 +143,7 @@ def expire_events(
 ) -> tuple[EventStates, list[Event]]:
     """Ends open events because the camera is no longer observed. Their end is unknown, so they get none.
 
-    An instant event was over when it was raised: it closes. Events of ``kept_kinds`` stay open.
+    An instant event was over when it was raised: it closes. Events of ``kept_kinds`` stay open. Cooldowns end.
     """
     kept = tuple(event for event in states.open if event.kind in kept_kinds)
     revisions = [

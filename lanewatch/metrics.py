@@ -76,7 +76,7 @@ REBALANCES = Counter("lanewatch_rebalances", "Changes of the partitions that are
 BROKER_UP = Gauge("lanewatch_broker_up", "Whether the broker answers, 1 or 0.", ["stage"])
 CLOCK_DRIFT_SECONDS = Gauge("lanewatch_clock_drift_seconds", "This machine's clock minus the broker's.", ["stage"])
 IN_FLIGHT_BYTES = Gauge("lanewatch_in_flight_bytes", "Bytes sent and not yet acknowledged.", ["stage"])
-SPOOLED_RECORDS = Gauge("lanewatch_spooled_records", "Events that wait until the broker can be reached.", ["stage"])
+WAITING_EVENTS = Gauge("lanewatch_waiting_events", "Events that wait until the broker can be reached.", ["stage"])
 
 CHECKPOINTED_AT = Gauge(
     "lanewatch_checkpoint_timestamp_seconds", "When a partition's state was last written.", ["stage", "partition"]

@@ -56,7 +56,7 @@ class EvidenceScheduler:
 
     Args:
         folder: The folder of the files; created if it does not exist.
-        live: A full queue drops its oldest job; for recordings the watcher waits instead.
+        live: A full queue drops its oldest job; for recordings the caller waits instead.
         reserve: Bytes of the disk that stay free, so that a disk full of clips still takes events and the audit. None
             stands for 64 MiB, or a twentieth of a small disk.
         lasting: The video outlives this process. Then this process finishes the evidence of the one before, and leaves

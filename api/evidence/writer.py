@@ -33,7 +33,7 @@ class WriteJob:
 
 
 class EvidenceWriter:
-    """Writes one file after another, outside of the thread that watches, and calls ``on_written`` with each outcome.
+    """Writes one file after another, in a thread of its own, and calls ``on_written`` with each outcome.
 
     A queue of ``limit`` waiting jobs is full. With ``newest_wins`` (live) it then drops its oldest job, otherwise
     (recordings) the caller waits.

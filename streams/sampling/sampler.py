@@ -30,7 +30,7 @@ from streams.video.packet_buffer import PacketBuffer
 from streams.video.time_grid import slot_index, slot_ms
 
 TICK_S = 1.0  # longest time between two records of a camera
-LOST_S = 2.0  # Time without packets until a camera counts as lost. A larger step of capture time is a new epoch, too.
+LOST_S = 2.0  # time without packets until a camera counts as lost
 
 
 class PacketSource(Protocol):

@@ -111,11 +111,10 @@ READY_MS = 10_000
 _REASONS = {"InvalidReplicationFactorError": "there are fewer brokers than `kafka.replication` of the site file"}
 
 
-def ensure_topics(broker: Broker, topics: Topics, *, alter: bool = False) -> None:
+def ensure_topics(broker: Broker, topics: Topics) -> None:
     """Creates missing topics, and checks the others. Several processes may do so at once.
 
-    Args:
-        alter: Whether to change settings such as retention to the site file's; else a difference is only logged.
+    Another retention than the site file's is only logged, with the command that changes it.
 
     Raises:
         BrokerAwayError: the broker cannot be reached at present.
@@ -129,7 +128,7 @@ def ensure_topics(broker: Broker, topics: Topics, *, alter: bool = False) -> Non
             found = _describe(admin, topics)
         for topic in topics.all:
             _check_partitions(broker, topic, len(found[topic.name]["partitions"]))
-        _check_config(broker, admin, topics.all, alter)
+        _check_config(broker, admin, topics.all)
 
 
 def _describe(admin: KafkaAdminClient, topics: Topics) -> dict[str, Mapping[str, Any]]:
@@ -174,12 +173,12 @@ def _check_partitions(broker: Broker, topic: Topic, partitions: int) -> None:
     more = "" if partitions > topic.partitions else f" (`{delete}` deletes its records)"
     raise BrokerError(
         f"{what}the site file has {topic.partitions}; a camera's records would be divided. Set "
-        f"`kafka.partitions: {partitions}` if all four topics have as many, or use another `kafka.prefix`, or create "
-        f"the topic anew{more}"
+        f"`kafka.partitions: {partitions}` if the other topics of cameras have as many, or use another `kafka.prefix`, "
+        f"or create the topic anew{more}"
     )
 
 
-def _check_config(broker: Broker, admin: KafkaAdminClient, topics: Iterable[Topic], alter: bool) -> None:
+def _check_config(broker: Broker, admin: KafkaAdminClient, topics: Iterable[Topic]) -> None:
     wanted = {topic.name: topic.config for topic in topics}
     resources = [ConfigResource(ConfigResourceType.TOPIC, name, list(config)) for name, config in wanted.items()]
     present = admin.describe_configs(resources, config_filter="all")["topic"]
@@ -193,10 +192,7 @@ def _check_config(broker: Broker, admin: KafkaAdminClient, topics: Iterable[Topi
                 f"topic {name} at {broker.address} has {key}={values[key]}, and it must be {config[key]}; "
                 f"change it ({_change(broker, name, {key: config[key]})}), or use another `kafka.prefix`"
             )
-        if changes and alter:
-            admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, changes)])
-            log.info("topic %s has %s now", name, _pairs(changes, ", "))
-        elif changes:
+        if changes:
             present_values = _pairs({key: values[key] for key in changes}, ", ")
             text = "topic %s has %s, and the site file has %s; this command changes it: %s"
             log.warning(text, name, present_values, _pairs(changes, ", "), _change(broker, name, changes))

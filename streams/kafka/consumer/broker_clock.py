@@ -20,7 +20,10 @@ class BrokerClock:
 
     A received record was stamped in the past. So our clock minus its timestamp is an upper bound of our clock's lead.
     The smallest of many such values is the lead, plus the shortest transfer time of a record. Our clock is the
-    monotonic one: setting this machine's wall clock does not make records old. ``wall`` is that clock.
+    monotonic one: setting this machine's wall clock does not make records old.
+
+    Args:
+        wall: This machine's wall clock, seconds UTC.
     """
 
     def __init__(self, wall: Callable[[], float] = time.time) -> None:

@@ -80,7 +80,7 @@ class EventOutbox:
         self._send_next()
         if self.clear:
             metrics.reset_throttle(log, ["events wait"])
-        metrics.SPOOLED_RECORDS.labels(self._stage).set(len(self._unacknowledged) - len(self._futures))
+        metrics.WAITING_EVENTS.labels(self._stage).set(len(self._unacknowledged) - len(self._futures))
 
     def flush(self, timeout_s: float) -> bool:
         """Waits until the broker has acknowledged every message; False if it has not in time."""

@@ -38,7 +38,8 @@ WATERMARK_S = 1.0
 """Between two watermarks."""
 
 SETTLE_S = 5.0
-"""How long a planned end waits until the broker has the last events. After that they wait on disk."""
+"""How long a planned end waits until the broker has the last events. After that the process ends, and its successor
+computes the same events again."""
 
 
 class SiteRevisionsSource(Protocol):
@@ -65,7 +66,7 @@ class StatefulWorker(WorkerLoop, ABC, Generic[J, S]):
     """The stage's name."""
 
     named_session_s: ClassVar[float] = SESSION_S
-    """How long a silent process whose name outlives it keeps its partitions."""
+    """Session timeout of a static member: a silent process with a name keeps its partitions for this time."""
 
     def __init__(
         self,

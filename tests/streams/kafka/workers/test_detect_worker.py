@@ -224,7 +224,7 @@ def test_two_workers_share_and_one_that_ends_leaves_no_frame_out(kafka_site: Kaf
             for slot in range(50):
                 for camera in "abc":
                     kafka_site.frame(picture(camera, slot))
-            until(lambda: first.count > 10 and second.count > 10, "both look")
+            until(lambda: first.count > 10 and second.count > 10, "both detect")
         for slot in range(50, 60):
             for camera in "abc":
                 kafka_site.frame(picture(camera, slot))

@@ -126,7 +126,7 @@ def test_an_unavailable_store_is_retried_and_nothing_is_committed_meanwhile(
     store = RecordingStore()
     store.unavailable = True
     with caplog.at_level(logging.WARNING, "lanewatch"), running(make_worker(kafka_site, store)):
-        until(lambda: store.calls > 3, "it is calls again")
+        until(lambda: store.calls > 3, "it has tried again")
         assert committed_offset(kafka_site) is None
         store.unavailable = False
         until(lambda: len(store.events) == 2, "both")
@@ -140,7 +140,7 @@ def test_a_service_that_ends_while_the_store_is_away_leaves_the_event_to_the_nex
     unavailable, back = RecordingStore(), RecordingStore()
     unavailable.unavailable = True
     with running(make_worker(kafka_site, unavailable)):
-        until(lambda: unavailable.calls, "it is calls")
+        until(lambda: unavailable.calls, "it has tried")
     with running(make_worker(kafka_site, back)):
         until(lambda: back.events, "it is stored")
     assert back.events == [event(1)]

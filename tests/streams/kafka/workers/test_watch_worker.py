@@ -134,8 +134,8 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_an_event_that_is_out_and_a_state_that_is_not_are_made_up_for(kafka_site: LoiteringSite, seed: int) -> None:
-    """A process that is no more at its n-th record, again and again, whatever it had written down by then."""
+def test_a_sent_event_without_its_checkpoint_gives_the_same_events(kafka_site: LoiteringSite, seed: int) -> None:
+    """A process dies at a random record, three times; its last events were sent, and its state was not stored."""
     records = footage()
     chance = random.Random(seed)
     kafka_site.put(records)
@@ -237,7 +237,7 @@ def test_deleted_records_are_counted_and_the_worker_continues(
     remaining = [record for record in records if record.captured_at >= NOON + 2]
     place = TopicPartition(kafka_site.topics.detections.name, 0)
     with kafka_site.broker.open_admin() as admin:
-        admin.delete_records({place: 20})  # cameras a and d: 10 records have been judged, 10 are gone
+        admin.delete_records({place: 20})  # cameras a and d: 10 records have been processed, 10 are deleted
     before = dropped("", "retention")
     kafka_site.put(remaining)
     with running(kafka_site.loop("w")):
@@ -272,7 +272,7 @@ def test_an_unusable_revision_is_logged_and_the_former_one_stays_in_effect(
     unknown = kafka_site.watched.model_copy(update={"behaviours": {"of_the_next_release": BehaviourConfig()}})
     with running(kafka_site.loop("w")):
         kafka_site.revisions = SiteRevisions.from_site(unknown)
-        until(lambda: "of_the_next_release: no such behaviour" in caplog.text, "said")
+        until(lambda: "of_the_next_release: no such behaviour" in caplog.text, "the refusal is logged")
         kafka_site.put(records)
         events = kafka_site.events_until(END)
     assert keys(events) == keys(undisturbed(kafka_site.watched, records))
