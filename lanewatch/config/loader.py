@@ -29,9 +29,7 @@ class SiteFile:
     ``environment`` is the process's own if None.
     """
 
-    def __init__(
-        self, path: Path | str, environment: Mapping[str, str] | None = None, *, resolve: bool = True
-    ) -> None:
+    def __init__(self, path: Path | str, environment: Mapping[str, str] | None = None, *, resolve: bool = True) -> None:
         self.path = Path(path)
         self.site: Site | None = None
         self.problems: list[Problem] = []
