@@ -208,8 +208,8 @@ def image_paths(folder: str) -> list[Path]:
         videos = sorted(path.name for path in Path(folder).iterdir() if path.suffix.lower() in VIDEO_SUFFIXES)
         if videos:
             raise SourceError(
-                f"{folder}: a folder of {len(videos)} videos, such as {videos[0]}; only images are played from a folder, "
-                "so give videos one by one, or join them first"
+                f"{folder}: a folder of {len(videos)} videos, such as {videos[0]}; only images are played from a "
+                "folder, so give videos one by one, or join them first"
             )
         raise SourceError(f"{folder}: a folder without images; supported are {', '.join(sorted(IMAGE_SUFFIXES))}")
 
