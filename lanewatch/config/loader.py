@@ -76,8 +76,8 @@ def load(path: Path | str, environment: Mapping[str, str] | None = None, *, reso
     """The site that a file describes.
 
     ``${NAME}`` in a camera's URL and in the Kafka part is replaced from ``environment``, or the process's own. Relative
-    paths there start from the file's folder. Without ``resolve`` the variables stay in the URLs, which keeps passwords out of a site that
-    is passed on to other processes.
+    paths there start from the file's folder. Without ``resolve`` the variables stay in the
+    URLs, which keeps passwords out of a site that is passed on to other processes.
 
     A file with problems raises a ``SiteError``, whose text has a line for each.
     """
