@@ -6,29 +6,61 @@ from collections.abc import Iterable
 from typing import Any
 
 from detectors import pipeline
+from detectors.behaviours.base import BehaviourError
+from detectors.behaviours.registry import behaviours_of
+from detectors.thresholds import Resolver
+from lanewatch.config.problems import suggestion
 from lanewatch.config.site import BehaviourConfig, Site, ThresholdRule
 from lanewatch.records import Detections, Event, Image
+from models.detection import registry as detector_registry
 from models.detection.base import ObjectDetector
 from streams.sampling import sampler
 
 
-def detect(site: Site, *, network: ObjectDetector | None = None) -> list[Detections]:
-    """The detections of a site's recordings, played once at full speed, by the site's object detector or ``network``.
+def detect(site: Site, *, network: ObjectDetector | str | None = None) -> list[Detections]:
+    """The detections of a site's recordings, played once at full speed, with progress on the terminal.
+
+    Args:
+        network: A detector, its name as ``lanewatch models`` lists it, or the path of its weights; the site's if None.
 
     Raises:
+        TypeError: this is no site.
         ValueError: the site has a network camera.
+        ModelMissingError: there is no such network.
         Exception: a recording could not be played.
     """
+    _check_site(site)
+    if isinstance(network, str):
+        network = detector_registry.load(network, site.detector.device, site.detector.score)
     detections: list[Detections] = []
     pipeline.play(site, run="detect", keep=detections.append, network=network)
     return detections
 
 
 def with_thresholds(site: Site, kind: str, **thresholds: Any) -> Site:
-    """The same site with other thresholds for one behaviour, everywhere and always: they override all its rules."""
+    """The same site with other thresholds for one behaviour, everywhere and always: they override all its rules.
+
+    Raises:
+        TypeError: this is no site.
+        BehaviourError: there is no such behaviour.
+        ThresholdError: the behaviour has no such threshold, or the value is out of range.
+    """
+    _check_site(site)
+    behaviours = behaviours_of(site)
+    if kind not in behaviours:
+        raise BehaviourError(f"no behaviour {kind!r}; {suggestion(kind, behaviours, none='install one')}")
     config = site.behaviours.get(kind, BehaviourConfig())
     changed = config.model_copy(update={"rules": (*config.rules, ThresholdRule(thresholds=thresholds))})
-    return site.model_copy(update={"behaviours": {**site.behaviours, kind: changed}})
+    result = site.model_copy(update={"behaviours": {**site.behaviours, kind: changed}})
+    for camera in site.cameras[:1]:
+        Resolver(result, camera.id, kind, behaviours[kind].Thresholds)
+    return result
+
+
+def _check_site(site: object) -> None:
+    if not isinstance(site, Site):
+        example = "lanewatch.load_site('site.yaml')"
+        raise TypeError(f"a Site is needed, such as {example}; this is a {type(site).__name__}: {site!r}")
 
 
 def event_pictures(site: Site, events: Iterable[Event]) -> dict[str, Image]:

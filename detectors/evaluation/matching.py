@@ -59,7 +59,15 @@ def match(
 
     An alarm counts from ``before_s`` before the truth until ``after_s`` after it. Each truth, in order of time, gets
     the earliest alarm in its window. This is optimal, since all windows have one length.
+
+    Raises:
+        TypeError: these are events or texts instead of instants.
     """
+    for name, items, example in (("alarms", alarms, "alarms(events)"), ("truths", truths, "truths(file)")):
+        wrong = next((item for item in items if not isinstance(item, Instant)), None)
+        if wrong is not None:
+            kind = type(wrong).__name__
+            raise TypeError(f"match needs {name} as instants, such as lanewatch.{example}; this has a {kind}")
     waiting: dict[Hashable, list[int]] = defaultdict(list)
     for index in sorted(range(len(alarms)), key=lambda i: alarms[i].at):
         waiting[alarms[index].key].append(index)

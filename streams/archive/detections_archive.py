@@ -94,8 +94,8 @@ class DetectionsArchive(contextlib.AbstractContextManager["DetectionsArchive"]):
     and the write is retried after the next ``rows_per_file`` rows.
     """
 
-    def __init__(self, folder: Path, *, rows_per_file: int = ROWS_PER_FILE) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path | str, *, rows_per_file: int = ROWS_PER_FILE) -> None:
+        self._folder = Path(folder)
         self._rows_per_file = rows_per_file
         self._files: dict[tuple[str, str], _FileBuffer] = {}
 
@@ -121,7 +121,7 @@ class DetectionsArchive(contextlib.AbstractContextManager["DetectionsArchive"]):
 
     def _write(self, camera: str, day: str) -> None:
         file = self._files[camera, day]
-        folder = self._folder / f"camera={camera}" / f"day={day}"
+        folder = self._folder / camera / day
         target = folder / f"{file.name}.parquet"
         partial = target.with_suffix(".part")
         try:
@@ -170,15 +170,18 @@ def is_archive(source: Path) -> bool:
     return source.suffix == ".parquet"
 
 
-def read(source: Path, *, cameras: Sequence[str] | None = None) -> Iterator[Detections]:
+def read(source: Path | str, *, cameras: Sequence[str] | None = None) -> Iterator[Detections]:
     """Archived detections, camera by camera, each in the order of the watch stage, from files in any order.
 
     Duplicates are returned, one after the other. The source is a Parquet file, or a folder with any number of them.
     Raises ``ArchiveError`` or, if there are no files, ``FileNotFoundError``.
     """
+    source = Path(source)
     files = list(source.rglob("*.parquet")) if source.is_dir() else [source]
     if not files:
         raise FileNotFoundError(f"{source}: no archived detections (*.parquet) in this folder")
+    if not source.exists():
+        raise FileNotFoundError(f"{source}: no such file or folder")
     for group in file_order.overlapping_groups(files, _open):
         for file, batch in _batches(group):
             for record in _records(batch, file):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any, cast
 
 from av.filter import Graph
 from av.sidedata.sidedata import Type
@@ -70,7 +71,7 @@ def turn_of(picture: VideoFrame) -> str:
 
     The matrix maps a pixel (x, y) to (a x + c y, b x + d y). Angles between the quarter turns are rounded.
     """
-    data = picture.side_data.get(Type.DISPLAYMATRIX)
+    data = cast("Any", picture.side_data).get(Type.DISPLAYMATRIX)  # PyAV types it as a mapping of texts
     if data is None:
         return ""
     a, b, _, c, d = struct.unpack_from("=5i", data)

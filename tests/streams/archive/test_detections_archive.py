@@ -84,7 +84,7 @@ def test_a_new_day_is_a_new_folder_and_the_order_is_kept(tmp_path: Path) -> None
         for slot in slots:
             for camera in ("b", "a"):
                 writer.append(detections(slot, camera=camera))
-    assert sorted(path.name for path in tmp_path.glob("camera=a/*")) == ["day=1970-01-01", "day=1970-01-02"]
+    assert sorted(path.name for path in tmp_path.glob("a/*")) == ["1970-01-01", "1970-01-02"]
     assert [(r.camera, r.slot) for r in detections_archive.read(tmp_path)] == [(c, s) for c in "ab" for s in slots]
     assert {r.camera for r in detections_archive.read(tmp_path, cameras=["b"])} == {"b"}
 
@@ -120,10 +120,10 @@ def test_a_failed_write_of_one_camera_does_not_affect_others(tmp_path: Path) -> 
     writer = DetectionsArchive(tmp_path)
     for camera in ("a", "b", "c"):
         writer.append(detections(0, camera=camera))
-    (tmp_path / "camera=b").write_text("a file where a folder should be")
-    with pytest.raises(OSError, match="camera=b"):
+    (tmp_path / "b").write_text("a file where a folder should be")
+    with pytest.raises(OSError, match="/b"):
         writer.close()
-    (tmp_path / "camera=b").unlink()
+    (tmp_path / "b").unlink()
     assert [r.camera for r in detections_archive.read(tmp_path)] == ["a", "c"]
 
 
