@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from urllib.parse import quote
 
 import av
@@ -23,7 +23,6 @@ import numpy as np
 import pytest
 from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
 
 from lanewatch.records import Frame, Image
 from streams.sampling.sampler import Sampler
@@ -47,7 +46,7 @@ def numbered(number: int, size: tuple[int, int] = (180, 320)) -> Image:
 def write(path: Path, count: int = 21, *, gop: int = 7, metadata: dict[str, str] | None = None, bf: int = 0) -> Path:
     with av.open(str(path), "w") as out:
         out.metadata.update(metadata or {})
-        stream = cast(VideoStream, out.add_stream("libx264", rate=FPS, options={"g": str(gop), "bf": str(bf)}))
+        stream = out.add_stream("libx264", rate=FPS, options={"g": str(gop), "bf": str(bf)})
         stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"
         for index in range(count):
             picture = VideoFrame.from_ndarray(numbered(index), format="bgr24")
@@ -104,9 +103,7 @@ def transport_stream() -> bytes:
     """MPEG-TS: one second of pictures and half a minute of sound."""
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="mpegts") as out:
-        video = cast(
-            VideoStream, out.add_stream("libx264", rate=10, options={"g": "10", "bf": "0", "tune": "zerolatency"})
-        )
+        video = out.add_stream("libx264", rate=10, options={"g": "10", "bf": "0", "tune": "zerolatency"})
         video.width, video.height, video.pix_fmt = 320, 180, "yuv420p"
         audio: Any = out.add_stream("mp2", rate=48_000, layout="mono")
         for index in range(10):
@@ -193,8 +190,8 @@ def test_a_thumbnail_before_the_video_is_not_played(
 ) -> None:
     path = tmp_path / "export.mkv"
     with av.open(str(path), "w") as out:
-        thumbnail = cast(VideoStream, out.add_stream("libx264", rate=FPS))
-        film = cast(VideoStream, out.add_stream("libx264", rate=FPS, options={"g": "7", "bf": "0"}))
+        thumbnail = out.add_stream("libx264", rate=FPS)
+        film = out.add_stream("libx264", rate=FPS, options={"g": "7", "bf": "0"})
         for stream, (height, width) in ((thumbnail, (90, 160)), (film, (180, 320))):
             stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for stream, count, size in ((thumbnail, 1, (90, 160)), (film, 21, (180, 320))):

@@ -91,7 +91,8 @@ def test_pixels_become_square(aspect: Fraction, codec: str, tmp_path: Path, make
     square = ring()
     height, width = square.shape[:2]
     stored = (width, round(height * aspect)) if aspect < 1 else (round(width / aspect / 2) * 2, height)
-    path = write(tmp_path / "ring.mp4", [cv2.resize(square, stored)] * 10, aspect=aspect, codec=codec)
+    squeezed = cv2.resize(square, stored).astype(np.uint8)
+    path = write(tmp_path / "ring.mp4", [squeezed] * 10, aspect=aspect, codec=codec)
     image = images_of(path, make_camera)[0]
     assert image.shape[1] / image.shape[0] == pytest.approx(width / height, rel=0.01)
     assert roundness(image) == pytest.approx(1.0, abs=0.03)
