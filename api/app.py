@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +17,7 @@ from api.camera_status import CameraStatusBoard
 from api.event_sink import EventSink
 from api.event_stream import EventStream
 from api.evidence.scheduler import EvidenceScheduler
+from api.proxy import Network, TrustedProxyMiddleware
 from api.routes import audit, emergency_bells, events, health, login, media
 from api.routes import site as site_routes
 from api.storage.event_store import EventStore
@@ -33,6 +34,8 @@ def create(
     cameras: CameraStatusBoard | None = None,
     token: str | None = None,
     hosts: Iterable[str] = (),
+    trusted_proxies: Sequence[Network] = (),
+    root_path: str = "",
     event_stream: EventStream | None = None,
 ) -> FastAPI:
     """Makes the service over a store.
@@ -43,6 +46,8 @@ def create(
         cameras: The status of the cameras, and the site in effect; without it all cameras are waiting.
         token: Required of all clients; None accepts only requests to this machine's own names.
         hosts: More host names that are accepted without a token, such as a local proxy's.
+        trusted_proxies: Networks whose forwarded host, scheme and client address count.
+        root_path: Path under which a proxy serves this service, such as ``/lanewatch``; the proxy removes it.
         event_stream: None makes one with the default settings.
 
     Raises:
@@ -64,12 +69,15 @@ def create(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        root_path=root_path,
         responses=errors.RESPONSES,
     )
     app.state.event_stream = stream
     app.state.token_required = token_auth.required
     app.add_middleware(errors.BodyLimitMiddleware)
     app.add_middleware(AuthMiddleware, token_auth, hosts)
+    if trusted_proxies:
+        app.add_middleware(TrustedProxyMiddleware, trusted_proxies)
     errors.install_handlers(app)
     app.include_router(login.routes(token_auth))
     app.include_router(events.routes(store, stream))

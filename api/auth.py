@@ -31,6 +31,13 @@ use to shut out the operators."""
 PUBLIC_PATHS = ("/", "/healthz", "/readyz", "/v1/session", "/favicon.ico")
 """Paths without authentication: the login page, the login itself, and the probes of a supervisor."""
 
+CONSOLE_PATH = "/console/"
+PROXY_HINT = (
+    "requests from pages of other websites are rejected: the page is {origin}, and the request's host is {host!r}. "
+    "Behind a proxy, let it pass the browser's host on: in nginx `proxy_set_header Host $http_host;`, see "
+    "docs/operations.md"
+)
+
 IDENTITY_KEY = "lanewatch.identity"
 """Key of the client's identity in a request's scope."""
 
@@ -125,10 +132,15 @@ class AuthMiddleware:
         if not self._token_auth.required and not self._accepts_host(host):
             return 421, "unknown_host", f"unknown host {host[:80]!r}: use 127.0.0.1 or localhost"
         site, origin = headers.get("sec-fetch-site", "same-origin"), headers.get("origin")
-        foreign = site in ("cross-site", "same-site") or (origin is not None and urlsplit(origin).netloc != host)
-        if foreign and not (scope["method"] == "GET" and headers.get("sec-fetch-dest") == "document"):
+        other_host = origin is not None and urlsplit(origin).netloc != host
+        reads = scope["method"] in ("GET", "HEAD")
+        if reads and (headers.get("sec-fetch-dest") == "document" or scope["path"].startswith(CONSOLE_PATH)):
+            return None  # a page that is opened, and its public files
+        if site in ("cross-site", "same-site"):
             return 403, "cross_site", "requests from pages of other websites are rejected"
-        if scope["method"] in ("GET", "HEAD"):
+        if other_host:
+            return 403, "cross_site", PROXY_HINT.format(origin=str(origin)[:80], host=host[:80])
+        if reads:
             return None
         media_type = headers.get("content-type", "").split(";")[0].strip().lower()
         if media_type != "application/json":  # a foreign page can't send JSON without a preflight request
@@ -139,7 +151,7 @@ class AuthMiddleware:
         """The error of a request without valid credentials. Writes the client's identity to the scope."""
         identity = self._token_auth.identify(headers)
         scope[IDENTITY_KEY] = identity
-        if identity is not None or scope["path"] in PUBLIC_PATHS or scope["path"].startswith("/console/"):
+        if identity is not None or scope["path"] in PUBLIC_PATHS or scope["path"].startswith(CONSOLE_PATH):
             return None
         return 401, "token_needed", "send Authorization: Bearer TOKEN, or enter the token on the console's page"
 

@@ -11,10 +11,12 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from api import app, server
 from api.auth import UnsafeAccessError
 from api.in_process_service import InProcessService, ServiceContext
+from api.proxy import parse_networks
 from api.storage.data_directory import DataDirectory, DirectoryInUseError
 from api.storage.records import StoredEvent
 from detectors import event_table, pipeline
@@ -87,7 +89,9 @@ def _serve_over_kafka(folder: DataDirectory, arguments: argparse.Namespace, stop
         ) as services,
     ):
         site = services.cameras.site
-        application = app.create(services.store, services.evidence, site, cameras=services.cameras, token=token)
+        application = app.create(
+            services.store, services.evidence, site, cameras=services.cameras, token=token, **_proxy(arguments)
+        )
         loop = EventStoreWorker(
             context.broker, context.topics, services.event_sink, node=context.node, anew=services.store.position() == 0
         )
@@ -117,6 +121,24 @@ def _place(parser: argparse.ArgumentParser) -> None:
         "--host", default="127.0.0.1", help="address to listen on; any but loopback needs LANEWATCH_TOKEN"
     )
     parser.add_argument("--port", type=int, default=8000, help="port to listen on; 0: any free one (default: 8000)")
+    parser.add_argument(
+        "--trusted-proxy",
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="address or network of a reverse proxy whose X-Forwarded headers count; may be repeated",
+    )
+    parser.add_argument(
+        "--root-path", default="", metavar="PATH", help="path under which a proxy serves this, such as /lanewatch"
+    )
+
+
+def _proxy(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The settings of ``app.create`` for a service behind a reverse proxy."""
+    root_path = arguments.root_path.rstrip("/")
+    if root_path and not root_path.startswith("/"):
+        raise ValueError(f"--root-path {root_path}: write it with a slash at its start, such as /lanewatch")
+    return {"trusted_proxies": parse_networks(arguments.trusted_proxy), "root_path": root_path}
 
 
 def _language() -> str:
@@ -177,7 +199,12 @@ def _serve(site: Site, folder: DataDirectory, arguments: argparse.Namespace, *, 
             folder.empty()  # only now: the port is open, so the new files will follow
         with InProcessService(site, folder.path, run="live", live=True) as in_process:
             application = app.create(
-                in_process.store, in_process.evidence, site, cameras=in_process.cameras, token=token
+                in_process.store,
+                in_process.evidence,
+                site,
+                cameras=in_process.cameras,
+                token=token,
+                **_proxy(arguments),
             )
             with server.Server(application, listening) as running, _stopping(in_process):
                 names = f"{site.name.en} ({site.name.ko})"

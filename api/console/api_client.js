@@ -12,6 +12,9 @@ export async function post(path, body) {
 
 async function parse(response) {
   if (response.status === 401) throw new UnauthorizedError("a token is required");
-  if (!response.ok) throw new Error(`${response.status} ${response.url}`);
+  if (!response.ok) {
+    const problem = await response.json().catch(() => null);
+    throw new Error(problem?.message ?? `${response.status} ${response.url}`);
+  }
   return response.status === 204 ? null : response.json();
 }

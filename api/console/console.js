@@ -122,7 +122,7 @@ function handleChange(type, data) {
 
 async function saveVerdict(event, verdict, reason) {
   try {
-    store(await post(`/v1/events/${encodeURIComponent(event.id)}/verdict?run=${encodeURIComponent(event.run)}`, { verdict, reason }));
+    store(await post(`v1/events/${encodeURIComponent(event.id)}/verdict?run=${encodeURIComponent(event.run)}`, { verdict, reason }));
   } catch {
     return false;
   }
@@ -131,7 +131,7 @@ async function saveVerdict(event, verdict, reason) {
 }
 
 async function loadOlder() {
-  const page = await get(`/v1/events?cursor=${encodeURIComponent(nextCursor)}`);
+  const page = await get(`v1/events?cursor=${encodeURIComponent(nextCursor)}`);
   page.events.forEach(store);
   nextCursor = page.next;
   render();
@@ -139,7 +139,7 @@ async function loadOlder() {
 
 async function refreshSite() {
   try {
-    const [siteInfo, { cameras }] = await Promise.all([get("/v1/site"), get("/v1/cameras")]);
+    const [siteInfo, { cameras }] = await Promise.all([get("v1/site"), get("v1/cameras")]);
     site.update(siteInfo, cameras);
     site.render();
   } catch { /* the connection status shows that the service is unavailable */ }
@@ -166,7 +166,7 @@ function handleKey(press) {
 }
 
 async function load() {
-  const [siteInfo, { cameras }, page] = await Promise.all([get("/v1/site"), get("/v1/cameras"), get("/v1/events")]);
+  const [siteInfo, { cameras }, page] = await Promise.all([get("v1/site"), get("v1/cameras"), get("v1/events")]);
   site = new SiteStatus(siteInfo, cameras);
   detail = new EventDetail(byId("detail"), site, { onVerdict: saveVerdict, onClose: closeDetail, onSelect: select, partsOf });
   page.events.forEach(store);
@@ -187,7 +187,7 @@ async function loadWithRetry() {
   }
 }
 
-const loginIfRequired = () => get("/v1/site").catch((error) => error instanceof UnauthorizedError && login());
+const loginIfRequired = () => get("v1/site").catch((error) => error instanceof UnauthorizedError && login());
 
 renderTexts();
 for (const button of document.querySelectorAll("[data-language]")) {

@@ -19,7 +19,8 @@ export const stateLabel = (event) =>
   make("span", { class: isOngoing(event) ? "event-state ongoing" : "event-state" }, text("state", event.state));
 
 /** The URL changes with the file, so the browser loads a new file once, and an old one not again. */
-export const versionedUrl = (media) => media.url ? `${media.url}&v=${encodeURIComponent(media.ended_at)}` : "";
+// Relative to the page, which a proxy may serve under a path.
+export const versionedUrl = (media) => media.url ? `${media.url.slice(1)}&v=${encodeURIComponent(media.ended_at)}` : "";
 
 export class EventCard {
   constructor(site, onSelect) {

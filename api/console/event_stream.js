@@ -9,7 +9,7 @@ export class EventStream {
   }
 
   open() {
-    this.source = new EventSource(`/v1/events/stream?after=${this.position}`);
+    this.source = new EventSource(`v1/events/stream?after=${this.position}`);
     this.source.onopen = () => this.onState("connected");
     this.source.onerror = () => this.handleError();
     for (const type of ["message", "evidence", "verdict"]) {

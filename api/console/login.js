@@ -14,7 +14,7 @@ export function login() {
     byId("login-form").onsubmit = async (event) => {
       event.preventDefault();
       try {
-        await post("/v1/session", { token: byId("token").value });
+        await post("v1/session", { token: byId("token").value });
       } catch (cause) {
         error.textContent = cause instanceof UnauthorizedError ? text("wrong_token") : String(cause.message);
         error.hidden = false;
