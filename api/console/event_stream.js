@@ -11,5 +11,6 @@ export class EventStream {
     };
     worker.port.postMessage({ position });
     addEventListener("pagehide", () => worker.port.postMessage({ close: true }));
+    addEventListener("pageshow", ({ persisted }) => persisted && location.reload());  // from the browser's cache
   }
 }
