@@ -6,7 +6,7 @@ The source folder is the repository, so that README and its neighbours are pages
 from sphinx.application import Sphinx
 
 CONTENTS = {
-    "Use": ("site", "behaviours", "api", "kafka", "scaling"),
+    "Use": ("site", "behaviours", "api", "kafka", "operations", "scaling"),
     "Evaluate": ("evaluation", "figures", "../benchmarks/PROTOCOLS", "../benchmarks/LEDGER"),
     "Understand": ("architecture", "glossary", "../CONTRIBUTING", "../CHANGELOG", "../README"),
 }
