@@ -142,6 +142,8 @@ class EventStreamResponse(Response):
             outcome, _ = await asyncio.gather(sending, disconnecting, return_exceptions=True)
         if isinstance(outcome, UnavailableError):
             log.error("a subscriber is disconnected and will resume: %s", outcome)
+        elif isinstance(outcome, Exception) and not isinstance(outcome, TimeoutError):
+            log.error("a subscriber is disconnected by an error", exc_info=outcome)
 
     async def _send_messages(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})

@@ -180,6 +180,8 @@ def _validated(behaviour: Behaviour[Any], memory: Any, found: Sequence[Candidate
     if not isinstance(memory, behaviour.Memory):
         raise TypeError(f"its memory is of type {type(memory).__name__}, not {behaviour.Memory.__name__}")
     found = tuple(found)
+    if len(found) > 1 and len({candidate.key for candidate in found if isinstance(candidate, Candidate)}) < len(found):
+        raise ValueError("two of its candidates have the same key")
     for candidate in found:
         if not isinstance(candidate, Candidate):
             raise TypeError(f"it returned a candidate of type {type(candidate).__name__}")

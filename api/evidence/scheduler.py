@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from api.evidence.media_files import SNAPSHOT_TOLERANCE_S, file_name, write_clip, write_snapshot
-from api.evidence.writer import EvidenceStatusLog, EvidenceWriter, WriteJob
+from api.evidence.writer import QUEUE_LIMIT, EvidenceStatusLog, EvidenceWriter, WriteJob
 from api.storage.event_store import EventStore
 from api.storage.records import MediaFile, MediaKind
 from lanewatch.records import Event
@@ -89,7 +89,9 @@ class EvidenceScheduler:
         if not lasting:
             store.fail_pending_evidence()
         self._writer = EvidenceWriter(
-            lambda job, media: self._status_log.add(job.run, job.id, job.kind, media), newest_wins=live
+            lambda job, media: self._status_log.add(job.run, job.id, job.kind, media),
+            newest_wins=live,
+            limit=None if lasting else QUEUE_LIMIT,
         )
         if lasting:
             self._resume()
@@ -172,7 +174,8 @@ class EvidenceScheduler:
         plan = _EvidencePlan(event, opened_at)
         plan.clip_complete = stored is not None and bool(stored.evidence.clip.file) and stored.evidence.clip.settled
         self._plans[plan.run, plan.id] = plan
-        self._schedule_snapshot(plan)
+        if stored is None or not _has_snapshot(stored.evidence.snapshot, event):
+            self._schedule_snapshot(plan)
         if not over and self._live and not plan.clip_complete:
             self._schedule_clip(plan, event.updated_at, going_on=True)
         return plan
@@ -209,3 +212,8 @@ class EvidenceScheduler:
 
     def _submit(self, plan: _EvidencePlan, kind: MediaKind, write: Callable[[], MediaFile]) -> None:
         self._writer.submit(WriteJob(plan.run, plan.id, plan.camera, kind, write))
+
+
+def _has_snapshot(snapshot: MediaFile, event: Event) -> bool:
+    """Whether a settled snapshot needs no other one: it failed for good, or it shows the event's peak."""
+    return snapshot.settled and (snapshot.peak is None or snapshot.peak.slot == event.peak.slot)

@@ -36,11 +36,11 @@ class EvidenceWriter:
     """Writes one file after another, in a thread of its own, and calls ``on_written`` with each outcome.
 
     A queue of ``limit`` waiting jobs is full. With ``newest_wins`` (live) it then drops its oldest job, otherwise
-    (recordings) the caller waits.
+    (recordings) the caller waits. None is for jobs that hold no packets: the queue is never full.
     """
 
     def __init__(
-        self, on_written: Callable[[WriteJob, MediaFile], None], *, newest_wins: bool, limit: int = QUEUE_LIMIT
+        self, on_written: Callable[[WriteJob, MediaFile], None], *, newest_wins: bool, limit: int | None = QUEUE_LIMIT
     ) -> None:
         self._on_written = on_written
         self._newest_wins = newest_wins
@@ -63,13 +63,16 @@ class EvidenceWriter:
         key = (job.run, job.id, job.kind)
         with self._changed:
             self._jobs = deque(other for other in self._jobs if (other.run, other.id, other.kind) != key)
-            if len(self._jobs) >= self._limit and self._newest_wins:
+            if self._full() and self._newest_wins:
                 dropped = self._jobs.popleft()
-            self._changed.wait_for(lambda: len(self._jobs) < self._limit or self._closed)
+            self._changed.wait_for(lambda: not self._full() or self._closed)
             self._jobs.append(job)
             self._changed.notify_all()
         if dropped is not None:
             self._report(dropped, MediaFile("failed", "queue_full"))
+
+    def _full(self) -> bool:
+        return self._limit is not None and len(self._jobs) >= self._limit
 
     def wait_until_idle(self, timeout_s: float) -> bool:
         """Waits until all jobs are written. Returns whether that happened in time."""

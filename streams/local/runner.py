@@ -157,16 +157,26 @@ class LocalRunner(Generic[S]):
                 self._record_failed(detections, error)
                 continue
             metrics.RECORDS_IN.labels("watch").inc()
-            if self._correlation is not None:
-                events = [*events, *self._correlation.update(detections, events)]
-            for event in events:
+            for event in [*events, *self._correlated(detections, events)]:
                 self._deliver(event)
             pictures = int(detections.gap is None)
             reached = Watermark(detections.captured_at, detections.received_at, detections.gap, pictures)
             self._serve.advance(camera, reached)
             self.frames += pictures
-        for event in () if self._correlation is None or self._fatal else self._correlation.finish():
-            self._deliver(event)
+        if self._correlation is not None and not self._fatal:
+            for event in self._correlation.finish():
+                self._deliver(event)
+
+    def _correlated(self, detections: Detections, events: Sequence[Event]) -> Sequence[Event]:
+        """The correlated events that a record causes. An error skips the record; the cameras' events continue."""
+        if self._correlation is None:
+            return ()
+        try:
+            return self._correlation.update(detections, events)
+        except Exception:  # one record must not stop the correlation of all cameras
+            metrics.DROPPED.labels("correlate", "", "failed").inc()
+            log.exception("camera %s, slot %d: the correlation failed", detections.camera, detections.slot)
+            return ()
 
     def _record_failed(self, detections: Detections, error: Exception) -> None:
         """Counts each failed record. Logs the first of a camera only, because the next ones may be the same."""

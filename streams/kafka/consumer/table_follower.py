@@ -86,7 +86,13 @@ class TableFollower(ABC):
             log.exception("Topic %s can no longer be followed", self._topic)
             self._fail(BrokerError(f"topic {self._topic}: {error!r}"))
 
+    def raise_if_failed(self) -> None:
+        """Raises the ``BrokerError`` that has ended the thread, if any: what was read so far is out of date."""
+        if self._error is not None:
+            raise self._error
+
     def _fail(self, error: BrokerError) -> None:
+        log.error("Topic %s is no longer followed: %s", self._topic, error)
         with self._changed:
             self._error = error
             self._changed.notify_all()

@@ -14,7 +14,7 @@ from lanewatch.records import Frame
 from streams.sampling.end_of_stream import end_record
 from streams.sampling.sampler import Sampler
 from streams.sources.network_camera import Backoff
-from streams.sources.url import redact
+from streams.sources.url import SourceError, redact
 
 RESTART_S = (1.0, 30.0)
 """Delay before a failed camera is restarted: the first one, and the longest one."""
@@ -94,7 +94,7 @@ class CameraTask:
             except Exception as error:  # noqa: BLE001 - an error of one camera must not affect the others
                 wait_s = self._backoff.next()
                 metrics.DROPPED.labels("sample", self.camera.id, "failed").inc()
-                what = f"environment variable {error} is not set" if isinstance(error, KeyError) else redact(str(error))
+                what = redact(str(error) if isinstance(error, SourceError) else repr(error))
                 log.error("camera %s restarts in %.0f s: %s", self.camera.id, wait_s, what)
                 self._stop.wait(wait_s)
             else:
@@ -104,7 +104,10 @@ class CameraTask:
             self._on_frame(end)
 
     def _play(self) -> None:
-        url = loader.resolve_variables(self.camera.url)
+        try:
+            url = loader.resolve_variables(self.camera.url)
+        except KeyError as error:
+            raise SourceError(f"environment variable {error} is not set") from None
         self._sampler = self._make(self.camera.model_copy(update={"url": url}), self._time_zone)
         if self._stop.is_set():
             return

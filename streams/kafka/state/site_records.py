@@ -86,6 +86,7 @@ def to_revisions(record: SiteRecord, kafka: KafkaConfig) -> SiteRevisions:
 
     Raises:
         pydantic.ValidationError: the content is not valid in this release.
+        ValueError, LookupError, TypeError: it is no content of any release.
     """
     cameras = [msgspec.json.decode(camera) for camera in record.cameras]
     revisions = []

@@ -201,11 +201,11 @@ class SiteTopic(TableFollower):
         try:
             revisions = site_records.to_revisions(record, self._broker.kafka)
         except ValidationError as error:  # printed whole, it would show the URLs
-            self._rejected = record
-            metrics.REFUSED.labels("site", "version").inc()
             first = error.errors()[0]
-            where = ".".join(str(step) for step in first["loc"])
-            log.error("topic %s: the newest site is not used: %s: %s", self._topic, where, first["msg"])
+            self._reject(record, f"{'.'.join(str(step) for step in first['loc'])}: {first['msg']}")
+            return
+        except (ValueError, LookupError, TypeError) as error:
+            self._reject(record, type(error).__name__)
             return
         self._applied, self._revisions = record, revisions
         for listener in list(self._listeners):
@@ -213,6 +213,11 @@ class SiteTopic(TableFollower):
                 listener(self)
             except Exception:  # a listener's error must not keep the change from the others
                 log.exception("a listener failed at a change of the site")
+
+    def _reject(self, record: SiteRecord, reason: str) -> None:
+        self._rejected = record
+        metrics.REFUSED.labels("site", "version").inc()
+        log.error("topic %s: the newest site is not used: %s", self._topic, reason)
 
 
 def _with_url(site: Site, camera_id: str, url: str) -> Site:

@@ -87,6 +87,8 @@ class SampleWorker(WorkerLoop):
         """Ignores the record, which ``SiteTopic`` reads. Without polling it, the client would spin."""
 
     def _work(self) -> None:
+        self._sites.raise_if_failed()
+        self._registry.raise_if_failed()
         assigned = self.partitions
         self._select_cameras(assigned)
         self._announce()
