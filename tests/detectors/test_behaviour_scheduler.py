@@ -169,6 +169,7 @@ def changed(**values: Any) -> Any:
         (changed(box="box"), "unsupported operand"),
         (changed(box=(0, 0, 1)), "box of 3 numbers"),
         (changed(severity=99), "severity 99"),
+        (lambda memory, claims: (memory, claims * 2), "two of its candidates have the same key"),
     ],
 )
 def test_one_that_answers_nonsense_costs_itself_only(

@@ -234,7 +234,7 @@ def test_if_the_video_lasts_open_evidence_is_left_to_the_next_process(
     assert (evidence_of(store).clip.status, evidence_of(store).clip.reason) == ("partial", "going_on")
 
 
-def test_a_complete_clip_is_not_cut_again(
+def test_complete_evidence_is_not_written_again(
     event_sink: EventSink, evidence: EvidenceScheduler, store: EventStore, feeder: Feeder
 ) -> None:
     feeder.until(41)
@@ -243,12 +243,13 @@ def test_a_complete_clip_is_not_cut_again(
     event_sink.advance("lane", watermark(BEGIN + 20 + AFTER_OPENING_S))
     assert evidence.wait_until_idle()
     assert evidence_of(store).clip.status == "ready"
-    written = evidence.file_path(evidence_of(store).clip).stat().st_mtime_ns
+    clip, snapshot = (evidence.file_path(media) for media in (evidence_of(store).clip, evidence_of(store).snapshot))
+    written = clip.stat().st_mtime_ns, snapshot.stat().st_mtime_ns
     event_sink.upsert(after(event, 21))
     event_sink.advance("lane", watermark(BEGIN + 42))
     assert evidence.wait_until_idle()
     assert evidence_of(store).clip.status == "ready"
-    assert evidence.file_path(evidence_of(store).clip).stat().st_mtime_ns == written
+    assert (clip.stat().st_mtime_ns, snapshot.stat().st_mtime_ns) == written
 
 
 def test_incomplete_files_of_a_killed_process_are_deleted(store: EventStore, feeder: Feeder, tmp_path: Path) -> None:

@@ -57,6 +57,18 @@ def test_live_the_newest_evidence_wins() -> None:
     assert outcomes[1:] == [("first", ""), ("b", ""), ("c", "")]
 
 
+def test_jobs_that_hold_no_packets_are_never_dropped() -> None:
+    slow, outcomes = SlowWrite(), list[tuple[str, str]]()
+    writer = EvidenceWriter(lambda job, media: outcomes.append((job.id, media.reason)), newest_wins=True, limit=None)
+    writer.submit(make_job("first", slow))
+    assert slow.started.wait(20)
+    for number in range(500):
+        writer.submit(make_job(str(number)))
+    slow.released.set()
+    writer.close()
+    assert [reason for _, reason in outcomes] == [""] * 501
+
+
 def test_a_recording_waits_for_its_evidence() -> None:
     slow, outcomes = SlowWrite(), list[str]()
     writer = EvidenceWriter(lambda job, media: outcomes.append(job.id), newest_wins=False, limit=1)

@@ -229,6 +229,18 @@ def test_both_runners_give_identical_events(broker: str) -> None:
     assert len({event.id for event in memory if event.kind == "loitering"}) == 3
 
 
+def test_a_failed_correlation_skips_a_record_and_keeps_the_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    correlate = Correlator(lanes(["a"]), run="live")
+
+    def broken(state: CorrelatorState, event: Event) -> tuple[CorrelatorState, list[Event]]:
+        raise RuntimeError("a correlation broke")
+
+    monkeypatch.setattr(correlate, "step", broken)
+    serve = ListServe()
+    LocalRunner([ListCamera("a", range(5))], GatedDetector(), CountingWatch(), serve, correlate=correlate).run()
+    assert [event.revision for event in serve.events] == list(range(5))
+
+
 def test_no_camera_at_all(make: Make) -> None:
     runner = make([], GatedDetector(), CountingWatch(), ListServe())
     runner.run()
