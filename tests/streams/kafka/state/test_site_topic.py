@@ -130,7 +130,11 @@ def test_two_processes_that_publish_the_first_site_at_once_agree(broker: str, mo
         assert len(sites.revisions.entries) == 1
 
 
-@pytest.mark.parametrize("part", [{"cameras": ()}, {"cameras": (msgspec.Raw(b"7"),)}, {"revisions": ()}], ids=str)
+@pytest.mark.parametrize(
+    "part",
+    [{"cameras": ()}, {"cameras": (msgspec.Raw(b"7"),)}, {"revisions": ()}],
+    ids=["no camera", "camera 7", "empty"],
+)
 def test_a_malformed_site_leaves_the_previous_one_in_effect(
     part: dict[str, Any], broker: str, caplog: pytest.LogCaptureFixture
 ) -> None:
