@@ -10,7 +10,7 @@ from pydantic import Field
 
 from detectors import thresholds
 from detectors.observation.observation import Observation
-from detectors.observation.tracked_objects import TrackPoint
+from detectors.observation.tracked_objects import TrackedObject, TrackPoint
 from detectors.thresholds import Resolver
 from lanewatch.config.fields import LocalizedName
 from lanewatch.records import Box, Factor
@@ -65,6 +65,19 @@ class Candidate(NamedTuple):
     thresholds_met: bool = True
     instant: bool = False
     cooldown_s: float = 0.0
+
+    @classmethod
+    def from_track(cls, track: TrackedObject, place: str, **values: Any) -> Candidate:
+        """What one track does at one zone or line, shown by its present box. ``values`` are the other attributes."""
+        return cls(
+            key=f"{place}/{track.id}",
+            zone=place,
+            tracks=(track.id,),
+            first_point=track.first_point,
+            box=track.box,
+            clarity=track.score * track.height,
+            **values,
+        )
 
 
 def cooldown_field(seconds: float, subject: str = "it") -> Any:

@@ -107,15 +107,11 @@ class Climbing(BaseBehaviour[ClimbingThresholds, ClimbingMemory]):
         if not clear or contact.rise < limits.rise:
             contacts[key] = contact
             return ()
-        candidate = Candidate(  # a climb back is a new contact
-            key=f"{line.id}/{track.id}",
-            zone=line.id,
+        candidate = Candidate.from_track(  # a climb back is a new contact
+            track,
+            line.id,
             since=contact.began_at,
             until=observation.captured_at,
-            tracks=(track.id,),
-            first_point=track.first_point,
-            box=track.box,
-            clarity=track.score * track.height,
             severity=2,
             thresholds=limits,
             explain=lambda: _explain(line, contact, track, observation, limits),

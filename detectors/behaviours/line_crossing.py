@@ -107,15 +107,11 @@ class LineCrossing(BaseBehaviour[LineCrossingThresholds, LineCrossingMemory]):
         direction = DIRECTIONS[crossed]
         if line.direction not in ("both", direction) or track.label not in limits.labels:
             return ()
-        candidate = Candidate(
-            key=f"{line.id}/{track.id}",
-            zone=line.id,
+        candidate = Candidate.from_track(
+            track,
+            line.id,
             since=observation.captured_at,
             until=observation.captured_at,
-            tracks=(track.id,),
-            first_point=track.first_point,
-            box=track.box,
-            clarity=track.score * track.height,
             severity=2 if limits.alert else 1,
             thresholds=limits,
             explain=lambda: _explain(line, track, direction, observation, limits),

@@ -115,15 +115,11 @@ class WrongWay(BaseBehaviour[WrongWayThresholds, WrongWayMemory]):
         limits = self._limits.resolve(observation, zone.id, track.label)
         if entry.distance < limits.distance:
             return ()
-        candidate = Candidate(
-            key=f"{zone.id}/{track.id}",
-            zone=zone.id,
+        candidate = Candidate.from_track(
+            track,
+            zone.id,
             since=entry.since,
             until=entry.until,
-            tracks=(track.id,),
-            first_point=track.first_point,
-            box=track.box,
-            clarity=track.score * track.height,
             severity=2 if limits.alert else 1,
             thresholds=limits,
             explain=lambda: _explain(zone, entry, track, observation, limits),

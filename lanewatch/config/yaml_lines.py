@@ -150,12 +150,13 @@ class _Builder:
         kind, text, line = str(node.tag).removeprefix("tag:yaml.org,2002:"), str(node.value), node.start_mark.line + 1
         if kind == "timestamp":
             return text
+        unsupported = YamlError(line, f"YAML's !{kind} isn't used in a site file", "write plain text or a number")
         try:
             text.encode()
             if kind in ("str", "null", "bool", "int", "float"):
                 return self._constructor.construct_object(node)
         except UnicodeEncodeError:
             raise YamlError(line, "half a character is written with \\u", "write the character itself") from None
-        except (KeyError, ValueError):
-            pass  # such as `!!int abc`
-        raise YamlError(line, f"YAML's !{kind} isn't used in a site file", "write plain text or a number")
+        except (KeyError, ValueError) as error:  # such as `!!int abc`
+            raise unsupported from error
+        raise unsupported

@@ -78,7 +78,7 @@ class Graph(torch.nn.Module):
                 self._steps.append((name, _OPERATORS[kind], node.get_attributes(), sources))
             elif kind != "Result":
                 what = f"operator {kind} (number {number}, {node.get_friendly_name()})"
-                raise NotImplementedError(f"{what} is not replayed")
+                raise ValueError(f"torch has no counterpart here for the network's {what}")
 
     def forward(self, pixels: Tensor) -> list[Tensor]:
         """The model's outputs for (N, H, W, 3) pixels, uint8."""

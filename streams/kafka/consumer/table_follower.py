@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Self
 
@@ -22,7 +23,7 @@ CLOSE_MS = 1000
 log = metrics.log("kafka")
 
 
-class TableFollower:
+class TableFollower(ABC):
     """Reads partition 0 of a topic in its own thread; a context manager.
 
     After an error of the broker it reads everything again. So a record that is handled twice must do no harm.
@@ -64,9 +65,9 @@ class TableFollower:
             if not condition():
                 raise BrokerError(f"broker {self._broker.address}: {problem} ({timeout_s:g} s)")
 
+    @abstractmethod
     def _read_record(self, record: ConsumerRecord) -> None:
         """Handles a record, in the follower's thread. One that raises ``CodecError`` is counted and skipped."""
-        raise NotImplementedError
 
     def _apply(self) -> None:
         """Called after each batch of records, in the same thread."""

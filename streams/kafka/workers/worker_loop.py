@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -41,7 +42,7 @@ LEAVE_S = 3.0
 """How long leaving the group may wait for the broker."""
 
 
-class WorkerLoop:
+class WorkerLoop(ABC):
     """Reads a topic as a member of the stage's consumer group. The members share the partitions.
 
     Args:
@@ -184,9 +185,9 @@ class WorkerLoop:
     def _release(self, revoked: Sequence[AssignedPartition]) -> None:
         """Drops what the stage holds of partitions that were revoked."""
 
+    @abstractmethod
     def _handle(self, record: ConsumerRecord, assigned: AssignedPartition) -> None:
         """Takes a record, and reports its start and its end to ``assigned.progress``. Must not raise ``KafkaError``."""
-        raise NotImplementedError
 
     def _work(self) -> None:
         """Does the stage's periodic work; called after each poll."""

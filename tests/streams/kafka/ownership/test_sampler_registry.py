@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -24,4 +25,6 @@ def test_a_leave_request_waits_for_a_late_broker(late: tuple[Broker, Topics]) ->
     with SamplerRegistry(*late) as registry:
         registry.request_leave("node-1")
         registry.wait_until(lambda: registry.leave_requested_at("node-1") is not None, 30.0, "no request")
+        requested_at = registry.leave_requested_at("node-1")
     creating.join()
+    assert requested_at == pytest.approx(time.time(), abs=60)

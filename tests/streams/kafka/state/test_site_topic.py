@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import time
+from typing import Any
 
 import msgspec
 import pytest
@@ -127,6 +128,27 @@ def test_two_processes_that_publish_the_first_site_at_once_agree(broker: str, mo
         sites.publish(first)
         assert sites.revisions.entries == other.revisions.entries
         assert len(sites.revisions.entries) == 1
+
+
+@pytest.mark.parametrize(
+    "part",
+    [{"cameras": ()}, {"cameras": (msgspec.Raw(b"7"),)}, {"revisions": ()}],
+    ids=["no camera", "camera 7", "empty"],
+)
+def test_a_malformed_site_leaves_the_previous_one_in_effect(
+    part: dict[str, Any], broker: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = site(CAMERAS, broker)
+    with followed(first) as sites:
+        sites.publish(first)
+        record = site_records.from_revisions(sites.revisions.entries, sites.partition_slots, {}, None)
+        broken = msgspec.structs.replace(record, **part)
+        send(first, Message(KEY, site_records.encode(broken)[0], [(KIND, SITE)]))
+        until(lambda: "the newest site is not used" in caplog.text)
+        assert {camera.id for camera in sites.revisions.latest.cameras} == set(CAMERAS)
+        more = first.model_copy(update={"name": first.name.model_copy(update={"en": "Later"})})
+        sites.publish(more)
+        until(lambda: sites.revisions.latest.name.en == "Later")
 
 
 def test_a_site_that_is_not_valid_is_not_used_and_its_url_is_not_logged(
