@@ -77,7 +77,11 @@ class CameraContext:
         self._logged_failures: set[str] = set()
 
     def geometry(self, width: int, height: int) -> CameraGeometry:
-        """The camera's geometry in pixels of frames of that size."""
+        """The camera's geometry in pixels of frames of that size.
+
+        Records before a camera's first picture have the size 0 and no boxes. Their unit is the frame's side.
+        """
+        width, height = max(width, 1), max(height, 1)
         if (width, height) not in self._geometries:
             self._geometries[width, height] = CameraGeometry(self.camera, width, height)
         return self._geometries[width, height]

@@ -147,6 +147,16 @@ def test_a_lost_signal_is_raised_within_seconds_and_lasts_until_it_is_back() -> 
     assert events[-1].sentence["ko"].startswith("'길' 카메라: 영상 신호 끊김")
 
 
+def test_a_camera_that_never_gave_a_picture_is_a_lost_signal() -> None:
+    """Records before the first picture have no size. Lines and lanes must not fail on them."""
+    line = {"id": "mouth", "name": {"ko": "입구", "en": "mouth"}, "points": [[0.2, 0.5], [0.2, 0.3]]}
+    lane = {**site().cameras[0].zones[0].model_dump(mode="json"), "id": "road", "kind": "lane"}
+    lane["direction"] = [[0.1, 0.5], [0.9, 0.5]]
+    ticks = [make_record(NOON + second, gap="lost", width=0, height=0) for second in range(30)]
+    events = watch(ticks, site(camera={"lines": [line], "zones": [lane]}))
+    assert [(event.kind, event.started_at - NOON) for event in opened(events)] == [("signal_lost", 10.0)]
+
+
 @pytest.mark.parametrize(
     ("gaps", "count"),
     [
