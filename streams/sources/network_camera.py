@@ -14,12 +14,18 @@ import av.error
 
 from lanewatch import metrics
 from streams.sources.capture_time import ArrivalClock, EpochCounter
-from streams.sources.container import Deadlines, connect
+from streams.sources.container import ContainerPacket, Deadlines, OpenedSource, connect
 from streams.sources.packets import Packet, SourceEvent
 from streams.sources.url import SourceUrl, redact
 
 State = Literal["connecting", "streaming", "backing_off", "closed"]
+Arrival = tuple[ContainerPacket, float, float]
+"""A packet, its time in the stream, and its arrival by the wall clock."""
 
+BURST_S = 0.01
+"""Packets that follow each other faster at the start come from the connection's buffer. They arrived earlier."""
+MAX_BURST_S = 1.0
+"""A burst ends after so long."""
 STABLE_S = 10.0
 """A connection this long resets the backoff. A camera that accepts and hangs up must not be called without pause."""
 
@@ -95,11 +101,10 @@ class NetworkCamera:
         self.state = "connecting"
         with contextlib.closing(connect(self._url, self._deadlines)) as opened:
             clock, started = ArrivalClock(), time.monotonic()
-            for packet in opened:
+            for packet, stream_s, arrived_at in _after_burst(self._arrivals(opened)):
                 if stop.is_set():
                     return
-                stream_s = packet.dts if opened.has_times else time.monotonic()
-                decode_at = clock.capture_time(stream_s, self._now(), opened.realtime_s)
+                decode_at = clock.capture_time(stream_s, arrived_at, opened.realtime_s)
                 if self.state == "connecting":
                     self.state = "streaming"
                     self._epochs.start(decode_at, "reconnect" if self._epochs.current else "start")
@@ -116,6 +121,30 @@ class NetworkCamera:
                     has_pts=opened.has_times and packet.pts is not None,
                     clock_s=clock.clock_s,
                 )
+
+    def _arrivals(self, opened: OpenedSource) -> Iterator[Arrival]:
+        """Each packet with its time in the stream and its arrival. Without times of its own, arrival counts."""
+        for packet in opened:
+            yield packet, packet.dts if opened.has_times else time.monotonic(), self._now()
+
+
+def _after_burst(arrivals: Iterator[Arrival]) -> Iterator[Arrival]:
+    """The same packets. Those of the connection's buffer get the times at which they would have arrived without it.
+
+    Otherwise the first picture would be dated too late, and the next ones would get no time of their own.
+    """
+    burst: list[Arrival] = []
+    started = previous = time.monotonic()
+    for arrival in arrivals:
+        now = time.monotonic()
+        burst.append(arrival)
+        if len(burst) > 1 and not (now - previous < BURST_S and now - started < MAX_BURST_S):
+            break
+        previous = now
+    delay_s = min((arrived_at - stream_s for _, stream_s, arrived_at in burst), default=0.0)
+    for packet, stream_s, _ in burst:
+        yield packet, stream_s, stream_s + delay_s
+    yield from arrivals
 
 
 def _reason(error: Exception, state: State) -> str:
