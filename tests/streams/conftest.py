@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
@@ -85,8 +86,9 @@ def walk_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class RtspServer:
     """GStreamer's server in its own process. It can be killed, stalled, and restarted on its port."""
 
-    def __init__(self, folder: Path, login: tuple[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, login: tuple[str, str] | None = None, *, fps: int = SERVER_FPS) -> None:
         self._folder = folder
+        self._fps = fps
         self._login = login or ()
         self._process: subprocess.Popen[str] | None = None
         self.port = 0
@@ -99,7 +101,7 @@ class RtspServer:
 
     def start(self) -> None:
         """Starts it and waits until it listens."""
-        command = ["/usr/bin/python3", str(SERVER), str(self._folder), str(self.port), str(SERVER_FPS), *self._login]
+        command = ["/usr/bin/python3", str(SERVER), str(self._folder), str(self.port), str(self._fps), *self._login]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         assert self._process.stdout is not None
         line = self._process.stdout.readline().split()
@@ -125,19 +127,22 @@ class RtspServer:
         self._process.send_signal(signal.SIGCONT)
 
 
-@pytest.fixture(scope="session")
-def access_units(tmp_path_factory: pytest.TempPathFactory, clip: Path) -> Path:
-    """The bundled clip's first three groups of pictures, one access unit a file."""
-    folder = tmp_path_factory.mktemp("units")
+def write_access_units(folder: Path, clip: Path, first: int, count: int) -> Path:
+    """Pictures of a clip, one access unit a file. The first one must be a key frame."""
     with av.open(str(clip)) as container:
         stream = container.streams.video[0]
         extradata = stream.codec_context.extradata or b""
-        for index, packet in enumerate(container.demux(stream)):
-            if index == 42:
-                break
+        for index, packet in enumerate(itertools.islice(container.demux(stream), first, first + count)):
+            assert index or packet.is_keyframe
             head = parameter_sets(extradata) if packet.is_keyframe else b""
             (folder / f"{index:04d}.h264").write_bytes(head + annexb(bytes(packet), extradata))
     return folder
+
+
+@pytest.fixture(scope="session")
+def access_units(tmp_path_factory: pytest.TempPathFactory, clip: Path) -> Path:
+    """The bundled clip's first three groups of pictures, one access unit a file."""
+    return write_access_units(tmp_path_factory.mktemp("units"), clip, 0, 42)
 
 
 @pytest.fixture
