@@ -88,7 +88,7 @@ class NetworkCamera:
                 # libav reports a missing answer as invalid data.
                 late = self.state == "connecting" and time.monotonic() - started >= self._deadlines.connect_s
                 reason = "timeout" if late else _reason(error, self.state)
-                log.warning("camera %s: %s: %s: %s", self._camera, self._url, reason, redact(str(error)))
+                log.warning("camera %s: %s: %s", self._camera, reason, redact(str(error)))
             if stop.is_set():
                 break
             self.state = "backing_off"

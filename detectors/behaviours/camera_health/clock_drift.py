@@ -55,7 +55,7 @@ class ClockDrift(base.CameraHealthBehaviour[ClockDriftThresholds]):
         ahead_ko, ahead_en = ("빠름", "ahead") if value > 0 else ("느림", "behind")
         if abs(value) < MAX_CLOCK_ERROR_S:
             return f"시각이 {abs(value):.1f}초 {ahead_ko}", f"its clock is {abs(value):.1f} s {ahead_en}"
-        off_ko, off_en = scoring.duration(abs(value))
+        off_ko, off_en = scoring.duration(60 * round(abs(value) / 60))
         return (
             f"시각이 {off_ko} {ahead_ko}: 영상 도착 시각을 사용함",
             f"its clock is {off_en} {ahead_en}; the time of arrival is used instead",
