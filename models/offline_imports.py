@@ -21,10 +21,14 @@ class DownloadRefusedError(RuntimeError):
 
 
 def openvino() -> ModuleType:
-    """The module, imported without its telemetry."""
+    """The module, imported without its telemetry, and ready for threads."""
     # OpenVINO uses a stub if its telemetry package cannot be imported; None makes the import fail.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    return importlib.import_module("openvino")
+    module = importlib.import_module("openvino")
+    # The first access to a tensor's data fills a table of types. Two threads that do this at once may block each
+    # other for ever: one waits for the table, and holds the interpreter's lock that the other one needs.
+    _ = module.Tensor(module.Type.f32, module.Shape([1])).data
+    return module
 
 
 def ultralytics() -> ModuleType:
