@@ -147,7 +147,7 @@ class FireSmokeDetector:
             return []
         self._recently_orange = has_orange or float(self._orange_average.max(initial=0.0)) > _MIN_ORANGE
         self._average(orange, grey, captured_at - self._fire_at)
-        if not has_orange:
+        if not has_orange or not cv2.countNonZero(core):  # a region without a core is no fire
             return []
         present = (self._orange_average > FLICKERS).astype(np.uint8)
         flickers = (self._flicker_average > FLICKERS) & (present > 0)
@@ -205,13 +205,19 @@ def _reduced(plane: UInt8, size: tuple[int, int]) -> UInt8:
 
 def _orange(grey: UInt8, blue: UInt8, red: UInt8) -> tuple[UInt8, UInt8]:
     """Two masks (h, w): pixels with the colour and brightness of fire, and those as bright as its core."""
-    orange = cv2.subtract(red, blue) >= ORANGE
-    if not orange.any():
+    orange = cv2.compare(cv2.subtract(red, blue), ORANGE, cv2.CMP_GE)
+    if not cv2.countNonZero(orange):
         return np.zeros(grey.shape, np.uint8), np.zeros(grey.shape, np.uint8)
     red_value = cv2.addWeighted(grey, 1.0, red, 1.402, -1.402 * 128)
-    fire = (orange & (grey >= blue) & (grey >= BRIGHT) & (red_value >= RED)).view(np.uint8) * np.uint8(255)
-    core = (red_value >= CORE[0]) & (grey >= CORE[1])
-    return fire, cv2.bitwise_and(fire, fire, mask=core.view(np.uint8)).astype(np.uint8, copy=False)
+    fire = orange
+    for bright in (
+        cv2.compare(grey, blue, cv2.CMP_GE),
+        cv2.compare(grey, BRIGHT, cv2.CMP_GE),
+        cv2.compare(red_value, RED, cv2.CMP_GE),
+    ):
+        fire = cv2.bitwise_and(fire, bright)
+    core = cv2.bitwise_and(cv2.compare(red_value, CORE[0], cv2.CMP_GE), cv2.compare(grey, CORE[1], cv2.CMP_GE))
+    return np.asarray(fire, np.uint8), np.asarray(cv2.bitwise_and(fire, core), np.uint8)
 
 
 def _blocks(values: Float32) -> Float32:

@@ -82,7 +82,8 @@ class MotionGate:
         light = self._light_change(small)
         relit = np.asarray(cv2.convertScaleAbs(small, beta=-light), np.uint8) if abs(light) >= 1.0 else small
         moved = self._moved(relit)
-        return abs(light) >= LIGHT_JUMP or _is_flooded(moved) or bool(_regions(moved, 1.0))
+        blocks = _blocks(moved)
+        return abs(light) >= LIGHT_JUMP or _is_flooded(blocks) or bool(_regions(moved, blocks, 1.0))
 
     def update(
         self, small: UInt8, captured_at: float, scale: float = 1.0, learning_mask: UInt8 | None = None
@@ -100,14 +101,15 @@ class MotionGate:
         light = self._light_change(small)
         self._shift_averages(light)
         moved = self._moved(small)
-        flooded = abs(light) >= LIGHT_JUMP or _is_flooded(moved)
+        blocks = _blocks(moved)
+        flooded = abs(light) >= LIGHT_JUMP or _is_flooded(blocks)
         if flooded:
             self._relearn(small)
         else:
             self._learn(small, captured_at - self._updated_at, learning_mask)
         self._updated_at = captured_at
         warm = self._warm = self._pictures >= 3 and captured_at - self._started_at >= WARM_S
-        boxes = _regions(moved, scale) if warm and not flooded else ()
+        boxes = _regions(moved, blocks, scale) if warm and not flooded else ()
         return Motion(boxes, active=flooded or not warm or bool(boxes), warm=warm, relearned=flooded)
 
     def _relearn(self, small: UInt8) -> None:
@@ -171,14 +173,12 @@ def _blocks(moved: UInt8) -> UInt8:
     return np.asarray(cv2.threshold(quarter, _MIN_BLOCK_SUM - 1, 255, cv2.THRESH_BINARY)[1], np.uint8)
 
 
-def _is_flooded(moved: UInt8) -> bool:
-    blocks = _blocks(moved)
+def _is_flooded(blocks: UInt8) -> bool:
     return cv2.countNonZero(blocks) > FLOOD * blocks.size
 
 
-def _regions(moved: UInt8, scale: float) -> tuple[Box, ...]:
-    """The boxes of the connected moving regions, times ``scale``."""
-    blocks = _blocks(moved)
+def _regions(moved: UInt8, blocks: UInt8, scale: float) -> tuple[Box, ...]:
+    """The boxes of the connected moving regions, times ``scale``. ``blocks`` are those of ``moved``."""
     if not cv2.countNonZero(blocks):
         return ()
     joined = cv2.dilate(blocks, _KERNEL)

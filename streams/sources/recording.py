@@ -192,7 +192,8 @@ class Recording:
 def _paced(items: Items, delay_s: Callable[[Packet], float], stop: threading.Event) -> Items:
     """Gives each packet after its delay; ends when ``stop`` is set."""
     for item in items:
-        if stop.wait(max(0.0, delay_s(item)) if isinstance(item, Packet) else 0.0):
+        due_s = delay_s(item) if isinstance(item, Packet) else 0.0
+        if stop.is_set() or (due_s > 0 and stop.wait(due_s)):
             return
         yield item
 
