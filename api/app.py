@@ -69,11 +69,11 @@ def create(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        root_path=root_path,
         responses=errors.RESPONSES,
     )
     app.state.event_stream = stream
     app.state.token_required = token_auth.required
+    app.state.root_path = root_path
     app.add_middleware(errors.BodyLimitMiddleware)
     app.add_middleware(AuthMiddleware, token_auth, hosts)
     if trusted_proxies:

@@ -205,6 +205,15 @@ def test_without_a_token_only_loopback_is_allowed(store: EventStore, site: Site,
         serve(create(store, None, site), host, 0)
 
 
+@pytest.mark.parametrize("prefix", ["", "/console", "/console/console"])
+def test_a_root_path_opens_no_path_without_the_token(start_service: StartService, prefix: str) -> None:
+    """Paths below /console/ need no token, but those below the root path do."""
+    client = start_service(token=TOKEN, root_path="/console")
+    for path in PROTECTED + MORE_PROTECTED:
+        assert client.get(prefix + path).status_code in (401, 404)
+    assert client.get("/console/console.js").status_code == 200
+
+
 def test_with_a_token_any_host_name_is_accepted(store: EventStore, site: Site) -> None:
     app = create(store, None, site, token=TOKEN)
     with serve(app, "127.0.0.1", 0) as server, httpx.Client(base_url=server.url) as client:
