@@ -70,8 +70,8 @@ def test_each_of_many_tabs_gets_events_pictures_and_clips(
     for tab in tabs:
         expect(tab.locator(".card img")).to_have_js_property("naturalWidth", 768, timeout=TIMEOUT_MS)
         tab.get_by_role("button", name="Play the clip").dispatch_event("click")  # a hidden tab draws once a second
-    for tab in tabs:
         wait_until_playing(tab)
+        tab.locator("video").evaluate("video => video.pause()")
 
     tabs.pop(0).close()
     tabs[0].reload()
