@@ -14,6 +14,8 @@ SYSTEM_TEST := $(SYSTEM_RUN) chromium fonts-noto-cjk python3-gi gir1.2-gst-rtsp-
 # What a broker of our own needs, as command:package, since there may be another Java than Debian's.
 TOOLS_KAFKA := java:default-jre-headless mvn:maven
 TOOLS_TEST := $(TOOLS_KAFKA) openssl:openssl
+# Debian's packages of these start a server on port 80, now and after each boot. So they are unpacked, not installed.
+SERVERS_TEST := nginx caddy
 
 .PHONY: demo cluster gpu test slow soak chaos kafka lint prose docs bench clean
 .DEFAULT_GOAL := demo
@@ -86,8 +88,9 @@ $(VENV)/run.done: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) install --no-compile --progress-bar off --quiet --constraint constraints.txt --editable .
 	@touch $@
 
-$(VENV)/test.done: pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/test.done: Makefile pyproject.toml constraints.txt | $(VENV)/bin/python
 	@$(call system,$(SYSTEM_TEST),$(TOOLS_TEST))
+	@$(call unpack,$(SERVERS_TEST))
 	@echo "== installing Lanewatch with what its tests need (torch is large: some minutes the first time)"
 	$(PIP) install --progress-bar off --quiet --constraint constraints.txt --editable ".[gpu,evaluation,test,notebooks]"
 	@touch $(VENV)/run.done $@
@@ -113,4 +116,18 @@ if command -v dpkg-query >/dev/null; then \
     $(SUDO) apt-get update -qq && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
   fi; \
 else echo "== no Debian here: please see that these are installed: $(1) $(2)"; fi
+endef
+
+# Unpacks the programs of Debian packages that are missing into the environment; elsewhere it says what is wanted.
+define unpack
+for package in $(1); do \
+  PATH="$(VENV)/bin:$$PATH:/usr/sbin" command -v $$package >/dev/null && continue; \
+  if command -v apt-get >/dev/null; then \
+    echo "== unpacking from Debian: $$package"; \
+    ( $(SUDO) apt-get update -qq && mkdir -p $(VENV)/debian && cd $(VENV)/debian && \
+      apt-get -o APT::Sandbox::User=root download -qq $$package && \
+      dpkg-deb --extract $${package}_*.deb . && rm $${package}_*.deb && \
+      ln -sf ../debian/usr/*bin/$$package ../bin/$$package ) || exit 1; \
+  else echo "== no Debian here: please see that this is installed: $$package"; fi; \
+done
 endef

@@ -12,7 +12,7 @@ from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from api import errors
-from api.auth import AuthMiddleware, TokenAuth
+from api.auth import AuthMiddleware, TokenAuth, UnsafeAccessError
 from api.camera_status import CameraStatusBoard
 from api.event_sink import EventSink
 from api.event_stream import EventStream
@@ -51,9 +51,11 @@ def create(
         event_stream: None makes one with the default settings.
 
     Raises:
-        UnsafeAccessError: The token is too short.
+        UnsafeAccessError: The token is too short, or it is missing behind a proxy.
     """
     token_auth = TokenAuth(token)
+    if trusted_proxies and not token_auth.required:
+        raise UnsafeAccessError("--trusted-proxy opens the footage to other machines: set LANEWATCH_TOKEN")
     board = cameras or CameraStatusBoard(lambda: site)
     stream = event_stream or EventStream(store)
 
@@ -69,11 +71,11 @@ def create(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        root_path=root_path,
         responses=errors.RESPONSES,
     )
     app.state.event_stream = stream
     app.state.token_required = token_auth.required
+    app.state.root_path = root_path
     app.add_middleware(errors.BodyLimitMiddleware)
     app.add_middleware(AuthMiddleware, token_auth, hosts)
     if trusted_proxies:

@@ -134,7 +134,7 @@ class AuthMiddleware:
         site, origin = headers.get("sec-fetch-site", "same-origin"), headers.get("origin")
         other_host = origin is not None and urlsplit(origin).netloc != host
         reads = scope["method"] in ("GET", "HEAD")
-        if reads and (headers.get("sec-fetch-dest") == "document" or scope["path"].startswith(CONSOLE_PATH)):
+        if reads and (headers.get("sec-fetch-dest") == "document" or _route_path(scope).startswith(CONSOLE_PATH)):
             return None  # a page that is opened, and its public files
         if site in ("cross-site", "same-site"):
             return 403, "cross_site", "requests from pages of other websites are rejected"
@@ -151,7 +151,8 @@ class AuthMiddleware:
         """The error of a request without valid credentials. Writes the client's identity to the scope."""
         identity = self._token_auth.identify(headers)
         scope[IDENTITY_KEY] = identity
-        if identity is not None or scope["path"] in PUBLIC_PATHS or scope["path"].startswith(CONSOLE_PATH):
+        path = _route_path(scope)
+        if identity is not None or path in PUBLIC_PATHS or path.startswith(CONSOLE_PATH):
             return None
         return 401, "token_needed", "send Authorization: Bearer TOKEN, or enter the token on the console's page"
 
@@ -171,6 +172,11 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _route_path(scope: Scope) -> str:
+    """The path without ``--root-path``, as the router matches it."""
+    return str(scope["path"]).removeprefix(scope["root_path"])
 
 
 def _equal(left: str, right: str) -> bool:

@@ -1,6 +1,6 @@
 """Requests that a reverse proxy passes on: the browser's address, host and scheme, if the proxy is trusted.
 
-Anyone can write these headers. So they count only from the addresses of ``--trusted-proxy``. A proxy that is not
+Any client can write these headers. So they count only from the addresses of ``--trusted-proxy``. A proxy that is not
 trusted is a client like any other: its address stands in the audit, and its host must be the browser's.
 """
 
@@ -20,7 +20,7 @@ def parse_networks(texts: Sequence[str]) -> tuple[Network, ...]:
     """The networks of addresses such as ``10.0.0.5`` or ``10.0.0.0/24``.
 
     Raises:
-        ValueError: one of them is no address.
+        ValueError: A text is not an address.
     """
     networks = []
     for text in texts:
@@ -34,27 +34,17 @@ def parse_networks(texts: Sequence[str]) -> tuple[Network, ...]:
 class TrustedProxyMiddleware:
     """Gives requests from trusted proxies the browser's host, scheme and address.
 
-    uvicorn reads ``X-Forwarded-For`` and ``-Proto``. The host is ``X-Forwarded-Host``; nginx sends none by itself.
+    uvicorn reads ``X-Forwarded-For`` and ``-Proto``; this class reads ``-Host``. Of several hosts the last counts: the
+    trusted proxy wrote it. Those before it may come from the client.
     """
 
     def __init__(self, app: ASGIApp, trusted: Sequence[Network]) -> None:
-        self._trusted = tuple(trusted)
-        self._app = app
-        self._with_address = ProxyHeadersMiddleware(app, trusted_hosts=[str(network) for network in trusted])  # type: ignore[arg-type]
+        self._app = ProxyHeadersMiddleware(app, trusted_hosts=[str(network) for network in trusted])  # type: ignore[arg-type]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not self._is_trusted(scope):
-            await self._app(scope, receive, send)
-            return
-        forwarded = Headers(scope=scope).get("x-forwarded-host", "").partition(",")[0].strip()
-        if forwarded:
-            scope = {**scope, "headers": list(scope["headers"])}
-            MutableHeaders(scope=scope)["host"] = forwarded
-        await self._with_address(scope, receive, send)  # type: ignore[arg-type]
-
-    def _is_trusted(self, scope: Scope) -> bool:
-        try:
-            address = ipaddress.ip_address((scope.get("client") or ("",))[0])
-        except ValueError:
-            return False
-        return any(address in network for network in self._trusted)
+        address, _ = scope.get("client") or (None, None)
+        if scope["type"] == "http" and address in self._app.trusted_hosts:
+            hosts = ",".join(Headers(scope=scope).getlist("x-forwarded-host"))
+            if host := hosts.rpartition(",")[2].strip():
+                MutableHeaders(scope=scope)["host"] = host
+        await self._app(scope, receive, send)  # type: ignore[arg-type]

@@ -41,6 +41,7 @@ class Server:
             log_level="warning",
             access_log=False,
             server_header=False,
+            root_path=app.state.root_path,
             proxy_headers=False,  # else any local process could write a false address into the audit
             timeout_graceful_shutdown=int(SHUTDOWN_TIMEOUT_S),
         )

@@ -4,7 +4,7 @@ import { EventCard } from "./event_card.js";
 import { EventDetail } from "./event_detail.js";
 import { EventStream } from "./event_stream.js";
 import { SiteStatus } from "./camera_status.js";
-import { UnauthorizedError, get, post } from "./api_client.js";
+import { UnauthorizedError, get, post, remove } from "./api_client.js";
 import { byId, keyOf } from "./dom.js";
 import { format, language, setLanguage, text } from "./i18n.js";
 import { login } from "./login.js";
@@ -142,7 +142,10 @@ async function refreshSite() {
     const [siteInfo, { cameras }] = await Promise.all([get("v1/site"), get("v1/cameras")]);
     site.update(siteInfo, cameras);
     site.render();
-  } catch { /* the connection status shows that the service is unavailable */ }
+  } catch (error) {
+    if (error instanceof UnauthorizedError) location.reload();  // logged out, here or in another tab, or expired
+    // Otherwise the connection status shows that the service is unavailable.
+  }
   setTimeout(refreshSite, CAMERA_REFRESH_MS);
 }
 
@@ -166,11 +169,12 @@ function handleKey(press) {
 }
 
 async function load() {
-  const [siteInfo, { cameras }, page] = await Promise.all([get("v1/site"), get("v1/cameras"), get("v1/events")]);
+  const [session, siteInfo, { cameras }, page] = await Promise.all(["v1/session", "v1/site", "v1/cameras", "v1/events"].map(get));
   site = new SiteStatus(siteInfo, cameras);
   detail = new EventDetail(byId("detail"), site, { onVerdict: saveVerdict, onClose: closeDetail, onSelect: select, partsOf });
   page.events.forEach(store);
   nextCursor = page.next;
+  byId("logout").hidden = !session.needed;
   site.render();
   render();
   return page.position;
@@ -187,7 +191,10 @@ async function loadWithRetry() {
   }
 }
 
-const loginIfRequired = () => get("v1/site").catch((error) => error instanceof UnauthorizedError && login());
+async function logout() {
+  await remove("v1/session");
+  location.reload();
+}
 
 renderTexts();
 for (const button of document.querySelectorAll("[data-language]")) {
@@ -200,8 +207,9 @@ for (const button of document.querySelectorAll("[data-language]")) {
   });
 }
 byId("older").addEventListener("click", loadOlder);
+byId("logout").addEventListener("click", logout);
 document.addEventListener("keydown", handleKey);
 wideScreen.addEventListener("change", () => site !== null && render());
 const position = await loadWithRetry();
-new EventStream(position, { onChange: handleChange, onRejected: loginIfRequired, onState: (state) => { connection = state; renderConnection(); } });
+new EventStream(position, { onChange: handleChange, onState: (state) => { connection = state; renderConnection(); } });
 setTimeout(refreshSite, CAMERA_REFRESH_MS);

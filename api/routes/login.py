@@ -19,6 +19,11 @@ class LoginBody(BaseModel, extra="forbid"):
     token: Annotated[str, StringConstraints(max_length=512)]
 
 
+def cookie_path(request: Request) -> str:
+    """The path below which the browser sends the cookie: not to other services of the same proxy."""
+    return str(request.scope["root_path"]) or "/"
+
+
 def routes(token_auth: TokenAuth) -> APIRouter:
     """`/v1/session`."""
     router = APIRouter(prefix="/v1/session", tags=["session"])
@@ -34,13 +39,21 @@ def routes(token_auth: TokenAuth) -> APIRouter:
             raise ProblemError(401, "wrong_token", "this is not the token with which the service was started")
         response = Response(status_code=204)
         secure = request.url.scheme == "https"
-        response.set_cookie(COOKIE_NAME, value, max_age=SESSION_S, httponly=True, samesite="strict", secure=secure)
+        response.set_cookie(
+            COOKIE_NAME,
+            value,
+            max_age=SESSION_S,
+            path=cookie_path(request),
+            httponly=True,
+            samesite="strict",
+            secure=secure,
+        )
         return response
 
     @router.delete("", summary="End the browser's session", status_code=204)
-    async def logout() -> Response:
+    async def logout(request: Request) -> Response:
         response = Response(status_code=204)
-        response.delete_cookie(COOKIE_NAME, httponly=True, samesite="strict")
+        response.delete_cookie(COOKIE_NAME, path=cookie_path(request), httponly=True, samesite="strict")
         return response
 
     return router

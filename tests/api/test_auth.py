@@ -11,6 +11,7 @@ from itsdangerous.encoding import base64_decode, base64_encode, bytes_to_int, in
 from api import auth
 from api.app import create
 from api.auth import COOKIE_NAME, TokenAuth, UnsafeAccessError
+from api.proxy import parse_networks
 from api.server import serve
 from api.storage.event_store import EventStore
 from lanewatch.config.site import Site
@@ -203,6 +204,21 @@ def test_a_short_token_is_rejected(store: EventStore, site: Site) -> None:
 def test_without_a_token_only_loopback_is_allowed(store: EventStore, site: Site, host: str) -> None:
     with pytest.raises(UnsafeAccessError, match="LANEWATCH_TOKEN"):
         serve(create(store, None, site), host, 0)
+
+
+def test_a_trusted_proxy_needs_a_token(store: EventStore, site: Site) -> None:
+    """The proxy opens the service to other machines."""
+    with pytest.raises(UnsafeAccessError, match="LANEWATCH_TOKEN"):
+        create(store, None, site, trusted_proxies=parse_networks(["127.0.0.1"]))
+
+
+@pytest.mark.parametrize("prefix", ["", "/console", "/console/console"])
+def test_a_root_path_opens_no_path_without_the_token(start_service: StartService, prefix: str) -> None:
+    """Paths below /console/ need no token, but those below the root path do."""
+    client = start_service(token=TOKEN, root_path="/console")
+    for path in PROTECTED + MORE_PROTECTED:
+        assert client.get(prefix + path).status_code in (401, 404)
+    assert client.get("/console/console.js").status_code == 200
 
 
 def test_with_a_token_any_host_name_is_accepted(store: EventStore, site: Site) -> None:

@@ -43,6 +43,12 @@ async def seen(peer: str, trusted: list[str], headers: dict[str, str]) -> str:
             FORWARDED | {"X-Forwarded-For": "6.6.6.6, 10.7.7.7"},
             "10.7.7.7 https centre.kr:8443",
         ),
+        (
+            "10.0.0.5",
+            ["10.0.0.5"],
+            FORWARDED | {"X-Forwarded-Host": "evil.example, centre.kr:8443"},  # the proxy appended the second
+            "10.7.7.7 https centre.kr:8443",
+        ),
     ],
 )
 def test_forwarded_headers_count_from_trusted_addresses(
