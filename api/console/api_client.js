@@ -2,8 +2,10 @@
 
 export class UnauthorizedError extends Error {}
 
-export async function get(path) {
-  return parse(await fetch(path, { headers: { Accept: "application/json" } }));
+const TIMEOUT_MS = 15_000;  // a network that drops packets gives no answer at all
+
+export async function get(path, timeout = TIMEOUT_MS) {
+  return parse(await fetch(path, { headers: { Accept: "application/json" }, signal: AbortSignal.timeout(timeout) }));
 }
 
 export async function post(path, body) {
@@ -14,7 +16,7 @@ async function parse(response) {
   if (response.status === 401) throw new UnauthorizedError("a token is required");
   if (!response.ok) {
     const problem = await response.json().catch(() => null);
-    throw new Error(problem?.message ?? `${response.status} ${response.url}`);
+    throw Object.assign(new Error(problem?.message ?? `${response.status} ${response.url}`), { status: response.status });
   }
   return response.status === 204 ? null : response.json();
 }
