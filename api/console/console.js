@@ -63,7 +63,7 @@ function renderSoon() {
 
 function renderDetail() {
   const event = known.get(selectedKey);
-  const group = list.entries().find(({ key, events }) => events && key === selectedKey);
+  const group = list.entries.find(({ key, events }) => events && key === selectedKey);
   if (event) detail.show(event);
   else if (group) {
     detail.event = null;
@@ -158,7 +158,7 @@ async function refreshSite() {
 }
 
 function selectNeighbour(offset) {
-  const entries = list.entries();
+  const entries = list.entries;
   const index = entries.findIndex(({ key }) => key === selectedKey);
   const neighbour = entries[Math.min(entries.length - 1, Math.max(0, index + offset))];
   if (!neighbour) return;
@@ -196,7 +196,8 @@ async function load() {
 
 /** An address without an event shows the first one of the list, once, where there is space for it. */
 function showFirstEvent() {
-  const first = list.entries()[0];
+  list.render(null);
+  const first = list.entries[0];
   if (first?.event && wideScreen.matches && parseAddress(location.hash) === null) {
     history.replaceState(null, "", eventAddress(first.event));
   }

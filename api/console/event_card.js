@@ -27,23 +27,46 @@ export class EventCard {
   constructor(site, onSelect) {
     this.site = site;
     this.image = null;
+    this.near = false;  // whether it is in sight, or will soon be
     this.button = make("button", { type: "button", class: "card", onclick: () => onSelect(this.event) });
     this.element = make("li", {}, this.button);
   }
 
-  show(event, selected, compact) {
+  show(event, { selected, compact, today }) {
     const { timeZone } = this.site;
-    const view = `${language()} ${selected} ${compact} ${dayOf(Date.now(), timeZone)}`;
+    const view = `${language()} ${selected} ${compact} ${today}`;
     if (this.event === event && this.view === view) return;
     this.event = event;
     this.view = view;
-    const kind = this.site.kindName(event);
-    const camera = this.site.cameraName(event);
+    this.day = dayOf(event.started_at, timeZone);
+    this.compact = compact;
     const verdict = lastVerdict(event);
-    const place = event.parts.length ? format("parts", event.parts.length) : this.site.zoneName(event);
     const dismissed = verdict === "false" || verdict === "repaired";
     this.button.className = `card card-severity-${event.severity}${dismissed ? " dismissed" : ""}${compact ? " compact" : ""}`;
     this.button.setAttribute("aria-current", String(selected));
+    this.render();
+  }
+
+  /** Shows the content, or only keeps the place of a card that is far from what is in sight. `height` is in pixels. */
+  setNear(near, height) {
+    if (this.near === near) return;
+    this.near = near;
+    this.button.style.minHeight = near ? "" : `${height}px`;
+    this.render();
+  }
+
+  render() {
+    const { event, compact, site: { timeZone } } = this;
+    const kind = this.site.kindName(event);
+    const camera = this.site.cameraName(event);
+    if (!this.near) {
+      this.button.setAttribute("aria-label", `${kind}, ${camera}, ${formatMoment(event.opened_at, timeZone)}`);
+      this.button.replaceChildren();
+      return;
+    }
+    const verdict = lastVerdict(event);
+    const place = event.parts.length ? format("parts", event.parts.length) : this.site.zoneName(event);
+    this.button.removeAttribute("aria-label");
     this.button.replaceChildren(
       ...compact ? [] : [this.thumbnail(event, format("snapshot_of", kind, camera))],
       make("div", { class: "card-body" },

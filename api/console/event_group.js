@@ -28,10 +28,10 @@ export class GroupCard {
     this.element = make("li", {}, this.button);
   }
 
-  show({ kind, events }, selected) {
+  show({ kind, events }, { selected, today }) {
     this.kind = kind;
     const names = events.slice(0, NAMED_CAMERAS).map((event) => this.site.cameraName(event)).join(", ");
-    const view = `${language()} ${selected} ${events.length} ${names} ${firstOpened(events)}`;
+    const view = `${language()} ${selected} ${today} ${events.length} ${names} ${firstOpened(events)}`;
     if (this.view === view) return;
     this.view = view;
     const more = events.length - NAMED_CAMERAS;

@@ -1,7 +1,7 @@
 // The list: unhandled bells, then the events of the view, the newest first, then ongoing trouble of cameras.
 //
-// Older events are loaded a page at a time as the operator scrolls. Cards that are out of sight are not laid out
-// (`content-visibility` in console.css), so thousands of them stay smooth.
+// Older events are loaded a page at a time as the operator scrolls. Only cards near what is in sight have content, so
+// thousands of them stay smooth.
 
 import { eventAddress } from "./address.js";
 import { get } from "./api_client.js";
@@ -16,7 +16,7 @@ const PAGE = 100;
 const MAX_PAGE = 200;
 const MAX_LISTED = 1000;  // after so many, the list starts again with one page when its top is in sight
 const COUNT_MS = 1000;
-const NEAR = "800px";  // from the end of the list: the next page is loaded
+const NEAR = "800px";  // beyond what is in sight: cards have content, and the next page is loaded
 
 /** The order of the service's list, whose pages continue after the last event. */
 function newestFirst(left, right) {
@@ -50,13 +50,16 @@ export class EventList {
     this.cards = new Map();
     this.days = new Map();
     this.unseen = 0;
+    this.entries = [];  // as they are shown
     byId("trouble-section").open = wideScreen.matches;  // a narrow screen has no space to spare
     byId("older").addEventListener("click", () => this.loadOlder());
     for (const button of document.querySelectorAll("[data-view]")) {
       button.addEventListener("click", () => this.changeView(button.dataset.view === "trouble"));
     }
-    this.end = new IntersectionObserver(([entry]) => entry.isIntersecting && this.loadOlder(), { scrollMargin: NEAR });
+    this.end = new IntersectionObserver((entries) => entries.at(-1).isIntersecting && this.loadOlder(), { scrollMargin: NEAR });
     this.end.observe(byId("older"));
+    this.near = new IntersectionObserver((entries) => entries.forEach(({ target, isIntersecting, boundingClientRect }) =>
+      this.cards.get(target.cardKey)?.setNear(isIntersecting, boundingClientRect.height)), { scrollMargin: NEAR });
     const covers = new ResizeObserver(() => this.keepInSight());
     for (const element of [byId("above"), byId("trouble-section")]) covers.observe(element);
     byId("unseen").addEventListener("click", () => this.scroller().scrollTo({ top: 0 }));
@@ -187,17 +190,14 @@ export class EventList {
     };
   }
 
-  entries() {
-    return Object.values(this.sections()).flat();
-  }
-
   render(shownKey, newKey) {
     const sections = this.sections();
-    const entries = Object.values(sections).flat();
+    const entries = this.entries = Object.values(sections).flat();
+    const today = dayOf(Date.now(), this.site.timeZone);
     this.forgetCards(new Set(entries.map(({ key }) => key)));
     for (const entry of entries) {
       const compact = sections.trouble.includes(entry) || (entry.event && this.site.hasNoPicture(entry.event));
-      this.cardOf(entry).show(entry.event ?? entry, entry.key === shownKey, compact);
+      this.cardOf(entry).show(entry.event ?? entry, { selected: entry.key === shownKey, compact, today });
     }
     const elements = (list) => list.map((entry) => this.cardOf(entry).element);
     replaceElements(byId("bells"), elements(sections.bells));
@@ -217,14 +217,13 @@ export class EventList {
 
   /** The cards, with a heading before the first one of each day. */
   withDays(entries) {
-    const { timeZone } = this.site;
     const elements = [];
     const days = new Map();
     for (const entry of entries) {
-      const day = dayOf(entry.event.started_at, timeZone);
+      const day = this.cardOf(entry).day;
       if (!days.has(day)) {
         const heading = this.days.get(day) ?? make("li", { class: "day" }, make("h3"));
-        heading.firstChild.textContent = formatDayHeading(entry.event.started_at, timeZone);
+        heading.firstChild.textContent = formatDayHeading(entry.event.started_at, this.site.timeZone);
         days.set(day, heading);
         elements.push(heading);
       }
@@ -267,14 +266,22 @@ export class EventList {
   cardOf({ key, event }) {
     if (!this.cards.has(key)) {
       const select = event ? (shown) => this.onSelect(eventAddress(shown)) : this.onSelect;
-      this.cards.set(key, event ? new EventCard(this.site, select) : new GroupCard(this.site, select));
+      const card = event ? new EventCard(this.site, select) : new GroupCard(this.site, select);
+      this.cards.set(key, card);
+      if (event) this.observe(card, key);
     }
     return this.cards.get(key);
+  }
+
+  observe({ element }, key) {
+    element.cardKey = key;
+    this.near.observe(element);
   }
 
   forgetCards(needed) {
     for (const [key, card] of this.cards) {
       if (needed.has(key)) continue;
+      this.near.unobserve(card.element);
       card.element.remove();
       this.cards.delete(key);
     }
