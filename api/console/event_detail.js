@@ -48,6 +48,7 @@ export class EventDetail {
     this.shownMedia = null;
     this.viewer = make("div", { class: "viewer" });
     this.caption = make("p", { class: "caption muted" });
+    this.media = make("div", { class: "media" }, this.viewer, this.caption);
     this.heading = make("div", { class: "detail-title" });
     this.closeButton = make("button", { type: "button", class: "close secondary-button", onclick: this.onClose });
     this.sentence = make("p", { class: "sentence" });
@@ -69,7 +70,7 @@ export class EventDetail {
     this.thresholdList = make("dl", { class: "threshold-list" });
     this.thresholds = make("details", {}, make("summary"), this.thresholdList);
     this.element.replaceChildren(
-      make("div", { class: "media" }, this.viewer, this.caption),
+      this.media,
       make("div", { class: "detail-body" },
         make("div", { class: "detail-head" }, this.heading, this.closeButton),
         this.sentence,
@@ -88,6 +89,7 @@ export class EventDetail {
     const { snapshot, clip } = event.evidence;
     const poster = versionedUrl(snapshot);
     const source = versionedUrl(clip);
+    this.media.hidden = this.site.hasNoPicture(event) && !poster && !source;
     const media = `${poster} ${source} ${snapshot.status}`;
     const video = this.viewer.querySelector("video");
     const playing = video !== null && video.currentTime > 0 && !video.ended;

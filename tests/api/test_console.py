@@ -28,6 +28,8 @@ CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.whic
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 TOKEN = "correct-horse-battery"
 
+expect.set_options(timeout=20_000)  # for a busy machine
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:

@@ -173,6 +173,7 @@ def test_trouble_of_a_camera_is_confirmed_or_repaired(console: ConsolePage, stor
     store.upsert(make_loss(1, BEGIN))
     page = console.open()
     page.locator("#trouble .card").click()
+    expect(page.locator("#detail .media")).to_be_hidden()  # there is no picture of a lost signal
     expect(page.locator(".verdict")).to_have_text(["Confirmed", "Repaired"])
     expect(page.locator("#verdict-question")).to_have_text("Is the trouble confirmed or repaired?")
     page.get_by_role("button", name="Repaired", exact=True).click()

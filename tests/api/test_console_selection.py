@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.app import create
@@ -89,7 +89,13 @@ def test_a_reason_that_is_typed_while_another_is_being_saved_is_kept(console: Co
     page = console.open()
     select(page, 0)
     page.get_by_label(REASON).fill("first")
-    page.route("**/verdict?*", lambda route: (select(page, 1), page.get_by_label(REASON).fill("x"), route.continue_()))
+
+    def type_meanwhile(route: Route) -> None:
+        select(page, 1)
+        page.get_by_label(REASON).fill("x")
+        route.continue_()
+
+    page.route("**/verdict?*", type_meanwhile)
     with page.expect_response("**/verdict?*"):
         page.get_by_role("button", name="Unsure", exact=True).click()
     expect(page.locator("#events .verdict-badge")).to_have_text(["Unsure"])
