@@ -58,6 +58,7 @@ def create(
         raise UnsafeAccessError("--trusted-proxy opens the footage to other machines: set LANEWATCH_TOKEN")
     board = cameras or CameraStatusBoard(lambda: site)
     stream = event_stream or EventStream(store)
+    thumbnails = audit.ThumbnailPages()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -82,8 +83,8 @@ def create(
         app.add_middleware(TrustedProxyMiddleware, trusted_proxies)
     errors.install_handlers(app)
     app.include_router(login.routes(token_auth))
-    app.include_router(events.routes(store, stream))
-    app.include_router(media.routes(store, None if evidence is None else evidence.file_path))
+    app.include_router(events.routes(store, stream, thumbnails))
+    app.include_router(media.routes(store, None if evidence is None else evidence.file_path, thumbnails))
     app.include_router(audit.routes(store))
     app.include_router(emergency_bells.routes(store, EventSink(store, evidence), board))
     app.include_router(site_routes.routes(board))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
@@ -15,8 +15,9 @@ from api.evidence.scheduler import EvidenceScheduler
 from api.storage.event_store import EventStore
 from api.storage.pagination import EventFilter
 from detectors import pipeline
+from detectors.ongoing_faults import continuing_events
 from lanewatch.config.site import Site
-from lanewatch.records import Detections
+from lanewatch.records import Detections, Event
 from models.detection.base import ObjectDetector
 from streams.archive.detections_archive import DetectionsArchive
 from streams.stages import FrameStore
@@ -87,19 +88,37 @@ class InProcessService(ServiceContext):
         ring = PacketBuffer()
         super().__init__(lambda: site, folder, ring, live=live)
         self.site = site
-        self._expire(run)
+        ongoing = self._end_interrupted(run, live=live)
         self._archive = DetectionsArchive(folder / "detections")
         self._resources.callback(self._archive.close)
         self._also = also
-        self.runner = pipeline.runner(site, self.event_sink, run=run, ring=ring, keep=self._keep, network=network)
+        self.runner = pipeline.runner(
+            site, self.event_sink, run=run, ring=ring, keep=self._keep, network=network, ongoing=ongoing
+        )
 
-    def _expire(self, run: str) -> None:
-        """Expires the events that an earlier process left open. Their end was not observed."""
-        left = EventFilter(states=("open", "updated"), runs=(run,))
-        while events := self.store.page(left, limit=100).events:
-            for stored in events:
-                event = stored.event
+    def _end_interrupted(self, run: str, *, live: bool) -> list[Event]:
+        """Expires the events that an earlier process left open, whose end was not observed.
+
+        Faults of live cameras go on. Returns these, and the outages that they belong to with all their parts.
+        """
+        left_open = list(self._left_open(run))
+        continuing = continuing_events(self.site, left_open) if live else []
+        ids = {event.id for event in continuing}
+        for event in left_open:
+            if event.id not in ids:
                 self.store.upsert(msgspec.structs.replace(event, state="expired", revision=event.revision + 1))
+        parts = {part for event in continuing for part in event.parts} - ids
+        ended = (self.store.event(part, run) for part in sorted(parts))
+        return [*continuing, *(stored.event for stored in ended if stored is not None)]
+
+    def _left_open(self, run: str) -> Iterator[Event]:
+        wanted = EventFilter(states=("open", "updated"), runs=(run,))
+        page = self.store.page(wanted, limit=100)
+        while True:
+            yield from (stored.event for stored in page.events)
+            if page.next is None:
+                return
+            page = self.store.page(wanted, cursor=page.next, limit=100)
 
     def _keep(self, detections: Detections) -> None:
         if self._also is not None:

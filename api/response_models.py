@@ -103,6 +103,12 @@ class EventPage(BaseModel):
     position: int = Field(description="Position from which the event stream continues this list: `?after=`")
 
 
+class EventCount(BaseModel):
+    """The number of events that a filter selects."""
+
+    count: int
+
+
 class CameraList(BaseModel):
     """All cameras of the site."""
 
@@ -124,6 +130,7 @@ class SiteResponse(BaseModel):
     time_zone: str
     bells: dict[str, dict[str, str]]
     kinds: dict[str, dict[str, str]]
+    camera_trouble: list[str] = Field(description="The kinds that are trouble of a camera")
     digest: str
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -57,6 +57,7 @@ def runner(
     ring: PacketBuffer | None = None,
     keep: Callable[[Detections], None] | None = None,
     network: ObjectDetector | None = None,
+    ongoing: Sequence[Event] = (),
 ) -> LocalRunner[CameraState]:
     """A whole site in one process, ready to ``run()``.
 
@@ -67,13 +68,16 @@ def runner(
         ring: Holds each camera's last packets, for evidence.
         keep: Called with every ``Detections``, such as an archive's ``append``.
         network: The object detector; the site's if None.
+        ongoing: Events of a former process that go on, see ``detectors.ongoing_faults``.
     """
     samplers = [make_sampler(camera, site, ring) for camera in site.cameras]
-    watch = WatchStage(site, run=run)
+    watch = WatchStage(site, run=run, ongoing=ongoing)
     warm()
     pose = pose_registry.load(site.detector.pose, site.detector.device)
     detect = DetectStage(network or load_detector(site), pose)
-    return LocalRunner(samplers, detect, watch, serve, correlate=Correlator(site, run=run), archive=keep)
+    return LocalRunner(
+        samplers, detect, watch, serve, correlate=Correlator(site, run=run, ongoing=ongoing), archive=keep
+    )
 
 
 def rescore(records: Iterable[Detections], site: Site, *, run: str = "rescore") -> Iterator[Event]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 import numpy as np
 
@@ -25,6 +27,7 @@ from detectors.event_lifecycle import EventStates
 from detectors.observation import false_detection_filter
 from detectors.observation.observation import Observation
 from detectors.observation.tracked_objects import TrackedObject, tracked_objects
+from detectors.ongoing_faults import with_ongoing_faults
 from detectors.thresholds import Resolver
 from lanewatch.config.revisions import SiteRevisions
 from lanewatch.config.site import Site
@@ -39,14 +42,22 @@ class WatchStage:
 
     A record is evaluated with the site revision of its capture time. The state survives a change of revision: tracks
     and stays continue, and an event in a zone that was removed closes. If the revision has no such camera, its open
-    events expire, and its records are counted as ``removed``.
+    events expire, and its records are counted as ``removed``. ``ongoing`` are events of a former process that go on.
 
     Raises:
         ThresholdError: the site gives a behaviour a threshold that it does not have.
         BehaviourError: the site names a behaviour that is not installed.
     """
 
-    def __init__(self, site: Site | SiteRevisions, *, run: str = "live", tracker: Tracker | None = None) -> None:
+    def __init__(
+        self,
+        site: Site | SiteRevisions,
+        *,
+        run: str = "live",
+        tracker: Tracker | None = None,
+        ongoing: Sequence[Event] = (),
+    ) -> None:
+        self._ongoing = ongoing
         self._revisions = site if isinstance(site, SiteRevisions) else SiteRevisions.from_site(site)
         for revision in self._revisions.entries:
             _check(revision.site)
@@ -61,7 +72,7 @@ class WatchStage:
             KeyError: no revision of the site has such a camera.
         """
         self._latest_context(camera)
-        return CameraState(camera=camera, tracker=self._tracker.start())
+        return with_ongoing_faults(CameraState(camera=camera, tracker=self._tracker.start()), self._ongoing)
 
     def step(self, state: CameraState, detections: Detections) -> tuple[CameraState, list[Event]]:
         """The state after a record, and the event revisions that it causes, in the order of the behaviours."""

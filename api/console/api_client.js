@@ -6,8 +6,10 @@ const JSON_TYPE = { "Content-Type": "application/json" };
 
 export class UnauthorizedError extends Error {}
 
-export async function get(path) {
-  return parse(await fetch(path, { headers: { Accept: "application/json" } }));
+const TIMEOUT_MS = 15_000;  // a network that drops packets gives no answer at all
+
+export async function get(path, timeout = TIMEOUT_MS) {
+  return parse(await fetch(path, { headers: { Accept: "application/json" }, signal: AbortSignal.timeout(timeout) }));
 }
 
 export async function post(path, body) {
@@ -23,8 +25,8 @@ async function parse(response) {
   if (!response.ok) {
     const problem = await response.json().catch(() => null);
     // The page is the service's own. So a proxy has changed the host.
-    if (problem?.code === "cross_site") throw new Error(text("host_changed"));
-    throw new Error(problem?.message ?? `${response.status} ${response.url}`);
+    const message = problem?.code === "cross_site" ? text("host_changed") : problem?.message;
+    throw Object.assign(new Error(message ?? `${response.status} ${response.url}`), { status: response.status });
   }
   return response.status === 204 ? null : response.json();
 }

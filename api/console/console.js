@@ -1,43 +1,34 @@
-// The console: the list of events, the newest first, with the selected event beside it.
+// The console: the list of events with the selected event beside it. The address says which event that is.
 
-import { EventCard } from "./event_card.js";
+import { eventAddress, eventPath, parseAddress } from "./address.js";
 import { EventDetail } from "./event_detail.js";
+import { GroupDetail } from "./event_group.js";
+import { EventList } from "./event_list.js";
 import { EventStream } from "./event_stream.js";
+import { KnownEvents, isFirstRevision } from "./known_events.js";
 import { SiteStatus } from "./camera_status.js";
 import { UnauthorizedError, get, post, remove } from "./api_client.js";
-import { byId, keyOf } from "./dom.js";
+import { byId, keyOf, wideScreen } from "./dom.js";
 import { format, language, setLanguage, text } from "./i18n.js";
 import { login } from "./login.js";
+import { dayOf } from "./time_format.js";
 
-const MAX_CARDS = 300;
 const CAMERA_REFRESH_MS = 1000;
+const CAMERA_TIMEOUT_MS = 5000;
 const RETRY_MS = 2000;
-const wideScreen = matchMedia("(min-width: 900px)");
+const MAX_PARTS = 200;
 
-const events = new Map();
-const cards = new Map();
+const known = new KnownEvents();
 let site = null;
+let list = null;
 let detail = null;
-let nextCursor = null;
-let selectedKey = null;  // null: the newest event is shown
-let connection = "connecting";
-
-const byOpening = (left, right) => right.opened_at.localeCompare(left.opened_at) || right.position - left.position;
-
-const partKeys = (event) => event.parts.map((id) => keyOf({ run: event.run, id }));
-
-const partsOf = (event) => partKeys(event).map((key) => events.get(key)).filter(Boolean);
-
-/** The events of the list. A part of another event is shown only under that event. */
-function listedEvents() {
-  const parts = new Set([...events.values()].flatMap(partKeys));
-  return [...events.values()].filter((event) => !parts.has(keyOf(event))).sort(byOpening);
-}
-
-function shownEvent(list) {
-  if (selectedKey !== null && events.has(selectedKey)) return events.get(selectedKey);
-  return wideScreen.matches ? list[0] ?? null : null;
-}
+let groupDetail = null;
+let selectedKey = null;  // only the operator, or the address, changes it
+let selectedMessage = null;  // why the selected event is not shown
+let stream = "connecting";
+let answering = true;
+let today = null;
+let rendering = null;
 
 function renderTexts() {
   document.documentElement.lang = language();
@@ -50,79 +41,98 @@ function renderTexts() {
 }
 
 function renderConnection() {
-  byId("connection").className = `connection ${connection}`;
-  byId("connection").textContent = text("connection", connection);
+  const state = answering ? stream : "disconnected";
+  byId("connection").className = `connection ${state}`;
+  byId("connection").textContent = text("connection", state);
 }
 
 function render(newKey) {
-  const list = listedEvents();
-  for (const event of list.slice(MAX_CARDS).flatMap((event) => [event, ...partsOf(event)])) forget(event);
-  const shown = shownEvent(list);
-  const listed = list.slice(0, MAX_CARDS).map((event) => [event, cardOf(event)]);
-  const listedCards = new Set(listed.map(([, card]) => card));
-  for (const card of cards.values()) if (!listedCards.has(card)) card.element.remove();  // now a part of another event
-  const container = byId("events");
-  listed.forEach(([event, card], index) => {
-    card.show(event, shown !== null && keyOf(event) === keyOf(shown));
-    if (container.children[index] !== card.element) container.insertBefore(card.element, container.children[index] ?? null);
+  today = dayOf(Date.now(), site.timeZone);
+  list.render(selectedKey, newKey);
+  renderDetail();
+}
+
+/** Renders once for all changes until the next frame. */
+function renderSoon() {
+  rendering ??= requestAnimationFrame(() => {
+    rendering = null;
+    render();
   });
-  if (newKey) cards.get(newKey)?.element.classList.add("new");
-  byId("empty").hidden = list.length > 0;
-  byId("count").textContent = list.length > 0 ? format("count", list.length + (nextCursor === null ? "" : "+")) : "";
-  byId("older").hidden = nextCursor === null;
-  if (shown === null) detail.clear();
-  else detail.show(shown);
 }
 
-function cardOf(event) {
-  const key = keyOf(event);
-  if (!cards.has(key)) cards.set(key, new EventCard(site, select));
-  return cards.get(key);
+function renderDetail() {
+  const event = known.get(selectedKey);
+  const group = list.entries.find(({ key, events }) => events && key === selectedKey);
+  if (event) detail.show(event);
+  else if (group) {
+    detail.event = null;
+    groupDetail.show(group);
+  } else detail.clear(text(selectedMessage ?? "select_event"));
 }
 
-function forget(event) {
-  events.delete(keyOf(event));
-  cards.get(keyOf(event))?.element.remove();
-  cards.delete(keyOf(event));
+/** Selects what an address names, as a new entry of the browser's history. */
+function select(address) {
+  if (address !== location.hash) history.pushState({ fromList: selectedKey === null }, "", address);
+  return followAddress();
 }
 
-function select(event) {
-  selectedKey = keyOf(event);
+/** Shows what the address names, and loads it if it is not in the list. */
+async function followAddress() {
+  const target = parseAddress(location.hash);
+  selectedKey = target?.key ?? null;
+  selectedMessage = target?.event ? "loading" : null;
+  if (target?.event && !known.get(selectedKey)) await loadSelected(target);
   render();
-  if (!wideScreen.matches) byId("detail").focus();
+  if (!wideScreen.matches && selectedKey !== null) byId("detail").focus();
+  const event = known.get(selectedKey);
+  if (event) await loadParts(event);
+}
+
+async function loadSelected({ key, event }) {
+  try {
+    known.store(await get(eventPath(event)));
+  } catch (error) {
+    if (selectedKey === key) selectedMessage = error.status === 404 ? "not_found" : "not_loaded";
+  }
+}
+
+/** Loads the events of which an event consists, such as the cameras of an outage. */
+async function loadParts(event) {
+  if (known.partsOf(event).length === event.parts.length) return;
+  const query = `part_of=${encodeURIComponent(event.id)}&run=${encodeURIComponent(event.run)}&limit=${MAX_PARTS}`;
+  const { events } = await get(`v1/events?${query}`).catch(() => ({ events: [] }));
+  events.forEach((part) => known.store(part));
+  if (events.length > 0) render();
 }
 
 function closeDetail() {
-  const card = cards.get(selectedKey);
-  selectedKey = null;
-  render();
+  const card = list.cards.get(selectedKey);
+  if (history.state?.fromList) history.back();
+  else {
+    history.pushState(null, "", location.pathname + location.search);
+    followAddress();
+  }
   card?.button.focus();
 }
 
-/** Stores a revision of an event; returns whether the event is new. */
-function store(event) {
-  const known = events.get(keyOf(event));
-  if (known && known.revision > event.revision) return false;  // outdated
-  events.set(keyOf(event), event);
-  return !known;
-}
-
 function handleChange(type, data) {
-  if (type === "message") {
-    const isNew = store(data);
-    render(isNew ? keyOf(data) : null);
-    if (isNew) byId("announcement").textContent = format("new_event", site.kindName(data), site.cameraName(data));
+  if (type !== "message") {
+    known.change(data);
+    renderSoon();
     return;
   }
-  const known = events.get(keyOf(data));
-  if (!known) return;
-  events.set(keyOf(data), { ...known, evidence: data.evidence, verdicts: data.verdicts });
-  render();
+  const isNew = list.add(data) && isFirstRevision(data);
+  if (isNew) {
+    render(keyOf(data));
+    byId("announcement").textContent = format("new_event", site.kindName(data), site.cameraName(data));
+  } else renderSoon();
+  list.trim(new Set([selectedKey]));
 }
 
 async function saveVerdict(event, verdict, reason) {
+  const { id, run } = event;
   try {
-    store(await post(`v1/events/${encodeURIComponent(event.id)}/verdict?run=${encodeURIComponent(event.run)}`, { verdict, reason }));
+    known.store(await post(`v1/events/${encodeURIComponent(id)}/verdict?run=${encodeURIComponent(run)}`, { verdict, reason }));
   } catch {
     return false;
   }
@@ -130,54 +140,67 @@ async function saveVerdict(event, verdict, reason) {
   return true;
 }
 
-async function loadOlder() {
-  const page = await get(`v1/events?cursor=${encodeURIComponent(nextCursor)}`);
-  page.events.forEach(store);
-  nextCursor = page.next;
-  render();
-}
-
 async function refreshSite() {
   try {
-    const [siteInfo, { cameras }] = await Promise.all([get("v1/site"), get("v1/cameras")]);
+    const [siteInfo, { cameras }] = await Promise.all([get("v1/site", CAMERA_TIMEOUT_MS), get("v1/cameras", CAMERA_TIMEOUT_MS)]);
     site.update(siteInfo, cameras);
-    site.render();
+    answering = true;
   } catch (error) {
     if (error instanceof UnauthorizedError) location.reload();  // logged out, here or in another tab, or expired
-    // Otherwise the connection status shows that the service is unavailable.
+    site.lose();
+    answering = false;
   }
+  site.render();
+  renderConnection();
+  if (dayOf(Date.now(), site.timeZone) !== today) render();  // it is midnight: yesterday's times get a date
   setTimeout(refreshSite, CAMERA_REFRESH_MS);
 }
 
 function selectNeighbour(offset) {
-  const list = listedEvents();
-  const shown = shownEvent(list);
-  const index = list.findIndex((event) => shown !== null && keyOf(event) === keyOf(shown));
-  const neighbour = list[Math.min(list.length - 1, Math.max(0, index + offset))];
+  const entries = list.entries;
+  const index = entries.findIndex(({ key }) => key === selectedKey);
+  const neighbour = entries[Math.min(entries.length - 1, Math.max(0, index + offset))];
   if (!neighbour) return;
-  select(neighbour);
-  cards.get(keyOf(neighbour)).button.focus();
+  list.cards.get(neighbour.key).button.click();
+  list.cards.get(neighbour.key).button.focus();
 }
 
 function handleKey(press) {
   if (press.target.closest("input, video, dialog") || press.ctrlKey || press.altKey || press.metaKey) return;
   if (press.key === "Escape" && selectedKey !== null) closeDetail();
-  if (press.key === "j" || (press.key === "ArrowDown" && press.target.closest("#events"))) selectNeighbour(1);
-  else if (press.key === "k" || (press.key === "ArrowUp" && press.target.closest("#events"))) selectNeighbour(-1);
+  if (press.key === "j" || (press.key === "ArrowDown" && press.target.closest(".card"))) selectNeighbour(1);
+  else if (press.key === "k" || (press.key === "ArrowUp" && press.target.closest(".card"))) selectNeighbour(-1);
   else return;
   press.preventDefault();
 }
 
-async function load() {
-  const [session, siteInfo, { cameras }, page] = await Promise.all(["v1/session", "v1/site", "v1/cameras", "v1/events"].map(get));
+function build(siteInfo, cameras) {
   site = new SiteStatus(siteInfo, cameras);
-  detail = new EventDetail(byId("detail"), site, { onVerdict: saveVerdict, onClose: closeDetail, onSelect: select, partsOf });
-  page.events.forEach(store);
-  nextCursor = page.next;
+  list = new EventList(site, known, { onSelect: select, onChange: render });
+  const onSelect = (event) => select(eventAddress(event));
+  const partsOf = (event) => known.partsOf(event);
+  detail = new EventDetail(byId("detail"), site, { onVerdict: saveVerdict, onClose: closeDetail, onSelect, partsOf });
+  groupDetail = new GroupDetail(byId("detail"), site, { onClose: closeDetail, onSelect });
+}
+
+async function load() {
+  const [session, siteInfo, { cameras }] = await Promise.all([get("v1/session"), get("v1/site"), get("v1/cameras")]);
   byId("logout").hidden = !session.needed;
+  if (site === null) build(siteInfo, cameras);
+  const position = await list.load();
   site.render();
-  render();
-  return page.position;
+  showFirstEvent();
+  await followAddress();
+  return position;
+}
+
+/** An address without an event shows the first one of the list, once, where there is space for it. */
+function showFirstEvent() {
+  list.render(null);
+  const first = list.entries[0];
+  if (first?.event && wideScreen.matches && parseAddress(location.hash) === null) {
+    history.replaceState(null, "", eventAddress(first.event));
+  }
 }
 
 async function loadWithRetry() {
@@ -196,6 +219,12 @@ async function logout() {
   location.reload();
 }
 
+function handleState(state) {
+  stream = state;
+  renderConnection();
+  if (state === "connected" && selectedMessage === "not_loaded") followAddress();
+}
+
 renderTexts();
 for (const button of document.querySelectorAll("[data-language]")) {
   button.addEventListener("click", () => {
@@ -206,10 +235,14 @@ for (const button of document.querySelectorAll("[data-language]")) {
     render();
   });
 }
-byId("older").addEventListener("click", loadOlder);
 byId("logout").addEventListener("click", logout);
+byId("skip").addEventListener("click", (click) => {
+  click.preventDefault();  // the part after # is the address of an event
+  byId("list").focus();
+});
 document.addEventListener("keydown", handleKey);
 wideScreen.addEventListener("change", () => site !== null && render());
 const position = await loadWithRetry();
-new EventStream(position, { onChange: handleChange, onState: (state) => { connection = state; renderConnection(); } });
+addEventListener("popstate", followAddress);
+new EventStream(position, { onChange: handleChange, onState: handleState });
 setTimeout(refreshSite, CAMERA_REFRESH_MS);

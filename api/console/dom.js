@@ -14,6 +14,20 @@ export function make(tag, attributes = {}, ...children) {
 /** A row of a description list. */
 export const row = (term, ...value) => make("div", {}, make("dt", {}, term), make("dd", {}, ...value));
 
+/** Whether the selected event is beside the list, and not over it. */
+export const wideScreen = matchMedia("(min-width: 900px)");
+
 export const byId = (id) => document.getElementById(id);
 
 export const keyOf = (event) => `${event.run}\n${event.id}`;
+
+/** Makes these elements the only ones of a container, in this order. Those that stay keep their focus and place. */
+export function replaceElements(container, elements) {
+  const needed = new Set(elements);
+  for (const element of [...container.children]) if (!needed.has(element)) element.remove();
+  let next = container.firstElementChild;
+  for (const element of elements) {
+    if (element === next) next = next.nextElementSibling;
+    else container.insertBefore(element, next);
+  }
+}

@@ -6,17 +6,18 @@
 import { lastVerdict, severityBadge, stateLabel, versionedUrl } from "./event_card.js";
 import { keyOf, make, row } from "./dom.js";
 import { factorTable, scoreBar } from "./score_bar.js";
-import { formatDay, formatTime, timeZoneName } from "./time_format.js";
+import { formatDay, formatMoment, formatTime, timeZoneName } from "./time_format.js";
 import { format, localized, text } from "./i18n.js";
 
 export class EventDetail {
   constructor(element, site, { onVerdict, onClose, onSelect, partsOf }) {
     Object.assign(this, { element, site, onVerdict, onClose, onSelect, partsOf });
     this.event = null;
+    this.drafts = new Map();  // what the operator has typed and not sent, by event
   }
 
   show(event) {
-    if (this.event === null || keyOf(this.event) !== keyOf(event)) this.build();
+    if (this.event === null || keyOf(this.event) !== keyOf(event)) this.build(event);
     this.event = event;
     const { time_zone } = this.site.camera(event.camera);
     this.showMedia(event);
@@ -36,16 +37,18 @@ export class EventDetail {
     this.thresholdList.replaceChildren(...thresholds.map(([name, value]) => row(name, String(value))));
   }
 
-  clear() {
+  /** Shows a text instead of an event. */
+  clear(message) {
     this.event = null;
     this.element.classList.remove("open");
-    this.element.replaceChildren(make("p", { class: "placeholder muted" }, text("select_event")));
+    this.element.replaceChildren(make("p", { class: "placeholder muted" }, message));
   }
 
-  build() {
+  build(event) {
     this.shownMedia = null;
     this.viewer = make("div", { class: "viewer" });
     this.caption = make("p", { class: "caption muted" });
+    this.media = make("div", { class: "media" }, this.viewer, this.caption);
     this.heading = make("div", { class: "detail-title" });
     this.closeButton = make("button", { type: "button", class: "close secondary-button", onclick: this.onClose });
     this.sentence = make("p", { class: "sentence" });
@@ -54,26 +57,29 @@ export class EventDetail {
     this.parts = make("details", { class: "event-parts", open: true }, make("summary"), this.partList);
     this.question = make("span", { id: "verdict-question" });
     this.saveStatus = make("span", { class: "save-status", role: "status" });
-    this.buttons = ["true", "false", "unsure"].map((verdict) => make("button", {
+    const verdicts = this.site.isTrouble(event) ? ["confirmed", "repaired"] : ["true", "false", "unsure"];
+    this.buttons = verdicts.map((verdict) => make("button", {
       type: "button", class: `verdict verdict-${verdict}`, "data-verdict": verdict, onclick: () => this.saveVerdict(verdict),
     }));
     this.reasonLabel = make("label", { for: "reason" });
     this.reason = make("input", { type: "text", id: "reason", maxlength: 2000, autocomplete: "off" });
+    this.reason.value = this.drafts.get(keyOf(event)) ?? "";
+    this.reason.addEventListener("input", () => this.drafts.set(keyOf(event), this.reason.value));
     this.lastReason = make("p", { class: "muted" });
     this.factors = make("div", { class: "factors" });
     this.thresholdList = make("dl", { class: "threshold-list" });
     this.thresholds = make("details", {}, make("summary"), this.thresholdList);
     this.element.replaceChildren(
-      make("div", { class: "media" }, this.viewer, this.caption),
+      this.media,
       make("div", { class: "detail-body" },
         make("div", { class: "detail-head" }, this.heading, this.closeButton),
         this.sentence,
-        this.facts,
-        this.parts,
         make("section", { class: "verdict-form", "aria-labelledby": "verdict-question" },
           make("h3", {}, this.question, this.saveStatus),
           make("div", { class: "verdict-buttons", role: "group", "aria-labelledby": "verdict-question" }, ...this.buttons),
           this.reasonLabel, this.reason, this.lastReason),
+        this.parts,
+        this.facts,
         make("section", { class: "explanation" }, this.factors, this.thresholds)));
     this.element.classList.add("open");
     this.element.scrollTop = 0;
@@ -83,6 +89,7 @@ export class EventDetail {
     const { snapshot, clip } = event.evidence;
     const poster = versionedUrl(snapshot);
     const source = versionedUrl(clip);
+    this.media.hidden = this.site.hasNoPicture(event) && !poster && !source;
     const media = `${poster} ${source} ${snapshot.status}`;
     const video = this.viewer.querySelector("video");
     const playing = video !== null && video.currentTime > 0 && !video.ended;
@@ -102,12 +109,12 @@ export class EventDetail {
 
   factRows(event, timeZone) {
     let ended = text(event.state === "expired" ? "end_unknown" : "ongoing");
-    if (event.ended_at) ended = formatTime(event.ended_at, timeZone);
+    if (event.ended_at) ended = formatMoment(event.ended_at, timeZone);
     const facts = [
       ["camera", this.site.cameraName(event)],
       ["zone", this.site.zoneName(event)],
       ["opened", `${formatDay(event.opened_at, timeZone)} ${formatTime(event.opened_at, timeZone)} ${timeZoneName(event.opened_at, timeZone)}`],
-      ["started", formatTime(event.began_at, timeZone)],
+      ["started", formatMoment(event.began_at, timeZone)],
       ["ended", ended],
       ["model", event.model],
     ];
@@ -119,7 +126,7 @@ export class EventDetail {
     this.parts.hidden = event.parts.length === 0;
     this.parts.querySelector("summary").textContent = format("parts", event.parts.length);
     this.partList.replaceChildren(...this.partsOf(event).map((part) => {
-      const opened = formatTime(part.opened_at, this.site.camera(part.camera).time_zone);
+      const opened = formatMoment(part.opened_at, this.site.timeZone);
       return make("li", {}, make("button", { type: "button", onclick: () => this.onSelect(part) },
         [this.site.cameraName(part), this.site.kindName(part), opened].join(" · ")), stateLabel(part));
     }));
@@ -127,7 +134,7 @@ export class EventDetail {
 
   showVerdict(event) {
     const last = event.verdicts.at(-1);
-    this.question.textContent = text("verdict_question");
+    this.question.textContent = text(this.site.isTrouble(event) ? "trouble_question" : "verdict_question");
     this.reasonLabel.textContent = text("reason");
     for (const button of this.buttons) {
       button.textContent = text("verdicts", button.dataset.verdict);
@@ -140,8 +147,10 @@ export class EventDetail {
   async saveVerdict(verdict) {
     const [event, reason, status] = [this.event, this.reason, this.saveStatus];
     status.textContent = "";
-    const saved = await this.onVerdict(event, verdict, reason.value.trim());
-    if (saved) reason.value = "";
+    const typed = reason.value;
+    const saved = await this.onVerdict(event, verdict, typed.trim());
+    if (saved && this.drafts.get(keyOf(event)) === typed) this.drafts.delete(keyOf(event));
+    if (saved && reason.value === typed) reason.value = "";
     status.textContent = text(saved ? "saved" : "not_saved");
   }
 }

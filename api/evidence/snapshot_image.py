@@ -10,6 +10,9 @@ from lanewatch.records import Box, Image
 QUALITY = 90
 """JPEG quality of evidence: no visible loss on a face 20 pixels wide, at a third of the size of quality 98."""
 
+THUMBNAIL_WIDTH = 480
+"""Pixels. The console enlarges a thumbnail of 164 pixels by up to 2.5 around its box."""
+
 _COLOUR = (60, 170, 255)  # BGR of the console's amber, visible on grey concrete and green leaves
 _SHADOW = (20, 20, 20)
 
@@ -36,10 +39,7 @@ def draw_box(jpeg: bytes, box: Box, width: int, height: int) -> bytes:
     """
     if width <= 0 or height <= 0 or box[2] <= box[0] or box[3] <= box[1]:
         return jpeg
-    decoded = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
-    if decoded is None:
-        raise ValueError("the snapshot is not a readable image")
-    image = np.asarray(decoded, np.uint8)
+    image = _decode(jpeg)
     rows, columns = image.shape[:2]
     scale = np.array([columns / width, rows / height] * 2)
     limit = (columns - 1, rows - 1) * 2
@@ -48,3 +48,24 @@ def draw_box(jpeg: bytes, box: Box, width: int, height: int) -> bytes:
     for colour, extra in ((_SHADOW, 2), (_COLOUR, 0)):
         cv2.rectangle(image, (left, top), (right, bottom), colour, thickness + extra, cv2.LINE_AA)
     return encode(image)
+
+
+def shrink(jpeg: bytes, width: int = THUMBNAIL_WIDTH) -> bytes:
+    """The JPEG with at most ``width`` columns; unchanged if it has no more.
+
+    Raises:
+        ValueError: The bytes are not an image.
+    """
+    image = _decode(jpeg)
+    rows, columns = image.shape[:2]
+    if columns <= width:
+        return jpeg
+    size = (width, max(1, round(rows * width / columns)))
+    return encode(np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8))
+
+
+def _decode(jpeg: bytes) -> Image:
+    decoded = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    if decoded is None:
+        raise ValueError("the snapshot is not a readable image")
+    return np.asarray(decoded, np.uint8)

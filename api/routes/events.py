@@ -13,7 +13,7 @@ from starlette.responses import Response
 from api.errors import ProblemError
 from api.event_stream import EventStream, EventStreamResponse
 from api.iso_time import epoch_seconds
-from api.response_models import EventPage, EventResponse, event_response
+from api.response_models import EventCount, EventPage, EventResponse, event_response
 from api.routes import audit
 from api.storage.event_store import EventStore
 from api.storage.pagination import CursorError, EventFilter
@@ -34,8 +34,8 @@ class VerdictBody(BaseModel, extra="forbid"):
     reason: Annotated[str, StringConstraints(max_length=2_000)] = ""
 
 
-class EventQuery(BaseModel, extra="forbid"):
-    """The list's filters. A repeated filter matches any of its values. An unknown filter is an error."""
+class EventFilters(BaseModel, extra="forbid"):
+    """The filters of a list of events. A repeated filter matches any of its values. An unknown filter is an error."""
 
     camera: list[str] = []
     kind: list[str] = []
@@ -48,8 +48,8 @@ class EventQuery(BaseModel, extra="forbid"):
     severity: int | None = Field(None, ge=1, le=3, description="The lowest severity")
     since: _Time = None
     until: _Time = None
-    cursor: str | None = Field(None, max_length=512, description="`next` of the page before")
-    limit: int = Field(50, ge=1, le=200)
+    camera_trouble: bool | None = Field(None, description="Only trouble of cameras, or only all other events")
+    handled: bool | None = Field(None, description="Only events with a verdict, or only those without one")
 
     def event_filter(self, store: EventStore) -> EventFilter:
         """The filter for the store; ``since <= started_at < until``.
@@ -74,7 +74,19 @@ class EventQuery(BaseModel, extra="forbid"):
             severity=self.severity,
             since=since,
             until=until,
+            camera_trouble=self.camera_trouble,
+            handled=self.handled,
         )
+
+
+class EventQuery(EventFilters):
+    """The query of a page of the list."""
+
+    cursor: str | None = Field(None, max_length=512, description="`next` of the page before")
+    limit: int = Field(50, ge=1, le=200)
+    thumbnails: bool = Field(
+        False, description="The client shows the thumbnails of this page: one row of the audit is for all of them"
+    )
 
 
 def find_event(store: EventStore, id: str, run: str | None) -> StoredEvent:
@@ -90,18 +102,11 @@ def find_event(store: EventStore, id: str, run: str | None) -> StoredEvent:
     return stored
 
 
-def routes(store: EventStore, event_stream: EventStream) -> APIRouter:
+def routes(store: EventStore, event_stream: EventStream, thumbnails: audit.ThumbnailPages) -> APIRouter:
     """`/v1/events` and the paths below it, without snapshots and clips."""
     router = APIRouter(prefix="/v1/events", tags=["events"])
 
-    @router.get("", summary="Events, the newest start first")
-    def list_events(query: Annotated[EventQuery, Query()]) -> EventPage:
-        try:
-            page = store.page(query.event_filter(store), cursor=query.cursor, limit=query.limit)
-        except CursorError as error:
-            raise ProblemError(422, "bad_cursor", str(error)) from error
-        events = [event_response(stored) for stored in page.events]
-        return EventPage(events=events, next=page.next, position=page.position)
+    _add_list(router, store, thumbnails)
 
     @router.get(
         "/stream",
@@ -140,3 +145,20 @@ def routes(store: EventStore, event_stream: EventStream) -> APIRouter:
         return event_response(find_event(store, event.id, event.run))
 
     return router
+
+
+def _add_list(router: APIRouter, store: EventStore, thumbnails: audit.ThumbnailPages) -> None:
+    @router.get("", summary="Events, the newest start first")
+    def list_events(request: Request, query: Annotated[EventQuery, Query()]) -> EventPage:
+        try:
+            page = store.page(query.event_filter(store), cursor=query.cursor, limit=query.limit)
+        except CursorError as error:
+            raise ProblemError(422, "bad_cursor", str(error)) from error
+        if query.thumbnails:
+            thumbnails.record_page(store, request, page.events)
+        events = [event_response(stored) for stored in page.events]
+        return EventPage(events=events, next=page.next, position=page.position)
+
+    @router.get("/count", summary="The number of events that the filters select")
+    def count_events(filters: Annotated[EventFilters, Query()]) -> EventCount:
+        return EventCount(count=store.count(filters.event_filter(store)))

@@ -17,9 +17,14 @@ from api.storage.event_store import EventStore
 from api.storage.records import MediaFile, MediaKind, StoredEvent
 
 Plain = Annotated[bool, Query(description="Without the box")]
+Thumbnail = Annotated[
+    bool, Query(description="Small; no audit row if it is on a page that was listed with `thumbnails`")
+]
 
 
-def routes(store: EventStore, file_path: Callable[[MediaFile], Path] | None) -> APIRouter:
+def routes(
+    store: EventStore, file_path: Callable[[MediaFile], Path] | None, thumbnails: audit.ThumbnailPages
+) -> APIRouter:
     """`/v1/events/{id}/snapshot.jpg` and `clip.mp4`; ``file_path`` is None if this service has no evidence."""
     router = APIRouter(prefix="/v1/events/{id}", tags=["evidence"])
 
@@ -35,14 +40,19 @@ def routes(store: EventStore, file_path: Callable[[MediaFile], Path] | None) -> 
     @router.get(
         "/snapshot.jpg", summary="The event's snapshot", response_class=Response, responses=_binary("image/jpeg")
     )
-    def snapshot(request: Request, id: EventId, run: Run = None, plain: Plain = False) -> Response:
+    def snapshot(
+        request: Request, id: EventId, run: Run = None, plain: Plain = False, thumbnail: Thumbnail = False
+    ) -> Response:
         stored = find_event(store, id, run)
         path = existing_file(stored, "snapshot")
-        audit.record_access(store, request, stored.event, "snapshot", "plain" if plain else "")
+        if not thumbnail:
+            audit.record_access(store, request, stored.event, "snapshot", "plain" if plain else "")
+        elif not thumbnails.covers(request, stored.event):
+            audit.record_access(store, request, stored.event, "thumbnail")
         jpeg, peak = path.read_bytes(), stored.evidence.snapshot.peak
         if not plain and peak is not None:
             jpeg = snapshot_image.draw_box(jpeg, peak.box, peak.width, peak.height)
-        return Response(jpeg, media_type="image/jpeg")
+        return Response(snapshot_image.shrink(jpeg) if thumbnail else jpeg, media_type="image/jpeg")
 
     @router.get(
         "/clip.mp4",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from api.camera_status import CameraStatusBoard
+from api.camera_trouble import camera_trouble_kinds
 from api.response_models import CameraList, SiteResponse
 from api.routes import emergency_bells
 from detectors.behaviours.registry import behaviours_of
@@ -28,6 +29,7 @@ def routes(cameras: CameraStatusBoard) -> APIRouter:
             time_zone=site.time_zone,
             bells={bell.id: bell.name.model_dump() for bell in site.bells},
             kinds={kind: name.model_dump() for kind, name in names.items()},
+            camera_trouble=sorted(camera_trouble_kinds()),
             digest=site.digest,
         )
 

@@ -187,6 +187,12 @@ class EventStore:
         next_cursor = encode_cursor(rows[limit - 1]) if len(rows) > limit else None
         return Page(tuple(found), next_cursor, position)
 
+    def count(self, wanted: EventFilter) -> int:
+        """The number of events that a filter selects."""
+        query = sql.select(sql.func.count()).select_from(events).where(*wanted.conditions())
+        with self._read() as connection:
+            return int(connection.execute(query).scalar_one())
+
     def since(self, position: int, limit: int = 100) -> list[StoredEvent]:
         """The changes after ``position``, in order, each with the event's current evidence and verdicts."""
         with self._read() as connection:

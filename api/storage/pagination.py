@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
-from sqlalchemy import RowMapping
+from sqlalchemy import RowMapping, exists
 
+from api.camera_trouble import camera_trouble_kinds
 from api.storage.records import StoredEvent
-from api.storage.tables import events
+from api.storage.tables import events, verdicts
 
 
 class CursorError(ValueError):
@@ -22,7 +23,8 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Selects events. An empty field or None does not filter, except ``ids``: empty ids select no event.
 
     ``since`` and ``until`` are epoch seconds of capture time, for the event's start: ``since <= started_at < until``.
-    ``severity`` is the lowest one.
+    ``severity`` is the lowest one. ``camera_trouble`` selects trouble of cameras, or all other events. ``handled``
+    events have a verdict.
     """
 
     cameras: tuple[str, ...] = ()
@@ -34,6 +36,8 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
     severity: int | None = None
     since: float | None = None
     until: float | None = None
+    camera_trouble: bool | None = None
+    handled: bool | None = None
 
     def conditions(self) -> Iterator[Any]:
         """The filter in SQL."""
@@ -53,6 +57,12 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
             yield events.c.started_at >= self.since
         if self.until is not None:
             yield events.c.started_at < self.until
+        if self.camera_trouble is not None:
+            kinds = sorted(camera_trouble_kinds())
+            yield events.c.kind.in_(kinds) if self.camera_trouble else events.c.kind.not_in(kinds)
+        if self.handled is not None:
+            has_verdict = exists().where(verdicts.c.run == events.c.run, verdicts.c.id == events.c.id)
+            yield has_verdict if self.handled else ~has_verdict
 
 
 class Page(msgspec.Struct, frozen=True):

@@ -12,7 +12,8 @@ from lanewatch.records import Event, Peak
 
 EvidenceStatus = Literal["pending", "partial", "ready", "failed"]
 MediaKind = Literal["snapshot", "clip"]
-VerdictValue = Literal["true", "false", "unsure"]
+VerdictValue = Literal["true", "false", "unsure", "confirmed", "repaired"]
+"""The last two are for trouble of a camera."""
 
 GOING_ON = "going_on"
 """The reason of a clip that is partial because its event has not ended."""
@@ -101,7 +102,9 @@ class StoredEvent(msgspec.Struct, frozen=True):
 class AccessRecord:
     """A row of the audit: one access to footage.
 
-    ``detail`` is ``plain`` for a snapshot without its box, and the byte range of a clip's request.
+    ``what`` is a kind of media, ``thumbnail``, or ``thumbnails`` for all those of a page of the list. ``detail`` is
+    ``plain`` for a snapshot without its box, and the byte range of a clip's request. For a page it is the number of
+    events with their first and last start.
     """
 
     number: int

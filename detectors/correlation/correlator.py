@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -51,13 +51,15 @@ class Correlator:
     The same events give the same result, in any interleaving of cameras and with any repetitions. The condition is
     that no camera is a minute behind the others (see ``detectors.correlation.event_ordering``). If a revision of the
     site disables a correlation, it starts no new link from that capture time on; links that exist continue. ``run`` is
-    the scoring whose events it takes, and to which its own belong.
+    the scoring whose events it takes, and to which its own belong. ``ongoing`` are outages of a former process that go
+    on, and all their parts.
 
     Raises:
         CorrelationError: the site names an unknown correlation.
     """
 
-    def __init__(self, site: Site | SiteRevisions, *, run: str = "live") -> None:
+    def __init__(self, site: Site | SiteRevisions, *, run: str = "live", ongoing: Iterable[Event] = ()) -> None:
+        self._outages = outage.ongoing_outages(ongoing)
         self._revisions = site if isinstance(site, SiteRevisions) else SiteRevisions.from_site(site)
         for revision in self._revisions.entries:
             _check(revision.site)
@@ -67,7 +69,7 @@ class Correlator:
 
     def start(self) -> CorrelatorState:
         """The state before the first event."""
-        return CorrelatorState()
+        return CorrelatorState(memories={outage.KIND: self._outages} if self._outages.groups else {})
 
     def step(self, state: CorrelatorState, event: Event) -> tuple[CorrelatorState, list[Event]]:
         """The state after a revision of an event arrived, and the revisions of correlated events that it causes."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import uuid
+from collections.abc import Iterable
 
 import msgspec
 
@@ -105,6 +106,21 @@ def _continue(
     state = "updated" if any(part.open for part in losses) else event.state
     revision = _revision(outage.event, outage.group, losses, event, cameras, state=state)
     return GroupOutage(losses, revision, outage.group), [revision]
+
+
+def ongoing_outages(events: Iterable[Event]) -> OutageMemory:
+    """The memory of the outages that a former process left open; ``events`` has them and all their parts."""
+    by_id = {event.id: event for event in events}
+    groups = tuple(
+        GroupOutage(
+            tuple(EventSummary.of(by_id[part]) for part in event.parts if part in by_id),
+            event,
+            str(event.factors[0].detail["group"]),
+        )
+        for event in by_id.values()
+        if event.kind == KIND
+    )
+    return OutageMemory(groups=groups)
 
 
 CORRELATION = Correlation(

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,11 +20,13 @@ import pytest
 from api.in_process_service import InProcessService
 from api.storage.data_directory import DataDirectory
 from api.storage.event_store import EventStore
+from api.storage.pagination import EventFilter
 from detectors import pipeline
 from detectors.evaluation.matching import Instant, match
 from detectors.evaluation.truth_file import truths
 from detectors.site import validation
 from lanewatch import demo
+from lanewatch.config.site import Site
 from tests import light
 from tests.api.event_factory import BEGIN, make_event
 
@@ -261,6 +264,31 @@ def test_open_events_of_an_earlier_process_expire_without_an_end(tmp_path: Path)
     assert over is not None
     assert (left.event.state, left.event.ended_at) == ("expired", None)
     assert (over.event.state, over.event.ended_at) == ("closed", BEGIN + 21)
+
+
+def test_a_camera_that_stays_lost_is_one_event_over_restarts(tmp_path: Path) -> None:
+    """Its signal is lost, the process ends, and the next process finds it lost as well."""
+    lost = {"id": "lane", "name": {"ko": "골목", "en": "Lane"}, "url": "rtsp://127.0.0.1:9/1"}  # port 9 refuses
+    place = {"latitude": 36.1, "longitude": 128.1}
+    behaviours = {"signal_lost": {"thresholds": {"hold_s": 1, "alert_s": 3}}}
+    site = Site.model_validate(
+        {"name": {"ko": "마을", "en": "Village"}, "cameras": [lost | place], "behaviours": behaviours}
+    )
+    revisions = []
+    for _ in range(2):
+        with InProcessService(site, tmp_path, run="live", live=True) as in_process:
+            changed = threading.Event()
+            in_process.store.listen(lambda change, changed=changed: changed.set())  # type: ignore[misc]
+            running = threading.Thread(target=in_process.runner.run)
+            running.start()
+            assert changed.wait(60)
+            in_process.runner.stop()
+            running.join()
+            revisions.append([stored.event for stored in in_process.store.page(EventFilter()).events])
+    (first,), (second,) = revisions
+    assert (first.kind, second.kind, second.state) == ("signal_lost", "signal_lost", "updated")
+    assert (first.id, first.began_at) == (second.id, second.began_at)
+    assert second.updated_at > first.updated_at
 
 
 def test_without_a_token_only_loopback_is_allowed(tmp_path: Path) -> None:

@@ -40,11 +40,21 @@ def test_an_outage_is_one_card_with_its_cameras_in_the_detail(console: ConsolePa
     for event in (*losses, other):
         store.upsert(event)
     page = console.open()
-    expect(page.locator("#events .card")).to_have_count(6)
+    expect(page.locator("#trouble .card strong")).to_have_text(["Signal lost: 5 cameras"])
     store.upsert(whole)
-    expect(page.locator("#events .card")).to_have_count(2)
-    expect(page.locator("#events .card").first).to_contain_text("Outage")
+    expect(page.locator("#trouble .card strong")).to_have_text(["Outage"])
+    page.locator("#trouble .card").click()
     expect(page.locator(".part-list li")).to_have_count(5)
     page.locator(".part-list button").first.click()
     expect(page.locator("#detail h2")).to_have_text("Signal lost")
-    expect(page.locator("#events .card")).to_have_count(2)
+    expect(page.locator("#trouble .card")).to_have_count(1)
+
+
+def test_the_parts_of_a_linked_event_are_loaded_with_it(console: ConsolePage, store: EventStore) -> None:
+    """A link leads to an outage that has ended, whose cameras are not in the list."""
+    *losses, whole, _ = outage(5)
+    for event in (*losses, whole):
+        store.upsert(msgspec.structs.replace(event, state="closed", ended_at=event.updated_at))
+    page = console.open("?lang=en#/events/whole")
+    expect(page.locator("#detail h2")).to_have_text("Outage")
+    expect(page.locator(".part-list li")).to_have_count(5)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -12,7 +12,7 @@ from pydantic import Field
 
 from detectors import scoring
 from detectors.behaviours.base import BaseBehaviour, Candidate, Explanation, Result
-from detectors.behaviours.common.explanations import night_factor, whole_seconds
+from detectors.behaviours.common.explanations import whole_seconds
 from detectors.observation.observation import Observation
 from detectors.observation.tracked_objects import TrackPoint
 from detectors.thresholds import Thresholds
@@ -151,6 +151,8 @@ class CameraHealthBehaviour(BaseBehaviour[T, CameraHealthMemory]):
 
     triggers = frozenset({"picture"})
     Memory = CameraHealthMemory
+    survives_restart: ClassVar[bool] = False
+    """Whether a record tells that a fault goes on, without a baseline. Then a new process continues its event."""
 
     def step(self, memory: CameraHealthMemory, observation: Observation) -> Result[CameraHealthMemory]:
         limits = self._limits.resolve(observation, "", UNKNOWN)
@@ -222,4 +224,4 @@ class CameraHealthBehaviour(BaseBehaviour[T, CameraHealthMemory]):
             "ko": f"'{name.ko}' 카메라: {fault_ko} ({lasted_ko} 동안)",
             "en": f"Camera '{name.en}': {fault_en} (for {lasted_en})",
         }
-        return Explanation((factor, night_factor(observation)), sentence)
+        return Explanation((factor,), sentence)

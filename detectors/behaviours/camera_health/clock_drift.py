@@ -34,6 +34,7 @@ class ClockDrift(base.CameraHealthBehaviour[ClockDriftThresholds]):
     kind = "clock_drift"
     name = LocalizedName(ko="카메라 시각 오차", en="Clock drift")
     onvif = "Monitoring/OperatingTime/LastClockSynchronization"
+    survives_restart = True
     Thresholds = ClockDriftThresholds
 
     def read(

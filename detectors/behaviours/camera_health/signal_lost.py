@@ -31,6 +31,7 @@ class SignalLost(base.CameraHealthBehaviour[SignalLostThresholds]):
     name = LocalizedName(ko="영상 신호 끊김", en="Signal lost")
     onvif = "VideoSource/SignalLoss"
     triggers = frozenset({"blind"})
+    survives_restart = True
     Thresholds = SignalLostThresholds
 
     def read(

@@ -31,6 +31,7 @@ class TooDark(base.CameraHealthBehaviour[TooDarkThresholds]):
     kind = "too_dark"
     name = LocalizedName(ko="영상 어두움", en="Too dark")
     onvif = "VideoSource/ImageTooDark"
+    survives_restart = True
     Thresholds = TooDarkThresholds
 
     def read(

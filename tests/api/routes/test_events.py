@@ -82,12 +82,37 @@ def test_a_list_has_the_position_of_the_event_stream(store: EventStore, start_se
 )
 def test_filters(client_of_three_events: httpx.Client, query: str, count: int) -> None:
     assert len(client_of_three_events.get(f"/v1/events?{query}").json()["events"]) == count
+    assert client_of_three_events.get(f"/v1/events/count?{query}").json() == {"count": count}
+
+
+def test_trouble_of_cameras_is_selected_or_left_out(store: EventStore, start_service: StartService) -> None:
+    client = start_service()
+    for kind in ("loitering", "signal_lost", "covered", "outage", "emergency_bell"):
+        store.upsert(make_event(kind, kind=kind))
+    found = {
+        wanted: {event["kind"] for event in client.get(f"/v1/events?camera_trouble={wanted}").json()["events"]}
+        for wanted in ("true", "false")
+    }
+    assert found == {"true": {"signal_lost", "covered", "outage"}, "false": {"loitering", "emergency_bell"}}
+    assert client.get("/v1/events/count?camera_trouble=true&kind=covered").json()["count"] == 1
+    assert {"signal_lost", "outage"} <= set(client.get("/v1/site").json()["camera_trouble"])
+
+
+def test_an_event_is_handled_by_any_verdict(store: EventStore, start_service: StartService) -> None:
+    client = start_service()
+    for run, id in (("live", "a"), ("live", "b"), ("rescore", "a")):
+        store.upsert(make_event(id, run=run))
+    client.post("/v1/events/a/verdict", json={"verdict": "unsure"})
+    waiting = client.get("/v1/events?handled=false").json()["events"]
+    assert {(event["run"], event["id"]) for event in waiting} == {("live", "b"), ("rescore", "a")}
+    assert client.get("/v1/events/count?handled=true").json() == {"count": 1}
 
 
 @pytest.mark.parametrize(
     ("path", "status", "code"),
     [
         ("/v1/events?kin=loitering", 422, "invalid"),  # unknown: rejected, not ignored
+        ("/v1/events/count?limit=3", 422, "invalid"),
         ("/v1/events?severity=4", 422, "invalid"),
         ("/v1/events?limit=1000", 422, "invalid"),
         ("/v1/events?state=gone", 422, "invalid"),
@@ -118,6 +143,7 @@ def test_errors_have_a_code_and_a_message(
     [
         (b'{"verdict": "true", "reason": "two people"}', 200),
         (b'{"verdict": "unsure"}', 200),
+        (b'{"verdict": "repaired"}', 200),
         (b'{"verdict": "maybe"}', 422),
         (b'{"verdict": true}', 422),
         (b'{"verdict": "true", "by": "me"}', 422),

@@ -2,11 +2,15 @@ from __future__ import annotations
 
 import cv2
 import httpx
+import msgspec
 import numpy as np
 import pytest
+from starlette.requests import Request
 
+from api.auth import IDENTITY_KEY
 from api.event_sink import EventSink
 from api.evidence.scheduler import EvidenceScheduler
+from api.routes.audit import ThumbnailPages
 from api.storage.event_store import EventStore
 from tests.api.conftest import StartService
 from tests.api.event_factory import BEGIN, Feeder, after, make_event, watermark
@@ -74,6 +78,44 @@ def test_every_access_writes_an_audit_row(client: httpx.Client, store: EventStor
         ("local", "127.0.0.1", "lane", "e-1")
     }
     assert rows[0]["looked_at"].endswith("Z")
+
+
+def test_a_page_of_thumbnails_is_one_row_of_the_audit(
+    client: httpx.Client, store: EventStore, event_sink: EventSink, evidence: EvidenceScheduler
+) -> None:
+    event_sink.upsert(make_event("e-2", at=BEGIN + 21))
+    assert evidence.wait_until_idle()
+    paths = [f"/v1/events/{id}/snapshot.jpg?thumbnail=1" for id in ("e-1", "e-2")]
+    assert client.get("/v1/events").status_code == 200
+    assert store.access_log() == []  # without the thumbnails, a list shows no footage
+    client.get("/v1/events?thumbnails=1")
+    assert [image_at(client, path).shape for path in paths] == [(360, 480, 3)] * 2
+    (row,) = store.access_log()
+    assert (row.who, row.what, row.id) == ("local", "thumbnails", "")
+    assert row.detail == "2 events from 2026-01-14T17:00:08.000Z to 2026-01-14T17:00:09.000Z"
+    client.get("/v1/events/e-1/snapshot.jpg")
+    assert [row.what for row in store.access_log()] == ["snapshot", "thumbnails"]
+
+
+def test_a_thumbnail_that_was_on_no_page_writes_its_own_row(client: httpx.Client, store: EventStore) -> None:
+    client.get("/v1/events?thumbnails=1&kind=intrusion")
+    assert client.get("/v1/events/e-1/snapshot.jpg?thumbnail=1").status_code == 200
+    assert [(row.what, row.id) for row in store.access_log()] == [("thumbnail", "e-1")]
+
+
+def test_the_oldest_thumbnails_are_forgotten(store: EventStore, client: httpx.Client) -> None:
+    """Each one that is forgotten writes its own row again; one of another client always does."""
+    pages = ThumbnailPages(limit=1)
+    requests = {who: Request({"type": "http", "headers": [], IDENTITY_KEY: who}) for who in ("session 1", "session 2")}
+    first = store.event("e-1")
+    assert first is not None
+    second = msgspec.structs.replace(first, event=msgspec.structs.replace(first.event, id="e-2"))
+    pages.record_page(store, requests["session 1"], [first])
+    assert pages.covers(requests["session 1"], first.event)
+    assert not pages.covers(requests["session 2"], first.event)
+    pages.record_page(store, requests["session 1"], [second])
+    assert pages.covers(requests["session 1"], second.event)
+    assert not pages.covers(requests["session 1"], first.event)
 
 
 def test_a_forwarded_address_is_not_written_to_the_audit(client: httpx.Client) -> None:
