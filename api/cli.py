@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import signal
 import sys
 import threading
 import time
@@ -22,9 +21,10 @@ from api.storage.records import StoredEvent
 from detectors import event_table, pipeline
 from detectors.site import validation
 from lanewatch import demo as bundled
-from lanewatch import service
+from lanewatch import interruption, progress, service
 from lanewatch.config.problems import SiteError
 from lanewatch.config.site import Site
+from lanewatch.interruption import Interruption
 from lanewatch.records import Event
 from models.detection.base import ModelMissingError
 from models.hardware import DeviceMissingError
@@ -111,7 +111,8 @@ def _parser(name: str, description: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("--json", action="store_true", help="with --once: print each event as a line of JSON")
     _place(parser)
-    parser.add_argument("--language", choices=("ko", "en"), default=_language(), help="language of the printed table")
+    service.add_language(parser, _language())
+    progress.add_option(parser)
     return parser
 
 
@@ -171,11 +172,13 @@ def _once(site: Site, folder: DataDirectory, arguments: argparse.Namespace, *, a
 
         def take(stored: StoredEvent) -> None:
             if not arguments.json and all(event.id != stored.event.id for event in revisions):
-                print(event_table.opened(stored.event, site, arguments.language), flush=True)
+                with progress.hidden():
+                    print(event_table.opened(stored.event, site, arguments.language), flush=True)
             revisions.append(stored.event)
 
         in_process.store.listen(take)
-        with _stopping(in_process):
+        playing = pipeline.playing_progress(site, quiet=arguments.quiet)
+        with _stopping(in_process) as interrupted, playing as in_process.runner.progress:
             in_process.runner.run()
     took = time.perf_counter() - began
     events = pipeline.latest_revisions(revisions)
@@ -189,7 +192,7 @@ def _once(site: Site, folder: DataDirectory, arguments: argparse.Namespace, *, a
         )
     for camera, error in in_process.runner.errors.items():
         print(f"camera {camera}: {error}", file=sys.stderr)
-    return 1 if in_process.runner.errors else 0
+    return interrupted.status or int(bool(in_process.runner.errors))
 
 
 def _serve(site: Site, folder: DataDirectory, arguments: argparse.Namespace, *, anew: bool) -> int:
@@ -226,19 +229,12 @@ def _watch(in_process: InProcessService) -> int:
 
 
 @contextlib.contextmanager
-def _stopping(in_process: InProcessService) -> Iterator[None]:
+def _stopping(in_process: InProcessService) -> Iterator[Interruption]:
     """SIGINT and SIGTERM end the cameras. Their last frames are still scored and stored."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
 
-    def stop(*_: object) -> None:
+    def stop() -> None:
         # In its own thread: the interrupted thread may hold a lock that stopping waits for.
         threading.Thread(target=in_process.runner.stop, name="stop", daemon=True).start()
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with interruption.handled(stop) as interrupted:
+        yield interrupted

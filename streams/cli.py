@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lanewatch import service
+
 if TYPE_CHECKING:
     from streams.kafka.workers.startup import WorkerContext
 
@@ -30,7 +32,7 @@ def status(argv: Sequence[str]) -> int:
     parser.add_argument("site", type=Path, metavar="SITE", help="the site file")
     parser.add_argument("--all", action="store_true", help="list every camera")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
-    parser.add_argument("--language", choices=("ko", "en"), default="en", help="language of the table")
+    service.add_language(parser)
     options = parser.parse_args(argv)
     import msgspec
 
@@ -137,7 +139,12 @@ def drain(argv: Sequence[str]) -> int:
             ids = {camera.id for camera in context.log.revisions.site_at(time.time()).cameras}
             before = {id: owner for id, owner in registry.owners.items() if owner.node == options.drained and id in ids}
             if not before:
-                print(f"{options.drained} samples no camera")
+                nodes = sorted({owner.node for owner in registry.owners.values()})
+                print(
+                    f"{options.drained} samples no camera; the samplers are {', '.join(nodes) or 'none'}",
+                    file=sys.stderr,
+                )
+                left[:] = [options.drained]
                 return
             registry.request_leave(options.drained)
             deadline = time.monotonic() + DRAIN_S
@@ -168,13 +175,15 @@ def _run(
     *,
     first: bool = True,
 ) -> int:
-    from lanewatch import service
     from lanewatch.config.problems import SiteError
     from streams.kafka.client.errors import BrokerError
     from streams.kafka.workers.startup import open_worker
 
     try:
-        with service.process(options, stage) as stop, open_worker(options, stage, first=first) as context:
+        with (
+            service.process(options, stage, lasting=first) as stop,
+            open_worker(options, stage, first=first) as context,
+        ):
             run(context, stop)
     except (SiteError, BrokerError) as error:
         print(error, file=sys.stderr)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detectors.evaluation.results import DIMENSIONS
+from lanewatch import progress
 from lanewatch.service import PrintedErrors
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def evaluate(argv: Sequence[str]) -> int:
     parser.add_argument("--write-kisa", type=Path, metavar="FOLDER", help="write the events as KISA's XML")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the report")
     parser.add_argument("--self-test", action="store_true", help="the evaluator's own test: hit, late, none, spurious")
+    progress.add_option(parser)
     options = parser.parse_args(argv)
     if options.self_test:
         from detectors.evaluation import kisa_protocol
@@ -94,7 +96,13 @@ def _evaluated(options: argparse.Namespace, site: Site | None) -> dict[str, Any]
 
     def load(events: Path) -> Dataset:
         return dataset.load(
-            events, options.truth, site=site, clock=options.clock, hours=options.hours, severity=options.severity
+            events,
+            options.truth,
+            site=site,
+            clock=options.clock,
+            hours=options.hours,
+            severity=options.severity,
+            quiet=options.quiet,
         )
 
     first = load(options.events)
