@@ -39,7 +39,7 @@ DEMO_LEAD_S = 12.0
 def demo(argv: list[str]) -> int:
     """Plays the bundled clip. It replaces the files of an earlier demo."""
     parser = _parser("demo", "Plays the bundled clip through the whole pipeline and shows its events.")
-    arguments = parser.parse_args(argv)
+    arguments = _parsed(parser, argv)
     return _play(bundled.SITE, arguments.data / "demo", arguments, demo=True)
 
 
@@ -47,7 +47,7 @@ def run(argv: list[str]) -> int:
     """Runs any site file."""
     parser = _parser("run", "Runs a whole site in one process: samples, detects, watches and serves.")
     parser.add_argument("site", type=Path, help="the site file")
-    arguments = parser.parse_args(argv)
+    arguments = _parsed(parser, argv)
     return _play(arguments.site, arguments.data, arguments)
 
 
@@ -116,12 +116,21 @@ def _parser(name: str, description: str) -> argparse.ArgumentParser:
     return parser
 
 
+def _parsed(parser: argparse.ArgumentParser, argv: list[str]) -> argparse.Namespace:
+    arguments = parser.parse_args(argv)
+    if arguments.json and not arguments.once:
+        parser.error("--json needs --once")
+    return arguments
+
+
 def _place(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, default=Path("var"), help="folder for events and evidence (default: var)")
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen on; any but loopback needs LANEWATCH_TOKEN"
     )
-    parser.add_argument("--port", type=int, default=8000, help="port to listen on; 0: any free one (default: 8000)")
+    parser.add_argument(
+        "--port", type=service.port, default=8000, help="port to listen on; 0: any free one (default: 8000)"
+    )
     parser.add_argument(
         "--trusted-proxy",
         action="append",

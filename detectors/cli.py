@@ -93,6 +93,8 @@ def rescore(argv: Sequence[str]) -> int:
 
     with PrintedErrors(SiteError, SourceError, BehaviourError, ThresholdError, ModelMissingError, DeviceMissingError):
         site = validation.load(options.site, pictures=False)
+        if not options.source.exists():
+            raise FileNotFoundError(f"{options.source}: no such file or folder")
         collector = pipeline.EventCollector()
         try:
             if detections_archive.is_archive(options.source):

@@ -6,7 +6,7 @@ import copy
 import logging
 import sys
 import time
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TextIO
 
 from lanewatch import progress
 
@@ -34,16 +34,21 @@ class TextFormatter(logging.Formatter):
         return f"{line} [{' '.join(more)}]" if more else line
 
 
-class LogHandler(logging.StreamHandler):  # type: ignore[type-arg]  # generic in the stubs only
+class LogHandler(logging.StreamHandler[TextIO] if TYPE_CHECKING else logging.StreamHandler):
     """Writes to stderr, above a progress bar. Counts equal lines instead of writing them all.
 
     The counts that are left are written at the end of the process.
     """
 
     def __init__(self, *, repeat_s: float = REPEAT_S) -> None:
-        super().__init__(sys.stderr)
+        logging.Handler.__init__(self)
         self._repeat_s = repeat_s
         self._written: dict[tuple[str, int, str], tuple[float, logging.LogRecord, int]] = {}
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        """The present ``sys.stderr``, which may have been replaced."""
+        return sys.stderr
 
     def emit(self, record: logging.LogRecord) -> None:
         """Writes a record, or only counts it."""

@@ -22,9 +22,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of every stage's command."""
     parser.add_argument("--node", default=None, help="this process's name, the same after a restart, such as gpu-1")
     parser.add_argument(
-        "--metrics-port", type=int, default=None, help="loopback port of Prometheus metrics; 0 for any free port"
+        "--metrics-port", type=port, default=None, help="loopback port of Prometheus metrics; 0 for any free port"
     )
     parser.add_argument("--log", choices=("text", "json"), default="text", help="format of the log on stderr")
+
+
+def port(text: str) -> int:
+    """The type of an option that is a TCP port; 0 is any free port."""
+    number = int(text)
+    if not 0 <= number <= 65_535:
+        raise argparse.ArgumentTypeError(f"{text}: a port is at most 65535")
+    return number
 
 
 def add_language(parser: argparse.ArgumentParser, default: str = "en") -> None:

@@ -38,8 +38,8 @@ def simulate(argv: Sequence[str]) -> int:
     )
     progress.add_option(parser)
     options = parser.parse_args(argv)
-    if options.nights < 1 or not 0 < options.fps <= 30:
-        parser.error("--nights must be at least 1; --fps must be above 0 and at most 30")
+    if options.nights < 1 or not 0 < options.fps <= 30 or options.seed < 0:
+        parser.error("--nights must be at least 1; --fps must be above 0 and at most 30; --seed must be 0 or more")
     if (options.out / "detections").exists():
         print(f"{options.out / 'detections'} exists already; name another folder or remove it", file=sys.stderr)
         return 1

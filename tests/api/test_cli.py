@@ -51,7 +51,7 @@ def lanewatch(
 def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
     """The demo, played once where none of the extras is installed: its folder and its events."""
     folder = tmp_path_factory.mktemp("demo")
-    done = lanewatch("demo", "--once", "--json", "--data", folder, start=("-c", light.COMMAND))
+    done = lanewatch("demo", "--once", "--json", "--quiet", "--data", folder, start=("-c", light.COMMAND))
     assert (done.returncode, done.stderr) == (0, "")
     return folder / "demo", [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -81,7 +81,7 @@ def test_demo_raises_nothing_false_on_any_processor(
         copy = tmp_path / "site.yaml"
         copy.write_text(f"{text}\ndetector: {{name: {network}, device: cpu}}\n", encoding="utf-8")
         limit = {"ONEDNN_MAX_CPU_ISA": instructions} if instructions else {}
-        done = lanewatch("rescore", demo.CLIP, "--site", copy, "--json", timeout_s=290, environment=limit)
+        done = lanewatch("rescore", demo.CLIP, "--site", copy, "--json", "--quiet", timeout_s=290, environment=limit)
         assert (done.returncode, done.stderr) == (0, "")
         events = [json.loads(line) for line in done.stdout.splitlines()]
     raised = [Instant((e["camera"], e["kind"], e["zone"]), e["started_at"]) for e in events]
@@ -109,7 +109,7 @@ def test_the_worked_example_of_the_docs(played: tuple[Path, list[dict[str, Any]]
     outputs = []
     for line in listed[1:]:
         words = line.split()[1:]
-        done = lanewatch(*(places.get(word, word) for word in words))
+        done = lanewatch(*(places.get(word, word) for word in words), "--quiet")
         assert (done.returncode, done.stderr) == (0, "")
         outputs.append(done.stdout)
     row = next(line for line in text.splitlines() if line.startswith("| all |"))
