@@ -6,7 +6,7 @@ import copy
 import logging
 import sys
 import time
-from typing import TYPE_CHECKING, Literal, TextIO
+from typing import Literal, TextIO
 
 from lanewatch import progress
 
@@ -34,7 +34,7 @@ class TextFormatter(logging.Formatter):
         return f"{line} [{' '.join(more)}]" if more else line
 
 
-class LogHandler(logging.StreamHandler[TextIO] if TYPE_CHECKING else logging.StreamHandler):
+class LogHandler(logging.StreamHandler[TextIO]):
     """Writes to stderr, above a progress bar. Counts equal lines instead of writing them all.
 
     The counts that are left are written at the end of the process.

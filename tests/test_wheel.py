@@ -69,7 +69,7 @@ def test_a_script_outside_passes_strict_mypy_with_types(wheel: Path, tmp_path: P
     (packages,) = environment.glob("lib/python3*/site-packages")
     (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
     (tmp_path / "script.py").write_text(SCRIPT)
-    command = [sys.executable, "-m", "mypy", "--strict", "--python-executable", python, "script.py"]
+    command = [sys.executable, "-m", "mypy", "--strict", "--python-executable", str(python), "script.py"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     first, second = re.findall(r'Revealed type is "(.*)"', done.stdout)

@@ -49,7 +49,7 @@ def test_many_different_lines_take_bounded_memory(capsys: pytest.CaptureFixture[
 def test_a_line_of_a_command_has_time_and_level(tmp_path: Path) -> None:
     broken = tmp_path / "clip.mp4"
     broken.write_bytes(b"no video")
-    command = [sys.executable, "-m", "lanewatch", "rescore", broken, "--site", demo.SITE]
+    command = [sys.executable, "-m", "lanewatch", "rescore", str(broken), "--site", str(demo.SITE)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     line, message = done.stderr.splitlines()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+from typing import Literal
 
 import pytest
 from prometheus_client import REGISTRY, generate_latest
@@ -50,7 +51,7 @@ def test_counters_have_no_creation_time() -> None:
 
 
 @pytest.mark.parametrize("kind", ["text", "json"])
-def test_a_log_line_has_its_fields(kind: str) -> None:
+def test_a_log_line_has_its_fields(kind: Literal["text", "json"]) -> None:
     record = logging.LogRecord("lanewatch.watch", logging.WARNING, "", 0, "골목 %s", ("lane",), None)
     record.__dict__ |= {"camera": "lane", "topic": "t.frames", "partition": 3, "offset": 7}
     text = logs.formatter(kind).format(record)
