@@ -19,8 +19,8 @@ DELAY_S = 2.0
 """A shorter task shows nothing."""
 LINE_S = 10.0
 """Seconds between two plain lines."""
-_COUNTED = "{n:.0f}/{total:.0f}{unit} ({percentage:.0f} %), {rate_fmt}, {remaining} left"
-_UNCOUNTED = "{n:.0f}{unit}, {rate_fmt}, {elapsed} so far"
+_COUNTED = "{n:.0f}/{total:.0f}{unit} ({percentage:.0f} %), {rate_noinv_fmt}, {remaining} left"
+_UNCOUNTED = "{n:.0f}{unit}, {rate_noinv_fmt}, {elapsed} so far"
 
 
 class Progress(contextlib.AbstractContextManager["Progress"]):

@@ -128,7 +128,7 @@ def test_every_event_explains_itself(played: tuple[Path, list[dict[str, Any]]]) 
 
 def test_archived_detections_give_the_same_events(played: tuple[Path, list[dict[str, Any]]]) -> None:
     folder, events = played
-    done = lanewatch("rescore", folder / "detections", "--site", demo.SITE, "--json")
+    done = lanewatch("rescore", folder / "detections", "--site", demo.SITE, "--json", "--quiet")
     assert (done.returncode, done.stderr) == (0, "")
     again = [json.loads(line) for line in done.stdout.splitlines()]
     assert {event["run"] for event in again} == {"rescore"}
@@ -138,7 +138,7 @@ def test_archived_detections_give_the_same_events(played: tuple[Path, list[dict[
 def test_the_clip_gives_the_same_events_by_interval(played: tuple[Path, list[dict[str, Any]]], tmp_path: Path) -> None:
     copy = tmp_path / "archived.mp4"  # another file, which needs --clock
     shutil.copy(demo.CLIP, copy)
-    done = lanewatch("rescore", copy, "--site", demo.SITE, "--clock", "2026-01-15T02:00:00+09:00", "--json")
+    done = lanewatch("rescore", copy, "--site", demo.SITE, "--clock", "2026-01-15T02:00:00+09:00", "--json", "--quiet")
     assert (done.returncode, done.stderr) == (0, "")
     again = [json.loads(line) for line in done.stdout.splitlines()]
     spans = [(e["kind"], e["zone"], e["started_at"], e["updated_at"]) for e in played[1]]
