@@ -201,6 +201,8 @@ def _once(site: Site, folder: DataDirectory, arguments: argparse.Namespace, *, a
         )
     for camera, error in in_process.runner.errors.items():
         print(f"camera {camera}: {error}", file=sys.stderr)
+    if interrupted.number is not None:
+        print("lanewatch: interrupted", file=sys.stderr)
     return interrupted.status or int(bool(in_process.runner.errors))
 
 

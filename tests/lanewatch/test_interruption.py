@@ -78,6 +78,15 @@ def test_rescore_keeps_detections_and_events_so_far(number: signal.Signals, stat
     assert list(tmp_path.rglob("*.part")) == []
 
 
+def test_a_demo_at_full_speed_stores_the_events_so_far(tmp_path: Path) -> None:
+    command = Command("demo", "--once", "--lang", "en", "--data", tmp_path)
+    code, output = command.interrupt(signal.SIGINT, lambda: "playing lane-01" in command.read())
+    assert code == 130
+    frames = int(output.split(" events in ")[1].split()[0])
+    assert 1 <= len(list(detections_archive.read(tmp_path / "demo" / "detections")))
+    assert 1 <= frames < 700
+
+
 @SIGNALS
 def test_simulate_keeps_the_complete_nights(number: signal.Signals, status: int, tmp_path: Path) -> None:
     out = tmp_path / "out"
