@@ -83,7 +83,7 @@ def test_a_demo_at_full_speed_stores_the_events_so_far(tmp_path: Path) -> None:
     code, output = command.interrupt(signal.SIGINT, lambda: "playing lane-01" in command.read())
     assert code == 130
     frames = int(output.split(" events in ")[1].split()[0])
-    assert 1 <= len(list(detections_archive.read(tmp_path / "demo" / "detections")))
+    assert len(list(detections_archive.read(tmp_path / "demo" / "detections"))) >= 1
     assert 1 <= frames < 700
 
 
