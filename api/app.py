@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from api import errors
-from api.auth import AuthMiddleware, TokenAuth, UnsafeAccessError
+from api import errors, openapi
+from api.auth import AuthMiddleware, TokenAuth, UnsafeAccessError, require_json
 from api.camera_status import CameraStatusBoard
 from api.event_sink import EventSink
 from api.event_stream import EventStream
@@ -73,6 +73,7 @@ def create(
         docs_url=None,
         redoc_url=None,
         responses=errors.RESPONSES,
+        dependencies=[Depends(require_json)],
     )
     app.state.event_stream = stream
     app.state.token_required = token_auth.required
@@ -81,15 +82,21 @@ def create(
     app.add_middleware(AuthMiddleware, token_auth, hosts)
     if trusted_proxies:
         app.add_middleware(TrustedProxyMiddleware, trusted_proxies)
-    errors.install_handlers(app)
-    app.include_router(login.routes(token_auth))
-    app.include_router(events.routes(store, stream, thumbnails))
-    app.include_router(media.routes(store, None if evidence is None else evidence.file_path, thumbnails))
-    app.include_router(audit.routes(store))
-    app.include_router(emergency_bells.routes(store, EventSink(store, evidence), board))
-    app.include_router(site_routes.routes(board))
-    app.include_router(health.routes(store, evidence))
+    routers = [
+        login.routes(token_auth),
+        events.routes(store, stream, thumbnails),
+        media.routes(store, None if evidence is None else evidence.file_path, thumbnails),
+        audit.routes(store),
+        emergency_bells.routes(store, EventSink(store, evidence), board),
+        site_routes.routes(board),
+        health.routes(store, evidence),
+    ]
+    for router in routers:
+        app.include_router(router)
+    errors.install_handlers(app, [route for router in routers for route in router.routes])
     app.mount("/console", StaticFiles(directory=CONSOLE_FOLDER), name="console")
+
+    openapi.install(app, token_required=token_auth.required)
 
     @app.get("/", include_in_schema=False)
     async def console_page() -> Response:

@@ -14,11 +14,12 @@ from collections.abc import Iterable
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
+from fastapi import Request
 from itsdangerous import BadSignature, TimestampSigner
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import error_response
+from api.errors import ProblemError, error_response
 
 COOKIE_NAME = "lanewatch"
 SESSION_S = 12 * 3600
@@ -140,11 +141,6 @@ class AuthMiddleware:
             return 403, "cross_site", "requests from pages of other websites are rejected"
         if other_host:
             return 403, "cross_site", PROXY_HINT.format(origin=str(origin)[:80], host=host[:80])
-        if reads:
-            return None
-        media_type = headers.get("content-type", "").split(";")[0].strip().lower()
-        if media_type != "application/json":  # a foreign page can't send JSON without a preflight request
-            return 415, "not_json", "send JSON, with Content-Type: application/json"
         return None
 
     def _credentials_error(self, scope: Scope, headers: Headers) -> tuple[int, str, str] | None:
@@ -162,6 +158,19 @@ class AuthMiddleware:
         except ValueError:
             return False
         return name in self._hosts or is_loopback(name)
+
+
+def require_json(request: Request) -> None:
+    """Rejects a POST without JSON, of every route. A foreign page can't send JSON without a preflight request.
+
+    For PUT, PATCH and DELETE, a foreign page always needs a preflight request.
+
+    Raises:
+        ProblemError: 415.
+    """
+    media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if request.method == "POST" and media_type != "application/json":
+        raise ProblemError(415, "not_json", "send JSON, with Content-Type: application/json")
 
 
 def is_loopback(host: str) -> bool:

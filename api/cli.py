@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import signal
 import sys
 import threading
 import time
@@ -22,9 +21,10 @@ from api.storage.records import StoredEvent
 from detectors import event_table, pipeline
 from detectors.site import validation
 from lanewatch import demo as bundled
-from lanewatch import service
+from lanewatch import interruption, progress, service
 from lanewatch.config.problems import SiteError
 from lanewatch.config.site import Site
+from lanewatch.interruption import Interruption
 from lanewatch.records import Event
 from models.detection.base import ModelMissingError
 from models.hardware import DeviceMissingError
@@ -39,7 +39,7 @@ DEMO_LEAD_S = 12.0
 def demo(argv: list[str]) -> int:
     """Plays the bundled clip. It replaces the files of an earlier demo."""
     parser = _parser("demo", "Plays the bundled clip through the whole pipeline and shows its events.")
-    arguments = parser.parse_args(argv)
+    arguments = _parsed(parser, argv)
     return _play(bundled.SITE, arguments.data / "demo", arguments, demo=True)
 
 
@@ -47,7 +47,7 @@ def run(argv: list[str]) -> int:
     """Runs any site file."""
     parser = _parser("run", "Runs a whole site in one process: samples, detects, watches and serves.")
     parser.add_argument("site", type=Path, help="the site file")
-    arguments = parser.parse_args(argv)
+    arguments = _parsed(parser, argv)
     return _play(arguments.site, arguments.data, arguments)
 
 
@@ -111,8 +111,16 @@ def _parser(name: str, description: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("--json", action="store_true", help="with --once: print each event as a line of JSON")
     _place(parser)
-    parser.add_argument("--language", choices=("ko", "en"), default=_language(), help="language of the printed table")
+    service.add_language(parser, _language())
+    progress.add_option(parser)
     return parser
+
+
+def _parsed(parser: argparse.ArgumentParser, argv: list[str]) -> argparse.Namespace:
+    arguments = parser.parse_args(argv)
+    if arguments.json and not arguments.once:
+        parser.error("--json needs --once")
+    return arguments
 
 
 def _place(parser: argparse.ArgumentParser) -> None:
@@ -120,7 +128,9 @@ def _place(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen on; any but loopback needs LANEWATCH_TOKEN"
     )
-    parser.add_argument("--port", type=int, default=8000, help="port to listen on; 0: any free one (default: 8000)")
+    parser.add_argument(
+        "--port", type=service.port, default=8000, help="port to listen on; 0: any free one (default: 8000)"
+    )
     parser.add_argument(
         "--trusted-proxy",
         action="append",
@@ -171,11 +181,13 @@ def _once(site: Site, folder: DataDirectory, arguments: argparse.Namespace, *, a
 
         def take(stored: StoredEvent) -> None:
             if not arguments.json and all(event.id != stored.event.id for event in revisions):
-                print(event_table.opened(stored.event, site, arguments.language), flush=True)
+                with progress.hidden():
+                    print(event_table.opened(stored.event, site, arguments.language), flush=True)
             revisions.append(stored.event)
 
         in_process.store.listen(take)
-        with _stopping(in_process):
+        playing = pipeline.playing_progress(site, quiet=arguments.quiet)
+        with _stopping(in_process) as interrupted, playing as in_process.runner.progress:
             in_process.runner.run()
     took = time.perf_counter() - began
     events = pipeline.latest_revisions(revisions)
@@ -189,7 +201,9 @@ def _once(site: Site, folder: DataDirectory, arguments: argparse.Namespace, *, a
         )
     for camera, error in in_process.runner.errors.items():
         print(f"camera {camera}: {error}", file=sys.stderr)
-    return 1 if in_process.runner.errors else 0
+    if interrupted.number is not None:
+        print("lanewatch: interrupted", file=sys.stderr)
+    return interrupted.status or int(bool(in_process.runner.errors))
 
 
 def _serve(site: Site, folder: DataDirectory, arguments: argparse.Namespace, *, anew: bool) -> int:
@@ -226,19 +240,12 @@ def _watch(in_process: InProcessService) -> int:
 
 
 @contextlib.contextmanager
-def _stopping(in_process: InProcessService) -> Iterator[None]:
+def _stopping(in_process: InProcessService) -> Iterator[Interruption]:
     """SIGINT and SIGTERM end the cameras. Their last frames are still scored and stored."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
 
-    def stop(*_: object) -> None:
+    def stop() -> None:
         # In its own thread: the interrupted thread may hold a lock that stopping waits for.
         threading.Thread(target=in_process.runner.stop, name="stop", daemon=True).start()
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with interruption.handled(stop) as interrupted:
+        yield interrupted

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -10,12 +10,13 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from streams.stages import UnavailableError
 
-MAX_BODY_BYTES = 16 * 1024
-"""The largest body that clients send is a verdict with its reason."""
+MAX_BODY_BYTES = 32 * 1024
+"""The largest body that clients send is a verdict with its reason: 2,000 characters of up to 12 bytes as JSON."""
 
 _CODES = {400: "invalid", 404: "not_found", 405: "method_not_allowed"}
 
@@ -68,13 +69,16 @@ def error_response(status: int, code: str, message: str, headers: Mapping[str, s
     return JSONResponse({"code": code, "message": message}, status, {**(headers or {}), **challenge})
 
 
-def install_handlers(app: FastAPI) -> None:
-    """Makes every error of the app a ``Problem``."""
+def install_handlers(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
+    """Makes every error of the app a ``Problem``. A 405 of these routes lists all methods of the path."""
 
     @app.exception_handler(HTTPException)
-    async def http_error(_: Request, error: Any) -> Response:
+    async def http_error(request: Request, error: Any) -> Response:
         code = error.code if isinstance(error, ProblemError) else _CODES.get(error.status_code, "refused")
-        return error_response(error.status_code, code, str(error.detail), error.headers)
+        headers = dict(error.headers or {})
+        if error.status_code == 405 and (methods := _methods(routes, request)):
+            headers["Allow"] = ", ".join(methods)
+        return error_response(error.status_code, code, str(error.detail), headers)
 
     @app.exception_handler(RequestValidationError)
     async def validation_error(_: Request, error: Any) -> Response:
@@ -84,3 +88,9 @@ def install_handlers(app: FastAPI) -> None:
     @app.exception_handler(UnavailableError)
     async def store_unavailable(_: Request, error: Any) -> Response:
         return error_response(503, "store_unavailable", str(error), {"Retry-After": "2"})
+
+
+def _methods(routes: Sequence[BaseRoute], request: Request) -> list[str]:
+    """The methods of all routes of a request's path; Starlette itself lists those of the first route only."""
+    matching = (route for route in routes if route.matches(request.scope)[0] != Match.NONE)
+    return sorted({method for route in matching for method in getattr(route, "methods", ())})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import quote
 
 import msgspec
@@ -11,7 +11,11 @@ from pydantic import BaseModel, Field
 from api.camera_status import CameraStatus
 from api.iso_time import Instant
 from api.storage.records import AccessRecord, EvidenceStatus, MediaFile, StoredEvent, Verdict
-from lanewatch.records import Box, Light, State
+from lanewatch.config.fields import LocalizedName
+from lanewatch.records import Light, State
+
+Corners = Annotated[list[float], Field(min_length=4, max_length=4)]
+"""A box, xyxy. As a list of four numbers, since code generators do not know JSON Schema's tuples."""
 
 
 class FactorResponse(BaseModel):
@@ -27,7 +31,7 @@ class PeakResponse(BaseModel):
 
     slot: int
     captured_at: Instant
-    box: Box
+    box: Corners
     width: int
     height: int
 
@@ -125,11 +129,11 @@ class SiteResponse(BaseModel):
     """The site: its name, its note, its bells and the names of its kinds of events, in Korean and English."""
 
     id: str
-    name: dict[str, str]
-    note: dict[str, str] | None
+    name: LocalizedName
+    note: LocalizedName | None
     time_zone: str
-    bells: dict[str, dict[str, str]]
-    kinds: dict[str, dict[str, str]]
+    bells: dict[str, LocalizedName] = Field(description="By the bell's id")
+    kinds: dict[str, LocalizedName] = Field(description="By the kind, such as `loitering`")
     camera_trouble: list[str] = Field(description="The kinds that are trouble of a camera")
     digest: str
 

@@ -38,6 +38,7 @@ class Server:
         self._socket = listening
         config = uvicorn.Config(
             app,
+            log_config=None,  # its lines look like all others
             log_level="warning",
             access_log=False,
             server_header=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 from collections.abc import Sequence
 from functools import partial
@@ -11,9 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from lanewatch import progress, service
+from lanewatch.progress import Progress
 from lanewatch.service import PrintedErrors
 
 if TYPE_CHECKING:
+    from detectors.pipeline import EventCollector
+    from lanewatch.config.site import Site
+    from lanewatch.records import Event
     from streams.kafka.workers.startup import WorkerContext
     from streams.kafka.workers.stateful_worker import StatefulWorker
 
@@ -69,10 +75,13 @@ def rescore(argv: Sequence[str]) -> int:
     parser.add_argument("--run", default="rescore", help="name of this scoring; no run overwrites another")
     parser.add_argument("--keep", type=Path, help="folder for the archive of a video's detections")
     parser.add_argument("--json", action="store_true", help="one event a line, as JSON")
-    parser.add_argument("--language", choices=("ko", "en"), default="en", help="of the printed table")
+    service.add_language(parser)
+    progress.add_option(parser)
     options = parser.parse_args(argv)
+    if options.fps is not None and not 0 < options.fps <= 1000:
+        parser.error("--fps must be above 0 and at most 1000")
 
-    from detectors import event_table, pipeline
+    from detectors import pipeline
     from detectors.behaviours.base import BehaviourError
     from detectors.site import validation
     from detectors.thresholds import ThresholdError
@@ -84,18 +93,49 @@ def rescore(argv: Sequence[str]) -> int:
 
     with PrintedErrors(SiteError, SourceError, BehaviourError, ThresholdError, ModelMissingError, DeviceMissingError):
         site = validation.load(options.site, pictures=False)
-        if detections_archive.is_archive(options.source):
-            records = detections_archive.read(options.source, cameras=[options.camera] if options.camera else None)
-            revisions = list(pipeline.rescore(records, site, run=options.run))
-        else:
-            recording = pipeline.with_recording(options.source, site, options.camera, options.clock, options.fps)
-            revisions = pipeline.score(recording, run=options.run, keep=options.keep)
-        if options.json:
-            print(event_table.lines(pipeline.latest_revisions(revisions)), end="")
-        else:
-            print(event_table.table(revisions, site, options.language))
+        if not options.source.exists():
+            raise FileNotFoundError(f"{options.source}: no such file or folder")
+        collector = pipeline.EventCollector()
+        try:
+            if detections_archive.is_archive(options.source):
+                _score_archive(options, site, collector)
+            else:
+                recording = pipeline.with_recording(options.source, site, options.camera, options.clock, options.fps)
+                pipeline.score(recording, run=options.run, keep=options.keep, collector=collector, quiet=options.quiet)
+        except KeyboardInterrupt:
+            _print_events(collector.revisions, site, options)  # those so far
+            raise
+        _print_events(collector.revisions, site, options)
         return 0
     return 1
+
+
+def _score_archive(options: argparse.Namespace, site: Site, collector: EventCollector) -> None:
+    from detectors import pipeline
+    from streams.archive import detections_archive
+
+    for name in ("clock", "fps", "keep"):
+        if getattr(options, name) is not None:
+            raise ValueError(f"--{name} is for a video; {options.source} holds archived detections")
+    cameras = None if options.camera is None else [site.camera(options.camera).id]
+    total = detections_archive.count(options.source) if cameras is None else None
+    with Progress(f"scoring {options.source.name}", total, unit="records", quiet=options.quiet) as progress:
+        records = progress.through(detections_archive.read(options.source, cameras=cameras))
+        first = next(records, None)
+        if first is None:
+            of_camera = f" of camera {options.camera}" if cameras else ""
+            raise ValueError(f"{options.source} has no archived detections{of_camera}")
+        for event in pipeline.rescore(itertools.chain([first], records), site, run=options.run):
+            collector.upsert(event)
+
+
+def _print_events(revisions: list[Event], site: Site, options: argparse.Namespace) -> None:
+    from detectors import event_table, pipeline
+
+    if options.json:
+        print(event_table.lines(pipeline.latest_revisions(revisions)), end="")
+    else:
+        print(event_table.table(revisions, site, options.language))
 
 
 def detect(argv: Sequence[str]) -> int:
@@ -132,7 +172,7 @@ GPU_BATCH = 32
 
 def _detect(options: argparse.Namespace) -> int:
     from detectors.detect_stage import DetectStage
-    from lanewatch import metrics, service
+    from lanewatch import metrics
     from lanewatch.config.problems import SiteError
     from models import hardware
     from models.detection import base
@@ -189,7 +229,6 @@ def _run_stateful(stage: str, description: str, argv: Sequence[str]) -> int:
     from detectors.behaviours.base import BehaviourError
     from detectors.correlation.correlator import CorrelationError
     from detectors.thresholds import ThresholdError
-    from lanewatch import service
     from lanewatch.config.problems import SiteError
     from streams.kafka.client.errors import BrokerError
     from streams.kafka.workers import startup

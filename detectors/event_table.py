@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import msgspec
 
+from detectors.behaviours.registry import behaviours_of, installed
+from detectors.correlation.correlator import CORRELATIONS
 from lanewatch.config.site import Site
 from lanewatch.records import Event
 from lanewatch.text_table import columns
 
-COLUMNS = ("raised", "camera", "event", "where", "severity", "score", "why")
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "en": ("raised", "camera", "event", "where", "severity", "score", "why"),
+    "ko": ("발생", "카메라", "이벤트", "위치", "심각도", "점수", "이유"),
+}
 
 
 def table(revisions: Iterable[Event], site: Site, language: str) -> str:
@@ -25,13 +30,22 @@ def table(revisions: Iterable[Event], site: Site, language: str) -> str:
     for event in revisions:
         raised_ms.setdefault(event.id, event.revision)
         newest[event.id] = event
-    rows = [COLUMNS, *(_row(event, raised_ms[event.id], site, language) for event in newest.values())]
+    rows = [COLUMNS[language], *(_row(event, raised_ms[event.id], site, language) for event in newest.values())]
     return "\n".join(columns(rows))
 
 
 def opened(event: Event, site: Site, language: str) -> str:
     """One line for an event that has just been raised."""
     return "  ".join(part for part in _row(event, event.revision, site, language)[:4] if part)
+
+
+def kind_name(kind: str, site: Site | None, language: str) -> str:
+    """A kind of events in a table: its id in English, its name in Korean."""
+    if language == "en":
+        return kind
+    names = {name: behaviour.name for name, behaviour in (behaviours_of(site) if site else installed()).items()}
+    names |= {correlation.kind: correlation.name for correlation in CORRELATIONS}
+    return names[kind].ko if kind in names else kind
 
 
 def lines(events: Iterable[Event]) -> str:
@@ -46,7 +60,7 @@ def _row(event: Event, raised_ms: int, site: Site, language: str) -> tuple[str, 
     return (
         local.strftime("%Y-%m-%d %H:%M:%S"),
         getattr(camera.name, language),
-        event.kind,
+        kind_name(event.kind, site, language),
         getattr(names[event.zone], language) if event.zone in names else "",
         str(event.severity),
         f"{event.score:.2f}",

@@ -17,15 +17,16 @@ from models.detection.base import ObjectDetector
 from streams.sampling import sampler
 
 
-def detect(site: Site, *, network: ObjectDetector | str | None = None) -> list[Detections]:
-    """The detections of a site's recordings, played once at full speed, with progress on the terminal.
+def detect(site: Site, *, network: ObjectDetector | str | None = None, quiet: bool = False) -> list[Detections]:
+    """The detections of a site's recordings, played once at full speed.
 
     Args:
         network: A detector, its name as ``lanewatch models`` lists it, or the path of its weights; the site's if None.
+        quiet: Without progress on the terminal or in the notebook.
 
     Raises:
         TypeError: this is no site.
-        ValueError: the site has a network camera.
+        ValueError: the site has a network camera, or a recording has no picture.
         ModelMissingError: there is no such network.
         Exception: a recording could not be played.
     """
@@ -33,7 +34,7 @@ def detect(site: Site, *, network: ObjectDetector | str | None = None) -> list[D
     if isinstance(network, str):
         network = detector_registry.load(network, site.detector.device, site.detector.score)
     detections: list[Detections] = []
-    pipeline.play(site, run="detect", keep=detections.append, network=network)
+    pipeline.play(site, run="detect", keep=detections.append, network=network, quiet=quiet)
     return detections
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote
@@ -11,6 +12,7 @@ from detectors.correlation.correlator import Correlator
 from detectors.detect_stage import DetectStage
 from detectors.watch_stage import WatchStage
 from lanewatch.config.site import Site
+from lanewatch.progress import Progress
 from lanewatch.records import Detections, Event, Watermark
 from models.detection import registry as detector_registry
 from models.detection.base import ObjectDetector
@@ -20,6 +22,7 @@ from streams.archive.detections_archive import DetectionsArchive
 from streams.local.correlation import correlate_events
 from streams.local.runner import LocalRunner
 from streams.sampling.sampler import make_sampler
+from streams.sources.container import recording_length_s
 from streams.sources.url import SourceUrl
 from streams.stages import Serve
 from streams.video.packet_buffer import PacketBuffer
@@ -101,32 +104,66 @@ def rescore(records: Iterable[Detections], site: Site, *, run: str = "rescore") 
 
 
 def score(
-    site: Site, *, run: str = "rescore", keep: Path | None = None, network: ObjectDetector | None = None
+    site: Site,
+    *,
+    run: str = "rescore",
+    keep: Path | None = None,
+    network: ObjectDetector | None = None,
+    collector: EventCollector | None = None,
+    quiet: bool = True,
 ) -> list[Event]:
     """Every revision of every event in a site's recordings, played once at full speed.
 
-    ``keep`` is a folder for the archive of detections, so that the next scoring needs no video.
+    Args:
+        site: The site.
+        run: The name of this scoring.
+        keep: A folder for the archive of detections, so that the next scoring needs no video.
+        network: The object detector; the site's if None.
+        collector: Gets the events, and has them also after an interrupt.
+        quiet: Without progress on stderr.
 
     Raises:
-        ValueError: the site has a live camera.
+        ValueError: the site has a live camera, or a recording has no picture.
         Exception: a recording could not be played.
     """
     if keep is None:
-        return play(site, run=run, network=network)
+        return play(site, run=run, network=network, collector=collector, quiet=quiet)
     with DetectionsArchive(keep) as archive:
-        return play(site, run=run, keep=archive.append, network=network)
+        return play(site, run=run, keep=archive.append, network=network, collector=collector, quiet=quiet)
 
 
 def play(
-    site: Site, *, run: str, keep: Callable[[Detections], None] | None = None, network: ObjectDetector | None = None
+    site: Site,
+    *,
+    run: str,
+    keep: Callable[[Detections], None] | None = None,
+    network: ObjectDetector | None = None,
+    collector: EventCollector | None = None,
+    quiet: bool = True,
 ) -> list[Event]:
     """As ``score``; ``keep`` and ``network`` as for ``runner``."""
-    collector = EventCollector()
-    local_runner = runner(as_recordings(site), collector, run=run, keep=keep, network=network)
-    local_runner.run()
+    collector = collector or EventCollector()
+    recordings = as_recordings(site)
+    local_runner = runner(recordings, collector, run=run, keep=keep, network=network)
+    with playing_progress(recordings, quiet=quiet) as local_runner.progress:
+        local_runner.run()
     for error in local_runner.errors.values():
         raise error
+    if local_runner.frames == 0:
+        raise ValueError(f"the recordings of {', '.join(camera.id for camera in site.cameras)} have no picture")
     return collector.revisions
+
+
+def playing_progress(recordings: Site, *, quiet: bool) -> Progress:
+    """The progress of a site's recordings, in seconds of footage."""
+    zone = recordings.time_zone
+    urls = [SourceUrl.parse(camera.url, time_zone=camera.time_zone or zone) for camera in recordings.cameras]
+    lengths = [recording_length_s(url) for url in urls]
+    total = None if None in lengths else math.fsum(length for length in lengths if length is not None)
+    names = [camera.id for camera in recordings.cameras]
+    return Progress(
+        f"playing {names[0] if len(names) == 1 else f'{len(names)} recordings'}", total, unit="s", quiet=quiet
+    )
 
 
 def as_recordings(site: Site) -> Site:

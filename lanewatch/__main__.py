@@ -1,5 +1,5 @@
 """``python -m lanewatch``: the command line."""
 
-from lanewatch.cli import main
+from lanewatch.cli import process
 
-raise SystemExit(main())
+process()

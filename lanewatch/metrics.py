@@ -122,7 +122,7 @@ def set_assigned_partitions(stage: str, topic: str, partitions: Collection[int])
 
 
 def log(stage: str) -> logging.Logger:
-    """The stage's logger. ``extra`` takes the fields of ``lanewatch.service.FIELDS``."""
+    """The stage's logger. ``extra`` takes the fields of ``lanewatch.logs.FIELDS``."""
     return logging.getLogger(f"lanewatch.{stage}")
 
 
@@ -136,7 +136,7 @@ def log_throttled(
 ) -> bool:
     """Logs a message that may occur thousands of times: once a minute for each reason, with the suppressed count.
 
-    Returns whether it was logged. ``reason`` is of a small fixed set; ``fields`` are those of ``service.FIELDS``.
+    Returns whether it was logged. ``reason`` is of a small fixed set; ``fields`` are those of ``logs.FIELDS``.
     """
     now = time.monotonic()
     key = (logger.name, reason)

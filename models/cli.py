@@ -41,6 +41,8 @@ def models(arguments: Sequence[str]) -> int:
     export.add_argument("--format", choices=sorted(_FORMATS), default="openvino", help="onnx or openvino (the default)")
     export.add_argument("--size", type=int, default=640, help="side of the network's input, pixels")
     options = parser.parse_args(arguments)
+    if options.action == "export" and options.size < 32:
+        parser.error("--size must be at least 32 pixels")
     try:
         if options.action == "export":
             print(_export(options.name, options.format, options.size))

@@ -13,6 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lanewatch import progress, service
+from lanewatch.progress import Progress
+
 if TYPE_CHECKING:
     from streams.kafka.workers.startup import WorkerContext
 
@@ -30,7 +33,7 @@ def status(argv: Sequence[str]) -> int:
     parser.add_argument("site", type=Path, metavar="SITE", help="the site file")
     parser.add_argument("--all", action="store_true", help="list every camera")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
-    parser.add_argument("--language", choices=("ko", "en"), default="en", help="language of the table")
+    service.add_language(parser)
     options = parser.parse_args(argv)
     import msgspec
 
@@ -126,6 +129,7 @@ def drain(argv: Sequence[str]) -> int:
     """``lanewatch drain SITE NODE``: a sampler hands over its cameras and ends. 1 if a camera has no successor."""
     parser = _parser("drain", "Makes a sampler hand over its cameras to the other samplers, without a gap, and end.")
     parser.add_argument("drained", metavar="NODE", help="the sampler's --node")
+    progress.add_option(parser)
     options = parser.parse_args(argv)
     left: list[str] = []
 
@@ -137,15 +141,22 @@ def drain(argv: Sequence[str]) -> int:
             ids = {camera.id for camera in context.log.revisions.site_at(time.time()).cameras}
             before = {id: owner for id, owner in registry.owners.items() if owner.node == options.drained and id in ids}
             if not before:
-                print(f"{options.drained} samples no camera")
+                nodes = sorted({owner.node for owner in registry.owners.values()})
+                print(
+                    f"{options.drained} samples no camera; the samplers are {', '.join(nodes) or 'none'}",
+                    file=sys.stderr,
+                )
+                left[:] = [options.drained]
                 return
             registry.request_leave(options.drained)
             deadline = time.monotonic() + DRAIN_S
-            while time.monotonic() < deadline and not stop.wait(0.1):
-                owners = registry.owners
-                left[:] = [camera for camera, owner in before.items() if owners[camera].process == owner.process]
-                if not left:
-                    break
+            left[:] = before
+            with Progress("draining", len(before), unit="cameras", quiet=options.quiet) as drained:
+                while left and time.monotonic() < deadline and not stop.wait(0.1):
+                    owners = registry.owners
+                    held = [camera for camera, owner in before.items() if owners[camera].process == owner.process]
+                    drained.add(len(left) - len(held))
+                    left[:] = held
             print(f"{len(before) - len(left)} of {len(before)} cameras of {options.drained} are sampled by others")
             for camera in left:
                 print(f"{camera}: no other sampler has taken it within {DRAIN_S:.0f} s", file=sys.stderr)
@@ -168,13 +179,15 @@ def _run(
     *,
     first: bool = True,
 ) -> int:
-    from lanewatch import service
     from lanewatch.config.problems import SiteError
     from streams.kafka.client.errors import BrokerError
     from streams.kafka.workers.startup import open_worker
 
     try:
-        with service.process(options, stage) as stop, open_worker(options, stage, first=first) as context:
+        with (
+            service.process(options, stage, lasting=first) as stop,
+            open_worker(options, stage, first=first) as context,
+        ):
             run(context, stop)
     except (SiteError, BrokerError) as error:
         print(error, file=sys.stderr)
@@ -210,9 +223,12 @@ def migrate(argv: Sequence[str]) -> int:
     )
     parser.add_argument("--yes", action="store_true", help="move it without a question, if the comparison allows it")
     parser.add_argument("--roll-back", action="store_true", help="restore the previous URL")
+    progress.add_option(parser)
     options = parser.parse_args(argv)
     if (options.url is None) != options.roll_back:
         parser.error("give the new URL, or --roll-back")
+    if not 0 < options.seconds <= 3600:
+        parser.error("--for must be above 0 and at most 3600 seconds")
     moved: list[bool] = []
 
     def run(context: WorkerContext, stop: threading.Event) -> None:
@@ -236,7 +252,9 @@ def _migrate(context: WorkerContext, options: argparse.Namespace, stop: threadin
         if not options.roll_back:
             changed = camera.model_copy(update={"url": url})
             old, new = player(camera, site.time_zone), player(changed, site.time_zone)
-            found = source_comparison.compare(old, new, options.seconds, 1 / camera.rate.active, stop)
+            found = source_comparison.compare(
+                old, new, options.seconds, 1 / camera.rate.active, stop, quiet=options.quiet
+            )
             print(source_comparison.table(found))
             if found.refusals or stop.is_set() or not (options.yes or _confirmed(f"move {camera.id}?")):
                 return False

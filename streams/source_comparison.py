@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from lanewatch.progress import Progress
 from lanewatch.records import Float64, Frame, Image
 from streams.sources.url import redact
 
@@ -86,13 +87,22 @@ class Comparison:
     refusals: tuple[str, ...]
 
 
-def compare(old: Play, new: Play, seconds: float, interval_s: float, stop: threading.Event | None = None) -> Comparison:
+def compare(
+    old: Play,
+    new: Play,
+    seconds: float,
+    interval_s: float,
+    stop: threading.Event | None = None,
+    *,
+    quiet: bool = True,
+) -> Comparison:
     """Plays the present source and its replacement side by side, and compares them.
 
     Args:
         seconds: Duration, from the start of both.
         interval_s: Between two slots of the camera's grid.
         stop: Ends the comparison early.
+        quiet: Without progress on stderr.
     """
     ended, stop = threading.Event(), stop or threading.Event()
     before, after = SourceStatistics(), SourceStatistics()
@@ -103,9 +113,12 @@ def compare(old: Play, new: Play, seconds: float, interval_s: float, stop: threa
     started = time.monotonic()
     for thread in threads:
         thread.start()
-    while not stop.is_set() and time.monotonic() - started < seconds and any(thread.is_alive() for thread in threads):
-        stop.wait(min(0.1, seconds))
-    duration = time.monotonic() - started
+    duration = 0.0
+    with Progress("comparing", seconds, unit="s", quiet=quiet) as progress:
+        while not stop.is_set() and duration < seconds and any(thread.is_alive() for thread in threads):
+            stop.wait(min(0.1, seconds))
+            before_s, duration = duration, time.monotonic() - started
+            progress.add(duration - before_s)
     ended.set()
     for thread in threads:
         thread.join(5.0)

@@ -220,6 +220,7 @@ def test_a_packages_door_exports_nothing(door: str) -> None:
         assert [ast.unparse(node) for node in body[1:]] == []
 
 
-def test_name_tables_import_no_package() -> None:
+def test_name_tables_import_no_higher_package() -> None:
+    higher = set(ALLOWED_PACKAGES) - {"lanewatch"}
     for module in sorted(NAME_TABLES):
-        assert [name for name, _ in imports(parsed(module)) if name.partition(".")[0] in ALLOWED_PACKAGES] == []
+        assert [name for name, _ in imports(parsed(module)) if name.partition(".")[0] in higher] == []

@@ -97,7 +97,9 @@ def routes(store: EventStore) -> APIRouter:
 
     @router.get("/audit", summary="Accesses to footage, the newest first")
     def list_accesses(
-        before: Annotated[int | None, Query(description="`number` of the last row of the page before")] = None,
+        before: Annotated[
+            int | None, Query(ge=0, lt=2**63, description="`number` of the last row of the page before")
+        ] = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
     ) -> AccessLog:
         return AccessLog(looks=store.access_log(before=before, limit=limit))

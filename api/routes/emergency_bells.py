@@ -31,7 +31,7 @@ _ID_NAMESPACE = uuid.UUID("5ad0b1de-0c4e-5d39-9c0b-6c1d4a1f7f10")
 _EARTH_RADIUS_M = 6_371_000.0
 
 
-class PressBody(BaseModel, extra="forbid"):
+class PressBody(BaseModel, extra="forbid", json_schema_extra={"examples": [{"note": "panel 7"}]}):
     """The body of a press: a note of the bell's controller, such as its number."""
 
     note: Annotated[str, StringConstraints(max_length=200)] = ""

@@ -6,7 +6,7 @@ import time
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints, WithJsonSchema
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
@@ -24,10 +24,13 @@ EventId = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$", de
 Run = Annotated[
     str | None, Query(max_length=128, description="The event's run; if absent, `live`, else the newest one")
 ]
-_Time = Annotated[str | None, Field(description="Capture time, ISO 8601 with its offset, such as 2026-01-14T17:00:00Z")]
+_Time = Annotated[
+    Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})] | None,
+    Field(description="Capture time, ISO 8601 with its offset, such as 2026-01-14T17:00:00Z"),
+]
 
 
-class VerdictBody(BaseModel, extra="forbid"):
+class VerdictBody(BaseModel, extra="forbid", json_schema_extra={"examples": [{"verdict": "false", "reason": "a cat"}]}):
     """The body of a verdict."""
 
     verdict: VerdictValue

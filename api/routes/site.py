@@ -24,11 +24,11 @@ def routes(cameras: CameraStatusBoard) -> APIRouter:
         names |= {correlation.kind: correlation.name for correlation in CORRELATIONS}
         return SiteResponse(
             id=site.id,
-            name=site.name.model_dump(),
-            note=None if site.note is None else site.note.model_dump(),
+            name=site.name,
+            note=site.note,
             time_zone=site.time_zone,
-            bells={bell.id: bell.name.model_dump() for bell in site.bells},
-            kinds={kind: name.model_dump() for kind, name in names.items()},
+            bells={bell.id: bell.name for bell in site.bells},
+            kinds=names,
             camera_trouble=sorted(camera_trouble_kinds()),
             digest=site.digest,
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detectors.evaluation.results import DIMENSIONS
+from lanewatch import progress, service
 from lanewatch.service import PrintedErrors
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ def evaluate(argv: Sequence[str]) -> int:
     parser.add_argument("--write-kisa", type=Path, metavar="FOLDER", help="write the events as KISA's XML")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the report")
     parser.add_argument("--self-test", action="store_true", help="the evaluator's own test: hit, late, none, spurious")
+    service.add_language(parser)
+    progress.add_option(parser)
     options = parser.parse_args(argv)
     if options.self_test:
         from detectors.evaluation import kisa_protocol
@@ -77,8 +80,10 @@ def evaluate(argv: Sequence[str]) -> int:
 
     with PrintedErrors(EvaluationError, SiteError, BehaviourError, ThresholdError):
         site = validation.load(options.site, pictures=False) if options.site else None
-        values = _evaluated(options, site)
-        print(json.dumps(values, ensure_ascii=False) if options.json else report.markdown(values, {}).rstrip("\n"))
+        values, word = _evaluated(options, site), report.words(options.language, site)
+        print(
+            json.dumps(values, ensure_ascii=False) if options.json else report.markdown(values, {}, word).rstrip("\n")
+        )
         return 0
     return 1
 
@@ -94,7 +99,13 @@ def _evaluated(options: argparse.Namespace, site: Site | None) -> dict[str, Any]
 
     def load(events: Path) -> Dataset:
         return dataset.load(
-            events, options.truth, site=site, clock=options.clock, hours=options.hours, severity=options.severity
+            events,
+            options.truth,
+            site=site,
+            clock=options.clock,
+            hours=options.hours,
+            severity=options.severity,
+            quiet=options.quiet,
         )
 
     first = load(options.events)
@@ -116,7 +127,9 @@ def _evaluated(options: argparse.Namespace, site: Site | None) -> dict[str, Any]
         kisa_protocol.write(options.write_kisa, kisa_protocol.clips(first.alarms, first.labels))
     pictures = _curves(options, values, first, runs)
     if options.report is not None:
-        (options.report / "report.md").write_text(report.markdown(values, pictures), encoding="utf-8")
+        (options.report / "report.md").write_text(
+            report.markdown(values, pictures, report.words(options.language, site)), encoding="utf-8"
+        )
     return values
 
 
@@ -133,7 +146,7 @@ def _results(options: argparse.Namespace, dataset: Dataset) -> Results:
     kinds = frozenset(options.kinds) if options.kinds else None
     for kind in sorted((kinds or frozenset()) - dataset.kinds):
         raise ValueError(f"--kinds: unknown kind {kind}; {suggestion(kind, dataset.kinds, none='')}")
-    return results.evaluate(
+    evaluated = results.evaluate(
         dataset.alarms,
         dataset.labels,
         rules[options.protocol],
@@ -141,6 +154,9 @@ def _results(options: argparse.Namespace, dataset: Dataset) -> Results:
         seconds=dataset.seconds,
         kinds=kinds,
     )
+    if kinds and not (evaluated.truths or evaluated.alarms):
+        raise ValueError(f"--kinds: there is neither a truth nor an alarm of {', '.join(sorted(kinds))}")
+    return evaluated
 
 
 def _curves(

@@ -14,6 +14,7 @@ from detectors.evaluation import alarms, kisa_protocol, observation_time, truth_
 from detectors.evaluation.ground_truth import Alarm, TruthLabels
 from detectors.evaluation.observation_time import Light, ObservationTime, ObservedSeconds
 from lanewatch.config.site import Site
+from lanewatch.progress import Progress
 
 NO_CLASS = "of kinds that KISA has no class for"
 
@@ -43,11 +44,12 @@ def load(
     clock: str | None = None,
     hours: float | None = None,
     severity: int = 1,
+    quiet: bool = True,
 ) -> Dataset:
     """Reads events (lines of JSON, KISA's XML, or archived detections, which are scored) and their ground truth.
 
     If either is KISA's XML, both are converted to KISA's classes, and zones are not compared. The options are those of
-    ``lanewatch evaluate``.
+    ``lanewatch evaluate``. Scoring shows its progress on stderr unless ``quiet``.
 
     Raises:
         EvaluationError: a file is invalid; the message has the line.
@@ -62,7 +64,7 @@ def load(
     labels = _labels(truths, _start(clock, any(truths_are_kisa), both_relative))
     light = observation_time.light_of(site)
     if detections_archive.is_archive(events):
-        raised, seconds, light = _scored(events, labels, site, light, severity)
+        raised, seconds, light = _scored(events, labels, site, light, severity, quiet)
     elif severity > 1:
         unknown = f"{events} doesn't tell when an event became so grave"
         raise ValueError(f"{unknown}: for --severity {severity} give archived detections and --site")
@@ -115,7 +117,7 @@ def _alarms(events: Path, clock: str | None, relative: bool) -> list[Alarm]:
 
 
 def _scored(
-    events: Path, labels: Sequence[TruthLabels], site: Site | None, light: Light, severity: int
+    events: Path, labels: Sequence[TruthLabels], site: Site | None, light: Light, severity: int, quiet: bool
 ) -> tuple[list[Alarm], ObservedSeconds, Light]:
     from detectors import pipeline
     from streams.archive import detections_archive
@@ -123,8 +125,14 @@ def _scored(
     if site is None:
         raise ValueError(f"{events} holds archived detections: give the site file that scores them with --site")
     observed = ObservationTime(labels, light)
-    revisions = pipeline.rescore(observed.through(detections_archive.read(events)), site, run="evaluate")
-    return alarms.raised_alarms(revisions, severity), observed.seconds, observed.light
+    count = detections_archive.count(events)
+    if count == 0:
+        raise ValueError(f"{events} has no archived detections")
+    with Progress(f"scoring {events.name}", count, unit="records", quiet=quiet) as progress:
+        records = progress.through(detections_archive.read(events))
+        revisions = pipeline.rescore(observed.through(records), site, run="evaluate")
+        raised = alarms.raised_alarms(revisions, severity)
+    return raised, observed.seconds, observed.light
 
 
 def _start(clock: str | None, needed: bool, relative: bool) -> float:

@@ -170,6 +170,15 @@ def is_archive(source: Path) -> bool:
     return source.suffix == ".parquet"
 
 
+def count(source: Path) -> int | None:
+    """The number of records in an archive, by the files' headers; None if a file cannot be read."""
+    files = source.rglob("*.parquet") if source.is_dir() else [source]
+    try:
+        return sum(int(pq.read_metadata(file).num_rows) for file in files)
+    except (pa.ArrowInvalid, OSError):
+        return None  # reading it reports the error
+
+
 def read(source: Path | str, *, cameras: Sequence[str] | None = None) -> Iterator[Detections]:
     """Archived detections, camera by camera, each in the order of the watch stage, from files in any order.
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Generic
 
 from lanewatch import metrics
+from lanewatch.progress import Progress
 from lanewatch.records import Detections, Event, Frame, Watermark
 from streams.frame_queue import FrameQueue
 from streams.local.correlation import LocalCorrelation
@@ -44,6 +45,9 @@ class LocalRunner(Generic[S]):
     ``RECORDED_BATCH``.
     """
 
+    progress: Progress | None = None
+    """Gets the seconds of footage that were watched, of all cameras together."""
+
     def __init__(
         self,
         samplers: Sequence[Sample],
@@ -74,7 +78,8 @@ class LocalRunner(Generic[S]):
     def run(self) -> None:
         """Runs until every camera has ended or ``stop`` is called.
 
-        Raises the error of a detector, archive or store. Those of cameras are in ``errors`` instead.
+        Raises the error of a detector, archive or store. Those of cameras are in ``errors`` instead. On
+        ``KeyboardInterrupt`` the cameras are stopped, and the frames so far are evaluated before it is raised again.
         """
         cameras = [
             threading.Thread(target=self._sample, args=(sampler,), name=f"sample-{sampler.camera}", daemon=True)
@@ -86,13 +91,21 @@ class LocalRunner(Generic[S]):
         ]
         for thread in (*stages, *cameras):
             thread.start()
+        try:
+            self._join(cameras, stages)
+        except KeyboardInterrupt:
+            self.stop()
+            self._join(cameras, stages)
+            raise
+        if self._fatal is not None:
+            raise self._fatal
+
+    def _join(self, cameras: Sequence[threading.Thread], stages: Sequence[threading.Thread]) -> None:
         for thread in cameras:
             thread.join()
         self._frame_queue.close()
         for thread in stages:
             thread.join()
-        if self._fatal is not None:
-            raise self._fatal
 
     def stop(self) -> None:
         """Ends the cameras. Their frames so far are still evaluated. May be called from any thread."""
@@ -146,6 +159,7 @@ class LocalRunner(Generic[S]):
 
     def _watch_all(self) -> None:
         states: dict[str, S] = {}
+        watched_to: dict[str, float] = {}
         instrumented: InstrumentedWatch[S] = InstrumentedWatch()
         while (detections := self._next_detections()) is not None:
             camera = detections.camera
@@ -163,6 +177,9 @@ class LocalRunner(Generic[S]):
             reached = Watermark(detections.captured_at, detections.received_at, detections.gap, pictures)
             self._serve.advance(camera, reached)
             self.frames += pictures
+            if self.progress is not None:
+                self.progress.add(max(0.0, detections.captured_at - watched_to.get(camera, detections.captured_at)))
+                watched_to[camera] = detections.captured_at
         if self._correlation is not None and not self._fatal:
             for event in self._correlation.finish():
                 self._deliver(event)

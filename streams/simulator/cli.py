@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lanewatch import progress
+from lanewatch.progress import Progress
+
 if TYPE_CHECKING:
     from lanewatch.config.site import Site
+    from streams.simulator.night import SimulatedNight
 
 
 def simulate(argv: Sequence[str]) -> int:
@@ -31,9 +36,10 @@ def simulate(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--trajectories", type=Path, metavar="FOLDER", help="recorded walkers (ETH, UCY) instead of the walking model"
     )
+    progress.add_option(parser)
     options = parser.parse_args(argv)
-    if options.nights < 1 or not 0 < options.fps <= 30:
-        parser.error("--nights must be at least 1; --fps must be above 0 and at most 30")
+    if options.nights < 1 or not 0 < options.fps <= 30 or options.seed < 0:
+        parser.error("--nights must be at least 1; --fps must be above 0 and at most 30; --seed must be 0 or more")
     if (options.out / "detections").exists():
         print(f"{options.out / 'detections'} exists already; name another folder or remove it", file=sys.stderr)
         return 1
@@ -45,33 +51,54 @@ def simulate(argv: Sequence[str]) -> int:
 
 
 def _write(options: argparse.Namespace) -> int:
-    from streams.archive.detections_archive import DetectionsArchive
     from streams.simulator.night import simulate_nights
-    from streams.simulator.truth import all_events, theft_labels, write_yaml
+    from streams.simulator.truth import write_yaml
     from streams.simulator.walking import WalkingPaths
 
     walking = WalkingPaths(options.trajectories)
-    label = f"{options.nights} camera-nights, seed {options.seed}, {walking.source}"
-    sites = []
-    records = thefts = 0
+    made: list[SimulatedNight] = []
+    records = 0
     for folder in ("truth", "nights"):
         (options.out / folder).mkdir(parents=True, exist_ok=True)
-    with DetectionsArchive(options.out / "detections") as archive:
-        for night in simulate_nights(options.nights, options.seed, walking=walking, fps=options.fps):
+    try:
+        with Progress("simulating", options.nights, unit="nights", quiet=options.quiet) as simulated:
+            for night in simulate_nights(options.nights, options.seed, walking=walking, fps=options.fps):
+                records += _write_night(options.out, night)
+                made.append(night)
+                simulated.add()
+    finally:  # an interrupt keeps the complete nights
+        if made:
+            label = f"{len(made)} camera-nights, seed {options.seed}, {walking.source}"
+            write_yaml(options.out / "site.yaml", _merged([night.site for night in made]), label)
+            thefts = sum(event.theft for night in made for event in night.truth)
+            print(f"SIMULATED: {label}")
+            print(f"{records} records, {thefts} thefts, in {options.out}; no camera ever saw them")
+    return 0
+
+
+def _write_night(folder: Path, night: SimulatedNight) -> int:
+    """Writes a night's detections, truth and events, or nothing if it is interrupted. Returns the number of records."""
+    from streams.archive.detections_archive import DetectionsArchive
+    from streams.simulator.truth import all_events, theft_labels, write_yaml
+
+    detections = folder / "detections"
+    files = [folder / name / f"{night.camera}.yaml" for name in ("truth", "nights")]
+    records = 0
+    try:
+        with DetectionsArchive(detections) as archive:
             for record in night.records:
                 archive.append(record)
                 records += 1
-            labels = theft_labels(night.camera, night.began_at, night.truth, night.label)
-            write_yaml(options.out / "truth" / f"{night.camera}.yaml", labels, night.label)
-            more = {"walkers": night.walking_source, "owner_hours": list(night.owner_hours)}
-            events = all_events(night.camera, night.began_at, night.truth, night.site.visits, **more)
-            write_yaml(options.out / "nights" / f"{night.camera}.yaml", events, night.label)
-            thefts += sum(event.theft for event in night.truth)
-            sites.append(night.site)
-    write_yaml(options.out / "site.yaml", _merged(sites), label)
-    print(f"SIMULATED: {label}")
-    print(f"{records} records, {thefts} thefts, in {options.out}; no camera ever saw them")
-    return 0
+        write_yaml(files[0], theft_labels(night.camera, night.began_at, night.truth, night.label), night.label)
+        more = {"walkers": night.walking_source, "owner_hours": list(night.owner_hours)}
+        events = all_events(night.camera, night.began_at, night.truth, night.site.visits, **more)
+        write_yaml(files[1], events, night.label)
+    except KeyboardInterrupt:
+        shutil.rmtree(detections / night.camera, ignore_errors=True)
+        for file in files:
+            file.unlink(missing_ok=True)
+        raise
+    return records
 
 
 def _merged(sites: list[Site]) -> dict[str, Any]:

@@ -170,6 +170,20 @@ def open_recording(url: SourceUrl, deadlines: Deadlines) -> OpenedSource:
         raise SourceError(f"{shown}: cannot open ({type(error).__name__}); check the file permissions") from None
 
 
+def recording_length_s(url: SourceUrl) -> float | None:
+    """Capture time of a whole recording by its header, seconds; None if it does not say."""
+    if url.kind == "folder":
+        return len(image_paths(url.target)) / (url.fps or FOLDER_FPS)
+    try:
+        with av.open(f"file:{url.target}") as container:
+            if not container.streams.video or not container.duration:
+                return None
+            scale = Codec.from_stream(container.streams.video[0]).rate / url.fps if url.fps else 1.0
+            return container.duration / av.time_base * scale
+    except (av.error.FFmpegError, OSError):
+        return None  # playing it reports the error
+
+
 def _video_stream(container: InputContainer, url: SourceUrl) -> VideoStream:
     """The stream that the URL names, or else libav's choice among those that are no covers or thumbnails."""
     streams = container.streams.video

@@ -54,7 +54,7 @@ def lanewatch(
 def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
     """The demo, played once where none of the extras is installed: its folder and its events."""
     folder = tmp_path_factory.mktemp("demo")
-    done = lanewatch("demo", "--once", "--json", "--data", folder, start=("-c", light.COMMAND))
+    done = lanewatch("demo", "--once", "--json", "--quiet", "--data", folder, start=("-c", light.COMMAND))
     assert (done.returncode, done.stderr) == (0, "")
     return folder / "demo", [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -84,7 +84,7 @@ def test_demo_raises_nothing_false_on_any_processor(
         copy = tmp_path / "site.yaml"
         copy.write_text(f"{text}\ndetector: {{name: {network}, device: cpu}}\n", encoding="utf-8")
         limit = {"ONEDNN_MAX_CPU_ISA": instructions} if instructions else {}
-        done = lanewatch("rescore", demo.CLIP, "--site", copy, "--json", timeout_s=290, environment=limit)
+        done = lanewatch("rescore", demo.CLIP, "--site", copy, "--json", "--quiet", timeout_s=290, environment=limit)
         assert (done.returncode, done.stderr) == (0, "")
         events = [json.loads(line) for line in done.stdout.splitlines()]
     raised = [Instant((e["camera"], e["kind"], e["zone"]), e["started_at"]) for e in events]
@@ -112,7 +112,7 @@ def test_the_worked_example_of_the_docs(played: tuple[Path, list[dict[str, Any]]
     outputs = []
     for line in listed[1:]:
         words = line.split()[1:]
-        done = lanewatch(*(places.get(word, word) for word in words))
+        done = lanewatch(*(places.get(word, word) for word in words), "--quiet")
         assert (done.returncode, done.stderr) == (0, "")
         outputs.append(done.stdout)
     row = next(line for line in text.splitlines() if line.startswith("| all |"))
@@ -131,7 +131,7 @@ def test_every_event_explains_itself(played: tuple[Path, list[dict[str, Any]]]) 
 
 def test_archived_detections_give_the_same_events(played: tuple[Path, list[dict[str, Any]]]) -> None:
     folder, events = played
-    done = lanewatch("rescore", folder / "detections", "--site", demo.SITE, "--json")
+    done = lanewatch("rescore", folder / "detections", "--site", demo.SITE, "--json", "--quiet")
     assert (done.returncode, done.stderr) == (0, "")
     again = [json.loads(line) for line in done.stdout.splitlines()]
     assert {event["run"] for event in again} == {"rescore"}
@@ -141,7 +141,7 @@ def test_archived_detections_give_the_same_events(played: tuple[Path, list[dict[
 def test_the_clip_gives_the_same_events_by_interval(played: tuple[Path, list[dict[str, Any]]], tmp_path: Path) -> None:
     copy = tmp_path / "archived.mp4"  # another file, which needs --clock
     shutil.copy(demo.CLIP, copy)
-    done = lanewatch("rescore", copy, "--site", demo.SITE, "--clock", "2026-01-15T02:00:00+09:00", "--json")
+    done = lanewatch("rescore", copy, "--site", demo.SITE, "--clock", "2026-01-15T02:00:00+09:00", "--json", "--quiet")
     assert (done.returncode, done.stderr) == (0, "")
     again = [json.loads(line) for line in done.stdout.splitlines()]
     spans = [(e["kind"], e["zone"], e["started_at"], e["updated_at"]) for e in played[1]]

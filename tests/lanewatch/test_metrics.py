@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import json
 import logging
+from typing import Literal
 
 import pytest
 from prometheus_client import REGISTRY, generate_latest
 
-from lanewatch import metrics, service
+from lanewatch import logs, metrics
 
 
 def value(name: str, **labels: str) -> float | None:
@@ -50,10 +51,10 @@ def test_counters_have_no_creation_time() -> None:
 
 
 @pytest.mark.parametrize("kind", ["text", "json"])
-def test_a_log_line_has_its_fields(kind: str) -> None:
+def test_a_log_line_has_its_fields(kind: Literal["text", "json"]) -> None:
     record = logging.LogRecord("lanewatch.watch", logging.WARNING, "", 0, "골목 %s", ("lane",), None)
     record.__dict__ |= {"camera": "lane", "topic": "t.frames", "partition": 3, "offset": 7}
-    text = service.formatter(kind).format(record)
+    text = logs.formatter(kind).format(record)
     if kind == "text":
         assert text.endswith("WARNING lanewatch.watch: 골목 lane [topic=t.frames partition=3 offset=7]")
     else:

@@ -35,6 +35,7 @@ def test_clip_to_events_finds_the_labelled_events_and_a_longer_loitering_thresho
     assert float(shipped.split()[-1]) >= 0.9
     assert float(longer.split()[-1]) < float(shipped.split()[-1])
     assert pictures(notebook) == 3
+    assert "playing lane-01: |" in output, "the progress of detect"
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the kernel's client, not ours

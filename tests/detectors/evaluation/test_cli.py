@@ -13,8 +13,10 @@ import pytest
 from detectors.behaviours import registry
 from detectors.behaviours.registry import installed
 from detectors.event_table import lines
+from lanewatch import demo
 from lanewatch.cli import main
 from lanewatch.records import Detections
+from lanewatch.text_table import width
 from streams.archive.detections_archive import DetectionsArchive
 from tests.detectors.evaluation.examples import START, written, xml
 from tests.detectors.walker_records import SITE, loiterer, make_record, site, watch
@@ -299,3 +301,16 @@ def test_a_wrong_call_is_reported_with_its_reason(
         main(["evaluate", *argv])
     assert caught.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_korean_tables_have_korean_headings_and_kinds_and_are_aligned(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "none.jsonl").touch()
+    arguments = (str(tmp_path / "none.jsonl"), "--truth", str(demo.TRUTH), "--site", str(demo.SITE), "--lang", "ko")
+    status, out, err = run(*arguments, "--by", "kind", "--by", "condition", "--by", "camera")
+    assert (status, err) == (0, "")
+    tables = [part.splitlines() for part in out.split("\n\n") if part.startswith("|")]
+    assert [cell.strip() for cell in tables[0][0].split("|")[2:7]] == ["정답", "경보", "적중", "오경보", "미탐"]
+    firsts = [[row.split("|")[1].strip() for row in table[2:]] for table in tables]
+    assert firsts == [["전체"], ["침입", "경계선 통과", "배회"], ["야간"], ["lane-01"], ["lane-01"] * 9]
+    for table in tables:
+        assert len({tuple(width(cell) for cell in row.split("|")) for row in (table[0], *table[2:])}) == 1
