@@ -24,8 +24,8 @@ WIDTH: Final = 160
 FIRE_EVERY_S, SMOKE_EVERY_S = 0.15, 1.0  # flames flicker several times a second; smoke takes seconds to spread
 ORANGE: Final = 55
 """Excess of Cr over Cb: sodium lamps, fire, orange jackets, evening sky. White lamps, skin and wood hardly have it."""
-RED: Final = 180.0  # value of R: fire emits light and is among the brightest parts of a picture
-CORE: Final = (225.0, 150)  # R and luma of a fire's core, which saturates a camera's red
+RED: Final = 180  # value of R: fire emits light and is among the brightest parts of a picture
+CORE: Final = (225, 150)  # R and luma of a fire's core, which saturates a camera's red
 CORE_SHARE: Final = 0.1  # smallest share of the core in a fire
 BRIGHT: Final = 90  # luma: a red light at night, or a red car, is darker
 FLICKER_S: Final = 1.5
@@ -189,12 +189,14 @@ class FireSmokeDetector:
 
 def _smoke(grey: UInt8, blue: UInt8, red: UInt8, fast: UInt8, slow: UInt8) -> list[Region]:
     """Grey blocks that hide the outlines of the slow average and do not rest."""
-    outlines_before, outlines = _outlines(slow), _outlines(grey)
-    difference = _blocks(np.asarray(cv2.absdiff(grey, slow), np.float32))
     restless = _blocks(np.asarray(cv2.absdiff(grey, fast), np.float32)) > RESTLESS
+    differs = _blocks(np.asarray(cv2.absdiff(grey, slow), np.float32)) > SMOKE_DIFFERENCE
+    if not (restless & differs).any():
+        return []
+    outlines_before, outlines = _outlines(slow), _outlines(grey)
     tint = _blocks(np.abs(blue.astype(np.float32) - 128) + np.abs(red.astype(np.float32) - 128))
     hides = (outlines_before > 4.0) & (outlines < HIDDEN * outlines_before)
-    smoky = hides & (difference > SMOKE_DIFFERENCE) & restless & (tint < GREY)
+    smoky = hides & differs & restless & (tint < GREY)
     return [region.scaled(_BLOCK) for region in _regions(smoky.astype(np.uint8), restless, _MIN_AREA["smoke"])]
 
 
@@ -205,19 +207,19 @@ def _reduced(plane: UInt8, size: tuple[int, int]) -> UInt8:
 
 def _orange(grey: UInt8, blue: UInt8, red: UInt8) -> tuple[UInt8, UInt8]:
     """Two masks (h, w): pixels with the colour and brightness of fire, and those as bright as its core."""
-    orange = cv2.compare(cv2.subtract(red, blue), ORANGE, cv2.CMP_GE)
+    orange = _at_least(np.asarray(cv2.subtract(red, blue), np.uint8), ORANGE)
     if not cv2.countNonZero(orange):
         return np.zeros(grey.shape, np.uint8), np.zeros(grey.shape, np.uint8)
-    red_value = cv2.addWeighted(grey, 1.0, red, 1.402, -1.402 * 128)
-    fire = orange
-    for bright in (
-        cv2.compare(grey, blue, cv2.CMP_GE),
-        cv2.compare(grey, BRIGHT, cv2.CMP_GE),
-        cv2.compare(red_value, RED, cv2.CMP_GE),
-    ):
-        fire = cv2.bitwise_and(fire, bright)
-    core = cv2.bitwise_and(cv2.compare(red_value, CORE[0], cv2.CMP_GE), cv2.compare(grey, CORE[1], cv2.CMP_GE))
+    red_value = np.asarray(cv2.addWeighted(grey, 1.0, red, 1.402, -1.402 * 128), np.uint8)
+    bright = cv2.bitwise_and(_at_least(grey, BRIGHT), np.asarray(cv2.compare(grey, blue, cv2.CMP_GE), np.uint8))
+    fire = cv2.bitwise_and(cv2.bitwise_and(orange, bright), _at_least(red_value, RED))
+    core = cv2.bitwise_and(_at_least(red_value, CORE[0]), _at_least(grey, CORE[1]))
     return np.asarray(fire, np.uint8), np.asarray(cv2.bitwise_and(fire, core), np.uint8)
+
+
+def _at_least(values: UInt8, limit: int) -> UInt8:
+    """255 where a value reaches the limit."""
+    return np.asarray(cv2.threshold(values, limit - 1, 255, cv2.THRESH_BINARY)[1], np.uint8)
 
 
 def _blocks(values: Float32) -> Float32:
