@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -37,6 +37,7 @@ def create(
     trusted_proxies: Sequence[Network] = (),
     root_path: str = "",
     event_stream: EventStream | None = None,
+    store_waits: Callable[[], bool] = lambda: False,
 ) -> FastAPI:
     """Makes the service over a store.
 
@@ -49,6 +50,7 @@ def create(
         trusted_proxies: Networks whose forwarded host, scheme and client address count.
         root_path: Path under which a proxy serves this service, such as ``/lanewatch``; the proxy removes it.
         event_stream: None makes one with the default settings.
+        store_waits: Whether events wait because the store is unavailable; `/readyz` says so.
 
     Raises:
         UnsafeAccessError: The token is too short.
@@ -85,7 +87,7 @@ def create(
     app.include_router(audit.routes(store))
     app.include_router(emergency_bells.routes(store, EventSink(store, evidence), board))
     app.include_router(site_routes.routes(board))
-    app.include_router(health.routes(store, evidence))
+    app.include_router(health.routes(store, evidence, store_waits))
     app.mount("/console", StaticFiles(directory=CONSOLE_FOLDER), name="console")
 
     @app.get("/", include_in_schema=False)

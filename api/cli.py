@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -146,6 +147,7 @@ def _language() -> str:
 
 
 def _play(file: Path, place: Path, arguments: argparse.Namespace, *, demo: bool = False) -> int:
+    service.configure_log("text", logging.WARNING)
     with _printed_errors():
         site = validation.load(file)
         with DataDirectory(place) as folder:
@@ -204,6 +206,7 @@ def _serve(site: Site, folder: DataDirectory, arguments: argparse.Namespace, *, 
                 site,
                 cameras=in_process.cameras,
                 token=token,
+                store_waits=lambda: in_process.event_queue.store_waits,
                 **_proxy(arguments),
             )
             with server.Server(application, listening) as running, _stopping(in_process):

@@ -50,6 +50,14 @@ def formatter(kind: str) -> logging.Formatter:
     )
 
 
+def configure_log(kind: str, level: int) -> None:
+    """Writes the log to stderr as ``text`` or ``json``; ``level`` is the lowest level of Lanewatch's own lines."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter(kind))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("lanewatch").setLevel(level)
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of every stage's command."""
     parser.add_argument("--node", default=None, help="this process's name, the same after a restart, such as gpu-1")
@@ -70,10 +78,7 @@ def process(arguments: argparse.Namespace, stage: str = "stage") -> Iterator[thr
 
     ``arguments`` has the options of ``add_options``; ``stage`` is its name in traces.
     """
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(formatter(arguments.log))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    logging.getLogger("lanewatch").setLevel(logging.INFO)
+    configure_log(arguments.log, logging.INFO)
     # While a broker is down, the client library logs every attempt, on a busy machine ten times a second. Our own
     # loops log its exceptions, once a minute.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
