@@ -34,6 +34,7 @@ WAIT_S = 60.0
 @pytest.fixture(autouse=True)
 def short_busy_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_store, "_BUSY_TIMEOUT_S", 0.2)
+    metrics.reset_throttle(metrics.log("store"), ["unavailable"])
 
 
 @pytest.fixture

@@ -229,6 +229,7 @@ def test_a_topic_that_disappears_is_named_with_the_command_until_it_is_back(
     client_broker = broker(secure, "sasl_ssl", secure.with_password("detect"))
     ensure_topics(client_broker, topics)
     before = client_broker.topic_ids[frames]
+    metrics.reset_throttle(metrics.log("kafka"), ["topics"])
     with TopicMonitor(client_broker, topics, check_s=0.05):
         with admins.open_admin() as admin:
             admin.delete_topics([frames])

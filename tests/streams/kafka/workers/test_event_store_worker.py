@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from lanewatch import metrics
 from lanewatch.records import Event, Peak, Watermark
 from streams.kafka import codec
 from streams.kafka.codec import Message
@@ -125,6 +126,7 @@ def test_an_unavailable_store_is_retried_and_nothing_is_committed_meanwhile(
     kafka_site: KafkaSite, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(module, "RETRY_S", 0.05)
+    metrics.reset_throttle(metrics.log("serve"), ["store"])
     send_events(kafka_site, event(1), event(2))
     store = RecordingStore()
     store.unavailable = True
@@ -134,7 +136,7 @@ def test_an_unavailable_store_is_retried_and_nothing_is_committed_meanwhile(
         store.unavailable = False
         until(lambda: len(store.events) == 2, "both")
     assert store.events == [event(1), event(2)]
-    assert committed_offset(kafka_site) == 2
+    until(lambda: committed_offset(kafka_site) == 2, "committed")
     assert f"{kafka_site.topics.events.name}-0 at offset 0: event e-1" in caplog.text
 
 
