@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -37,6 +37,7 @@ def create(
     trusted_proxies: Sequence[Network] = (),
     root_path: str = "",
     event_stream: EventStream | None = None,
+    store_waits: Callable[[], bool] = lambda: False,
 ) -> FastAPI:
     """Makes the service over a store.
 
@@ -49,6 +50,7 @@ def create(
         trusted_proxies: Networks whose forwarded host, scheme and client address count.
         root_path: Path under which a proxy serves this service, such as ``/lanewatch``; the proxy removes it.
         event_stream: None makes one with the default settings.
+        store_waits: Whether events wait because the store is unavailable; `/readyz` says so.
 
     Raises:
         UnsafeAccessError: The token is too short, or it is missing behind a proxy.
@@ -89,7 +91,7 @@ def create(
         audit.routes(store),
         emergency_bells.routes(store, EventSink(store, evidence), board),
         site_routes.routes(board),
-        health.routes(store, evidence),
+        health.routes(store, evidence, store_waits),
     ]
     for router in routers:
         app.include_router(router)

@@ -218,6 +218,7 @@ def _serve(site: Site, folder: DataDirectory, arguments: argparse.Namespace, *, 
                 site,
                 cameras=in_process.cameras,
                 token=token,
+                store_waits=lambda: in_process.event_queue.store_waits,
                 **_proxy(arguments),
             )
             with server.Server(application, listening) as running, _stopping(in_process):

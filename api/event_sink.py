@@ -26,7 +26,15 @@ class EventSink:
 
     def advance(self, camera: str, reached: Watermark) -> None:
         """Passes on the capture time up to which a camera's records have been processed."""
+        self.update_camera(camera, reached)
+        self.cut_evidence(camera, reached.captured_at)
+
+    def update_camera(self, camera: str, reached: Watermark) -> None:
+        """Updates the camera's status. It does not wait for the store."""
         if self._cameras is not None:
             self._cameras.update(camera, reached)
+
+    def cut_evidence(self, camera: str, captured_at: float) -> None:
+        """Cuts the evidence that is complete at this capture time."""
         if self._evidence is not None:
-            self._evidence.advance(camera, reached.captured_at)
+            self._evidence.advance(camera, captured_at)

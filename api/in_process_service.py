@@ -10,8 +10,10 @@ from typing import Self
 import msgspec
 
 from api.camera_status import CameraStatusBoard
+from api.event_queue import EventQueue
 from api.event_sink import EventSink
 from api.evidence.scheduler import EvidenceScheduler
+from api.storage.event_journal import FILE_NAME, EventJournal
 from api.storage.event_store import EventStore
 from api.storage.pagination import EventFilter
 from detectors import pipeline
@@ -20,7 +22,7 @@ from lanewatch.config.site import Site
 from lanewatch.records import Detections, Event
 from models.detection.base import ObjectDetector
 from streams.archive.detections_archive import DetectionsArchive
-from streams.stages import FrameStore
+from streams.stages import FrameStore, Serve
 from streams.video.packet_buffer import PacketBuffer
 
 
@@ -47,6 +49,8 @@ class ServiceContext:
         with ExitStack() as resources:
             self.store = EventStore(folder / "events.db")
             resources.callback(self.store.close)
+            self._journal = EventJournal(folder / FILE_NAME)
+            self._journal.replay(self.store.upsert)  # of a process that ended while the store was unavailable
             self.evidence = EvidenceScheduler(self.store, frames, folder / "evidence", live=live, lasting=lasting)
             resources.callback(self.evidence.close)
             self.cameras = CameraStatusBoard(current_site)
@@ -65,7 +69,8 @@ class InProcessService(ServiceContext):
 
     Args:
         run: The name of this scoring.
-        live: The cameras are live: nothing waits for evidence, and the newest is written first.
+        live: The cameras are live: nothing waits for evidence, and the newest is written first. While the store is
+            unavailable, the cameras are watched nevertheless, and their events wait. Recordings wait themselves.
         network: The object detector; None loads the site's.
         also: Called with every ``Detections``, in addition to the archive.
 
@@ -92,8 +97,12 @@ class InProcessService(ServiceContext):
         self._archive = DetectionsArchive(folder / "detections")
         self._resources.callback(self._archive.close)
         self._also = also
+        serve: Serve = self.event_sink
+        if live:
+            self.event_queue = serve = EventQueue(self.event_sink, self._journal)
+            self._resources.callback(self.event_queue.close)
         self.runner = pipeline.runner(
-            site, self.event_sink, run=run, ring=ring, keep=self._keep, network=network, ongoing=ongoing
+            site, serve, run=run, ring=ring, keep=self._keep, network=network, ongoing=ongoing
         )
 
     def _end_interrupted(self, run: str, *, live: bool) -> list[Event]:

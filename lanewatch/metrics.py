@@ -74,9 +74,12 @@ LAG_RECORDS = Gauge(
 )
 REBALANCES = Counter("lanewatch_rebalances", "Changes of the partitions that are assigned to a process.", ["stage"])
 BROKER_UP = Gauge("lanewatch_broker_up", "Whether the broker answers, 1 or 0.", ["stage"])
+MISSING_TOPICS = Gauge("lanewatch_missing_topics", "Topics of the site that the broker does not have.")
 CLOCK_DRIFT_SECONDS = Gauge("lanewatch_clock_drift_seconds", "This machine's clock minus the broker's.", ["stage"])
 IN_FLIGHT_BYTES = Gauge("lanewatch_in_flight_bytes", "Bytes sent and not yet acknowledged.", ["stage"])
-WAITING_EVENTS = Gauge("lanewatch_waiting_events", "Events that wait until the broker can be reached.", ["stage"])
+WAITING_EVENTS = Gauge(
+    "lanewatch_waiting_events", "Events that wait until the broker, or the store, accepts them.", ["stage"]
+)
 
 CHECKPOINTED_AT = Gauge(
     "lanewatch_checkpoint_timestamp_seconds", "When a partition's state was last written.", ["stage", "partition"]

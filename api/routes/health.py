@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import Response
@@ -12,19 +14,25 @@ from api.storage.event_store import EventStore
 from streams.stages import UnavailableError
 
 
-def routes(store: EventStore, evidence: EvidenceScheduler | None) -> APIRouter:
-    """`/healthz`, `/readyz` and `/metrics`."""
+def routes(
+    store: EventStore, evidence: EvidenceScheduler | None, store_waits: Callable[[], bool] = lambda: False
+) -> APIRouter:
+    """`/healthz`, `/readyz` and `/metrics`; ``store_waits``: whether events wait because the store is unavailable."""
     router = APIRouter(tags=["health"])
 
     @router.get("/healthz", summary="Whether the process responds")
     async def health() -> HealthResponse:
         return HealthResponse(status="ok")
 
-    @router.get("/readyz", summary="Whether events can be read and evidence written; 503 with the reason if not")
+    @router.get(
+        "/readyz", summary="Whether events can be read and stored, and evidence written; 503 with the reason if not"
+    )
     def readiness(response: Response) -> ReadinessResponse:
         problems = []
         try:
             store.position()
+            if store_waits():
+                problems.append("store")
         except UnavailableError:
             problems.append("store")
         if evidence is not None and not evidence.is_alive:

@@ -25,7 +25,18 @@ SESSION_S = 6.0
 CONNECT_MS = 10_000
 """Time limit of a start in which no broker answers."""
 
-_CONSUMER = {"enable_auto_commit": False, "auto_offset_reset": "earliest", "allow_auto_create_topics": False}
+METADATA_S = 10.0
+"""A consumer notices within this time that its topic was created anew."""
+
+OFFSETS_MS = 5_000
+"""Time limit of reading a topic's first or last offsets. For a missing topic, the library would wait for 30 s."""
+
+_CONSUMER = {
+    "enable_auto_commit": False,
+    "auto_offset_reset": "earliest",
+    "allow_auto_create_topics": False,
+    "metadata_max_age_ms": int(METADATA_S * 1000),
+}
 
 
 class Broker:
@@ -37,12 +48,17 @@ class Broker:
 
     Raises:
         BrokerError: the compiled checksum library is missing, or an address or a security file is not valid.
+
+    Attributes:
+        topic_ids: The ids of the site's topics by name, as last read from the broker; missing topics are absent. A
+            topic that is created anew has another id. Empty before the first reading.
     """
 
     def __init__(self, site: Site, client: str, environment: Mapping[str, str] | None = None) -> None:
         if checksums.crc32c_c is None:
             raise BrokerError("kafka-python has no compiled checksum, which costs 21 ms a record: `pip install crc32c`")
         self.kafka: KafkaConfig = site.kafka
+        self.topic_ids: Mapping[str, str] = {}
         environment = os.environ if environment is None else environment
         addresses = [address.strip() for address in environment.get("LANEWATCH_KAFKA", "").split(",")]
         self.addresses = [address for address in addresses if address] or list(site.kafka.brokers)
@@ -122,6 +138,10 @@ class Broker:
                 admin.close()
         except KafkaError as error:
             raise self.to_broker_error(error) from error
+
+    def lacks(self, topic: str) -> bool:
+        """Whether a topic was missing when the topics were last read."""
+        return bool(self.topic_ids) and topic not in self.topic_ids
 
     @property
     def address(self) -> str:

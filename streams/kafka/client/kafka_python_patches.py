@@ -1,4 +1,4 @@
-"""Corrections to kafka-python 3.0: two for speed, two for correctness. Each names its figure or its test.
+"""Corrections to kafka-python 3.0: two for speed, three for correctness. Each names its figure or its test.
 
 They replace details of kafka-python that are not public; the tests notice if a later release changes them.
 """
@@ -18,13 +18,42 @@ from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
 
 
-class PatchedConsumer(KafkaConsumer):  # type: ignore[misc]  # kafka-python has no types
-    """Completes every join of the group that was started.
+def topic_id(consumer: KafkaConsumer, topic: str) -> str | None:
+    """The id of a consumer's topic as last read from the broker: one that is created anew has another. None: missing.
 
-    kafka-python 3.0.12 starts to rejoin when a metadata refresh lacks the topic for a moment. If the next refresh has
-    the topic again, it forgets that join. Its heartbeats then stay off, the group removes the member, and the member
-    reads its old partitions for ever. ``test_a_forgotten_join_is_completed`` fails without this.
+    kafka-python reads it again when the broker no longer knows the topic, and after ``metadata_max_age_ms``.
     """
+    id = consumer._cluster.topic_id(topic)
+    return None if id is None else str(id)
+
+
+class PatchedConsumer(KafkaConsumer):  # type: ignore[misc]  # kafka-python has no types
+    """Keeps its partitions while the topic is missing, and completes every join of the group that was started.
+
+    kafka-python 3.0.12 gives up all partitions when a metadata refresh lacks the topic. A sampler would stop its
+    cameras, and a watcher would drop its states. Here the member joins again when the topic is back
+    (``test_a_member_keeps_its_partitions_while_its_topic_is_missing``).
+
+    If the next refresh has the topic again, kafka-python forgets the join that it has started. Its heartbeats then
+    stay off, the group removes the member, and the member reads its old partitions for ever.
+    ``test_a_forgotten_join_is_completed`` fails without this.
+    """
+
+    def __init__(self, **configs: Any) -> None:
+        super().__init__(**configs)
+        coordinator = self._coordinator
+        build, need_rejoin = coordinator._build_metadata_snapshot, coordinator.need_rejoin
+
+        def last_known(subscription: Any, cluster: Any) -> dict[str, set[int]]:
+            found: dict[str, set[int]] = build(subscription, cluster)
+            return {topic: found[topic] or coordinator._metadata_snapshot.get(topic, set()) for topic in found}
+
+        def need_rejoin_now() -> bool:
+            known = coordinator._subscription.subscription or ()
+            return all(coordinator._cluster.partitions_for_topic(topic) for topic in known) and bool(need_rejoin())
+
+        coordinator._build_metadata_snapshot = last_known
+        coordinator.need_rejoin = need_rejoin_now
 
     def poll(self, *arguments: Any, **settings: Any) -> Any:
         """See ``KafkaConsumer.poll``."""

@@ -198,7 +198,12 @@ class FrameProducer:
         except KafkaTimeoutError as error:  # no metadata of the topic yet
             self._retry_at = time.monotonic() + _RETRY_S
             metrics.log_throttled(
-                log, "frames wait", "%s: frames wait for the broker: %s", self._topic, error, topic=self._topic
+                log,
+                "frames wait",
+                "%s: frames wait for the broker, or for the topic: %s",
+                self._topic,
+                error,
+                topic=self._topic,
             )
             return False
         except (KafkaError, ValueError) as error:

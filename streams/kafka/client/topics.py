@@ -129,6 +129,16 @@ def ensure_topics(broker: Broker, topics: Topics) -> None:
         for topic in topics.all:
             _check_partitions(broker, topic, len(found[topic.name]["partitions"]))
         _check_config(broker, admin, topics.all)
+        broker.topic_ids = _ids(found)
+
+
+def read_ids(admin: KafkaAdminClient, topics: Topics) -> dict[str, str]:
+    """The ids of the existing topics by name; raises ``KafkaError`` if the broker does not answer."""
+    return _ids(_describe(admin, topics))
+
+
+def _ids(found: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    return {name: str(topic["topic_id"]) for name, topic in found.items()}
 
 
 def _describe(admin: KafkaAdminClient, topics: Topics) -> dict[str, Mapping[str, Any]]:
@@ -148,6 +158,7 @@ def _create(broker: Broker, admin: KafkaAdminClient, missing: Iterable[Topic], r
         topic.name: {"num_partitions": topic.partitions, "replication_factor": replication, "configs": topic.config}
         for topic in missing
     }
+    problems = []
     for topic in admin.create_topics(wanted, raise_errors=False)["topics"]:
         name, error = topic["name"], for_code(topic["error_code"])
         if error.__name__ in ("NoError", "TopicAlreadyExistsError"):
@@ -156,10 +167,12 @@ def _create(broker: Broker, admin: KafkaAdminClient, missing: Iterable[Topic], r
         options = f"--partitions {wanted[name]['num_partitions']} --replication-factor {replication}"
         configs = _pairs(wanted[name]["configs"], " --config ")
         command = _command(broker, "kafka-topics.sh", f"--create --topic {name} {options} --config {configs}")
-        raise BrokerError(
+        problems.append(
             f"topic {name} is missing at {broker.address} and cannot be created: {reason}; create it as an "
             f"administrator: {command}"
         )
+    if problems:
+        raise BrokerError("; ".join(problems))
     admin.wait_for_topics(list(wanted), timeout_ms=READY_MS)
 
 

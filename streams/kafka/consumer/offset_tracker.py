@@ -114,6 +114,14 @@ class OffsetTracker(ConsumerRebalanceListener):  # type: ignore[misc]
             revoked, self._revoked = self._revoked, []
         return revoked
 
+    def restart(self) -> None:
+        """Ends every assignment and begins a new one of the same partition: the topic's offsets have changed."""
+        with self._lock:
+            for partition, assigned in self._assigned.items():
+                assigned.revoked = True
+                self._revoked.append(assigned)
+                self._assigned[partition] = AssignedPartition(partition)
+
     def commit_async(self) -> None:
         """Commits finished offsets without waiting. The next commit repeats one that fails."""
         offsets = self._uncommitted()

@@ -7,13 +7,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Self
 
-from kafka import TopicPartition
+from kafka import KafkaConsumer, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError
 
 from lanewatch import metrics
-from streams.kafka.client.connection import Broker
+from streams.kafka.client.connection import OFFSETS_MS, Broker
 from streams.kafka.client.errors import BrokerError
+from streams.kafka.client.kafka_python_patches import topic_id
 from streams.kafka.codec import CodecError
 from streams.kafka.consumer.retry import RetryPolicy
 
@@ -26,7 +27,8 @@ log = metrics.log("kafka")
 class TableFollower(ABC):
     """Reads partition 0 of a topic in its own thread; a context manager.
 
-    After an error of the broker it reads everything again. So a record that is handled twice must do no harm.
+    After an error of the broker it reads everything again. So a record that is handled twice must do no harm. If the
+    topic was deleted and created anew, what was read from the earlier one stays in effect.
     """
 
     def __init__(self, broker: Broker, stage: str, topic: str) -> None:
@@ -37,6 +39,7 @@ class TableFollower(ABC):
         self._stop = threading.Event()
         self._changed = threading.Condition()
         self._read_all = False
+        self._topic_id: str | None = None
         self._error: BrokerError | None = None
         self._thread = threading.Thread(target=self._run, name=f"follow-{topic}", daemon=True)
 
@@ -72,6 +75,12 @@ class TableFollower(ABC):
     def _apply(self) -> None:
         """Called after each batch of records, in the same thread."""
 
+    def _recreated(self) -> None:
+        """Called in the same thread when the topic was created anew, before its records are read."""
+
+    def _idle(self) -> None:
+        """Called again and again in the same thread while there is no record to read."""
+
     def _run(self) -> None:
         retry = RetryPolicy(self._stage, f"reading {self._topic}")
         try:
@@ -101,21 +110,33 @@ class TableFollower(ABC):
         consumer = self._broker.consumer(fetch_max_wait_ms=POLL_MS)
         try:
             consumer.assign([self._partition])
-            end = consumer.end_offsets([self._partition])[self._partition]
+            end = consumer.end_offsets([self._partition], timeout_ms=OFFSETS_MS)[self._partition]
             retry.succeeded()
-            while not self._stop.is_set():
+            if self._is_recreated(consumer):
+                log.warning("Topic %s was created anew and is read from its beginning", self._topic)
+                self._recreated()
+            self._topic_id = topic_id(consumer, self._topic)
+            caught_up = False
+            while not self._stop.is_set() and not self._is_recreated(consumer):
                 records = consumer.poll(POLL_MS).get(self._partition, ())
                 for record in records:
                     self._handle(record)
                 if records:
                     self._apply()
-                if records or not self._read_all:
+                if records or not caught_up:
                     position = consumer.position(self._partition, timeout_ms=0)
+                    caught_up = caught_up or (position is not None and position >= end)
                     with self._changed:
-                        self._read_all = self._read_all or (position is not None and position >= end)
+                        self._read_all = self._read_all or caught_up
                         self._changed.notify_all()
+                if caught_up and not records:
+                    self._idle()
         finally:
             consumer.close(autocommit=False, timeout_ms=CLOSE_MS)
+
+    def _is_recreated(self, consumer: KafkaConsumer) -> bool:
+        found = topic_id(consumer, self._topic)
+        return found is not None and self._topic_id is not None and found != self._topic_id
 
     def _handle(self, record: ConsumerRecord) -> None:
         try:

@@ -13,7 +13,8 @@ from kafka.errors import KafkaError
 from lanewatch import metrics
 from lanewatch.records import Frame
 from streams.kafka import codec
-from streams.kafka.client.connection import Broker
+from streams.kafka.client.connection import OFFSETS_MS, Broker
+from streams.kafka.client.kafka_python_patches import topic_id
 from streams.kafka.client.settings import FRAME_FETCH
 from streams.kafka.client.topics import Topics
 from streams.kafka.consumer.retry import RetryPolicy
@@ -99,7 +100,8 @@ class FrameLookup:
             self._consumer = self._broker.consumer(**FRAME_FETCH | {"fetch_max_wait_ms": 50})
         consumer = self._consumer
         consumer.assign([partition])
-        first, last = consumer.beginning_offsets([partition])[partition], consumer.end_offsets([partition])[partition]
+        first = consumer.beginning_offsets([partition], timeout_ms=OFFSETS_MS)[partition]
+        last = consumer.end_offsets([partition], timeout_ms=OFFSETS_MS)[partition]
         offset = _search(consumer, partition, camera, start - BEFORE_S, first, last)
         frames: dict[int, Frame] = {}
         size = 0
@@ -127,7 +129,7 @@ def _search(
     if recent is not None:
         lateness = recent[0].timestamp / 1000 - recent[1].captured_at
         appended_at_ms = max(0, int((captured_at + lateness) * 1000))
-        by_time = consumer.offsets_for_times({partition: appended_at_ms})[partition]
+        by_time = consumer.offsets_for_times({partition: appended_at_ms}, timeout_ms=OFFSETS_MS)[partition]
         if by_time is not None:
             found = next(_frames(consumer, partition, camera, by_time.offset, last), None)
             if found is not None and captured_at - NEAR_S <= found[1].captured_at <= captured_at + BEFORE_S - REORDER_S:
@@ -146,11 +148,17 @@ def _search(
 def _frames(
     consumer: KafkaConsumer, partition: TopicPartition, camera: str, offset: int, end: int
 ) -> Iterator[tuple[ConsumerRecord, Frame]]:
-    """A camera's records and frames with offsets from ``offset`` up to ``end``, within the limits of a reading."""
+    """A camera's records and frames with offsets from ``offset`` up to ``end``, within the limits of a reading.
+
+    It ends early if the topic is deleted meanwhile.
+    """
     consumer.seek(partition, offset)
+    read_topic = topic_id(consumer, partition.topic)
     key, read = camera.encode(), 0
     deadline = time.monotonic() + MAX_S
     while offset < end and read < MAX_READ_BYTES and time.monotonic() < deadline:
+        if topic_id(consumer, partition.topic) != read_topic:
+            return
         for record in consumer.poll(timeout_ms=_POLL_MS).get(partition, ()):
             if record.offset >= end:
                 return
@@ -160,4 +168,4 @@ def _frames(
                     yield record, codec.decode_frame(record)
                 except codec.CodecError as error:
                     metrics.record_refused("evidence", error)
-        offset = consumer.position(partition)
+        offset = consumer.position(partition, timeout_ms=OFFSETS_MS) or offset

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -32,6 +33,14 @@ SITE = b"site/2"
 
 PUBLISH_S = 20.0
 
+REPUBLISH_S = 10.0
+"""Between two attempts to write the last site to a topic that was created anew."""
+
+_JITTER_S = 2.0
+"""Every stage holds the site. The first attempts spread over this time, so most stages find that of another."""
+
+_SEND_S = 5.0
+
 log = metrics.log("site")
 
 Listener = Callable[["SiteTopic"], None]
@@ -39,6 +48,9 @@ Listener = Callable[["SiteTopic"], None]
 
 class SiteTopic(TableFollower):
     """The revisions of a site; a context manager that follows the topic in a thread.
+
+    If the topic is created anew, the last site stays in effect, and is published again with its partition slots.
+    If this user may not do so, the log says once a minute that `lanewatch publish` is needed.
 
     If the newest record is not valid, the revisions before it stay in effect. A foreign record is counted, logged with
     its topic, partition and offset, and skipped. The cameras' URLs are as published: a sampler replaces ``${NAME}``.
@@ -61,6 +73,7 @@ class SiteTopic(TableFollower):
         self._rejected: SiteRecord | None = None
         self._revisions: SiteRevisions | None = None
         self._other_version: str | None = None
+        self._republish_at = math.inf
 
     @property
     def revisions(self) -> SiteRevisions:
@@ -192,6 +205,34 @@ class SiteTopic(TableFollower):
             self._conflicts.add(digest)
         self._digests.append(digest)
         self._record = content
+
+    def _recreated(self) -> None:
+        self._digests.clear()
+        self._conflicts.clear()
+        if self._record is not None:
+            self._republish_at = time.monotonic() + random.uniform(0, _JITTER_S)
+
+    def _idle(self) -> None:
+        if self._digests:
+            self._republish_at = math.inf
+        elif self._record is not None and time.monotonic() >= self._republish_at:
+            self._republish_at = time.monotonic() + REPUBLISH_S
+            self._republish(self._record)
+
+    def _republish(self, record: SiteRecord) -> None:
+        """Writes the last site to the topic, which was created anew and is empty."""
+        value, _ = site_records.encode(record)
+        try:
+            with closing(ReliableProducer(self._broker)) as sender:
+                sender.send(self._topic, 0, Message(KEY, value, [(KIND, SITE)])).get(_SEND_S)
+        except KafkaError as error:
+            text = (
+                "topic %s was created anew and has no site. The last one stays in effect here. Run `lanewatch publish "
+                "SITE` as the user that creates the topics: %r"
+            )
+            metrics.log_throttled(log, "republish", text, self._topic, error)
+        else:
+            log.warning("topic %s was created anew, the last site is published to it again", self._topic)
 
     def _apply(self) -> None:
         """Makes the newest record's revisions the site's, if they are valid."""

@@ -61,6 +61,10 @@ class ArchiveWorker(WorkerLoop):
         for assigned in revoked:
             self._unwritten.pop(assigned, None)  # not committed: the partition's next worker reads it again
 
+    def _source_recreated(self) -> None:
+        self._write()  # the rows cannot be read again
+        super()._source_recreated()
+
     def _handle(self, record: ConsumerRecord, assigned: AssignedPartition) -> None:
         metrics.RECORDS_IN.labels("keep").inc()
         assigned.progress.start(record.offset)

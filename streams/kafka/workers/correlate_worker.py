@@ -29,8 +29,11 @@ class CorrelateWorker(StatefulWorker[Correlate[S], S], Generic[S]):
         return topics.events
 
     def _read_checkpoints(self, partitions: Collection[int]) -> dict[int, Checkpoint]:
-        stored = self._checkpoints.read(0, KEY)
-        checkpoint = Checkpoint(None, {}) if stored is None else Checkpoint(stored.offset + 1, {KEY: stored})
+        stored = self._checkpoints.read(0, KEY, self._source_id or "")
+        if stored is None:
+            checkpoint = Checkpoint(None, {})
+        else:
+            checkpoint = Checkpoint(stored.offset + 1, {KEY: stored}, recreated=stored.offset < 0)
         return dict.fromkeys(partitions, checkpoint)
 
     def _new_processor(self, checkpoint: Checkpoint, position: int, end: int) -> CorrelationProcessor[S]:

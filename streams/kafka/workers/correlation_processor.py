@@ -31,7 +31,7 @@ class CorrelationProcessor(PartitionProcessor[Correlate[S]], Generic[S]):
         self, correlate: Correlate[S], checkpoint: Checkpoint, position: int, state_type: type[S], *, end: int = 0
     ) -> None:
         super().__init__(STAGE, correlate, position, end=end)
-        self._saved_position = position
+        self._saved_position: int | None = position
         stored = checkpoint.states.get(KEY)
         state = None if stored is None else self._decode_state(stored, state_type, "", "The correlation")
         self._state = correlate.start() if state is None else state
@@ -43,6 +43,9 @@ class CorrelationProcessor(PartitionProcessor[Correlate[S]], Generic[S]):
     @property
     def changed(self) -> bool:
         return self.position != self._saved_position
+
+    def mark_unsaved(self) -> None:
+        self._saved_position = None
 
     def save(self) -> tuple[dict[str, StoredState], None]:
         return {KEY: StoredState(self.position - 1, encode(cast(Any, self._state)))}, None

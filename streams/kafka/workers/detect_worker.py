@@ -51,6 +51,7 @@ _FLUSH_S = 5.0
 _IDLE_S = 0.5
 _BLOCKED_S = 0.05
 _NO_TIMEOUT_MS = 2**31 - 1
+_BLOCK_MS = 1_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +140,7 @@ class DetectWorker(WorkerLoop):
         return self._queue.bytes < self._prefetch_bytes // (2 if self._consumer.paused() else 1)
 
     def _open(self, resources: ExitStack) -> None:
-        self._producer = ReliableProducer(self._broker, delivery_timeout_ms=_NO_TIMEOUT_MS)
+        self._producer = ReliableProducer(self._broker, delivery_timeout_ms=_NO_TIMEOUT_MS, max_block_ms=_BLOCK_MS)
         resources.callback(self._producer.close, 0.0)
 
     def _release(self, revoked: Sequence[AssignedPartition]) -> None:
@@ -246,6 +247,8 @@ class DetectWorker(WorkerLoop):
     def _send(self, queued: QueuedFrame[AssignedPartition], detections: Detections, trace: bytes | None) -> None:
         """Sends detections; gives up at the end, so that the next worker repeats the frame."""
         message = codec.encode_detections(detections).traced(trace)
+        if self._ending.is_set() and self._broker.lacks(self._topics.detections.name):
+            return
         while not queued.owner.revoked and self._failure is None:
             try:
                 if self._producer.pending < MAX_UNACKNOWLEDGED:

@@ -81,6 +81,10 @@ class PartitionProcessor(ABC, Generic[J]):
         """Whether a checkpoint has something to write."""
 
     @abstractmethod
+    def mark_unsaved(self) -> None:
+        """The next ``save`` has all states, because what was written before is gone."""
+
+    @abstractmethod
     def save(self) -> tuple[dict[str, StoredState], CheckpointPosition | None]:
         """The states that changed since ``saved``, and their position if there are several."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 
@@ -95,6 +95,11 @@ class SampleWorker(WorkerLoop):
         metrics.CAMERAS.labels("sample").set(len(self._handover.tasks))
         metrics.set_assigned_partitions("sample", self._source, assigned)
         metrics.IN_FLIGHT_BYTES.labels("sample").set(self._producer.in_flight_bytes)
+
+    def _topics_recreated(self, names: Collection[str]) -> None:
+        if self._topics.holders.name in names:
+            for task in self._handover.tasks.values():
+                task.announced = False
 
     def _while_broker_fails(self) -> None:
         self._work()

@@ -14,6 +14,7 @@ from lanewatch.config.site import Site
 from streams.kafka.client import acls
 from streams.kafka.client.connection import Broker
 from streams.kafka.client.errors import BrokerAwayError, BrokerError
+from streams.kafka.client.topic_monitor import TopicMonitor
 from streams.kafka.client.topics import Topics
 from streams.kafka.state.site_topic import SiteTopic
 
@@ -63,7 +64,7 @@ def open_worker(arguments: argparse.Namespace, stage: str, *, first: bool = True
     broker = Broker(site, f"{stage}-{node}")
     topics = Topics(site)
     acls.check_stage(broker, topics, acls.stage_of_command(stage))
-    with SiteTopic(broker, topics) as sites:
+    with TopicMonitor(broker, topics), SiteTopic(broker, topics) as sites:
         sites.read()
         if sites.empty and first:
             publish_first_site(sites, site, topics, arguments.site)

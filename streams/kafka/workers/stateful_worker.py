@@ -10,6 +10,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 from kafka import TopicPartition
@@ -19,8 +20,7 @@ from kafka.errors import KafkaError
 from lanewatch import metrics, tracing
 from lanewatch.config.revisions import SiteRevisions
 from streams.kafka import codec
-from streams.kafka.client.connection import SESSION_S, Broker
-from streams.kafka.client.errors import BrokerError
+from streams.kafka.client.connection import OFFSETS_MS, SESSION_S, Broker
 from streams.kafka.client.topics import Topic, Topics
 from streams.kafka.consumer.offset_tracker import AssignedPartition
 from streams.kafka.state.checkpoints import Checkpoint, Checkpoints, StoredState
@@ -42,11 +42,19 @@ SETTLE_S = 5.0
 computes the same events again."""
 
 
+KEEP_S = 60.0
+"""States of a partition that the group took away are kept for this time. They are needed only if the broker has lost
+its topics: then no checkpoint has them."""
+
+
 class SiteRevisionsSource(Protocol):
     """Knows the site's revisions, such as the reader of the site topic. A change gives another object."""
 
     @property
     def revisions(self) -> SiteRevisions: ...
+
+    def raise_if_failed(self) -> None:
+        """Raises the ``BrokerError`` after which the revisions are no longer followed, if any."""
 
 
 class StatefulWorker(WorkerLoop, ABC, Generic[J, S]):
@@ -97,6 +105,7 @@ class StatefulWorker(WorkerLoop, ABC, Generic[J, S]):
         self._revisions = site.revisions
         self._current_stage = make_stage(self._revisions)
         self._processors: dict[AssignedPartition, PartitionProcessor[J]] = {}
+        self._kept: dict[int, _KeptStates[J]] = {}
         self._watermark_at = self._checkpoint_at = 0.0
         self._outbox: EventOutbox
         self._checkpoints: Checkpoints
@@ -140,7 +149,14 @@ class StatefulWorker(WorkerLoop, ABC, Generic[J, S]):
                 self._checkpoint()
         finally:
             for assigned in revoked:
-                self._processors.pop(assigned, None)
+                processor = self._processors.pop(assigned, None)
+                if processor is not None:
+                    self._kept[assigned.number] = _KeptStates(processor, self._source_id, time.monotonic() + KEEP_S)
+
+    def _topics_recreated(self, names: Collection[str]) -> None:
+        if self._topics.checkpoints.name in names:
+            for processor in self._processors.values():
+                processor.mark_unsaved()
 
     def _handle(self, record: ConsumerRecord, assigned: AssignedPartition) -> None:
         self._follow_site()  # a revision that is published before a record applies to it
@@ -178,6 +194,7 @@ class StatefulWorker(WorkerLoop, ABC, Generic[J, S]):
     # -- Their parts
 
     def _follow_site(self) -> None:
+        self._site.raise_if_failed()
         revisions = self._site.revisions
         if revisions is self._revisions:
             return
@@ -193,24 +210,33 @@ class StatefulWorker(WorkerLoop, ABC, Generic[J, S]):
     def _restore(self) -> None:
         """Restores the states of new partitions, and seeks to the positions of their checkpoints."""
         assert self._tracker is not None
+        now = time.monotonic()
+        self._kept = {number: kept for number, kept in self._kept.items() if now < kept.until}
         new = [assigned for assigned in self._tracker.assigned if assigned not in self._processors]
-        if not new:
+        if not new or self._broker.lacks(self._topics.checkpoints.name) or self._broker.lacks(self._source):
             return
         started = time.monotonic()
         partitions = [assigned.partition for assigned in new]
         checkpoints = self._read_checkpoints([assigned.number for assigned in new])
-        begins = self._consumer.beginning_offsets(partitions)
-        ends = self._consumer.end_offsets(partitions)
+        begins = self._consumer.beginning_offsets(partitions, timeout_ms=OFFSETS_MS)
+        ends = self._consumer.end_offsets(partitions, timeout_ms=OFFSETS_MS)
         replayed = 0
         for assigned in new:
             begin, end = begins[assigned.partition], ends[assigned.partition]
             checkpoint = self._valid_checkpoint(assigned.partition, checkpoints[assigned.number], end)
+            kept = self._kept.get(assigned.number)
+            if kept is not None:
+                checkpoint = kept.complete(checkpoint, self._source_id)
             position = begin if checkpoint.position is None else checkpoint.position
             try:
                 self._consumer.seek(assigned.partition, max(position, begin))
             except ValueError:  # revoked meanwhile
                 continue
-            self._processors[assigned] = self._new_processor(checkpoint, position, end if end > position else 0)
+            processor = self._new_processor(checkpoint, position, end if end > position else 0)
+            if kept is not None:
+                processor.mark_unsaved()
+                del self._kept[assigned.number]
+            self._processors[assigned] = processor
             replayed += end - position
         seconds = time.monotonic() - started
         metrics.RESTORE_SECONDS.labels(self._stage).observe(seconds)
@@ -219,14 +245,17 @@ class StatefulWorker(WorkerLoop, ABC, Generic[J, S]):
         self._log.info(text, len(self._processors), self._source, len(new), states, seconds, replayed)
 
     def _valid_checkpoint(self, partition: TopicPartition, checkpoint: Checkpoint, end: int) -> Checkpoint:
-        """The checkpoint; without its offsets if the topic was deleted and created again since."""
-        if checkpoint.position is None or checkpoint.position <= end:
+        """The checkpoint; without its offsets if the topic was deleted and created again since, or has lost records."""
+        beyond = checkpoint.position is not None and checkpoint.position > end
+        if not checkpoint.recreated and not beyond:
             return checkpoint
         problem = (
-            "%s-%d ends at offset %d, but its checkpoint is at offset %d: the topic was created anew. The states "
+            "%s-%d ends at offset %d, and its checkpoint is from an earlier topic or beyond that end. The states "
             "continue with the records that are there"
         )
-        self._log.error(problem, *partition, end, checkpoint.position)
+        self._log.error(problem, *partition, end)
+        if not beyond:
+            return checkpoint
         return Checkpoint(None, {key: StoredState(-1, state.data) for key, state in checkpoint.states.items()})
 
     def _send_watermarks(self) -> None:
@@ -241,18 +270,41 @@ class StatefulWorker(WorkerLoop, ABC, Generic[J, S]):
         The watermark is sent first: after a restart no process would send it for a record that is in a state already.
         """
         self._send_watermarks()
-        if not self._outbox.flush(WATERMARK_S):
+        if self._broker.lacks(self._topics.checkpoints.name) or not self._outbox.flush(WATERMARK_S):
             return
+        changed = {
+            assigned.number: processor.save() for assigned, processor in self._processors.items() if processor.changed
+        }
+        failed = self._checkpoints.save(changed, self._source_id or "")
+        for number, error in failed.items():
+            problem = "States were not written, the next checkpoint has them: %r"
+            metrics.log_throttled(self._log, "checkpoint", problem, error, partition=number)
         for assigned, processor in self._processors.items():
-            if processor.changed:
-                try:
-                    self._checkpoints.save(assigned.number, *processor.save())
-                except BrokerError as error:
-                    metrics.log_throttled(
-                        self._log, "checkpoint", "States were not written: %s", error, partition=assigned.number
-                    )
-                    return
+            if assigned.number in failed:
+                continue
+            if assigned.number in changed:
                 processor.saved()
                 metrics.CHECKPOINTED_AT.labels(self._stage, str(assigned.number)).set_to_current_time()
             # The committed offset shows the lag to Kafka's tools. A restart begins at the checkpoint instead.
             assigned.progress.advance(processor.position)
+
+
+@dataclass(frozen=True)
+class _KeptStates(Generic[J]):
+    """The states of a partition that was taken away; ``topic`` is the id of the input topic, ``until`` monotonic."""
+
+    processor: PartitionProcessor[J]
+    topic: str | None
+    until: float
+
+    def complete(self, checkpoint: Checkpoint, topic: str | None) -> Checkpoint:
+        """The checkpoint with the states that it lacks. A stored state of the present topic is at least as new."""
+        self.processor.mark_unsaved()
+        states, _ = self.processor.save()
+        if self.topic != topic:
+            states = {key: StoredState(-1, state.data) for key, state in states.items()}
+        present = {key: state for key, state in checkpoint.states.items() if state.offset >= 0}
+        position = checkpoint.position
+        if position is None and self.topic == topic:
+            position = self.processor.position
+        return Checkpoint(position, checkpoint.states | states | present)

@@ -61,6 +61,9 @@ class WatchProcessor(PartitionProcessor[Watch[S]], Generic[S]):
         watermarks, self._watermarks = self._watermarks, {}
         return codec.encode_watermark(node, self.position, watermarks)
 
+    def mark_unsaved(self) -> None:
+        self._unsaved.update(self._states)
+
     def save(self) -> tuple[dict[str, StoredState], CheckpointPosition]:
         states = {
             camera: StoredState(self._offsets[camera], encode(cast(Any, self._states[camera])))

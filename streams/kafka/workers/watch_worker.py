@@ -28,7 +28,7 @@ class WatchWorker(StatefulWorker[Watch[S], S], Generic[S]):
         return topics.detections
 
     def _read_checkpoints(self, partitions: Collection[int]) -> dict[int, Checkpoint]:
-        return self._checkpoints.restore(partitions)
+        return self._checkpoints.restore(partitions, self._source_id or "")
 
     def _new_processor(self, checkpoint: Checkpoint, position: int, end: int) -> WatchProcessor[S]:
         return WatchProcessor(self._current_stage, checkpoint, position, self._state_type, end=end)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -21,6 +21,7 @@ from kafka.errors import KafkaError
 
 from lanewatch import metrics
 from streams.kafka.client.connection import SESSION_S, Broker
+from streams.kafka.client.kafka_python_patches import topic_id
 from streams.kafka.client.topics import Topic, Topics
 from streams.kafka.consumer.metrics import ConsumerMetrics
 from streams.kafka.consumer.offset_tracker import AssignedPartition, OffsetTracker
@@ -80,6 +81,8 @@ class WorkerLoop(ABC):
         self._metrics = ConsumerMetrics(stage, self._source)
         self._retry = RetryPolicy(stage, f"reading {self._source}")
         self._commit_at = 0.0
+        self._source_id: str | None = None
+        self._topic_ids = dict(broker.topic_ids)
         self._stop = threading.Event()
         self._consumer: KafkaConsumer
         self._tracker: OffsetTracker | None = None
@@ -129,6 +132,10 @@ class WorkerLoop(ABC):
         assert self._tracker is not None
         # Step 2: poll. A paused member polls too: it stays in the group.
         polled = self._poll()
+        if self._is_source_recreated():
+            self._source_recreated()
+            self._source_id = topic_id(self._consumer, self._source)
+            return
         # Step 3: handle the records. Those of a revoked partition belong to its next member.
         for partition, records in polled.items():
             assigned = self._tracker.get(partition)
@@ -141,6 +148,7 @@ class WorkerLoop(ABC):
         if revoked:
             self._release(revoked)
         # Step 5: the stage's periodic work, such as writing a checkpoint.
+        self._follow_topics()
         self._work()
         # Step 6: commit and measure.
         if time.monotonic() >= self._commit_at:
@@ -158,6 +166,31 @@ class WorkerLoop(ABC):
             timeout_ms = 0
         polled: dict[TopicPartition, list[ConsumerRecord]] = self._consumer.poll(timeout_ms=timeout_ms)
         return polled
+
+    def _is_source_recreated(self) -> bool:
+        """Whether the source topic was deleted and created again since it was joined."""
+        found = topic_id(self._consumer, self._source)
+        self._source_id = self._source_id or found
+        return found is not None and found != self._source_id
+
+    def _source_recreated(self) -> None:
+        """Reads the new topic from its beginning. What the stage holds of the earlier topic is released."""
+        assert self._tracker is not None
+        positions = ", ".join(f"{assigned.number}: {assigned.progress.position}" for assigned in self._tracker.assigned)
+        text = "%s was created anew and is read from its beginning. The earlier topic was read up to these offsets: %s"
+        self._log.warning(text, self._source, positions or "none", extra={"topic": self._source})
+        self._tracker.restart()
+        self._release(self._tracker.pop_revoked())
+        if assigned := self._consumer.assignment():  # none while the group gives them out anew
+            self._consumer.seek_to_beginning(*assigned)
+
+    def _follow_topics(self) -> None:
+        """Compares the topics that ``TopicMonitor`` has seen with those of the last call."""
+        found = self._broker.topic_ids
+        recreated = {name for name, id in found.items() if self._topic_ids.get(name, id) != id}
+        self._topic_ids |= found
+        if recreated:
+            self._topics_recreated(recreated)
 
     def _leave(self, consumer: KafkaConsumer) -> None:
         try:
@@ -188,6 +221,9 @@ class WorkerLoop(ABC):
     @abstractmethod
     def _handle(self, record: ConsumerRecord, assigned: AssignedPartition) -> None:
         """Takes a record, and reports its start and its end to ``assigned.progress``. Must not raise ``KafkaError``."""
+
+    def _topics_recreated(self, names: Collection[str]) -> None:
+        """Restores what the stage had written to these topics, which are empty now. The source is treated apart."""
 
     def _work(self) -> None:
         """Does the stage's periodic work; called after each poll."""

@@ -100,6 +100,9 @@ class KafkaRunner(Generic[S]):
             self._workers["correlate"] = worker, topics.events
         self._workers["serve"] = EventStoreWorker(broker, topics, serve, node="runner"), topics.events
 
+    def raise_if_failed(self) -> None:
+        """Its site never fails."""
+
     @property
     def frames(self) -> int:
         """Pictures that the watch stage has processed."""

@@ -47,6 +47,9 @@ class LoiteringSite(KafkaSite):
         self.watched = lanes(cameras)
         self.revisions = SiteRevisions.from_site(self.watched)
 
+    def raise_if_failed(self) -> None:
+        """Its site never fails."""
+
     def loop(self, node: str, **settings: Any) -> WatchWorker[CameraState]:
         """A watch worker on these topics; this object knows its site revisions."""
         defaults: dict[str, Any] = {

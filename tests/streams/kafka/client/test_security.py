@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import ACL, ACLOperation, ACLPermissionType, ACLResourcePatternType, ResourcePattern, ResourceType
 from kafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError
 
+from lanewatch import metrics
 from lanewatch.config.fields import LocalizedName
 from lanewatch.config.site import Camera, KafkaConfig, KafkaSecurity, Site
 from streams.kafka.client import acls
@@ -25,6 +26,7 @@ from streams.kafka.client.acls import RIGHTS, STAGES, Stage
 from streams.kafka.client.connection import Broker
 from streams.kafka.client.errors import BrokerAwayError, BrokerError
 from streams.kafka.client.security import security_settings
+from streams.kafka.client.topic_monitor import TopicMonitor
 from streams.kafka.client.topics import Topics, ensure_topics
 from streams.kafka.state.site_topic import SiteTopic
 from streams.kafka.workers import startup
@@ -214,6 +216,41 @@ def test_a_missing_topic_is_reported_with_the_command_that_creates_it(secure: Se
     client_broker = broker(secure, "sasl_ssl", secure.with_password("detect"))
     with pytest.raises(BrokerError, match=r"seosan\.new\.frames is missing .* kafka-topics\.sh .*--partitions 2"):
         ensure_topics(client_broker, Topics(elsewhere))
+
+
+def test_a_topic_that_disappears_is_named_with_the_command_until_it_is_back(
+    secure: SecureBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    """This user may not create it. The line appears once a minute, although the topics are checked all the time."""
+    elsewhere = site("127.0.0.1:1", prefix="lanewatch.seosan.gone")
+    topics, frames = Topics(elsewhere), "lanewatch.seosan.gone.frames"
+    admins = broker(secure, "admin", KafkaSecurity())
+    ensure_topics(admins, topics)
+    client_broker = broker(secure, "sasl_ssl", secure.with_password("detect"))
+    ensure_topics(client_broker, topics)
+    before = client_broker.topic_ids[frames]
+    metrics.reset_throttle(metrics.log("kafka"), ["topics"])
+    with TopicMonitor(client_broker, topics, check_s=0.05):
+        with admins.open_admin() as admin:
+            admin.delete_topics([frames])
+        until(lambda: "cannot be created" in caplog.text)
+        assert client_broker.lacks(frames)
+        assert metrics.MISSING_TOPICS._value.get() == 1
+        checks = metrics._throttled["lanewatch.kafka", "topics"][1] + 2
+        until(lambda: metrics._throttled["lanewatch.kafka", "topics"][1] >= checks)
+        assert caplog.text.count("cannot be created") == 1
+        assert f"kafka-topics.sh --bootstrap-server {client_broker.address} --create --topic {frames}" in caplog.text
+        ensure_topics(admins, topics)
+        until(lambda: client_broker.topic_ids.get(frames, before) != before)
+        until(lambda: metrics.MISSING_TOPICS._value.get() == 0)
+    assert f"created anew, because they were missing: {frames}." in caplog.text
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "not in time"
+        time.sleep(0.01)
 
 
 def test_a_user_that_may_not_publish_the_first_site_gets_the_command(secure: SecureBroker) -> None:

@@ -5,10 +5,16 @@ from __future__ import annotations
 from typing import Any, cast
 
 import pytest
-from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
+from kafka.errors import (
+    InvalidRecordError,
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+    TopicAuthorizationFailedError,
+)
 from kafka.future import Future
 
 from deploy.kafka_server import BrokerProcess
+from lanewatch import metrics
 from streams.kafka.codec import Message
 from streams.kafka.state import event_outbox as module
 from streams.kafka.state.event_outbox import EventOutbox
@@ -84,6 +90,35 @@ def test_an_event_that_is_too_large_keeps_no_other_waiting(outbox: tuple[EventOu
     producer.error = None
     box.send(message(1))
     assert [value for value, _ in producer.sent] == [b"1"]
+
+
+def test_an_event_that_the_broker_refuses_is_given_up_after_some_attempts(
+    outbox: tuple[EventOutbox, FailingProducer], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Before, it was sent again without end, and no later event arrived."""
+    box, producer = outbox
+    lost = metrics.DROPPED.labels("watch", "lane", "refused")
+    before = lost._value.get()
+    box.send(message(0))
+    box.send(message(1))
+    for _ in range(module.MAX_REFUSALS):
+        assert [value for value, _ in producer.sent[-2:]] == [b"0", b"1"]
+        producer.sent[-2][1].failure(InvalidRecordError("no"))
+        box.poll()
+    assert producer.sent[-1][0] == b"1"
+    producer.sent[-1][1].success(None)
+    box.poll()
+    assert box.clear
+    assert lost._value.get() == before + 1
+    assert "an event of lane is lost" in caplog.text
+
+
+def test_a_refusal_for_lack_of_rights_ends_the_stage(outbox: tuple[EventOutbox, FailingProducer]) -> None:
+    box, producer = outbox
+    box.send(message(0))
+    producer.sent[0][1].failure(TopicAuthorizationFailedError("events"))
+    with pytest.raises(TopicAuthorizationFailedError):
+        box.poll()
 
 
 @pytest.mark.slow

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 import pytest
 
+from lanewatch import metrics
 from lanewatch.records import Event, Peak, Watermark
 from streams.kafka import codec
 from streams.kafka.codec import Message
@@ -122,6 +126,7 @@ def test_an_unavailable_store_is_retried_and_nothing_is_committed_meanwhile(
     kafka_site: KafkaSite, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(module, "RETRY_S", 0.05)
+    metrics.reset_throttle(metrics.log("serve"), ["store"])
     send_events(kafka_site, event(1), event(2))
     store = RecordingStore()
     store.unavailable = True
@@ -131,8 +136,60 @@ def test_an_unavailable_store_is_retried_and_nothing_is_committed_meanwhile(
         store.unavailable = False
         until(lambda: len(store.events) == 2, "both")
     assert store.events == [event(1), event(2)]
-    assert committed_offset(kafka_site) == 2
+    until(lambda: committed_offset(kafka_site) == 2, "committed")
     assert f"{kafka_site.topics.events.name}-0 at offset 0: event e-1" in caplog.text
+
+
+class Killed(BaseException):
+    """A BaseException, so that nothing catches it."""
+
+
+def test_a_service_with_a_new_store_that_is_killed_in_its_first_second_skips_no_event(kafka_site: KafkaSite) -> None:
+    """The group's offset is that of the store before. After the kill, the new store is no longer empty."""
+    events = [event(number) for number in range(4)]
+    send_events(kafka_site, *events)
+    earlier, new = RecordingStore(), RecordingStore()
+    with running(make_worker(kafka_site, earlier)):
+        until(lambda: len(earlier.events) == 4, "all in the earlier store")
+
+    class KillingStore(RecordingStore):
+        def upsert(self, event: Event) -> None:
+            if new.events:
+                raise Killed
+            new.upsert(event)
+
+    with pytest.raises(Killed):
+        make_worker(kafka_site, KillingStore(), anew=True).run(threading.Event())
+    with running(make_worker(kafka_site, new)):
+        until(lambda: len({event.id for event in new.events}) == 4, "all in the new store")
+
+
+def test_a_worker_stays_in_its_group_while_the_store_is_away_and_ends_when_told(
+    kafka_site: KafkaSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes on polling: else the group would remove it after ``max_poll_interval_ms``."""
+    monkeypatch.setattr(module, "RETRY_S", 0.05)
+    store = RecordingStore()
+    store.unavailable = True
+    worker = make_worker(kafka_site, store)
+    with running(worker) as stop:
+        until(lambda: worker.partitions, "assigned")
+        send_events(kafka_site, event(1))
+        until(lambda: store.calls, "it has tried")
+        polled = [0]
+        poll = worker._consumer.poll
+
+        def counted_poll(*arguments: Any, **settings: Any) -> Any:
+            polled[0] += 1
+            return poll(*arguments, **settings)
+
+        monkeypatch.setattr(worker._consumer, "poll", counted_poll)
+        until(lambda: polled[0] > 10, "it goes on polling")
+        assert worker.partitions == {0}
+        began = time.monotonic()
+        stop.set()
+    assert time.monotonic() - began < 10
+    assert committed_offset(kafka_site) is None
 
 
 def test_a_service_that_ends_while_the_store_is_away_leaves_the_event_to_the_next(kafka_site: KafkaSite) -> None:

@@ -20,6 +20,7 @@ from lanewatch.config.revisions import SiteRevision, SiteRevisions
 from lanewatch.config.site import BehaviourConfig
 from lanewatch.records import Detections, Event
 from streams.kafka import codec
+from streams.kafka.client.errors import BrokerError
 from streams.kafka.codec import Message
 from tests.detectors.walker_records import NOON
 from tests.streams.kafka.kafka_site import running, until
@@ -276,3 +277,17 @@ def test_an_unusable_revision_is_logged_and_the_former_one_stays_in_effect(
         kafka_site.put(records)
         events = kafka_site.events_until(END)
     assert keys(events) == keys(undisturbed(kafka_site.watched, records))
+
+
+def test_a_site_that_is_no_longer_followed_ends_the_worker(
+    kafka_site: LoiteringSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would otherwise go on with an outdated site."""
+
+    def fail() -> None:
+        raise BrokerError("may not READ the site")
+
+    worker = kafka_site.loop("w")
+    monkeypatch.setattr(kafka_site, "raise_if_failed", fail)
+    with pytest.raises(BrokerError, match="READ the site"):
+        worker.run(threading.Event())
