@@ -1,4 +1,7 @@
-"""The slow proof of bounded memory: live cameras on the demo's clip for twenty minutes, in one process."""
+"""The slow proof of bounded memory: live cameras on the demo's clip for twenty minutes, in one process.
+
+With ``--silent``, the cameras connect and send nothing or nearly nothing, for an hour: see ``benchmarks.silent_cameras``.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,13 @@ import psutil
 from api.in_process_service import InProcessService
 from benchmarks import command
 from benchmarks.latency import serve, with_cameras
+from benchmarks.silent_cameras import silent_cameras
 from lanewatch import demo
 from lanewatch.config import loader
+from lanewatch.config.site import Site
 
 MINUTES = 20.0
+SILENT_MINUTES = 60.0
 EVERY_S = 5.0
 LIMIT_GB = 1.2
 MAX_GROWTH_GB = 0.05
@@ -27,10 +33,18 @@ MAX_GROWTH_GB = 0.05
 def main() -> None:
     """Prints resident memory each minute; exits with 1 if it exceeds the limit or grows."""
     parser = command.parser(__doc__, "rss_gb, growth_gb, cameras, minutes")
-    parser.add_argument("--minutes", type=float, default=MINUTES)
-    parser.add_argument("--cameras", type=int, default=4)
+    parser.add_argument("--silent", action="store_true", help="ten cameras that send nothing or nearly nothing")
+    parser.add_argument("--minutes", type=float)
+    parser.add_argument("--cameras", type=int)
     options = parser.parse_args()
-    rss = _run(options.cameras, options.minutes, verbose=not options.json)
+    options.minutes = options.minutes or (SILENT_MINUTES if options.silent else MINUTES)
+    options.cameras = options.cameras or (10 if options.silent else 4)
+    site = with_cameras(loader.load(demo.SITE), options.cameras)
+    with silent_cameras(options.cameras) as urls:
+        if options.silent:
+            cameras = [camera.model_copy(update={"url": url}) for camera, url in zip(site.cameras, urls, strict=True)]
+            site = site.model_copy(update={"cameras": tuple(cameras)})
+        rss = _run(site, options.minutes, verbose=not options.json)
     fifth = max(1, len(rss) // 5)
     figures = {
         "rss_gb": round(max(rss), 3),
@@ -51,8 +65,7 @@ def table(figures: dict[str, Any]) -> str:
     )
 
 
-def _run(cameras: int, minutes: float, *, verbose: bool) -> list[float]:
-    site = with_cameras(loader.load(demo.SITE), cameras)
+def _run(site: Site, minutes: float, *, verbose: bool) -> list[float]:
     rss: list[float] = []
     with (
         tempfile.TemporaryDirectory() as folder,

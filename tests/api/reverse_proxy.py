@@ -115,7 +115,7 @@ def _running(command: list[str], port: int, folder: Path) -> Iterator[None]:
                 time.sleep(0.02)
             yield
         finally:
-            process.terminate()
+            process.kill()  # caddy would wait for open connections
 
 
 def _accepts(port: int) -> bool:

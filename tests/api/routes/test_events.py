@@ -150,7 +150,7 @@ def test_errors_have_a_code_and_a_message(
         (b"{", 422),
         (b"", 422),
         (b'{"verdict": "true", "reason": "' + b"x" * 2001 + b'"}', 422),
-        (b'{"verdict": "true", "reason": "' + b"x" * 20_000 + b'"}', 413),
+        (b'{"verdict": "true", "reason": "' + b"x" * 40_000 + b'"}', 413),
     ],
 )
 def test_verdicts(store: EventStore, start_service: StartService, body: bytes, status: int) -> None:
