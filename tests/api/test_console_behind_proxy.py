@@ -95,6 +95,7 @@ def test_the_documented_configuration_serves_the_console(
         service.show_event()
         expect(page.locator(".card")).to_have_count(2, timeout=TIMEOUT_MS)
         expect(page.locator(".card img")).to_have_js_property("naturalWidth", 480, timeout=TIMEOUT_MS)
+        page.locator(".card img").click()
         page.get_by_role("button", name="Play the clip").click()
         wait_until_playing(page)
         page.get_by_role("button", name="Log out").click()
