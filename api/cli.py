@@ -25,6 +25,7 @@ from lanewatch import interruption, progress, service
 from lanewatch.config.problems import SiteError
 from lanewatch.config.site import Site
 from lanewatch.interruption import Interruption
+from lanewatch.paths import existing
 from lanewatch.records import Event
 from models.detection.base import ModelMissingError
 from models.hardware import DeviceMissingError
@@ -46,7 +47,7 @@ def demo(argv: list[str]) -> int:
 def run(argv: list[str]) -> int:
     """Runs any site file."""
     parser = _parser("run", "Runs a whole site in one process: samples, detects, watches and serves.")
-    parser.add_argument("site", type=Path, help="the site file")
+    parser.add_argument("site", type=existing, help="the site file")
     arguments = _parsed(parser, argv)
     return _play(arguments.site, arguments.data, arguments)
 

@@ -1,6 +1,6 @@
 """The slow proof of bounded memory: live cameras on the demo's clip for twenty minutes, in one process.
 
-With ``--silent``, the cameras connect and send nothing or nearly nothing, for an hour: see ``benchmarks.silent_cameras``.
+With ``--silent``, ten cameras connect and send nothing or nearly nothing (``benchmarks.silent_cameras``), for an hour.
 """
 
 from __future__ import annotations

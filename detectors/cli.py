@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from lanewatch import progress, service
+from lanewatch.paths import existing
 from lanewatch.progress import Progress
 from lanewatch.service import PrintedErrors
 
@@ -67,8 +68,8 @@ def rescore(argv: Sequence[str]) -> int:
         prog="lanewatch rescore",
         description="Scores a recording by a site file, or archived detections without decoding video again.",
     )
-    parser.add_argument("source", type=Path, help="a video, a folder of images, or archived detections (Parquet)")
-    parser.add_argument("--site", type=Path, required=True, help="the site file")
+    parser.add_argument("source", type=existing, help="a video, a folder of images, or archived detections (Parquet)")
+    parser.add_argument("--site", type=existing, required=True, help="the site file")
     parser.add_argument("--camera", help="the site's camera that recorded the video; archived detections have it")
     parser.add_argument("--clock", help="capture time of the video's first picture, such as 2026-01-15T02:00:00+09:00")
     parser.add_argument("--fps", type=float, help="the video's frames per second, if it does not say so itself")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lanewatch import progress, service
+from lanewatch.paths import existing
 from lanewatch.progress import Progress
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def status(argv: Sequence[str]) -> int:
         description="Shows the processes of all stages, their lag, and each camera's state. Problems come first. The "
         "exit status is 0 without problems, else 1.",
     )
-    parser.add_argument("site", type=Path, metavar="SITE", help="the site file")
+    parser.add_argument("site", type=existing, metavar="SITE", help="the site file")
     parser.add_argument("--all", action="store_true", help="list every camera")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
     service.add_language(parser)

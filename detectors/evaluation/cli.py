@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from detectors.evaluation.results import DIMENSIONS
 from lanewatch import progress, service
+from lanewatch.paths import existing
 from lanewatch.service import PrintedErrors
 
 if TYPE_CHECKING:
@@ -30,11 +31,11 @@ def evaluate(argv: Sequence[str]) -> int:
     parser.add_argument(
         "events",
         nargs="?",
-        type=Path,
+        type=existing,
         metavar="EVENTS",
         help="lines of JSON as `rescore --json` prints them, archived detections (with --site), or KISA's XML",
     )
-    parser.add_argument("--truth", nargs="+", type=Path, metavar="FILE", help="truth files (YAML), or KISA's XML")
+    parser.add_argument("--truth", nargs="+", type=existing, metavar="FILE", help="truth files (YAML), or KISA's XML")
     parser.add_argument("--protocol", choices=PROTOCOLS, default="kisa", help="default: kisa")
     parser.add_argument("--by", action="append", choices=DIMENSIONS, help="split the figures; may be repeated")
     parser.add_argument("--kinds", nargs="+", metavar="KIND", help="only these")
@@ -46,11 +47,11 @@ def evaluate(argv: Sequence[str]) -> int:
         help="an event is an alarm from this severity on: 1 watch (default), 2 alert, 3 dispatch; above 1 only for "
         "archived detections",
     )
-    parser.add_argument("--site", type=Path, help="the site file: it scores archived detections and gives the light")
+    parser.add_argument("--site", type=existing, help="the site file: scores archived detections, gives the light")
     parser.add_argument("--clock", help="capture time at which KISA's clips begin, such as 2026-01-15T02:00:00+09:00")
     parser.add_argument("--hours", type=float, help="camera-hours, if neither detections nor labels have them")
     parser.add_argument("--recall-bias", type=float, default=1.0, metavar="A", help="of i-LIDS' F1 (default: 1)")
-    parser.add_argument("--compare", type=Path, metavar="EVENTS", help="another run, evaluated by the same truth")
+    parser.add_argument("--compare", type=existing, metavar="EVENTS", help="another run, evaluated by the same truth")
     parser.add_argument("--report", type=Path, metavar="FOLDER", help="write report.md and its plots here")
     parser.add_argument("--write-kisa", type=Path, metavar="FOLDER", help="write the events as KISA's XML")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the report")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lanewatch import progress
+from lanewatch.paths import existing
 from lanewatch.progress import Progress
 
 if TYPE_CHECKING:
@@ -34,7 +35,10 @@ def simulate(argv: Sequence[str]) -> int:
         "--fps", type=float, default=2.0, help="pictures a second while something happens (%(default)s)"
     )
     parser.add_argument(
-        "--trajectories", type=Path, metavar="FOLDER", help="recorded walkers (ETH, UCY) instead of the walking model"
+        "--trajectories",
+        type=existing,
+        metavar="FOLDER",
+        help="recorded walkers (ETH, UCY), not the model's",
     )
     progress.add_option(parser)
     options = parser.parse_args(argv)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 from urllib.parse import parse_qs, unquote, urlsplit
 from zoneinfo import ZoneInfo
+
+from lanewatch.paths import existing
 
 Kind = Literal["rtsp", "http", "file", "folder"]
 
@@ -137,25 +138,7 @@ def _local_path(url: str) -> tuple[str, str]:
         return whole, ""
     path, _, query = whole.partition("?")
     decoded = unquote(path, errors="surrogateescape") if url.startswith("file:") else path
-    return _existing(path if Path(path).exists() else decoded), query
-
-
-def _existing(path: str) -> str:
-    """The path as the file system writes it. Korean names from a Mac are decomposed (NFD), and typed ones composed."""
-    found = Path(path)
-    if found.exists():
-        return path
-    folder = Path(found.anchor)
-    for part in found.parts[1:] if found.anchor else found.parts:
-        if not (folder / part).exists():
-            wanted = unicodedata.normalize("NFC", part)
-            try:
-                names = sorted(entry.name for entry in folder.iterdir())
-            except OSError:
-                return path
-            part = next((name for name in names if unicodedata.normalize("NFC", name) == wanted), part)
-        folder /= part
-    return str(folder) if folder.exists() else path
+    return str(existing(Path(path if Path(path).exists() else decoded))), query
 
 
 def _number(option: str, text: str, url: str) -> int:

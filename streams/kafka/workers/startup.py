@@ -11,6 +11,7 @@ from pathlib import Path
 from lanewatch import metrics, service
 from lanewatch.config import loader
 from lanewatch.config.site import Site
+from lanewatch.paths import existing
 from streams.kafka.client import acls
 from streams.kafka.client.connection import Broker
 from streams.kafka.client.errors import BrokerAwayError, BrokerError
@@ -40,7 +41,7 @@ class WorkerContext:
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of every stage's command: the site file, and those of ``lanewatch.service``."""
-    parser.add_argument("site", type=Path, metavar="SITE", help="the site file")
+    parser.add_argument("site", type=existing, metavar="SITE", help="the site file")
     service.add_options(parser)
 
 
