@@ -216,6 +216,7 @@ async function loadWithRetry() {
 
 async function logout() {
   await remove("v1/session");
+  sessionStorage.clear();  // the next operator must not find what this one has typed
   location.reload();
 }
 

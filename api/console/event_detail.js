@@ -9,11 +9,13 @@ import { factorTable, scoreBar } from "./score_bar.js";
 import { formatDay, formatMoment, formatTime, timeZoneName } from "./time_format.js";
 import { format, localized, text } from "./i18n.js";
 
+/** Where this tab keeps what was typed and not sent. It outlasts a login after the session's end. */
+const draftKey = (event) => `draft ${keyOf(event)}`;
+
 export class EventDetail {
   constructor(element, site, { onVerdict, onClose, onSelect, partsOf }) {
     Object.assign(this, { element, site, onVerdict, onClose, onSelect, partsOf });
     this.event = null;
-    this.drafts = new Map();  // what the operator has typed and not sent, by event
   }
 
   show(event) {
@@ -63,8 +65,8 @@ export class EventDetail {
     }));
     this.reasonLabel = make("label", { for: "reason" });
     this.reason = make("input", { type: "text", id: "reason", maxlength: 2000, autocomplete: "off" });
-    this.reason.value = this.drafts.get(keyOf(event)) ?? "";
-    this.reason.addEventListener("input", () => this.drafts.set(keyOf(event), this.reason.value));
+    this.reason.value = sessionStorage.getItem(draftKey(event)) ?? "";
+    this.reason.addEventListener("input", () => sessionStorage.setItem(draftKey(event), this.reason.value));
     this.lastReason = make("p", { class: "muted" });
     this.factors = make("div", { class: "factors" });
     this.thresholdList = make("dl", { class: "threshold-list" });
@@ -149,7 +151,7 @@ export class EventDetail {
     status.textContent = "";
     const typed = reason.value;
     const saved = await this.onVerdict(event, verdict, typed.trim());
-    if (saved && this.drafts.get(keyOf(event)) === typed) this.drafts.delete(keyOf(event));
+    if (saved && sessionStorage.getItem(draftKey(event)) === typed) sessionStorage.removeItem(draftKey(event));
     if (saved && reason.value === typed) reason.value = "";
     status.textContent = text(saved ? "saved" : "not_saved");
   }

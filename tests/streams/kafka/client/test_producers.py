@@ -270,7 +270,7 @@ def test_after_a_restart_the_broker_gets_everything_sent_meanwhile(own_broker: B
     slots = [frame.slot for frame in map(codec.decode_frame, found) if frame.camera == "a"]
     assert list(dict.fromkeys(slots)) == list(range(220))  # acks of one: a second try may double some
     assert [record.value for record in stored] == [b"0", b"1"]
-    assert longest < 0.5
+    assert longest < 5.0  # kafka-python alone waits for a minute
 
 
 def test_closing_without_a_broker_is_quick_and_fails_the_records(own_broker: BrokerProcess) -> None:

@@ -167,7 +167,7 @@ def test_a_site_that_is_not_valid_is_not_used_and_its_url_is_not_logged(
         assert "s3cret" not in caplog.text
         assert sites.revisions.latest == first
         sites.publish(with_camera(first, "shop", "rtsp://10.0.0.4/1"))
-        assert sites.partition_slots == {"gate": 0, "lane": 2, "barn": 1, "shop": 3}
+        until(lambda: sites.partition_slots == {"gate": 0, "lane": 2, "barn": 1, "shop": 3})
 
 
 def test_a_site_of_another_release_is_reported_and_replaced(broker: str) -> None:
