@@ -270,4 +270,10 @@ def _is_at(box: Box, first_box: Box) -> bool:
 
 
 def _overlaps_any(box: Box, others: Iterable[Box]) -> bool:
-    return any(boxes.overlap_of_smaller(box, other) >= MIN_OVERLAP for other in others)
+    left, top, right, bottom = box
+    for other in others:
+        # Most boxes are far from each other: no call for those
+        near = other[0] < right and other[2] > left and other[1] < bottom and other[3] > top
+        if near and boxes.overlap_of_smaller(box, other) >= MIN_OVERLAP:
+            return True
+    return False

@@ -16,6 +16,8 @@ from kafka.errors import KafkaConnectionError
 from kafka.net.compat import KafkaNetClient
 from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
+from kafka.protocol import parser
+from kafka.protocol.frame import KafkaBytes
 
 
 def topic_id(consumer: KafkaConsumer, topic: str) -> str | None:
@@ -120,15 +122,46 @@ class LargeReadManager(KafkaConnectionManager):  # type: ignore[misc]
 
     async def _build_transport(self, *args: Any, **settings: Any) -> Any:
         transport = await super()._build_transport(*args, **settings)
-        transport._sock_recv = partial(_receive, transport)
+        transport._sock_recv = partial(_receive, transport, bytearray(READ_BYTES))
         write = transport.write
         # Over TLS kafka-python slices what could not be sent at once: megabytes are copied for each 16 KB.
         transport.write = lambda data: write(memoryview(data))
         return transport
 
 
-def _receive(transport: Any) -> tuple[bytes, KafkaConnectionError | None]:
-    """All bytes that are available, or the error of the connection if there are none."""
+class _ReadBuffer(KafkaBytes):  # type: ignore[misc]
+    """The bytes of a response, which are decoded in place. kafka-python copies each response twice before."""
+
+    def read(self, nbytes: int | None = None) -> bytes | memoryview:
+        """So many bytes, or all that are left."""
+        if nbytes is not None:
+            few: bytes = super().read(nbytes)
+            return few
+        rest = memoryview(self)[self.tell() :]
+        self.seek(len(self))
+        return rest
+
+
+parser.KafkaBytes = _ReadBuffer
+
+
+def _receive(transport: Any, buffer: bytearray) -> tuple[bytes | memoryview, KafkaConnectionError | None]:
+    """What is available, valid until the next call; or the error of the connection if there is nothing."""
+    if isinstance(transport._sock, ssl.SSLSocket):
+        return _receive_all(transport)
+    try:
+        size = transport._sock.recv_into(buffer)
+    except _WOULD_BLOCK:
+        return b"", None
+    except OSError as failure:
+        return b"", KafkaConnectionError(f"{transport}: {failure}")
+    if not size:
+        return b"", KafkaConnectionError(f"{transport}: the broker closed the connection")
+    return memoryview(buffer)[:size], None
+
+
+def _receive_all(transport: Any) -> tuple[bytes, KafkaConnectionError | None]:
+    """All that is available over TLS: the socket may hold bytes that the selector does not see."""
     received: list[bytes] = []
     error = None
     while True:
@@ -143,6 +176,4 @@ def _receive(transport: Any) -> tuple[bytes, KafkaConnectionError | None]:
             error = KafkaConnectionError(f"{transport}: the broker closed the connection")
             break
         received.append(data)
-        if len(data) < READ_BYTES and not isinstance(transport._sock, ssl.SSLSocket):
-            break  # a TLS socket may hold bytes that it has read already, and that the selector does not see
     return b"".join(received), None if received else error
