@@ -156,6 +156,7 @@ def test_the_last_site_is_published_again_with_its_partitions(broker: str) -> No
         assert sites.revisions.latest == newest.site
 
 
+@pytest.mark.slow
 def test_a_broker_with_an_empty_disk(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     records = footage()
     half = NOON + 20
