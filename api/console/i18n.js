@@ -112,7 +112,7 @@ const TEXTS = {
     not_found: "There is no event at this address.",
     not_loaded: "The event could not be loaded. It appears after the reconnection.",
     loading: "Loading.",
-    camera_summary: (n, faulty) => (faulty === 0 ? `All ${n} cameras work` : `${faulty} of ${n} cameras disconnected`),
+    camera_summary: (n, faulty) => (faulty === 0 ? (n === 1 ? "The camera works" : `All ${n} cameras work`) : `${faulty} of ${n} cameras disconnected`),
     cameras_unknown: (time) => `State of the cameras unknown since ${time}`,
     no_events: "No events yet",
     no_events_hint: "The cameras are being watched. Suspicious activity appears here at once.",
