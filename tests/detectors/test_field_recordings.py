@@ -95,9 +95,7 @@ RECORDINGS: dict[str, Record] = {
     "squeezed": squeezed,
     "raw": raw,
     "thumbnail first": thumbnail_first,
-    "time in the name": named("2026-01-15T02:00:00.mp4"),
-    "question mark": named("ch01?main.mp4"),
-    "percent and brackets": named("50% [1] #2.mp4"),
+    "colons, question mark, percent": named("2026-01-15T02:00:00 ch01?main 50% [1] #2.mp4"),
     "decomposed Korean": named(unicodedata.normalize("NFD", "마을길.mp4")),
 }
 
