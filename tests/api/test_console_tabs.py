@@ -27,6 +27,13 @@ __all__ = ["browser", "server"]
 
 MANY = 8
 
+OPEN_EACH = """
+() => [...document.querySelectorAll("#events .card")].map((card) => {
+  card.click();
+  return location.hash.replace("#/events/", "").split("?")[0];
+})
+"""
+
 TIMEOUT_MS = 20_000
 """Of a busy machine. To reconnect, the browser waits a second, and the worker two after an error response."""
 
@@ -85,7 +92,7 @@ def test_all_tabs_reconnect_after_a_restart_and_miss_no_event(
     context: BrowserContext, store: EventStore, site: Site, tmp_path: Path
 ) -> None:
     """Behind a proxy, whose error response ends the browser's own attempts."""
-    port, upstream = free_port(), free_port()
+    before, port, upstream = subscribers(), free_port(), free_port()
     location = f"location / {{ proxy_pass http://127.0.0.1:{upstream}; proxy_set_header Host $http_host; }}"
     with reverse_proxy.running_nginx(f"server {{ listen 127.0.0.1:{port}; {location} }}", port, tmp_path):
         with serve(create(store, None, site), port=upstream):
@@ -103,6 +110,15 @@ def test_all_tabs_reconnect_after_a_restart_and_miss_no_event(
                 expect_connection(tab, "Live")
             store.upsert(make_event("after", at=BEGIN + 50))
             expect_cards(tabs, 5)
+            ids = ["after", "between-2", "between-1", "between-0", "before"]
+            assert [shown_ids(tab) for tab in tabs] == [ids] * 3
+            assert subscribers() == before + 1
+
+
+def shown_ids(tab: Page) -> list[str]:
+    """The ids of the events in the list, by the address that each card opens."""
+    ids: list[str] = tab.evaluate(OPEN_EACH)
+    return ids
 
 
 def wait_for_line(file: Path, pattern: str) -> None:
@@ -146,6 +162,7 @@ def test_a_tab_reloads_when_the_database_was_replaced(
         with serve(create(replacement, None, site), port=int(first.url.rsplit(":", 1)[1])):
             expect_cards([tab], 1)
             expect_connection(tab, "Live")
+            assert shown_ids(tab) == ["new"]
 
 
 def test_a_browser_without_shared_workers_has_a_stream_for_each_tab(
