@@ -27,7 +27,8 @@ class CameraStatus:
     """A camera as the API shows it. Its URL is left out, because it may hold a password.
 
     ``state``: waiting (no record yet), live, idle (no motion), lost (unreachable, reconnecting), ended (a recording
-    has ended), silent (no record for ten seconds). ``rate`` is in frames a second of capture time.
+    has ended), silent (no record for ten seconds). ``rate`` is in frames a second of capture time. ``clock_s`` is the
+    camera's clock minus ours in seconds; None if the camera does not report its clock.
     """
 
     id: str
@@ -40,6 +41,7 @@ class CameraStatus:
     state: CameraState
     captured_at: Instant | None
     rate: float
+    clock_s: float | None
 
 
 @dataclass
@@ -49,6 +51,7 @@ class _CameraProgress:
     captured_at: float | None = None
     received_at: float = 0.0
     gap: Gap | None = None
+    clock_s: float | None = None
     pictures: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=1024))
 
 
@@ -91,7 +94,7 @@ class CameraStatusBoard:
             if progress.captured_at is not None and watermark.captured_at < progress.captured_at:
                 progress.pictures.clear()  # the clock went back, or a recording started again
             progress.captured_at, progress.received_at = watermark.captured_at, self._clock()
-            progress.gap = watermark.gap
+            progress.gap, progress.clock_s = watermark.gap, watermark.clock_s
             if watermark.pictures:
                 progress.pictures.append((watermark.captured_at, watermark.pictures))
 
@@ -125,6 +128,7 @@ class CameraStatusBoard:
             state=self._state(progress),
             captured_at=progress.captured_at,
             rate=_frame_rate(progress),
+            clock_s=progress.clock_s,
         )
 
     def _state(self, progress: _CameraProgress) -> CameraState:

@@ -208,6 +208,7 @@ class Watermark(msgspec.Struct, frozen=True):
     received_at: float  # when the sampler had it, wall clock
     gap: Gap | None = None  # why it has no picture, if it has none
     pictures: int = 0  # pictures of the camera since its previous watermark
+    clock_s: float | None = None  # as ``SceneMeasurements.clock_s`` of that record
 
 
 class Factor(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 from kafka.net.inet import KafkaNetSocket
 
 from deploy.kafka_server import running_broker
+from lanewatch.logs import LogHandler
 
 CLIP = Path(__file__).parents[1] / "lanewatch" / "demo" / "clip.mp4"
 
@@ -37,6 +39,16 @@ async def _connect_or_close(self: KafkaNetSocket, net: Any, sock: socket.socket,
 
 
 KafkaNetSocket.sock_connect = _connect_or_close
+
+
+@pytest.fixture(autouse=True)
+def log() -> Iterator[None]:
+    """Ends the log that a command of the test set up. Its counts of repeated lines belong to this test."""
+    yield
+    root = logging.getLogger()
+    for handler in [handler for handler in root.handlers if isinstance(handler, LogHandler)]:
+        root.removeHandler(handler)
+        handler.close()
 
 
 @pytest.fixture(scope="session")

@@ -100,6 +100,9 @@ def test_check_and_models_say_so_too(tmp_path: Path) -> None:
     assert (listed.returncode, listed.stderr) == (0, "")
     assert "pip install 'lanewatch[gpu]'" in listed.stdout
     assert re.search(r"best\.pt .* needs the extra gpu", listed.stdout)
+    listed = light.python(command, "models", "--lang", "ko", folder=tmp_path)
+    assert re.search(r"best\.pt .* 아직 없음", listed.stdout)
+    assert "pip install 'lanewatch[gpu]'" in listed.stdout
     exported = light.python(command, "models", "export", "best", folder=tmp_path)
     assert exported.returncode == 1
     assert "pip install 'lanewatch[gpu]'" in exported.stderr

@@ -26,7 +26,7 @@ async function parse(response) {
     const problem = await response.json().catch(() => null);
     // The page is the service's own. So a proxy has changed the host.
     const message = problem?.code === "cross_site" ? text("host_changed") : problem?.message;
-    throw Object.assign(new Error(message ?? `${response.status} ${response.url}`), { status: response.status });
+    throw Object.assign(new Error(message ?? `${response.status} ${response.url}`), { status: response.status, code: problem?.code });
   }
   return response.status === 204 ? null : response.json();
 }

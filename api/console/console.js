@@ -129,15 +129,16 @@ function handleChange(type, data) {
   list.trim(new Set([selectedKey]));
 }
 
+/** Returns why the verdict was not saved; null if it was. */
 async function saveVerdict(event, verdict, reason) {
   const { id, run } = event;
   try {
     known.store(await post(`v1/events/${encodeURIComponent(id)}/verdict?run=${encodeURIComponent(run)}`, { verdict, reason }));
-  } catch {
-    return false;
+  } catch (error) {
+    return error.code === "cross_site" ? error.message : text("not_saved");
   }
   render();
-  return true;
+  return null;
 }
 
 async function refreshSite() {

@@ -150,10 +150,11 @@ export class EventDetail {
     const [event, reason, status] = [this.event, this.reason, this.saveStatus];
     status.textContent = "";
     const typed = reason.value;
-    const saved = await this.onVerdict(event, verdict, typed.trim());
+    const failure = await this.onVerdict(event, verdict, typed.trim());
+    const saved = failure === null;
     if (saved && sessionStorage.getItem(draftKey(event)) === typed) sessionStorage.removeItem(draftKey(event));
     if (saved && reason.value === typed) reason.value = "";
-    status.textContent = text(saved ? "saved" : "not_saved");
+    status.textContent = failure ?? text("saved");
   }
 }
 

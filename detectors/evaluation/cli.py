@@ -73,7 +73,7 @@ def evaluate(argv: Sequence[str]) -> int:
             parser.error(f"{name} must be above 0")
 
     from detectors.behaviours.base import BehaviourError
-    from detectors.evaluation import report
+    from detectors.evaluation import report, report_texts
     from detectors.evaluation.ground_truth import EvaluationError
     from detectors.site import validation
     from detectors.thresholds import ThresholdError
@@ -81,7 +81,7 @@ def evaluate(argv: Sequence[str]) -> int:
 
     with PrintedErrors(EvaluationError, SiteError, BehaviourError, ThresholdError):
         site = validation.load(options.site, pictures=False) if options.site else None
-        values, word = _evaluated(options, site), report.words(options.language, site)
+        values, word = _evaluated(options, site), report_texts.words(options.language, site)
         print(
             json.dumps(values, ensure_ascii=False) if options.json else report.markdown(values, {}, word).rstrip("\n")
         )
@@ -93,7 +93,7 @@ def _evaluated(options: argparse.Namespace, site: Site | None) -> dict[str, Any]
     """All values of ``--json``. Writes the report and KISA's XML if they are requested."""
     import msgspec
 
-    from detectors.evaluation import comparison, dataset, kisa_protocol, plots, report, summary
+    from detectors.evaluation import comparison, dataset, kisa_protocol, plots, report, report_texts, summary
 
     if options.report is not None:
         plots.require()
@@ -129,7 +129,7 @@ def _evaluated(options: argparse.Namespace, site: Site | None) -> dict[str, Any]
     pictures = _curves(options, values, first, runs)
     if options.report is not None:
         (options.report / "report.md").write_text(
-            report.markdown(values, pictures, report.words(options.language, site)), encoding="utf-8"
+            report.markdown(values, pictures, report_texts.words(options.language, site)), encoding="utf-8"
         )
     return values
 

@@ -174,7 +174,9 @@ class LocalRunner(Generic[S]):
             for event in [*events, *self._correlated(detections, events)]:
                 self._deliver(event)
             pictures = int(detections.gap is None)
-            reached = Watermark(detections.captured_at, detections.received_at, detections.gap, pictures)
+            reached = Watermark(
+                detections.captured_at, detections.received_at, detections.gap, pictures, detections.scene.clock_s
+            )
             self._serve.advance(camera, reached)
             self.frames += pictures
             if self.progress is not None:

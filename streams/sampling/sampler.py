@@ -276,7 +276,7 @@ class Sampler:
             image=image,
             crops=crops,
             profile=self._image_quality.profile(captured_at),
-            scene=scene or SceneMeasurements(),
+            scene=scene or SceneMeasurements(clock_s=self._clock_s if gap == "idle" else None),
             gap=gap,
         )
 

@@ -49,7 +49,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 
 class Service(NamedTuple):
-    """A service that trusts the proxies on this machine."""
+    """A service that trusts the proxies on this machine, if it has a token."""
 
     host: str  # and port
     store: EventStore
@@ -62,6 +62,11 @@ def root_path() -> str:
 
 
 @pytest.fixture
+def token() -> str | None:
+    return TOKEN
+
+
+@pytest.fixture
 def service(
     store: EventStore,
     evidence: EvidenceScheduler,
@@ -70,9 +75,10 @@ def service(
     event_sink: EventSink,
     feeder: Feeder,
     root_path: str,
+    token: str | None,
 ) -> Iterator[Service]:
-    trusted = parse_networks(["127.0.0.1"])
-    app = create(store, evidence, site, cameras=cameras, token=TOKEN, trusted_proxies=trusted, root_path=root_path)
+    trusted = parse_networks(["127.0.0.1"] if token else [])
+    app = create(store, evidence, site, cameras=cameras, token=token, trusted_proxies=trusted, root_path=root_path)
     with serve(app, port=0) as server:
         yield Service(urlsplit(server.url).netloc, store, lambda: complete_event(event_sink, feeder, evidence))
 
@@ -151,6 +157,18 @@ def test_the_login_page_names_the_line_that_a_proxy_lacks(
         page.goto(f"{origin}/?lang=en")
         log_in(page)
         expect(page.locator(".connection")).to_have_text("Live", timeout=TIMEOUT_MS)
+
+
+@pytest.mark.parametrize("token", [None])
+def test_a_verdict_that_a_proxy_prevents_says_why(context: BrowserContext, service: Service, tmp_path: Path) -> None:
+    """Without a token there is no login page to say it."""
+    service.show_event()
+    page = context.new_page()
+    with plain_nginx(service, tmp_path) as origin:
+        page.goto(f"{origin}/?lang=en")
+        page.locator(".card").click()
+        page.get_by_role("button", name="False alarm").click()
+        expect(page.locator("#detail")).to_contain_text("The proxy changes the Host header", timeout=TIMEOUT_MS)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from lanewatch.records import Detections, Event, Factor, Frame, Peak, Watermark
+from lanewatch.records import Detections, Event, Factor, Frame, Peak, SceneMeasurements, Watermark
 from streams.stages import UnavailableError
 
 
@@ -23,6 +23,7 @@ def frame(slot: int, camera: str = "lane", *, picture: bool = True) -> Frame:
         width=4,
         height=4,
         image=image,
+        scene=SceneMeasurements(clock_s=0.5),
         gap=None if picture else "idle",
     )
 
@@ -136,6 +137,7 @@ class ListServe:
     def __init__(self, away: int = 0) -> None:
         self.events: list[Event] = []
         self.reached: dict[str, float] = {}
+        self.clocks: dict[str, float | None] = {}
         self._away = away
 
     def upsert(self, event: Event) -> None:
@@ -146,3 +148,4 @@ class ListServe:
 
     def advance(self, camera: str, reached: Watermark) -> None:
         self.reached[camera] = reached.captured_at
+        self.clocks[camera] = reached.clock_s

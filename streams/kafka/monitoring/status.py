@@ -32,6 +32,9 @@ LAG_S = {"detect": 10.0, "watch": 10.0, "correlate": 60.0, "serve": 10.0, "archi
 SILENT_S = 10.0
 """A sampler sends a record of each camera once a second, whether the camera can be reached or not."""
 
+CAMERA_CLOCK_S = 3.0
+"""A camera's clock that is further off is a problem, as the behaviour ``clock_drift`` has it."""
+
 AHEAD_S = 2.0
 BEHIND_S = 5.0
 """Limits of a sampler's clock. A clock that is behind looks like a slow sampler, so its limit is larger."""
@@ -50,6 +53,7 @@ Code = Literal[
     "gap",
     "unsampled",
     "clock",
+    "camera_clock",
     "no_site",
     "no_topics",
 ]
@@ -88,6 +92,7 @@ class CameraStatus(msgspec.Struct, frozen=True):
         node: The sampler that has its partition.
         age_s: Time since the sampler received the record, wall clock.
         rate: Frames a second over the last watermarks.
+        clock_s: The camera's clock minus ours; None if the camera does not report it.
     """
 
     camera: str
@@ -97,6 +102,7 @@ class CameraStatus(msgspec.Struct, frozen=True):
     age_s: float | None = None
     gap: Gap | None = None
     rate: float | None = None
+    clock_s: float | None = None
 
 
 class ClusterStatus(msgspec.Struct, frozen=True):
@@ -232,9 +238,14 @@ def _cameras(
         status = CameraStatus(camera, slot % partitions, samplers.get(slot % partitions))
         recent = watermarks.cameras.get(camera)
         if recent is not None and recent.latest is not None:
-            latest, age_s = recent.latest, max(0.0, now - recent.latest.received_at)
+            latest = recent.latest
             status = msgspec.structs.replace(
-                status, captured_at=latest.captured_at, age_s=age_s, gap=latest.gap, rate=recent.rate
+                status,
+                captured_at=latest.captured_at,
+                age_s=max(0.0, now - latest.received_at),
+                gap=latest.gap,
+                rate=recent.rate,
+                clock_s=latest.clock_s,
             )
         cameras.append(status)
     return tuple(cameras)
@@ -281,6 +292,9 @@ def _camera_problems(cameras: Sequence[CameraStatus]) -> list[StatusProblem]:
         ("gap", gap, [camera for camera in cameras if camera.gap == gap and camera not in silent])
         for gap in PROBLEM_GAPS
     ]
+    affected.append(
+        ("camera_clock", "", [camera for camera in cameras if abs(camera.clock_s or 0.0) >= CAMERA_CLOCK_S])
+    )
     return [
         StatusProblem(code, subject, tuple(camera.camera for camera in found), len(found))
         for code, subject, found in affected

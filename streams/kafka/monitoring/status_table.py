@@ -24,8 +24,8 @@ STAGE_COLUMNS: Mapping[Language, tuple[str, ...]] = {
     "ko": ("단계", "프로세스", "파티션", "대기", "최장 대기"),
 }
 CAMERA_COLUMNS: Mapping[Language, tuple[str, ...]] = {
-    "en": ("camera", "name", "sampler", "state", "last capture", "ago", "pictures/s"),
-    "ko": ("카메라", "이름", "샘플러", "상태", "마지막 촬영", "경과", "초당 프레임"),
+    "en": ("camera", "name", "sampler", "state", "last capture", "ago", "pictures/s", "clock"),
+    "ko": ("카메라", "이름", "샘플러", "상태", "마지막 촬영", "경과", "초당 프레임", "시각 오차"),
 }
 STAGES: Mapping[str, str] = {
     "sample": "샘플링",
@@ -67,6 +67,7 @@ TEXTS: Mapping[Language, Mapping[str, str]] = {
         "behind": "{stage}: {names} records wait, the oldest for {amount:.0f} s",
         "growing": "{stage}: {names} records wait, growing, the oldest for {amount:.0f} s: start another `{command}`",
         "clock": "the clock of sampler {subject} is {amount:+.1f} s off the broker's: synchronise it",
+        "camera_clock": "the clocks of {amount:.0f} cameras are wrong, synchronise them: {names}",
         "unsampled": "{amount:.0f} cameras have no sampler: {names}",
         "silent": "{amount:.0f} cameras without a record for ten seconds: {names}",
         "gap": "{amount:.0f} cameras {state}: {names}",
@@ -85,6 +86,7 @@ TEXTS: Mapping[Language, Mapping[str, str]] = {
         "behind": "{stage}: 레코드 {names}개가 밀려 있고 가장 오래된 것은 {amount:.0f}초째입니다",
         "growing": "{stage}: 레코드 {names}개가 밀리고 늘고 있습니다 ({amount:.0f}초째): `{command}`를 더 시작하십시오",
         "clock": "샘플러 {subject}의 시계가 브로커와 {amount:+.1f}초 다릅니다: 시각을 맞추십시오",
+        "camera_clock": "시각을 맞춰야 하는 카메라 {amount:.0f}대: {names}",
         "unsampled": "맡은 샘플러가 없는 카메라 {amount:.0f}대: {names}",
         "silent": "10초 동안 소식이 없는 카메라 {amount:.0f}대: {names}",
         "gap": "{state} 카메라 {amount:.0f}대: {names}",
@@ -167,6 +169,7 @@ def _camera_row(camera: CameraStatus, names: Mapping[str, str], language: Langua
         captured,
         "-" if camera.age_s is None else _duration(camera.age_s, language),
         "-" if camera.rate is None else f"{camera.rate:.1f}",
+        "-" if camera.clock_s is None else _signed_duration(camera.clock_s, language),
     )
 
 
@@ -179,6 +182,10 @@ def _duration(seconds: float, language: Language) -> str:
     if seconds < 120:
         return f"{seconds:.1f}{unit[0]}"
     return f"{seconds / 60:.0f}{unit[1]}" if seconds < 7200 else f"{seconds / 3600:.1f}{unit[2]}"
+
+
+def _signed_duration(seconds: float, language: Language) -> str:
+    return f"{'-' if seconds < 0 else '+'}{_duration(abs(seconds), language)}"
 
 
 def _join(names: tuple[str, ...], language: Language) -> str:

@@ -99,7 +99,9 @@ class WatchProcessor(PartitionProcessor[Watch[S]], Generic[S]):
         self._unsaved.add(camera)
         previous = self._watermarks.get(camera)
         pictures = int(detections.gap is None) + (0 if previous is None else previous.pictures)
-        self._watermarks[camera] = Watermark(detections.captured_at, detections.received_at, detections.gap, pictures)
+        self._watermarks[camera] = Watermark(
+            detections.captured_at, detections.received_at, detections.gap, pictures, detections.scene.clock_s
+        )
         return events
 
     def _log_failure(self, record: ConsumerRecord, camera: str, problem: str, error: Exception | None = None) -> None:

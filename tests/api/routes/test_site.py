@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import msgspec
+
 from api.camera_status import CameraStatusBoard
 from lanewatch.config.fields import LocalizedName
 from lanewatch.config.revisions import SiteRevision, SiteRevisions
@@ -31,6 +33,9 @@ def test_a_new_revision_of_the_site_is_shown_without_a_restart(start_service: St
         "outage": "Outage",
         "emergency_bell": "Emergency bell",
     }
+    cameras.update("gate", msgspec.structs.replace(watermark(BEGIN), clock_s=32_400.0))
+    clocks = {camera["id"]: camera["clock_s"] for camera in client.get("/v1/cameras").json()["cameras"]}
+    assert clocks == {"gate": 32_400.0, "new": None}
     states = {camera["id"]: camera["state"] for camera in client.get("/v1/cameras").json()["cameras"]}
     assert states == {"gate": "live", "new": "live"}
     later_site = client.get("/v1/site").json()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -314,3 +315,24 @@ def test_korean_tables_have_korean_headings_and_kinds_and_are_aligned(tmp_path: 
     assert firsts == [["전체"], ["침입", "경계선 통과", "배회"], ["야간"], ["lane-01"], ["lane-01"] * 9]
     for table in tables:
         assert len({tuple(width(cell) for cell in row.split("|")) for row in (table[0], *table[2:])}) == 1
+
+
+@pytest.mark.parametrize("protocol", ["kisa", "ilids", "actev", "frames"])
+def test_a_korean_report_has_no_english_sentences(
+    run: Run, stay: list[Detections], site_file: Path, tmp_path: Path, protocol: str
+) -> None:
+    at = raised_at(stay)
+    others = [watch(loiterer(120, start=START + day * 86_400), site()) for day in (1, 2)]
+    events = written(tmp_path, lines([event for other in others for event in other]), "events.jsonl")
+    instants = (f"at_s: {at + more:.1f}, end_s: {at + more + 1:.1f}" for more in range(60))
+    truth = truth_file(tmp_path, *(f"kind: loitering, zone: yard, {instant}" for instant in instants))
+    folder = tmp_path / "report"
+    status, _, err = run(
+        *(archived(tmp_path / "kept", stay) if protocol == "frames" else events, "--truth", truth),
+        *("--site", site_file, "--protocol", protocol, "--by", "kind", "--compare", events, "--report", folder),
+        *("--lang", "ko"),
+    )
+    assert (status, err) == (0, "")
+    names = r"`[^`]*`|!\[.*|ActEV|KISA|i-LIDS|McNemar|AUC|ROC|F1|UTC|lane|yard|\bp\b"
+    text = re.sub(names, "", (folder / "report.md").read_text(encoding="utf-8"))
+    assert re.findall(r"[a-z]{2,}", text) == []

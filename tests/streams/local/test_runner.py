@@ -118,6 +118,7 @@ def test_recordings_lose_nothing_and_keep_their_order(make: Make) -> None:
     assert (runner.frames, runner.errors) == (300, {})
     assert max(detector.batches) <= 24
     assert serve.reached == dict.fromkeys("abc", 99.0)
+    assert serve.clocks == dict.fromkeys("abc", 0.5)
 
 
 def test_a_live_camera_drops_the_oldest_frames_and_counts_them(make: Make) -> None:

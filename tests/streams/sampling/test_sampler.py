@@ -187,6 +187,14 @@ def jpeg(shade: int) -> bytes:
     return bytes(cv2.imencode(".jpg", image)[1])
 
 
+def test_ticks_without_motion_have_the_cameras_clock(make_camera: MakeCamera) -> None:
+    codec = Codec("mjpeg", rate=5.0)
+    items = [Packet(at, at, jpeg(90), True, codec, 1, clock_s=-2.5) for at in np.arange(100.0, 130.0, 0.2)]
+    frames = list(Sampler(make_camera("x.mp4"), source=ListSource(items), live=False))
+    assert {frame.gap for frame in frames} == {None, "idle"}
+    assert {frame.scene.clock_s for frame in frames} == {-2.5}
+
+
 def test_a_new_epoch_with_an_earlier_clock_is_sampled_too(make_camera: MakeCamera) -> None:
     codec = Codec("mjpeg", rate=5.0)
     times: list[tuple[int, float]] = [(1, 100.0 + i / 5) for i in range(10)] + [(2, 40.0 + i / 5) for i in range(10)]

@@ -129,6 +129,21 @@ def test_a_wrong_sampler_clock_and_a_silent_camera(kafka_site: KafkaSite) -> Non
     assert next(problem.names for problem in found.problems if problem.code == "silent") == ("c",)
 
 
+def test_a_cameras_wrong_clock(kafka_site: KafkaSite) -> None:
+    now = time.time()
+    with members(kafka_site):
+        clocks = {"a": 32_400.0, "b": -0.2, "c": None}
+        send_watermarks(kafka_site, {camera: Watermark(now, now, None, 1, clocks[camera]) for camera in clocks})
+        found = read(kafka_site)
+    [problem] = found.problems
+    assert (problem.code, problem.names) == ("camera_clock", ("a",))
+    assert {camera.camera: camera.clock_s for camera in found.cameras} == clocks
+    text = status_table.table(found, kafka_site.site, "en")
+    assert "the clocks of 1 cameras are wrong, synchronise them: a" in text
+    assert [row.split()[-2:] for row in text.splitlines()[-3:]] == [["+9.0", "h"], ["-0.2", "s"], ["-", "-"]]
+    assert "시각을 맞춰야 하는 카메라 1대: a" in status_table.table(found, kafka_site.site, "ko")
+
+
 def test_lag_is_measured_in_records_and_seconds(kafka_site: KafkaSite, monkeypatch: pytest.MonkeyPatch) -> None:
     now = time.time()
     monkeypatch.setattr(status, "LAG_S", dict.fromkeys(status.LAG_S, 0.0))
