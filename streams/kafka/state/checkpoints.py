@@ -39,8 +39,12 @@ _STATE = f"state/{STATE_VERSION}".encode()
 _POSITION = f"position/{STATE_VERSION}".encode()
 
 
+NO_RECORD = -1
+"""The offset of a state that contains no record of the present input topic."""
+
+
 class StoredState(msgspec.Struct, frozen=True):
-    """An encoded state, and the offset of the last record in it; -1 if it contains no record of the input topic.
+    """An encoded state, and the offset of the last record in it, or ``NO_RECORD``.
 
     ``topic`` is the id of the input topic: offsets do not apply to one that was created anew.
     """
@@ -208,7 +212,7 @@ def _checkpoint(states: dict[str, StoredState], position: CheckpointPosition | N
 
 
 def _of_topic(state: StoredState, topic: str) -> StoredState:
-    return msgspec.structs.replace(state, offset=-1, topic="") if _is_other(state.topic, topic) else state
+    return msgspec.structs.replace(state, offset=NO_RECORD, topic="") if _is_other(state.topic, topic) else state
 
 
 def _is_other(written: str, present: str) -> bool:

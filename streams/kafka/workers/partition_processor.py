@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 import msgspec
 from kafka.consumer.fetcher import ConsumerRecord
@@ -69,6 +69,9 @@ class PartitionProcessor(ABC, Generic[J]):
     def pop_watermark(self, node: str) -> Message | None:
         """The watermarks since the last call, as a message of ``node``; None if there is none."""
         return None
+
+    def take_watermarks(self, former: Self) -> None:
+        """Continues with the watermarks that ``former`` could not send, of the states that came from it."""
 
     @property
     @abstractmethod

@@ -23,7 +23,7 @@ from streams.kafka import codec
 from streams.kafka.client.connection import OFFSETS_MS, SESSION_S, Broker
 from streams.kafka.client.topics import Topic, Topics
 from streams.kafka.consumer.offset_tracker import AssignedPartition
-from streams.kafka.state.checkpoints import Checkpoint, Checkpoints, StoredState
+from streams.kafka.state.checkpoints import NO_RECORD, Checkpoint, Checkpoints, StoredState
 from streams.kafka.state.event_outbox import EventOutbox
 from streams.kafka.workers.partition_processor import PartitionProcessor
 from streams.kafka.workers.worker_loop import WorkerLoop
@@ -235,6 +235,7 @@ class StatefulWorker(WorkerLoop, ABC, Generic[J, S]):
             processor = self._new_processor(checkpoint, position, end if end > position else 0)
             if kept is not None:
                 processor.mark_unsaved()
+                processor.take_watermarks(kept.processor)
                 del self._kept[assigned.number]
             self._processors[assigned] = processor
             replayed += end - position
@@ -256,7 +257,7 @@ class StatefulWorker(WorkerLoop, ABC, Generic[J, S]):
         self._log.error(problem, *partition, end)
         if not beyond:
             return checkpoint
-        return Checkpoint(None, {key: StoredState(-1, state.data) for key, state in checkpoint.states.items()})
+        return Checkpoint(None, {key: StoredState(NO_RECORD, state.data) for key, state in checkpoint.states.items()})
 
     def _send_watermarks(self) -> None:
         for assigned, processor in self._processors.items():
@@ -302,7 +303,7 @@ class _KeptStates(Generic[J]):
         self.processor.mark_unsaved()
         states, _ = self.processor.save()
         if self.topic != topic:
-            states = {key: StoredState(-1, state.data) for key, state in states.items()}
+            states = {key: StoredState(NO_RECORD, state.data) for key, state in states.items()}
         present = {key: state for key, state in checkpoint.states.items() if state.offset >= 0}
         position = checkpoint.position
         if position is None and self.topic == topic:

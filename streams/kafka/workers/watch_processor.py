@@ -7,7 +7,7 @@ committed offset, and from a handover: both samplers give the same slots, and la
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Self, TypeVar, cast
 
 from kafka.consumer.fetcher import ConsumerRecord
 
@@ -15,7 +15,7 @@ from lanewatch import metrics
 from lanewatch.records import Event, Watermark, encode
 from streams.kafka import codec
 from streams.kafka.codec import Message
-from streams.kafka.state.checkpoints import Checkpoint, CheckpointPosition, StoredState
+from streams.kafka.state.checkpoints import NO_RECORD, Checkpoint, CheckpointPosition, StoredState
 from streams.kafka.workers.partition_processor import PartitionProcessor
 from streams.kafka.workers.worker_loop import format_position, record_position
 from streams.local.instrumented_watch import InstrumentedWatch
@@ -60,6 +60,11 @@ class WatchProcessor(PartitionProcessor[Watch[S]], Generic[S]):
             return None
         watermarks, self._watermarks = self._watermarks, {}
         return codec.encode_watermark(node, self.position, watermarks)
+
+    def take_watermarks(self, former: Self) -> None:
+        for camera, watermark in former._watermarks.items():
+            if self._offsets.get(camera) in (NO_RECORD, former._offsets[camera]):
+                self._watermarks[camera] = watermark
 
     def mark_unsaved(self) -> None:
         self._unsaved.update(self._states)

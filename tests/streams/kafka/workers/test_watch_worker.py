@@ -22,6 +22,7 @@ from lanewatch.records import Detections, Event
 from streams.kafka import codec
 from streams.kafka.client.errors import BrokerError
 from streams.kafka.codec import Message
+from streams.kafka.state.event_outbox import EventOutbox
 from tests.detectors.walker_records import NOON
 from tests.streams.kafka.kafka_site import running, until
 from tests.streams.kafka.loiterer_records import LoiteringSite, footage, keys, undisturbed
@@ -127,6 +128,26 @@ def test_a_worker_of_another_name_takes_over_from_a_killed_one(kafka_site: Loite
         process.kill()
         process.wait()
     assert took_s < 12
+    assert keys(events) == keys(undisturbed(kafka_site.watched, records))
+
+
+def test_watermarks_survive_a_rebalance_while_events_are_on_their_way(
+    kafka_site: LoiteringSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No checkpoint is possible then. The states are kept, so their records are not processed again."""
+    acknowledged = threading.Event()
+    monkeypatch.setattr(EventOutbox, "clear", property(lambda outbox: acknowledged.is_set()))
+    records = footage()
+    kafka_site.put(records)
+    worker = kafka_site.loop("w")
+    with running(worker):
+        until(lambda: sum(processor.position for processor in worker._processors.values()) == len(records), "processed")
+        before = set(worker._processors)
+        assert worker._tracker is not None
+        worker._tracker.restart()
+        until(lambda: len(worker._processors) == 3 and before.isdisjoint(worker._processors), "assigned again")
+        acknowledged.set()
+        events = kafka_site.events_until(END)
     assert keys(events) == keys(undisturbed(kafka_site.watched, records))
 
 
