@@ -189,7 +189,9 @@ def jpeg(shade: int) -> bytes:
 
 def test_ticks_without_motion_have_the_cameras_clock(make_camera: MakeCamera) -> None:
     codec = Codec("mjpeg", rate=5.0)
-    items = [Packet(at, at, jpeg(90), True, codec, 1, clock_s=-2.5) for at in np.arange(100.0, 130.0, 0.2)]
+    items: list[Packet | SourceEvent] = [
+        Packet(at, at, jpeg(90), True, codec, 1, clock_s=-2.5) for at in np.arange(100.0, 130.0, 0.2)
+    ]
     frames = list(Sampler(make_camera("x.mp4"), source=ListSource(items), live=False))
     assert {frame.gap for frame in frames} == {None, "idle"}
     assert {frame.scene.clock_s for frame in frames} == {-2.5}
