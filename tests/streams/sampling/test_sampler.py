@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import http.server
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -10,6 +11,7 @@ from typing import Any
 
 import av
 import cv2
+import msgspec
 import numpy as np
 import pytest
 
@@ -17,7 +19,8 @@ from lanewatch import metrics
 from lanewatch.records import Frame
 from streams.sampling.sampler import Sampler
 from streams.sources.packets import Codec, Packet, SourceEvent
-from streams.sources.url import SourceError
+from streams.sources.recording import Recording
+from streams.sources.url import SourceError, SourceUrl
 from tests.streams.conftest import MakeCamera, scene, write_clip
 
 CLOCK = "2026-01-15T02:00:00+09:00"
@@ -195,6 +198,33 @@ def test_ticks_without_motion_have_the_cameras_clock(make_camera: MakeCamera) ->
     frames = list(Sampler(make_camera("x.mp4"), source=ListSource(items), live=False))
     assert {frame.gap for frame in frames} == {None, "idle"}
     assert {frame.scene.clock_s for frame in frames} == {-2.5}
+
+
+def test_a_camera_that_seldom_sends_a_key_frame_and_nothing_else_is_sampled(
+    make_camera: MakeCamera, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Times are a tenth of the real ones: a key frame each 4 s, as "smart" codecs send, is after the 2 s of a loss."""
+    monkeypatch.setattr("streams.sampling.sampler.LOST_S", 0.2)
+    monkeypatch.setattr("streams.sampling.sampler.TICK_S", 0.1)
+    clip = write_clip(tmp_path / "keys.mp4", scene(5, fps=1), fps=1, gop=1)
+    url = SourceUrl.parse(f"file://{clip}?clock={CLOCK}")
+    packets = [packet for packet in Recording("gate", url).packets(threading.Event()) if isinstance(packet, Packet)]
+    assert [packet.key for packet in packets] == [True] * 5
+
+    class SlowSource:
+        def packets(self, stop: threading.Event) -> Iterator[Packet | SourceEvent]:
+            for packet in packets:
+                now = time.time()
+                yield msgspec.structs.replace(packet, captured_at=now, decode_at=now)
+                time.sleep(0.4)
+
+    frames = []
+    for frame in Sampler(make_camera("rtsp://127.0.0.1/1"), source=SlowSource(), live=True):
+        frames.append(frame)
+        if len(with_image(frames)) == 5:
+            break
+    assert {frame.gap for frame in frames} == {None, "lost"}
+    assert [frame.captured_at for frame in frames] == sorted(frame.captured_at for frame in frames)
 
 
 def test_a_new_epoch_with_an_earlier_clock_is_sampled_too(make_camera: MakeCamera) -> None:
