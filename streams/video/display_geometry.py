@@ -32,18 +32,13 @@ class DisplayGeometry:
     turn: str = ""
     aspect: Fraction = Fraction(1)
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether pictures are shown as they are encoded."""
-        return not self.turn and self.aspect == 1
-
     def size(self, width: int, height: int) -> tuple[int, int]:
         """(width, height) of an encoded picture once it is upright. The shorter sides of its pixels are stretched."""
         width, height = self._square(width, height)
         return (height, width) if self.turn.startswith("transpose") else (width, height)
 
     def filters(self, width: int, height: int) -> str:
-        """libavfilter's filters for a picture of that size."""
+        """libavfilter's filters for a picture of that size; none if it is shown as it is encoded."""
         square = self._square(width, height)
         scale = f"scale={square[0]}:{square[1]},setsar=1" if square != (width, height) else ""
         return ",".join(part for part in (scale, self.turn) if part)
@@ -90,16 +85,17 @@ class UprightConverter:
 
     def __init__(self) -> None:
         self._key: tuple[object, ...] = ()
-        self._graph = Graph()
+        self._graph: Graph | None = None
 
     def convert(self, picture: VideoFrame, geometry: DisplayGeometry) -> VideoFrame:
         """The picture, upright and with square pixels; the same object if it is so already."""
-        if geometry.is_plain:
-            return picture
         key = (geometry, picture.width, picture.height, picture.format.name)
         if key != self._key:
-            self._graph = _graph(picture, geometry.filters(picture.width, picture.height))
+            filters = geometry.filters(picture.width, picture.height)
+            self._graph = _graph(picture, filters) if filters else None
             self._key = key
+        if self._graph is None:  # also with a ratio such as 16384:16383, which changes no pixel
+            return picture
         self._graph.push(picture)
         upright = self._graph.pull()
         assert isinstance(upright, VideoFrame)

@@ -57,7 +57,7 @@ class FootageSegment:
         first, codec = self.packets[0], self.packets[0].codec
         uniform = all(packet.epoch == first.epoch and packet.codec == codec for packet in self.packets)
         playable = codec.name == "h264" and bool(codec.extradata) and codec.pix_fmt in _PLAYABLE
-        return uniform and first.key and playable and codec.geometry.is_plain
+        return uniform and first.key and playable and not codec.geometry.filters(codec.width, codec.height)
 
     def frames(self) -> Iterator[Frame]:
         """Masked frames in the order of capture."""
