@@ -68,7 +68,11 @@ def test_demo_finds_what_the_labels_say(played: tuple[Path, list[dict[str, Any]]
     assert match(raised, truths(demo.TRUTH)).f1 >= 0.9
 
 
-NETWORKS = [("nanodet-g", ""), ("nanodet-g", "AVX2"), ("nanodet-g-float32", "")]
+NETWORKS = [
+    ("nanodet-g", ""),
+    ("nanodet-g", "AVX2"),
+    pytest.param("nanodet-g-float32", "", marks=pytest.mark.slow),
+]
 
 
 @pytest.mark.timeout(300)  # 15 s each on a machine that does nothing else

@@ -83,6 +83,7 @@ def send(address: str, topic: str, values: list[bytes]) -> None:
     producer.close()
 
 
+@pytest.mark.slow
 def test_after_a_power_failure_it_continues_with_its_data_and_address(own_broker: BrokerProcess) -> None:
     present = site(own_broker.address, partitions=1)
     broker, topics = Broker(present, "test", {}), Topics(present)
@@ -99,6 +100,7 @@ def test_after_a_power_failure_it_continues_with_its_data_and_address(own_broker
     assert [record.value for record in found] == [b"before"]
 
 
+@pytest.mark.slow
 def test_a_topic_shrinks_to_the_retention_of_the_site_file(own_broker: BrokerProcess) -> None:
     """The disk space as docs/kafka.md states it: the bytes, a segment, and what arrives between two checks.
 
