@@ -72,7 +72,7 @@ def _noise(image: Image, number: int) -> Image:
 
 def _shake(image: Image, number: int) -> Image:
     right, down = np.random.default_rng(number).integers(-SHAKE, SHAKE + 1, 2)
-    padded = cv2.copyMakeBorder(image, *[SHAKE] * 4, cv2.BORDER_REPLICATE)
+    padded = cv2.copyMakeBorder(image, SHAKE, SHAKE, SHAKE, SHAKE, cv2.BORDER_REPLICATE)
     height, width = image.shape[:2]
     return np.asarray(padded[SHAKE + down :, SHAKE + right :][:height, :width], np.uint8)
 
