@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 import msgspec
 
 from detectors.behaviours.base import Behaviour, BehaviourError, Candidate
-from detectors.behaviours.registry import behaviours_of
+from detectors.behaviours.registry import enabled
 from detectors.event_lifecycle import EventSource
 from detectors.observation.camera_geometry import CameraGeometry
 from detectors.observation.observation import Observation
 from detectors.thresholds import Resolver
 from lanewatch import metrics
 from lanewatch.config.schedules import CameraSchedules
-from lanewatch.config.site import BehaviourConfig, Camera, Site
+from lanewatch.config.site import Camera, Site
 from lanewatch.records import BLIND, Detections, restore
 
 PICTURE_S = 2.0
@@ -65,9 +65,8 @@ class CameraContext:
         places = {zone.kind for zone in camera.zones} | {line.kind for line in camera.lines}
         self._behaviours = [
             _scheduled(_instance(behaviour, Resolver(site, camera.id, kind, behaviour.Thresholds), camera.id))
-            for kind, behaviour in behaviours_of(site).items()
-            if site.behaviours.get(kind, BehaviourConfig()).enabled
-            and (not behaviour.places or behaviour.places & places)
+            for kind, behaviour in enabled(site).items()
+            if not behaviour.places or behaviour.places & places
         ]
         self._kinds = frozenset(item.kind for item in self._behaviours)
         self.picture_kinds = frozenset(item.kind for item in self._behaviours if item.triggers & PICTURE)

@@ -108,6 +108,7 @@ class Behaviour(Protocol[M]):
         kisa: The class of KISA's list, "" if there is none.
         places: The kinds of zones that it needs, or "line" and "fence" for those kinds of lines. At a camera without
             any of them it is not created. Empty if it needs neither.
+        by_default: Whether it is on at a site that does not name it under ``behaviours``.
         triggers: The records at which it is evaluated while its memory is new. With any other memory it is evaluated at
             every record that is not blind. Between evaluations its last candidates stay in effect.
     """
@@ -117,6 +118,7 @@ class Behaviour(Protocol[M]):
     onvif: ClassVar[str]
     kisa: ClassVar[str]
     places: ClassVar[frozenset[str]]
+    by_default: ClassVar[bool] = True
     triggers: ClassVar[frozenset[Trigger]]
     Thresholds: ClassVar[type[thresholds.Thresholds]]
     Memory: ClassVar[type[msgspec.Struct]]

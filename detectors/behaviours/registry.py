@@ -112,6 +112,20 @@ def behaviours_of(site: Site) -> dict[str, type[Behaviour[Any]]]:
     return behaviours
 
 
+def enabled(site: Site) -> dict[str, type[Behaviour[Any]]]:
+    """The behaviours that are on at a site, by kind: those that it switches on, and the others that are by default.
+
+    Raises:
+        BehaviourError: as ``behaviours_of``.
+    """
+    configs = site.behaviours
+    return {
+        kind: behaviour
+        for kind, behaviour in behaviours_of(site).items()
+        if (configs[kind].enabled if kind in configs else getattr(behaviour, "by_default", True))
+    }
+
+
 def _sequence_behaviour(sequence: EventSequence, site: Site) -> type[Behaviour[Any]]:
     attributes = {name: getattr(sequence, name) for name in ("name", "onvif", "kisa")}
     places = frozenset(_zone_kinds(sequence, site))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from detectors.behaviours.registry import behaviours_of
+from detectors.behaviours.registry import enabled
 from detectors.correlation.correlator import enabled_correlations
 from lanewatch.config.fields import Schedule
 from lanewatch.config.site import Camera, Line, Site, Zone
@@ -63,9 +63,5 @@ def _watched_for(site: Site, part: Zone | Line) -> str:
     place = part.kind if isinstance(part, Zone) else "line"
     if place == "ignore":
         return "nothing is looked at"
-    kinds = [
-        kind
-        for kind, behaviour in sorted(behaviours_of(site).items())
-        if place in behaviour.places and (kind not in site.behaviours or site.behaviours[kind].enabled)
-    ]
+    kinds = [kind for kind, behaviour in sorted(enabled(site).items()) if place in behaviour.places]
     return ", ".join(kinds) or "nothing is watched for"

@@ -11,6 +11,7 @@ import pytest
 from av.video.frame import VideoFrame
 
 from detectors.watch_stage import WatchStage
+from lanewatch.config.site import Site
 from lanewatch.records import Event, Flame, Image, SceneMeasurements
 from streams.sampling.fire_smoke import FireSmokeDetector
 from streams.sampling.image_quality import luma_plane
@@ -116,8 +117,8 @@ def detected(draw: Draw, *, night: bool = False, seconds: float = 28.0) -> list[
     return results
 
 
-def events_of(results: list[tuple[float, tuple[Flame, ...]]]) -> list[Event]:
-    watcher = WatchStage(site(**STEADY), run="test")
+def events_of(results: list[tuple[float, tuple[Flame, ...]]], named: Site | None = None) -> list[Event]:
+    watcher = WatchStage(named or site(**STEADY), run="test")
     state = watcher.start("lane")
     events: list[Event] = []
     for at, found in results:
@@ -167,13 +168,19 @@ def test_objects_that_resemble_fire_raise_nothing(draw: Draw, night: bool) -> No
 
 def test_a_flame_inside_a_detected_vehicle_raises_nothing() -> None:
     results = detected(flames)
-    watcher = WatchStage(site(), run="test")
+    watcher = WatchStage(site(**STEADY), run="test")
     state = watcher.start("lane")
     for at, found in results:
         scene = SceneMeasurements(flames=found, warm=True, brightness=100, contrast=40)
         detections = make_record(NOON + at, scene=scene, xyxy=[(200, 100, 500, 400)], scores=[0.6], labels=[3])
         state, events = watcher.step(state, detections)
         assert not [event for event in events if event.kind == "fire"]
+
+
+def test_a_site_that_does_not_name_fire_raises_none() -> None:
+    results = detected(flames)
+    assert events_of(results)
+    assert not events_of(results, site())
 
 
 def test_masked_fire_is_not_found() -> None:
