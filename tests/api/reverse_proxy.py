@@ -19,7 +19,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "operations.md"
 PLACE = "/lanewatch"
 """The path of the document's example."""
 
-START_S = 30.0
+START_S = 120.0
 
 _UPSTREAM = "127.0.0.1:8000"
 _NGINX_HEAD = """

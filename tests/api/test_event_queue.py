@@ -28,7 +28,7 @@ from tests.api.conftest import StartService, make_site
 from tests.api.event_factory import make_event
 from tests.streams.doubles import CountingWatch, GatedDetector, frame
 
-WAIT_S = 60.0
+WAIT_S = 240.0
 
 
 @pytest.fixture(autouse=True)

@@ -125,7 +125,6 @@ def test_a_position_beyond_the_databases_integers_is_refused(start_service: Star
 
 
 @TOKENS
-@pytest.mark.timeout(240)  # 10 s on a machine that does nothing else
 def test_the_service_does_what_its_description_says(
     token: str | None,
     store: EventStore,

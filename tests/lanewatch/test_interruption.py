@@ -17,7 +17,7 @@ from lanewatch import demo
 from lanewatch.config import loader
 from streams.archive import detections_archive
 
-DEADLINE_S = 100.0
+DEADLINE_S = 300.0
 SIGNALS = pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"]
 )

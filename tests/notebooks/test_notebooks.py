@@ -12,7 +12,7 @@ FOLDER = Path(__file__).parents[2] / "notebooks"
 
 def run(name: str) -> Any:
     notebook: Any = nbformat.read(FOLDER / name, as_version=4)  # type: ignore[no-untyped-call]
-    NotebookClient(notebook, timeout=90, kernel_name="python3", resources={"metadata": {"path": FOLDER}}).execute()
+    NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": FOLDER}}).execute()
     return notebook
 
 

@@ -24,7 +24,7 @@ from streams.kafka.codec import Message
 from streams.video import jpeg
 
 PARTITIONS = 3
-WAIT_S = 60.0
+WAIT_S = 240.0
 
 
 class Worker(Protocol):

@@ -15,8 +15,13 @@ def test_a_forgotten_join_is_completed(broker: str) -> None:
     member = kafka_site.broker.member(kafka_site.topics.group("detect"))
     shares = OffsetTracker(member)
     shares.subscribe(kafka_site.topics.frames.name)
-    until(lambda: member.poll(timeout_ms=50) is not None and bool(shares.partitions), "joined")
     coordinator = member._coordinator
+
+    def joined() -> bool:
+        member.poll(timeout_ms=50)
+        return bool(shares.partitions) and not coordinator.need_rejoin()
+
+    until(joined, "joined")
     coordinator._disable_heartbeat()
     coordinator.state = MemberState.REBALANCING
     assert not coordinator.need_rejoin()
