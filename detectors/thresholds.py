@@ -65,6 +65,11 @@ class DwellThresholds(MovingObjectThresholds):
     """Seconds for which a person may be unseen without ending the stay. Raising it joins stays, in crowds also those of
     different people."""
 
+    @property
+    def vanished_s(self) -> float:
+        """Seconds for which a person may be unseen who vanished away from every edge."""
+        return self.occlusion_grace_s
+
 
 T = TypeVar("T", bound=Thresholds)
 

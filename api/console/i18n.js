@@ -80,7 +80,7 @@ const TEXTS = {
       owner_hours: "소유자 활동 시간", registered_visit: "등록된 방문", schedule: "허용된 시간",
     },
     factors: {
-      dwell: "체류 시간", place: "장소", inside: "구역 진입", stay: "체류 시간", hours: "시간대", crossing: "경계선 통과", direction: "방향",
+      dwell: "체류 시간", staying: "머무름", place: "장소", inside: "구역 진입", stay: "체류 시간", hours: "시간대", crossing: "경계선 통과", direction: "방향",
       night: "야간", sureness: "검출 신뢰도", unnamed: "미분류 물체", class: "객체 종류", press: "비상벨",
       again: "재방문", against: "역방향", alone: "방치", clear: "경계선과의 거리", climbing: "월담", down: "쓰러짐", gone: "사라짐",
       lowered: "감점 요인", raised: "가점 요인", repeated: "반복", speed: "속도", standing: "정차",
@@ -169,7 +169,7 @@ const TEXTS = {
       owner_hours: "Owner's hours", registered_visit: "Registered visit", schedule: "Permitted time",
     },
     factors: {
-      dwell: "Dwell time", place: "Place", inside: "In the zone", stay: "Dwell time", hours: "Time of day", crossing: "Line crossed",
+      dwell: "Dwell time", staying: "Staying about", place: "Place", inside: "In the zone", stay: "Dwell time", hours: "Time of day", crossing: "Line crossed",
       direction: "Direction", night: "Night", sureness: "Detection confidence", unnamed: "Unclassified object", class: "Object class", press: "Bell pressed",
       again: "Repeated visit", against: "Wrong direction", alone: "Unattended", clear: "Distance from the line", climbing: "Climbing", down: "Lying down",
       gone: "Removed", lowered: "Mitigating", raised: "Aggravating", repeated: "Repeated", speed: "Speed", standing: "Stopped",

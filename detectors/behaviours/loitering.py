@@ -1,14 +1,17 @@
-"""Loitering: a person stays in a watched zone for longer than usual business there takes. See docs/behaviours.md.
+"""Loitering: a person stays about in a watched zone for longer than usual business there takes. See docs/behaviours.md.
 
-KISA's certification rule takes 10 s. In operation that matches every second person at a bus stop, hence the defaults.
+The stay must be long, and the way must go nowhere. KISA's certification rule takes 10 s in the zone, wherever the way
+goes. In operation that matches every second person at a bus stop, hence the defaults.
 For neighbouring cameras see ``detectors.correlation.roaming``.
 """
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 
 import msgspec
+from msgspec.structs import replace
 from pydantic import Field
 
 from detectors import scoring
@@ -23,10 +26,16 @@ from lanewatch.sun import Condition
 
 ZONES = frozenset({"watch", "produce"})
 
-DWELL_SCORE = 0.3
+DWELL_SCORE = 0.2
 """Score at the threshold by day in a watched zone, without the detector's confidence."""
-LONGER_SCORE = 0.1
-"""More for each multiple of the threshold and for each of up to two earlier stays within the hour, three in all."""
+STAYING_SCORE = 0.2
+"""More for a person who is where the stay began; half of it at ``STAYING_REACH``."""
+STAYING_REACH = 2.0
+"""Body heights: three steps."""
+LONGER_SCORE = 0.03
+"""More for each multiple of the threshold, up to three. People mark loitering by the way rather than by the time."""
+AGAIN_SCORE = 0.05
+"""More for each of up to two earlier stays within the hour."""
 PRODUCE_SCORE = 0.1
 """More in a produce zone, where there is something to steal."""
 
@@ -34,6 +43,15 @@ AGAIN_S = 3600.0
 """From the end of one loitering stay to the beginning of the next."""
 MAX_PAST_STAYS = 64
 """Stays that are remembered at most."""
+
+FIRST_LOOK_S = 5.0
+"""From the first record with a track: what is there so early was not seen to come. A detector that misses a quarter of
+its pictures confirms a track within two seconds."""
+MOVED = 0.5
+"""Body heights from its first point that a thing never reaches. A box jitters by a tenth."""
+SAME_HEIGHT = 0.75
+"""Ratio of the heights of a thing and of what is detected at its place later."""
+MAX_THINGS = 16
 
 NIGHT_DWELL_S = 20.0
 """At night, if the site file sets no dwell: fewer people have business there."""
@@ -50,11 +68,21 @@ class LoiteringThresholds(DwellThresholds):
     night_dwell_s: float | None = Field(None, ge=1, le=3600, title="Dwell by night")
     """Seconds in the zone while the sun is 6 degrees below the horizon or the camera sees by infrared. If absent, the
     dwell if that is given, else 20. Raising it makes nights more like days."""
+    progress: float = Field(0.3, gt=0, le=10, title="Progress")
+    """Body heights a second from where the stay began, on average, up to which a person stays about; a walker has .7.
+    Raising it includes people who walk slowly through a long zone; at 10 the dwell alone counts, as in KISA's rule."""
+    vanish_grace_s: float = Field(20.0, ge=0, le=300, title="Vanish grace")
+    """Seconds for which a person may be unseen who vanished away from the zone's edge. Raising it joins stays."""
     alert_at: float = Field(2.0, ge=1, le=100, title="Alert at")
     """Multiple of the dwell at which it becomes an alert. Raising it keeps events at watch for longer."""
     dispatch_at: float = Field(6.0, ge=1, le=1000, title="Dispatch at")
-    """Multiple of the dwell at which dispatch is suggested. Raising it suggests it less often."""
+    """Multiple of the dwell at which dispatch is suggested, if it is also night in a produce zone. Raising it suggests
+    it less often."""
     cooldown_s: float = cooldown_field(10.0, "the same person in the same zone")
+
+    @property
+    def vanished_s(self) -> float:
+        return max(self.vanish_grace_s, self.occlusion_grace_s)
 
     @cached_property
     def shortest_s(self) -> float:
@@ -84,11 +112,25 @@ class LoiteringStay(msgspec.Struct, frozen=True):
     earlier: int
 
 
+class Thing(msgspec.Struct, frozen=True):
+    """What was there at the first look and has not moved since, such as a scarecrow.
+
+    It may be a person who stands, so it is watched once: ``stay`` is the key of the stay that was an event, "" if none.
+    """
+
+    x: float  # its foot point, pixels; y likewise
+    y: float
+    height: float
+    stay: str = ""
+
+
 class LoiteringMemory(msgspec.Struct, frozen=True):
-    """The present dwells, and the loitering stays of the last hour."""
+    """The present dwells, the loitering stays of the last hour, and the things, from the first record on."""
 
     dwells: tuple[ZoneDwell, ...] = ()
     stays: tuple[LoiteringStay, ...] = ()
+    things: tuple[Thing, ...] = ()
+    began_at: float | None = None
 
     @property
     def idle(self) -> bool:
@@ -112,8 +154,13 @@ class Loitering(BaseBehaviour[LoiteringThresholds, LoiteringMemory]):
         stays = memory.stays
         if stays and observation.captured_at - stays[0].until > AGAIN_S:
             stays = tuple(stay for stay in stays if observation.captured_at - stay.until <= AGAIN_S)
+        began_at, things = memory.began_at, memory.things
+        if began_at is None and observation.objects:
+            began_at = observation.captured_at
         if dwells is memory.dwells:
-            return (memory if stays is memory.stays else LoiteringMemory(dwells, stays)), ()
+            same = stays is memory.stays and began_at == memory.began_at
+            return (memory if same else LoiteringMemory(dwells, stays, things, began_at)), ()
+        things = _update_things(things, dwells, began_at)
         candidates = []
         present: list[LoiteringStay] = []
         for dwell in dwells:
@@ -121,11 +168,51 @@ class Loitering(BaseBehaviour[LoiteringThresholds, LoiteringMemory]):
             if dwell.dwell_s < limits.shortest_s - TOLERANCE_S or dwell.label not in limits.labels:
                 continue
             required_s = limits.required_s(observation.condition)
-            if dwell.dwell_s >= required_s - TOLERANCE_S:
-                stay = _loitering_stay(dwell, stays, observation)
-                present.append(stay)
-                candidates.append(_candidate(dwell, observation, limits, required_s, stay.earlier))
-        return LoiteringMemory(dwells, _remember(stays, present) if present else stays), candidates
+            if dwell.dwell_s < required_s - TOLERANCE_S:
+                continue
+            stay = _loitering_stay(dwell, stays, observation)
+            if _progress(dwell) > limits.progress and all(known.key != stay.key for known in stays):
+                continue
+            thing = next((thing for thing in things if _is_thing(dwell, thing)), None)
+            if thing is not None and thing.stay not in ("", stay.key):
+                continue
+            candidate = _candidate(dwell, observation, limits, required_s, stay.earlier)
+            if thing is not None:
+                candidate = candidate._replace(severity=1)
+                things = tuple(replace(item, stay=stay.key) if item is thing else item for item in things)
+            present.append(stay)
+            candidates.append(candidate)
+        stays = _remember(stays, present) if present else stays
+        return LoiteringMemory(dwells, stays, things, began_at), candidates
+
+
+def _update_things(
+    things: tuple[Thing, ...], dwells: tuple[ZoneDwell, ...], began_at: float | None
+) -> tuple[Thing, ...]:
+    """The things that have not moved, and the new ones of the first look."""
+    if began_at is None:
+        return things
+    for dwell in dwells:
+        if dwell.first_point.at <= began_at + FIRST_LOOK_S:
+            thing = Thing(dwell.first_point.x, dwell.first_point.y, dwell.height)
+            if dwell.reach > MOVED:
+                things = tuple(item for item in things if (item.x, item.y) != (thing.x, thing.y))
+            elif not any(_is_thing(dwell, item) for item in things):
+                things = (*things, thing)[-MAX_THINGS:]
+    return things
+
+
+def _is_thing(dwell: ZoneDwell, thing: Thing) -> bool:
+    """Whether a stay is of a thing: it began there, has never moved, and is as high."""
+    point = dwell.first_point
+    low, high = sorted((dwell.height, thing.height))
+    there = math.hypot(point.x - thing.x, point.y - thing.y) <= MOVED * thing.height
+    return there and dwell.reach <= MOVED and low >= SAME_HEIGHT * high
+
+
+def _progress(dwell: ZoneDwell) -> float:
+    """Body heights a second from where the stay began to where the person is."""
+    return dwell.displacement / max(dwell.dwell_s, 1.0)
 
 
 def _loitering_stay(dwell: ZoneDwell, stays: tuple[LoiteringStay, ...], observation: Observation) -> LoiteringStay:
@@ -152,26 +239,35 @@ def _candidate(
     dwell: ZoneDwell, observation: Observation, limits: LoiteringThresholds, required_s: float, earlier: int
 ) -> Candidate:
     times = dwell.dwell_s / required_s
-    severity = 1 + (times >= limits.alert_at) + (times >= limits.dispatch_at)
-    severity = min(severity + (earlier > 0), 3)
+    severity = 1 + (times >= limits.alert_at) + (earlier > 0)
+    # Dispatch needs a second kind of evidence: another stay within the hour, or produce by night.
+    zone = observation.geometry.zone(dwell.zone)
+    if times >= limits.dispatch_at and zone.kind == "produce" and observation.condition == "night":
+        severity = 3
     applied = limits if required_s == limits.dwell_s else limits.at_night
     return zone_dwell.dwell_candidate(
-        dwell, severity, applied, limits.cooldown_s, lambda: _explain(dwell, observation, required_s, earlier)
+        dwell,
+        min(severity, 3),
+        applied,
+        limits.cooldown_s,
+        lambda: _explain(dwell, observation, required_s, earlier),
     )
 
 
 def _explain(dwell: ZoneDwell, observation: Observation, required_s: float, earlier: int) -> Explanation:
     zone = observation.geometry.zone(dwell.zone)
     again = min(earlier, 2)
-    score = DWELL_SCORE + LONGER_SCORE * excess(dwell.dwell_s, required_s, 3.0 - again)
+    score = DWELL_SCORE + LONGER_SCORE * excess(dwell.dwell_s, required_s)
+    staying = STAYING_SCORE / (1 + dwell.displacement / STAYING_REACH)
     factors = [
         scoring.make_factor("dwell", score, seconds=round(dwell.dwell_s, 1), threshold_s=required_s),
+        scoring.make_factor("staying", staying, heights=round(dwell.displacement, 1)),
         *scoring.common_factors(observation.condition, dwell.label, dwell.confidence),
     ]
     if zone.kind == "produce":
         factors.append(scoring.make_factor("place", PRODUCE_SCORE, zone=zone.id, kind=zone.kind))
     if earlier:
-        factors.append(scoring.make_factor("again", LONGER_SCORE * again, earlier=earlier, within_s=AGAIN_S))
+        factors.append(scoring.make_factor("again", AGAIN_SCORE * again, earlier=earlier, within_s=AGAIN_S))
     who_ko, who_en = scoring.subject(dwell.label)
     when_ko, when_en = scoring.WHEN[observation.condition]
     dwell_ko, dwell_en = whole_seconds(dwell.dwell_s)

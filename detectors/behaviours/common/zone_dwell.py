@@ -1,4 +1,7 @@
-"""Dwell of people in zones, in capture time. Short absences and changes of the track id do not interrupt it."""
+"""Dwell of people in zones, in capture time. Short absences and changes of the track id do not interrupt it.
+
+A person cannot leave a zone without crossing its edge. Who vanishes away from the edge is occluded, or missed.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,8 @@ MIN_SIMILARITY = 0.8
 """Lowest similarity of appearance for that: the same person has .87 after half a second, two people .50."""
 NEW_TRACK_S = 2.0
 """An older track is a person who came, not a person found again under a new id."""
+EDGE = 1.0
+"""Body heights from the zone's edge, and from the picture's, within which a person may leave it unseen."""
 CONFIDENCE_MEAN_S = 2.0
 """Time over which a dwell's confidence is averaged."""
 
@@ -41,6 +46,8 @@ class ZoneDwell(msgspec.Struct, frozen=True):
         tracks: All its tracks, the first one first. If an earlier one is observed again, the dwell is that track's. The
             track that replaced it was another person, whose own dwell continues from its own entry.
         since: When the foot point entered, interpolated between two records.
+        start_x: The first foot point inside, pixels; ``start_y`` likewise.
+        reach: The greatest distance from ``first_point`` so far, body heights.
         track_since: When the present track's foot point entered.
         unseen_s: Observed seconds since the first record at which it was missed; None while it is observed. (It is not
             counted from ``until``: at a low rate the person may have been there for most of a second after that.)
@@ -62,6 +69,14 @@ class ZoneDwell(msgspec.Struct, frozen=True):
     score: float
     confidence: float
     first_point: TrackPoint
+    start_x: float
+    start_y: float
+    reach: float
+
+    @property
+    def displacement(self) -> float:
+        """Body heights from where it began to where the person is now."""
+        return math.hypot(self.x - self.start_x, self.y - self.start_y) / max(self.height, 1.0)
 
     @property
     def dwell_s(self) -> float:
@@ -112,7 +127,7 @@ def update(
             if own or inside:
                 result += _update_zone(pixel_zone, own, inside, observation, graces)
         else:
-            result += _update_without_frame(own, observation, graces)
+            result += _update_without_frame(pixel_zone, own, observation, graces)
     return tuple(result) if result or dwells else dwells
 
 
@@ -135,25 +150,40 @@ def _update_zone(
         if track.id != dwell.track:
             split_off[dwell.track] = dwell.track_since
         del inside[track.id]
-        yield _observed(dwell.zone, track, observation, dwell.track_since, dwell)
+        yield _observed(pixel_zone, track, observation, dwell.track_since, dwell)
     for track in inside.values():  # step 2: other tracks continue a stay, or begin one
         if track.id in split_off:
-            yield _observed(pixel_zone.zone.id, track, observation, split_off[track.id], None)
+            yield _observed(pixel_zone, track, observation, split_off[track.id], None)
             continue
         previous = _same_person(track, absent, observation)
         if previous is not None:
             absent.remove(previous)
-        yield _observed(pixel_zone.zone.id, track, observation, _entry_time(pixel_zone, track, now), previous)
+        yield _observed(pixel_zone, track, observation, _entry_time(pixel_zone, track, now), previous)
     for dwell in absent:  # step 3: the others continue for their grace time
         unseen_s = 0.0 if dwell.unseen_s is None else dwell.unseen_s + observation.elapsed_s
         limits = graces.resolve(observation, dwell.zone, dwell.label)
         outside = any(track.id == dwell.track and track.seen for track in observation.objects)
-        if unseen_s <= (limits.exit_grace_s if outside else limits.occlusion_grace_s):
+        if unseen_s <= (limits.exit_grace_s if outside else _longest_unseen_s(dwell, pixel_zone, observation, limits)):
             yield replace(dwell, unseen_s=unseen_s)
 
 
+def _longest_unseen_s(
+    dwell: ZoneDwell, pixel_zone: PixelZone, observation: Observation, limits: DwellThresholds
+) -> float:
+    """How long a person may be unseen: longer where no edge is near."""
+    if limits.vanished_s <= limits.occlusion_grace_s:
+        return limits.occlusion_grace_s
+    left, top, right, bottom = dwell.box
+    width, height = observation.geometry.width, observation.geometry.height
+    edge = EDGE * dwell.height
+    cut = left <= 1 or top <= 1 or right >= width - 1 or bottom >= height - 1
+    around = ((-edge, 0.0), (edge, 0.0), (0.0, -edge), (0.0, edge))
+    inside = not cut and all(pixel_zone.contains(dwell.x + dx, dwell.y + dy) for dx, dy in around)
+    return limits.vanished_s if inside else limits.occlusion_grace_s
+
+
 def _update_without_frame(
-    dwells: list[ZoneDwell], observation: Observation, graces: Resolver[V]
+    pixel_zone: PixelZone, dwells: list[ZoneDwell], observation: Observation, graces: Resolver[V]
 ) -> Iterator[ZoneDwell]:
     """At a tick without motion, people who were observed stay, and people who were missed do not return."""
     for dwell in dwells:
@@ -161,23 +191,31 @@ def _update_without_frame(
             yield replace(dwell, until=observation.captured_at)
         else:
             unseen_s = dwell.unseen_s + observation.elapsed_s
-            if unseen_s <= graces.resolve(observation, dwell.zone, dwell.label).occlusion_grace_s:
+            limits = graces.resolve(observation, dwell.zone, dwell.label)
+            if unseen_s <= _longest_unseen_s(dwell, pixel_zone, observation, limits):
                 yield replace(dwell, unseen_s=unseen_s)
 
 
 def _observed(
-    zone: str, track: TrackedObject, observation: Observation, track_since: float, previous: ZoneDwell | None
+    pixel_zone: PixelZone,
+    track: TrackedObject,
+    observation: Observation,
+    track_since: float,
+    previous: ZoneDwell | None,
 ) -> ZoneDwell:
     """A stay whose track is inside; a new one if there is no previous state."""
     tracks: tuple[int, ...] = (track.id,)
     since, confidence, first_point = track_since, track.score, track.first_point
+    start = track.before if pixel_zone.contains(track.before.x, track.before.y) else track
+    start_x, start_y, reach = start.x, start.y, 0.0
     if previous is not None:
         tracks, since, first_point = previous.tracks, previous.since, previous.first_point
+        start_x, start_y, reach = previous.start_x, previous.start_y, previous.reach
         tracks = tracks[: tracks.index(track.id) + 1] if track.id in tracks else (*tracks, track.id)
         weight = 1 - math.exp(-observation.elapsed_s / CONFIDENCE_MEAN_S)
         confidence = previous.confidence + (track.score - previous.confidence) * weight
     return ZoneDwell(
-        zone=zone,
+        zone=pixel_zone.zone.id,
         track=track.id,
         tracks=tracks,
         since=since,
@@ -193,6 +231,9 @@ def _observed(
         score=track.score,
         confidence=confidence,
         first_point=first_point,
+        start_x=start_x,
+        start_y=start_y,
+        reach=max(reach, math.hypot(track.x - first_point.x, track.y - first_point.y) / max(track.height, 1.0)),
     )
 
 

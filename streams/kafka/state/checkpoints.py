@@ -32,7 +32,7 @@ READ_S = 10.0
 WRITE_S = 5.0
 """Time limit of writing. The next checkpoint repeats what is not acknowledged by then."""
 
-STATE_VERSION = 2
+STATE_VERSION = 3
 """Of the stages' states. A state of another version is refused and counted, and the topic is processed from its
 beginning: the events get the same ids and revisions again. Version 1 had other names for its fields."""
 _STATE = f"state/{STATE_VERSION}".encode()
