@@ -66,6 +66,8 @@ class AbandonedObject(BaseBehaviour[AbandonedObjectThresholds, StationaryObjects
 def _is_abandoned(thing: StationaryObject, now: float, limits: AbandonedObjectThresholds) -> bool:
     if thing.alone_since is None or thing.unseen_s or now - thing.alone_since < limits.alone_s - TOLERANCE_S:
         return False
+    if thing.tracks and stationary_objects.was_first_seen_there(thing, thing.first_point):
+        return False
     return limits.accepts_size_of(thing) and thing.added > limits.added
 
 

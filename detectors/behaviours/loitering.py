@@ -68,7 +68,7 @@ class LoiteringThresholds(DwellThresholds):
     night_dwell_s: float | None = Field(None, ge=1, le=3600, title="Dwell by night")
     """Seconds in the zone while the sun is 6 degrees below the horizon or the camera sees by infrared. If absent, the
     dwell if that is given, else 20. Raising it makes nights more like days."""
-    progress: float = Field(0.3, gt=0, le=10, title="Progress")
+    progress: float = Field(0.5, gt=0, le=10, title="Progress")
     """Body heights a second from where the stay began, on average, up to which a person stays about; a walker has .7.
     Raising it includes people who walk slowly through a long zone; at 10 the dwell alone counts, as in KISA's rule."""
     vanish_grace_s: float = Field(20.0, ge=0, le=300, title="Vanish grace")

@@ -75,12 +75,10 @@ def _is_removed(thing: StationaryObject, now: float, limits: RemovedObjectThresh
 
 def _was_person(thing: StationaryObject, observation: Observation) -> bool:
     """Whether the missing object is a person who stood there when first tracked, and who has walked away."""
-    left, top, right, bottom = thing.box
-    slack = stationary_objects.ADJACENT * thing.body_length
-    first_points = [(track.first_point.x, track.first_point.y) for track in observation.objects]
+    first_points = [track.first_point for track in observation.objects]
     if thing.tracks:
-        first_points.append((thing.first_point.x, thing.first_point.y))
-    return any(left - slack <= x <= right + slack and top - slack <= y <= bottom + slack for x, y in first_points)
+        first_points.append(thing.first_point)
+    return any(stationary_objects.was_first_seen_there(thing, point) for point in first_points)
 
 
 def _candidate(

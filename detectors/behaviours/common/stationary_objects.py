@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import msgspec
+import numpy as np
 from msgspec.structs import replace
 from pydantic import Field
 
@@ -29,6 +30,8 @@ MAX_UNSEEN_S = 4.0
 """Observed seconds for which a region may be missing. While a person is in front of it, it is only occluded."""
 ADJACENT = 0.25
 """Body lengths within which two regions are one object."""
+MIN_COVERED = 0.5
+"""Share of an object's box within its owner's last box from which it is behind, or a part of, the owner."""
 MIN_PERSON_SIDE = 0.3
 """The least longer side, in body lengths, of a motion region that may be a person. Leaves and flicker are smaller."""
 MAX_OBJECTS = 16
@@ -59,6 +62,7 @@ class StationaryObject(msgspec.Struct, frozen=True):
         since: When it was first observed at rest.
         added: The largest ``added`` of its regions. Above 0 it stands out now, below 0 it did so before.
         body_length: Of the person who could have been there, pixels; 0 while none is known.
+        owner_box: Where that person was seen last, pixels; None while no track is known.
         tracks: That person's track and the tracks that were near it since, the first one first.
         first_point: That track's first point. If no track is known, the object's own position and time.
         unseen_s: Observed seconds since ``last_seen_at``.
@@ -77,6 +81,7 @@ class StationaryObject(msgspec.Struct, frozen=True):
     unseen_s: float = 0.0
     alone_since: float | None = None
     reported: bool = False
+    owner_box: Box | None = None
 
     @property
     def key(self) -> str:
@@ -108,7 +113,7 @@ class StationaryObjects(msgspec.Struct, frozen=True):
 
 
 class PossiblePerson(NamedTuple):
-    """A track or a motion region that may be a person. ``track`` is -1 for a motion region."""
+    """A track or a motion region that may be a person. ``track`` is -1 for one that is not credible or a region."""
 
     box: Box
     length: float
@@ -123,7 +128,7 @@ def update(memory: StationaryObjects, observation: Observation, owner_distance: 
     now = observation.captured_at
     if not observation.has_frame:  # without motion all objects stay, and no person comes
         return StationaryObjects(tuple(replace(thing, last_seen_at=now) for thing in memory.objects))
-    persons = list(_possible_persons(observation))
+    persons, detected = list(_possible_persons(observation)), list(_detected_people(observation))
     objects, regions = [], list(observation.detections.scene.still)
     for thing in memory.objects:
         own = [region for region in regions if boxes.gap(region.box, thing.box) <= ADJACENT * thing.scale]
@@ -138,7 +143,7 @@ def update(memory: StationaryObjects, observation: Observation, owner_distance: 
     number = max((thing.number for thing in memory.objects), default=-1) + 1
     new = regions[: MAX_OBJECTS - len(objects)]
     objects += [_new_object(number + index, region, now) for index, region in enumerate(new)]
-    return StationaryObjects(tuple(_attended(thing, persons, now, owner_distance) for thing in objects))
+    return StationaryObjects(tuple(_attended(thing, persons, detected, now, owner_distance) for thing in objects))
 
 
 def mark_reported(memory: StationaryObjects, numbers: frozenset[int]) -> StationaryObjects:
@@ -167,9 +172,18 @@ def _possible_persons(observation: Observation) -> Iterator[PossiblePerson]:
         if track.label in POSSIBLE_PERSONS and (track.seen or track.label == PERSON):
             # The width is the body's length of a lying person and of one seen from above
             length = max(track.height, track.box[2] - track.box[0], 1.0)
-            yield PossiblePerson(track.box, length, track.id, track.first_point)
+            yield PossiblePerson(track.box, length, track.id if track.credible else -1, track.first_point)
     for box in observation.detections.scene.moved:
         yield PossiblePerson(box, _longer_side(box), -1, TrackPoint(box[0], box[3], observation.captured_at))
+
+
+def _detected_people(observation: Observation) -> Iterator[PossiblePerson]:
+    """The boxes of people, of faint ones too, who have no track."""
+    record = observation.detections
+    for row in np.flatnonzero(record.labels == PERSON):
+        left, top, right, bottom = record.xyxy[row].tolist()
+        point = TrackPoint((left + right) / 2, bottom, observation.captured_at)
+        yield PossiblePerson((left, top, right, bottom), max(bottom - top, right - left, 1.0), -1, point)
 
 
 def _new_object(number: int, region: StillRegion, now: float) -> StationaryObject:
@@ -179,23 +193,46 @@ def _new_object(number: int, region: StillRegion, now: float) -> StationaryObjec
 
 
 def _attended(
-    thing: StationaryObject, persons: list[PossiblePerson], now: float, owner_distance: float
+    thing: StationaryObject,
+    persons: list[PossiblePerson],
+    detected: list[PossiblePerson],
+    now: float,
+    owner_distance: float,
 ) -> StationaryObject:
-    """With the owner, if it is found now, and with the people near the object."""
+    """With the owner, if one is found now, and with the people near the object. Motion alone is no owner."""
     if not thing.body_length and now - thing.since <= OWNER_WITHIN_S:
         reach = REACH + WALKING_SPEED * (now - thing.since)
-        owners = [person for person in persons if boxes.gap(person.box, thing.box) <= reach * person.length]
-        if owners:  # a track is preferred over a motion region, then the nearest
+        known = [person for person in persons if person.track >= 0] + detected
+        owners = [person for person in known if boxes.gap(person.box, thing.box) <= reach * person.length]
+        if owners:  # a track is preferred, then the nearest
             owner = min(owners, key=lambda person: (person.track < 0, boxes.gap(person.box, thing.box) / person.length))
             thing = replace(thing, body_length=owner.length)
             if owner.track >= 0:
                 thing = replace(thing, tracks=(owner.track,), first_point=owner.first_point)
+    owner_boxes = [person.box for person in persons if thing.tracks and person.track == thing.tracks[0]]
+    if owner_boxes:
+        thing = replace(thing, owner_box=owner_boxes[0])
     near = [person for person in persons if _is_near(person, thing, owner_distance)]
-    if not near:
+    if not near and not _is_behind_owner(thing):
         return replace(thing, alone_since=now) if thing.alone_since is None else thing
     new = tuple(person.track for person in near if person.track >= 0 and person.track not in thing.tracks)
     tracks = thing.tracks if thing.reported else (*thing.tracks, *new)[:MAX_OBJECTS]
     return replace(thing, alone_since=None, tracks=tracks)
+
+
+def was_first_seen_there(thing: StationaryObject, first_point: TrackPoint) -> bool:
+    """Whether a person was at the place when first tracked: the object may be what that person hid."""
+    left, top, right, bottom = thing.box
+    slack = ADJACENT * thing.body_length
+    return left - slack <= first_point.x <= right + slack and top - slack <= first_point.y <= bottom + slack
+
+
+def _is_behind_owner(thing: StationaryObject) -> bool:
+    """Whether the owner was seen last in front of it: a detector misses people, and a part of one may rest."""
+    if thing.owner_box is None:
+        return False
+    left, top, right, bottom = thing.box
+    return boxes.intersection(thing.owner_box, thing.box) >= MIN_COVERED * (right - left) * (bottom - top)
 
 
 def _is_near(person: PossiblePerson, thing: StationaryObject, distance: float) -> bool:

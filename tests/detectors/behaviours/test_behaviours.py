@@ -105,14 +105,14 @@ def test_long_loitering_near_produce_by_night_suggests_dispatch(kind: str, start
 
 
 def test_a_slow_walker_through_a_long_zone_does_not_loiter() -> None:
-    """At .45 body heights a second, two thirds of a walker's pace."""
-    slow = along((0, 250, 500), (1, 310, 500), (11, 760, 500), (12, 900, 500))
-    config = behaviours("loitering", {"dwell_s": 8})
-    assert not raised(slow, "loitering", seconds=14, behaviours=config)
-    kisa = behaviours("loitering", {"dwell_s": 8, "progress": 10})
-    assert len(raised(slow, "loitering", seconds=14, behaviours=kisa)) == 1
-    returns = along((0, 250, 500), (1, 310, 500), (6, 535, 500), (11, 310, 500), (12, 250, 500))
-    assert len(raised(returns, "loitering", seconds=14, behaviours=config)) == 1
+    """At .6 body heights a second, four fifths of a walker's pace."""
+    slow = along((0, 250, 500), (1, 310, 500), (8, 730, 500), (12, 970, 500))
+    config = behaviours("loitering", {"dwell_s": 6})
+    assert not raised(slow, "loitering", seconds=12, behaviours=config)
+    kisa = behaviours("loitering", {"dwell_s": 6, "progress": 10})
+    assert len(raised(slow, "loitering", seconds=12, behaviours=kisa)) == 1
+    returns = along((0, 250, 500), (1, 310, 500), (5, 550, 500), (9, 310, 500), (12, 250, 500))
+    assert len(raised(returns, "loitering", seconds=12, behaviours=config)) == 1
 
 
 def test_the_score_grows_with_the_dwell_and_with_staying() -> None:

@@ -13,13 +13,14 @@ from detectors.behaviours.removed_object import RemovedObject
 from detectors.camera_state import CameraState
 from detectors.watch_stage import WatchStage
 from lanewatch.records import Box, Detections, Event, Gap, SceneMeasurements, StillRegion, decode, encode
-from tests.detectors.walker_records import NOON, SITE, Path, along, detections, make_record, opened, site, watch
+from tests.detectors.walker_records import NOON, SITE, Path, along, detections, hidden, make_record, opened, site, watch
 
 BAG: Box = (480.0, 480.0, 510.0, 500.0)
 FAR: Box = (900.0, 700.0, 930.0, 720.0)
 LEAVES = along((0, 100, 500), (10, 495, 500), (12, 495, 500), (20, 950, 500))
 """Sets a bag down at 10 s, waits 2 s beside it and walks off, .57 body heights a second."""
 STAYS = along((0, 100, 500), (10, 495, 500), (60, 495, 500))
+WAS_THERE = along((0, 495, 500), (12, 495, 500), (20, 950, 500))
 
 
 def lying(
@@ -68,6 +69,8 @@ def test_a_bag_whose_owner_has_left_is_raised_within_a_frame_at_any_rate(fps: fl
         (bag(box=(440.0, 400.0, 540.0, 500.0)), "larger than a bag: a person, or a part of a vehicle"),
         (bag(added=-0.9), "bare ground where something was"),
         (bag(until=15.0), "he takes it with him"),
+        (bag(WAS_THERE), "he stood before it when the camera began to look: it may always have been there"),
+        (bag(hidden(STAYS, 12, 60)), "he is missed, and it is a part of him"),
         (lying(detections([], fps=5, seconds=24), BAG, 10.0), "no person was there: the light"),
         (lying(detections([along((0, 50, 100), (40, 55, 100))], fps=5, seconds=24), FAR, 10.0), "too far to be his"),
     ],
