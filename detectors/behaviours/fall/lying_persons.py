@@ -19,10 +19,14 @@ from lanewatch.records import LABELS, PERSON, Bool, Box, Float32
 from models.pose.base import HIPS, SHOULDERS
 from models.pose.candidates import LONG, MIN_SIDE, UPRIGHT
 
-LYING_LABELS = frozenset(LABELS.index(name) for name in ("person", "cat", "dog"))
+ANIMALS = frozenset(LABELS.index(name) for name in ("cat", "dog"))
+LYING_LABELS = ANIMALS | {PERSON}
 """Classes of a lying person: detectors trained on few lying people report an animal of that length."""
 LYING_ANGLE = 55.0
 """Degrees between torso and vertical from which a person as wide as high lies, and does not sit or bend."""
+MAX_HIP_HEIGHT = 1.0
+"""Torso lengths of the hips above the box's lower edge up to which a torso lies. Who bends at the waist has 1.5, since
+the legs are as long as that; on a chair it is 1."""
 MIN_KEYPOINT_SCORE = 0.25
 """Mean score of shoulders and hips from which that angle is used."""
 SLIM = 0.75
@@ -110,7 +114,7 @@ def split_by_posture(observation: Observation) -> PersonRows:
     lying: set[int] = set()
     if record.pose_requested is not None and record.keypoints is not None:
         rows = np.flatnonzero(record.pose_requested)
-        lying = set(rows[_has_lying_torso(record.keypoints[rows])].tolist())
+        lying = set(rows[_has_lying_torso(record.keypoints[rows], record.xyxy[rows, 3])].tolist())
     upright, low = [], []
     for row, ((left, top, right, bottom), label) in enumerate(zip(xyxy, labels, strict=True)):
         width, height = right - left, bottom - top
@@ -124,12 +128,13 @@ def split_by_posture(observation: Observation) -> PersonRows:
     return PersonRows(upright, low)
 
 
-def _has_lying_torso(keypoints: Float32) -> Bool:
-    """(N,) whether the torsos of (N, 17, 3) keypoints lie."""
+def _has_lying_torso(keypoints: Float32, ground: Float32) -> Bool:
+    """(N,) whether the torsos of (N, 17, 3) keypoints lie, near the boxes' lower edges ``ground`` (N,)."""
     hips, shoulders = keypoints[:, HIPS, :2].mean(axis=1), keypoints[:, SHOULDERS, :2].mean(axis=1)
     across, along = np.abs(hips - shoulders).T
     certain = keypoints[:, (*SHOULDERS, *HIPS), 2].mean(axis=1) >= MIN_KEYPOINT_SCORE
-    lying: Bool = certain & (np.degrees(np.arctan2(across, along)) >= LYING_ANGLE)
+    low = ground - hips[:, 1] <= MAX_HIP_HEIGHT * np.hypot(across, along)
+    lying: Bool = certain & low & (np.degrees(np.arctan2(across, along)) >= LYING_ANGLE)
     return lying
 
 
@@ -174,6 +179,7 @@ def update_lying(
     """
     upright = [person for person in upright if person.score >= MIN_UPRIGHT_SCORE]
     risen = [person.box for person in upright if person.score >= MIN_RISEN_SCORE]
+    animals = [person for person in lying if person.label in ANIMALS]
     result = []
     for person in lying:
         if now - person.until > MAX_UNSEEN_S or _overlaps_any(person.box, risen):
@@ -181,12 +187,12 @@ def update_lying(
         near = [box for box in low if _is_at(box.box, person.first_box)]
         low = [box for box in low if box not in near]
         if near:
-            person = _observed_again(person, near[0], earlier, upright, now, fall_s)
+            person = _observed_again(person, near[0], earlier, upright, animals, now, fall_s)
         before = person.upright
         if before is not None and any(_walked_on(before, walker, earlier, now) for walker in upright):
             person = msgspec.structs.replace(person, upright=None)
         result.append(person)
-    result += [_new_person(box, earlier, upright, now, fall_s) for box in low]
+    result += [_new_person(box, earlier, upright, animals, now, fall_s) for box in low]
     return tuple(sorted(result, key=lambda person: person.until)[-MAX_PERSONS:])
 
 
@@ -195,21 +201,29 @@ def _observed_again(
     box: PersonBox,
     earlier: Sequence[UprightPerson],
     upright: Sequence[PersonBox],
+    animals: Sequence[LyingPerson],
     now: float,
     fall_s: float,
 ) -> LyingPerson:
     if person.upright is None and now - person.since <= fall_s:  # a person who was half down may come down further
-        new = _new_person(box, earlier, upright, now, fall_s)
+        new = _new_person(box, earlier, upright, animals, now, fall_s)
         if new.upright is not None:
             return new
     return msgspec.structs.replace(person, until=now, count=person.count + 1, box=box.box, score=box.score)
 
 
 def _new_person(
-    box: PersonBox, earlier: Sequence[UprightPerson], upright: Sequence[PersonBox], now: float, fall_s: float
+    box: PersonBox,
+    earlier: Sequence[UprightPerson],
+    upright: Sequence[PersonBox],
+    animals: Sequence[LyingPerson],
+    now: float,
+    fall_s: float,
 ) -> LyingPerson:
-    """A person who is low now, with the last upright person who may have fallen."""
+    """A person who is low now, with the last upright person who may have fallen. ``animals`` were low before."""
     before = [person for person in earlier if 0 < now - person.at <= fall_s and _may_have_fallen(person.box, box.box)]
+    if box.label in ANIMALS:
+        before = [person for person in before if not any(_was_beside(animal, person) for animal in animals)]
     if not any(right - left <= SLIM * (bottom - top) for left, top, right, bottom in (each.box for each in before)):
         before = []
     for walker in upright:
@@ -217,6 +231,12 @@ def _new_person(
         # A walker with a track excludes that track alone. Without a track, it may be any of them.
         before = others if walker.track >= 0 or len(others) == len(before) else []
     return LyingPerson(now, now, 1, box.box, box.box, before[-1] if before else None, box.label, box.score)
+
+
+def _was_beside(animal: LyingPerson, person: UprightPerson) -> bool:
+    """Whether an animal was seen near a person who still stood: it is no part of that person."""
+    height = person.box[3] - person.box[1]
+    return animal.since < person.at and boxes.center_distance(animal.first_box, person.box) <= 3 * REACH * height
 
 
 def _walked_on(before: UprightPerson, walker: PersonBox, earlier: Iterable[UprightPerson], now: float) -> bool:

@@ -106,6 +106,35 @@ def test_other_movements_are_no_fall(name: str, body: Callable[[float], Seen]) -
     assert falls(detections(body)) == []
 
 
+def test_an_animal_that_stays_where_its_owner_went_out_of_sight_is_no_fall() -> None:
+    def owner(time: float) -> Seen:
+        return (upright(300 + 80 * time), 0.8, "person") if time < FALL_AT else None
+
+    def cat(time: float) -> Seen:
+        x = 300 + 80 * min(time, FALL_AT) - 45
+        return (x - 27, 556, x + 27, 600), 0.45, "cat"
+
+    assert falls(detections(owner, cat)) == []
+    assert len(falls(detections(owner, lambda time: cat(time) if time > FALL_AT else None))) == 1, "no cat before"
+
+
+@pytest.mark.parametrize(("hips", "expected"), [(50, 0), (12, 1)])
+def test_a_farmer_who_bends_at_the_waist_has_not_fallen(hips: float, expected: int) -> None:
+    """The torso leans by 70 degrees. The hips are at leg's height, or near the ground; torso 30 px, body 100."""
+    box = (290.0, 542.0, 346.0, 600.0)
+    joints = np.zeros((1, 17, 3), np.float32)
+    joints[0, :, 2] = 0.8
+    joints[0, (11, 12), :2] = (298, 600 - hips)
+    joints[0, (5, 6), :2] = (298 + 30 * np.sin(np.radians(70)), 600 - hips - 30 * np.cos(np.radians(70)))
+    records = []
+    for tick in range(60):
+        down = tick / 6 > FALL_AT
+        seen = {"xyxy": [box if down else upright(310)], "scores": [0.6 if down else 0.8], "labels": [1]}
+        posed = {"keypoints": joints, "pose_requested": np.array([True])} if down else {}
+        records.append(make_record(NOON + tick / 6, **seen, **posed))
+    assert len(falls(records)) == expected
+
+
 def test_a_second_wide_box_where_a_person_walks_on_is_no_fall() -> None:
     def walker(time: float) -> Seen:
         return upright(300 + 80 * time), 0.8, "person"
