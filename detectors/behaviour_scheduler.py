@@ -107,8 +107,14 @@ class CameraContext:
             triggers |= PICTURE
         return triggers & self._triggers
 
-    def evaluate(self, memories: dict[str, Any], observation: Observation, triggers: int) -> Evaluation:
-        """Evaluates the behaviours that the record triggers, and those whose memory is in use.
+    def evaluate(
+        self,
+        memories: dict[str, Any],
+        observation: Observation,
+        triggers: int,
+        kinds: frozenset[str] | None = None,
+    ) -> Evaluation:
+        """Evaluates the behaviours that the record triggers, and those whose memory is in use; of ``kinds`` only.
 
         A behaviour that raises or returns an invalid result starts again from a fresh memory, and its open events
         close. The other behaviours are not affected.
@@ -120,12 +126,14 @@ class CameraContext:
         candidates = []
         changed: dict[str, Any] = {}
         failed: list[str] = []
+        kinds = self._kinds if kinds is None else kinds
         for behaviour, kind, own_triggers, fresh_memory in self._behaviours:
             memory = memories.get(kind)
-            if not triggers & own_triggers and (
-                memory is None or own_triggers & PICTURE or triggers & LOST or _is_idle(memory)
+            if kind not in kinds or (
+                not triggers & own_triggers
+                and (memory is None or own_triggers & PICTURE or triggers & LOST or _is_idle(memory))
             ):
-                continue  # it is not triggered, and no memory of it is in use
+                continue  # it is left out, or it is not triggered and no memory of it is in use
             if memory is None:
                 before: Any = fresh_memory
             else:  # after a decoding it consists of plain msgpack values
@@ -137,7 +145,7 @@ class CameraContext:
                 changed[kind] = None if after == fresh_memory else after
         if changed:
             memories = {kind: memory for kind, memory in (memories | changed).items() if memory is not None}
-        return Evaluation(memories, candidates, self._not_evaluated(triggers), failed)
+        return Evaluation(memories, candidates, (self._kinds - kinds).union(self._not_evaluated(triggers)), failed)
 
     def _not_evaluated(self, triggers: int) -> Collection[str]:
         if triggers & LOST:

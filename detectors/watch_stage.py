@@ -12,6 +12,7 @@ from detectors.behaviour_scheduler import PICTURE, CameraContext, Evaluation
 from detectors.behaviours.base import BehaviourError
 from detectors.behaviours.registry import behaviours_of, installed
 from detectors.camera_state import (
+    CARRY_S,
     CameraState,
     advanced,
     counted,
@@ -22,6 +23,7 @@ from detectors.camera_state import (
     updated_track_memory,
     was_unobserved,
     with_profile,
+    with_scene,
 )
 from detectors.event_lifecycle import EventStates
 from detectors.observation import false_detection_filter
@@ -90,8 +92,10 @@ class WatchStage:
         if detections.gap == "ended":
             return advanced(state, detections), events
         state = with_profile(state, detections)
+        state = with_scene(state, detections)
         if is_settling(state, detections):
-            return counted(advanced(state, detections, blind=True), "skipped", "mode switch"), events
+            state, revised = self._settle(state, detections, context)
+            return state, events + revised
         blind = detections.gap in BLIND
         elapsed_s = 0.0 if state.slot < 0 else detections.captured_at - state.captured_at
         if not blind and was_unobserved(state, detections):
@@ -133,8 +137,32 @@ class WatchStage:
         )
         return advanced(state, detections, blind=blind), events + revised
 
+    def _settle(
+        self, state: CameraState, detections: Detections, context: CameraContext
+    ) -> tuple[CameraState, list[Event]]:
+        """The state after a picture that has changed as a whole. Nothing is tracked, and events about people wait.
+
+        Only the behaviours that look at the picture as a whole are evaluated, if it is time.
+        """
+        if detections.captured_at - state.picture_at > CARRY_S:
+            state = self._without_tracks(state)
+        state = counted(state, "skipped", "picture change")
+        triggers = context.triggers_of(detections, state.picture_checked_at) & PICTURE
+        if not triggers:
+            return advanced(state, detections, settling=True), []
+        geometry = context.geometry(detections.width, detections.height)
+        observation = Observation(detections, _NO_TRACKS, (), geometry, context.schedules, 0.0)
+        evaluation = context.evaluate(state.memories, observation, triggers, context.picture_kinds)
+        for kind in evaluation.failed:
+            state = counted(state, "noted", f"behaviour {kind}")
+        event_states, revised = _updated_events(state.events, evaluation, observation, context)
+        state = msgspec.structs.replace(
+            state, memories=evaluation.memories, events=event_states, picture_checked_at=detections.captured_at
+        )
+        return advanced(state, detections, settling=True), revised
+
     def skipped(self, state: CameraState) -> dict[str, int]:
-        """Records that were not evaluated, by reason: those of ``refusal``, ``removed`` and ``mode switch``."""
+        """Records that were not evaluated, by reason: those of ``refusal``, ``removed`` and ``picture change``."""
         return state.skipped
 
     def counters(self, state: CameraState) -> dict[str, int]:

@@ -58,7 +58,7 @@ def test_a_still_cameras_ticks_let_time_pass() -> None:
     events = watch([*loiterer(6), *still], SITE)
     assert [event.kind for event in opened(events)] == ["loitering"]
     assert opened(events)[0].started_at == pytest.approx(NOON + LOITERING_AT, abs=1.1)
-    empty = [make_record(NOON + 16 + second, gap=None if second < 3 else "idle") for second in range(10)]
+    empty = [make_record(NOON + 16 + second, gap=None if second < 3 else "idle") for second in range(30)]
     events = watch([*loiterer(6), *still, *empty], SITE)
     assert events[-1].state == "closed"
     assert events[-1].ended_at == NOON + 15

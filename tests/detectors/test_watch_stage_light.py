@@ -40,7 +40,7 @@ def test_the_records_around_a_switch_are_set_aside_and_the_stay_goes_on() -> Non
     for record in switched:
         state, more = watcher.step(state, record)
         events += more
-    assert watcher.skipped(state) == {"mode switch": round(SETTLE_S * 5)}
+    assert watcher.skipped(state) == {"picture change": round(SETTLE_S * 5)}
     plain, mixed = (opened(revisions, "loitering") for revisions in (watch(records, site()), events))
     assert [event.began_at for event in mixed] == [event.began_at for event in plain]
     assert [event.started_at for event in mixed] == [event.started_at for event in plain]

@@ -188,7 +188,7 @@ def test_a_person_who_loiters_again_raises_the_severity() -> None:
     parts = [{factor.name: factor for factor in event.factors} for event in events]
     assert "again" not in parts[0]
     assert [part["again"].detail["earlier"] for part in parts[1:]] == [1, 2]
-    assert events[1].score == pytest.approx(events[0].score + 0.1, abs=0.02)
+    assert events[1].score == pytest.approx(events[0].score + 0.05, abs=0.02)
     assert events[1].sentence["en"].endswith("(threshold 10 s, stay 2 within the hour)")
     assert events[1].sentence["ko"].endswith("(기준 10초, 1시간 이내 2번째)")
 
