@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -129,9 +130,10 @@ def test_a_farmer_who_bends_at_the_waist_has_not_fallen(hips: float, expected: i
     records = []
     for tick in range(60):
         down = tick / 6 > FALL_AT
-        seen = {"xyxy": [box if down else upright(310)], "scores": [0.6 if down else 0.8], "labels": [1]}
-        posed = {"keypoints": joints, "pose_requested": np.array([True])} if down else {}
-        records.append(make_record(NOON + tick / 6, **seen, **posed))
+        seen: dict[str, Any] = {"xyxy": [box if down else upright(310)], "scores": [0.6], "labels": [1]}
+        if down:
+            seen |= {"keypoints": joints, "pose_requested": np.array([True])}
+        records.append(make_record(NOON + tick / 6, **seen))
     assert len(falls(records)) == expected
 
 
