@@ -64,11 +64,9 @@ class DwellThresholds(MovingObjectThresholds):
     occlusion_grace_s: float = Field(4.0, ge=0, le=60, title="Occlusion grace")
     """Seconds for which a person may be unseen without ending the stay. Raising it joins stays, in crowds also those of
     different people."""
-
-    @property
-    def vanished_s(self) -> float:
-        """Seconds for which a person may be unseen who vanished away from every edge."""
-        return self.occlusion_grace_s
+    vanish_grace_s: float = Field(20.0, ge=0, le=300, title="Vanish grace")
+    """Seconds for which a person may be unseen who vanished away from the zone's edge, if it is longer than the
+    occlusion grace. Raising it joins stays."""
 
 
 T = TypeVar("T", bound=Thresholds)

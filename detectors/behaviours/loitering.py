@@ -71,18 +71,12 @@ class LoiteringThresholds(DwellThresholds):
     progress: float = Field(0.5, gt=0, le=10, title="Progress")
     """Body heights a second from where the stay began, on average, up to which a person stays about; a walker has .7.
     Raising it includes people who walk slowly through a long zone; at 10 the dwell alone counts, as in KISA's rule."""
-    vanish_grace_s: float = Field(20.0, ge=0, le=300, title="Vanish grace")
-    """Seconds for which a person may be unseen who vanished away from the zone's edge. Raising it joins stays."""
     alert_at: float = Field(2.0, ge=1, le=100, title="Alert at")
     """Multiple of the dwell at which it becomes an alert. Raising it keeps events at watch for longer."""
     dispatch_at: float = Field(6.0, ge=1, le=1000, title="Dispatch at")
     """Multiple of the dwell at which dispatch is suggested, if it is also night in a produce zone. Raising it suggests
     it less often."""
     cooldown_s: float = cooldown_field(10.0, "the same person in the same zone")
-
-    @property
-    def vanished_s(self) -> float:
-        return max(self.vanish_grace_s, self.occlusion_grace_s)
 
     @cached_property
     def shortest_s(self) -> float:

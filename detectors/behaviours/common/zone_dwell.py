@@ -171,7 +171,7 @@ def _longest_unseen_s(
     dwell: ZoneDwell, pixel_zone: PixelZone, observation: Observation, limits: DwellThresholds
 ) -> float:
     """How long a person may be unseen: longer where no edge is near."""
-    if limits.vanished_s <= limits.occlusion_grace_s:
+    if limits.vanish_grace_s <= limits.occlusion_grace_s:
         return limits.occlusion_grace_s
     left, top, right, bottom = dwell.box
     width, height = observation.geometry.width, observation.geometry.height
@@ -179,7 +179,7 @@ def _longest_unseen_s(
     cut = left <= 1 or top <= 1 or right >= width - 1 or bottom >= height - 1
     around = ((-edge, 0.0), (edge, 0.0), (0.0, -edge), (0.0, edge))
     inside = not cut and all(pixel_zone.contains(dwell.x + dx, dwell.y + dy) for dx, dy in around)
-    return limits.vanished_s if inside else limits.occlusion_grace_s
+    return limits.vanish_grace_s if inside else limits.occlusion_grace_s
 
 
 def _update_without_frame(

@@ -71,7 +71,7 @@ def test_every_behaviour_has_a_section_with_what_it_is_and_its_thresholds(kind: 
     ]
     defaults = {name: value for name, value, _ in rows}
     for name, field in behaviour.Thresholds.model_fields.items():
-        if name in ("exit_grace_s", "occlusion_grace_s"):  # at the top of the page
+        if name in ("exit_grace_s", "occlusion_grace_s", "vanish_grace_s"):  # at the top of the page
             continue
         assert name in defaults
         if field.default is not None:
