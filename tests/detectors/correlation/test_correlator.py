@@ -302,7 +302,7 @@ def test_a_rescoring_gives_the_same_in_any_order_of_the_cameras() -> None:
     seen = {
         f"c{number}": [
             msgspec.structs.replace(record, camera=f"c{number}")
-            for record in detections([along((begin, 500, 500), (begin + 20, 500, 500))], fps=2, seconds=80)
+            for record in detections([along((begin, 500, 500), (begin + 20, 500, 500))], fps=2, seconds=120)
         ]
         for number, begin in enumerate((0, 50))
     }
