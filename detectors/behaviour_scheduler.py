@@ -126,14 +126,13 @@ class CameraContext:
         candidates = []
         changed: dict[str, Any] = {}
         failed: list[str] = []
-        kinds = self._kinds if kinds is None else kinds
-        for behaviour, kind, own_triggers, fresh_memory in self._behaviours:
+        chosen = self._behaviours if kinds is None else [item for item in self._behaviours if item.kind in kinds]
+        for behaviour, kind, own_triggers, fresh_memory in chosen:
             memory = memories.get(kind)
-            if kind not in kinds or (
-                not triggers & own_triggers
-                and (memory is None or own_triggers & PICTURE or triggers & LOST or _is_idle(memory))
+            if not triggers & own_triggers and (
+                memory is None or own_triggers & PICTURE or triggers & LOST or _is_idle(memory)
             ):
-                continue  # it is left out, or it is not triggered and no memory of it is in use
+                continue  # it is not triggered, and no memory of it is in use
             if memory is None:
                 before: Any = fresh_memory
             else:  # after a decoding it consists of plain msgpack values
@@ -145,7 +144,8 @@ class CameraContext:
                 changed[kind] = None if after == fresh_memory else after
         if changed:
             memories = {kind: memory for kind, memory in (memories | changed).items() if memory is not None}
-        return Evaluation(memories, candidates, (self._kinds - kinds).union(self._not_evaluated(triggers)), failed)
+        not_evaluated = self._not_evaluated(triggers) if kinds is None else self._kinds - kinds
+        return Evaluation(memories, candidates, not_evaluated, failed)
 
     def _not_evaluated(self, triggers: int) -> Collection[str]:
         if triggers & LOST:

@@ -117,7 +117,7 @@ class WatchStage:
 
         # Step 5: observe
         geometry = context.geometry(detections.width, detections.height)
-        observation = Observation(detections, tracks, objects, geometry, context.schedules, elapsed_s)
+        observation = Observation(detections, tracks, objects, geometry, context.schedules, elapsed_s, state.began_at)
         track_memory = state.track_memory if blind else updated_track_memory(state.track_memory, observation)
 
         # Step 6: evaluate the behaviours
@@ -205,7 +205,10 @@ class WatchStage:
         now = max(detections.captured_at, state.captured_at)
         event_states, events = event_lifecycle.expire_events(state.events, now, context.source, kept_kinds)
         memories = {kind: memory for kind, memory in state.memories.items() if kind in kept_kinds}
-        return msgspec.structs.replace(self._without_tracks(state), memories=memories, events=event_states), events
+        state = msgspec.structs.replace(
+            self._without_tracks(state), memories=memories, events=event_states, began_at=None, usual_sharpness=None
+        )
+        return state, events
 
     def _without_tracks(self, state: CameraState) -> CameraState:
         """The state without tracks. Track ids keep rising, so that no id stands for two objects."""

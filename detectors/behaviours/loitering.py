@@ -44,9 +44,9 @@ AGAIN_S = 3600.0
 MAX_PAST_STAYS = 64
 """Stays that are remembered at most."""
 
-FIRST_LOOK_S = 5.0
-"""From the first record with a track: what is there so early was not seen to come. A detector that misses a quarter of
-its pictures confirms a track within two seconds."""
+FIRST_LOOK_S = 10.0
+"""From the camera's first picture: what is there so early was not seen to come. At two
+pictures a second, a detector that misses a quarter of them confirms a track within six seconds."""
 MOVED = 0.5
 """Body heights from its first point that a thing never reaches. A box jitters by a tenth."""
 SAME_HEIGHT = 0.75
@@ -119,12 +119,11 @@ class Thing(msgspec.Struct, frozen=True):
 
 
 class LoiteringMemory(msgspec.Struct, frozen=True):
-    """The present dwells, the loitering stays of the last hour, and the things, from the first record on."""
+    """The present dwells, the loitering stays of the last hour, and the things."""
 
     dwells: tuple[ZoneDwell, ...] = ()
     stays: tuple[LoiteringStay, ...] = ()
     things: tuple[Thing, ...] = ()
-    began_at: float | None = None
 
     @property
     def idle(self) -> bool:
@@ -148,13 +147,9 @@ class Loitering(BaseBehaviour[LoiteringThresholds, LoiteringMemory]):
         stays = memory.stays
         if stays and observation.captured_at - stays[0].until > AGAIN_S:
             stays = tuple(stay for stay in stays if observation.captured_at - stay.until <= AGAIN_S)
-        began_at, things = memory.began_at, memory.things
-        if began_at is None and observation.objects:
-            began_at = observation.captured_at
         if dwells is memory.dwells:
-            same = stays is memory.stays and began_at == memory.began_at
-            return (memory if same else LoiteringMemory(dwells, stays, things, began_at)), ()
-        things = _update_things(things, dwells, began_at)
+            return (memory if stays is memory.stays else LoiteringMemory(dwells, stays, memory.things)), ()
+        things = _update_things(memory.things, dwells, observation.began_at)
         candidates = []
         present: list[LoiteringStay] = []
         for dwell in dwells:
@@ -177,7 +172,7 @@ class Loitering(BaseBehaviour[LoiteringThresholds, LoiteringMemory]):
             present.append(stay)
             candidates.append(candidate)
         stays = _remember(stays, present) if present else stays
-        return LoiteringMemory(dwells, stays, things, began_at), candidates
+        return LoiteringMemory(dwells, stays, things), candidates
 
 
 def _update_things(

@@ -20,6 +20,7 @@ class Observation:
     Attributes:
         captured_at: Capture time, seconds UTC.
         elapsed_s: Since the last record of any kind; 0 at the first.
+        began_at: Capture time of the first picture since the camera was last interrupted; None before it.
         has_frame: Whether a picture was detected; False at the ticks of a camera without motion: tracks stay unchanged.
         tracks: The tracker's arrays, for computations on all tracks at once.
         objects: The same tracks, one by one.
@@ -33,6 +34,7 @@ class Observation:
         geometry: CameraGeometry,
         schedules: CameraSchedules,
         elapsed_s: float,
+        began_at: float | None = None,
     ) -> None:
         self.detections = detections
         self.captured_at = detections.captured_at
@@ -41,6 +43,7 @@ class Observation:
         self.objects = objects
         self.geometry = geometry
         self.elapsed_s = elapsed_s
+        self.began_at = began_at
         self._schedules = schedules
 
     def holds(self, schedule: str | Schedule | None) -> bool:
