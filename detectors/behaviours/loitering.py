@@ -45,8 +45,8 @@ MAX_PAST_STAYS = 64
 """Stays that are remembered at most."""
 
 FIRST_LOOK_S = 10.0
-"""From the camera's first picture: what is there so early was not seen to come. At two
-pictures a second, a detector that misses a quarter of them confirms a track within six seconds."""
+"""From the camera's first picture: what is there so early was not seen to come. At two pictures a second, a detector
+that misses a quarter of them confirms a track within six seconds."""
 MOVED = 0.5
 """Body heights from its first point that a thing never reaches. A box jitters by a tenth."""
 SAME_HEIGHT = 0.75

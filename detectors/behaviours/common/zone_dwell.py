@@ -32,7 +32,7 @@ MIN_SIMILARITY = 0.8
 NEW_TRACK_S = 2.0
 """An older track is a person who came, not a person found again under a new id."""
 EDGE = 1.0
-"""Body heights from the zone's edge, and from the picture's, within which a person may leave it unseen."""
+"""Body heights from the zone's edge within which a person may leave it unseen, as at the picture's edge."""
 CONFIDENCE_MEAN_S = 2.0
 """Time over which a dwell's confidence is averaged."""
 
