@@ -25,6 +25,8 @@ LOST_S = 30.0
 """Open events expire when a camera was blind for longer than this: the people may be others."""
 SETTLE_S = 2.0
 """People are not judged for this time after the picture as a whole has changed, while exposure and boxes settle."""
+MAX_SETTLE_S = 15.0
+"""After so long of change, people are judged in spite of it: a lamp that flashes must not blind a camera."""
 USUAL_S = 10.0
 """Time constant of what is usual: a lasting change, such as dusk or another view, is usual after some of these."""
 LEARN_EVERY_S = 1.0
@@ -50,6 +52,7 @@ class CameraState(msgspec.Struct, frozen=True, kw_only=True):
         picture_at: Of the last record with a picture.
         picture_checked_at: Of the last record at which behaviours checked the picture as a whole.
         disturbed_at: Last picture that differed as a whole from what is usual, or showed another mode.
+        disturbed_since: The first one of those without a pause of ``MAX_SETTLE_S``.
         usual_sharpness: Averaged over ``USUAL_S``; ``usual_brightness`` likewise. None before a picture.
         usual_at: When they were learned last.
         began_at: The first picture since the camera was last interrupted; None before it.
@@ -68,6 +71,7 @@ class CameraState(msgspec.Struct, frozen=True, kw_only=True):
     picture_at: float = 0.0
     picture_checked_at: float = 0.0
     disturbed_at: float = -math.inf
+    disturbed_since: float = -math.inf
     usual_at: float = -math.inf
     began_at: float | None = None
     usual_sharpness: float | None = None
@@ -115,8 +119,10 @@ def is_interrupted(state: CameraState, detections: Detections) -> bool:
 
 
 def is_settling(state: CameraState, detections: Detections) -> bool:
-    """Whether a picture comes too soon after a change of the picture as a whole."""
-    return detections.gap is None and detections.captured_at - state.disturbed_at < SETTLE_S
+    """Whether a picture comes too soon after a change of the picture as a whole, which has not lasted too long."""
+    now = detections.captured_at
+    soon = now - state.disturbed_at < SETTLE_S and now - state.disturbed_since < MAX_SETTLE_S
+    return detections.gap is None and soon
 
 
 def was_unobserved(state: CameraState, detections: Detections) -> bool:
@@ -147,9 +153,13 @@ def with_profile(state: CameraState, detections: Detections) -> CameraState:
     if state.profile is None or "infrared" not in (profile, state.profile):
         return msgspec.structs.replace(state, profile=profile)
     # In another mode everything else is usual.
-    return msgspec.structs.replace(
-        state, profile=profile, disturbed_at=detections.captured_at, usual_sharpness=None, flooded=False
-    )
+    changed = msgspec.structs.replace(state, profile=profile, usual_sharpness=None, flooded=False)
+    return _disturbed(changed, detections.captured_at)
+
+
+def _disturbed(state: CameraState, now: float) -> CameraState:
+    since = state.disturbed_since if now - state.disturbed_at < MAX_SETTLE_S else now
+    return msgspec.structs.replace(state, disturbed_at=now, disturbed_since=since)
 
 
 def with_scene(state: CameraState, detections: Detections) -> CameraState:
@@ -172,7 +182,7 @@ def with_scene(state: CameraState, detections: Detections) -> CameraState:
     if 0 <= elapsed_s < LEARN_EVERY_S and scene.warm == state.warm and not (flooded or changed or state.flooded):
         return state
     weight = 1 - math.exp(-max(elapsed_s, 0.0) / USUAL_S)
-    return msgspec.structs.replace(
+    state = msgspec.structs.replace(
         state,
         warm=scene.warm,
         flooded=flooded,
@@ -180,8 +190,8 @@ def with_scene(state: CameraState, detections: Detections) -> CameraState:
         began_at=now if state.began_at is None else state.began_at,
         usual_sharpness=usual * (sharpness / usual) ** weight,
         usual_brightness=brightness + weight * (scene.brightness - brightness),
-        disturbed_at=now if changed or flooded else state.disturbed_at,
     )
+    return _disturbed(state, now) if changed or flooded else state
 
 
 def updated_track_memory(memory: dict[int, TrackMemory], observation: Observation) -> dict[int, TrackMemory]:

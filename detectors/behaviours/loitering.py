@@ -48,10 +48,10 @@ FIRST_LOOK_S = 10.0
 """From the camera's first picture: what is there so early was not seen to come. At two pictures a second, a detector
 that misses a quarter of them confirms a track within six seconds."""
 MOVED = 0.5
-"""Body heights from its first point that a thing never reaches. A box jitters by a tenth."""
+"""Body heights from its first point that an object at rest never reaches. A box jitters by a tenth."""
 SAME_HEIGHT = 0.75
-"""Ratio of the heights of a thing and of what is detected at its place later."""
-MAX_THINGS = 16
+"""Ratio of the heights of a still object and of what is detected at its place later."""
+MAX_STILL_OBJECTS = 16
 
 NIGHT_DWELL_S = 20.0
 """At night, if the site file sets no dwell: fewer people have business there."""
@@ -106,7 +106,7 @@ class LoiteringStay(msgspec.Struct, frozen=True):
     earlier: int
 
 
-class Thing(msgspec.Struct, frozen=True):
+class StillObject(msgspec.Struct, frozen=True):
     """What was there at the first look and has not moved since, such as a scarecrow.
 
     It may be a person who stands, so it is watched once: ``stay`` is the key of the stay that was an event, "" if none.
@@ -119,11 +119,11 @@ class Thing(msgspec.Struct, frozen=True):
 
 
 class LoiteringMemory(msgspec.Struct, frozen=True):
-    """The present dwells, the loitering stays of the last hour, and the things."""
+    """The present dwells, the loitering stays of the last hour, and the still objects."""
 
     dwells: tuple[ZoneDwell, ...] = ()
     stays: tuple[LoiteringStay, ...] = ()
-    things: tuple[Thing, ...] = ()
+    still_objects: tuple[StillObject, ...] = ()
 
     @property
     def idle(self) -> bool:
@@ -148,8 +148,8 @@ class Loitering(BaseBehaviour[LoiteringThresholds, LoiteringMemory]):
         if stays and observation.captured_at - stays[0].until > AGAIN_S:
             stays = tuple(stay for stay in stays if observation.captured_at - stay.until <= AGAIN_S)
         if dwells is memory.dwells:
-            return (memory if stays is memory.stays else LoiteringMemory(dwells, stays, memory.things)), ()
-        things = _update_things(memory.things, dwells, observation.began_at)
+            return (memory if stays is memory.stays else LoiteringMemory(dwells, stays, memory.still_objects)), ()
+        still_objects = _update_still_objects(memory.still_objects, dwells, observation.began_at)
         candidates = []
         present: list[LoiteringStay] = []
         for dwell in dwells:
@@ -162,41 +162,47 @@ class Loitering(BaseBehaviour[LoiteringThresholds, LoiteringMemory]):
             stay = _loitering_stay(dwell, stays, observation)
             if _progress(dwell) > limits.progress and all(known.key != stay.key for known in stays):
                 continue
-            thing = next((thing for thing in things if _is_thing(dwell, thing)), None)
-            if thing is not None and thing.stay not in ("", stay.key):
+            still_object = next(
+                (still_object for still_object in still_objects if _is_still_object(dwell, still_object)), None
+            )
+            if still_object is not None and still_object.stay not in ("", stay.key):
                 continue
             candidate = _candidate(dwell, observation, limits, required_s, stay.earlier)
-            if thing is not None:
+            if still_object is not None:
                 candidate = candidate._replace(severity=1)
-                things = tuple(replace(item, stay=stay.key) if item is thing else item for item in things)
+                still_objects = tuple(
+                    replace(item, stay=stay.key) if item is still_object else item for item in still_objects
+                )
             present.append(stay)
             candidates.append(candidate)
         stays = _remember(stays, present) if present else stays
-        return LoiteringMemory(dwells, stays, things), candidates
+        return LoiteringMemory(dwells, stays, still_objects), candidates
 
 
-def _update_things(
-    things: tuple[Thing, ...], dwells: tuple[ZoneDwell, ...], began_at: float | None
-) -> tuple[Thing, ...]:
-    """The things that have not moved, and the new ones of the first look."""
+def _update_still_objects(
+    still_objects: tuple[StillObject, ...], dwells: tuple[ZoneDwell, ...], began_at: float | None
+) -> tuple[StillObject, ...]:
+    """The still objects that have not moved, and the new ones of the first look."""
     if began_at is None:
-        return things
+        return still_objects
     for dwell in dwells:
         if dwell.first_point.at <= began_at + FIRST_LOOK_S:
-            thing = Thing(dwell.first_point.x, dwell.first_point.y, dwell.height)
-            if dwell.reach > MOVED:
-                things = tuple(item for item in things if (item.x, item.y) != (thing.x, thing.y))
-            elif not any(_is_thing(dwell, item) for item in things):
-                things = (*things, thing)[-MAX_THINGS:]
-    return things
+            still_object = StillObject(dwell.first_point.x, dwell.first_point.y, dwell.height)
+            if dwell.farthest > MOVED:
+                still_objects = tuple(
+                    item for item in still_objects if (item.x, item.y) != (still_object.x, still_object.y)
+                )
+            elif not any(_is_still_object(dwell, item) for item in still_objects):
+                still_objects = (*still_objects, still_object)[-MAX_STILL_OBJECTS:]
+    return still_objects
 
 
-def _is_thing(dwell: ZoneDwell, thing: Thing) -> bool:
-    """Whether a stay is of a thing: it began there, has never moved, and is as high."""
+def _is_still_object(dwell: ZoneDwell, still_object: StillObject) -> bool:
+    """Whether a stay is of a still object: it began there, has never moved, and is as high."""
     point = dwell.first_point
-    low, high = sorted((dwell.height, thing.height))
-    there = math.hypot(point.x - thing.x, point.y - thing.y) <= MOVED * thing.height
-    return there and dwell.reach <= MOVED and low >= SAME_HEIGHT * high
+    low, high = sorted((dwell.height, still_object.height))
+    there = math.hypot(point.x - still_object.x, point.y - still_object.y) <= MOVED * still_object.height
+    return there and dwell.farthest <= MOVED and low >= SAME_HEIGHT * high
 
 
 def _progress(dwell: ZoneDwell) -> float:

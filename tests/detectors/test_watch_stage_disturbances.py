@@ -68,6 +68,18 @@ def test_an_open_event_waits() -> None:
     assert not [event for event in events if event.ended_at is not None]
 
 
+def test_a_lamp_that_flashes_does_not_blind_the_camera() -> None:
+    """The brightness jumps every half second. A person enters a closed zone in the meantime."""
+    enters = along((0, 450, 700), (20, 450, 700), (22, 150, 500), (40, 100, 500))
+    flashing = [
+        msgspec.structs.replace(
+            record, scene=SceneMeasurements(**(USUAL | {"brightness": 200.0 if index // 3 % 2 else 60.0}))
+        )
+        for index, record in enumerate(detections([enters], fps=5, seconds=40))
+    ]
+    assert len(opened(watch(flashing, site()), "intrusion")) == 1
+
+
 def test_a_restarted_sampler_is_no_disturbance() -> None:
     records = seen(faller())
     restarted = [

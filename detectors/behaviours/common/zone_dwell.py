@@ -47,7 +47,7 @@ class ZoneDwell(msgspec.Struct, frozen=True):
             track that replaced it was another person, whose own dwell continues from its own entry.
         since: When the foot point entered, interpolated between two records.
         start_x: The first foot point inside, pixels; ``start_y`` likewise.
-        reach: The greatest distance from ``first_point`` so far, body heights.
+        farthest: The greatest distance from ``first_point`` so far, body heights.
         track_since: When the present track's foot point entered.
         unseen_s: Observed seconds since the first record at which it was missed; None while it is observed. (It is not
             counted from ``until``: at a low rate the person may have been there for most of a second after that.)
@@ -71,7 +71,7 @@ class ZoneDwell(msgspec.Struct, frozen=True):
     first_point: TrackPoint
     start_x: float
     start_y: float
-    reach: float
+    farthest: float
 
     @property
     def displacement(self) -> float:
@@ -207,10 +207,10 @@ def _observed(
     tracks: tuple[int, ...] = (track.id,)
     since, confidence, first_point = track_since, track.score, track.first_point
     start = track.before if pixel_zone.contains(track.before.x, track.before.y) else track
-    start_x, start_y, reach = start.x, start.y, 0.0
+    start_x, start_y, farthest = start.x, start.y, 0.0
     if previous is not None:
         tracks, since, first_point = previous.tracks, previous.since, previous.first_point
-        start_x, start_y, reach = previous.start_x, previous.start_y, previous.reach
+        start_x, start_y, farthest = previous.start_x, previous.start_y, previous.farthest
         tracks = tracks[: tracks.index(track.id) + 1] if track.id in tracks else (*tracks, track.id)
         weight = 1 - math.exp(-observation.elapsed_s / CONFIDENCE_MEAN_S)
         confidence = previous.confidence + (track.score - previous.confidence) * weight
@@ -233,7 +233,7 @@ def _observed(
         first_point=first_point,
         start_x=start_x,
         start_y=start_y,
-        reach=max(reach, math.hypot(track.x - first_point.x, track.y - first_point.y) / max(track.height, 1.0)),
+        farthest=max(farthest, math.hypot(track.x - first_point.x, track.y - first_point.y) / max(track.height, 1.0)),
     )
 
 

@@ -100,6 +100,16 @@ class PersonBox(NamedTuple):
     first_seen_at: float
 
 
+class _Scene(NamedTuple):
+    """What surrounds a low box: upright people before it and in its record, and animals that were low before."""
+
+    earlier: Sequence[UprightPerson]
+    upright: Sequence[PersonBox]
+    animals: Sequence[LyingPerson]
+    now: float
+    fall_s: float
+
+
 class PersonRows(NamedTuple):
     """Rows of a record: upright people, and low people who are not behind an upright one."""
 
@@ -179,7 +189,7 @@ def update_lying(
     """
     upright = [person for person in upright if person.score >= MIN_UPRIGHT_SCORE]
     risen = [person.box for person in upright if person.score >= MIN_RISEN_SCORE]
-    animals = [person for person in lying if person.label in ANIMALS]
+    scene = _Scene(earlier, upright, [person for person in lying if person.label in ANIMALS], now, fall_s)
     result = []
     for person in lying:
         if now - person.until > MAX_UNSEEN_S or _overlaps_any(person.box, risen):
@@ -187,40 +197,27 @@ def update_lying(
         near = [box for box in low if _is_at(box.box, person.first_box)]
         low = [box for box in low if box not in near]
         if near:
-            person = _observed_again(person, near[0], earlier, upright, animals, now, fall_s)
+            person = _observed_again(person, near[0], scene)
         before = person.upright
         if before is not None and any(_walked_on(before, walker, earlier, now) for walker in upright):
             person = msgspec.structs.replace(person, upright=None)
         result.append(person)
-    result += [_new_person(box, earlier, upright, animals, now, fall_s) for box in low]
+    result += [_new_person(box, scene) for box in low]
     return tuple(sorted(result, key=lambda person: person.until)[-MAX_PERSONS:])
 
 
-def _observed_again(
-    person: LyingPerson,
-    box: PersonBox,
-    earlier: Sequence[UprightPerson],
-    upright: Sequence[PersonBox],
-    animals: Sequence[LyingPerson],
-    now: float,
-    fall_s: float,
-) -> LyingPerson:
-    if person.upright is None and now - person.since <= fall_s:  # a person who was half down may come down further
-        new = _new_person(box, earlier, upright, animals, now, fall_s)
+def _observed_again(person: LyingPerson, box: PersonBox, scene: _Scene) -> LyingPerson:
+    # A person who was half down may come down further
+    if person.upright is None and scene.now - person.since <= scene.fall_s:
+        new = _new_person(box, scene)
         if new.upright is not None:
             return new
-    return msgspec.structs.replace(person, until=now, count=person.count + 1, box=box.box, score=box.score)
+    return msgspec.structs.replace(person, until=scene.now, count=person.count + 1, box=box.box, score=box.score)
 
 
-def _new_person(
-    box: PersonBox,
-    earlier: Sequence[UprightPerson],
-    upright: Sequence[PersonBox],
-    animals: Sequence[LyingPerson],
-    now: float,
-    fall_s: float,
-) -> LyingPerson:
-    """A person who is low now, with the last upright person who may have fallen. ``animals`` were low before."""
+def _new_person(box: PersonBox, scene: _Scene) -> LyingPerson:
+    """A person who is low now, with the last upright person who may have fallen."""
+    earlier, upright, animals, now, fall_s = scene
     before = [person for person in earlier if 0 < now - person.at <= fall_s and _may_have_fallen(person.box, box.box)]
     if box.label in ANIMALS:
         before = [person for person in before if not any(_was_beside(animal, person) for animal in animals)]
