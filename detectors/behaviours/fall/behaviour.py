@@ -6,14 +6,17 @@ who fall across the picture and are half hidden; the torso's angle misses those 
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 from pydantic import Field
 
 from detectors import scoring
 from detectors.behaviours.base import TOLERANCE_S, BaseBehaviour, Candidate, Explanation, Result, cooldown_field
-from detectors.behaviours.fall import lying_persons, overhead_view
+from detectors.behaviours.fall import lying_persons, overhead_view, standing_persons
 from detectors.behaviours.fall.lying_persons import LyingPerson, PersonRows, UprightPerson
 from detectors.behaviours.fall.overhead_view import TrackedWalker
+from detectors.behaviours.fall.standing_persons import StandingPerson
 from detectors.observation.observation import Observation
 from detectors.observation.tracked_objects import TrackPoint
 from detectors.thresholds import Thresholds
@@ -48,6 +51,8 @@ class FallMemory(msgspec.Struct, frozen=True):
     lying: tuple[LyingPerson, ...] = ()
     fallen: tuple[LyingPerson, ...] = ()
     walkers: tuple[TrackedWalker, ...] = ()
+    standing: tuple[StandingPerson, ...] = ()
+    looked_at: float = 0.0
 
 
 class Fall(BaseBehaviour[FallThresholds, FallMemory]):
@@ -62,10 +67,12 @@ class Fall(BaseBehaviour[FallThresholds, FallMemory]):
 
     def step(self, memory: FallMemory, observation: Observation) -> Result[FallMemory]:
         if observation.has_frame:
+            now = observation.captured_at
             rows = lying_persons.split_by_posture(observation)
             last_at = memory.upright[-1].at if memory.upright else None
-            recent = last_at is not None and 0 <= observation.captured_at - last_at < UPRIGHT_INTERVAL_S
-            if rows.low or memory.lying or not recent:
+            recent = last_at is not None and 0 <= now - last_at < UPRIGHT_INTERVAL_S
+            all_stand = all(person.stands(memory.looked_at) for person in memory.standing)
+            if rows.low or memory.lying or not all_stand or not recent:
                 memory = self._updated(memory, observation, rows)
         return memory, [self._candidate(person, observation) for person in memory.fallen]
 
@@ -77,11 +84,15 @@ class Fall(BaseBehaviour[FallThresholds, FallMemory]):
         lying = lying_persons.update_lying(memory.lying, low_boxes, upright_boxes, memory.upright, now, fall_s)
         upright = lying_persons.update_upright(memory.upright, upright_boxes, now, fall_s)
         walkers = overhead_view.update_walkers(memory.walkers, observation)
-        if not (upright or lying or walkers) and memory == FallMemory():
+        detected = lying_persons.person_boxes(observation, rows.all)
+        width = observation.geometry.width
+        standing = standing_persons.update_standing(memory.standing, upright_boxes, detected, now, fall_s, width)
+        if not (upright or lying or walkers or standing) and memory == FallMemory():
             return memory
         from_above = [walker.lying for walker in walkers if walker.lying is not None]
-        fallen = self._update_fallen(memory.fallen, (*lying, *from_above), observation)
-        return FallMemory(upright, lying, fallen, walkers)
+        heads_down = [person.lying for person in standing if person.fallen and person.lying is not None]
+        fallen = self._update_fallen(memory.fallen, (*lying, *from_above, *heads_down), observation)
+        return FallMemory(upright, lying, fallen, walkers, standing, now)
 
     def _update_fallen(
         self, fallen: tuple[LyingPerson, ...], lying: tuple[LyingPerson, ...], observation: Observation
@@ -90,10 +101,18 @@ class Fall(BaseBehaviour[FallThresholds, FallMemory]):
         now = observation.captured_at
         result = []
         for person in fallen:
-            present = (other for other in lying if other.until == now)
-            latest = next((other for other in present if lying_persons.is_same_person(person, other)), None)
-            if latest is not None:
-                person = msgspec.structs.replace(person, until=now, box=latest.box, score=latest.score)
+            present = [
+                other for other in lying if other.until == now and lying_persons.is_same_person(person, other)
+            ]
+            if present:
+                person = msgspec.structs.replace(
+                    person,
+                    until=now,
+                    box=present[0].box,
+                    score=present[0].score,
+                    turned=person.turned or any(other.turned for other in present),
+                    head_down=person.head_down or any(other.head_down for other in present),
+                )
             if now - person.until <= lying_persons.MAX_UNSEEN_S:
                 result.append(person)
         for person in lying:
@@ -118,12 +137,19 @@ class Fall(BaseBehaviour[FallThresholds, FallMemory]):
             first_point=TrackPoint((left + right) / 2, bottom, upright.at),
             box=person.box,
             clarity=person.score * lying_persons.longer_side(person.box),
-            severity=3 if person.down_s >= limits.dispatch_s else 2,
+            severity=_severity(person, limits),
             thresholds=limits,
             explain=lambda: _explain(person, observation, limits),
             thresholds_met=person.down_s >= limits.down_s - TOLERANCE_S,
             cooldown_s=limits.cooldown_s,
         )
+
+
+def _severity(person: LyingPerson, limits: FallThresholds) -> Literal[1, 2, 3]:
+    """1 for a head above the ground, as on a bed; 3 for two kinds of evidence, once the person is down for long."""
+    if not person.head_down:
+        return 1
+    return 3 if person.turned and person.down_s >= limits.dispatch_s else 2
 
 
 def _zone_of(person: LyingPerson, observation: Observation) -> str:

@@ -33,6 +33,9 @@ SLIM = 0.75
 """Width over height up to which a person stands or walks. A person on a chair has up to .8."""
 MIN_HEAD_DROP = 0.35
 """By how much the head has come down at least, in heights of the upright person."""
+NEAR_GROUND = 0.38
+"""Height of the head above the row of the feet, in heights of the upright person, up to which it is near the ground.
+Lying on the ground it is .2, on a bed more than .45, and sitting on the ground .5."""
 MIN_LENGTH = 0.4
 """How long a lying person is at least, in heights of the upright one, also with the feet towards the camera."""
 REACH = 0.75
@@ -47,6 +50,8 @@ WALKING_SPEED = 1.5
 """Body heights a second at which a person may have walked on from the standing position."""
 SETTLED_S = 0.7
 """A box that has been at a place for so long has not just arrived: in that time a walker leaves the own box."""
+PART = 2.0
+"""How many times larger a wide box is than an upright one that is a part of the same lying person."""
 SAME_HEIGHT = 0.8
 """Share of the upright height below which an upright box is a part of the lying person, or another person."""
 MIN_UPRIGHT_SCORE = 0.3
@@ -73,6 +78,7 @@ class LyingPerson(msgspec.Struct, frozen=True):
     """A person who is low, from the first to the last of ``count`` frames. ``label`` is that of ``first_box``.
 
     A person who moves on from ``first_box`` is not lying. ``upright`` is None if the box was low from the start.
+    ``turned`` and ``head_down`` are the evidence: the body is not upright, the head is near the ground.
     """
 
     since: float
@@ -83,6 +89,8 @@ class LyingPerson(msgspec.Struct, frozen=True):
     upright: UprightPerson | None
     label: int
     score: float
+    turned: bool = False
+    head_down: bool = False
 
     @property
     def down_s(self) -> float:
@@ -91,13 +99,14 @@ class LyingPerson(msgspec.Struct, frozen=True):
 
 
 class PersonBox(NamedTuple):
-    """A box of a record with its track, -1 without one, and the time of the track's first point."""
+    """A box of a record with its track, -1 without one, the time of the track's first point, and its pixels a second."""
 
     box: Box
     label: int
     score: float
     track: int
     first_seen_at: float
+    speed: float
 
 
 class _Scene(NamedTuple):
@@ -111,10 +120,11 @@ class _Scene(NamedTuple):
 
 
 class PersonRows(NamedTuple):
-    """Rows of a record: upright people, and low people who are not behind an upright one."""
+    """Rows of a record: upright people, low people who are not behind an upright one, and all who may lie."""
 
     upright: list[int]
     low: list[int]
+    all: list[int]
 
 
 def split_by_posture(observation: Observation) -> PersonRows:
@@ -132,10 +142,28 @@ def split_by_posture(observation: Observation) -> PersonRows:
             upright.append(row)
         if row in lying or (label in LYING_LABELS and width >= LONG * height):
             low.append(row)
+    wide = [box for box, label in zip(xyxy, labels, strict=True) if label in LYING_LABELS and _is_wide(box)]
+    if wide:
+        upright = [row for row in upright if not any(_is_part(xyxy[row], other) for other in wide)]
     if low:
         certain = [xyxy[row] for row in upright if scores[row] >= MIN_UPRIGHT_SCORE]
         low = [row for row in low if not _overlaps_any(xyxy[row], certain)]
-    return PersonRows(upright, low)
+    return PersonRows(upright, low, [row for row, label in enumerate(labels) if label in LYING_LABELS])
+
+
+def is_slim(box: Box) -> bool:
+    """Whether a box is as slim as that of a person who stands or walks."""
+    return box[2] - box[0] <= SLIM * (box[3] - box[1])
+
+
+def _is_wide(box: Sequence[float]) -> bool:
+    return box[2] - box[0] > UPRIGHT * (box[3] - box[1])
+
+
+def _is_part(box: Box, other: Box) -> bool:
+    """Whether an upright box may be an arm, a leg or the head of somebody who lies."""
+    size, whole = ((each[2] - each[0]) * (each[3] - each[1]) for each in (box, other))
+    return whole >= PART * size and boxes.overlap_of_smaller(box, other) >= MIN_OVERLAP
 
 
 def _has_lying_torso(keypoints: Float32, ground: Float32) -> Bool:
@@ -157,9 +185,12 @@ def person_boxes(observation: Observation, rows: Sequence[int]) -> list[PersonBo
     found = []
     for row in rows:
         track = tracks.get(row)
-        track_id, first_seen_at = (-1, observation.captured_at) if track is None else (track.id, track.first_point.at)
-        box = tuple(record.xyxy[row].tolist())
-        found.append(PersonBox(box, int(record.labels[row]), float(record.scores[row]), track_id, first_seen_at))
+        box, label, score = tuple(record.xyxy[row].tolist()), int(record.labels[row]), float(record.scores[row])
+        if track is None:
+            found.append(PersonBox(box, label, score, -1, observation.captured_at, 0.0))
+        else:
+            speed = math.hypot(track.vx, track.vy)
+            found.append(PersonBox(box, label, score, track.id, track.first_point.at, speed))
     return sorted(found, key=lambda person: -person.score)
 
 
@@ -212,7 +243,10 @@ def _observed_again(person: LyingPerson, box: PersonBox, scene: _Scene) -> Lying
         new = _new_person(box, scene)
         if new.upright is not None:
             return new
-    return msgspec.structs.replace(person, until=scene.now, count=person.count + 1, box=box.box, score=box.score)
+    head_down = person.head_down or _is_head_down(person.upright, box.box)
+    return msgspec.structs.replace(
+        person, until=scene.now, count=person.count + 1, box=box.box, score=box.score, head_down=head_down
+    )
 
 
 def _new_person(box: PersonBox, scene: _Scene) -> LyingPerson:
@@ -221,13 +255,22 @@ def _new_person(box: PersonBox, scene: _Scene) -> LyingPerson:
     before = [person for person in earlier if 0 < now - person.at <= fall_s and _may_have_fallen(person.box, box.box)]
     if box.label in ANIMALS:
         before = [person for person in before if not any(_was_beside(animal, person) for animal in animals)]
-    if not any(right - left <= SLIM * (bottom - top) for left, top, right, bottom in (each.box for each in before)):
+    if not any(is_slim(person.box) for person in before):
         before = []
     for walker in upright:
         others = [person for person in before if not _walked_on(person, walker, earlier, now)]
         # A walker with a track excludes that track alone. Without a track, it may be any of them.
         before = others if walker.track >= 0 or len(others) == len(before) else []
-    return LyingPerson(now, now, 1, box.box, box.box, before[-1] if before else None, box.label, box.score)
+    last = before[-1] if before else None
+    head_down = _is_head_down(last, box.box)
+    return LyingPerson(now, now, 1, box.box, box.box, last, box.label, box.score, turned=True, head_down=head_down)
+
+
+def _is_head_down(upright: UprightPerson | None, box: Box) -> bool:
+    if upright is None:
+        return False
+    _, top, _, bottom = upright.box
+    return bottom - box[1] <= NEAR_GROUND * (bottom - top)
 
 
 def _was_beside(animal: LyingPerson, person: UprightPerson) -> bool:
@@ -278,12 +321,16 @@ def longer_side(box: Box) -> float:
     return max(box[2] - box[0], box[3] - box[1])
 
 
+def sinks(box: Box, first_box: Box) -> bool:
+    """Whether a low box has gone further down since, so that it is leaving the picture."""
+    return box[1] - first_box[1] > STAYS_WITHIN * (first_box[3] - first_box[1])
+
+
 def _is_at(box: Box, first_box: Box) -> bool:
-    """Whether a box is of the person who went down there. A box that sinks further is leaving the picture."""
+    """Whether a box is of the person who went down there."""
     size = longer_side(first_box)
-    sinks = box[1] - first_box[1] > STAYS_WITHIN * (first_box[3] - first_box[1])
     near = boxes.center_distance(box, first_box) <= STAYS_WITHIN * size
-    return not sinks and near and STAYS_WITHIN * size <= longer_side(box) <= size / STAYS_WITHIN
+    return not sinks(box, first_box) and near and STAYS_WITHIN * size <= longer_side(box) <= size / STAYS_WITHIN
 
 
 def _overlaps_any(box: Box, others: Iterable[Box]) -> bool:

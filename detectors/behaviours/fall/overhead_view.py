@@ -115,4 +115,5 @@ def _detect_fall(samples: Sequence[BoxSample], track: TrackedObject, now: float)
     if any(center_distance(sample.box, middle.box) > reach for sample in rest):
         return None
     upright = UprightPerson(walk[-1].at, walk[-1].box, track.id)
-    return LyingPerson(rest[0].at, now, MIN_COUNT, track.box, middle.box, upright, track.label, track.score)
+    since, box = rest[0].at, middle.box
+    return LyingPerson(since, now, MIN_COUNT, track.box, box, upright, track.label, track.score, head_down=True)
