@@ -24,7 +24,9 @@ PARTS = {
 
 def main() -> None:
     """Prints the report."""
-    parser = command.parser(__doc__, "demo_found_worst, demo_false_worst, falls_worst, falls_false_worst, loitering_auc")
+    parser = command.parser(
+        __doc__, "demo_found_worst, demo_false_worst, falls_worst, falls_false_worst, loitering_auc"
+    )
     parser.add_argument("--only", metavar="PARTS", help=f"some of {','.join(PARTS)}")
     options = parser.parse_args()
     parts = list(PARTS) if options.only is None else options.only.split(",")

@@ -101,9 +101,7 @@ class Fall(BaseBehaviour[FallThresholds, FallMemory]):
         now = observation.captured_at
         result = []
         for person in fallen:
-            present = [
-                other for other in lying if other.until == now and lying_persons.is_same_person(person, other)
-            ]
+            present = [other for other in lying if other.until == now and lying_persons.is_same_person(person, other)]
             if present:
                 person = msgspec.structs.replace(
                     person,

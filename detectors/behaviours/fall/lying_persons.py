@@ -99,7 +99,7 @@ class LyingPerson(msgspec.Struct, frozen=True):
 
 
 class PersonBox(NamedTuple):
-    """A box of a record with its track, -1 without one, the time of the track's first point, and its pixels a second."""
+    """A box of a record with its track, -1 without one, the track's first time, and its speed in pixels a second."""
 
     box: Box
     label: int

@@ -61,6 +61,8 @@ LOOK_S = 1.0
 """The time after which the pictures with a low head are counted. A person may be unobserved for as long."""
 MIN_SHARE = 0.6
 """Share of the pictures with a low head, of those in which the person was observed low or up."""
+MAX_BESIDE = 8
+"""Low boxes that are remembered for each standing person: the latest."""
 BORDER = 2.0
 """Pixels from the left or right border within which a box is cut: its middle is not the person's."""
 
@@ -68,9 +70,10 @@ BORDER = 2.0
 class StandingPerson(msgspec.Struct, frozen=True):
     """A person who stands, or stood until ``seen_at``.
 
-    ``heights`` are the box's largest heights of the last seconds with their times. ``lying`` is set once the head was
-    near the ground, last at ``low_at``. In ``times_up`` pictures since then it was up. ``fallen`` says that it stays
-    down.
+    ``heights`` are the box's largest heights of the last seconds with their times. ``beside`` are low boxes that were
+    near the feet while the person stood: a bag, or what a detector takes for a person. ``lying`` is set once the head
+    was near the ground, last at ``low_at``. In ``times_up`` pictures since then it was up. ``fallen`` says that it
+    stays down.
     """
 
     since: float
@@ -78,6 +81,7 @@ class StandingPerson(msgspec.Struct, frozen=True):
     box: Box
     heights: tuple[tuple[float, float], ...]
     track: int
+    beside: tuple[Box, ...] = ()
     lying: LyingPerson | None = None
     low_at: float = 0.0
     times_up: int = 0
@@ -134,7 +138,7 @@ def update_standing(
     result, missing = [], []
     for number, person in enumerate(standing):
         if number in matched:
-            result.append(_standing_again(person, upright[matched[number]], now))
+            result.append(_standing_again(person, upright[matched[number]], detected, now))
             continue
         missing.append(person)
         if _has_risen(person, risen):
@@ -205,10 +209,15 @@ def _may_stand(box: PersonBox, person: StandingPerson) -> bool:
     return box.score >= MIN_RISEN_SCORE and person.feet[1] - box.box[1] >= SAME_HEIGHT * person.height
 
 
-def _standing_again(person: StandingPerson, box: PersonBox, now: float) -> StandingPerson:
+def _standing_again(
+    person: StandingPerson, box: PersonBox, detected: Sequence[PersonBox], now: float
+) -> StandingPerson:
     height = box.box[3] - box.box[1]
     larger = tuple(each for each in person.heights if now - each[0] <= HEIGHT_S and each[1] > height)
-    return StandingPerson(person.since, now, box.box, (*larger, (now, height)), box.track)
+    person = StandingPerson(person.since, now, box.box, (*larger, (now, height)), box.track, person.beside)
+    low = (other.box for other in detected if _is_low(other.box, person))
+    new = tuple(each for each in low if not any(boxes.iou(each, known) >= MIN_OVERLAP for known in person.beside))
+    return msgspec.structs.replace(person, beside=(*person.beside, *new)[-MAX_BESIDE:]) if new else person
 
 
 def _is_low(box: Box, person: StandingPerson) -> bool:
@@ -224,10 +233,12 @@ def _is_low(box: Box, person: StandingPerson) -> bool:
 
 def _is_lying(box: PersonBox, person: StandingPerson, others: Sequence[Box]) -> bool:
     """Whether a low box may be this person: nothing that was there before, and no part of the others who stand."""
-    was_there = box.track >= 0 and box.track != person.track and box.first_seen_at < person.seen_at
+    if not _is_low(box.box, person):
+        return False
+    tracked = box.track >= 0 and box.track != person.track and box.first_seen_at < person.seen_at
     return (
-        _is_low(box.box, person)
-        and not was_there
+        not tracked
+        and not any(boxes.iou(box.box, known) >= MIN_OVERLAP for known in person.beside)
         and not any(boxes.overlap_of_smaller(box.box, other) >= MIN_OVERLAP for other in others)
     )
 

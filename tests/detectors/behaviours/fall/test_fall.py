@@ -191,6 +191,54 @@ def test_dispatch_is_suggested_for_a_person_who_stays_down() -> None:
     assert falls(detections(faller), down_s=60) == []
 
 
+def towards_camera(time: float, *, head: float, score: float = 0.3) -> Seen:
+    """Falls towards the camera: the box stays higher than wide, and its upper edge ends ``head`` above the feet."""
+    if time < FALL_AT:
+        return upright(300), 0.8, "person"
+    sunk = min((time - FALL_AT) / 0.5, 1.0) * (TALL - head)
+    return (285, 500 + sunk, 315, 600 + 0.4 * sunk), score, "person"
+
+
+@pytest.mark.parametrize("fps", [15, 7.5, 5])
+@pytest.mark.parametrize(("head", "expected"), [(0.0, 1), (20.0, 1), (50.0, 0), (70.0, 0)])
+def test_a_fall_towards_the_camera_brings_the_head_to_the_row_of_the_feet(
+    fps: float, head: float, expected: int
+) -> None:
+    """A person who squats or sits on the ground keeps the head at half of the standing height, and bends with .7."""
+    found = falls(detections(lambda time: towards_camera(time, head=head), fps=fps, seconds=18))
+    assert len(found) == expected
+    assert all(event.severity == 2 for event in found)
+
+
+def test_a_head_at_the_ground_is_one_kind_of_evidence_and_suggests_no_dispatch() -> None:
+    revised = list(watch(detections(lambda time: towards_camera(time, head=0), seconds=25), site()))
+    assert {event.severity for event in revised if event.kind == "fall"} == {2}
+
+
+def test_a_low_box_that_was_there_before_is_no_fall_of_a_person_who_leaves() -> None:
+    """A mattress that a detector takes for a person, and somebody who walks off behind it."""
+
+    def walker(time: float) -> Seen:
+        return (upright(300), 0.8, "person") if time < FALL_AT else None
+
+    def mattress(_: float) -> Seen:
+        return (260, 590, 340, 640), 0.35, "person"
+
+    assert falls(detections(walker, mattress)) == []
+
+
+def test_a_person_who_lies_down_on_a_bed_is_watched_only() -> None:
+    """The head stays at half of the standing height, and the body is turned."""
+
+    def sleeper(time: float) -> Seen:
+        if time < FALL_AT:
+            return upright(300), 0.8, "person"
+        return (250, 550, 360, 595), 0.5, "person"
+
+    revised = list(watch(detections(sleeper, seconds=25), site()))
+    assert {event.severity for event in revised if event.kind == "fall"} == {1}
+
+
 def test_the_memory_is_small_and_survives_a_checkpoint() -> None:
     crowd = [
         lambda time, n=n: (upright(30.0 * n), 0.8, "person") if (time + n) % 4 < 2 else (lying(30.0 * n), 0.4, "person")
@@ -215,7 +263,13 @@ def test_a_gap_in_the_records_is_no_fall_and_ends_none() -> None:
     assert walker_records.TALL == TALL
 
 
-REAL_CLIPS = ("subject1/Fall/14.mp4", "ADL/23.mp4", "cam2/A01_T1_cam2.mp4", "cam1/A05_T1_cam1.mp4", "cam2/A09_T1_cam2.mp4")
+REAL_CLIPS = (
+    "subject1/Fall/14.mp4",
+    "ADL/23.mp4",
+    "cam2/A01_T1_cam2.mp4",
+    "cam1/A05_T1_cam1.mp4",
+    "cam2/A09_T1_cam2.mp4",
+)
 """Falls to the side and towards the camera; sitting down and picking a thing up."""
 
 
