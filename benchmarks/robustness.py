@@ -17,6 +17,7 @@ from benchmarks import command
 PARTS = {
     "demo": "demo",
     "falls": "falls",
+    "fights": "fights",
     "harmless": "harmless_footage",
     "loitering": "loitering_tracks",
 }
@@ -26,7 +27,8 @@ PARTS = {
 def main() -> None:
     """Prints the report."""
     parser = command.parser(
-        __doc__, "demo_found_worst, demo_false_worst, falls_worst, falls_false_worst, false_per_hour, loitering_auc"
+        __doc__,
+        "demo_found_worst, demo_false_worst, falls_worst, falls_false_worst, fights_balanced_worst, false_per_hour, loitering_auc",
     )
     parser.add_argument("--only", metavar="PARTS", help=f"some of {','.join(PARTS)}")
     options = parser.parse_args()

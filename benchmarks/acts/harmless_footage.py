@@ -100,7 +100,7 @@ def robust_table(report: dict[str, Any]) -> str:
     part = report["harmless"]
     low, high = part["interval"]
     lines = [
-        f"false_per_hour {report['false_per_hour']:.2f} ({low:.2f}-{high:.2f}; target: 1) in {part['hours']:.2f} hours; "
+        f"false_per_hour {report['false_per_hour']:.2f} ({low:.2f}-{high:.2f}; target: 1), {part['hours']:.2f} hours; "
         f"by kind {part['alerts_by_kind'] or 'none'}; severity 1: {part['watch_by_kind'] or 'none'}"
     ]
     lines += [
