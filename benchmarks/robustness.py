@@ -22,14 +22,15 @@ PARTS = {
     "loitering": "loitering_tracks",
 }
 """Names of the parts and their modules."""
+KEYS = (
+    "demo_found_worst, demo_false_worst, falls_worst, falls_false_worst, fights_balanced_worst, false_per_hour, "
+    "loitering_auc"
+)
 
 
 def main() -> None:
     """Prints the report."""
-    parser = command.parser(
-        __doc__,
-        "demo_found_worst, demo_false_worst, falls_worst, falls_false_worst, fights_balanced_worst, false_per_hour, loitering_auc",
-    )
+    parser = command.parser(__doc__, KEYS)
     parser.add_argument("--only", metavar="PARTS", help=f"some of {','.join(PARTS)}")
     options = parser.parse_args()
     parts = list(PARTS) if options.only is None else options.only.split(",")

@@ -194,7 +194,7 @@ def robust(folder: Path) -> dict[str, Any]:
     scene = scenes(found)
     fights = [clip.fights for clip in found]
     site = _site(clips.site(Path("clip.mp4"), EVERY_PICTURE), None)
-    rows = {}
+    rows: dict[str, dict[str, Any]] = {}
     for change in PERTURBATIONS:
         runs = [perturbed_detections.detections(clip.path, clip.fps, change, rate=FPS) for clip in found]
         scores = [score(records, site) for records in runs]

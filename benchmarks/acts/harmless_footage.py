@@ -62,7 +62,7 @@ def _videos(folder: Path) -> Iterator[Path]:
 def robust(folder: Path) -> dict[str, Any]:
     """``false_per_hour``: alarms of severity 2 and 3 an hour, with its 95 % interval and the hours."""
     groups: dict[str, dict[str, Any]] = {}
-    notes = []
+    notes: list[dict[str, Any]] = []
     for clip in harmless_clips(folder):
         records = perturbed_detections.detections(clip.path, clip.fps, rate=RATE)
         group = groups.setdefault(clip.group, {"seconds": 0.0, "alerts": 0, "watch": 0})
