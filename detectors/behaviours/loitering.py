@@ -29,10 +29,14 @@ ZONES = frozenset({"watch", "produce"})
 DWELL_SCORE = 0.2
 """Score at the threshold by day in a watched zone, without the detector's confidence."""
 STAYING_SCORE = 0.2
-"""More for a person who is where the stay began; half of it at ``STAYING_REACH``."""
-STAYING_REACH = 2.0
-"""Body heights: three steps."""
-LONGER_SCORE = 0.03
+"""More for a person who gets nowhere; half of it at ``STAYING_PACE``."""
+STAYING_PACE = 0.05
+"""Body heights a second: one in 20 s. People who cross a place make .5 and more."""
+STEP = 0.5
+"""Body heights that are added to the way, since a person who stands also steps about; ``PATIENCE_S`` to the time."""
+PATIENCE_S = 30.0
+"""On ltd-loitering, .25 to 2 heights with 10 to 60 s give nearly the same order."""
+LONGER_SCORE = 0.01
 """More for each multiple of the threshold, up to three. People mark loitering by the way rather than by the time."""
 AGAIN_SCORE = 0.05
 """More for each of up to two earlier stays within the hour."""
@@ -253,7 +257,8 @@ def _explain(dwell: ZoneDwell, observation: Observation, required_s: float, earl
     zone = observation.geometry.zone(dwell.zone)
     again = min(earlier, 2)
     score = DWELL_SCORE + LONGER_SCORE * excess(dwell.dwell_s, required_s)
-    staying = STAYING_SCORE / (1 + dwell.displacement / STAYING_REACH)
+    pace = (dwell.displacement + STEP) / (dwell.dwell_s + PATIENCE_S)
+    staying = STAYING_SCORE / (1 + pace / STAYING_PACE)
     factors = [
         scoring.make_factor("dwell", score, seconds=round(dwell.dwell_s, 1), threshold_s=required_s),
         scoring.make_factor("staying", staying, heights=round(dwell.displacement, 1)),
