@@ -36,6 +36,7 @@ WEAK_NOISE: Final = 0.18  # of a weak box's
 ACCELERATION: Final = 0.8  # body heights/s^2: a walker stops within a second
 WALK: Final = 0.8  # speed of a new track, body heights/s: 1.4 m/s
 DAMP_S: Final = 1.5  # an unseen track's velocity fades: people stop and turn behind things
+COAST_SHARE: Final = 0.25  # of the time since a track began, for which it is predicted at most: short ones may be false
 OCCLUDED: Final = 0.5  # share of a box's width that a nearer box hides: feet and colours are then not reliable
 CONFIRM_S: Final = 1.0  # a track without a second hit until then ends
 BORDER_S: Final = 0.4  # a track that moves out over the picture's border ends after this
@@ -214,5 +215,6 @@ def is_remembered(limits: TrackerLimits, row: Float64) -> bool:
 @compiled
 def is_alive(limits: TrackerLimits, row: Float64) -> bool:
     """Whether a remembered track is alive: it is confirmed, and seen now or a moment ago."""
-    coasts = row[UNSEEN_S] <= limits.coast_s and row[LEAVING] == 0
+    coast_s = min(limits.coast_s, COAST_SHARE * (row[SEEN_AT] - row[BORN_AT]))
+    coasts = row[UNSEEN_S] <= coast_s and row[LEAVING] == 0
     return bool(row[CONFIRMED] > 0 and (row[UNSEEN_S] == 0 or coasts))

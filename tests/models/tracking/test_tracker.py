@@ -317,10 +317,18 @@ def test_what_a_setting_does(change: dict[str, float], followed: bool) -> None:
 
 
 def test_coasting_lasts_as_long_as_set() -> None:
-    records = [*frames(walker(0), 5, 2), *(make_record(2 + n / 5, []) for n in range(1, 11))]
+    records = [*frames(walker(0), 5, 4.2), *(make_record(4.2 + n / 5, []) for n in range(1, 11))]
     for coast_s, looks in ((0.5, 2), (1.0, 5), (0.0, 0)):
         history = follow(records, TrackerSettings(coast_s=coast_s))
-        assert [len(tracks) for tracks in history[11:]] == [1] * looks + [0] * (10 - looks), coast_s
+        assert [len(tracks) for tracks in history[-10:]] == [1] * looks + [0] * (10 - looks), coast_s
+
+
+@pytest.mark.parametrize(("seen_s", "looks"), [(0.4, 0), (1.2, 1), (2.4, 2)])
+def test_a_track_that_was_seen_briefly_is_predicted_briefly(seen_s: float, looks: int) -> None:
+    """It may be a false box: it is predicted for a quarter of the time for which it was seen."""
+    records = [*frames(walker(0), 5, seen_s), *(make_record(seen_s + n / 5, []) for n in range(1, 6))]
+    history = follow(records)
+    assert [len(tracks) for tracks in history[-5:]] == [1] * looks + [0] * (5 - looks)
 
 
 def test_ids_rise_and_are_never_used_again() -> None:
