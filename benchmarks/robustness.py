@@ -19,12 +19,13 @@ PARTS = {
     "falls": "falls",
     "fights": "fights",
     "harmless": "harmless_footage",
+    "faint": "faint_people",
     "loitering": "loitering_tracks",
 }
 """Names of the parts and their modules."""
 KEYS = (
     "demo_found_worst, demo_false_worst, falls_worst, falls_false_worst, fights_balanced_worst, false_per_hour, "
-    "loitering_auc"
+    "faint_found, loitering_auc"
 )
 
 
