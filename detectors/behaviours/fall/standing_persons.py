@@ -61,6 +61,8 @@ LOOK_S = 1.0
 """The time after which the pictures with a low head are counted. A person may be unobserved for as long."""
 MIN_SHARE = 0.6
 """Share of the pictures with a low head, of those in which the person was observed low or up."""
+MIN_OBSERVED = 1 / 3
+"""The same of all pictures: who lies is detected in one of three. False boxes of a bright window come less often."""
 MAX_BESIDE = 8
 """Low boxes that are remembered for each standing person: the latest."""
 BORDER = 2.0
@@ -72,8 +74,8 @@ class StandingPerson(msgspec.Struct, frozen=True):
 
     ``heights`` are the box's largest heights of the last seconds with their times. ``beside`` are low boxes that were
     near the feet while the person stood: a bag, or what a detector takes for a person. ``lying`` is set once the head
-    was near the ground, last at ``low_at``. In ``times_up`` pictures since then it was up. ``fallen`` says that it
-    stays down.
+    was near the ground, last at ``low_at``. There are ``pictures`` since then, and in ``times_up`` of them it was up.
+    ``fallen`` says that it stays down.
     """
 
     since: float
@@ -84,6 +86,7 @@ class StandingPerson(msgspec.Struct, frozen=True):
     beside: tuple[Box, ...] = ()
     lying: LyingPerson | None = None
     low_at: float = 0.0
+    pictures: int = 0
     times_up: int = 0
     fallen: bool = False
 
@@ -285,7 +288,7 @@ def _is_part(box: Box, person: StandingPerson) -> bool:
 def _observed(person: StandingPerson, picture: _Picture) -> StandingPerson | None:
     """A person who does not stand any more, after a picture; None for one who walked on."""
     low, up, now, fall_s = picture
-    lying, low_at, times_up = person.lying, person.low_at, person.times_up
+    lying, low_at = person.lying, person.low_at
     stood = person.seen_at - person.since >= STANDS_S - TOLERANCE_S
     if low and stood and (lying is not None or now - person.seen_at <= fall_s):
         best = max(low, key=lambda box: longer_side(box.box))
@@ -296,12 +299,14 @@ def _observed(person: StandingPerson, picture: _Picture) -> StandingPerson | Non
         low_at = now
     if lying is None:
         return person
-    times_up += up
+    pictures, times_up = person.pictures + 1, person.times_up + up
     if not up and now - low_at <= LOOK_S:
         lying = msgspec.structs.replace(lying, until=now)
     fallen = person.fallen
     if not fallen and now - lying.since >= LOOK_S - TOLERANCE_S:
-        if lying.count < max(MIN_COUNT, MIN_SHARE * (lying.count + times_up)):
+        if lying.count < max(MIN_COUNT, MIN_SHARE * (lying.count + times_up), MIN_OBSERVED * pictures):
             return None
         fallen = True
-    return msgspec.structs.replace(person, lying=lying, low_at=low_at, times_up=times_up, fallen=fallen)
+    return msgspec.structs.replace(
+        person, lying=lying, low_at=low_at, pictures=pictures, times_up=times_up, fallen=fallen
+    )
