@@ -21,6 +21,7 @@ from detectors.behaviours.fall.lying_persons import (
     MAX_PERSONS,
     MAX_UNSEEN_S,
     MIN_COUNT,
+    MIN_LENGTH,
     MIN_OVERLAP,
     MIN_RISEN_SCORE,
     MIN_UPRIGHT_SCORE,
@@ -259,7 +260,12 @@ def _has_risen(person: StandingPerson, upright: Sequence[Box]) -> bool:
     if person.lying is None:
         return False
     lying, above = person.lying.box, person.feet[1] - NEAR_GROUND * person.height
-    return any(box[1] < above and boxes.overlap_of_smaller(box, lying) >= MIN_OVERLAP for box in upright)
+    return any(
+        box[1] < above
+        and box[3] - box[1] >= MIN_LENGTH * person.height
+        and boxes.overlap_of_smaller(box, lying) >= MIN_OVERLAP
+        for box in upright
+    )
 
 
 def _is_up(box: Box, person: StandingPerson) -> bool:
