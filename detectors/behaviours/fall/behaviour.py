@@ -55,6 +55,9 @@ class FallMemory(msgspec.Struct, frozen=True):
     looked_at: float = 0.0
 
 
+EMPTY = FallMemory()
+
+
 class Fall(BaseBehaviour[FallThresholds, FallMemory]):
     """A person has fallen and stays down. One event for each fall."""
 
@@ -67,28 +70,30 @@ class Fall(BaseBehaviour[FallThresholds, FallMemory]):
 
     def step(self, memory: FallMemory, observation: Observation) -> Result[FallMemory]:
         if observation.has_frame:
-            now = observation.captured_at
             rows = lying_persons.split_by_posture(observation)
-            last_at = memory.upright[-1].at if memory.upright else None
-            recent = last_at is not None and 0 <= now - last_at < UPRIGHT_INTERVAL_S
-            all_stand = all(person.stands(memory.looked_at) for person in memory.standing)
-            if rows.low or memory.lying or not all_stand or not recent:
+            if (rows.all or memory is not EMPTY) and self._is_due(memory, observation.captured_at, rows):
                 memory = self._updated(memory, observation, rows)
         return memory, [self._candidate(person, observation) for person in memory.fallen]
+
+    def _is_due(self, memory: FallMemory, now: float, rows: PersonRows) -> bool:
+        """Whether a picture is looked at: each one while somebody is low, else every quarter of a second."""
+        if rows.low or memory.lying or not 0 <= now - memory.looked_at < UPRIGHT_INTERVAL_S:
+            return True
+        return any(person.lying is not None for person in memory.standing)
 
     def _updated(self, memory: FallMemory, observation: Observation, rows: PersonRows) -> FallMemory:
         now = observation.captured_at
         fall_s = self._limits.resolve(observation, "", PERSON).fall_s
-        upright_boxes = lying_persons.person_boxes(observation, rows.upright)
-        low_boxes = lying_persons.person_boxes(observation, rows.low)
+        detected = lying_persons.person_boxes(observation, rows.all)
+        upright_boxes = [box for box in detected if box.row in rows.upright]
+        low_boxes = [box for box in detected if box.row in rows.low]
         lying = lying_persons.update_lying(memory.lying, low_boxes, upright_boxes, memory.upright, now, fall_s)
         upright = lying_persons.update_upright(memory.upright, upright_boxes, now, fall_s)
         walkers = overhead_view.update_walkers(memory.walkers, observation)
-        detected = lying_persons.person_boxes(observation, rows.all)
         width = observation.geometry.width
         standing = standing_persons.update_standing(memory.standing, upright_boxes, detected, now, fall_s, width)
-        if not (upright or lying or walkers or standing) and memory == FallMemory():
-            return memory
+        if not (upright or lying or walkers or standing or memory.fallen):
+            return EMPTY
         from_above = [walker.lying for walker in walkers if walker.lying is not None]
         heads_down = [person.lying for person in standing if person.fallen and person.lying is not None]
         fallen = self._update_fallen(memory.fallen, (*lying, *from_above, *heads_down), observation)

@@ -101,6 +101,7 @@ class LyingPerson(msgspec.Struct, frozen=True):
 class PersonBox(NamedTuple):
     """A box of a record with its track, -1 without one, the track's first time, and its speed in pixels a second."""
 
+    row: int
     box: Box
     label: int
     score: float
@@ -187,10 +188,10 @@ def person_boxes(observation: Observation, rows: Sequence[int]) -> list[PersonBo
         track = tracks.get(row)
         box, label, score = tuple(record.xyxy[row].tolist()), int(record.labels[row]), float(record.scores[row])
         if track is None:
-            found.append(PersonBox(box, label, score, -1, observation.captured_at, 0.0))
+            found.append(PersonBox(row, box, label, score, -1, observation.captured_at, 0.0))
         else:
             speed = math.hypot(track.vx, track.vy)
-            found.append(PersonBox(box, label, score, track.id, track.first_point.at, speed))
+            found.append(PersonBox(row, box, label, score, track.id, track.first_point.at, speed))
     return sorted(found, key=lambda person: -person.score)
 
 

@@ -73,10 +73,10 @@ BORDER = 2.0
 class StandingPerson(msgspec.Struct, frozen=True):
     """A person who stands, or stood until ``seen_at``.
 
-    ``heights`` are the box's largest heights of the last seconds with their times. ``beside`` are low boxes that were
-    near the feet while the person stood: a bag, or what a detector takes for a person. ``lying`` is set once the head
-    was near the ground, last at ``low_at``. There are ``pictures`` since then, and in ``times_up`` of them it was up.
-    ``fallen`` says that it stays down.
+    ``heights`` are the box's largest heights of the last seconds with their times.
+    ``beside`` are low boxes that were near the feet while the person stood: a bag, or what a detector takes for a
+    person. ``lying`` is set once the head was near the ground, last at ``low_at``. There are ``pictures`` since then,
+    and in ``times_up`` of them it was up. ``fallen`` says that it stays down.
     """
 
     since: float
@@ -100,10 +100,6 @@ class StandingPerson(msgspec.Struct, frozen=True):
     def feet(self) -> tuple[float, float]:
         """The middle of the box's lower edge, pixels."""
         return (self.box[0] + self.box[2]) / 2, self.box[3]
-
-    def stands(self, now: float) -> bool:
-        """Whether the person was observed standing in the picture of that time."""
-        return self.seen_at == now
 
 
 class _Picture(NamedTuple):
@@ -138,22 +134,26 @@ def update_standing(
     risen = [box.box for box in upright if box.score >= MIN_RISEN_SCORE]
     upright = [box for box in upright if is_slim(box.box)]
     matched = _matches(standing, upright, now)
-    walkers = [(standing[number], upright[index].box) for number, index in matched.items()]
+    walkers = [(standing[number], upright[index]) for number, index in matched.items()]
     result, missing = [], []
     for number, person in enumerate(standing):
         if number in matched:
             result.append(_standing_again(person, upright[matched[number]], detected, now))
             continue
         missing.append(person)
-        if _has_risen(person, risen):
+        # A walker who was not seen when this person was may be the same one
+        same = any(
+            walker.seen_at < person.seen_at and _distance(person, box, now) is not None for walker, box in walkers
+        )
+        if same or _has_risen(person, risen):
             continue
-        others = [box for walker, box in walkers if walker.since < person.seen_at - STANDS_S]
+        others = [box.box for walker, box in walkers if walker.since < person.seen_at - STANDS_S]
         low = [box for box in detected if _is_lying(box, person, others)]
         up = any(_is_up(box.box, person) or _walks(box, person, now) for box in detected)
         observed = _observed(person, _Picture([] if up else low, up, now, fall_s))
         if observed is not None:
             result.append(observed)
-    taken = [box for _, box in walkers]
+    taken = [box.box for _, box in walkers]
     for index, box in enumerate(upright):
         if index in matched.values() or box.box[3] - box.box[1] < MIN_SIDE:
             continue
@@ -193,17 +193,22 @@ def _possible_matches(
     standing: Sequence[StandingPerson], upright: Sequence[PersonBox], now: float
 ) -> Iterator[tuple[float, int, int]]:
     for number, person in enumerate(standing):
-        x, y = person.feet
-        height = person.height
-        reach = (REACH + SPEED * (now - person.seen_at)) * height
         for index, box in enumerate(upright):
-            left, top, right, bottom = box.box
-            if not SAME_HEIGHT * height <= bottom - top <= height / SAME_HEIGHT:
-                continue
-            distance = math.hypot((left + right) / 2 - x, bottom - y)
-            if distance <= reach and _may_stand(box, person):
+            distance = _distance(person, box, now)
+            if distance is not None:
                 own_track = box.track >= 0 and box.track == person.track
-                yield distance / height - own_track, number, index
+                yield distance - own_track, number, index
+
+
+def _distance(person: StandingPerson, box: PersonBox, now: float) -> float | None:
+    """Heights from where this person stood to an upright box; None if it cannot be this person standing."""
+    (x, y), height = person.feet, person.height
+    left, top, right, bottom = box.box
+    if not SAME_HEIGHT * height <= bottom - top <= height / SAME_HEIGHT:
+        return None
+    distance = math.hypot((left + right) / 2 - x, bottom - y) / height
+    within = distance <= REACH + SPEED * (now - person.seen_at)
+    return distance if within and _may_stand(box, person) else None
 
 
 def _may_stand(box: PersonBox, person: StandingPerson) -> bool:
