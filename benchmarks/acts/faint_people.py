@@ -6,7 +6,7 @@ makes him 70 to 150 pixels high, and darkened to half of its light. PROTOCOLS.md
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,7 +39,7 @@ def _faint(factor: int) -> Callable[[Image, int], Image]:
     return change
 
 
-def robust(folder: Path) -> dict[str, Any]:
+def robust(folder: Path, _: Sequence[Perturbation]) -> dict[str, Any]:
     """``faint_found`` of ``faint_total``."""
     found = [path for pattern in PATTERNS for path in videos(folder, pattern)]
     if not found:

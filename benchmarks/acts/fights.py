@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks import clips, datasets, perturbed_detections
 from benchmarks.datasets import clips_in, frame_rate, images, street_videos
-from benchmarks.perturbations import PERTURBATIONS
+from benchmarks.perturbations import Perturbation
 from detectors.behaviours.fight import behaviour
 from detectors.evaluation.frame_auc import roc
 from detectors.watch_stage import WatchStage
@@ -188,14 +188,14 @@ def measure(folder: Path) -> dict[str, Any]:
     }
 
 
-def robust(folder: Path) -> dict[str, Any]:
+def robust(folder: Path, changes: Sequence[Perturbation]) -> dict[str, Any]:
     """``fights_balanced_worst``, ``fights_auc_worst``: over all changes at 10 pictures a second, one scene left out."""
     found = labelled_clips(folder / SET)
     scene = scenes(found)
     fights = [clip.fights for clip in found]
     site = _site(clips.site(Path("clip.mp4"), EVERY_PICTURE), None)
     rows: dict[str, dict[str, Any]] = {}
-    for change in PERTURBATIONS:
+    for change in changes:
         runs = [perturbed_detections.detections(clip.path, clip.fps, change, rate=FPS) for clip in found]
         scores = [score(records, site) for records in runs]
         answers = leave_scene_out(scores, fights, scene)

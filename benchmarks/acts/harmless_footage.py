@@ -8,7 +8,7 @@ What people really do in a clip is no false alarm: ``TRUE_KINDS``. PROTOCOLS.md 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -16,6 +16,7 @@ from benchmarks import clips, perturbed_detections
 from benchmarks.acts import falls
 from benchmarks.clips import NAME
 from benchmarks.datasets import frame_rate, videos
+from benchmarks.perturbations import Perturbation
 from detectors.evaluation.confidence_interval import poisson
 from lanewatch.config.site import Zone
 from lanewatch.records import Detections, Event
@@ -59,7 +60,7 @@ def _videos(folder: Path) -> Iterator[Path]:
         yield from found
 
 
-def robust(folder: Path) -> dict[str, Any]:
+def robust(folder: Path, _: Sequence[Perturbation]) -> dict[str, Any]:
     """``false_per_hour``: alarms of severity 2 and 3 an hour, with its 95 % interval and the hours."""
     groups: dict[str, dict[str, Any]] = {}
     notes: list[dict[str, Any]] = []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import gzip
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from benchmarks import clips
 from benchmarks.clips import NAME, only_behaviour
+from benchmarks.perturbations import Perturbation
 from detectors.evaluation.frame_auc import roc
 from lanewatch.config.site import BehaviourConfig, Site, Zone
 from lanewatch.records import Detections, Float64
@@ -73,7 +74,7 @@ def records(track: Track, height: float) -> Iterator[Detections]:
     yield replace(record, slot=record.slot + 1, captured_at=record.captured_at + 0.001, gap="ended")
 
 
-def robust(folder: Path) -> dict[str, Any]:
+def robust(folder: Path, _: Sequence[Perturbation]) -> dict[str, Any]:
     """``loitering_auc``: the least of the assumed heights."""
     found = tracks(folder)
     labels = [track.loiters for track in found]
