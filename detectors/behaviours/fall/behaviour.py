@@ -76,7 +76,7 @@ class Fall(BaseBehaviour[FallThresholds, FallMemory]):
         return memory, [self._candidate(person, observation) for person in memory.fallen]
 
     def _is_due(self, memory: FallMemory, now: float, rows: PersonRows) -> bool:
-        """Whether a picture is looked at: each one while somebody is low, else every quarter of a second."""
+        """Whether a picture is looked at: each one while a person is low, else every quarter of a second."""
         if rows.low or memory.lying or not 0 <= now - memory.looked_at < UPRIGHT_INTERVAL_S:
             return True
         return any(person.lying is not None for person in memory.standing)

@@ -162,7 +162,7 @@ def _is_wide(box: Sequence[float]) -> bool:
 
 
 def _is_part(box: Box, other: Box) -> bool:
-    """Whether an upright box may be an arm, a leg or the head of somebody who lies."""
+    """Whether an upright box may be an arm, a leg or the head of a person who lies."""
     size, whole = ((each[2] - each[0]) * (each[3] - each[1]) for each in (box, other))
     return whole >= PART * size and boxes.overlap_of_smaller(box, other) >= MIN_OVERLAP
 

@@ -216,7 +216,7 @@ def test_a_head_at_the_ground_is_one_kind_of_evidence_and_suggests_no_dispatch()
 
 
 def test_a_low_box_that_was_there_before_is_no_fall_of_a_person_who_leaves() -> None:
-    """A mattress that a detector takes for a person, and somebody who walks off behind it."""
+    """A mattress that a detector takes for a person, and a person who walks off behind it."""
 
     def walker(time: float) -> Seen:
         return (upright(300), 0.8, "person") if time < FALL_AT else None
