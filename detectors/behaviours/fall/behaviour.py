@@ -28,7 +28,7 @@ FALL_SCORE = 0.45
 DOWN_SCORE = 0.15
 """More until dispatch is suggested, in proportion to the time down."""
 UPRIGHT_INTERVAL_S = 0.25
-"""How often upright people are recorded while no person is low: a quarter of the time of the quickest fall."""
+"""How often a picture is looked at while no person is low: a quarter of the time of the quickest fall."""
 
 
 class FallThresholds(Thresholds):
@@ -45,7 +45,11 @@ class FallThresholds(Thresholds):
 
 
 class FallMemory(msgspec.Struct, frozen=True):
-    """The people who were upright lately, those who are low, those of them who fell, and the walks seen from above."""
+    """The people who were upright lately, those who are low, those of them who fell, and the walks seen from above.
+
+    ``standing`` are the people whose own height is known, ``looked_at`` is the time of the last picture that was looked
+    at.
+    """
 
     upright: tuple[UprightPerson, ...] = ()
     lying: tuple[LyingPerson, ...] = ()

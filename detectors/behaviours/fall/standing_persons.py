@@ -135,33 +135,36 @@ def update_standing(
     upright = [box for box in upright if is_slim(box.box)]
     matched = _matches(standing, upright, now)
     walkers = [(standing[number], upright[index]) for number, index in matched.items()]
-    result, missing = [], []
-    for number, person in enumerate(standing):
-        if number in matched:
-            result.append(_standing_again(person, upright[matched[number]], detected, now))
-            continue
-        missing.append(person)
+    missing = [person for number, person in enumerate(standing) if number not in matched]
+    result = [_standing_again(standing[number], upright[index], detected, now) for number, index in matched.items()]
+    for person in missing:
         # A walker who was not seen when this person was may be the same one
-        same = any(
-            walker.seen_at < person.seen_at and _distance(person, box, now) is not None for walker, box in walkers
-        )
-        if same or _has_risen(person, risen):
+        walks = any(old.seen_at < person.seen_at and _distance(person, box, now) is not None for old, box in walkers)
+        if walks or _has_risen(person, risen):
             continue
-        others = [box.box for walker, box in walkers if walker.since < person.seen_at - STANDS_S]
+        others = [box.box for old, box in walkers if old.since < person.seen_at - STANDS_S]
         low = [box for box in detected if _is_lying(box, person, others)]
         up = any(_is_up(box.box, person) or _walks(box, person, now) for box in detected)
         observed = _observed(person, _Picture([] if up else low, up, now, fall_s))
         if observed is not None:
             result.append(observed)
-    taken = [box.box for _, box in walkers]
-    for index, box in enumerate(upright):
-        if index in matched.values() or box.box[3] - box.box[1] < MIN_SIDE:
-            continue
-        is_new = not any(boxes.overlap_of_smaller(box.box, other) >= MIN_OVERLAP for other in taken)
-        if is_new and not any(_is_part(box.box, person) for person in missing):
-            result.append(StandingPerson(now, now, box.box, ((now, box.box[3] - box.box[1]),), box.track))
-            taken.append(box.box)
+    taken = set(matched.values())
+    free = [box for index, box in enumerate(upright) if index not in taken]
+    result += _new_people(free, missing, [box.box for _, box in walkers], now)
     return tuple(sorted(result, key=_last_at)[-MAX_PERSONS:])
+
+
+def _new_people(
+    free: Sequence[PersonBox], missing: Sequence[StandingPerson], taken: list[Box], now: float
+) -> Iterator[StandingPerson]:
+    """The people of the remaining upright boxes: no parts of those who do not stand any more, and no second boxes."""
+    for box in free:
+        height = box.box[3] - box.box[1]
+        if height < MIN_SIDE or any(_is_part(box.box, person) for person in missing):
+            continue
+        if not any(boxes.overlap_of_smaller(box.box, other) >= MIN_OVERLAP for other in taken):
+            taken = [*taken, box.box]
+            yield StandingPerson(now, now, box.box, ((now, height),), box.track)
 
 
 def _is_kept(person: StandingPerson, now: float, fall_s: float) -> bool:
