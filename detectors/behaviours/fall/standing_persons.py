@@ -11,7 +11,7 @@ or sits on the ground at .5. The other constants were chosen with UP-Fall's came
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -182,10 +182,15 @@ def _is_cut(box: Box, width: int) -> bool:
 
 
 def _matches(standing: Sequence[StandingPerson], upright: Sequence[PersonBox], now: float) -> dict[int, int]:
-    """The upright boxes of the people who still stand, by the person's number; own tracks and the nearest first."""
+    """The upright boxes of the people who still stand, by the person's number; own tracks, then the nearest first."""
+    rows = {box.track: index for index, box in enumerate(upright) if box.track >= 0}
     matched: dict[int, int] = {}
-    taken: set[int] = set()
-    for _, number, index in sorted(_possible_matches(standing, upright, now)):
+    for number, person in enumerate(standing):
+        index = rows.get(person.track)
+        if index is not None and index not in matched.values() and _distance(person, upright[index], now) is not None:
+            matched[number] = index
+    taken = set(matched.values())
+    for _, number, index in sorted(_possible_matches(standing, upright, matched, now)):
         if number not in matched and index not in taken:
             matched[number] = index
             taken.add(index)
@@ -193,14 +198,17 @@ def _matches(standing: Sequence[StandingPerson], upright: Sequence[PersonBox], n
 
 
 def _possible_matches(
-    standing: Sequence[StandingPerson], upright: Sequence[PersonBox], now: float
+    standing: Sequence[StandingPerson], upright: Sequence[PersonBox], matched: Mapping[int, int], now: float
 ) -> Iterator[tuple[float, int, int]]:
+    """Distance, person and box of the others."""
+    taken = set(matched.values())
     for number, person in enumerate(standing):
+        if number in matched:
+            continue
         for index, box in enumerate(upright):
-            distance = _distance(person, box, now)
+            distance = None if index in taken else _distance(person, box, now)
             if distance is not None:
-                own_track = box.track >= 0 and box.track == person.track
-                yield distance - own_track, number, index
+                yield distance, number, index
 
 
 def _distance(person: StandingPerson, box: PersonBox, now: float) -> float | None:
@@ -227,7 +235,8 @@ def _standing_again(
     height = box.box[3] - box.box[1]
     larger = tuple(each for each in person.heights if now - each[0] <= HEIGHT_S and each[1] > height)
     person = StandingPerson(person.since, now, box.box, (*larger, (now, height)), box.track, person.beside)
-    low = (other.box for other in detected if _is_low(other.box, person))
+    lowest_top = box.box[3] - NEAR_GROUND * person.height  # most boxes are higher: no call for those
+    low = (other.box for other in detected if other.box[1] >= lowest_top and _is_low(other.box, person))
     new = tuple(each for each in low if not any(boxes.iou(each, known) >= MIN_OVERLAP for known in person.beside))
     return msgspec.structs.replace(person, beside=(*person.beside, *new)[-MAX_BESIDE:]) if new else person
 
