@@ -64,6 +64,8 @@ MIN_SHARE = 0.6
 """Share of the pictures with a low head, of those in which the person was observed low or up."""
 MIN_OBSERVED = 1 / 3
 """The same of all pictures: who lies is detected in one of three. False boxes of a bright window come less often."""
+INSIDE = 0.8
+"""Share of a box inside a higher one from which it is a part of that person."""
 MAX_BESIDE = 8
 """Low boxes that are remembered for each standing person: the latest."""
 BORDER = 2.0
@@ -132,7 +134,7 @@ def update_standing(
     upright = [box for box in upright if box.score >= MIN_UPRIGHT_SCORE and not _is_cut(box.box, width)]
     detected = [box for box in detected if not _is_cut(box.box, width)]
     risen = [box.box for box in upright if box.score >= MIN_RISEN_SCORE]
-    upright = [box for box in upright if is_slim(box.box)]
+    upright = [box for box in upright if is_slim(box.box) and not _is_inside(box.box, upright)]
     matched = _matches(standing, upright, now)
     walkers = [(standing[number], upright[index]) for number, index in matched.items()]
     missing = [person for number, person in enumerate(standing) if number not in matched]
@@ -175,6 +177,14 @@ def _is_kept(person: StandingPerson, now: float, fall_s: float) -> bool:
 
 def _last_at(person: StandingPerson) -> float:
     return person.seen_at if person.lying is None else person.lying.until
+
+
+def _is_inside(box: Box, others: Sequence[PersonBox]) -> bool:
+    """Whether a box lies in a higher one: it is the upper body or the legs of that person."""
+    height = box[3] - box[1]
+    return any(
+        other.box[3] - other.box[1] > height and boxes.overlap_of_smaller(box, other.box) >= INSIDE for other in others
+    )
 
 
 def _is_cut(box: Box, width: int) -> bool:
