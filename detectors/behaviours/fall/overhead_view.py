@@ -115,5 +115,6 @@ def _detect_fall(samples: Sequence[BoxSample], track: TrackedObject, now: float)
     if any(center_distance(sample.box, middle.box) > reach for sample in rest):
         return None
     upright = UprightPerson(walk[-1].at, walk[-1].box, track.id)
+    # The growth stands for the head: it is one kind of evidence, so that dispatch is not suggested
     since, box = rest[0].at, middle.box
     return LyingPerson(since, now, MIN_COUNT, track.box, box, upright, track.label, track.score, head_down=True)

@@ -75,10 +75,10 @@ BORDER = 2.0
 class StandingPerson(msgspec.Struct, frozen=True):
     """A person who stands, or stood until ``seen_at``.
 
-    ``heights`` are the box's largest heights of the last seconds with their times.
-    ``beside`` are low boxes that were near the feet while the person stood: a bag, or what a detector takes for a
-    person. ``lying`` is set once the head was near the ground, last at ``low_at``. There are ``pictures`` since then,
-    and in ``times_up`` of them it was up. ``fallen`` says that it stays down.
+    ``heights`` are the box's largest heights of the last seconds with their times. ``beside`` are low boxes that were
+    near the feet while the person stood: a bag, or what a detector takes for a person. ``lying`` is set once the head
+    was near the ground, last at ``low_at``. There are ``pictures`` since then, and in ``times_up`` of them it was up.
+    ``fallen`` says that it stays down.
     """
 
     since: float
@@ -131,7 +131,7 @@ def update_standing(
         width: Of the picture, pixels.
     """
     standing = tuple(person for person in standing if _is_kept(person, now, fall_s))
-    upright = [box for box in upright if box.score >= MIN_UPRIGHT_SCORE and not _is_cut(box.box, width)]
+    upright = [box for box in upright if box.score >= MIN_UPRIGHT_SCORE and not _is_cut(box.box, width)][:MAX_PERSONS]
     detected = [box for box in detected if not _is_cut(box.box, width)]
     risen = [box.box for box in upright if box.score >= MIN_RISEN_SCORE]
     upright = [box for box in upright if is_slim(box.box) and not _is_inside(box.box, upright)]
